@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT
+ * What every floor of the core stands on: fixed-size integers and one macro. */
+#ifndef BRAID_BASE_H
+#define BRAID_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The structure of `type` whose `member` is at `pointer`. */
+#define braid_container(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+#endif

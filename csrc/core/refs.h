@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT
+ * Counted objects: what Lua holds through a box and a message carries by reference lives outside every Lua heap. */
+#ifndef BRAID_REFS_H
+#define BRAID_REFS_H
+
+#include <stdatomic.h>
+
+#include "thread.h"
+
+struct braid_object;
+
+struct braid_class {
+  const char *name;                      /* "braid.queue": also the name of the box's metatable */
+  void (*destroy)(struct braid_object *); /* the last reference is gone; runs on whichever thread dropped it */
+};
+
+struct braid_object {
+  const struct braid_class *class;
+  atomic_uint refs;
+  struct braid_guard guard;
+};
+
+static inline void braid_object_init(struct braid_object *object, const struct braid_class *class) {
+  object->class = class;
+  atomic_init(&object->refs, 1);
+  braid_guard_init(&object->guard, false);
+}
+
+/* Any thread that holds a reference; does not block. */
+static inline void braid_object_ref(struct braid_object *object) {
+  atomic_fetch_add_explicit(&object->refs, 1, memory_order_relaxed);
+}
+
+/* Any thread; does not block unless it drops the last reference and the class's destroy does. */
+static inline void braid_object_unref(struct braid_object *object) {
+  if (atomic_fetch_sub_explicit(&object->refs, 1, memory_order_acq_rel) != 1) return;
+  braid_guard_term(&object->guard);
+  object->class->destroy(object);
+}
+
+/* From here on more threads than one know the object. The only thread that knows it yet. */
+static inline void braid_object_share(struct braid_object *object) { object->guard.shared = true; }
+
+#endif

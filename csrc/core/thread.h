@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ * Threads and the guard of a shared object. */
+#ifndef BRAID_THREAD_H
+#define BRAID_THREAD_H
+
+#include <pthread.h>
+
+#include "base.h"
+
+/* Guards an object. While the object has not left the thread that made it (`shared` is false) entering costs a test.
+ * It becomes shared before a second thread can know it, and stays so. */
+struct braid_guard {
+  pthread_mutex_t mutex;
+  bool shared;
+};
+
+void braid_guard_init(struct braid_guard *guard, bool shared);
+void braid_guard_term(struct braid_guard *guard);
+
+/* Any thread; blocks for the few instructions that another thread is inside. */
+static inline void braid_guard_enter(struct braid_guard *guard) {
+  if (guard->shared) pthread_mutex_lock(&guard->mutex);
+}
+static inline void braid_guard_leave(struct braid_guard *guard) {
+  if (guard->shared) pthread_mutex_unlock(&guard->mutex);
+}
+
+/* Starts a thread in which every signal is blocked: signals are the main thread's. Returns 0 or an error number. */
+int braid_thread_start(pthread_t *thread, void *(*body)(void *), void *argument);
+
+#endif
