@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT
+ * Owned by its references; everything below `object` is guarded by object.guard. Waiters are claimed inside the guard
+ * and posted outside it. */
+#include "queue.h"
+
+#include <stdlib.h>
+
+#include "loop.h"
+
+enum { FIRST_CAPACITY = 16 };
+
+static void destroy(struct braid_object *object) {
+  struct braid_queue *queue = braid_container(object, struct braid_queue, object);
+  for (size_t i = 0; i < queue->size; i++)
+    braid_item_drop(queue->cells[(queue->first + i) & (queue->capacity - 1)].item);
+  braid_line_dissolve(&queue->getters);
+  braid_line_dissolve(&queue->putters);
+  braid_line_dissolve(&queue->joiners);
+  free(queue->cells);
+  free(queue);
+}
+
+const struct braid_class braid_queue_class = {"braid.queue", destroy};
+
+struct braid_queue *braid_queue_new(size_t maxsize, enum braid_queue_order order) {
+  struct braid_queue *queue = calloc(1, sizeof *queue);
+  if (!queue) return NULL;
+  braid_object_init(&queue->object, &braid_queue_class);
+  braid_line_init(&queue->getters, &queue->object.guard);
+  braid_line_init(&queue->putters, &queue->object.guard);
+  braid_line_init(&queue->joiners, &queue->object.guard);
+  queue->maxsize = maxsize;
+  queue->order = order;
+  return queue;
+}
+
+/* ---- the cells ------------------------------------------------------------------------------------------------ */
+
+static bool before(const struct braid_queue_cell *a, const struct braid_queue_cell *b) {
+  return a->key < b->key || (a->key == b->key && a->arrival < b->arrival);
+}
+
+static void heap_rise(struct braid_queue_cell *cells, size_t at) {
+  struct braid_queue_cell cell = cells[at];
+  for (; at > 0 && before(&cell, &cells[(at - 1) / 2]); at = (at - 1) / 2) cells[at] = cells[(at - 1) / 2];
+  cells[at] = cell;
+}
+
+static void heap_sink(struct braid_queue_cell *cells, size_t size, struct braid_queue_cell cell) {
+  size_t at = 0;
+  for (size_t child = 1; child < size; child = 2 * at + 1) {
+    if (child + 1 < size && before(&cells[child + 1], &cells[child])) child++;
+    if (!before(&cells[child], &cell)) break;
+    cells[at] = cells[child];
+    at = child;
+  }
+  cells[at] = cell;
+}
+
+static bool grow(struct braid_queue *queue) {
+  size_t capacity = queue->capacity ? queue->capacity * 2 : FIRST_CAPACITY;
+  struct braid_queue_cell *cells = malloc(capacity * sizeof *cells);
+  if (!cells) return false;
+  for (size_t i = 0; i < queue->size; i++) cells[i] = queue->cells[(queue->first + i) & (queue->capacity - 1)];
+  free(queue->cells);
+  queue->cells = cells;
+  queue->capacity = capacity;
+  queue->first = 0;
+  return true;
+}
+
+static bool push(struct braid_queue *queue, struct braid_item item, double key) {
+  if (queue->size == queue->capacity && !grow(queue)) return false;
+  size_t at = (queue->first + queue->size++) & (queue->capacity - 1);
+  queue->cells[at].item = item;
+  if (queue->order == BRAID_PRIORITY) {
+    queue->cells[at].key = key;
+    queue->cells[at].arrival = queue->arrivals++;
+    heap_rise(queue->cells, at);
+  }
+  return true;
+}
+
+static struct braid_item pop(struct braid_queue *queue) {
+  size_t last = (queue->first + --queue->size) & (queue->capacity - 1);
+  if (queue->order == BRAID_LIFO) return queue->cells[last].item;
+  struct braid_item item = queue->cells[queue->first].item;
+  if (queue->order == BRAID_PRIORITY)
+    heap_sink(queue->cells, queue->size, queue->cells[last]);
+  else
+    queue->first = (queue->first + 1) & (queue->capacity - 1);
+  return item;
+}
+
+/* ---- put and get ---------------------------------------------------------------------------------------------- */
+
+static enum braid_status put(struct braid_queue *queue, struct braid_item item, double key, struct braid_hook *hook,
+                             struct braid_road *woken) {
+  if (queue->closed) return BRAID_CLOSED;
+  bool room = queue->maxsize == 0 || queue->size < queue->maxsize;
+  if (room && !braid_hook_may_take(hook)) return BRAID_WAIT;
+  struct braid_hook *getter = room ? braid_line_claim(&queue->getters, BRAID_OK) : NULL;
+  if (getter) {
+    braid_hook_set_item(getter, item);
+    braid_road_push(woken, braid_hook_waiter(getter));
+  } else if (room) {
+    if (!push(queue, item, key)) return BRAID_NO_MEMORY;
+  } else if (hook) {
+    braid_hook_set_item(hook, item);
+    hook->key = key;
+    braid_hook_join(hook, &queue->putters);
+    return BRAID_WAIT;
+  } else {
+    return BRAID_FULL;
+  }
+  queue->unfinished++;
+  return BRAID_OK;
+}
+
+enum braid_status braid_queue_put(struct braid_queue *queue, struct braid_item item, double key,
+                                  struct braid_hook *hook) {
+  struct braid_road woken = {0};
+  braid_guard_enter(&queue->object.guard);
+  enum braid_status status = put(queue, item, key, hook, &woken);
+  braid_guard_leave(&queue->object.guard);
+  braid_loop_post_all(&woken);
+  return status;
+}
+
+/* A cell has just come free, so the push needs no memory. */
+static void admit_putter(struct braid_queue *queue, struct braid_road *woken) {
+  struct braid_hook *putter = braid_line_claim(&queue->putters, BRAID_OK);
+  if (!putter) return;
+  push(queue, braid_hook_item(putter), putter->key);
+  queue->unfinished++;
+  braid_road_push(woken, braid_hook_waiter(putter));
+}
+
+enum braid_status braid_queue_get(struct braid_queue *queue, struct braid_item *item, struct braid_hook *hook) {
+  struct braid_road woken = {0};
+  enum braid_status status = BRAID_OK;
+  braid_guard_enter(&queue->object.guard);
+  if (queue->size > 0) {
+    if (braid_hook_may_take(hook)) {
+      *item = pop(queue);
+      admit_putter(queue, &woken);
+    } else {
+      status = BRAID_WAIT;
+    }
+  } else if (queue->closed) {
+    status = BRAID_CLOSED;
+  } else if (hook) {
+    braid_hook_join(hook, &queue->getters);
+    status = BRAID_WAIT;
+  } else {
+    status = BRAID_EMPTY;
+  }
+  braid_guard_leave(&queue->object.guard);
+  braid_loop_post_all(&woken);
+  return status;
+}
+
+/* ---- the rest ------------------------------------------------------------------------------------------------- */
+
+enum braid_status braid_queue_task_done(struct braid_queue *queue) {
+  struct braid_road woken = {0};
+  braid_guard_enter(&queue->object.guard);
+  bool counted = queue->unfinished > 0;
+  if (counted && --queue->unfinished == 0) braid_line_claim_all(&queue->joiners, BRAID_OK, &woken);
+  braid_guard_leave(&queue->object.guard);
+  braid_loop_post_all(&woken);
+  return counted ? BRAID_OK : BRAID_MISUSE;
+}
+
+enum braid_status braid_queue_join(struct braid_queue *queue, struct braid_hook *hook) {
+  braid_guard_enter(&queue->object.guard);
+  bool wait = queue->unfinished > 0;
+  if (wait) braid_hook_join(hook, &queue->joiners);
+  braid_guard_leave(&queue->object.guard);
+  return wait ? BRAID_WAIT : BRAID_OK;
+}
+
+/* Takes the cells out of the queue; they are dropped outside the guard. */
+static void empty(struct braid_queue *queue, struct braid_queue *rest) {
+  *rest = (struct braid_queue){.cells = queue->cells, .capacity = queue->capacity, .first = queue->first,
+                               .size = queue->size};
+  queue->cells = NULL;
+  queue->capacity = queue->first = queue->size = 0;
+  queue->unfinished -= rest->size < queue->unfinished ? rest->size : queue->unfinished; /* not what is in work */
+}
+
+void braid_queue_close(struct braid_queue *queue, bool immediate) {
+  struct braid_road woken = {0};
+  struct braid_queue rest = {0};
+  braid_guard_enter(&queue->object.guard);
+  queue->closed = true;
+  braid_line_claim_all(&queue->getters, BRAID_CLOSED, &woken); /* they wait only while it is empty */
+  braid_line_claim_all(&queue->putters, BRAID_CLOSED, &woken);
+  if (immediate) {
+    empty(queue, &rest);
+    braid_line_claim_all(&queue->joiners, BRAID_OK, &woken);
+  }
+  braid_guard_leave(&queue->object.guard);
+  braid_loop_post_all(&woken);
+  while (rest.size > 0) braid_item_drop(pop(&rest));
+  free(rest.cells);
+}
+
+struct braid_queue_facts braid_queue_look(struct braid_queue *queue) {
+  braid_guard_enter(&queue->object.guard);
+  struct braid_queue_facts facts = {queue->size, queue->maxsize, queue->closed};
+  braid_guard_leave(&queue->object.guard);
+  return facts;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ * A queue of items with room for `maxsize`, for tasks of one loop and for any number of threads. A put that meets a
+ * waiting get hands its item over; a get that makes room lets the longest waiting put in. So both sides are served
+ * first come, first served, and an item is always in exactly one place: with its putter, in the queue, or with its
+ * getter. Any thread; blocks only for the guard. */
+#ifndef BRAID_QUEUE_H
+#define BRAID_QUEUE_H
+
+#include "message.h"
+
+enum braid_queue_order { BRAID_FIFO, BRAID_LIFO, BRAID_PRIORITY };
+
+struct braid_queue_cell {
+  struct braid_item item;
+  double key;       /* the smallest leaves first */
+  uint64_t arrival; /* and among equals the oldest */
+};
+
+struct braid_queue {
+  struct braid_object object;
+  struct braid_line getters, putters, joiners;
+  struct braid_queue_cell *cells; /* a ring; for BRAID_PRIORITY a binary heap that starts at 0 */
+  size_t capacity, first, size;
+  size_t maxsize; /* 0: no bound */
+  size_t unfinished;
+  uint64_t arrivals;
+  enum braid_queue_order order;
+  bool closed;
+};
+
+extern const struct braid_class braid_queue_class;
+
+/* NULL when memory is out. */
+struct braid_queue *braid_queue_new(size_t maxsize, enum braid_queue_order order);
+
+/* BRAID_OK: the queue has the item. BRAID_CLOSED, BRAID_FULL (no hook), BRAID_NO_MEMORY: the caller keeps it.
+ * BRAID_WAIT: the hook stands in line with it; if the wait ends otherwise than BRAID_OK the caller has it again. */
+enum braid_status braid_queue_put(struct braid_queue *queue, struct braid_item item, double key,
+                                  struct braid_hook *hook);
+
+/* A select gives the hook of one of its cases to put and get: then BRAID_WAIT may also mean that another case has come
+ * before, and after BRAID_OK the waiter is claimed. */
+
+/* BRAID_OK: *item is the caller's. BRAID_CLOSED, BRAID_EMPTY (no hook). BRAID_WAIT: when the wait ends BRAID_OK the
+ * item is in the hook. */
+enum braid_status braid_queue_get(struct braid_queue *queue, struct braid_item *item, struct braid_hook *hook);
+
+/* BRAID_MISUSE when there were not so many puts. */
+enum braid_status braid_queue_task_done(struct braid_queue *queue);
+
+/* BRAID_OK when every item that was put is done; BRAID_WAIT otherwise. */
+enum braid_status braid_queue_join(struct braid_queue *queue, struct braid_hook *hook);
+
+/* Puts fail from now on, gets drain what is there; `immediate` drops it and lets everybody go. */
+void braid_queue_close(struct braid_queue *queue, bool immediate);
+
+struct braid_queue_facts {
+  size_t size, maxsize;
+  bool closed;
+};
+struct braid_queue_facts braid_queue_look(struct braid_queue *queue);
+
+#endif
