@@ -1,0 +1,57 @@
+-- tasks.lua CASE N: spawn, switch, sleep, idle, as in the peers' programs; prints METRIC<TAB>VALUE.
+local braid = require "braid"
+local case, n = arg[1], tonumber(arg[2])
+
+local function report(metric, value)
+  print(("%s\t%s\t%s\t%.6g"):format(os.getenv "BENCH_NAME" or case, os.getenv "BENCH_IMPL" or "braid", metric, value))
+end
+
+local function resident_kib()
+  for line in io.lines "/proc/self/status" do
+    local value = line:match "^VmRSS:%s+(%d+)"
+    if value then return tonumber(value) end
+  end
+end
+
+local cases = {}
+
+-- A thousand at a time, as Go's program does, and every result is fetched.
+function cases.spawn()
+  local function body(a) return a end
+  local spawn, tasks, sum, t0 = braid.spawn, {}, 0, os.clock()
+  for first = 1, n, 1000 do
+    for i = 0, 999 do tasks[i] = spawn(body, first + i) end
+    for i = 0, 999 do sum = sum + tasks[i]:result() end
+  end
+  assert(sum == n * (n + 1) // 2)
+  report("tasks_per_s", n / (os.clock() - t0))
+end
+
+function cases.switch()
+  local checkpoint, t0 = braid.checkpoint, os.clock()
+  local function body() for _ = 1, n // 2 do checkpoint() end end
+  local a, b = braid.spawn(body), braid.spawn(body)
+  a:result()
+  b:result()
+  report("switches_per_s", n / (os.clock() - t0))
+end
+
+function cases.sleep()
+  local sleep, t0 = braid.sleep, braid.now()
+  local function body() sleep(0.010) end
+  braid.scope(function()
+    for _ = 1, n do braid.spawn(body) end
+  end)
+  report("over_ms", (braid.now() - t0 - 0.010) * 1000)
+end
+
+function cases.idle()
+  local event, before = braid.event(), resident_kib()
+  local function body() event:wait() end
+  for _ = 1, n do braid.spawn(body) end
+  braid.sleep(0.2)
+  report("bytes_per_task", (resident_kib() - before) * 1024 / n)
+  event:set()
+end
+
+braid.run(cases[case])

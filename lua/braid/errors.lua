@@ -1,0 +1,226 @@
+--- Error values: what they are, how they are made, and what happens to those that nobody asks for.
+
+local core = require "braid.core"
+
+local M = {}
+
+---An error of braid's own. `tostring` gives the message. Compare `kind`, never text.
+---@class braid.Error
+---@field kind string "timeout", "cancelled", "interrupted", "closed", "full", "empty", "not_sendable", "worker_died",
+--- "owner_died", "broken", "group", "limit", "deadlock", "http", "system" or "misuse"
+---@field message string
+---@field cause any? the error behind this one
+local Error = core.Error
+
+function Error:__tostring()
+  return self.message
+end
+
+Error.__name = "braid.error"
+
+---Makes an error.
+---@param kind string
+---@param message string
+---@param fields table? further fields
+---@return braid.Error
+function M.new(kind, message, fields)
+  local err = { kind = kind, message = message }
+  for name, value in pairs(fields or {}) do
+    err[name] = value
+  end
+  return setmetatable(err, Error)
+end
+
+---Whether a value is an error of braid's, and of this kind.
+---@param value any
+---@param kind string?
+---@return boolean
+function M.is_error(value, kind)
+  return getmetatable(value) == Error and (kind == nil or value.kind == kind)
+end
+
+local home = debug.getinfo(1, "S").source:match("^(.*[/\\])") or "@"
+core.set_home(home)
+
+-- The caller's position: level 1 is whoever called the function that calls this; frames of ours are passed over.
+local function where(level)
+  for at = level + 2, math.huge do
+    local info = debug.getinfo(at, "Sl")
+    if not info then return "" end
+    if info.currentline > 0 and info.source:sub(1, #home) ~= home then
+      return ("%s:%d: "):format(info.short_src, info.currentline)
+    end
+  end
+end
+
+---Raises kind "misuse" at the line of the caller.
+---@param level integer 1: the caller of the function that calls this
+---@param format string
+---@param ... any
+function M.misuse(level, format, ...)
+  error(M.new("misuse", where(level) .. format:format(...)), 0)
+end
+
+-- ---- options -------------------------------------------------------------------------------------------------------
+
+-- Levenshtein's distance, row by row.
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do row[j] = j end
+  for i = 1, #a do
+    local diagonal = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local above = row[j]
+      local same = a:byte(i) == b:byte(j)
+      row[j] = math.min(above + 1, row[j - 1] + 1, diagonal + (same and 0 or 1))
+      diagonal = above
+    end
+  end
+  return row[#b]
+end
+
+---The known name that is most like this one.
+---@param name string
+---@param known table<string, any>
+---@return string?
+function M.nearest(name, known)
+  local best, least
+  for candidate in pairs(known) do
+    local d = distance(name, candidate)
+    if not least or d < least or (d == least and candidate < best) then
+      best, least = candidate, d
+    end
+  end
+  return best
+end
+
+local function fits(value, expected)
+  for alternative in expected:gmatch("[^|]+") do
+    if alternative == "any" or type(value) == alternative or math.type(value) == alternative then return true end
+    if alternative == "function" and (getmetatable(value) or {}).__call then return true end
+  end
+  return false
+end
+
+---Refuses options that are unknown or of the wrong type.
+---@param level integer as for misuse
+---@param what string the function, for the message
+---@param options table?
+---@param known table<string, string> name -> types, "number|string"
+function M.check_options(level, what, options, known)
+  if options == nil then return end
+  if type(options) ~= "table" then
+    M.misuse(level + 1, "bad argument 'opts' to '%s' (a table expected, got a %s)", what, type(options))
+  end
+  for name, value in pairs(options) do
+    local expected = known[name]
+    if not expected then
+      local nearest = type(name) == "string" and M.nearest(name, known)
+      M.misuse(level + 1, "unknown option '%s' to '%s'%s", tostring(name), what,
+        nearest and (" (did you mean '%s'?)"):format(nearest) or "")
+    elseif not fits(value, expected) then
+      M.misuse(level + 1, "bad option '%s' to '%s' (%s expected, got %s)", name, what,
+        expected:gsub("|", " or "), type(value) == "number" and tostring(value) or "a " .. type(value))
+    end
+  end
+end
+
+---Refuses a value that cannot be called.
+---@param level integer as for misuse
+---@param what string the function, for the message
+---@param name string the argument
+---@param value any
+function M.check_function(level, what, name, value)
+  if not fits(value, "function") then
+    M.misuse(level + 1, "bad argument '%s' to '%s' (a function expected, got %s)", name, what,
+      value == nil and "nil" or "a " .. type(value))
+  end
+end
+
+-- ---- groups --------------------------------------------------------------------------------------------------------
+
+---Several failures as one error: kind "group", `errors` has them.
+---@param list any[]
+---@return braid.Error
+function M.group(list)
+  local lines = {}
+  for i, err in ipairs(list) do
+    lines[i] = ("  %d. %s"):format(i, (tostring(err):gsub("\n", "\n     ")))
+  end
+  return M.new("group", ("%d failures:\n%s"):format(#list, table.concat(lines, "\n")), { errors = list })
+end
+
+---Raises the one error as it is, several as a group.
+---@param list any[]
+---@param traceback string? of the first
+function M.raise(list, traceback)
+  core.rethrow(#list == 1 and list[1] or M.group(list), traceback)
+end
+
+-- ---- what nobody asked for -------------------------------------------------------------------------------------------
+
+local function to_stderr(err, traceback, name)
+  local text = ("braid: unhandled error%s: %s\n"):format(name and (" in task " .. name) or "", tostring(err))
+  if traceback then text = text .. traceback .. "\n" end
+  io.stderr:write(text)
+end
+
+local handler = to_stderr
+
+---Replaces the report of errors that nobody fetched; nil brings stderr back.
+---@param fn fun(err: any, traceback: string?, name: string?)?
+function M.on_unhandled(fn)
+  if fn ~= nil then M.check_function(1, "on_unhandled", "fn", fn) end
+  handler = fn or to_stderr
+end
+
+---Reports an error once. A handler that fails is reported in its place.
+---@param err any
+---@param traceback string?
+---@param name string?
+function M.report(err, traceback, name)
+  local ok, failure = pcall(handler, err, traceback, name)
+  if not ok then to_stderr(failure, nil, "on_unhandled") end
+end
+
+core.set_hook("callback", function(fn, future)
+  local traceback
+  local ok, err = xpcall(fn, function(e)
+    traceback = debug.traceback(nil, 2)
+    return e
+  end, future)
+  if not ok then M.report(err, traceback, "on_done callback") end
+end)
+
+-- Whether an error that is raised here would end the script: no pcall stands between it and the interpreter.
+local function is_uncaught()
+  local _, is_main = coroutine.running()
+  if not is_main or type(rawget(_G, "arg")) ~= "table" then return false end
+  for level = 2, math.huge do
+    local info = debug.getinfo(level, "f")
+    if not info then return true end
+    if info.func == pcall or info.func == xpcall then return false end
+  end
+end
+
+---Raises the error with which a run ended. One that nothing will catch gets its traceback, and after SIGINT the script
+---ends with status 130, as the shell expects.
+---@param err any
+---@param traceback string?
+function M.raise_to_script(err, traceback)
+  if is_uncaught() then
+    if M.is_error(err, "interrupted") then
+      io.stderr:write("braid: interrupted\n")
+      os.exit(130, true)
+    end
+    if traceback then err = tostring(err) .. "\n" .. traceback end
+  end
+  core.rethrow(err, traceback)
+end
+
+core.set_hook("interrupted", function()
+  if is_uncaught() then M.raise_to_script(M.new("interrupted", "interrupted")) end
+end)
+
+return M

@@ -1,0 +1,280 @@
+--- Many at once: gather, map, race, as_completed, wait. All wait for futures in the order in which they end, which is
+--- the order of a queue that each of them puts itself into.
+
+local core = require "braid.core"
+local errors = require "braid.errors"
+local scopes = require "braid.scope"
+local Future = require "braid.future"
+
+local M = {}
+
+local function is_future(value)
+  return getmetatable(value) == Future
+end
+
+local function check_list(what, name, list)
+  if type(list) ~= "table" or is_future(list) then
+    errors.misuse(2, "bad argument '%s' to '%s' (a list expected, got a %s)", name, what, type(list))
+  end
+  return list.n or #list
+end
+
+local function check_futures(what, list)
+  local n = check_list(what, "futures", list)
+  for i = 1, n do
+    if not is_future(list[i]) then
+      errors.misuse(2, "bad argument 'futures' to '%s' (element %d: a future expected, got a %s)", what, i,
+        type(list[i]))
+    end
+  end
+  return n
+end
+
+-- A queue into which each future comes once it has ended, and how many are to come.
+local function arrivals(futures, n)
+  local queue, seen, count = core.queue_new(0), {}, 0
+  local function arrive(future) queue:try_put(future) end
+  for i = 1, n do
+    local future = futures[i]
+    if not seen[future] then
+      seen[future] = true
+      count = count + 1
+      future:on_done(arrive)
+    end
+  end
+  return queue, count
+end
+
+-- ---- gather --------------------------------------------------------------------------------------------------------
+
+---@class braid.Gathering
+---@field n integer
+---@field start fun(i: integer): braid.Future
+---@field limit integer
+---@field queue braid.Queue
+---@field places table<braid.Future, integer[]> where in the list each future stands
+---@field next integer the next to start
+---@field running integer
+
+local function start_some(g)
+  while g.next <= g.n and g.running < g.limit do
+    local i = g.next
+    g.next = i + 1
+    local future = g.start(i)
+    local places = g.places[future]
+    if places then
+      places[#places + 1] = i
+    else
+      g.places[future] = { i }
+      g.running = g.running + 1
+      future:on_done(g.arrive)
+    end
+  end
+end
+
+-- Takes them as they end; stops at the first failure unless all are wanted.
+local function take_all(g, results, failures, all)
+  start_some(g)
+  while g.running > 0 do
+    local future = g.queue:get()
+    g.running = g.running - 1
+    local err = future:error()
+    for _, i in ipairs(g.places[future]) do
+      if err == nil then results[i] = future:result() else failures[i] = err end
+    end
+    g.places[future] = err ~= nil and g.places[future] or {}
+    if err ~= nil and not all then return err, future:traceback() end
+    start_some(g)
+  end
+end
+
+local function cancel_rest(g)
+  g.next = g.n + 1
+  for future in pairs(g.places) do future:cancel() end
+end
+
+local function await_rest(g)
+  for future in pairs(g.places) do future:wait() end
+end
+
+local gather_options = { on_error = "string", return_errors = "boolean", limit = "integer" }
+
+-- The first failure cancels the others, and is raised when they have ended.
+local function gather_closed(g, results, failures, all)
+  local scope = core.scope_enter("nursery")
+  local ok, err, traceback = pcall(take_all, g, results, failures, all)
+  local failure = err
+  if not ok or err ~= nil then
+    cancel_rest(g)
+    scopes.shield(await_rest, g)
+  end
+  if ok and err ~= nil then
+    scope:cancel()
+    scope:_join()
+    scope:_leave()
+    core.rethrow(failure, traceback)
+  end
+  scopes.conclude(scope, ok, err)
+end
+
+local function gather(n, start, opts)
+  opts = opts or {}
+  local on_error = opts.on_error or "cancel"
+  if on_error ~= "cancel" and on_error ~= "continue" then
+    errors.misuse(2, "bad option 'on_error' to 'gather' (\"cancel\" or \"continue\" expected, got %q)", on_error)
+  end
+  if opts.limit and opts.limit < 1 then
+    errors.misuse(2, "bad option 'limit' to 'gather' (an integer from 1 expected, got %d)", opts.limit)
+  end
+  local results, failures = { n = n }, {}
+  local queue = core.queue_new(0)
+  local g = {
+    n = n, start = start, limit = opts.limit or math.huge, queue = queue, places = {}, next = 1, running = 0,
+    arrive = function(future) queue:try_put(future) end,
+  }
+  if on_error == "continue" and not opts.return_errors then
+    local err, traceback = take_all(g, results, failures, false)
+    if err ~= nil then core.rethrow(err, traceback) end
+  else
+    gather_closed(g, results, failures, opts.return_errors)
+  end
+  if opts.return_errors then return results, failures end
+  return results
+end
+
+---Runs all at once and waits for all. By default the first failure cancels the rest, waits for them and is raised;
+---`on_error = "continue"` raises it at once and lets the rest go on; `return_errors = true` never raises. Suspends.
+---@param list (fun():any | braid.Future)[] the same task twice is run once and gives its result twice
+---@param opts { on_error: "cancel"|"continue"?, return_errors: boolean?, limit: integer? }? limit: so many at a time
+---@return table results in order, with `n`; of each the first value
+---@return table? errors with return_errors: errors[i]
+function M.gather(list, opts)
+  local n = check_list("gather", "list", list)
+  errors.check_options(1, "gather", opts, gather_options)
+  for i = 1, n do
+    if not is_future(list[i]) then errors.check_function(1, "gather", ("list[%d]"):format(i), list[i]) end
+  end
+  return gather(n, function(i)
+    local item = list[i]
+    return is_future(item) and item or core.spawn(item)
+  end, opts)
+end
+
+---gather of fn(item, index). Suspends.
+---@param fn fun(item: any, index: integer): any
+---@param list any[]
+---@param opts table? as gather's
+---@return table results
+---@return table? errors
+function M.map(fn, list, opts)
+  errors.check_function(1, "map", "fn", fn)
+  local n = check_list("map", "list", list)
+  errors.check_options(1, "map", opts, gather_options)
+  return gather(n, function(i) return core.spawn(fn, list[i], i) end, opts)
+end
+
+-- ---- race ----------------------------------------------------------------------------------------------------------
+
+local function first_success(futures, n)
+  local queue, count = arrivals(futures, n)
+  local failures = {}
+  for _ = 1, count do
+    local future = queue:get()
+    local err = future:error()
+    if err == nil then return future end
+    failures[#failures + 1] = err
+  end
+  return nil, errors.group(failures)
+end
+
+---Runs all at once: the results of the first to succeed; the others are cancelled and awaited. When all fail: kind
+---"group". Suspends.
+---@param list (fun():... | braid.Future)[]
+---@return any ...
+function M.race(list)
+  local n = check_list("race", "list", list)
+  if n == 0 then errors.misuse(1, "race needs at least one function or future") end
+  for i = 1, n do
+    if not is_future(list[i]) then errors.check_function(1, "race", ("list[%d]"):format(i), list[i]) end
+  end
+  local scope = core.scope_enter("nursery")
+  local futures = {}
+  for i = 1, n do futures[i] = is_future(list[i]) and list[i] or core.spawn(list[i]) end
+  local ok, winner, group = pcall(first_success, futures, n)
+  for _, future in ipairs(futures) do
+    future:error()
+    future:cancel()
+  end
+  scopes.shield(function()
+    for _, future in ipairs(futures) do future:wait() end
+  end)
+  scopes.conclude(scope, ok, winner)
+  if not winner then error(group, 0) end
+  return winner:result()
+end
+
+-- ---- as_completed and wait -----------------------------------------------------------------------------------------
+
+---Iterates over futures as they end, those that have ended first. Raises kind "timeout" when some have not by then.
+---Its steps suspend.
+---@param futures braid.Future[]
+---@param timeout number? seconds, for all of them
+---@return fun(): braid.Future?
+function M.as_completed(futures, timeout)
+  local n = check_futures("as_completed", futures)
+  local queue, left = arrivals(futures, n)
+  local total, deadline = left, timeout and core.now() + timeout
+  return function()
+    if left == 0 then return nil end
+    local future, err = queue:get(deadline and math.max(0, deadline - core.now()))
+    if not future then
+      error(errors.new("timeout", ("%d (of %d) futures unfinished"):format(left, total), { cause = err }), 0)
+    end
+    left = left - 1
+    return future
+  end
+end
+
+local wait_options = { timeout = "number", return_when = "string" }
+local enough = {
+  all = function() return false end,
+  first = function() return true end,
+  first_error = function(future) return future:state() == "failed" end,
+}
+
+---Waits for futures; never raises on timeout. Suspends.
+---@param futures braid.Future[]
+---@param opts { timeout: number?, return_when: "all"|"first"|"first_error"? }?
+---@return braid.Future[] done
+---@return braid.Future[] pending
+function M.wait(futures, opts)
+  check_futures("wait", futures)
+  errors.check_options(1, "wait", opts, wait_options)
+  opts = opts or {}
+  local stop = enough[opts.return_when or "all"]
+  if not stop then
+    errors.misuse(1, "bad option 'return_when' to 'wait' (\"all\", \"first\" or \"first_error\" expected, got %q)",
+      opts.return_when)
+  end
+  local queue, left = arrivals(futures, #futures)
+  local deadline = opts.timeout and core.now() + opts.timeout
+  while left > 0 do
+    local future = queue:get(deadline and math.max(0, deadline - core.now()))
+    if not future then break end
+    left = left - 1
+    if stop(future) then break end
+  end
+  local done, pending, seen = {}, {}, {}
+  for _, future in ipairs(futures) do
+    if not seen[future] then
+      seen[future] = true
+      local list = future:done() and done or pending
+      list[#list + 1] = future
+    end
+  end
+  return done, pending
+end
+
+M.select = core.select
+
+return M

@@ -1,0 +1,139 @@
+--- Queues: one kind for tasks, threads and processes. A queue that was never sent away passes items by reference; once
+--- it is shared, it copies them.
+
+local core = require "braid.core"
+local errors = require "braid.errors"
+
+local M = {}
+
+---@class braid.Queue
+local Queue = core.Queue
+
+---Puts a value in. Suspends while the queue is full.
+---@param value any not nil; braid.null stands for nothing
+---@param timeout number? seconds
+---@return boolean? ok
+---@return braid.Error? err kind "timeout" or "closed"
+Queue.put = Queue.put
+
+---Takes the next value. Suspends while the queue is empty.
+---@param timeout number? seconds
+---@return any? value
+---@return braid.Error? err kind "timeout" or "closed"
+Queue.get = Queue.get
+
+---As put, without waiting: kind "full".
+---@param value any
+---@return boolean? ok
+---@return braid.Error? err
+Queue.try_put = Queue.try_put
+
+---As get, without waiting: kind "empty".
+---@return any? value
+---@return braid.Error? err
+Queue.try_get = Queue.try_get
+
+---Iterates over what comes, until the queue is closed and drained. Its steps suspend.
+---@return fun(): any
+Queue.items = Queue.items
+
+---Says that an item that was taken is done with. Once too often is an error.
+Queue.task_done = Queue.task_done
+
+---Waits until every item that was put is done. Suspends.
+---@param timeout number? seconds
+---@return boolean? ok
+---@return braid.Error? err
+Queue.join = Queue.join
+
+---@return integer
+Queue.size = Queue.size
+
+---0: no bound.
+---@return integer
+Queue.maxsize = Queue.maxsize
+
+---@return boolean
+Queue.is_full = Queue.is_full
+
+---@return boolean
+Queue.is_empty = Queue.is_empty
+
+---@return boolean
+Queue.closed = Queue.closed
+
+local function remaining(deadline)
+  return deadline and math.max(0, deadline - core.now())
+end
+
+---Puts the values of a list, in order. Suspends.
+---@param list any[]
+---@param timeout number? seconds, for all
+---@return boolean? ok
+---@return braid.Error? err its `count` tells how many were put
+function Queue:put_many(list, timeout)
+  if type(list) ~= "table" then
+    errors.misuse(1, "bad argument 'list' to 'put_many' (a list expected, got %s)", tostring(list))
+  end
+  local deadline = timeout and core.now() + timeout
+  for i = 1, #list do
+    local ok, err = self:put(list[i], remaining(deadline))
+    if not ok then
+      err.count = i - 1
+      return nil, err
+    end
+  end
+  return true
+end
+
+---Takes up to `max` values: waits for the first, and takes with it what is there. Suspends.
+---@param max integer
+---@param timeout number? seconds
+---@return any[]? values
+---@return braid.Error? err kind "timeout" or "closed"
+function Queue:get_many(max, timeout)
+  if math.type(max) ~= "integer" or max < 1 then
+    errors.misuse(1, "bad argument 'max' to 'get_many' (an integer from 1 expected, got %s)", tostring(max))
+  end
+  local first, err = self:get(timeout)
+  if err then return nil, err end
+  local list = { first }
+  for i = 2, max do
+    local value, none = self:try_get()
+    if none then break end
+    list[i] = value
+  end
+  return list
+end
+
+local close_options = { immediate = "boolean" }
+
+---Closes: puts fail from now on, gets drain what is there and then fail with kind "closed". `immediate = true` drops
+---the rest, and lets everyone go who gets, puts or joins.
+---@param opts { immediate: boolean? }?
+function Queue:close(opts)
+  errors.check_options(1, "close", opts, close_options)
+  self:_close(opts ~= nil and opts.immediate == true)
+end
+
+local queue_options = { order = "string" }
+local orders = { fifo = true, lifo = true, priority = true }
+
+---Makes a queue.
+---@param maxsize integer? 0 or nil: no bound
+---@param opts { order: "fifo"|"lifo"|"priority"? }? priority: items are numbers, or lists that begin with one; the
+--- smallest leaves first, equal ones in order of arrival
+---@return braid.Queue
+function M.queue(maxsize, opts)
+  if maxsize ~= nil and (math.type(maxsize) ~= "integer" or maxsize < 0) then
+    errors.misuse(1, "bad argument 'maxsize' to 'queue' (an integer, not negative, expected, got %s)", tostring(maxsize))
+  end
+  errors.check_options(1, "queue", opts, queue_options)
+  local order = opts and opts.order or "fifo"
+  if not orders[order] then
+    errors.misuse(1, "bad option 'order' to 'queue' (\"fifo\", \"lifo\" or \"priority\" expected, got %q)", order)
+  end
+  return core.queue_new(maxsize or 0, order)
+end
+
+return M

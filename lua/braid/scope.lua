@@ -1,0 +1,160 @@
+--- Scopes: groups of tasks that end together, deadlines, and shields.
+
+local core = require "braid.core"
+local errors = require "braid.errors"
+
+local M = {}
+
+---A task group. Made by `braid.scope`.
+---@class braid.Scope
+local Scope = core.Scope
+
+---Starts a task whose failure cancels its siblings and the body.
+---@param fn fun(...): ...
+---@param ... any
+---@return braid.Task
+Scope.spawn = Scope.spawn
+
+---Ends the scope early: every wait inside raises kind "cancelled". This is not an error.
+---@param reason any?
+Scope.cancel = Scope.cancel
+
+local function is_echo(err)
+  return errors.is_error(err, "cancelled") or errors.is_error(err, "interrupted")
+end
+
+local function add(list, err)
+  for _, other in ipairs(list) do
+    if rawequal(other, err) then return end
+  end
+  list[#list + 1] = err
+end
+
+-- Adds to `list` the failures that are the scope's: of linked tasks, and of those that nobody has asked for, which are
+-- reported too.
+local function collect(list, failed)
+  local traceback
+  for _, task in ipairs(failed or {}) do
+    local asked = task:_asked()
+    local err = task:error()
+    traceback = traceback or task:traceback()
+    if not asked then errors.report(err, task:traceback(), task.name) end
+    if not asked or task:_linked() then add(list, err) end
+  end
+  return traceback
+end
+
+-- Waits for the children, leaves the scope, and raises what has to be raised. Returns whether the body's results count.
+local function conclude(scope, ok, err, traceback)
+  local echo = not ok and is_echo(err) and core.cancelled()
+  if not ok then scope:cancel() end
+  scope:_join()
+  local expired = scope:expired()
+  local failed = scope:_leave()
+  local list = {}
+  if not ok and not echo then list[1] = err end
+  local child_traceback = collect(list, failed)
+  if #list > 0 then errors.raise(list, traceback or child_traceback) end
+  if echo and core.cancelled() then core.rethrow(err) end
+  if expired then error(errors.new("timeout", "the scope's time was up"), 0) end
+  return ok
+end
+
+-- For `local scope <close>`: the body's own error goes on by itself unless something else is to be raised.
+function Scope:__close(err)
+  if self:ended() then return end
+  conclude(self, err == nil, err)
+end
+
+local function results(scope, state, ok, ...)
+  if conclude(scope, ok, (...), state.traceback) then return ... end
+end
+
+local known = { timeout = "number" }
+
+---Runs fn with a new scope and ends when all its children have ended, the `braid.spawn`ed ones included. A failure of
+---fn or of a child cancels the others; one failure is raised as it is, several as kind "group". Without fn: returns the
+---scope, for `local scope <close> = braid.scope()`. Suspends.
+---@param fn (fun(scope: braid.Scope): ...)|nil
+---@param opts { timeout: number? }? timeout in seconds: raises kind "timeout" when it fires
+---@return any ... what fn returned
+function M.scope(fn, opts)
+  if opts == nil and type(fn) == "table" and not (getmetatable(fn) or {}).__call then fn, opts = nil, fn end
+  errors.check_options(1, "scope", opts, known)
+  if fn ~= nil then errors.check_function(1, "scope", "fn", fn) end
+  local scope = core.scope_enter("nursery", opts and opts.timeout)
+  if not fn then return scope end
+  local state = {}
+  return results(scope, state, xpcall(fn, function(err)
+    if not is_echo(err) then state.traceback = debug.traceback(nil, 2) end
+    return err
+  end, scope))
+end
+
+---Ends a scope that was entered by hand, as `braid.scope` does: for the other parts of braid.
+M.conclude = conclude
+
+-- ---- deadlines and shields -----------------------------------------------------------------------------------------
+
+-- Runs fn inside a scope that takes no children; returns whether the scope's own deadline ended it, then pcall's.
+local function inside(kind, seconds, fn, ...)
+  local scope = core.scope_enter(kind, seconds)
+  local traceback
+  local function leave(ok, ...)
+    local expired = not ok and scope:expired()
+    scope:_leave()
+    if ok then return true, ... end
+    local err = ...
+    if expired and errors.is_error(err, "cancelled") and not core.cancelled() then return false end
+    core.rethrow(err, traceback)
+  end
+  return leave(xpcall(fn, function(err)
+    if not is_echo(err) then traceback = debug.traceback(nil, 2) end
+    return err
+  end, ...))
+end
+
+local function check_seconds(what, seconds)
+  if seconds ~= nil and not (type(seconds) == "number" and seconds >= 0) then
+    errors.misuse(2, "bad argument 's' to '%s' (seconds, not negative, expected, got %s)", what, tostring(seconds))
+  end
+end
+
+local function or_timeout(seconds, ok, ...)
+  if ok then return ... end
+  error(errors.new("timeout", ("not done within %s s"):format(seconds)), 0)
+end
+
+---Runs fn; cancels it after s seconds and raises kind "timeout". fn's own error wins. nil disables. Suspends.
+---@param s number? seconds
+---@param fn fun(...): ...
+---@param ... any
+---@return any ... what fn returned
+function M.timeout(s, fn, ...)
+  check_seconds("timeout", s)
+  errors.check_function(1, "timeout", "fn", fn)
+  return or_timeout(s, inside("limit", s, fn, ...))
+end
+
+---Runs fn; cancels it after s seconds and goes on. Suspends.
+---@param s number? seconds
+---@param fn fun(...): ...
+---@param ... any
+---@return boolean in_time
+---@return any ... what fn returned
+function M.move_on_after(s, fn, ...)
+  check_seconds("move_on_after", s)
+  errors.check_function(1, "move_on_after", "fn", fn)
+  return inside("limit", s, fn, ...)
+end
+
+---Runs fn to its end though the caller is cancelled; the cancel is raised by the next wait after it. Suspends.
+---@param fn fun(...): ...
+---@param ... any
+---@return any ... what fn returned
+function M.shield(fn, ...)
+  errors.check_function(1, "shield", "fn", fn)
+  return select(2, inside("shield", nil, fn, ...))
+end
+
+return M

@@ -1,0 +1,207 @@
+--- Lock, semaphore, event, condition, barrier, counter. Everybody is served first come, first served.
+
+local core = require "braid.core"
+local errors = require "braid.errors"
+
+local M = {}
+
+-- ---- lock ----------------------------------------------------------------------------------------------------------
+
+---@class braid.Lock
+local Lock = core.Lock
+
+---Takes the lock. Suspends.
+---@param timeout number? seconds
+---@return boolean? ok
+---@return braid.Error? err kind "timeout", or "owner_died": its last owner ended while holding it
+Lock.acquire = Lock.acquire
+
+---As acquire, without waiting: kind "empty".
+---@return boolean? ok
+---@return braid.Error? err
+Lock.try_acquire = Lock.try_acquire
+
+---Gives it up; an error for anyone but its owner.
+Lock.release = Lock.release
+
+---@return boolean
+Lock.locked = Lock.locked
+
+---Takes the lock for a variable: `local held <close> = lock:hold()`. Suspends.
+---@param timeout number? seconds
+---@return braid.Lock? held
+---@return braid.Error? err
+Lock.hold = Lock.hold
+
+-- fn under the lock or with a turn of the semaphore.
+local function with(self, fn, ...)
+  errors.check_function(1, "with", "fn", fn)
+  local held <close>, err = self:hold()
+  if not held then return nil, err end
+  return fn(...)
+end
+
+---Calls fn with the lock held. Suspends.
+---@param fn fun(...): ...
+---@param ... any
+---@return any ... what fn returned; nil and an error when the lock could not be taken
+Lock.with = with
+
+---Makes a lock.
+---@return braid.Lock
+M.lock = core.lock_new
+
+-- ---- semaphore -----------------------------------------------------------------------------------------------------
+
+---@class braid.Semaphore: braid.Lock
+local Semaphore = core.Semaphore
+
+Semaphore.with = with
+
+---Gives turns back; more than were taken is an error, unless it is unbounded.
+---@param count integer? 1
+Semaphore.release = Semaphore.release
+
+---How many turns are left.
+---@return integer
+Semaphore.value = Semaphore.value
+
+local semaphore_options = { unbounded = "boolean" }
+
+---Makes a semaphore with n turns.
+---@param n integer
+---@param opts { unbounded: boolean? }? unbounded: may be released more often than acquired
+---@return braid.Semaphore
+function M.semaphore(n, opts)
+  if math.type(n) ~= "integer" or n < 0 then
+    errors.misuse(1, "bad argument 'n' to 'semaphore' (an integer, not negative, expected, got %s)", tostring(n))
+  end
+  errors.check_options(1, "semaphore", opts, semaphore_options)
+  return core.semaphore_new(n, opts and opts.unbounded)
+end
+
+-- ---- event ---------------------------------------------------------------------------------------------------------
+
+---@class braid.Event
+local Event = core.Event
+
+---Waits until it is set. Suspends.
+---@param timeout number? seconds
+---@return boolean? ok
+---@return braid.Error? err
+Event.wait = Event.wait
+
+---Sets it: all who wait go on.
+Event.set = Event.set
+
+---Clears it.
+Event.clear = Event.clear
+
+---@return boolean
+Event.is_set = Event.is_set
+
+---Makes an event, not set.
+---@return braid.Event
+M.event = core.event_new
+
+-- ---- condition -----------------------------------------------------------------------------------------------------
+
+---A condition, with the verbs of its lock.
+---@class braid.Condition
+local Condition = core.Condition
+
+---Gives the lock up, waits to be notified, and takes the lock again, also when the wait fails. Suspends.
+---@param timeout number? seconds
+---@return boolean? ok
+---@return braid.Error? err
+Condition.wait = Condition.wait
+
+---Wakes n of those who wait.
+---@param n integer? 1
+Condition.notify = Condition.notify
+
+---Wakes all.
+Condition.notify_all = Condition.notify_all
+
+---Waits until the predicate holds; returns its value. Suspends.
+---@param predicate fun(): any
+---@param timeout number? seconds
+---@return any? value
+---@return braid.Error? err
+function Condition:wait_for(predicate, timeout)
+  errors.check_function(1, "wait_for", "predicate", predicate)
+  local deadline = timeout and core.now() + timeout
+  while true do
+    local value = predicate()
+    if value then return value end
+    local ok, err = self:wait(deadline and math.max(0, deadline - core.now()))
+    if not ok then return nil, err end
+  end
+end
+
+for _, verb in ipairs { "acquire", "try_acquire", "release", "hold", "with", "locked" } do
+  Condition[verb] = function(self, ...)
+    local lock = self:lock()
+    return lock[verb](lock, ...)
+  end
+end
+
+---Makes a condition on a lock, by default one of its own.
+---@param lock braid.Lock?
+---@return braid.Condition
+function M.condition(lock)
+  if lock ~= nil and getmetatable(lock) ~= Lock then
+    errors.misuse(1, "bad argument 'lock' to 'condition' (a lock expected, got %s)", tostring(lock))
+  end
+  return core.condition_new(lock or core.lock_new())
+end
+
+-- ---- barrier -------------------------------------------------------------------------------------------------------
+
+---@class braid.Barrier
+local Barrier = core.Barrier
+
+---Waits until n have come. A wait that times out or is cancelled breaks the barrier for the others. Suspends.
+---@param timeout number? seconds
+---@return integer? turn 1 for the first to come, n for the last
+---@return braid.Error? err kind "timeout" or "broken"
+Barrier.wait = Barrier.wait
+
+---Breaks it: who waits, and who comes until it is reset, gets kind "broken".
+Barrier.abort = Barrier.abort
+
+---As new: who waits gets kind "broken".
+Barrier.reset = Barrier.reset
+
+---Makes a barrier for n.
+---@param n integer
+---@return braid.Barrier
+function M.barrier(n)
+  if math.type(n) ~= "integer" or n < 1 then
+    errors.misuse(1, "bad argument 'n' to 'barrier' (an integer from 1 expected, got %s)", tostring(n))
+  end
+  return core.barrier_new(n)
+end
+
+-- ---- counter -------------------------------------------------------------------------------------------------------
+
+---@class braid.Counter
+local Counter = core.Counter
+
+---Adds n, atomically.
+---@param n integer? 1
+---@return integer value after it
+Counter.add = Counter.add
+
+---@return integer
+Counter.get = Counter.get
+
+---@param value integer
+Counter.set = Counter.set
+
+---Makes a counter.
+---@param start integer? 0
+---@return braid.Counter
+M.counter = core.counter_new
+
+return M

@@ -1,0 +1,110 @@
+--- Tasks: functions that run at once on one loop.
+
+local core = require "braid.core"
+local errors = require "braid.errors"
+local scopes = require "braid.scope"
+
+local M = {}
+
+---A running function, and the future of its result.
+---@class braid.Task: braid.Future
+---@field name string? for reports
+local Task = core.Task
+
+---Marks the task to be cancelled, not awaited, when its scope ends.
+---@return braid.Task self
+Task.daemon = Task.daemon
+
+---Starts a task in the current scope. Its failure is kept for `result()` and cancels nobody; when nobody has asked for
+---it by the end of the scope, it is reported on stderr and the scope raises it. Outside `braid.run` the task moves
+---whenever the script waits for something.
+---@param fn fun(...): ...
+---@param ... any its arguments
+---@return braid.Task
+function M.spawn(fn, ...) return core.spawn(fn, ...) end
+M.spawn = core.spawn
+
+---Waits. 0 lets others run. Suspends.
+---@param seconds number
+function M.sleep(seconds) return core.sleep(seconds) end
+M.sleep = core.sleep
+
+---Lets others run; raises when the task is cancelled. Suspends.
+function M.checkpoint() end
+M.checkpoint = core.checkpoint
+
+---Monotonic time in seconds.
+---@return number
+function M.now() return core.now() end
+M.now = core.now
+
+---The running task; nil outside every task.
+---@return braid.Task?
+function M.current() return core.current() end
+M.current = core.current
+
+---All tasks that have not ended.
+---@return braid.Task[]
+function M.tasks() return core.tasks() end
+M.tasks = core.tasks
+
+---The task's own table of values, copied from its parent's when it was spawned.
+---@return table
+function M.locals() return core.locals() end
+M.locals = core.locals
+
+---Like coroutine.wrap, but what runs inside may wait.
+---@param fn fun(...): ...
+---@return fun(...): ...
+function M.wrap(fn) return core.wrap(fn) end
+M.wrap = core.wrap
+
+-- Waits for the children of a run; a deadlock cancels them, and they have one more chance to end.
+local function join(scope)
+  local ok, err = pcall(scope._join, scope)
+  if ok then return end
+  scope:cancel()
+  pcall(scope._join, scope)
+  return err
+end
+
+---Runs main as a task, and ends when it and every task that it spawned have ended. Raises main's error. SIGINT cancels
+---the main task (kind "interrupted"; a script then ends with status 130); a second one ends the process at once.
+---@param main fun(...): ...
+---@param ... any its arguments
+---@return any ... what main returned
+function M.run(main, ...)
+  if core.current() then
+    errors.misuse(1, "braid.run inside a task: it is the outermost scope; use braid.scope or braid.spawn here")
+  end
+  errors.check_function(1, "run", "main", main)
+  local scope = core.scope_enter("nursery")
+  local task = core.spawn(main, ...)
+  task.name = "main"
+  task:on_done(function()
+    if task:state() ~= "done" then scope:cancel() end
+  end)
+  core.set_main(task)
+  local stuck = join(scope)
+  core.set_main(nil)
+  if not task:done() then -- it would not even be cancelled
+    scope:_leave()
+    errors.raise_to_script(stuck)
+  end
+  local err, traceback = task:error(), task:traceback()
+  if stuck then err, traceback = stuck, nil end
+  local ended, failure = pcall(scopes.conclude, scope, err == nil, err, traceback)
+  if err ~= nil then errors.raise_to_script(err, traceback) end
+  if not ended then errors.raise_to_script(failure) end
+  return task:result()
+end
+
+-- At the end of the state: what failed outside every run, and what would not end.
+core.set_hook("closing", function(left)
+  if left > 0 then io.stderr:write(("braid: %d tasks would not end with the script\n"):format(left)) end
+  for _, task in ipairs(core.root_failures() or {}) do
+    if not task:_asked() then errors.report(task:error(), task:traceback(), task.name) end
+  end
+end)
+
+return M
