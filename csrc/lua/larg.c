@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT
+ * One sentence for every wrong argument. */
+#include "larg.h"
+
+#include <lauxlib.h>
+
+#include "../core/clock.h"
+#include "lerror.h"
+#include "lsight.h"
+
+/* "3.5" for numbers, "a string" and the like for the rest. */
+static const char *describe(lua_State *L, int index) {
+  if (lua_type(L, index) == LUA_TNUMBER) return luaL_tolstring(L, index, NULL);
+  if (lua_isnoneornil(L, index)) return "nil";
+  return lua_pushfstring(L, "a %s", luaL_typename(L, index));
+}
+
+int larg_error(lua_State *L, int index, const char *name, const char *expected) {
+  const char *got = describe(L, index);
+  sight_callee(L);
+  return lerror_misuse(L, "bad argument '%s' to '%s' (%s expected, got %s)", name, lua_tostring(L, -1), expected, got);
+}
+
+int64_t larg_timeout(lua_State *L, int index) {
+  if (lua_isnoneornil(L, index)) return BRAID_NEVER;
+  if (lua_type(L, index) != LUA_TNUMBER || !(lua_tonumber(L, index) >= 0))
+    larg_error(L, index, "timeout", "seconds, not negative,");
+  lua_Number seconds = lua_tonumber(L, index);
+  return seconds == 0 ? LARG_ONCE : braid_clock_after(seconds);
+}
+
+lua_Integer larg_integer(lua_State *L, int index, const char *name, lua_Integer least) {
+  int whole;
+  lua_Integer value = lua_tointegerx(L, index, &whole);
+  if (lua_type(L, index) != LUA_TNUMBER || !whole || value < least) {
+    lua_pushfstring(L, "an integer from %I", (LUAI_UACINT)least);
+    larg_error(L, index, name, least == LUA_MININTEGER ? "an integer" : lua_tostring(L, -1));
+  }
+  return value;
+}
+
+lua_Number larg_number(lua_State *L, int index, const char *name) {
+  if (lua_type(L, index) != LUA_TNUMBER) larg_error(L, index, name, "a number");
+  return lua_tonumber(L, index);
+}
+
+const char *larg_string(lua_State *L, int index, const char *name, size_t *size) {
+  if (lua_type(L, index) != LUA_TSTRING) larg_error(L, index, name, "a string");
+  return lua_tolstring(L, index, size);
+}
+
+static int callable(lua_State *L, int index) {
+  if (lua_isfunction(L, index)) return 1;
+  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL) return 0;
+  lua_pop(L, 1);
+  return 1;
+}
+
+void larg_function(lua_State *L, int index, const char *name) {
+  if (!callable(L, index)) larg_error(L, index, name, "a function");
+}
+
+void *larg_object(lua_State *L, int index, const char *metatable) {
+  void *object = luaL_testudata(L, index, metatable);
+  if (!object) larg_error(L, index, "self", metatable);
+  return object;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ * Arguments of C functions: each check raises kind "misuse" at the caller's line, naming the argument and what was
+ * expected. The state's own thread; none blocks. */
+#ifndef BRAID_LARG_H
+#define BRAID_LARG_H
+
+#include <lua.h>
+#include <stdint.h>
+
+/* Deadlines as functions receive them: a timeout in seconds at `index`. nil: BRAID_NEVER; 0: LARG_ONCE, the call
+ * tries once and does not wait. */
+#define LARG_ONCE INT64_C(0)
+int64_t larg_timeout(lua_State *L, int index);
+
+lua_Integer larg_integer(lua_State *L, int index, const char *name, lua_Integer least);
+lua_Number larg_number(lua_State *L, int index, const char *name);
+const char *larg_string(lua_State *L, int index, const char *name, size_t *size);
+void larg_function(lua_State *L, int index, const char *name);
+/* A userdata with this metatable; its address. */
+void *larg_object(lua_State *L, int index, const char *metatable);
+
+/* Raises: argument `name` should have been `expected`. Never returns. */
+int larg_error(lua_State *L, int index, const char *name, const char *expected);
+
+#endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT
+ * What one can ask of a future. A task is one. */
+#include <lauxlib.h>
+
+#include "larg.h"
+#include "lerror.h"
+#include "lopen.h"
+#include "ltask.h"
+
+static struct task *check(lua_State *L) {
+  struct task *task = task_test(L, sched_of(L), 1);
+  if (!task) larg_error(L, 1, "self", TASK_METATABLE);
+  return task;
+}
+
+/* Pushes the failure's error, or its traceback. */
+static void push_failure(lua_State *L, int part) {
+  lua_getiuservalue(L, 1, 1);
+  if (!lua_istable(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+    return;
+  }
+  lua_rawgeti(L, -1, part);
+  lua_remove(L, -2);
+}
+
+static void push_error(lua_State *L) {
+  push_failure(L, 1);
+  if (!lua_isnil(L, -1)) return;
+  lua_pop(L, 1);
+  lerror_push(L, "cancelled", "cancelled before it began");
+}
+
+static int push_results(lua_State *L, struct task *task) {
+  if (task_state(task) != FUTURE_DONE) {
+    task->waiter.flags |= TASK_ASKED;
+    if (task_state(task) == FUTURE_FAILED)
+      push_failure(L, 1);
+    else
+      push_error(L);
+    return lua_error(L);
+  }
+  lua_getiuservalue(L, 1, 1);
+  if (task->waiter.flags & TASK_SINGLE) return 1;
+  int list = lua_gettop(L);
+  lua_getfield(L, list, "n");
+  int count = (int)lua_tointeger(L, -1);
+  luaL_checkstack(L, count, "too many results");
+  for (int i = 1; i <= count; i++) lua_rawgeti(L, list, i);
+  return count;
+}
+
+/* ---- waiting for it ------------------------------------------------------------------------------------------- */
+
+enum { RAISE, TELL }; /* what a wait that ends with the task, or with the timeout, is to do */
+
+static int answer(lua_State *L, struct task *task, bool ended, lua_KContext how) {
+  if (how == TELL) {
+    lua_pushboolean(L, ended);
+    return 1;
+  }
+  if (!ended) return lerror_raise(L, "timeout", "the result did not come in time");
+  return push_results(L, task);
+}
+
+static int wait_k(lua_State *L, int status, lua_KContext how) {
+  (void)status;
+  struct sched *sched = sched_of(L);
+  enum braid_status end = sched_end(sched);
+  if (sched_stopped(end)) return sched_raise(L, sched, end);
+  return answer(L, check(L), end == BRAID_OK, how);
+}
+
+static int wait_for(lua_State *L, lua_KContext how) {
+  struct sched *sched = sched_of(L);
+  struct task *task = check(L);
+  int64_t deadline = larg_timeout(L, 2);
+  if (task_ended(task) || deadline == LARG_ONCE) return answer(L, task, task_ended(task), how);
+  if (task == sched->current) return lerror_misuse(L, "a task cannot wait for itself");
+  struct braid_waiter *waiter = sched_begin(L, sched);
+  if (!task_join(task, &waiter->hook)) {
+    sched_forget(sched);
+    return lerror_memory(L);
+  }
+  return sched_park(L, sched, deadline, wait_k, how);
+}
+
+/* future:result(timeout?) -> results. Raises the task's own error. Suspends. */
+static int future_result(lua_State *L) { return wait_for(L, RAISE); }
+
+/* future:wait(timeout?) -> whether it has ended. Suspends. */
+static int future_wait(lua_State *L) { return wait_for(L, TELL); }
+
+/* ---- looking at it -------------------------------------------------------------------------------------------- */
+
+static int future_done(lua_State *L) {
+  lua_pushboolean(L, task_ended(check(L)));
+  return 1;
+}
+
+static int future_cancelled(lua_State *L) {
+  lua_pushboolean(L, task_state(check(L)) == FUTURE_CANCELLED);
+  return 1;
+}
+
+static int future_running(lua_State *L) {
+  lua_pushboolean(L, task_state(check(L)) == FUTURE_RUNNING);
+  return 1;
+}
+
+static int future_state(lua_State *L) {
+  static const char *const names[] = {"pending", "running", "done", "failed", "cancelled"};
+  lua_pushstring(L, names[task_state(check(L))]);
+  return 1;
+}
+
+/* future:error() -> the error, or nil while there is none. */
+static int future_error(lua_State *L) {
+  struct task *task = check(L);
+  if (task_state(task) < FUTURE_FAILED) return 0;
+  task->waiter.flags |= TASK_ASKED;
+  if (task_state(task) == FUTURE_FAILED)
+    push_failure(L, 1);
+  else
+    push_error(L);
+  return 1;
+}
+
+static int future_traceback(lua_State *L) {
+  if (task_state(check(L)) < FUTURE_FAILED) return 0;
+  push_failure(L, 2);
+  return 1;
+}
+
+/* Whether somebody has seen the failure: the end of a scope reports those that nobody has. */
+static int future_asked(lua_State *L) {
+  lua_pushboolean(L, check(L)->waiter.flags & (TASK_ASKED | TASK_LINKED));
+  return 1;
+}
+
+static int future_linked(lua_State *L) {
+  lua_pushboolean(L, check(L)->waiter.flags & TASK_LINKED);
+  return 1;
+}
+
+/* ---- changing it ---------------------------------------------------------------------------------------------- */
+
+/* future:cancel(reason?) -> true when it had not ended. */
+static int future_cancel(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  struct task *task = check(L);
+  lua_settop(L, 2);
+  bool alive = !task_ended(task);
+  if (alive) {
+    sched_set_reason(L, task);
+    tree_cancel_task(&sched->tree, task, 0);
+  }
+  lua_pushboolean(L, alive);
+  return 1;
+}
+
+/* future:on_done(fn) -> future. */
+static int future_on_done(lua_State *L) {
+  struct task *task = check(L);
+  larg_function(L, 2, "fn");
+  lua_settop(L, 2);
+  if (task->waiter.state >= FUTURE_DONE) {
+    lua_getfield(L, LUA_REGISTRYINDEX, "braid.callback");
+    lua_insert(L, 2);
+    lua_pushvalue(L, 1);
+    lua_call(L, 2, 0);
+  } else {
+    task_watch(L, task);
+  }
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* task:daemon() -> task: its scope does not wait for it, but cancels it at the end. */
+static int task_daemon(lua_State *L) {
+  struct task *task = check(L);
+  if (!(task->waiter.flags & TASK_DAEMON) && task->waiter.state < FUTURE_DONE) {
+    task->waiter.flags |= TASK_DAEMON;
+    task->nursery->alive--;
+  }
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* task.method, or task.name: upvalue 2 has the methods. */
+static int task_index(lua_State *L) {
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL) return 1;
+  lua_pushliteral(L, "name");
+  if (!lua_rawequal(L, 2, -1)) return 0;
+  sched_push_name(L, 1);
+  return 1;
+}
+
+static int task_newindex(lua_State *L) {
+  check(L);
+  lua_pushliteral(L, "name");
+  if (!lua_rawequal(L, 2, -1)) return lerror_misuse(L, "a task has no field '%s' to set", luaL_tolstring(L, 2, NULL));
+  if (lua_type(L, 3) != LUA_TSTRING) return larg_error(L, 3, "name", "a string");
+  lua_settop(L, 3);
+  sched_set_name(L, 1);
+  return 0;
+}
+
+static int task_tostring(lua_State *L) {
+  struct task *task = check(L);
+  sched_push_name(L, 1);
+  if (lua_isnil(L, -1))
+    lua_pushfstring(L, "braid.task: %p", (void *)task);
+  else
+    lua_pushfstring(L, "braid.task: %s", lua_tostring(L, -1));
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"result", future_result},       {"wait", future_wait},           {"done", future_done},
+    {"cancelled", future_cancelled}, {"running", future_running},     {"state", future_state},
+    {"error", future_error},         {"traceback", future_traceback}, {"_asked", future_asked},
+    {"_linked", future_linked},      {"cancel", future_cancel},       {"on_done", future_on_done},
+    {"daemon", task_daemon},         {"__newindex", task_newindex},   {"__tostring", task_tostring},
+    {NULL, NULL},
+};
+
+void lfuture_open(lua_State *L) {
+  sched_class(L, TASK_METATABLE, methods);
+  lua_pushlightuserdata(L, sched_open(L));
+  lua_pushvalue(L, -2);
+  lua_pushcclosure(L, task_index, 2);
+  lua_setfield(L, -2, "__index");
+  lua_setfield(L, -2, "Task");
+}

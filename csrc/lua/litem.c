@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ * References are slots of a table in the box's user value 1. */
+#include "litem.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+static struct braid_item refer(lua_State *L, int index, int box) {
+  index = lua_absindex(L, index);
+  if (lua_getiuservalue(L, box, 1) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, box, 1);
+  }
+  lua_pushvalue(L, index);
+  struct braid_item item = {(uint64_t)luaL_ref(L, -2), BRAID_ITEM_REFERENCE};
+  lua_pop(L, 1);
+  return item;
+}
+
+static uint64_t bits_of(lua_Number number) {
+  uint64_t bits;
+  memcpy(&bits, &number, sizeof bits);
+  return bits;
+}
+
+static lua_Number number_of(uint64_t bits) {
+  lua_Number number;
+  memcpy(&number, &bits, sizeof number);
+  return number;
+}
+
+struct braid_item litem_make(lua_State *L, int index, int box) {
+  switch (lua_type(L, index)) {
+    case LUA_TBOOLEAN:
+      return (struct braid_item){0, lua_toboolean(L, index) ? BRAID_ITEM_TRUE : BRAID_ITEM_FALSE};
+    case LUA_TNUMBER:
+      if (lua_isinteger(L, index)) return (struct braid_item){(uint64_t)lua_tointeger(L, index), BRAID_ITEM_INTEGER};
+      return (struct braid_item){bits_of(lua_tonumber(L, index)), BRAID_ITEM_NUMBER};
+    case LUA_TLIGHTUSERDATA:
+      if (!lua_touserdata(L, index)) return (struct braid_item){0, BRAID_ITEM_NULL};
+      return refer(L, index, box);
+    default: return refer(L, index, box);
+  }
+}
+
+void litem_push(lua_State *L, struct braid_item item, int box) {
+  switch (item.tag) {
+    case BRAID_ITEM_FALSE: lua_pushboolean(L, 0); break;
+    case BRAID_ITEM_TRUE: lua_pushboolean(L, 1); break;
+    case BRAID_ITEM_NULL: lua_pushlightuserdata(L, NULL); break;
+    case BRAID_ITEM_INTEGER: lua_pushinteger(L, (lua_Integer)item.bits); break;
+    case BRAID_ITEM_NUMBER: lua_pushnumber(L, number_of(item.bits)); break;
+    case BRAID_ITEM_REFERENCE:
+      lua_getiuservalue(L, box, 1);
+      lua_rawgeti(L, -1, (lua_Integer)item.bits);
+      luaL_unref(L, -2, (int)item.bits);
+      lua_remove(L, -2);
+      break;
+    default: lua_pushnil(L);
+  }
+}
+
+void litem_drop(lua_State *L, struct braid_item item, int box) {
+  if (item.tag != BRAID_ITEM_REFERENCE) return;
+  lua_getiuservalue(L, box, 1);
+  luaL_unref(L, -1, (int)item.bits);
+  lua_pop(L, 1);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ * Lua values as items of a queue and back. The state's own thread; nothing blocks. */
+#ifndef BRAID_LITEM_H
+#define BRAID_LITEM_H
+
+#include <lua.h>
+
+#include "../core/waiter.h"
+
+/* The value at `index` as an item for the object in the box at `box`. Numbers and the like travel as they are; what
+ * has an identity stays in this state, in the box, and the item is its number there. May raise (memory). */
+struct braid_item litem_make(lua_State *L, int index, int box);
+
+/* Pushes the value; the item is used up. */
+void litem_push(lua_State *L, struct braid_item item, int box);
+
+/* Gives an item up that nobody took. */
+void litem_drop(lua_State *L, struct braid_item item, int box);
+
+#endif

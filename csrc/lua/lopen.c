@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ * luaopen_braid_core: the C module, which starts nothing: no thread, no socket, no signal handler. */
+#include "lopen.h"
+
+#include <lauxlib.h>
+
+#include "larg.h"
+#include "lerror.h"
+#include "lsched.h"
+#include "lsight.h"
+
+/* set_home(prefix): frames of files that begin with it are braid's own. */
+static int set_home(lua_State *L) {
+  sight_set_home(L, larg_string(L, 1, "prefix", NULL));
+  return 0;
+}
+
+/* set_hook(name, fn): "callback" is called as fn(function, future) for callbacks, "closing" with the number of tasks
+ * that would not end when the state does, "interrupted" before the script's own wait raises after SIGINT. */
+static int set_hook(lua_State *L) {
+  lua_pushfstring(L, "braid.%s", larg_string(L, 1, "name", NULL));
+  larg_function(L, 2, "fn");
+  lua_pushvalue(L, 2);
+  lua_rawset(L, LUA_REGISTRYINDEX);
+  return 0;
+}
+
+static const luaL_Reg functions[] = {{"set_home", set_home}, {"set_hook", set_hook}, {NULL, NULL}};
+
+__attribute__((visibility("default"))) int luaopen_braid_core(lua_State *L);
+
+int luaopen_braid_core(lua_State *L) {
+  static void (*const parts[])(lua_State *) = {
+      llocals_open, ltask_open,   lfuture_open, lwrap_open, lscope_open,   lqueue_open,
+      lgate_open,   lcounter_open, lselect_open, lfd_open,   lprocess_open, lfetch_open,
+  };
+  luaL_checkversion(L);
+  lua_newtable(L);
+  sched_register(L, functions);
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) parts[i](L);
+  luaL_newmetatable(L, LERROR_METATABLE);
+  lua_setfield(L, -2, "Error");
+  lua_pushlightuserdata(L, NULL);
+  lua_setfield(L, -2, "null");
+  return 1;
+}

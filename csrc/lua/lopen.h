@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ * The parts of the module: each adds its functions to the table on the top of the stack. */
+#ifndef BRAID_LOPEN_H
+#define BRAID_LOPEN_H
+
+#include <lua.h>
+
+void llocals_open(lua_State *L);
+void ltask_open(lua_State *L);
+void lfuture_open(lua_State *L);
+void lwrap_open(lua_State *L);
+void lscope_open(lua_State *L);
+void lqueue_open(lua_State *L);
+void lgate_open(lua_State *L);
+void lcounter_open(lua_State *L);
+void lselect_open(lua_State *L);
+void lfd_open(lua_State *L);
+void lprocess_open(lua_State *L);
+void lfetch_open(lua_State *L);
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT
+ * Queues as Lua holds them. Stack of every method: 1 the queue, 2 the value, 3 the timeout (get: 2 the timeout). */
+#include <lauxlib.h>
+
+#include "../core/queue.h"
+#include "larg.h"
+#include "lerror.h"
+#include "litem.h"
+#include "lobject.h"
+#include "lopen.h"
+#include "lsched.h"
+
+static struct braid_queue *check(lua_State *L) {
+  return braid_container(lobject_check(L, 1, &braid_queue_class), struct braid_queue, object);
+}
+
+/* queue_new(maxsize, order) -> queue: 0 has no bound; "fifo", "lifo" or "priority". */
+static int queue_new(lua_State *L) {
+  static const char *const orders[] = {"fifo", "lifo", "priority", NULL};
+  size_t maxsize = (size_t)larg_integer(L, 1, "maxsize", 0);
+  enum braid_queue_order order = (enum braid_queue_order)luaL_checkoption(L, 2, "fifo", orders);
+  lobject_box(L, &braid_queue_class);
+  struct braid_queue *queue = braid_queue_new(maxsize, order);
+  lobject_fill(L, queue ? &queue->object : NULL);
+  return 1;
+}
+
+/* ---- put ------------------------------------------------------------------------------------------------------ */
+
+/* The key of the value at 2: a number is its own, a list's is its first element. */
+static double key_of(lua_State *L, const struct braid_queue *queue) {
+  if (queue->order != BRAID_PRIORITY) return 0;
+  if (lua_type(L, 2) == LUA_TNUMBER) return lua_tonumber(L, 2);
+  if (lua_istable(L, 2) && lua_geti(L, 2, 1) == LUA_TNUMBER) {
+    double key = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    return key;
+  }
+  lerror_misuse(L, "a priority queue takes numbers, or lists whose first element is a number: the smallest leaves first");
+  return 0;
+}
+
+static int put_answer(lua_State *L, enum braid_status status, struct braid_item item) {
+  if (status == BRAID_OK) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  litem_drop(L, item, 1);
+  return lerror_return(L, status, "queue:put");
+}
+
+static int put_k(lua_State *L, int ignored, lua_KContext context) {
+  (void)ignored, (void)context;
+  struct sched *sched = sched_of(L);
+  enum braid_status end = sched_end(sched);
+  struct braid_item item = braid_hook_item(&sched_waiter(sched)->hook);
+  if (!sched_stopped(end)) return put_answer(L, end, item);
+  litem_drop(L, item, 1);
+  return sched_raise(L, sched, end);
+}
+
+static void check_value(lua_State *L) {
+  if (lua_isnoneornil(L, 2)) larg_error(L, 2, "value", "anything but nil (braid.null stands for nothing)");
+}
+
+static int put(lua_State *L, int status, lua_KContext passed) {
+  (void)status;
+  struct sched *sched = sched_of(L);
+  struct braid_queue *queue = check(L);
+  if (passed) sched_end(sched);
+  int64_t deadline = larg_timeout(L, 3);
+  double key = key_of(L, queue);
+  struct braid_item item = litem_make(L, 2, 1);
+  enum braid_status result = braid_queue_put(queue, item, key, NULL);
+  if (result != BRAID_FULL) return put_answer(L, result, item);
+  if (deadline == LARG_ONCE) return put_answer(L, BRAID_TIMEOUT, item);
+  struct braid_waiter *waiter = sched_begin(L, sched);
+  result = braid_queue_put(queue, item, key, &waiter->hook);
+  if (result == BRAID_WAIT) return sched_park(L, sched, deadline, put_k, 0);
+  sched_forget(sched);
+  return put_answer(L, result, item);
+}
+
+/* queue:put(value, timeout?) -> true, or nil and an error. Suspends while it is full. */
+static int queue_put(lua_State *L) {
+  check(L);
+  check_value(L);
+  struct sched *sched = sched_of(L);
+  return sched_enter(L, sched) ? sched_pass(L, sched, put, 1) : put(L, LUA_OK, 0);
+}
+
+/* queue:try_put(value) -> true, or nil and an error. */
+static int queue_try_put(lua_State *L) {
+  struct braid_queue *queue = check(L);
+  check_value(L);
+  double key = key_of(L, queue);
+  struct braid_item item = litem_make(L, 2, 1);
+  return put_answer(L, braid_queue_put(queue, item, key, NULL), item);
+}
+
+/* ---- get ------------------------------------------------------------------------------------------------------ */
+
+enum { GET, ITERATE, PASSED = 2 }; /* an iterator ends where a get would tell of the closed queue */
+
+static int get_answer(lua_State *L, enum braid_status status, struct braid_item item, lua_KContext how) {
+  if (status == BRAID_OK) {
+    litem_push(L, item, 1);
+    return 1;
+  }
+  if ((how & ITERATE) && status == BRAID_CLOSED) return 0;
+  return lerror_return(L, status, "queue:get");
+}
+
+static int get_k(lua_State *L, int ignored, lua_KContext how) {
+  (void)ignored;
+  struct sched *sched = sched_of(L);
+  enum braid_status end = sched_end(sched);
+  if (sched_stopped(end)) return sched_raise(L, sched, end);
+  return get_answer(L, end, braid_hook_item(&sched_waiter(sched)->hook), how);
+}
+
+static int get(lua_State *L, int status, lua_KContext how) {
+  (void)status;
+  struct sched *sched = sched_of(L);
+  struct braid_queue *queue = check(L);
+  if (how & PASSED) sched_end(sched);
+  int64_t deadline = how & ITERATE ? BRAID_NEVER : larg_timeout(L, 2);
+  struct braid_item item = {0};
+  enum braid_status result = braid_queue_get(queue, &item, NULL);
+  if (result != BRAID_EMPTY) return get_answer(L, result, item, how);
+  if (deadline == LARG_ONCE) return get_answer(L, BRAID_TIMEOUT, item, how);
+  struct braid_waiter *waiter = sched_begin(L, sched);
+  result = braid_queue_get(queue, &item, &waiter->hook);
+  if (result == BRAID_WAIT) return sched_park(L, sched, deadline, get_k, how);
+  sched_forget(sched);
+  return get_answer(L, result, item, how);
+}
+
+static int enter_get(lua_State *L, lua_KContext how) {
+  check(L);
+  struct sched *sched = sched_of(L);
+  return sched_enter(L, sched) ? sched_pass(L, sched, get, how | PASSED) : get(L, LUA_OK, how);
+}
+
+/* queue:get(timeout?) -> value, or nil and an error. Suspends while it is empty. */
+static int queue_get(lua_State *L) { return enter_get(L, GET); }
+
+static int next_item(lua_State *L) { return enter_get(L, ITERATE); }
+
+/* queue:items() -> iterator over what comes, until it is closed and drained. Its steps suspend. */
+static int queue_items(lua_State *L) {
+  check(L);
+  lua_pushlightuserdata(L, sched_of(L));
+  lua_pushcclosure(L, next_item, 1);
+  lua_pushvalue(L, 1);
+  return 2;
+}
+
+/* queue:try_get() -> value, or nil and an error. */
+static int queue_try_get(lua_State *L) {
+  struct braid_item item = {0};
+  enum braid_status status = braid_queue_get(check(L), &item, NULL);
+  return get_answer(L, status, item, GET);
+}
+
+/* ---- the rest ------------------------------------------------------------------------------------------------- */
+
+static int queue_task_done(lua_State *L) {
+  if (braid_queue_task_done(check(L)) == BRAID_MISUSE)
+    return lerror_misuse(L, "task_done was called more often than items were put");
+  return 0;
+}
+
+static int join_k(lua_State *L, int ignored, lua_KContext context) {
+  (void)ignored, (void)context;
+  struct sched *sched = sched_of(L);
+  enum braid_status end = sched_end(sched);
+  if (sched_stopped(end)) return sched_raise(L, sched, end);
+  if (end != BRAID_OK) return lerror_return(L, end, "queue:join");
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* queue:join(timeout?) -> true when every item that was put is done, or nil and an error. Suspends. */
+static int queue_join(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  struct braid_queue *queue = check(L);
+  int64_t deadline = larg_timeout(L, 2);
+  struct braid_waiter *waiter = sched_begin(L, sched);
+  if (braid_queue_join(queue, &waiter->hook) == BRAID_WAIT)
+    return sched_park(L, sched, deadline == LARG_ONCE ? braid_clock_now() : deadline, join_k, 0);
+  sched_forget(sched);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* queue:_close(immediate) */
+static int queue_close(lua_State *L) {
+  struct braid_queue *queue = check(L);
+  bool immediate = lua_toboolean(L, 2);
+  braid_queue_close(queue, immediate);
+  return 0;
+}
+
+static int queue_size(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)braid_queue_look(check(L)).size);
+  return 1;
+}
+
+static int queue_maxsize(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)braid_queue_look(check(L)).maxsize);
+  return 1;
+}
+
+static int queue_is_empty(lua_State *L) {
+  lua_pushboolean(L, braid_queue_look(check(L)).size == 0);
+  return 1;
+}
+
+static int queue_is_full(lua_State *L) {
+  struct braid_queue_facts facts = braid_queue_look(check(L));
+  lua_pushboolean(L, facts.maxsize > 0 && facts.size >= facts.maxsize);
+  return 1;
+}
+
+static int queue_closed(lua_State *L) {
+  lua_pushboolean(L, braid_queue_look(check(L)).closed);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"put", queue_put},           {"try_put", queue_try_put},     {"get", queue_get},   {"try_get", queue_try_get},
+    {"items", queue_items},       {"task_done", queue_task_done}, {"join", queue_join}, {"_close", queue_close},
+    {"size", queue_size},         {"maxsize", queue_maxsize},     {"closed", queue_closed},
+    {"is_empty", queue_is_empty}, {"is_full", queue_is_full},     {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {{"queue_new", queue_new}, {NULL, NULL}};
+
+void lqueue_open(lua_State *L) {
+  sched_register(L, functions);
+  lobject_class(L, &braid_queue_class, methods);
+  lua_setfield(L, -2, "Queue");
+}

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: MIT
+ * The loop's turn as Lua lives it: everything that resumes Lua is in sched_step. The list of ready waiters is the
+ * loop's own; there is no second one. Owned by the registry; the state's thread only. */
+#include "lsched.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "lerror.h"
+#include "linterrupt.h"
+#include "lsight.h"
+
+enum {
+  MOST_STEPS = 61,      /* then the loop looks at its descriptors and deadlines again */
+  STEPS_TO_A_LOOK = 8,  /* how often a long turn looks at the clock */
+  LONGEST = 100 * 1000, /* ns: a turn longer than this ends at its next look */
+  MOST_QUICK = 256      /* calls that need no wait, after which the others have their turn */
+};
+
+/* ---- may it wait here? ---------------------------------------------------------------------------------------- */
+
+static int refuse(lua_State *L, struct sched *sched) {
+  if (sched->running == NULL)
+    return lerror_misuse(L, "this cannot wait inside a callback: callbacks run between tasks; spawn a task there");
+  if (L != sched->running)
+    return lerror_misuse(L, "this cannot wait inside a coroutine of coroutine.create or coroutine.wrap, whose yields "
+                            "are not braid's: make it with braid.wrap, or run it as a task with braid.spawn");
+  if (!sight_culprit(L)) lua_pushliteral(L, "a C function");
+  return lerror_misuse(L, "this cannot wait inside %s, which Lua cannot suspend: wait before or after it, or outside "
+                          "every task",
+                       lua_tostring(L, -1));
+}
+
+static bool may_wait(lua_State *L, const struct sched *sched) {
+  return L == sched->running && (sched->current == &sched->tree.script || lua_isyieldable(L));
+}
+
+struct braid_waiter *sched_begin_masked(lua_State *L, struct sched *sched) {
+  if (!may_wait(L, sched)) refuse(L, sched);
+  struct task *task = sched->current;
+  task->waiter.flags |= TASK_MASKED;
+  braid_waiter_arm(&task->waiter);
+  return &task->waiter;
+}
+
+static void raise_if_cancelled(lua_State *L, struct sched *sched) {
+  if (sched->tree.cancels && L == sched->running && tree_canceller(&sched->tree, sched->current))
+    sched_raise(L, sched, BRAID_CANCELLED);
+}
+
+struct braid_waiter *sched_begin(lua_State *L, struct sched *sched) {
+  raise_if_cancelled(L, sched);
+  struct braid_waiter *waiter = sched_begin_masked(L, sched);
+  waiter->flags &= ~(uint32_t)TASK_MASKED;
+  return waiter;
+}
+
+bool sched_enter(lua_State *L, struct sched *sched) {
+  raise_if_cancelled(L, sched);
+  return ++sched->quick > MOST_QUICK && may_wait(L, sched);
+}
+
+void sched_forget(struct sched *sched) { braid_waiter_claim(sched_waiter(sched), BRAID_OK); }
+
+/* ---- the wait ------------------------------------------------------------------------------------------------- */
+
+#define SENTINEL_METATABLE "braid.sentinel"
+
+static void stop_hook(lua_State *L, lua_Debug *ar);
+static void close_state(lua_State *L, struct sched *sched);
+
+/* A state's end is seen by the finalizer of an object that nothing else outlives: Lua calls finalizers in the reverse
+ * order of their making. So the sentinel is made anew whenever the script goes on after its tasks have run. */
+static int on_sentinel(lua_State *L) {
+  struct sched *sched = sched_open(L);
+  if (sched->sentinel == lua_touserdata(L, 1)) close_state(L, sched);
+  return 0;
+}
+
+static void renew_sentinel(lua_State *L, struct sched *sched) {
+  if (sched->closing) return;
+  void *sentinel = lua_newuserdatauv(L, 0, 0);
+  luaL_setmetatable(L, SENTINEL_METATABLE);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &sched->sentinel);
+  sched->sentinel = sentinel;
+}
+
+/* Outside every task: the loop is turned here until the script's waiter is home. */
+static int park_script(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
+  interrupt_begin(&sched->loop, &sched->running, stop_hook);
+  while (!sched_turn(sched, BRAID_NEVER)) {
+    if (sched_deadlocked(sched)) braid_loop_end_wait(&sched->loop, sched_waiter(sched), BRAID_DEADLOCK);
+  }
+  interrupt_end(&sched->loop);
+  renew_sentinel(L, sched);
+  return k(L, LUA_YIELD, context);
+}
+
+static int park(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
+  sched->quick = 0;
+  sched->current->waiter.flags |= TASK_PARKED;
+  if (sched->current == &sched->tree.script) return park_script(L, sched, k, context);
+  return lua_yieldk(L, 0, context, k);
+}
+
+int sched_park(lua_State *L, struct sched *sched, int64_t deadline, lua_KFunction k, lua_KContext context) {
+  struct braid_waiter *waiter = sched_waiter(sched);
+  if (deadline != BRAID_NEVER && !braid_loop_sleep(&sched->loop, waiter, deadline) &&
+      braid_waiter_claim(waiter, BRAID_OK)) {
+    braid_hook_leave(&waiter->hook);
+    return lerror_memory(L);
+  }
+  return park(L, sched, k, context);
+}
+
+int sched_pass(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
+  if (!may_wait(L, sched)) refuse(L, sched);
+  struct braid_waiter *waiter = sched_waiter(sched);
+  waiter->status = BRAID_OK;
+  braid_road_push(&sched->loop.ready, waiter);
+  return park(L, sched, k, context);
+}
+
+enum braid_status sched_end(struct sched *sched) {
+  struct braid_waiter *waiter = sched_waiter(sched);
+  waiter->flags &= ~(uint32_t)(TASK_PARKED | TASK_MASKED);
+  if (waiter->hook.place) braid_loop_unsleep(&sched->loop, waiter);
+  return (enum braid_status)waiter->status;
+}
+
+/* ---- why it stopped ------------------------------------------------------------------------------------------- */
+
+/* Registry keys, by address. */
+static const char REASONS; /* canceller's address -> reason */
+static const char NAMES;   /* task -> name, weak */
+
+static void push_table(lua_State *L, const void *key, const char *mode) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushstring(L, mode);
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+void sched_set_reason(lua_State *L, const void *canceller) {
+  push_table(L, &REASONS, "");
+  lua_insert(L, -2);
+  lua_rawsetp(L, -2, canceller);
+  lua_pop(L, 1);
+}
+
+static void push_reason(lua_State *L, const void *canceller) {
+  push_table(L, &REASONS, "");
+  lua_rawgetp(L, -1, canceller);
+  lua_remove(L, -2);
+}
+
+/* The outermost frame of a coroutine that has begun: Lua finds frames from the innermost on only. */
+static void find_bottom(lua_State *co, lua_Debug *ar) {
+  int inside = 0, beyond = 1;
+  while (lua_getstack(co, beyond, ar)) {
+    inside = beyond;
+    beyond *= 2;
+  }
+  while (beyond - inside > 1) {
+    int middle = inside + (beyond - inside) / 2;
+    if (lua_getstack(co, middle, ar))
+      inside = middle;
+    else
+      beyond = middle;
+  }
+  lua_getstack(co, inside, ar);
+}
+
+/* The task is the first argument of its body: on the coroutine's stack before it begins, in its bottom frame then. */
+void sched_push_task(lua_State *L, const struct task *task) {
+  lua_State *co = task->co;
+  luaL_checkstack(co, 1, NULL);
+  if (task->waiter.state == FUTURE_PENDING) {
+    lua_pushvalue(co, 2);
+  } else {
+    lua_Debug ar;
+    find_bottom(co, &ar);
+    lua_getlocal(co, &ar, 1);
+  }
+  if (co != L) lua_xmove(co, L, 1);
+}
+
+void sched_set_name(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  push_table(L, &NAMES, "k");
+  lua_pushvalue(L, index);
+  lua_pushvalue(L, -3);
+  lua_rawset(L, -3);
+  lua_pop(L, 2);
+}
+
+void sched_push_name(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  push_table(L, &NAMES, "k");
+  lua_pushvalue(L, index);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+}
+
+struct report {
+  lua_State *L;
+  int text; /* where it is on the stack */
+  int lines;
+};
+
+/* Adds a line for the task to the text on the top of the stack. */
+static void report_task(struct task *task, void *context) {
+  enum { MOST_LINES = 100 };
+  struct report *report = context;
+  lua_State *L = report->L;
+  if (!(task->waiter.flags & TASK_PARKED) || ++report->lines > MOST_LINES) return;
+  luaL_checkstack(L, 6, "too deep to report");
+  sched_push_task(L, task);
+  sched_push_name(L, -1);
+  const char *name = lua_isnil(L, -1) ? "" : luaL_tolstring(L, -1, NULL);
+  sight_place(L, task->co);
+  lua_pushfstring(L, "\n  task %s%s%s", name, *name ? ": " : "", lua_tostring(L, -1));
+  lua_replace(L, report->text + 1);
+  lua_settop(L, report->text + 1);
+  lua_concat(L, 2);
+}
+
+static int raise_deadlock(lua_State *L, struct sched *sched) {
+  lua_pushliteral(L, "");
+  struct report report = {L, lua_gettop(L), 0};
+  for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer)
+    tree_walk(scope, report_task, &report);
+  if (report.lines == 0) lua_pushliteral(L, "\n  the script itself");
+  return lerror_raise(L, "deadlock", "nothing is left that could wake anybody; who waits:%s", lua_tostring(L, -1));
+}
+
+int sched_raise(lua_State *L, struct sched *sched, enum braid_status status) {
+  if (status == BRAID_DEADLOCK) return raise_deadlock(L, sched);
+  const void *canceller = tree_canceller(&sched->tree, sched->current);
+  bool interrupted = status == BRAID_INTERRUPTED || (sched->main && canceller == sched->main &&
+                                                     (sched->main->waiter.flags & TASK_INTERRUPTED));
+  if (interrupted) {
+    if (sched->current == &sched->tree.script && lua_getfield(L, LUA_REGISTRYINDEX, "braid.interrupted") == LUA_TFUNCTION)
+      lua_call(L, 0, 0);
+    return lerror_raise(L, "interrupted", "interrupted");
+  }
+  push_reason(L, canceller);
+  if (lua_isnil(L, -1)) return lerror_raise(L, "cancelled", "cancelled");
+  lerror_push(L, "cancelled", "cancelled: %s", luaL_tolstring(L, -1, NULL));
+  push_reason(L, canceller);
+  lua_setfield(L, -2, "reason");
+  return lua_error(L);
+}
+
+/* ---- SIGINT --------------------------------------------------------------------------------------------------- */
+
+/* True when there was one; it is answered then. */
+static bool take_interrupt(struct sched *sched) {
+  if (atomic_load_explicit(&sched->loop.interrupts, memory_order_relaxed) == 0) return false;
+  atomic_store(&sched->loop.interrupts, 0);
+  if (sched->main)
+    tree_cancel_task(&sched->tree, sched->main, TASK_INTERRUPTED);
+  else
+    braid_loop_end_wait(&sched->loop, &sched->tree.script.waiter, BRAID_INTERRUPTED);
+  return true;
+}
+
+/* In the code that ran when the signal came: stops the main task even if it never waits. */
+static void stop_hook(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+  struct sched *sched = sched_open(L);
+  if (sched->main && sched->current == sched->main && take_interrupt(sched)) sched_raise(L, sched, BRAID_INTERRUPTED);
+}
+
+/* ---- the turn ------------------------------------------------------------------------------------------------- */
+
+/* The task's coroutine did not come to its end: an error that even its own handler could not take, or a yield that was
+ * not ours, after which nothing would ever resume it. Leaves the task and the error on its stack. */
+static int end_badly(lua_State *L) {
+  struct task *task = lua_touserdata(L, 1);
+  lua_State *co = task->co;
+  sched_push_task(L, task);
+  if (lua_status(co) == LUA_YIELD) {
+    sight_place(L, co);
+    lerror_push(L, "misuse",
+                "coroutine.yield in a task, %s: use braid.checkpoint to let others run, or braid.wrap to make an "
+                "iterator",
+                lua_tostring(L, -1));
+    lua_remove(L, -2);
+  } else {
+    lua_xmove(co, L, 1);
+  }
+  lua_resetthread(co);
+  lua_settop(co, 0);
+  lua_xmove(L, co, 2);
+  return 0;
+}
+
+/* Cancelled before its first step: it never starts. */
+static void skip(struct sched *sched, struct task *task) {
+  lua_settop(task->co, 2);
+  task->waiter.state = FUTURE_CANCELLED;
+  sched->finish(sched, task, LUA_OK);
+}
+
+void sched_step(struct sched *sched, struct task *task, lua_State *from) {
+  struct sched_frame before = {sched->current, sched->running};
+  lua_State *co = task->co;
+  int arguments = 0, results;
+  if (task->waiter.state == FUTURE_PENDING) {
+    if (tree_canceller(&sched->tree, task)) {
+      skip(sched, task);
+      return;
+    }
+    task->waiter.state = FUTURE_RUNNING;
+    arguments = lua_gettop(co) - 1;
+  }
+  sched->current = task;
+  sched->running = co;
+  int status = lua_resume(co, from, arguments, &results);
+  sched_return(sched, before);
+  if (status == LUA_YIELD) {
+    if (task->waiter.flags & TASK_PARKED) return;
+    status = LUA_ERRRUN;
+  }
+  if (status != LUA_OK) {
+    lua_pushcfunction(sched->L, end_badly);
+    lua_pushlightuserdata(sched->L, task);
+    if (lua_pcall(sched->L, 1, 0, 0) != LUA_OK) lua_pop(sched->L, 1);
+  }
+  sched->finish(sched, task, status);
+}
+
+static bool long_enough(struct sched *sched) {
+  return sched->steps % STEPS_TO_A_LOOK == 0 && braid_clock_now() - sched->polled > LONGEST;
+}
+
+/* True when the script's own waiter is home. */
+static bool run_ready(struct sched *sched) {
+  struct braid_waiter *waiter;
+  while (sched->steps < MOST_STEPS && (waiter = braid_loop_next(&sched->loop))) {
+    sched->steps++;
+    if (waiter == &sched->tree.script.waiter) return true;
+    sched_step(sched, braid_container(waiter, struct task, waiter), sched->L);
+    if (long_enough(sched)) break;
+  }
+  return false;
+}
+
+bool sched_turn(struct sched *sched, int64_t deadline) {
+  if (run_ready(sched)) return true;
+  if (take_interrupt(sched)) return false;
+  if (deadline == BRAID_NEVER && sched_deadlocked(sched)) return false;
+  braid_loop_poll(&sched->loop, deadline);
+  sched->steps = 0;
+  sched->polled = braid_clock_now();
+  return false;
+}
+
+static void look_for_shared(struct task *task, void *context) {
+  const struct braid_line *line = task->waiter.hook.line;
+  if (line && line->guard && line->guard->shared) *(bool *)context = true;
+}
+
+bool sched_deadlocked(struct sched *sched) {
+  if (!braid_loop_barren(&sched->loop) || atomic_load(&sched->loop.interrupts)) return false;
+  bool shared = false;
+  look_for_shared(&sched->tree.script, &shared);
+  for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer)
+    tree_walk(scope, look_for_shared, &shared);
+  return !shared;
+}
+
+/* ---- the state's end ------------------------------------------------------------------------------------------ */
+
+static void count_task(struct task *task, void *context) {
+  if (task->co) ++*(int *)context;
+}
+
+static int tasks_left(struct sched *sched) {
+  int count = 0;
+  for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer)
+    tree_walk(scope, count_task, &count);
+  return count;
+}
+
+/* What the script left unfinished is cancelled and has a moment to clean up. Then the Lua layer reports what nobody
+ * has asked for. */
+static void close_state(lua_State *L, struct sched *sched) {
+  sched->closing = true;
+  int64_t grace = braid_clock_after(1.0);
+  for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer) tree_cancel_scope(scope);
+  int left;
+  while ((left = tasks_left(sched)) > 0 && braid_clock_now() < grace) sched_turn(sched, grace);
+  if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.closing") != LUA_TFUNCTION) return;
+  lua_pushinteger(L, left);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+/* ---- the state's scheduler ------------------------------------------------------------------------------------ */
+
+static const char SCHED; /* its address is the registry's key */
+
+static int close_sched(lua_State *L) {
+  struct sched *sched = lua_touserdata(L, 1);
+  braid_loop_close(&sched->loop);
+  return 0;
+}
+
+struct sched *sched_open(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &SCHED) == LUA_TUSERDATA) {
+    struct sched *found = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return found;
+  }
+  lua_pop(L, 1);
+  struct sched *sched = lua_newuserdatauv(L, sizeof *sched, 0);
+  memset(sched, 0, sizeof *sched);
+  int error = braid_loop_open(&sched->loop);
+  if (error) lerror_raise(L, "system", "the loop could not be opened: %s", strerror(error));
+  tree_init(&sched->tree, &sched->loop);
+  braid_list_init(&sched->held);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  sched->L = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  sched->current = &sched->tree.script;
+  sched->running = sched->L;
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, close_sched);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &SCHED);
+  luaL_newmetatable(L, SENTINEL_METATABLE);
+  lua_pushcfunction(L, on_sentinel);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+  renew_sentinel(L, sched);
+  return sched;
+}
+
+void sched_register(lua_State *L, const luaL_Reg *functions) {
+  lua_pushlightuserdata(L, sched_open(L));
+  luaL_setfuncs(L, functions, 1);
+}
+
+void sched_class(lua_State *L, const char *name, const luaL_Reg *functions) {
+  luaL_newmetatable(L, name);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "__index");
+  sched_register(L, functions);
+}

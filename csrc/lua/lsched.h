@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT
+ * The scheduler of one Lua state: it resumes tasks, and it is how a C function waits. Everything here: the state's
+ * own thread.
+ *
+ * A function that may have to wait is written so:
+ *
+ *   static int wait_k(lua_State *L, int status, lua_KContext context) {   // goes on after the wait
+ *     struct sched *sched = sched_of(L);
+ *     enum braid_status end = sched_end(sched);           // BRAID_OK, BRAID_TIMEOUT, BRAID_CANCELLED, ...
+ *     ... give back whatever the wait used ...
+ *     if (sched_stopped(end)) return sched_raise(L, sched, end);           // cancelled or interrupted
+ *     ... push results ...
+ *   }
+ *   static int wait(lua_State *L) {
+ *     struct sched *sched = sched_of(L);
+ *     struct braid_waiter *waiter = sched_begin(L, sched);  // raises where L may not wait, or is cancelled
+ *     ... hook the waiter somewhere: a line, a watch, a transfer ...
+ *     return sched_park(L, sched, deadline, wait_k, context);
+ *   }
+ *
+ * Inside a task sched_park yields. Outside every task it turns the loop right here until the waiter is home.
+ * Between sched_begin and sched_park nothing may raise and nothing may run Lua. What the wait needs lives outside the
+ * C stack: in the waiter's hook, in a userdata that is on the Lua stack. */
+#ifndef BRAID_LSCHED_H
+#define BRAID_LSCHED_H
+
+#include <lua.h>
+
+#include "ltree.h"
+
+struct sched {
+  struct braid_loop loop;
+  struct tree tree;
+  lua_State *L;         /* the main state */
+  struct task *current; /* who runs: a task, or the script */
+  lua_State *running;   /* the coroutine in which it may wait; NULL inside callbacks */
+  struct task *main;    /* of braid.run: SIGINT is for it; NULL: for the script */
+  struct braid_list held; /* locks that tasks of this state hold */
+  /* Called when a task's coroutine has ended: what its body returned, or the error, is on the top of co. */
+  void (*finish)(struct sched *sched, struct task *task, int status);
+  /* Called for a task that ended and may have held locks. Set by lgate. */
+  void (*abandon)(struct sched *sched, struct task *task);
+  struct task_store *store; /* idle coroutines, for ltask */
+  int task_metatable;       /* where it is in the registry */
+  const void *task_class;   /* its address */
+  bool locals;              /* some task has asked for its locals */
+  unsigned steps;  /* since the loop was last polled */
+  unsigned quick;  /* calls that did not have to wait, since somebody last did */
+  unsigned turns;  /* of select, which begins each time with another case */
+  int64_t polled;  /* when the loop was last polled */
+  void *sentinel;  /* the object whose end is the state's */
+  bool closing;
+};
+
+/* The scheduler of the state: the first upvalue of every function that needs it. */
+static inline struct sched *sched_of(lua_State *L) {
+  return (struct sched *)lua_touserdata(L, lua_upvalueindex(1));
+}
+
+/* Begins a wait. Raises when L cannot wait here (names the reason and the way out) or is cancelled. */
+struct braid_waiter *sched_begin(lua_State *L, struct sched *sched);
+
+/* The same without looking for a cancel: the wait will not be cancelled. For giving back what was taken. */
+struct braid_waiter *sched_begin_masked(lua_State *L, struct sched *sched);
+
+/* A wait that turned out not to be needed: the hook has joined nothing. */
+void sched_forget(struct sched *sched);
+
+/* Parks until the waiter is home or `deadline` passes (BRAID_NEVER: none). `return sched_park(...)`. */
+int sched_park(lua_State *L, struct sched *sched, int64_t deadline, lua_KFunction k, lua_KContext context);
+
+/* How the wait ended. The waiter of the current task is free again, its hook has left its line. */
+enum braid_status sched_end(struct sched *sched);
+
+/* The waiter of whoever runs: in a continuation, its hook holds what the wait brought. */
+static inline struct braid_waiter *sched_waiter(struct sched *sched) { return &sched->current->waiter; }
+
+static inline bool sched_stopped(enum braid_status status) {
+  return status == BRAID_CANCELLED || status == BRAID_INTERRUPTED || status == BRAID_DEADLOCK;
+}
+
+/* Raises the error for a wait that was cancelled, interrupted or deadlocked. Never returns. */
+int sched_raise(lua_State *L, struct sched *sched, enum braid_status status);
+
+/* Keeps the reason for a cancel, which is on the top of the stack (nil: forgets it); pops it. */
+void sched_set_reason(lua_State *L, const void *canceller);
+
+/* Pushes the name of the task at `index`; nil when it has none. */
+void sched_push_name(lua_State *L, int index);
+/* Its name is the value on the top of the stack; pops it. */
+void sched_set_name(lua_State *L, int index);
+
+/* Pushes the userdata of a task that has not ended. */
+void sched_push_task(lua_State *L, const struct task *task);
+
+/* For calls that can do without waiting: raises when cancelled; true when others should run first, so the caller
+ * parks with sched_pass instead of going on. */
+bool sched_enter(lua_State *L, struct sched *sched);
+
+/* Lets others run, then calls k. `return sched_pass(...)`. */
+int sched_pass(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context);
+
+/* Ends the running coroutine's frame for callbacks: nothing may wait until they are over. */
+struct sched_frame {
+  struct task *current;
+  lua_State *running;
+};
+static inline struct sched_frame sched_callbacks(struct sched *sched) {
+  struct sched_frame frame = {sched->current, sched->running};
+  sched->current = &sched->tree.script;
+  sched->running = NULL;
+  return frame;
+}
+static inline void sched_return(struct sched *sched, struct sched_frame frame) {
+  sched->current = frame.current;
+  sched->running = frame.running;
+}
+
+/* Registers functions with the scheduler as first upvalue in the table on the top of the stack. */
+struct luaL_Reg;
+void sched_register(lua_State *L, const struct luaL_Reg *functions);
+
+/* A metatable `name` with these methods (and metamethods, by their names) and __index to itself; pushes it. */
+void sched_class(lua_State *L, const char *name, const struct luaL_Reg *functions);
+
+/* Creates the state's scheduler, or finds it; pushes nothing. Raises when the system refuses. */
+struct sched *sched_open(lua_State *L);
+
+/* Resumes a task that is ready, here and now. Does not raise. */
+void sched_step(struct sched *sched, struct task *task, lua_State *from);
+
+/* Runs what is ready and polls once, sleeping at most until `deadline` (0: not at all). True when the script's own
+ * wait is over. */
+bool sched_turn(struct sched *sched, int64_t deadline);
+
+/* Nothing can wake anybody any more: every wait is for something that only a waiting task could do. */
+bool sched_deadlocked(struct sched *sched);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT
+ * Scopes as Lua holds them: entered, cancelled, waited for, left. What a scope makes of its failures is decided in
+ * lua/braid/scope.lua. */
+#include <lauxlib.h>
+
+#include "larg.h"
+#include "lerror.h"
+#include "lopen.h"
+#include "ltask.h"
+
+#define SCOPE_METATABLE "braid.scope"
+
+static struct scope *check(lua_State *L) { return larg_object(L, 1, SCOPE_METATABLE); }
+
+static void expire(struct braid_alarm *alarm) {
+  struct scope *scope = braid_container(alarm, struct scope, alarm);
+  scope->flags |= SCOPE_EXPIRED;
+  tree_cancel_scope(scope);
+}
+
+/* scope_enter(kind, timeout?) -> scope: "nursery", "limit" (a deadline only) or "shield". */
+static int scope_enter(lua_State *L) {
+  static const char *const kinds[] = {"nursery", "limit", "shield", NULL};
+  static const unsigned flags[] = {SCOPE_NURSERY, 0, SCOPE_SHIELD};
+  struct sched *sched = sched_of(L);
+  int kind = luaL_checkoption(L, 1, NULL, kinds);
+  int64_t deadline = larg_timeout(L, 2);
+  if (!sched->running) return lerror_misuse(L, "a scope cannot be entered inside a callback");
+  struct scope *scope = lua_newuserdatauv(L, sizeof *scope, 0);
+  tree_enter(&sched->tree, scope, sched->current, flags[kind]);
+  luaL_setmetatable(L, SCOPE_METATABLE);
+  if (deadline == LARG_ONCE) {
+    expire(&scope->alarm);
+  } else {
+    scope->alarm.fire = expire;
+    if (!braid_alarm_start(&sched->loop, &scope->alarm, deadline)) {
+      tree_leave(scope);
+      return lerror_memory(L);
+    }
+  }
+  return 1;
+}
+
+/* scope:spawn(fn, ...) -> task, whose failure is the scope's. */
+static int scope_spawn(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  struct scope *scope = check(L);
+  larg_function(L, 2, "fn");
+  struct task *task = task_spawn(L, sched, scope, lua_gettop(L) - 2, TASK_LINKED);
+  braid_road_push(&sched->loop.ready, &task->waiter);
+  return 1;
+}
+
+/* scope:cancel(reason?) */
+static int scope_cancel(lua_State *L) {
+  struct scope *scope = check(L);
+  lua_settop(L, 2);
+  if (!(scope->flags & (SCOPE_ENDED | SCOPE_CANCELLED))) sched_set_reason(L, scope);
+  tree_cancel_scope(scope);
+  return 0;
+}
+
+static void cancel_children(struct tree *tree, struct scope *scope) {
+  for (struct braid_list *at = scope->children.next; at != &scope->children; at = at->next)
+    tree_cancel_task(tree, braid_container(at, struct task, sibling), 0);
+}
+
+/* Waits until no child is left; only daemons left are cancelled first. */
+static int join_k(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  struct sched *sched = sched_of(L);
+  struct scope *scope = check(L);
+  enum braid_status end = sched_end(sched);
+  if (end == BRAID_DEADLOCK || end == BRAID_INTERRUPTED) return sched_raise(L, sched, end);
+  if (braid_list_empty(&scope->children)) return 0;
+  if (scope->alive == 0) cancel_children(&sched->tree, scope);
+  struct braid_waiter *waiter = sched_begin_masked(L, sched);
+  braid_hook_join(&waiter->hook, &scope->ended);
+  return sched_park(L, sched, BRAID_NEVER, join_k, 0);
+}
+
+/* scope:_join(): all children have ended afterwards, cancelled or not. Suspends. */
+static int scope_join(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  if (check(L)->owner != sched->current) return lerror_misuse(L, "a scope is ended by the task that entered it");
+  sched_waiter(sched)->status = BRAID_OK;
+  lua_settop(L, 1);
+  return join_k(L, LUA_OK, 0);
+}
+
+/* scope:_leave() -> the list of its failed tasks, or nil. */
+static int scope_leave(lua_State *L) {
+  struct scope *scope = check(L);
+  tree_leave(scope);
+  lua_pushnil(L);
+  sched_set_reason(L, scope);
+  task_take_failures(L, scope);
+  return 1;
+}
+
+static int scope_expired(lua_State *L) {
+  lua_pushboolean(L, (check(L)->flags & SCOPE_EXPIRED) != 0);
+  return 1;
+}
+
+static int scope_ended(lua_State *L) {
+  lua_pushboolean(L, (check(L)->flags & SCOPE_ENDED) != 0);
+  return 1;
+}
+
+static int scope_is_cancelled(lua_State *L) {
+  lua_pushboolean(L, (check(L)->flags & SCOPE_CANCELLED) != 0);
+  return 1;
+}
+
+/* cancelled() -> whether a wait here and now would be cancelled. */
+static int lua_cancelled(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  lua_pushboolean(L, tree_canceller(&sched->tree, sched->current) != NULL);
+  return 1;
+}
+
+/* set_main(task or nil): whom SIGINT is for. */
+static int set_main(lua_State *L) {
+  sched_of(L)->main = lua_isnoneornil(L, 1) ? NULL : larg_object(L, 1, TASK_METATABLE);
+  return 0;
+}
+
+static const luaL_Reg methods[] = {
+    {"spawn", scope_spawn},         {"cancel", scope_cancel}, {"_join", scope_join},
+    {"_leave", scope_leave},        {"expired", scope_expired}, {"ended", scope_ended},
+    {"cancelled", scope_is_cancelled}, {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {
+    {"scope_enter", scope_enter}, {"cancelled", lua_cancelled}, {"set_main", set_main}, {NULL, NULL},
+};
+
+void lscope_open(lua_State *L) {
+  sched_register(L, functions);
+  sched_class(L, SCOPE_METATABLE, methods);
+  lua_setfield(L, -2, "Scope");
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ * Where code stands, in words: for error messages and reports. braid's own Lua files are not what a user wants to be
+ * pointed at, so their frames are passed over. The state's own thread; nothing blocks. */
+#ifndef BRAID_LSIGHT_H
+#define BRAID_LSIGHT_H
+
+#include <lua.h>
+
+/* Frames of files that begin with this prefix (a source name as Lua has it, "@/usr/share/lua/5.4/braid/") are ours. */
+void sight_set_home(lua_State *L, const char *prefix);
+
+/* Pushes "file:line: " of the innermost Lua frame from `level` on that is not ours; "" when there is none. */
+void sight_where(lua_State *L, int level);
+
+/* Pushes what the coroutine is doing: "queue:get at file:line". */
+void sight_place(lua_State *L, lua_State *co);
+
+/* Pushes the name of the C function that runs, as it was called or as its module has it; "?" failing that. */
+void sight_callee(lua_State *L);
+
+/* Pushes "table.sort" for the innermost C function on L that Lua cannot suspend; false when there is none. */
+int sight_culprit(lua_State *L);
+
+#endif

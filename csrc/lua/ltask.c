@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MIT
+ * A task's life. Its coroutine comes from a store of idle ones and goes back there: only its first use pays for it.
+ * A table of the registry anchors the coroutines; the task is the first argument of its body. So a task lives until its
+ * coroutine has ended, and afterwards as long as somebody holds it.
+ *
+ * The user's function runs inside task_body under lua_pcallk, not bare: so an error meets its traceback before the
+ * stack unwinds, `<close>` variables may wait while it does, and the coroutine survives to be used again. */
+#include "ltask.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+
+#include "larg.h"
+#include "lerror.h"
+#include "llocals.h"
+#include "lsight.h"
+
+enum { MOST_IDLE = 1024 };
+
+struct task_store { /* a userdata of the registry */
+  int count;
+  lua_State *idle[MOST_IDLE];
+};
+
+/* Registry keys, by address. */
+static const char STORE, ANCHORS, FAILURES, WATCHERS, TRACEBACK, RETHROWN;
+
+/* Pushes the registry's table under this key; makes it when it is missing. */
+static void push_table(lua_State *L, const void *key) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+/* ---- coroutines ----------------------------------------------------------------------------------------------- */
+
+/* Where the coroutine is in the table of anchors: kept in its extra space. */
+static int *slot_of(lua_State *co) { return (int *)lua_getextraspace(co); }
+
+static lua_State *take_coroutine(lua_State *L, struct task_store *store) {
+  if (store->count > 0) return store->idle[--store->count];
+  push_table(L, &ANCHORS);
+  lua_State *co = lua_newthread(L);
+  *slot_of(co) = luaL_ref(L, -2);
+  lua_pop(L, 1);
+  return co;
+}
+
+static void give_coroutine(lua_State *L, struct task_store *store, lua_State *co) {
+  lua_settop(co, 0);
+  if (store->count < MOST_IDLE) {
+    store->idle[store->count++] = co;
+    return;
+  }
+  push_table(L, &ANCHORS);
+  luaL_unref(L, -1, *slot_of(co));
+  lua_pop(L, 1);
+}
+
+/* ---- the body ------------------------------------------------------------------------------------------------- */
+
+/* Message handler: the traceback has to be taken before the stack unwinds. A cancel has none: it is nobody's bug. */
+static int on_error(lua_State *L) {
+  if (lerror_is(L, 1, "cancelled")) return 1;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &RETHROWN);
+  bool rethrown = lua_rawequal(L, 1, -1);
+  lua_settop(L, 1);
+  if (rethrown) return 1; /* rethrow has left the traceback of where it came from */
+  luaL_traceback(L, L, NULL, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &TRACEBACK);
+  return 1;
+}
+
+/* rethrow(error, traceback): raises it again; what is reported is where it first came from. */
+static int lua_rethrow(lua_State *L) {
+  lua_settop(L, 2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &TRACEBACK);
+  lua_pushvalue(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &RETHROWN);
+  return lua_error(L);
+}
+
+/* { error, traceback } in place of the error on the top. */
+static void pack_failure(lua_State *L) {
+  lua_createtable(L, 2, 0);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, 1);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &TRACEBACK) != LUA_TNIL) {
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &TRACEBACK);
+  }
+  lua_rawseti(L, -2, 2);
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &RETHROWN);
+}
+
+/* A list with `n` in place of the results on the top. */
+static void pack_results(lua_State *L, int count) {
+  int list = lua_gettop(L) - count + 1;
+  lua_createtable(L, count, 1);
+  lua_insert(L, list);
+  for (int i = count; i >= 1; i--) lua_rawseti(L, list, i);
+  lua_pushinteger(L, count);
+  lua_setfield(L, list, "n");
+}
+
+static enum future_state failed_state(lua_State *L, struct sched *sched, struct task *task) {
+  bool echo = lerror_is(L, -1, "cancelled") || lerror_is(L, -1, "interrupted");
+  return echo && tree_canceller(&sched->tree, task) ? FUTURE_CANCELLED : FUTURE_FAILED;
+}
+
+/* The bottom of the body's frame: its first three arguments. */
+enum { BODY_TASK = 1, BODY_HANDLER, BODY_FUNCTION };
+
+/* Keeps what the function returned with the task, which it returns. */
+static int body_k(lua_State *L, int status, lua_KContext context) {
+  struct task *task = (struct task *)context;
+  if (status != LUA_OK && status != LUA_YIELD) {
+    enum future_state state = failed_state(L, sched_open(L), task);
+    pack_failure(L);
+    task->waiter.state = (uint8_t)state;
+  } else {
+    int count = lua_gettop(L) - BODY_HANDLER;
+    if (count == 1)
+      task->waiter.flags |= TASK_SINGLE;
+    else
+      pack_results(L, count);
+    task->waiter.state = FUTURE_DONE;
+  }
+  lua_setiuservalue(L, BODY_TASK, 1);
+  lua_settop(L, BODY_TASK);
+  return 1;
+}
+
+static int task_body(lua_State *L) {
+  lua_KContext context = (lua_KContext)lua_touserdata(L, BODY_TASK);
+  int status = lua_pcallk(L, lua_gettop(L) - BODY_FUNCTION, LUA_MULTRET, BODY_HANDLER, context, body_k);
+  return body_k(L, status, context);
+}
+
+static void spawn_checks(lua_State *L, struct sched *sched, struct scope *scope) {
+  if (scope->flags & SCOPE_ENDED) lerror_misuse(L, "this scope has ended: nothing can be spawned into it");
+  if (scope->flags & SCOPE_CANCELLED)
+    lerror_misuse(L, "this scope has failed or was cancelled: nothing can be spawned into it");
+  if (sched->closing) lerror_misuse(L, "the script has ended: nothing can be spawned any more");
+}
+
+struct task *task_spawn(lua_State *L, struct sched *sched, struct scope *scope, int count, unsigned flags) {
+  spawn_checks(L, sched, scope);
+  int function = lua_gettop(L) - count;
+  struct task *task = lua_newuserdatauv(L, sizeof *task, 1);
+  braid_waiter_init(&task->waiter, &sched->loop, BRAID_WAITER_TASK);
+  task->waiter.flags = flags;
+  task->waiter.state = FUTURE_PENDING;
+  task->joiners = NULL;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, sched->task_metatable);
+  lua_setmetatable(L, -2);
+  locals_inherit(L, sched);
+  lua_State *co = take_coroutine(L, sched->store);
+  if (count > LUA_MINSTACK / 2 && !lua_checkstack(co, count + LUA_MINSTACK / 2)) {
+    give_coroutine(L, sched->store, co);
+    lerror_memory(L);
+  }
+  lua_pushcfunction(co, task_body);
+  lua_pushvalue(L, -1);
+  lua_xmove(L, co, 1);
+  lua_pushcfunction(co, on_error);
+  lua_insert(L, function);
+  lua_xmove(L, co, count + 1);
+  task->co = co;
+  tree_adopt(scope, task);
+  return task;
+}
+
+/* ---- the end -------------------------------------------------------------------------------------------------- */
+
+bool task_join(struct task *task, struct braid_hook *hook) {
+  if (!task->joiners) {
+    task->joiners = malloc(sizeof *task->joiners);
+    if (!task->joiners) return false;
+    braid_line_init(task->joiners, NULL);
+  }
+  braid_hook_join(hook, task->joiners);
+  return true;
+}
+
+static void wake_joiners(struct task *task) {
+  if (!task->joiners) return;
+  struct braid_road woken = {0};
+  braid_line_claim_all(task->joiners, BRAID_OK, &woken);
+  braid_loop_post_all(&woken);
+  free(task->joiners);
+  task->joiners = NULL;
+}
+
+/* Arguments: the task. Appends it to the failures of its scope. */
+static int record_failure(lua_State *L) {
+  const struct task *task = lua_touserdata(L, 1);
+  push_table(L, &FAILURES);
+  if (lua_rawgetp(L, -1, task->nursery) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, -3, task->nursery);
+  }
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  return 0;
+}
+
+void task_take_failures(lua_State *L, const struct scope *scope) {
+  push_table(L, &FAILURES);
+  lua_rawgetp(L, -1, scope);
+  lua_pushnil(L);
+  lua_rawsetp(L, -3, scope);
+  lua_remove(L, -2);
+}
+
+/* Arguments: the task. Calls its callbacks; those that raise are reported by the Lua layer's function. */
+static int call_watchers(lua_State *L) {
+  push_table(L, &WATCHERS);
+  lua_rawgetp(L, -1, lua_touserdata(L, 1));
+  lua_pushnil(L);
+  lua_rawsetp(L, -3, lua_touserdata(L, 1));
+  lua_Integer count = (lua_Integer)lua_rawlen(L, 3);
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_getfield(L, LUA_REGISTRYINDEX, "braid.callback");
+    lua_rawgeti(L, 3, i);
+    lua_pushvalue(L, 1);
+    lua_call(L, 2, 0);
+  }
+  return 0;
+}
+
+/* Calls a C function of ours with the task, which is on the top of the stack of its coroutine and stays there. */
+static void with_task(struct sched *sched, lua_State *co, lua_CFunction function) {
+  lua_State *L = sched->L;
+  lua_pushcfunction(L, function);
+  lua_pushvalue(co, -1);
+  lua_xmove(co, L, 1);
+  struct sched_frame frame = sched_callbacks(sched);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    lua_writestringerror("braid: %s\n", luaL_tolstring(L, -1, NULL));
+    lua_pop(L, 2);
+  }
+  sched_return(sched, frame);
+}
+
+/* Tells everybody whom the end concerns. */
+static void settle(struct sched *sched, struct task *task) {
+  lua_State *co = task->co;
+  task->co = NULL;
+  wake_joiners(task);
+  tree_release(&sched->tree, task);
+  if (task->waiter.state == FUTURE_FAILED) {
+    with_task(sched, co, record_failure);
+    if (task->waiter.flags & TASK_LINKED) tree_cancel_scope(task->nursery);
+  }
+  if (task->waiter.flags & TASK_CANCELLED) {
+    lua_pushnil(sched->L); /* its address may be another task's next */
+    sched_set_reason(sched->L, task);
+  }
+  if (task->waiter.flags & TASK_HOLDS) sched->abandon(sched, task);
+  if (task->waiter.flags & TASK_WATCHED) with_task(sched, co, call_watchers);
+  give_coroutine(sched->L, sched->store, co);
+}
+
+/* The task and an error that its body could not take are on the coroutine's stack: the failure becomes its result. */
+static int take_hard_failure(lua_State *L) {
+  lua_State *co = lua_touserdata(L, 1);
+  lua_xmove(co, L, 1);
+  pack_failure(L);
+  lua_xmove(L, co, 1);
+  lua_setiuservalue(co, -2, 1);
+  return 0;
+}
+
+static void finish(struct sched *sched, struct task *task, int status) {
+  if (status != LUA_OK) {
+    lua_State *L = sched->L;
+    task->waiter.state = FUTURE_FAILED;
+    lua_pushcfunction(L, take_hard_failure);
+    lua_pushlightuserdata(L, task->co);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+  }
+  settle(sched, task);
+}
+
+/* ---- what Lua calls ------------------------------------------------------------------------------------------- */
+
+static struct task *spawn(lua_State *L, unsigned flags) {
+  struct sched *sched = sched_of(L);
+  larg_function(L, 1, "fn");
+  return task_spawn(L, sched, tree_nursery(sched->current), lua_gettop(L) - 1, flags);
+}
+
+/* spawn(fn, ...) -> task */
+static int lua_spawn(lua_State *L) {
+  struct task *task = spawn(L, 0);
+  braid_road_push(&sched_of(L)->loop.ready, &task->waiter);
+  return 1;
+}
+
+/* spawn_now(fn, ...) -> task, which has run up to its first wait */
+static int lua_spawn_now(lua_State *L) {
+  struct task *task = spawn(L, 0);
+  sched_step(sched_of(L), task, L);
+  return 1;
+}
+
+static int lua_current(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  struct task *task = sched->current;
+  if (!task->co) return 0;
+  sched_push_task(L, task);
+  return 1;
+}
+
+struct listing {
+  lua_State *L;
+  lua_Integer count;
+};
+
+static void list_task(struct task *task, void *context) {
+  struct listing *listing = context;
+  if (!task->co) return;
+  sched_push_task(listing->L, task);
+  lua_rawseti(listing->L, -2, ++listing->count);
+}
+
+/* tasks() -> all that have not ended */
+static int lua_tasks(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  struct listing listing = {L, 0};
+  lua_newtable(L);
+  for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer)
+    tree_walk(scope, list_task, &listing);
+  return 1;
+}
+
+static int pass_k(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  struct sched *sched = sched_of(L);
+  enum braid_status end = sched_end(sched);
+  if (end != BRAID_OK || tree_canceller(&sched->tree, sched->current)) return sched_raise(L, sched, BRAID_CANCELLED);
+  return 0;
+}
+
+/* checkpoint(): the others have their turn. Suspends. */
+static int lua_checkpoint(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  sched_enter(L, sched);
+  return sched_pass(L, sched, pass_k, 0);
+}
+
+static int sleep_k(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  struct sched *sched = sched_of(L);
+  enum braid_status end = sched_end(sched);
+  return sched_stopped(end) ? sched_raise(L, sched, end) : 0;
+}
+
+/* sleep(seconds). Suspends. */
+static int lua_sleep(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  lua_Number seconds = lua_tonumber(L, 1);
+  if (lua_type(L, 1) != LUA_TNUMBER || !(seconds >= 0)) larg_error(L, 1, "seconds", "a number, not negative,");
+  if (seconds == 0) return lua_checkpoint(L);
+  sched_begin(L, sched);
+  return sched_park(L, sched, braid_clock_after(seconds), sleep_k, 0);
+}
+
+static int lua_now(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)braid_clock_now() / (lua_Number)BRAID_SECOND);
+  return 1;
+}
+
+void task_watch(lua_State *L, struct task *task) {
+  push_table(L, &WATCHERS);
+  if (lua_rawgetp(L, -1, task) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, -3, task);
+  }
+  lua_pushvalue(L, -3);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  lua_pop(L, 3);
+  task->waiter.flags |= TASK_WATCHED;
+}
+
+/* root_failures() -> the failed tasks that belong to no scope but the script's, or nil */
+static int root_failures(lua_State *L) {
+  task_take_failures(L, &sched_of(L)->tree.root);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"spawn", lua_spawn},   {"spawn_now", lua_spawn_now},   {"current", lua_current}, {"tasks", lua_tasks},
+    {"sleep", lua_sleep},   {"checkpoint", lua_checkpoint}, {"now", lua_now},
+    {"rethrow", lua_rethrow}, {"root_failures", root_failures}, {NULL, NULL},
+};
+
+void ltask_open(lua_State *L) {
+  struct sched *sched = sched_open(L);
+  sched->finish = finish;
+  sched->store = lua_newuserdatauv(L, sizeof(struct task_store), 0);
+  sched->store->count = 0;
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &STORE);
+  luaL_newmetatable(L, TASK_METATABLE);
+  sched->task_class = lua_topointer(L, -1);
+  sched->task_metatable = luaL_ref(L, LUA_REGISTRYINDEX);
+  sched_register(L, functions);
+}

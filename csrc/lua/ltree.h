@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT
+ * Who belongs to whom: tasks are children of scopes, scopes are entered by tasks. Cancels spread down this tree. No
+ * Lua is run here. The state's own thread; nothing blocks. */
+#ifndef BRAID_LTREE_H
+#define BRAID_LTREE_H
+
+#include <lua.h>
+
+#include "../core/loop.h"
+
+/* Of a future: what state() tells. In waiter.state. */
+enum future_state { FUTURE_PENDING, FUTURE_RUNNING, FUTURE_DONE, FUTURE_FAILED, FUTURE_CANCELLED };
+
+/* In waiter.flags. */
+enum task_flag {
+  TASK_CANCELLED = 1,   /* its own cancel, not a scope's */
+  TASK_INTERRUPTED = 2, /* that cancel came from SIGINT */
+  TASK_LINKED = 4,      /* its failure is its scope's */
+  TASK_DAEMON = 8,      /* does not keep its scope open */
+  TASK_ASKED = 16,      /* somebody has seen its failure */
+  TASK_WATCHED = 32,    /* has callbacks */
+  TASK_SINGLE = 64,     /* its result is one value, not a list */
+  TASK_PARKED = 128,    /* in a wait */
+  TASK_MASKED = 256,    /* that wait is not cancelled */
+  TASK_HOLDS = 512      /* has held a lock */
+};
+
+/* A coroutine that the loop moves. Userdata "braid.task"; user value 1 is its result or its failure. It is kept
+ * small: an idle task is this and its coroutine. */
+struct task {
+  struct braid_waiter waiter;
+  struct braid_line *joiners; /* who waits for its end; made when somebody does */
+  struct braid_list sibling;  /* in its nursery's children */
+  struct scope *nursery;      /* the scope it was spawned into; NULL: the script */
+  struct scope *scope;        /* the innermost it has entered; its nursery when it has entered none */
+  lua_State *co;              /* NULL once it has ended, and for the script */
+};
+
+enum scope_flag {
+  SCOPE_CANCELLED = 1,
+  SCOPE_SHIELD = 2,  /* cancels from outside stop here */
+  SCOPE_NURSERY = 4, /* takes children */
+  SCOPE_ENDED = 8,   /* takes no more */
+  SCOPE_EXPIRED = 16 /* its deadline has cancelled it */
+};
+
+/* Userdata "braid.scope", on the stack of whoever entered it. */
+struct scope {
+  struct scope *outer; /* the scope around it; NULL: the script's */
+  struct task *owner;  /* who entered it */
+  struct tree *tree;
+  struct braid_list children;
+  struct braid_line ended; /* the owner waits here for its children */
+  struct braid_alarm alarm;
+  unsigned alive; /* children that keep it open */
+  unsigned flags;
+};
+
+struct tree {
+  struct braid_loop *loop;
+  struct task script;
+  struct scope root;
+  unsigned cancels; /* scopes and tasks that are cancelled now: 0 spares everybody the look upwards */
+};
+
+void tree_init(struct tree *tree, struct braid_loop *loop);
+
+/* The innermost of the cancelled scopes and tasks around `task` (a struct scope or a struct task), or NULL. */
+const void *tree_canceller(const struct tree *tree, const struct task *task);
+
+/* Enters a scope: it becomes the innermost of `owner`. */
+void tree_enter(struct tree *tree, struct scope *scope, struct task *owner, unsigned flags);
+/* Leaves it, innermost or not. Its children are gone. Nothing happens the second time. */
+void tree_leave(struct scope *scope);
+
+/* The nearest scope around the task that takes children. */
+struct scope *tree_nursery(const struct task *task);
+void tree_adopt(struct scope *scope, struct task *task);
+/* The task has ended: its nursery may have, too. */
+void tree_release(struct tree *tree, struct task *task);
+
+/* From now on every wait inside is cancelled, those that stand now first. */
+void tree_cancel_scope(struct scope *scope);
+void tree_cancel_task(struct tree *tree, struct task *task, unsigned flags);
+
+/* Calls `visit` for each task below the scope, parents first. */
+void tree_walk(struct scope *scope, void (*visit)(struct task *task, void *context), void *context);
+
+#endif
