@@ -118,18 +118,21 @@ static int future_state(lua_State *L) {
 /* future:error() -> the error, or nil while there is none. */
 static int future_error(lua_State *L) {
   struct task *task = check(L);
-  if (task_state(task) < FUTURE_FAILED) return 0;
   task->waiter.flags |= TASK_ASKED;
   if (task_state(task) == FUTURE_FAILED)
     push_failure(L, 1);
-  else
+  else if (task_state(task) == FUTURE_CANCELLED)
     push_error(L);
+  else
+    lua_pushnil(L);
   return 1;
 }
 
 static int future_traceback(lua_State *L) {
-  if (task_state(check(L)) < FUTURE_FAILED) return 0;
-  push_failure(L, 2);
+  if (task_state(check(L)) < FUTURE_FAILED)
+    lua_pushnil(L);
+  else
+    push_failure(L, 2);
   return 1;
 }
 

@@ -275,7 +275,8 @@ static void stop_hook(lua_State *L, lua_Debug *ar) {
   (void)ar;
   lua_sethook(L, NULL, 0, 0);
   struct sched *sched = sched_open(L);
-  if (sched->main && sched->current == sched->main && take_interrupt(sched)) sched_raise(L, sched, BRAID_INTERRUPTED);
+  if (sched->current != sched->main || !take_interrupt(sched)) return;
+  if (tree_canceller(&sched->tree, sched->main)) sched_raise(L, sched, BRAID_INTERRUPTED); /* else it is shielded */
 }
 
 /* ---- the turn ------------------------------------------------------------------------------------------------- */
@@ -379,8 +380,9 @@ bool sched_deadlocked(struct sched *sched) {
 
 /* ---- the state's end ------------------------------------------------------------------------------------------ */
 
+/* Not counted is who called os.exit: it runs, and will not go on. */
 static void count_task(struct task *task, void *context) {
-  if (task->co) ++*(int *)context;
+  if (task->waiter.state == FUTURE_PENDING || (task->waiter.flags & TASK_PARKED)) ++*(int *)context;
 }
 
 static int tasks_left(struct sched *sched) {
@@ -397,7 +399,8 @@ static void close_state(lua_State *L, struct sched *sched) {
   int64_t grace = braid_clock_after(1.0);
   for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer) tree_cancel_scope(scope);
   int left;
-  while ((left = tasks_left(sched)) > 0 && braid_clock_now() < grace) sched_turn(sched, grace);
+  while ((left = tasks_left(sched)) > 0 && braid_clock_now() < grace)
+    sched_turn(sched, sched->loop.ready.first ? 0 : grace);
   if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.closing") != LUA_TFUNCTION) return;
   lua_pushinteger(L, left);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);

@@ -155,7 +155,8 @@ end
 ---@param list any[]
 ---@param traceback string? of the first
 function M.raise(list, traceback)
-  core.rethrow(#list == 1 and list[1] or M.group(list), traceback)
+  if #list == 1 then core.rethrow(list[1], traceback) end
+  core.rethrow(M.group(list))
 end
 
 -- ---- what nobody asked for -------------------------------------------------------------------------------------------

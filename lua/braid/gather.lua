@@ -72,18 +72,17 @@ local function start_some(g)
   end
 end
 
--- Takes them as they end; stops at the first failure unless all are wanted.
+-- Takes them as they end; returns the first that failed, at once, unless all are wanted.
 local function take_all(g, results, failures, all)
   start_some(g)
   while g.running > 0 do
     local future = g.queue:get()
     g.running = g.running - 1
-    local err = future:error()
+    local ended_well, err = future:state() == "done", future:error()
     for _, i in ipairs(g.places[future]) do
-      if err == nil then results[i] = future:result() else failures[i] = err end
+      if ended_well then results[i] = future:result() else failures[i] = err end
     end
-    g.places[future] = err ~= nil and g.places[future] or {}
-    if err ~= nil and not all then return err, future:traceback() end
+    if not ended_well and not all then return future end
     start_some(g)
   end
 end
@@ -102,19 +101,16 @@ local gather_options = { on_error = "string", return_errors = "boolean", limit =
 -- The first failure cancels the others, and is raised when they have ended.
 local function gather_closed(g, results, failures, all)
   local scope = core.scope_enter("nursery")
-  local ok, err, traceback = pcall(take_all, g, results, failures, all)
-  local failure = err
-  if not ok or err ~= nil then
+  local ok, failed = pcall(take_all, g, results, failures, all)
+  if not ok or failed then
     cancel_rest(g)
     scopes.shield(await_rest, g)
   end
-  if ok and err ~= nil then
-    scope:cancel()
-    scope:_join()
-    scope:_leave()
-    core.rethrow(failure, traceback)
+  if failed and ok then
+    scopes.abandon(scope)
+    core.rethrow(failed:error(), failed:traceback())
   end
-  scopes.conclude(scope, ok, err)
+  scopes.conclude(scope, ok, failed)
 end
 
 local function gather(n, start, opts)
@@ -133,8 +129,8 @@ local function gather(n, start, opts)
     arrive = function(future) queue:try_put(future) end,
   }
   if on_error == "continue" and not opts.return_errors then
-    local err, traceback = take_all(g, results, failures, false)
-    if err ~= nil then core.rethrow(err, traceback) end
+    local failed = take_all(g, results, failures, false)
+    if failed then core.rethrow(failed:error(), failed:traceback()) end
   else
     gather_closed(g, results, failures, opts.return_errors)
   end
@@ -180,9 +176,8 @@ local function first_success(futures, n)
   local failures = {}
   for _ = 1, count do
     local future = queue:get()
-    local err = future:error()
-    if err == nil then return future end
-    failures[#failures + 1] = err
+    if future:state() == "done" then return future end
+    failures[#failures + 1] = future:error()
   end
   return nil, errors.group(failures)
 end

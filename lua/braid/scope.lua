@@ -60,6 +60,14 @@ local function conclude(scope, ok, err, traceback)
   return ok
 end
 
+---Ends a scope that was entered by hand and has failed otherwise: what its tasks failed with besides is reported.
+---@param scope braid.Scope
+function M.abandon(scope)
+  scope:cancel()
+  scope:_join()
+  collect({}, scope:_leave())
+end
+
 -- For `local scope <close>`: the body's own error goes on by itself unless something else is to be raised.
 function Scope:__close(err)
   if self:ended() then return end
