@@ -1,0 +1,76 @@
+--- What the examples share: their options, the document's words, and the delay server that they start by themselves.
+
+local braid = require "braid"
+
+local tour = {}
+
+local here = arg[0]:match "^(.*[/\\])" or "./"
+
+-- The document's lines, and the same in English.
+local words = {
+  zh = {
+    serial = "串行耗时 %.2fs, 结果 [%s]",
+    tasks = "协程耗时 %.2fs, 结果 [%s]",
+    produced = "生产 %d",
+    consumed = " [%s] 消费 %d",
+    requests = "完成 %d 个请求",
+  },
+  en = {
+    serial = "serial: %.2fs, results [%s]",
+    tasks = "tasks: %.2fs, results [%s]",
+    produced = "produced %d",
+    consumed = " [%s] consumed %d",
+    requests = "%d requests done",
+  },
+}
+
+--- Reads `--name value` options; `known` has the names with their defaults. `--lang` is always known.
+function tour.options(known)
+  local options = { lang = "zh" }
+  for name, default in pairs(known) do options[name] = default end
+  local i = 1
+  while i <= #arg do
+    local name = arg[i]:match "^%-%-(.+)$"
+    local key = name and name:gsub("-", "_")
+    if not key or (known[key] == nil and key ~= "lang") or not arg[i + 1] then
+      io.stderr:write(("usage: %s [--lang zh|en]"):format(arg[0]))
+      for option in pairs(known) do io.stderr:write((" [--%s %s]"):format(option:gsub("_", "-"), option:upper())) end
+      io.stderr:write "\n"
+      os.exit(2)
+    end
+    local value = arg[i + 1]
+    if type(known[key]) == "number" then value = tonumber(value) end
+    options[key] = value
+    i = i + 2
+  end
+  tour.words = words[options.lang] or words.en
+  return options
+end
+
+--- Prints one of the document's lines.
+function tour.say(line, ...)
+  print(tour.words[line]:format(...))
+end
+
+local Server = {}
+Server.__index = Server
+
+function Server:__close()
+  if self.process then
+    self.process:kill()
+    self.process:wait()
+  end
+end
+
+--- The delay server: a real one at `base_url` when that is given, else one of our own in a process of its own, for a
+--- `<close>` variable. `url` is where it is.
+function tour.server(base_url)
+  if base_url and base_url ~= "" then return setmetatable({ url = base_url:gsub("/$", "") }, Server) end
+  local interpreter = 0
+  while arg[interpreter - 1] do interpreter = interpreter - 1 end
+  local process = assert(braid.process.start { arg[interpreter], here .. "delay_server.lua", "--port", "0" })
+  local line = assert(process:read("l", 10))
+  return setmetatable({ process = process, url = "http://" .. line:match "(%S+)$" }, Server)
+end
+
+return tour
