@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT
+ * A running child stands in its loop's list, and is watched there, from its start to its end: by a pidfd, or by an
+ * alarm that looks again and again where the system has none. So no child stays a zombie, and the host's handler of
+ * SIGCHLD is left alone. The memory is freed when the child has ended and its handle is gone, whichever is later.
+ * Until a child is reaped its number cannot be given to another process, so signals meet nobody else. */
+#include "child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
+
+/* Elsewhere it is enough that all our own descriptors close themselves. */
+#if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
+#if __GLIBC_PREREQ(2, 34)
+#define HAVE_CLOSEFROM 1
+#endif
+#endif
+
+enum { FIRST_PAUSE = 1000 * 1000, LONGEST_PAUSE = 50 * 1000 * 1000 }; /* ns */
+
+/* ---- starting ------------------------------------------------------------------------------------------------- */
+
+/* Copies above the standard descriptors those that stand among them in another's place: dup2 would overwrite them
+ * before their turn. Returns 0 or an error number; the copies are in `spare`, -1 where there is none. */
+static int lift(const int stdio[3], int spare[3]) {
+  for (int i = 0; i < 3; i++) spare[i] = -1;
+  for (int i = 0; i < 3; i++) {
+    if (stdio[i] > 2 || stdio[i] == i) continue;
+    spare[i] = fcntl(stdio[i], F_DUPFD_CLOEXEC, 3);
+    if (spare[i] < 0) return errno;
+  }
+  return 0;
+}
+
+static int add_descriptors(posix_spawn_file_actions_t *actions, const int stdio[3], const int spare[3]) {
+  int error = 0;
+  for (int i = 0; i < 3 && !error; i++) {
+    int from = spare[i] >= 0 ? spare[i] : stdio[i];
+    if (from != i) error = posix_spawn_file_actions_adddup2(actions, from, i);
+  }
+#ifdef HAVE_CLOSEFROM
+  if (!error) error = posix_spawn_file_actions_addclosefrom_np(actions, 3);
+#endif
+  return error;
+}
+
+/* Signals as after a login: nothing blocked, nothing ignored. */
+static int set_attributes(posix_spawnattr_t *attributes, bool group) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  posix_spawnattr_setsigmask(attributes, &signals);
+  sigfillset(&signals);
+  sigdelset(&signals, SIGKILL);
+  sigdelset(&signals, SIGSTOP);
+  posix_spawnattr_setsigdefault(attributes, &signals);
+  posix_spawnattr_setpgroup(attributes, 0);
+  int flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | (group ? POSIX_SPAWN_SETPGROUP : 0);
+#ifdef POSIX_SPAWN_CLOEXEC_DEFAULT
+  flags |= POSIX_SPAWN_CLOEXEC_DEFAULT;
+#endif
+  return posix_spawnattr_setflags(attributes, (short)flags);
+}
+
+static int spawn(const struct braid_child_plan *plan, const int spare[3], pid_t *pid) {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  int error = posix_spawn_file_actions_init(&actions);
+  if (error) return error;
+  error = posix_spawnattr_init(&attributes);
+  if (!error) {
+    error = add_descriptors(&actions, plan->stdio, spare);
+    if (!error && plan->directory) error = posix_spawn_file_actions_addchdir_np(&actions, plan->directory);
+    if (!error) error = set_attributes(&attributes, plan->group);
+    if (!error) error = posix_spawnp(pid, plan->argv[0], &actions, &attributes, plan->argv, plan->environment);
+    posix_spawnattr_destroy(&attributes);
+  }
+  posix_spawn_file_actions_destroy(&actions);
+  return error;
+}
+
+/* ---- its end -------------------------------------------------------------------------------------------------- */
+
+static void forget(struct braid_child *child) {
+  braid_watch_stop(child->loop, &child->watch);
+  braid_alarm_stop(child->loop, &child->alarm);
+  if (child->pidfd >= 0) close(child->pidfd);
+  child->pidfd = -1;
+  braid_list_remove(&child->link);
+}
+
+/* It is dead but not reaped, so the number of its group is still its own. */
+static void kill_survivors(const struct braid_child *child) {
+  siginfo_t info = {0};
+  if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == child->pid)
+    kill(-child->pid, SIGKILL);
+}
+
+/* Reaps it if it has ended, and tells those who wait. May free the child: true then, as whenever it has ended. */
+static bool reap(struct braid_child *child) {
+  if (child->group && child->doomed) kill_survivors(child);
+  pid_t found;
+  do found = waitpid(child->pid, &child->status, WNOHANG);
+  while (found < 0 && errno == EINTR);
+  if (found == 0) return false;
+  child->ended = true;
+  child->lost = found < 0;
+  forget(child);
+  struct braid_road road = {0};
+  braid_line_claim_all(&child->line, BRAID_OK, &road);
+  braid_loop_post_all(&road);
+  if (!child->held) free(child);
+  return true;
+}
+
+static void on_event(struct braid_watch *watch, int events) {
+  (void)events;
+  reap(braid_container(watch, struct braid_child, watch));
+}
+
+static void on_alarm(struct braid_alarm *alarm) {
+  struct braid_child *child = braid_container(alarm, struct braid_child, alarm);
+  if (reap(child)) return;
+  child->pause = child->pause * 2 < LONGEST_PAUSE ? child->pause * 2 : LONGEST_PAUSE;
+  /* Cannot fail: the heap has just given up this alarm's entry. */
+  braid_alarm_start(child->loop, &child->alarm, braid_clock_now() + child->pause);
+}
+
+/* Exchanges the alarm, with which every child starts, for something better. */
+static void watch_pidfd(struct braid_child *child) {
+#ifdef SYS_pidfd_open
+  child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0); /* closes itself on exec */
+  if (child->pidfd < 0) return;
+  if (braid_watch_start(child->loop, &child->watch, child->pidfd, BRAID_READ) == 0)
+    braid_alarm_stop(child->loop, &child->alarm);
+#else
+  (void)child;
+#endif
+}
+
+/* ---- what others call ----------------------------------------------------------------------------------------- */
+
+void braid_children_init(struct braid_children *children, struct braid_loop *loop) {
+  children->loop = loop;
+  braid_list_init(&children->running);
+}
+
+void braid_children_term(struct braid_children *children) {
+  while (!braid_list_empty(&children->running)) {
+    struct braid_child *child = braid_container(children->running.next, struct braid_child, link);
+    if (reap(child)) continue;
+    forget(child);
+    braid_line_dissolve(&child->line);
+    child->ended = child->lost = true;
+    if (!child->held) free(child);
+  }
+}
+
+static struct braid_child *new_child(struct braid_children *children, bool group) {
+  struct braid_child *child = calloc(1, sizeof *child);
+  if (!child) return NULL;
+  child->loop = children->loop;
+  child->watch.fire = on_event;
+  child->alarm.fire = on_alarm;
+  child->pause = FIRST_PAUSE;
+  child->pidfd = -1;
+  child->group = group;
+  child->held = true;
+  braid_list_init(&child->link);
+  braid_line_init(&child->line, NULL);
+  return child;
+}
+
+int braid_child_start(struct braid_children *children, const struct braid_child_plan *plan,
+                      struct braid_child **started) {
+  struct braid_child *child = new_child(children, plan->group);
+  if (!child) return ENOMEM;
+  int spare[3];
+  int error = lift(plan->stdio, spare);
+  /* The alarm first: once the program runs, nothing that is needed to reap it may fail. */
+  if (!error && !braid_alarm_start(child->loop, &child->alarm, braid_clock_now() + child->pause)) error = ENOMEM;
+  if (!error) error = spawn(plan, spare, &child->pid);
+  for (int i = 0; i < 3; i++)
+    if (spare[i] >= 0) close(spare[i]);
+  if (error) {
+    braid_alarm_stop(child->loop, &child->alarm);
+    free(child);
+    return error;
+  }
+  braid_list_push(&children->running, &child->link);
+  watch_pidfd(child);
+  *started = child;
+  return 0;
+}
+
+enum braid_status braid_child_wait(struct braid_child *child, struct braid_hook *hook) {
+  if (child->ended) return BRAID_OK;
+  braid_hook_join(hook, &child->line);
+  return BRAID_WAIT;
+}
+
+int braid_child_kill(struct braid_child *child, int signal) {
+  if (child->ended) return ESRCH;
+  return kill(child->group ? -child->pid : child->pid, signal) ? errno : 0;
+}
+
+void braid_child_doom(struct braid_child *child) { child->doomed = true; }
+
+void braid_child_release(struct braid_child *child) {
+  child->held = false;
+  if (child->ended) free(child);
+}

@@ -1,0 +1,223 @@
+-- SPDX-License-Identifier: MIT
+-- Streams: bytes that come and go through a descriptor, read and written as with Lua's own files, except that waiting
+-- suspends the task.
+local core = require "braid.core"
+local errors = require "braid.errors"
+
+local find, sub = string.find, string.sub
+
+local M = {}
+
+local PIECE = 65536 -- bytes that one read asks for
+
+---Both directions, or one, of a pipe or a socket. It is closed by `<close>`, and when nobody holds it any more.
+---@class braid.Stream
+---@field fd integer? the descriptor's number; nil once closed
+---@field private _descriptor userdata
+---@field private _turn userdata a lock: whole writes, one after the other
+---@field private _buffer string read, but not yet asked for
+---@field private _at integer where in _buffer that begins
+---@field private _pieces string[] what comes after _buffer
+local Stream = { __name = "braid.stream" }
+Stream.__index = Stream
+
+-- A stream that owns a descriptor of the core. For braid's own modules.
+function M.new(descriptor)
+  return setmetatable({
+    fd = descriptor:fd(), _descriptor = descriptor, _turn = core.lock_new(), _buffer = "", _at = 1, _pieces = {},
+  }, Stream)
+end
+
+-- The point of time at which `timeout` is over; nil: never.
+local function deadline_of(timeout)
+  if timeout == nil then return nil end
+  if type(timeout) ~= "number" or timeout < 0 then
+    errors.misuse(1, "bad argument 'timeout' (seconds, not negative, expected, got %s)", tostring(timeout))
+  end
+  return core.now() + timeout
+end
+
+local function time_left(deadline)
+  if not deadline then return nil end
+  local left = deadline - core.now()
+  return left > 0 and left or 0
+end
+
+-- ---- reading --------------------------------------------------------------------------------------------------------
+
+-- Whatever happens to the task that waits here, the bytes that have come stay in the stream.
+local function fetch(self, deadline)
+  local piece, err = self._descriptor:read(PIECE, time_left(deadline))
+  if piece then self._pieces[#self._pieces + 1] = piece end
+  return piece, err
+end
+
+-- For reads without an end in sight: the deadline holds also for a source that never makes them wait.
+local function fetch_more(self, deadline)
+  if deadline and core.now() >= deadline then return nil, errors.new("timeout", "stream:read: timed out") end
+  return fetch(self, deadline)
+end
+
+-- Makes one string of all that is there.
+local function merge(self)
+  local pieces = self._pieces
+  if not pieces[1] then return end
+  local rest = sub(self._buffer, self._at)
+  if rest == "" and not pieces[2] then
+    self._buffer = pieces[1]
+  else
+    self._buffer = rest .. table.concat(pieces)
+  end
+  self._at, self._pieces = 1, {}
+end
+
+-- What is there, up to `most` bytes; nil when nothing is.
+local function take(self, most)
+  merge(self)
+  local at = self._at
+  if at > #self._buffer then return nil end
+  local last = most < #self._buffer - at + 1 and at + most - 1 or #self._buffer
+  self._at = last + 1
+  return sub(self._buffer, at, last)
+end
+
+local function read_line(self, deadline, ending)
+  merge(self)
+  local last = find(self._buffer, "\n", self._at, true)
+  local piece, err
+  if not last then piece, err = fetch(self, deadline) end
+  while not last do
+    if err then return nil, err end
+    if not piece then return take(self, math.huge) end
+    if find(piece, "\n", 1, true) then
+      merge(self)
+      last = find(self._buffer, "\n", self._at, true)
+    else
+      piece, err = fetch_more(self, deadline)
+    end
+  end
+  local first = self._at
+  self._at = last + 1
+  return sub(self._buffer, first, ending and last or last - 1)
+end
+
+local function read_bytes(self, deadline, count)
+  merge(self)
+  local there = #self._buffer - self._at + 1
+  while there < count or there == 0 do
+    local piece, err = fetch(self, deadline)
+    if err then return nil, err end
+    if not piece then return take(self, count) end
+    there = there + #piece
+  end
+  return count > 0 and take(self, count) or ""
+end
+
+local function read_all(self, deadline)
+  local piece, err = fetch(self, deadline)
+  while piece do piece, err = fetch_more(self, deadline) end
+  if err then return nil, err end
+  return take(self, math.huge) or ""
+end
+
+local function check_reader(self)
+  if self._descriptor:reading() then
+    errors.misuse(1, "another task is reading from this stream: let one task read and hand on what it gets")
+  end
+end
+
+---Reads as Lua's `file:read` does. Suspends. What had come before a timeout or a cancel stays for the next read.
+---@param what? integer|"l"|"L"|"a" so many bytes, fewer only at the end; a line without (the default) or with its
+---end; all up to the end
+---@param timeout? number seconds
+---@return string? data nil at the end, except that "a" gives "" there
+---@return braid.Error? err kinds: timeout, closed, system
+function Stream:read(what, timeout)
+  check_reader(self)
+  local deadline = deadline_of(timeout)
+  if what == nil or what == "l" or what == "L" then return read_line(self, deadline, what == "L") end
+  if what == "a" then return read_all(self, deadline) end
+  if math.type(what) ~= "integer" or what < 0 then
+    errors.misuse(1, "bad argument 'what' to 'read' (\"l\", \"L\", \"a\" or a number of bytes expected, got %s)",
+      tostring(what))
+  end
+  return read_bytes(self, deadline, what)
+end
+
+---Reads what is there, and waits only when nothing is. Suspends.
+---@param most? integer bytes; default: all that is there
+---@param timeout? number seconds
+---@return string? data nil at the end
+---@return braid.Error? err kinds: timeout, closed, system
+function Stream:read_some(most, timeout)
+  check_reader(self)
+  if most ~= nil and (math.type(most) ~= "integer" or most < 1) then
+    errors.misuse(1, "bad argument 'most' to 'read_some' (a number of bytes expected, got %s)", tostring(most))
+  end
+  local deadline = deadline_of(timeout)
+  most = most or math.huge
+  local data = take(self, most)
+  if data then return data end
+  local piece, err = fetch(self, deadline)
+  if not piece then return nil, err end
+  return take(self, most)
+end
+
+---An iterator over the lines up to the end; it raises what `read` would return as an error. Suspends.
+---@param what? "l"|"L" without (the default) or with their ends
+---@return fun(): string?
+function Stream:lines(what)
+  return function()
+    local line, err = self:read(what or "l")
+    if err then error(err, 0) end
+    return line
+  end
+end
+
+-- ---- writing --------------------------------------------------------------------------------------------------------
+
+---Writes all of it. Suspends while the other side is slow; several tasks write one after the other, never mixed.
+---@param data string|number
+---@param timeout? number seconds
+---@return true? written
+---@return braid.Error? err kinds: timeout, closed (also by the other side), system; `err.written` bytes are gone
+function Stream:write(data, timeout)
+  if type(data) ~= "string" and type(data) ~= "number" then
+    errors.misuse(1, "bad argument 'data' to 'write' (a string expected, got %s)", type(data))
+  end
+  data = tostring(data)
+  local deadline = deadline_of(timeout)
+  local turn <close>, err = self._turn:hold(timeout)
+  if not turn then return nil, err end
+  local from = 1
+  while from <= #data do
+    local count, failure = self._descriptor:write(data, from, time_left(deadline))
+    if not count then
+      failure.written = from - 1
+      return nil, failure
+    end
+    from = from + count
+  end
+  return true
+end
+
+-- ---- the end --------------------------------------------------------------------------------------------------------
+
+---Closes it, at once and without waiting. Tasks that wait for it get an error of kind "closed". Harmless when closed.
+function Stream:close()
+  self._descriptor:close()
+  self.fd, self._buffer, self._at, self._pieces = nil, "", 1, {}
+end
+
+Stream.__close = Stream.close
+
+---A pipe within this program: what is written to the second stream can be read from the first.
+---@return braid.Stream? reader
+---@return braid.Stream|braid.Error writer or why there is none
+function M.pipe()
+  local reader, writer = core.pipe()
+  if not reader then return nil, writer end
+  return M.new(reader), M.new(writer)
+end
+
+return M
