@@ -163,6 +163,36 @@ describe("cancel", function()
     end)
   end, { deadline = 10 })
 
+  for form, body in pairs {
+    ["braid.scope(fn)"] = function(wait) braid.scope(function(scope) scope:spawn(wait) end) end,
+    ["scope <close>"] = function(wait)
+      local scope <close> = braid.scope()
+      scope:spawn(wait)
+    end,
+  } do
+    test("the end of " .. form .. " is a wait: cancelled there, it raises", function()
+      run(function()
+        local went_on = false
+        local task = cancelled_midway(function()
+          body(function() braid.sleep(60) end)
+          went_on = true
+        end)
+        assert.is_false(went_on)
+        assert.equal("cancelled", task:state())
+      end)
+    end, { deadline = 10 })
+
+    test("a cancelled task that only enters and leaves " .. form .. " ends", function()
+      run(function()
+        local start = braid.now()
+        local task = cancelled_midway(function()
+          while braid.now() - start < 2 do body(function() braid.sleep(0) end) end
+        end)
+        assert.equal("cancelled", task:state())
+      end)
+    end, { deadline = 10 })
+  end
+
   test("cancelling a task leaves its siblings alone", function()
     run(function()
       local sibling = braid.spawn(function() braid.sleep(0.02) return "whole" end)

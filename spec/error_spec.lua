@@ -309,6 +309,23 @@ describe("SIGINT", function()
     assert.is_true(braid.now() - start < 10)
   end, { deadline = 20 })
 
+  test("ends a plain script's wait too", function()
+    local start = braid.now()
+    local stdout, _, code = lua [[
+      local braid = require "braid"
+      braid.spawn(function()
+        local _ <close> = setmetatable({}, { __close = function() print "closed" end })
+        braid.sleep(60)
+      end)
+      killer = io.popen("sleep 0.1; kill -INT $PPID")
+      braid.sleep(60)
+      print "never"
+    ]]
+    assert.equal("closed\n", stdout)
+    assert.equal(130, code)
+    assert.is_true(braid.now() - start < 8)
+  end, { deadline = 20 })
+
   test("can be caught around run", function()
     local stdout, _, code = lua('local braid = require "braid"\n' .. interrupt .. [[
       local ok, err = pcall(braid.run, function()

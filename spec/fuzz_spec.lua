@@ -299,3 +299,35 @@ describe("fuzz", function()
     end
   end)
 end)
+
+-- SIGINT comes to a script of its own, at a random moment of a busy loop in main.
+local interrupted_script = [[
+local braid = require "braid"
+local lock, semaphore = braid.lock(), braid.semaphore(1)
+killer = io.popen("sleep %.3f; kill -INT $PPID")
+local ok, err = pcall(braid.run, function() while true do %s end end)
+print(ok, braid.is_error(err, "interrupted"), #braid.tasks(), (lock:acquire(0)), (semaphore:acquire(0)))
+print(braid.run(function() return braid.gather { function() braid.sleep(0) return 3 end }[1] end))
+]]
+
+describe("fuzz SIGINT", function()
+  for name, body in pairs {
+    ["sleep"] = "braid.sleep(0)",
+    ["lock:with"] = "lock:with(function() end)",
+    ["semaphore:with"] = "semaphore:with(function() end)",
+    ["semaphore:hold"] = "local _ <close> = semaphore:hold()",
+    ["scope"] = "braid.scope(function(scope) scope:spawn(function() end) end)",
+    ["shield"] = "braid.shield(function() braid.sleep(0) end) braid.sleep(0)",
+    ["gather"] = "braid.gather { function() end }",
+    ["timeout"] = "braid.timeout(1, function() braid.sleep(0) end)",
+  } do
+    test(("in %s: is not lost and leaves nothing held (BRAID_SEED=%d)"):format(name, base), function()
+      math.randomseed(base)
+      for _ = 1, 6 * rounds do
+        local stdout, stderr, code = helper.lua_process(interrupted_script:format(0.01 + random() * 0.02, body),
+          { timeout = 3 })
+        assert.same({ "false\ttrue\t0\ttrue\ttrue\n3\n", "", 0 }, { stdout, stderr, code })
+      end
+    end, { deadline = 60 })
+  end
+end)

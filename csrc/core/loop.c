@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,6 +130,7 @@ static void fire_deadlines(struct braid_loop *loop) {
 
 static struct braid_slot *slot_of(struct braid_loop *loop, int fd) {
   if (fd >= loop->slot_count) {
+    if (fcntl(fd, F_GETFD) < 0) return NULL; /* no such descriptor: its number may be anything */
     int count = loop->slot_count ? loop->slot_count : 64;
     while (count <= fd) count *= 2;
     struct braid_slot *slots = realloc(loop->slots, (size_t)count * sizeof *slots);
@@ -154,8 +156,9 @@ static int tell_poller(struct braid_loop *loop, struct braid_slot *slot, int fd,
 
 int braid_watch_start(struct braid_loop *loop, struct braid_watch *watch, int fd, int events) {
   if (fd < 0 || (fd >= loop->slot_count && fcntl(fd, F_GETFD) < 0)) return EBADF; /* before its slot costs memory */
+  errno = ENOMEM;
   struct braid_slot *slot = slot_of(loop, fd);
-  if (!slot) return ENOMEM;
+  if (!slot) return errno;
   /* Always told, even what it should know: the number may have been closed and given out anew since. */
   int error = tell_poller(loop, slot, fd, wanted(slot) | events);
   if (error) return error;

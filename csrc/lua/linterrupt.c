@@ -12,13 +12,16 @@ static volatile lua_Hook step_hook;
 static volatile sig_atomic_t count;
 static struct sigaction host;
 
-enum { EXIT_STATUS = 128 + SIGINT };
+enum {
+  EXIT_STATUS = 128 + SIGINT,
+  PATIENCE = 10 * 1000 * 1000 /* instructions: some 100 ms */
+};
 
 static void on_signal(int number) {
   (void)number;
   if (++count > 1) _exit(EXIT_STATUS);
   lua_State *L = *running;
-  if (L) lua_sethook(L, step_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+  if (L) lua_sethook(L, step_hook, LUA_MASKCOUNT, PATIENCE);
   braid_loop_interrupt(target);
 }
 

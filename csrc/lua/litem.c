@@ -5,6 +5,8 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "lerror.h"
+
 static struct braid_item refer(lua_State *L, int index, int box) {
   index = lua_absindex(L, index);
   if (lua_getiuservalue(L, box, 1) != LUA_TTABLE) {
@@ -67,4 +69,15 @@ void litem_drop(lua_State *L, struct braid_item item, int box) {
   lua_getiuservalue(L, box, 1);
   luaL_unref(L, -1, (int)item.bits);
   lua_pop(L, 1);
+}
+
+double litem_key(lua_State *L, int index) {
+  if (lua_type(L, index) == LUA_TNUMBER) return lua_tonumber(L, index);
+  if (lua_istable(L, index) && lua_geti(L, index, 1) == LUA_TNUMBER) {
+    double key = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    return key;
+  }
+  lerror_misuse(L, "a priority queue takes numbers, or lists whose first element is a number: the smallest leaves first");
+  return 0;
 }

@@ -17,4 +17,7 @@ void litem_push(lua_State *L, struct braid_item item, int box);
 /* Gives an item up that nobody took. */
 void litem_drop(lua_State *L, struct braid_item item, int box);
 
+/* The priority of the value at `index`: a number is its own, a list's is its first element. Raises misuse otherwise. */
+double litem_key(lua_State *L, int index);
+
 #endif

@@ -27,17 +27,8 @@ static int queue_new(lua_State *L) {
 
 /* ---- put ------------------------------------------------------------------------------------------------------ */
 
-/* The key of the value at 2: a number is its own, a list's is its first element. */
 static double key_of(lua_State *L, const struct braid_queue *queue) {
-  if (queue->order != BRAID_PRIORITY) return 0;
-  if (lua_type(L, 2) == LUA_TNUMBER) return lua_tonumber(L, 2);
-  if (lua_istable(L, 2) && lua_geti(L, 2, 1) == LUA_TNUMBER) {
-    double key = lua_tonumber(L, -1);
-    lua_pop(L, 1);
-    return key;
-  }
-  lerror_misuse(L, "a priority queue takes numbers, or lists whose first element is a number: the smallest leaves first");
-  return 0;
+  return queue->order == BRAID_PRIORITY ? litem_key(L, 2) : 0;
 }
 
 static int put_answer(lua_State *L, enum braid_status status, struct braid_item item) {

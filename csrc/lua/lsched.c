@@ -43,7 +43,10 @@ struct braid_waiter *sched_begin_masked(lua_State *L, struct sched *sched) {
   return &task->waiter;
 }
 
+static bool take_interrupt(struct sched *sched);
+
 static void raise_if_cancelled(lua_State *L, struct sched *sched) {
+  if (sched->main) take_interrupt(sched);
   if (sched->tree.cancels && L == sched->running && tree_canceller(&sched->tree, sched->current))
     sched_raise(L, sched, BRAID_CANCELLED);
 }
@@ -77,12 +80,21 @@ static int on_sentinel(lua_State *L) {
   return 0;
 }
 
-static void renew_sentinel(lua_State *L, struct sched *sched) {
-  if (sched->closing) return;
+static int make_sentinel(lua_State *L) {
+  struct sched *sched = lua_touserdata(L, 1);
   void *sentinel = lua_newuserdatauv(L, 0, 0);
   luaL_setmetatable(L, SENTINEL_METATABLE);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &sched->sentinel);
   sched->sentinel = sentinel;
+  return 0;
+}
+
+/* Does not raise: when memory is out the old one stays. */
+static void renew_sentinel(lua_State *L, struct sched *sched) {
+  if (sched->closing) return;
+  lua_pushcfunction(L, make_sentinel);
+  lua_pushlightuserdata(L, sched);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
 }
 
 /* Outside every task: the loop is turned here until the script's waiter is home. */
@@ -105,11 +117,8 @@ static int park(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext
 
 int sched_park(lua_State *L, struct sched *sched, int64_t deadline, lua_KFunction k, lua_KContext context) {
   struct braid_waiter *waiter = sched_waiter(sched);
-  if (deadline != BRAID_NEVER && !braid_loop_sleep(&sched->loop, waiter, deadline) &&
-      braid_waiter_claim(waiter, BRAID_OK)) {
-    braid_hook_leave(&waiter->hook);
-    return lerror_memory(L);
-  }
+  if (deadline != BRAID_NEVER && !braid_loop_sleep(&sched->loop, waiter, deadline))
+    braid_loop_end_wait(&sched->loop, waiter, BRAID_NO_MEMORY);
   return park(L, sched, k, context);
 }
 
@@ -159,9 +168,10 @@ static void push_reason(lua_State *L, const void *canceller) {
   lua_remove(L, -2);
 }
 
-/* The outermost frame of a coroutine that has begun: Lua finds frames from the innermost on only. */
-static void find_bottom(lua_State *co, lua_Debug *ar) {
+/* The outermost frame of a coroutine: Lua finds frames from the innermost on only. False when it has none. */
+static bool find_bottom(lua_State *co, lua_Debug *ar) {
   int inside = 0, beyond = 1;
+  if (!lua_getstack(co, 0, ar)) return false;
   while (lua_getstack(co, beyond, ar)) {
     inside = beyond;
     beyond *= 2;
@@ -173,20 +183,18 @@ static void find_bottom(lua_State *co, lua_Debug *ar) {
     else
       beyond = middle;
   }
-  lua_getstack(co, inside, ar);
+  return lua_getstack(co, inside, ar);
 }
 
 /* The task is the first argument of its body: on the coroutine's stack before it begins, in its bottom frame then. */
 void sched_push_task(lua_State *L, const struct task *task) {
   lua_State *co = task->co;
   luaL_checkstack(co, 1, NULL);
-  if (task->waiter.state == FUTURE_PENDING) {
-    lua_pushvalue(co, 2);
-  } else {
-    lua_Debug ar;
-    find_bottom(co, &ar);
+  lua_Debug ar;
+  if (task->waiter.state != FUTURE_PENDING && find_bottom(co, &ar))
     lua_getlocal(co, &ar, 1);
-  }
+  else
+    lua_pushvalue(co, 2);
   if (co != L) lua_xmove(co, L, 1);
 }
 
@@ -270,7 +278,8 @@ static bool take_interrupt(struct sched *sched) {
   return true;
 }
 
-/* In the code that ran when the signal came: stops the main task even if it never waits. */
+/* In the code that ran when the signal came, long after: stops the main task if it has not waited since, nor called
+ * anything that might. */
 static void stop_hook(lua_State *L, lua_Debug *ar) {
   (void)ar;
   lua_sethook(L, NULL, 0, 0);

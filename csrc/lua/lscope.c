@@ -18,6 +18,22 @@ static void expire(struct braid_alarm *alarm) {
   tree_cancel_scope(scope);
 }
 
+static const char ENTERED; /* registry key, by address: the scopes that are entered */
+
+/* Anchors the scope at the top of the stack until it is left, for tasks point to it: one that is forgotten, in a
+ * coroutine that is never finished, stays. */
+static void anchor(lua_State *L, const struct scope *scope) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &ENTERED) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &ENTERED);
+  }
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, scope);
+  lua_pop(L, 1);
+}
+
 /* scope_enter(kind, timeout?) -> scope: "nursery", "limit" (a deadline only) or "shield". */
 static int scope_enter(lua_State *L) {
   static const char *const kinds[] = {"nursery", "limit", "shield", NULL};
@@ -27,8 +43,9 @@ static int scope_enter(lua_State *L) {
   int64_t deadline = larg_timeout(L, 2);
   if (!sched->running) return lerror_misuse(L, "a scope cannot be entered inside a callback");
   struct scope *scope = lua_newuserdatauv(L, sizeof *scope, 0);
-  tree_enter(&sched->tree, scope, sched->current, flags[kind]);
   luaL_setmetatable(L, SCOPE_METATABLE);
+  anchor(L, scope);
+  tree_enter(&sched->tree, scope, sched->current, flags[kind]);
   if (deadline == LARG_ONCE) {
     expire(&scope->alarm);
   } else {
@@ -94,6 +111,9 @@ static int scope_leave(lua_State *L) {
   tree_leave(scope);
   lua_pushnil(L);
   sched_set_reason(L, scope);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &ENTERED);
+  lua_pushnil(L);
+  lua_rawsetp(L, -2, scope);
   task_take_failures(L, scope);
   return 1;
 }

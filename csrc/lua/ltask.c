@@ -359,7 +359,8 @@ static int sleep_k(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
   struct sched *sched = sched_of(L);
   enum braid_status end = sched_end(sched);
-  return sched_stopped(end) ? sched_raise(L, sched, end) : 0;
+  if (sched_stopped(end)) return sched_raise(L, sched, end);
+  return end == BRAID_NO_MEMORY ? lerror_memory(L) : 0;
 }
 
 /* sleep(seconds). Suspends. */

@@ -18,7 +18,7 @@ local places = {
 }
 
 -- parts that are tables of their own: braid.http.get
-local parts = { "http", "web", "process", "net" }
+local parts = { "http", "web", "process" }
 
 local home = {}
 for part, names in pairs(places) do

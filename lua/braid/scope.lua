@@ -55,7 +55,10 @@ local function conclude(scope, ok, err, traceback)
   if not ok and not echo then list[1] = err end
   local child_traceback = collect(list, failed)
   if #list > 0 then errors.raise(list, traceback or child_traceback) end
-  if echo and core.cancelled() then core.rethrow(err) end
+  if core.cancelled() then -- from outside: the end of a scope is a wait like any other
+    if echo then core.rethrow(err) end
+    core.checkpoint()
+  end
   if expired then error(errors.new("timeout", "the scope's time was up"), 0) end
   return ok
 end
