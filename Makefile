@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: MIT
+# `make help` lists the targets.
+
+# ---- the architecture ----------------------------------------------------------------------------------------------
+# Bottom up: a file includes only what stands before it. `make lint` proves it (tools/floors.lua reads these lists).
+# A name without a .c is a header, one that ends in .h the header alone; of the pollers the system's own is built.
+CORE_FLOORS := base status clock list heap buffer \
+	thread refs waiter message \
+	poller poller_epoll poller_kqueue doorbell loop \
+	queue gate counter \
+	job thread_pool \
+	child request fetch
+LUA_FLOORS := lsight lerror larg ltree linterrupt lsched lopen.h \
+	llocals lobject litem ltask ljob lfuture lwrap lscope lqueue lgate lcounter lselect lfd lprocess lfetch lopen
+# The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
+SERVE_CORE_FLOORS := serve
+SERVE_LUA_FLOORS := lserve
+
+# ---- what the user may set -----------------------------------------------------------------------------------------
+LUA ?= lua5.4
+PREFIX ?= /usr/local
+DESTDIR ?=
+CFLAGS ?= -O2 -g
+BUILD ?= build
+# Further flags for the compiler and the linker: the sanitizers' (see `asan`).
+FLAVOUR ?=
+
+# ---- the machine ---------------------------------------------------------------------------------------------------
+SYSTEM := $(shell uname -s)
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+LUA_PC := $(firstword $(foreach pc,lua5.4 lua-5.4 lua54,$(shell pkg-config --exists $(pc) 2>/dev/null && echo $(pc))))
+LUA_CFLAGS := $(if $(LUA_PC),$(shell pkg-config --cflags $(LUA_PC)),-I/usr/include/lua5.4)
+LUA_ARCHIVE = $(or $(wildcard $(shell pkg-config --variable=libdir $(LUA_PC) 2>/dev/null)/liblua*5.4.a),-llua5.4)
+CURL_CFLAGS := $(shell pkg-config --cflags libcurl 2>/dev/null)
+CURL_LIBS := $(or $(shell pkg-config --libs libcurl 2>/dev/null),-lcurl)
+MICROHTTPD_CFLAGS := $(shell pkg-config --cflags libmicrohttpd 2>/dev/null)
+MICROHTTPD_LIBS := $(or $(shell pkg-config --libs libmicrohttpd 2>/dev/null),-lmicrohttpd)
+HAVE_MICROHTTPD := $(shell echo '\#include <microhttpd.h>' | $(CC) $(MICROHTTPD_CFLAGS) -E -x c - >/dev/null 2>&1 && \
+	echo yes)
+
+ifeq ($(SYSTEM),Darwin)
+MODULE_LDFLAGS := -bundle -undefined dynamic_lookup
+HOST_LDFLAGS :=
+else
+MODULE_LDFLAGS := -shared
+HOST_LDFLAGS := -Wl,-E
+endif
+FOREIGN_POLLER := $(if $(filter Linux,$(SYSTEM)),poller_kqueue,poller_epoll)
+
+STRICT := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -Wall -Wextra -Wshadow -Wconversion \
+	-Wstrict-prototypes -Wmissing-prototypes -Werror=implicit-function-declaration $(if $(CI),-Werror)
+COMPILE = $(CC) $(STRICT) $(CFLAGS) $(FLAVOUR) $(LUA_CFLAGS) $(CURL_CFLAGS) $(MICROHTTPD_CFLAGS) -MMD -MP -c
+
+# ---- files ---------------------------------------------------------------------------------------------------------
+sources = $(wildcard $(patsubst %,csrc/$1/%.c,$(filter-out $(FOREIGN_POLLER),$2)))
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$1)
+
+CORE_OBJECTS := $(call objects,$(call sources,core,$(CORE_FLOORS)))
+LUA_OBJECTS := $(call objects,$(call sources,lua,$(LUA_FLOORS)))
+SERVE_OBJECTS := $(call objects,$(call sources,core,$(SERVE_CORE_FLOORS)) $(call sources,lua,$(SERVE_LUA_FLOORS)))
+SERVE_GROUND := $(call objects,csrc/core/buffer.c)
+C_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard spec/core/*_test.c))
+ifeq ($(SYSTEM),Darwin)
+C_TESTS := $(filter-out %/memory_test,$(C_TESTS)) # its linker cannot wrap
+endif
+SPECS := $(sort $(shell find spec -name '*_spec.lua'))
+EXAMPLES := $(filter-out examples/tour.lua examples/delay_server.lua,$(sort $(wildcard examples/*.lua)))
+
+CORE_MODULE := $(BUILD)/braid/core.so
+SERVE_MODULE := $(BUILD)/braid/serve_core.so
+MODULES := $(CORE_MODULE) $(if $(SERVE_OBJECTS),$(if $(HAVE_MICROHTTPD),$(SERVE_MODULE),without_microhttpd))
+
+# The tree's own paths go first; the empty last entry stands for Lua's defaults.
+TREE_LUA_PATH := $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
+TREE_LUA_CPATH := $(abspath $(BUILD))/?.so;;
+
+TREE := LUA_PATH='$(TREE_LUA_PATH)' LUA_CPATH='$(TREE_LUA_CPATH)'
+
+# ---- building ------------------------------------------------------------------------------------------------------
+QUIET := $(if $(V),,@)
+.DEFAULT_GOAL := all
+
+all: $(MODULES) ## build the C modules into build/ (V=1 shows the commands)
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  CC    $<")
+	$(QUIET)$(COMPILE) -o $@ $<
+
+$(CORE_MODULE): $(CORE_OBJECTS) $(LUA_OBJECTS)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LINK  $@")
+	$(QUIET)$(CC) $(MODULE_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(LDFLAGS) -o $@ $^ $(CURL_LIBS) -lpthread
+
+$(SERVE_MODULE): $(SERVE_OBJECTS) $(SERVE_GROUND)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LINK  $@")
+	$(QUIET)$(CC) $(MODULE_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(LDFLAGS) -o $@ $^ $(MICROHTTPD_LIBS) -lpthread
+
+without_microhttpd:
+	@echo "braid.web is left out: microhttpd.h was not found (Debian: libmicrohttpd-dev, macOS: libmicrohttpd)."
+
+# C tests know no Lua. memory_test makes allocations fail.
+c_tests: $(C_TESTS)
+
+$(BUILD)/spec/core/memory_test: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
+$(C_TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(CORE_OBJECTS)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LINK  $@")
+	$(QUIET)$(CC) $(CFLAGS) $(FLAVOUR) $(LDFLAGS) -o $@ $^ $(CURL_LIBS) -lpthread
+
+# The server that misbehaves for spec/http_spec.lua; never sanitized.
+RAW_SERVER := build/raw_server
+$(RAW_SERVER): spec/raw_server.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LINK  $@")
+	$(QUIET)$(CC) $(STRICT) -O1 -o $@ $<
+
+# The interpreter with braid linked in, for the sanitizers.
+HOST := $(BUILD)/host
+host: $(HOST)
+
+$(HOST): $(call objects,spec/host.c) $(CORE_OBJECTS) $(LUA_OBJECTS) $(if $(HAVE_MICROHTTPD),$(SERVE_OBJECTS))
+	$(if $(V),,@echo "  LINK  $@")
+	$(QUIET)$(CC) $(HOST_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(LDFLAGS) -o $@ $^ $(LUA_ARCHIVE) $(CURL_LIBS) \
+		$(MICROHTTPD_LIBS) -lpthread -lm -ldl
+
+# ---- testing -------------------------------------------------------------------------------------------------------
+# A suite is a list of commands (see tools/suite.lua): each of these files, run by $1.
+each = $(foreach file,$2,'$(strip $1 $(file))')
+C_FILES := $(wildcard csrc/*/*.[ch] spec/*.[ch] spec/core/*.[ch])
+SECONDS := 900
+
+# Each sanitizer has a tree of objects of its own. TSan dislikes too much randomness in addresses.
+ASAN := BUILD=build/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' FLAVOUR='-fsanitize=address'
+UBSAN := BUILD=build/ubsan CFLAGS='-O1 -g' FLAVOUR='-fsanitize=undefined -fno-sanitize-recover=undefined'
+TSAN := BUILD=build/tsan CFLAGS='-O1 -g' FLAVOUR='-fsanitize=thread'
+CALM = $(shell setarch -R true 2>/dev/null && echo setarch -R)
+HAVE_TSAN = $(shell mkdir -p build/tsan && echo 'int main(void) { return 0; }' | $(CC) -fsanitize=thread -x c -o \
+	build/tsan/probe - 2>/dev/null && $(CALM) build/tsan/probe 2>/dev/null && echo yes)
+
+test: ## install what is missing, build, run everything; the last line counts
+	@tools/packages.sh build test
+	@$(MAKE) -j$(CORES) all c_tests $(RAW_SERVER)
+	@$(if $(HAVE_TSAN),$(MAKE) -j$(CORES) $(TSAN) c_tests,echo 'TSan does not work here: the C tests are run without it.')
+	@$(TREE) $(LUA) tools/suite.lua $(SECONDS) '$(MAKE) -s lint' $(call each,,$(C_TESTS)) \
+		$(if $(HAVE_TSAN),$(call each,$(CALM),$(C_TESTS:$(BUILD)/%=build/tsan/%))) \
+		$(call each,$(LUA) spec/run.lua,$(SPECS)) $(call each,$(LUA),$(EXAMPLES))
+
+lint: ## luacheck, the floors, and the format where clang-format 14 is there
+	@luacheck --quiet --no-color .
+	@$(LUA) tools/floors.lua
+	@$(LUA) tools/rockspec.lua
+	@if clang-format --version 2>/dev/null | grep -q 'version 14'; then for file in $(C_FILES); do \
+		clang-format $$file | cmp -s - $$file || { echo "$$file: not in the format that 'make format' gives it"; bad=1; }; \
+	done; test -z "$$bad"; fi
+
+format: ## put the C files into the project's format
+	clang-format -i $(C_FILES)
+
+asan: ## C tests and specs under the address sanitizer, with its search for leaks
+	@$(MAKE) -j$(CORES) $(ASAN) sanitized
+
+ubsan: ## the same under the sanitizer for undefined behaviour
+	@$(MAKE) -j$(CORES) $(UBSAN) sanitized
+
+tsan: ## the same under the thread sanitizer
+	@$(MAKE) -j$(CORES) $(TSAN) sanitized
+
+sanitized: c_tests host $(RAW_SERVER)
+	@$(TREE) BRAID_SLOWNESS=8 $(LUA) tools/suite.lua $(SECONDS) $(call each,$(CALM),$(C_TESTS)) \
+		$(call each,$(CALM) $(HOST) spec/run.lua,$(SPECS)) $(call each,$(CALM) $(HOST),$(EXAMPLES))
+
+# Under valgrind a vfork is a fork, so a program that cannot be started is noticed too late: no child_test.
+valgrind: all c_tests ## C tests and one spec under valgrind
+	@tools/packages.sh build test valgrind
+	@$(TREE) BRAID_SLOWNESS=30 $(LUA) tools/suite.lua $(SECONDS) \
+		$(call each,$(VALGRIND),$(filter-out %/child_test,$(C_TESTS))) \
+		$(call each,$(VALGRIND) $(LUA) spec/run.lua,$(filter %/queue_spec.lua,$(SPECS)))
+
+VALGRIND := valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite
+
+torture: all c_tests $(RAW_SERVER) ## the specs with the fiercest garbage collection, C with allocations that fail
+	@$(TREE) BRAID_SLOWNESS=8 $(LUA) tools/suite.lua $(SECONDS) $(call each,,$(filter %/memory_test,$(C_TESTS))) \
+		$(call each,BRAID_GC=incremental $(LUA) spec/run.lua,$(SPECS)) \
+		$(call each,BRAID_GC=generational $(LUA) spec/run.lua,$(SPECS))
+
+check: ## all of the above
+	@set -e; for target in test asan ubsan tsan valgrind torture; do $(MAKE) $$target; done
+
+# ---- using ---------------------------------------------------------------------------------------------------------
+demo: ## install what is missing, build, fetch five pages one by one and at once
+	@tools/packages.sh build
+	@$(MAKE) -j$(CORES) all
+	@$(TREE) $(LUA) examples/fetch.lua
+
+env: ## print the lines that let Lua find the tree: eval "$(make -s env)"
+	@echo "export LUA_PATH='$(TREE_LUA_PATH)';export LUA_CPATH='$(TREE_LUA_CPATH)'"
+
+bench: all ## run the programs behind the README's figures
+	@for program in $(sort $(wildcard bench/*.lua)); do echo "# $$program"; $(TREE) $(LUA) $$program || exit 1; done
+
+# LDoc wants a module's description in three dashes, and has no use for the licence.
+docs: ## the manual of the Lua functions, into build/docs
+	@rm -rf build/docs
+	@for file in $(LUA_FILES); do mkdir -p build/docs/source/$$(dirname $$file); \
+		sed -e '1{/^-- SPDX/d;}' -e '1,2s/^-- /--- /' lua/$$file >build/docs/source/$$file; done
+	@ldoc .
+
+LUA_FILES := $(shell cd lua && find braid -name '*.lua' 2>/dev/null)
+SHARE := $(DESTDIR)$(PREFIX)/share/lua/5.4
+LIB := $(DESTDIR)$(PREFIX)/lib/lua/5.4
+
+install: all ## into PREFIX (/usr/local), below DESTDIR
+	@for file in $(LUA_FILES); do mkdir -p $(SHARE)/$$(dirname $$file); install -m 644 lua/$$file $(SHARE)/$$file; done
+	@mkdir -p $(LIB)/braid; install -m 755 $(filter %.so,$(MODULES)) $(LIB)/braid
+	@for file in $(wildcard bin/*); do mkdir -p $(DESTDIR)$(PREFIX)/bin; install -m 755 $$file $(DESTDIR)$(PREFIX)/bin; done
+
+uninstall: ## take it out again
+	rm -rf $(SHARE)/braid $(LIB)/braid $(patsubst %,$(DESTDIR)$(PREFIX)/%,$(wildcard bin/*))
+
+rock: ## build the rock into a tree of its own and use it from an empty folder
+	@tools/rock.sh
+
+clean: ## remove build/
+	rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
+
+.PHONY: all without_microhttpd c_tests host test lint format asan ubsan tsan sanitized valgrind torture check demo env \
+	bench docs install uninstall rock clean help
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,83 @@
+-- SPDX-License-Identifier: MIT
+-- `luarocks --lua-version 5.4 make` in the root of the tree finds this file. tools/rockspec.lua proves that it names
+-- every file.
+rockspec_format = "3.0"
+package = "braid"
+version = "scm-1"
+
+source = { url = "file://." } -- it is built from the tree it stands in
+
+description = {
+  summary = "Concurrency and parallelism for Lua 5.4 behind one interface",
+  detailed = [[
+    Tasks, scopes, futures, queues and locks, an HTTP client and a web server. A function written once runs inline or
+    as a task without being changed. JSON needs the module cjson (rock or package lua-cjson), which is loaded when it
+    is first used.
+  ]],
+  license = "MIT",
+}
+
+dependencies = { "lua >= 5.4, < 5.5" }
+
+external_dependencies = {
+  CURL = { library = "curl" }, -- the header is where the compiler looks, which on Debian is not where luarocks does
+  MICROHTTPD = { header = "microhttpd.h", library = "microhttpd" },
+}
+
+build = {
+  type = "builtin",
+  modules = {
+    ["braid.core"] = {
+      sources = { -- the poller first, because macOS replaces it below
+        "csrc/core/poller_epoll.c", "csrc/core/status.c", "csrc/core/clock.c", "csrc/core/heap.c",
+        "csrc/core/buffer.c", "csrc/core/thread.c", "csrc/core/waiter.c", "csrc/core/message.c",
+        "csrc/core/doorbell.c", "csrc/core/loop.c", "csrc/core/queue.c", "csrc/core/gate.c", "csrc/core/counter.c",
+        "csrc/core/job.c", "csrc/core/thread_pool.c",
+        "csrc/core/child.c", "csrc/core/request.c", "csrc/core/fetch.c", "csrc/lua/lsight.c", "csrc/lua/lerror.c",
+        "csrc/lua/larg.c", "csrc/lua/ltree.c", "csrc/lua/linterrupt.c", "csrc/lua/lsched.c", "csrc/lua/llocals.c",
+        "csrc/lua/lobject.c", "csrc/lua/litem.c", "csrc/lua/ltask.c", "csrc/lua/ljob.c", "csrc/lua/lfuture.c",
+        "csrc/lua/lwrap.c",
+        "csrc/lua/lscope.c", "csrc/lua/lqueue.c", "csrc/lua/lgate.c", "csrc/lua/lcounter.c", "csrc/lua/lselect.c",
+        "csrc/lua/lfd.c", "csrc/lua/lprocess.c", "csrc/lua/lfetch.c", "csrc/lua/lopen.c",
+      },
+      defines = { "_GNU_SOURCE" },
+      libraries = { "curl", "pthread" },
+      incdirs = { "$(CURL_INCDIR)" },
+      libdirs = { "$(CURL_LIBDIR)" },
+    },
+    ["braid.serve_core"] = {
+      sources = { "csrc/core/serve.c", "csrc/core/buffer.c", "csrc/lua/lserve.c" },
+      defines = { "_GNU_SOURCE" },
+      libraries = { "microhttpd", "pthread" },
+      incdirs = { "$(MICROHTTPD_INCDIR)" },
+      libdirs = { "$(MICROHTTPD_LIBDIR)" },
+    },
+    ["braid.descriptor"] = "lua/braid/descriptor.lua",
+    ["braid.errors"] = "lua/braid/errors.lua",
+    ["braid.future"] = "lua/braid/future.lua",
+    ["braid.gather"] = "lua/braid/gather.lua",
+    ["braid.http"] = "lua/braid/http/init.lua",
+    ["braid.http.request"] = "lua/braid/http/request.lua",
+    ["braid.http.response"] = "lua/braid/http/response.lua",
+    ["braid.http.session"] = "lua/braid/http/session.lua",
+    ["braid"] = "lua/braid/init.lua",
+    ["braid.process"] = "lua/braid/process.lua",
+    ["braid.queue"] = "lua/braid/queue.lua",
+    ["braid.scope"] = "lua/braid/scope.lua",
+    ["braid.stream"] = "lua/braid/stream.lua",
+    ["braid.sync"] = "lua/braid/sync.lua",
+    ["braid.task"] = "lua/braid/task.lua",
+    ["braid.web.app"] = "lua/braid/web/app.lua",
+    ["braid.web.headers"] = "lua/braid/web/headers.lua",
+    ["braid.web"] = "lua/braid/web/init.lua",
+    ["braid.web.json"] = "lua/braid/web/json.lua",
+    ["braid.web.request"] = "lua/braid/web/request.lua",
+    ["braid.web.response"] = "lua/braid/web/response.lua",
+    ["braid.web.router"] = "lua/braid/web/router.lua",
+    ["braid.web.server"] = "lua/braid/web/server.lua",
+    ["braid.web.test_client"] = "lua/braid/web/test_client.lua",
+  },
+  platforms = {
+    macosx = { modules = { ["braid.core"] = { sources = { "csrc/core/poller_kqueue.c" } } } },
+  },
+}

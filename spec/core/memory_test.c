@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT
+ * Every allocation fails once. The Makefile links this program so that the core's malloc, calloc, realloc and free
+ * come here. A scenario is run again and again: its first allocation fails, then its second, and so on until it comes
+ * through. Each failure must be told, must change nothing, and must leave nothing behind. One thread. */
+#include <errno.h>
+
+#include "../../csrc/core/buffer.h"
+#include "../../csrc/core/counter.h"
+#include "../../csrc/core/gate.h"
+#include "../../csrc/core/loop.h"
+#include "../../csrc/core/queue.h"
+#include "check.h"
+
+/* ---- the allocator -------------------------------------------------------------------------------------------- */
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void __real_free(void *memory);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void __wrap_free(void *memory);
+
+static long until_failure; /* allocations that succeed before one fails */
+static long living;        /* blocks that have not been freed */
+
+static bool refuse(void) { return until_failure >= 0 && until_failure-- == 0; }
+
+static void *count(void *memory) {
+  living += memory != NULL;
+  return memory;
+}
+
+void *__wrap_malloc(size_t size) { return refuse() ? NULL : count(__real_malloc(size)); }
+
+void *__wrap_calloc(size_t number, size_t size) { return refuse() ? NULL : count(__real_calloc(number, size)); }
+
+void *__wrap_realloc(void *old, size_t size) {
+  if (refuse()) return NULL;
+  void *memory = __real_realloc(old, size);
+  return old ? memory : count(memory);
+}
+
+void __wrap_free(void *memory) {
+  living -= memory != NULL;
+  __real_free(memory);
+}
+
+/* `scenario` returns false when it met a failure. */
+static void fail_each_once(bool (*scenario)(void)) {
+  for (long which = 0;; which++) {
+    until_failure = which;
+    bool through = scenario();
+    bool failed = until_failure < 0;
+    until_failure = -1;
+    check(living == 0);
+    check(through == !failed);
+    if (!failed) {
+      check(which > 0); /* there was something to fail */
+      return;
+    }
+  }
+}
+
+/* ---- scenarios ------------------------------------------------------------------------------------------------ */
+
+static bool fill_buffer(void) {
+  struct braid_buffer buffer;
+  bool through = true;
+  size_t size = 0;
+  braid_buffer_init(&buffer);
+  for (int i = 0; i < 3000 && through; i++) {
+    through = braid_buffer_append(&buffer, "abc", 3);
+    if (through) size += 3;
+    check(buffer.size == size);
+  }
+  for (size_t i = 0; i < size; i++) check(buffer.data[i] == "abc"[i % 3]);
+  braid_buffer_term(&buffer);
+  return through;
+}
+
+static bool fill_heap(void) {
+  enum { COUNT = 1000 };
+  static uint32_t places[COUNT];
+  struct braid_heap heap;
+  bool through = true;
+  int pushed = 0;
+  braid_heap_init(&heap);
+  memset(places, 0, sizeof places);
+  for (int i = 0; i < COUNT && through; i++) {
+    through = braid_heap_push(&heap, COUNT - i, &places[i]);
+    if (through) pushed++;
+    check((places[i] != 0) == through);
+  }
+  for (int i = pushed; i > 0; i--) check(braid_heap_pop(&heap, INT64_MAX) == &places[i - 1]);
+  check(braid_heap_pop(&heap, INT64_MAX) == NULL);
+  braid_heap_term(&heap);
+  return through;
+}
+
+static bool send_message(void) {
+  struct braid_counter *counter = braid_counter_new(1);
+  if (!counter) return false;
+  struct braid_object *object = &counter->object;
+  struct braid_message *message = braid_message_new("bytes", 5, &object, 1);
+  check(atomic_load(&object->refs) == (message ? 2 : 1));
+  if (message) braid_message_unref(message);
+  braid_object_unref(object);
+  return message != NULL;
+}
+
+static bool fill_queue(void) {
+  struct braid_queue *queue = braid_queue_new(0, BRAID_PRIORITY);
+  if (!queue) return false;
+  enum braid_status status = BRAID_OK;
+  uint64_t put = 0;
+  while (put < 200 && status == BRAID_OK) {
+    struct braid_item item = {.bits = put, .tag = BRAID_ITEM_INTEGER};
+    status = braid_queue_put(queue, item, (double)put, NULL);
+    put += status == BRAID_OK;
+  }
+  check(status == BRAID_OK || status == BRAID_NO_MEMORY);
+  check(braid_queue_look(queue).size == put);
+  for (uint64_t i = 0; i < put; i++) {
+    struct braid_item item;
+    check(braid_queue_get(queue, &item, NULL) == BRAID_OK && item.bits == i);
+    check(braid_queue_task_done(queue) == BRAID_OK);
+  }
+  check(braid_queue_task_done(queue) == BRAID_MISUSE); /* what was refused is not waited for */
+  braid_object_unref(&queue->object);
+  return status == BRAID_OK;
+}
+
+static bool make_gate(void) {
+  struct braid_gate *gate = braid_gate_new(&braid_lock_class, 0, 0);
+  if (gate) braid_object_unref(&gate->object);
+  return gate != NULL;
+}
+
+static void never_fires(struct braid_watch *watch, int events) {
+  (void)watch;
+  (void)events;
+  check(false);
+}
+
+static void strikes(struct braid_alarm *alarm) { alarm->fire = NULL; }
+
+static bool turn_loop(void) {
+  static struct braid_waiter waiters[100];
+  struct braid_loop loop;
+  struct braid_watch watch = {.fire = never_fires};
+  struct braid_alarm alarm = {.fire = strikes};
+  int ends[2], asleep = 0;
+  if (pipe(ends) || braid_loop_open(&loop)) abort(); /* a loop is opened without memory */
+  int error = braid_watch_start(&loop, &watch, ends[0], BRAID_READ);
+  check(error == 0 || error == ENOMEM);
+  check(loop.watch_count == (error ? 0 : 1));
+  bool through = !error && braid_alarm_start(&loop, &alarm, 1);
+  for (int i = 0; i < 100 && through; i++) {
+    braid_waiter_init(&waiters[i], &loop, BRAID_WAITER_TASK);
+    braid_waiter_arm(&waiters[i]);
+    through = braid_loop_sleep(&loop, &waiters[i], 1);
+    if (through) asleep++;
+  }
+  braid_loop_poll(&loop, 0);
+  check(!through || alarm.fire == NULL);
+  for (int i = 0; i < asleep; i++) check(braid_loop_next(&loop) != NULL);
+  check(braid_loop_next(&loop) == NULL);
+  braid_watch_stop(&loop, &watch);
+  braid_loop_close(&loop);
+  close(ends[0]);
+  close(ends[1]);
+  return through;
+}
+
+static void buffer_survives(void) { fail_each_once(fill_buffer); }
+static void heap_survives(void) { fail_each_once(fill_heap); }
+static void message_survives(void) { fail_each_once(send_message); }
+static void queue_survives(void) { fail_each_once(fill_queue); }
+static void gate_survives(void) { fail_each_once(make_gate); }
+static void loop_survives(void) { fail_each_once(turn_loop); }
+
+CHECK_MAIN({"memory is out: buffer", buffer_survives}, {"memory is out: heap", heap_survives},
+           {"memory is out: message", message_survives}, {"memory is out: queue", queue_survives},
+           {"memory is out: gate", gate_survives}, {"memory is out: loop", loop_survives})

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT
+ * An interpreter with braid linked in: a sanitized .so does not load into the stock one. */
+#include <lauxlib.h>
+#include <lualib.h>
+
+int luaopen_braid_core(lua_State *L);
+__attribute__((weak)) int luaopen_braid_serve_core(lua_State *L); /* not there without libmicrohttpd */
+
+#ifdef __SANITIZE_THREAD__
+#include <pthread.h>
+#include <setjmp.h>
+
+/* TSan knows longjmp, by which its picture of the stack is kept right, but not this, which Lua was built with. */
+_Noreturn void __longjmp_chk(jmp_buf buffer, int value);
+_Noreturn void __longjmp_chk(jmp_buf buffer, int value) { longjmp(buffer, value); }
+
+static void *nothing(void *argument) { return argument; }
+
+/* Its own thread begins with the first of ours: here, before a test counts threads. */
+__attribute__((constructor)) static void begin_its_thread(void) {
+  pthread_t thread;
+  if (!pthread_create(&thread, NULL, nothing, NULL)) pthread_join(thread, NULL);
+}
+#endif
+
+int main(int argc, char **argv) {
+  lua_State *L = luaL_newstate();
+  if (!L || argc < 2) return 2;
+  luaL_openlibs(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, luaopen_braid_core);
+  lua_setfield(L, -2, "braid.core");
+  if (luaopen_braid_serve_core) {
+    lua_pushcfunction(L, luaopen_braid_serve_core);
+    lua_setfield(L, -2, "braid.serve_core");
+  }
+  lua_newtable(L);
+  for (int i = 0; i < argc; i++) {
+    lua_pushstring(L, argv[i]);
+    lua_rawseti(L, -2, i - 1);
+  }
+  lua_setglobal(L, "arg");
+  lua_getglobal(L, "debug");
+  lua_getfield(L, -1, "traceback");
+  if (luaL_loadfile(L, argv[1]) == LUA_OK) {
+    for (int i = 2; i < argc; i++) lua_pushstring(L, argv[i]);
+    if (lua_pcall(L, argc - 2, 0, -argc) == LUA_OK) {
+      lua_close(L);
+      return 0;
+    }
+  }
+  lua_writestringerror("%s: ", argv[0]);
+  lua_writestringerror("%s\n", luaL_tolstring(L, -1, NULL));
+  lua_close(L);
+  return 1;
+}

@@ -1,0 +1,119 @@
+-- SPDX-License-Identifier: MIT
+-- Proves the tower: a C file includes, and a Lua file requires, only what stands below it.
+-- usage: lua tools/floors.lua      (in the root of the tree)
+
+-- Bottom up. The C order stands in the Makefile, because the build follows it.
+local LUA_FLOORS = {
+  "braid.core", "braid.serve_core",
+  "braid.errors", "braid.scope", "braid.future", "braid.task", "braid.gather",
+  "braid.queue", "braid.sync",
+  "braid.descriptor", "braid.stream", "braid.process",
+  "braid.http.request", "braid.http.response", "braid.http.session", "braid.http",
+  "braid.web.json", "braid.web.headers", "braid.web.response", "braid.web.request", "braid.web.router",
+  "braid.web.server", "braid.web.test_client", "braid.web.app", "braid.web",
+  "braid",
+}
+
+local failures = 0
+
+local function complain(file, line, format, ...)
+  failures = failures + 1
+  print(("%s:%d: %s"):format(file, line, format:format(...)))
+end
+
+local function read(file)
+  local handle <close> = assert(io.open(file))
+  return handle:read("a")
+end
+
+local function find(command)
+  local files = {}
+  local output <close> = assert(io.popen(command))
+  for file in output:lines() do files[#files + 1] = file end
+  return files
+end
+
+-- ---- C --------------------------------------------------------------------------------------------------------------
+
+-- height["csrc/core/loop.h"]: the place of a file. A name stands for its header and its source; one that ends in .h
+-- for the header alone, and the source then stands where the bare name does.
+local height, top = {}, 0
+
+local function stack(makefile, variable, folder)
+  local list = makefile:match("\n" .. variable .. " := ([^\n]*)") or error("no " .. variable .. " in the Makefile")
+  for name in list:gmatch("%S+") do
+    top = top + 1
+    if name:find("%.h$") then
+      height[folder .. name] = top
+    else
+      height[folder .. name .. ".h"] = height[folder .. name .. ".h"] or top
+      height[folder .. name .. ".c"] = top
+    end
+  end
+end
+
+local function resolve(folder, name)
+  local path = folder .. name
+  local count
+  repeat path, count = path:gsub("[^/]+/%.%./", "", 1) until count == 0
+  return path
+end
+
+local LUA_HEADERS = { ["lua.h"] = true, ["lauxlib.h"] = true, ["lualib.h"] = true, ["luaconf.h"] = true }
+
+local function check_c(file)
+  local folder, number = file:match("^.*/"), 0
+  if not height[file] then complain(file, 1, "stands in no list of the Makefile") return end
+  for line in io.lines(file) do
+    number = number + 1
+    local own, foreign = line:match('^%s*#%s*include%s*"([^"]+)"'), line:match("^%s*#%s*include%s*<([^>]+)>")
+    local target = own and resolve(folder, own)
+    if target and not height[target] then
+      complain(file, number, "includes %s, which stands in no list of the Makefile", target)
+    elseif target and height[target] > height[file] then
+      complain(file, number, "includes %s, which stands above it", target)
+    elseif target and folder ~= "csrc/lua/" and target:find("^csrc/lua/") then
+      complain(file, number, "knows Lua: only csrc/lua may")
+    elseif foreign and folder ~= "csrc/lua/" and LUA_HEADERS[foreign] then
+      complain(file, number, "knows Lua: only csrc/lua may")
+    end
+  end
+end
+
+local makefile = read("Makefile"):gsub("%s*\\\n%s*", " ")
+stack(makefile, "CORE_FLOORS", "csrc/core/")
+stack(makefile, "SERVE_CORE_FLOORS", "csrc/core/")
+stack(makefile, "LUA_FLOORS", "csrc/lua/")
+stack(makefile, "SERVE_LUA_FLOORS", "csrc/lua/")
+local c_files = find("find csrc -name '*.[ch]' | sort")
+for _, file in ipairs(c_files) do check_c(file) end
+
+-- ---- Lua ------------------------------------------------------------------------------------------------------------
+
+local storey = {}
+for i, name in ipairs(LUA_FLOORS) do storey[name] = i end
+
+local function check_lua(file)
+  local module = file:match("^lua/(.*)%.lua$"):gsub("/init$", ""):gsub("/", ".")
+  local number = 0
+  if not storey[module] then complain(file, 1, "stands in no list of tools/floors.lua") return end
+  for line in io.lines(file) do
+    number = number + 1
+    for name in line:gsub("%-%-.*", ""):gmatch("require%s*%(?%s*[\"'](braid[%w_.]*)[\"']") do
+      local is_part = module == "braid" and name == "braid." -- the face loads each part when it is first touched
+      if not storey[name] and not is_part then
+        complain(file, number, "requires %s, which stands in no list of tools/floors.lua", name)
+      elseif not is_part and storey[name] >= storey[module] then
+        complain(file, number, "requires %s, which stands above it", name)
+      end
+    end
+  end
+end
+
+local lua_files = find("find lua -name '*.lua' | sort")
+for _, file in ipairs(lua_files) do check_lua(file) end
+
+-- ---------------------------------------------------------------------------------------------------------------------
+
+print(("floors: %d C files, %d Lua files, %d out of place"):format(#c_files, #lua_files, failures))
+os.exit(failures == 0)
