@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT
+ * HTTP requests: one libcurl multi handle on a loop. A fetcher is a session: its transfers share connections, cookies
+ * and TLS sessions. libcurl's callbacks only fill buffers and make waiters ready. The loop's thread only; nothing
+ * here blocks. */
+#ifndef BRAID_FETCH_H
+#define BRAID_FETCH_H
+
+#include "buffer.h"
+#include "loop.h"
+#include "request.h"
+
+struct braid_fetcher {
+  struct braid_loop *loop; /* NULL: closed */
+  CURLM *multi;
+  CURLSH *shared; /* cookies and TLS sessions */
+  struct braid_alarm alarm;
+  struct braid_list running;  /* transfers that were started and not yet released */
+  struct braid_list admitted; /* those that libcurl is to be given, by `turn` */
+  struct braid_list lookups;  /* names whose addresses are being asked for */
+  struct braid_list idle;     /* transfers to use again */
+  struct braid_watch *spare;  /* watches to use again, by `next` */
+  unsigned idle_count;
+  long sockets; /* open ones */
+  long bound;   /* of these, those that a running transfer has opened for itself and still uses */
+  bool cookies, limited;
+};
+
+struct braid_transfer {
+  struct braid_fetcher *fetcher;
+  struct braid_list link, turn;
+  struct braid_lookup *lookup; /* the one it makes for others too */
+  CURL *easy;
+  struct braid_waiter *waiter; /* who is told when there is something to take; NULL: nobody waits */
+  struct curl_slist *headers;
+  char *ca_file;
+  struct braid_buffer head; /* of the last response: status line and headers */
+  struct braid_buffer body; /* what has come and was not yet taken */
+  int64_t received, max_body;
+  CURLcode code; /* once done */
+  bool stream, added, done, paused, bound, custom, oversize, starved;
+  char text[CURL_ERROR_SIZE]; /* what went wrong, or empty */
+};
+
+/* Seconds from the start until the host's address was known, the connection stood, it was secured, the response began
+ * and ended; 0: did not happen. */
+enum { BRAID_FETCH_NAME, BRAID_FETCH_CONNECT, BRAID_FETCH_TLS, BRAID_FETCH_BEGIN, BRAID_FETCH_END, BRAID_FETCH_TIMES };
+
+/* Of a transfer that is done. */
+struct braid_fetch_facts {
+  long status;       /* 0: no response came */
+  long http_version; /* 10, 11, 20, 30 */
+  bool asked;        /* a request has been sent */
+  const char *url;   /* where redirects have led; NULL when there were none. Until the transfer is released */
+  double times[BRAID_FETCH_TIMES];
+};
+
+/* `per_host` and `total` bound the connections; 0: no bound. False when memory is out. */
+bool braid_fetcher_open(struct braid_fetcher *fetcher, struct braid_loop *loop, bool cookies, long per_host,
+                        long total);
+
+/* Ends every wait with BRAID_CLOSED and frees all transfers. Nothing happens the second time. */
+void braid_fetcher_close(struct braid_fetcher *fetcher);
+
+/* A transfer that runs, or is done already when it could not even be begun; NULL when memory is out. Strings are
+ * copied; the body is the caller's, who keeps it until the release, and the header lines become the transfer's. */
+struct braid_transfer *braid_fetcher_start(struct braid_fetcher *fetcher, const struct braid_request *request);
+
+/* Something can be taken: a piece of a streamed body, or the outcome. */
+static inline bool braid_transfer_ready(const struct braid_transfer *transfer) {
+  return transfer->done || (transfer->stream && transfer->body.size > 0);
+}
+
+/* The transfer is not ready: the waiter's wait will end with BRAID_OK when it is. NULL: nobody waits any more. */
+static inline void braid_transfer_await(struct braid_transfer *transfer, struct braid_waiter *waiter) {
+  transfer->waiter = waiter;
+}
+
+/* The pieces in `body` have been taken: more may come. */
+void braid_transfer_taken(struct braid_transfer *transfer);
+
+struct braid_fetch_facts braid_transfer_facts(const struct braid_transfer *transfer);
+
+/* Gives the transfer back to its fetcher, stopping it if it runs. */
+void braid_transfer_release(struct braid_transfer *transfer);
+
+#endif

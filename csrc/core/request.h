@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ * An HTTP request, and how it becomes options of a libcurl handle. Each request sets every one of these options, so
+ * a handle that was used before has no past. Any thread that has the handle to itself; nothing blocks. */
+#ifndef BRAID_REQUEST_H
+#define BRAID_REQUEST_H
+
+#include <curl/curl.h>
+
+#include "base.h"
+
+struct braid_request {
+  const char *method, *url;
+  const char *body; /* NULL: none; not copied */
+  size_t body_size;
+  struct curl_slist *headers;                    /* not copied */
+  const char *user, *password, *proxy, *ca_file; /* NULL: nobody, and what the system says */
+  long connect_timeout;                          /* milliseconds; 0: libcurl's */
+  long redirects;                                /* followed at most */
+  long http_version;                             /* CURL_HTTP_VERSION_... */
+  int64_t max_body;                              /* bytes; 0: no bound */
+  bool verify;
+  bool stream; /* the body is taken in pieces: the transfer pauses while nobody does */
+};
+
+/* All but ca_file, from which there is no way back. The answer is the first refusal, or CURLE_OK. */
+CURLcode braid_request_apply(const struct braid_request *request, CURL *easy);
+
+/* The method has a name of its own: libcurl does not know that a 303 makes a GET of it. */
+bool braid_request_custom(const struct braid_request *request);
+
+/* Plain HTTP/1: each transfer needs a connection for itself. */
+bool braid_request_plain(const struct braid_request *request);
+
+/* The length of the URL's "scheme://host:port", or 0 when there is no name in it whose address must be asked for. */
+size_t braid_request_lookup(const struct braid_request *request);
+
+#endif

@@ -1,0 +1,71 @@
+-- SPDX-License-Identifier: MIT
+-- The HTTP client: requests without a session of one's own.
+local session = require "braid.http.session"
+
+local M = {}
+
+M.session = session.new
+
+-- Theirs: it keeps connections, but no cookies, for its users do not know of each other.
+local shared
+
+local function ours()
+  shared = shared or session.new { cookies = false }
+  return shared
+end
+
+---GET. Suspends until all of the response is there. Connections are kept for the next request.
+---@param url string
+---@param opts braid.http.Options?
+---@return braid.http.Response? response also for statuses such as 404 (see Response:raise_for_status)
+---@return braid.Error? err kinds: timeout, limit, closed and http, with `url` and `code` (libcurl's name for it)
+function M.get(url, opts) return ours():get(url, opts) end
+
+---POST; the content is `opts.body`, `.json` or `.form`. Suspends.
+---@param url string
+---@param opts braid.http.Options?
+---@return braid.http.Response?
+---@return braid.Error? err as of `get`
+function M.post(url, opts) return ours():post(url, opts) end
+
+---PUT. Suspends.
+---@param url string
+---@param opts braid.http.Options?
+---@return braid.http.Response?
+---@return braid.Error? err as of `get`
+function M.put(url, opts) return ours():put(url, opts) end
+
+---PATCH. Suspends.
+---@param url string
+---@param opts braid.http.Options?
+---@return braid.http.Response?
+---@return braid.Error? err as of `get`
+function M.patch(url, opts) return ours():patch(url, opts) end
+
+---DELETE. Suspends.
+---@param url string
+---@param opts braid.http.Options?
+---@return braid.http.Response?
+---@return braid.Error? err as of `get`
+function M.delete(url, opts) return ours():delete(url, opts) end
+
+---HEAD. Suspends.
+---@param url string
+---@param opts braid.http.Options?
+---@return braid.http.Response?
+---@return braid.Error? err as of `get`
+function M.head(url, opts) return ours():head(url, opts) end
+
+---A request with any method: `http.request{ method = "OPTIONS", url = url, ... }`. Suspends.
+---@param opts braid.http.Options with `url`, and `method` (default "GET")
+---@return braid.http.Response?
+---@return braid.Error? err as of `get`
+function M.request(opts) return ours():request(opts) end
+
+---Closes the connections that the functions above have kept. Their requests that are under way end with kind closed.
+function M.close()
+  if shared then shared:close() end
+  shared = nil
+end
+
+return M

@@ -1,0 +1,238 @@
+-- SPDX-License-Identifier: MIT
+-- What a request's options mean: checked, completed from the session's, and made flat for the core.
+local errors = require "braid.errors"
+
+local M = {}
+
+---Options of a request. Those up to `sink` may also be given to a session, for all of its requests.
+---@class braid.http.Options
+---@field headers table<string, string|number|string[]>? a list sends the header several times
+---@field auth string|table? "user:password", {user, password} or {bearer = token}
+---@field timeout number? seconds for all of it, default 30; math.huge: no bound
+---@field connect_timeout number? seconds until the connection stands
+---@field follow boolean|integer? redirects to follow: default true, which is 10
+---@field verify boolean? whether a server must prove who it is, default true
+---@field ca_file string? certificates to trust instead of the system's
+---@field proxy string? URL of a proxy; "" for none. Default: what the environment says (http_proxy ...)
+---@field http_version "1.1"|"2"? default: 2 where the server offers it by TLS
+---@field max_body integer? bytes; a larger body fails with kind limit. Default: no bound
+---@field sink fun(piece: string)? called with each piece of the body; while it runs the server has to wait
+---@field query table<string, any>|string? added to the URL; a list as value repeats its name
+---@field body string?
+---@field json any? encoded as the body (by lua-cjson)
+---@field form table<string, any>? encoded as the body, as an HTML form is
+
+M.COMMON = {
+  headers = "table", auth = "string|table", timeout = "number", connect_timeout = "number",
+  follow = "boolean|integer", verify = "boolean", ca_file = "string", proxy = "string", http_version = "string",
+  max_body = "integer",
+}
+
+M.KNOWN = { sink = "function", query = "table|string", body = "string", json = "any", form = "table" }
+for name, expected in pairs(M.COMMON) do M.KNOWN[name] = expected end
+
+-- What a request is when nobody says otherwise: the fields that the core is given.
+M.DEFAULTS = {
+  fields = {}, lines = nil, body = nil, timeout = 30, connect_timeout = 0, redirects = 10, max_body = 0, verify = true,
+  ca_file = nil, proxy = nil, version = 0, user = nil, password = nil, sink = nil,
+}
+
+-- ---- text -----------------------------------------------------------------------------------------------------------
+
+local function percent(character) return ("%%%02X"):format(character:byte()) end
+
+local function escape(value) return (tostring(value):gsub("[^A-Za-z0-9._~-]", percent)) end
+
+local SIMPLE = { string = true, number = true, boolean = true }
+
+local function sorted_names(option, map)
+  local names = {}
+  for name in pairs(map) do
+    if type(name) ~= "string" then
+      errors.misuse(1, "bad option '%s' (its names are strings; one of them is a %s)", option, type(name))
+    end
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return names
+end
+
+-- name=value&name=value
+local function encoded(option, map)
+  local pairs_of = {}
+  local function add(name, value)
+    if not SIMPLE[type(value)] then
+      errors.misuse(1, "bad option '%s' (%s is a %s, which has no form in a URL)", option, name, type(value))
+    end
+    pairs_of[#pairs_of + 1] = escape(name) .. "=" .. escape(value)
+  end
+  for _, name in ipairs(sorted_names(option, map)) do
+    local value = map[name]
+    if type(value) ~= "table" then value = { value } end
+    for _, one in ipairs(value) do add(name, one) end
+  end
+  return table.concat(pairs_of, "&")
+end
+
+---The URL with the query in it, before the fragment.
+---@param url string
+---@param query table|string?
+---@return string
+function M.with_query(url, query)
+  if query == nil then return url end
+  if type(query) == "table" then query = encoded("query", query) end
+  if query == "" then return url end
+  local address, fragment = url:match("^([^#]*)(.*)$")
+  return address .. (address:find("?", 1, true) and "&" or "?") .. query .. fragment
+end
+
+-- ---- headers --------------------------------------------------------------------------------------------------------
+
+-- One line as libcurl wants it: it takes "Name:" for the wish not to send that header.
+local function line_of(name, value)
+  if type(value) ~= "string" and type(value) ~= "number" then
+    errors.misuse(1, "bad option 'headers' (%s is a %s; a string expected)", name, type(value))
+  end
+  value = tostring(value)
+  if value:find("[%z\r\n]") then
+    errors.misuse(1, "bad option 'headers' (the value of %s contains a line end or a zero byte)", name)
+  end
+  return value == "" and name .. ";" or name .. ": " .. value
+end
+
+-- Adds to `fields`: the name in lower case -> its lines.
+local function add_headers(fields, headers)
+  for _, name in ipairs(sorted_names("headers", headers)) do
+    if not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
+      errors.misuse(1, "bad option 'headers' (%q cannot be the name of a header)", name)
+    end
+    local values, lines = headers[name], {}
+    for i, value in ipairs(type(values) == "table" and values or { values }) do lines[i] = line_of(name, value) end
+    fields[name:lower()] = lines
+  end
+end
+
+local function flat(fields)
+  local names, lines = {}, {}
+  for name in pairs(fields) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do table.move(fields[name], 1, #fields[name], #lines + 1, lines) end
+  return lines[1] and lines or nil
+end
+
+-- ---- options --------------------------------------------------------------------------------------------------------
+
+-- Each turns the value of an option into fields of the record.
+local set = {}
+
+local function seconds(record, name, value)
+  if value <= 0 or value ~= value then
+    errors.misuse(1, "bad option '%s' (seconds, more than 0, expected, got %s)", name, value)
+  end
+  record[name] = value
+end
+
+function set.timeout(record, value) seconds(record, "timeout", value) end
+function set.connect_timeout(record, value) seconds(record, "connect_timeout", value) end
+function set.verify(record, value) record.verify = value end
+function set.ca_file(record, value) record.ca_file = value end
+function set.proxy(record, value) record.proxy = value end
+function set.sink(record, value) record.sink = value end
+
+function set.follow(record, value)
+  if value == true then value = M.DEFAULTS.redirects end
+  if value and value < 0 then errors.misuse(1, "bad option 'follow' (a number from 0 expected, got %d)", value) end
+  record.redirects = value or 0
+end
+
+function set.max_body(record, value)
+  if value < 1 then errors.misuse(1, "bad option 'max_body' (bytes, at least 1, expected, got %d)", value) end
+  record.max_body = value
+end
+
+function set.http_version(record, value)
+  local version = ({ ["1.1"] = 11, ["2"] = 20 })[value]
+  if not version then errors.misuse(1, "bad option 'http_version' (\"1.1\" or \"2\" expected, got %q)", value) end
+  record.version = version
+end
+
+function set.headers(record, value) add_headers(record.fields, value) end
+
+function set.auth(record, value)
+  record.fields.authorization = nil
+  local user, password
+  if type(value) == "string" then
+    user, password = value:match("^([^:]*):(.*)$")
+  elseif value.bearer then
+    add_headers(record.fields, { Authorization = "Bearer " .. tostring(value.bearer) })
+    record.user, record.password = nil, nil
+    return
+  else
+    user, password = value[1], value[2]
+  end
+  if type(user) ~= "string" or type(password) ~= "string" then
+    errors.misuse(1, 'bad option \'auth\' ("user:password", {user, password} or {bearer = token} expected)')
+  end
+  record.user, record.password = user, password
+end
+
+-- The content's type, unless the headers say it.
+local function set_body(record, body, content_type)
+  record.body = body
+  if not record.fields["content-type"] then record.fields["content-type"] = { "Content-Type:" .. content_type } end
+end
+
+local function encode_json(value)
+  local ok, text = pcall(require("cjson").encode, value)
+  if not ok then errors.misuse(1, "bad option 'json' (%s)", text) end
+  return text
+end
+
+local LARGE = 1024 * 1024
+
+local SENDS_BODY = { POST = true, PUT = true, PATCH = true }
+
+---Whether requests of this method have a body though none was given.
+---@param method string
+---@return boolean
+function M.sends_body(method) return SENDS_BODY[method] or false end
+
+-- libcurl asks for leave before it sends a large body, and loses a second where the server does not know that.
+local function complete_body(record, method, options)
+  local given = {}
+  for _, name in ipairs { "body", "json", "form" } do
+    if options[name] ~= nil then given[#given + 1] = name end
+  end
+  if given[2] then errors.misuse(1, "the options '%s' and '%s' exclude each other", given[1], given[2]) end
+  if options.body then set_body(record, options.body, "") end
+  if options.json ~= nil then set_body(record, encode_json(options.json), " application/json") end
+  if options.form then
+    set_body(record, encoded("form", options.form), " application/x-www-form-urlencoded")
+  end
+  if not given[1] and SENDS_BODY[method] then set_body(record, "", "") end
+  if method == "HEAD" and record.body then errors.misuse(1, "a HEAD request has no body") end
+  if record.body and #record.body > LARGE and not record.fields.expect then record.fields.expect = { "Expect:" } end
+end
+
+---The record of a request (or of a session's requests): `base` with the options over it. Raises for what is wrong.
+---@param what string the function, for the message
+---@param options braid.http.Options?
+---@param base table a record
+---@param known table<string, string> the options there are
+---@param method string? of the request
+---@return table record
+function M.complete(what, options, base, known, method)
+  errors.check_options(1, what, options, known)
+  local record = {}
+  for name, value in pairs(base) do record[name] = value end
+  record.fields = {}
+  for name, lines in pairs(base.fields) do record.fields[name] = lines end
+  for name, value in pairs(options or {}) do
+    if set[name] then set[name](record, value) end
+  end
+  complete_body(record, method, options or {})
+  record.lines = flat(record.fields)
+  return record
+end
+
+return M
