@@ -1,0 +1,87 @@
+-- SPDX-License-Identifier: MIT
+-- Headers: a table whose names are looked up and set in any spelling. What is set is checked, so that nothing that
+-- came from a client can begin a new line in an answer. The names stand there in lower case.
+local errors = require "braid.errors"
+
+local M = {}
+
+---@class braid.web.Headers
+---@field [string] string|number|string[]
+local Headers = {}
+M.class = Headers
+
+-- The server says these itself.
+local reserved = { ["content-length"] = true, ["transfer-encoding"] = true, date = true }
+
+local function check_name(name)
+  if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
+    local shown = type(name) == "string" and ("%q"):format(name) or "a " .. type(name)
+    errors.misuse(1, "a header's name cannot be %s", shown)
+  end
+  if reserved[name:lower()] then errors.misuse(1, "the header %s is the server's own to set", name) end
+end
+
+local function check_value(name, value)
+  if type(value) ~= "string" and type(value) ~= "number" then
+    errors.misuse(1, "the header %s cannot be a %s", name, type(value))
+  end
+  if type(value) == "string" and value:find("[%z\1-\8\10-\31\127]") then
+    errors.misuse(1, "the header %s contains a control character: %q", name, value)
+  end
+end
+
+local function each_value(name, value, visit)
+  if type(value) ~= "table" then return visit(name, value) end
+  for _, one in ipairs(value) do visit(name, one) end
+end
+
+function Headers.__index(headers, name) return type(name) == "string" and rawget(headers, name:lower()) or nil end
+
+function Headers.__newindex(headers, name, value)
+  check_name(name)
+  if value ~= nil then each_value(name, value, check_value) end
+  rawset(headers, name:lower(), value)
+end
+
+--- Headers from a plain table of names and values (a value may be a list). Raises for what cannot be sent.
+---@param plain table<string, string|number|string[]>?
+---@return braid.web.Headers
+function M.checked(plain)
+  local headers = setmetatable({}, Headers)
+  for name, value in pairs(plain or {}) do headers[name] = value end
+  return headers
+end
+
+--- Headers as they came: a list of names and values in turn. What came several times is joined with commas.
+---@param list string[]
+---@return braid.web.Headers
+function M.received(list)
+  local headers = {}
+  for i = 1, #list, 2 do
+    local name, value = list[i]:lower(), list[i + 1]
+    local before = headers[name]
+    headers[name] = before and before .. (name == "cookie" and "; " or ", ") .. value or value
+  end
+  return setmetatable(headers, Headers)
+end
+
+-- content-type -> Content-Type
+local function spelled(name) return (("-" .. name):gsub("%-%l", string.upper):sub(2)) end
+
+--- A list of names and values in turn, as they are sent; an empty value is not. Raises for what cannot be sent: a value
+--- that took another's place has not been looked at before.
+---@param headers braid.web.Headers
+---@return string[]
+function M.list(headers)
+  local list = {}
+  local function append(name, value)
+    check_value(name, value)
+    if value == "" then return end
+    list[#list + 1] = spelled(name)
+    list[#list + 1] = tostring(value)
+  end
+  for name, value in pairs(headers) do each_value(name, value, append) end
+  return list
+end
+
+return M

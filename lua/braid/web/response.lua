@@ -1,0 +1,140 @@
+-- SPDX-License-Identifier: MIT
+-- What a handler answers, and how that becomes a status, a body and headers.
+local errors = require "braid.errors"
+local headers = require "braid.web.headers"
+local json = require "braid.web.json"
+
+local M = {}
+
+---@class braid.web.Response
+---@field status integer
+---@field headers braid.web.Headers
+---@field body string|table|nil a table becomes JSON
+local Response = { __name = "braid.response" }
+Response.__index = Response
+
+local reasons = {
+  [400] = "Bad Request",
+  [401] = "Unauthorized",
+  [403] = "Forbidden",
+  [404] = "Not Found",
+  [405] = "Method Not Allowed",
+  [409] = "Conflict",
+  [410] = "Gone",
+  [413] = "Content Too Large",
+  [415] = "Unsupported Media Type",
+  [422] = "Unprocessable Content",
+  [429] = "Too Many Requests",
+  [500] = "Internal Server Error",
+  [501] = "Not Implemented",
+  [502] = "Bad Gateway",
+  [503] = "Service Unavailable",
+  [504] = "Gateway Timeout",
+}
+
+local json_list = { "Content-Type", "application/json" }
+local text_list = { "Content-Type", "text/plain; charset=utf-8" }
+local empty_list = {}
+
+function Response:__tostring() return ("braid.response %s: %s"):format(self.status, self.message or "") end
+
+local function new(status, body, header_table)
+  return setmetatable({ status = status, body = body, headers = header_table }, Response)
+end
+
+local function check_status(status)
+  if math.type(status) ~= "integer" or status < 200 or status > 599 then
+    errors.misuse(1, "a status is an integer from 200 to 599, not %s", tostring(status))
+  end
+end
+
+local known = { status = "integer", headers = "table", body = "string|table" }
+
+--- An answer with a status, headers and a body of its own.
+---@param options {status: integer?, headers: table<string, string|number|string[]>?, body: string|table|nil}?
+---  status: default 200; headers: a list as value sends the header several times; body: a string (text/plain, unless
+---  headers say otherwise) or a table, which becomes JSON
+---@return braid.web.Response
+function M.response(options)
+  errors.check_options(1, "response", options, known)
+  options = options or {}
+  local status = options.status or 200
+  check_status(status)
+  return new(status, options.body, headers.checked(options.headers))
+end
+
+--- The answer for something that went wrong: `{"error": message}`.
+---@param status integer
+---@param message string? default: the status's usual name
+---@return braid.web.Response
+function M.failure(status, message)
+  local response = new(status, { error = message or reasons[status] or "Error" }, headers.checked())
+  response.message = response.body.error
+  return response
+end
+
+--- Ends the handler with a status: `{"error": message}`. Never returns: it raises the response.
+---@param status integer
+---@param message string? default: the status's usual name
+function M.abort(status, message)
+  check_status(status)
+  if message ~= nil and type(message) ~= "string" then
+    errors.misuse(1, "bad argument 'message' to 'abort' (a string expected, got a %s)", type(message))
+  end
+  error(M.failure(status, message), 0)
+end
+
+---@param value any
+---@return boolean
+function M.is(value) return getmetatable(value) == Response end
+
+--- What a handler returned, as a response.
+---@param value any
+---@return braid.web.Response
+function M.of(value)
+  local kind = type(value)
+  if kind == "table" then return getmetatable(value) == Response and value or new(200, value, headers.checked()) end
+  if kind == "string" then return new(200, value, headers.checked()) end
+  if kind == "nil" then return new(204, nil, headers.checked()) end
+  error(("a handler returned a %s; it may return a table, a string, nil or a braid.web.response"):format(kind), 0)
+end
+
+local function render_response(response)
+  local status, body = response.status, response.body
+  check_status(status)
+  local list = response.headers
+  if getmetatable(list) ~= headers.class then list = headers.checked(list) end
+  local typed = list["content-type"] ~= nil
+  list = next(list) and headers.list(list) or empty_list
+  local kind
+  if type(body) == "table" then
+    body, kind = json.encode(body), json_list
+  elseif type(body) == "string" then
+    kind = text_list
+  elseif body ~= nil then
+    error(("the body of a response is a %s; it may be a string or a table"):format(type(body)), 0)
+  end
+  if status == 204 or status == 304 then body = nil end
+  if body and not typed then
+    if #list == 0 then return status, body, kind end
+    table.move(kind, 1, 2, #list + 1, list)
+  end
+  return status, body or "", list
+end
+
+--- What is sent for the value that a handler returned. Raises for values that cannot be an answer.
+---@param value any
+---@return integer status
+---@return string body
+---@return string[] headers names and values in turn
+function M.render(value)
+  local kind = type(value)
+  if kind == "table" then
+    if getmetatable(value) == Response then return render_response(value) end
+    return 200, json.encode(value), json_list
+  end
+  if kind == "string" then return 200, value, text_list end
+  return render_response(M.of(value))
+end
+
+return M

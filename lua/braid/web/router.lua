@@ -1,0 +1,132 @@
+-- SPDX-License-Identifier: MIT
+-- From a method and a path to a handler. Paths without parameters are looked up in one step; the others in a tree, one
+-- level for each segment, where what is spelled out goes before {id:int}, and that before {id}.
+local errors = require "braid.errors"
+
+local M = {}
+
+---@class braid.web.Route
+---@field handler function
+---@field names string[] of the parameters, from left to right
+
+---@class braid.web.Router
+local Router = {}
+Router.__index = Router
+
+local function new_node() return { literal = {}, routes = {} } end
+
+function M.new() return setmetatable({ _exact = {}, _root = new_node() }, Router) end
+
+local function segments_of(path)
+  local segments = {}
+  for segment in path:gmatch("/([^/]*)") do segments[#segments + 1] = segment end
+  return segments
+end
+
+-- "literal", text | "any" or "int", name
+local function parse_segment(path, segment)
+  if not segment:find("[{}]") then return "literal", segment end
+  local name, kind = segment:match("^{([%a_][%w_]*):?(%l*)}$")
+  if not name then
+    errors.misuse(1, "%q: a parameter is a whole segment, {name} or {name:int}, not %q", path, segment)
+  end
+  if kind == "" and not segment:find(":", 1, true) then return "any", name end
+  if kind ~= "int" then errors.misuse(1, "%q: a parameter may be {name} or {name:int}, not %q", path, segment) end
+  return "int", name
+end
+
+local function child_of(node, kind, text)
+  local parent, key = node, kind
+  if kind == "literal" then parent, key = node.literal, text end
+  parent[key] = parent[key] or new_node()
+  return parent[key]
+end
+
+--- Adds a route. Raises for a path that is not one and for a route that is there already.
+---@param method string "GET" and so on, or "*" for any
+---@param path string
+---@param handler function
+function Router:add(method, path, handler)
+  if type(path) ~= "string" or path:sub(1, 1) ~= "/" then
+    errors.misuse(1, "a path begins with '/': %s", tostring(path))
+  end
+  local node, names, seen = self._root, {}, {}
+  for _, segment in ipairs(segments_of(path)) do
+    local kind, text = parse_segment(path, segment)
+    node = child_of(node, kind, text)
+    if kind ~= "literal" then
+      if seen[text] then errors.misuse(1, "%q: two parameters are called %q", path, text) end
+      seen[text], names[#names + 1] = true, text
+    end
+  end
+  if node.routes[method] then
+    errors.misuse(1, "%s %s has a handler already", method == "*" and "any" or method, path)
+  end
+  node.routes[method] = { handler = handler, names = names }
+  if #names == 0 and not path:find("%", 1, true) then self._exact[path] = node.routes end
+end
+
+local function choose(routes, method) return routes[method] or method == "HEAD" and routes.GET or routes["*"] end
+
+-- The best route below a node. values receives the parameters, allowed the methods of routes that would do but for
+-- theirs.
+local function descend(node, method, segments, i, values, allowed)
+  local segment = segments[i]
+  if not segment then
+    for other in pairs(node.routes) do allowed[other] = true end
+    return choose(node.routes, method)
+  end
+  local child = node.literal[segment]
+  local route = child and descend(child, method, segments, i + 1, values, allowed)
+  if route or segment == "" then return route end
+  local depth = #values + 1
+  local number = node.int and segment:find("^%-?%d+$") and math.tointeger(tonumber(segment))
+  if number then
+    values[depth] = number
+    route = descend(node.int, method, segments, i + 1, values, allowed)
+  end
+  if not route and node.any then
+    values[depth] = segment
+    route = descend(node.any, method, segments, i + 1, values, allowed)
+  end
+  if not route then values[depth] = nil end
+  return route
+end
+
+local function allow_list(allowed)
+  if not next(allowed) then return nil end
+  if allowed.GET then allowed.HEAD = true end
+  local list = {}
+  for method in pairs(allowed) do list[#list + 1] = method end
+  table.sort(list)
+  return table.concat(list, ", ")
+end
+
+--- Finds the route of a path in which nothing is encoded.
+---@param method string
+---@param path string
+---@return braid.web.Route?
+function Router:find_exact(method, path)
+  local routes = self._exact[path]
+  return routes and choose(routes, method)
+end
+
+--- Finds the route of a path.
+---@param method string
+---@param path string as it came
+---@param unescape fun(segment: string): string
+---@return braid.web.Route? route
+---@return table<string, string|integer>|string|nil params or, without a route, the methods the path has ("GET, HEAD")
+function Router:find(method, path, unescape)
+  local segments, values, allowed = segments_of(path), {}, {}
+  if path:find("%", 1, true) then
+    for i, segment in ipairs(segments) do segments[i] = unescape(segment) end
+  end
+  local route = descend(self._root, method, segments, 1, values, allowed)
+  if not route then return nil, allow_list(allowed) end
+  local params = {}
+  for i, name in ipairs(route.names) do params[name] = values[i] end
+  return route, params
+end
+
+return M
