@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- tasks.lua CASE N: spawn, switch, sleep, idle, as in the peers' programs; prints METRIC<TAB>VALUE.
 local braid = require "braid"
 local case, n = arg[1], tonumber(arg[2])

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Rows S10-S12, S17-S19: five slow pages, one after the other and all at once.
 --   lua5.4 examples/fetch.lua [--count 5] [--url /delay/1] [--base-url https://httpbin.org] [--lang en]
 package.path = (arg[0]:match "^(.*[/\\])" or "./") .. "?.lua;" .. package.path

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Row S44: a semaphore of 10 over 100 URLs. The server's own count tells that there never were more than 10 at once.
 --   lua5.4 examples/limit.lua [--count 100] [--limit 10] [--base-url URL] [--lang en]
 package.path = (arg[0]:match "^(.*[/\\])" or "./") .. "?.lua;" .. package.path

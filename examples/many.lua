@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Rows S19-S21: ten thousand at once on one thread: tasks that sleep, then requests in flight, and what each costs.
 --   lua5.4 examples/many.lua [--count 10000] [--seconds 1] [--base-url URL] [--lang en]
 package.path = (arg[0]:match "^(.*[/\\])" or "./") .. "?.lua;" .. package.path

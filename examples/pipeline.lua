@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Row S33: a producer and two consumers on a queue with room for ten, as tasks of one thread. The first form ends by
 -- closing the queue; `--form sentinel` ends as the document does, by a value that stands for the end.
 --   lua5.4 examples/pipeline.lua [--form close|sentinel] [--count 10] [--lang en]

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Rows S39-S43: the table of primitives, each shown by what it guarantees. What they wait for is the same object
 -- between tasks as, later, between threads and processes.
 --   lua5.4 examples/sync.lua

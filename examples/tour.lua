@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- What the examples share: their options, the document's words, and the delay server that they start by themselves.
 
 local braid = require "braid"

@@ -188,10 +188,12 @@ enum braid_status braid_barrier_wait(struct braid_gate *gate, struct braid_hook 
     status = BRAID_BROKEN;
   } else {
     hook->bits = (uint64_t)++gate->count;
+    hook->key = (double)gate->owner;
     if (gate->count < gate->limit) {
       status = stand(gate, hook);
     } else {
       gate->count = 0;
+      gate->owner++;
       braid_line_claim_all(&gate->line, BRAID_OK, &woken);
     }
   }
@@ -199,15 +201,31 @@ enum braid_status braid_barrier_wait(struct braid_gate *gate, struct braid_hook 
   return status;
 }
 
-static void dismiss(struct braid_gate *gate, bool broken) {
+/* Inside the guard. */
+static void dismiss(struct braid_gate *gate, bool broken, struct braid_road *woken) {
+  gate->count = 0;
+  gate->owner++;
+  gate->broken = broken;
+  braid_line_claim_all(&gate->line, BRAID_BROKEN, woken);
+}
+
+void braid_barrier_desert(struct braid_gate *gate, const struct braid_hook *hook) {
   struct braid_road woken = {0};
   enter(gate);
-  gate->count = 0;
-  gate->broken = broken;
-  braid_line_claim_all(&gate->line, BRAID_BROKEN, &woken);
+  if (hook->key == (double)gate->owner) dismiss(gate, true, &woken);
   leave(gate, &woken);
 }
 
-void braid_barrier_abort(struct braid_gate *gate) { dismiss(gate, true); }
+void braid_barrier_abort(struct braid_gate *gate) {
+  struct braid_road woken = {0};
+  enter(gate);
+  dismiss(gate, true, &woken);
+  leave(gate, &woken);
+}
 
-void braid_barrier_reset(struct braid_gate *gate) { dismiss(gate, false); }
+void braid_barrier_reset(struct braid_gate *gate) {
+  struct braid_road woken = {0};
+  enter(gate);
+  dismiss(gate, false, &woken);
+  leave(gate, &woken);
+}

@@ -11,13 +11,13 @@
 struct braid_gate {
   struct braid_object object;
   struct braid_line line;
-  int64_t count; /* semaphore: turns left; event: 1 when set; barrier: how many have come */
-  int64_t limit; /* semaphore: the most there may be (INT64_MAX: no bound); barrier: how many must come */
-  uint64_t owner; /* lock: who holds it; 0: nobody */
-  bool orphaned;  /* lock: an owner ended while holding it, and nobody has been told yet */
-  bool broken;    /* barrier */
+  int64_t count;           /* semaphore: turns left; event: 1 when set; barrier: how many have come */
+  int64_t limit;           /* semaphore: the most there may be (INT64_MAX: no bound); barrier: how many must come */
+  uint64_t owner;          /* lock: who holds it; 0: nobody. barrier: the round */
+  bool orphaned;           /* lock: an owner ended while holding it, and nobody has been told yet */
+  bool broken;             /* barrier */
   struct braid_gate *lock; /* condition: whose waits give this lock up */
-  struct braid_list held; /* lock: among the locks of its owner's state; the owner's thread only */
+  struct braid_list held;  /* lock: among the locks of its owner's state; the owner's thread only */
 };
 
 extern const struct braid_class braid_lock_class, braid_semaphore_class, braid_event_class, braid_condition_class,
@@ -54,8 +54,10 @@ enum braid_status braid_condition_wait(struct braid_gate *gate, struct braid_hoo
 void braid_condition_notify(struct braid_gate *gate, int64_t most);
 
 /* BRAID_OK for the last to come. The turn (1 for the first) is in hook->bits either way. BRAID_BROKEN after an abort.
- * A wait that ends otherwise than BRAID_OK must be followed by braid_barrier_abort: the others would wait in vain. */
+ * A wait that timed out or was cancelled must be followed by braid_barrier_desert: the others would wait in vain. */
 enum braid_status braid_barrier_wait(struct braid_gate *gate, struct braid_hook *hook);
+/* Breaks the barrier, unless the round that the hook stood in is over: the last has come while it gave up. */
+void braid_barrier_desert(struct braid_gate *gate, const struct braid_hook *hook);
 /* Those who wait get BRAID_BROKEN; it stays broken until it is reset. */
 void braid_barrier_abort(struct braid_gate *gate);
 /* Those who wait get BRAID_BROKEN; it is as new. */

@@ -17,6 +17,15 @@ static _Thread_local struct braid_loop *here;
 
 enum { EVENTS = 256 };
 
+/* Tells the core that this is a loop of looks. */
+static inline void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 int braid_loop_open(struct braid_loop *loop) {
   memset(loop, 0, sizeof *loop);
   int error = braid_poller_open(&loop->poller);
@@ -171,6 +180,10 @@ int braid_watch_start(struct braid_loop *loop, struct braid_watch *watch, int fd
 }
 
 int braid_watch_change(struct braid_loop *loop, struct braid_watch *watch, int events) {
+  if (events == 0) {
+    braid_watch_stop(loop, watch);
+    return 0;
+  }
   watch->events = events;
   struct braid_slot *slot = &loop->slots[watch->fd];
   int all = wanted(slot);
@@ -189,6 +202,23 @@ void braid_watch_stop(struct braid_loop *loop, struct braid_watch *watch) {
   }
 }
 
+/* A descriptor that was closed while somebody else still holds its file, a child process say, reports for ever and can
+ * no longer be taken out by its number: the poller is made anew. When the system refuses, the old one stays. */
+static void renew_poller(struct braid_loop *loop) {
+  struct braid_poller poller;
+  if (braid_poller_open(&poller)) return;
+  if (braid_poller_set(&poller, loop->bell.read_fd, 0, BRAID_READ)) {
+    braid_poller_close(&poller);
+    return;
+  }
+  braid_poller_close(&loop->poller);
+  loop->poller = poller;
+  for (int fd = 0; fd < loop->slot_count; fd++) {
+    loop->slots[fd].polled = 0;
+    if (loop->slots[fd].watches) tell_poller(loop, &loop->slots[fd], fd, wanted(&loop->slots[fd]));
+  }
+}
+
 static void serve_event(struct braid_loop *loop, const struct braid_event *event) {
   if (event->fd == loop->bell.read_fd) {
     braid_doorbell_answer(&loop->bell);
@@ -196,7 +226,7 @@ static void serve_event(struct braid_loop *loop, const struct braid_event *event
   }
   struct braid_slot *slot = &loop->slots[event->fd];
   int want = wanted(slot);
-  if (want != slot->polled) tell_poller(loop, slot, event->fd, want);
+  if ((want != slot->polled || !want) && tell_poller(loop, slot, event->fd, want)) renew_poller(loop);
   for (struct braid_watch *watch = slot->watches; watch; watch = loop->cursor) {
     loop->cursor = watch->next;
     int events = watch->events & event->events;
@@ -238,11 +268,39 @@ static void wait_for_events(struct braid_loop *loop, int64_t timeout) {
   for (int i = 0; i < count; i++) serve_event(loop, &events[i]);
 }
 
+/* A wake across cores costs more than most answers take. So where the last sleep was short the loop looks for mail for
+ * as long as a wake would take; where that was in vain it sleeps at once until a sleep turns out short again. */
+static bool try_briefly(struct braid_loop *loop) {
+  enum { LOOKS = 32 };
+  if (loop->patience == 0) return false;
+  int64_t end = braid_clock_now() + loop->patience;
+  do {
+    for (int i = 0; i < LOOKS; i++) {
+      if (atomic_load_explicit(&loop->mail, memory_order_acquire)) return true;
+      relax();
+    }
+  } while (braid_clock_now() < end);
+  loop->patience = 0;
+  return false;
+}
+
+/* Sleeps, and learns from how long. */
+static void sleep_socially(struct braid_loop *loop, int64_t timeout) {
+  enum { SHORT = 100 * 1000, PATIENCE = 30 * 1000 };
+  if (!loop->social) {
+    wait_for_events(loop, timeout);
+    return;
+  }
+  int64_t began = braid_clock_now();
+  wait_for_events(loop, timeout);
+  if (braid_clock_now() - began < SHORT) loop->patience = PATIENCE;
+}
+
 void braid_loop_poll(struct braid_loop *loop, int64_t deadline) {
   here = loop;
   int64_t timeout = loop->ready.first ? 0 : time_left(loop, deadline);
-  if (timeout > 0 && fall_asleep(loop)) {
-    wait_for_events(loop, timeout);
+  if (timeout > 0 && !try_briefly(loop) && fall_asleep(loop)) {
+    sleep_socially(loop, timeout);
     wake_up(loop);
   } else if (loop->watch_count > 0) {
     wait_for_events(loop, 0);

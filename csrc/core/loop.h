@@ -41,6 +41,8 @@ struct braid_loop {
   pthread_mutex_t inbox_mutex;
   struct braid_road inbox; /* guarded by inbox_mutex, as is `asleep` */
   bool asleep;
+  bool social;            /* other threads answer this one: it is worth trying for a moment before it sleeps */
+  int64_t patience;       /* ns: how long the next try may take */
   atomic_bool mail;       /* the inbox is not empty: a look without the mutex */
   atomic_uint interrupts; /* signals that asked for attention */
 };
@@ -81,7 +83,7 @@ void braid_alarm_stop(struct braid_loop *loop, struct braid_alarm *alarm);
  * always ready (a regular file), the answer is EPERM. */
 int braid_watch_start(struct braid_loop *loop, struct braid_watch *watch, int fd, int events);
 
-/* 0 or an error number. The watch has been started. */
+/* 0 or an error number. The watch has been started. No events: it is stopped. */
 int braid_watch_change(struct braid_loop *loop, struct braid_watch *watch, int events);
 
 /* Nothing happens when it is not started. */

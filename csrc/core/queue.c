@@ -182,8 +182,8 @@ enum braid_status braid_queue_join(struct braid_queue *queue, struct braid_hook 
 
 /* Takes the cells out of the queue; they are dropped outside the guard. */
 static void empty(struct braid_queue *queue, struct braid_queue *rest) {
-  *rest = (struct braid_queue){.cells = queue->cells, .capacity = queue->capacity, .first = queue->first,
-                               .size = queue->size};
+  *rest = (struct braid_queue){
+      .cells = queue->cells, .capacity = queue->capacity, .first = queue->first, .size = queue->size};
   queue->cells = NULL;
   queue->capacity = queue->first = queue->size = 0;
   queue->unfinished -= rest->size < queue->unfinished ? rest->size : queue->unfinished; /* not what is in work */

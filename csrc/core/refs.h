@@ -10,7 +10,7 @@
 struct braid_object;
 
 struct braid_class {
-  const char *name;                      /* "braid.queue": also the name of the box's metatable */
+  const char *name;                       /* "braid.queue": also the name of the box's metatable */
   void (*destroy)(struct braid_object *); /* the last reference is gone; runs on whichever thread dropped it */
 };
 

@@ -28,4 +28,7 @@ static inline void braid_guard_leave(struct braid_guard *guard) {
 /* Starts a thread in which every signal is blocked: signals are the main thread's. Returns 0 or an error number. */
 int braid_thread_start(pthread_t *thread, void *(*body)(void *), void *argument);
 
+/* Cores that this process may run on, by its affinity. Any thread; does not block. */
+int braid_thread_cores(void);
+
 #endif

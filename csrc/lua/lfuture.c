@@ -4,13 +4,14 @@
 
 #include "larg.h"
 #include "lerror.h"
+#include "ljob.h"
 #include "lopen.h"
 #include "ltask.h"
 
-static struct task *check(lua_State *L) {
-  struct task *task = task_test(L, sched_of(L), 1);
-  if (!task) larg_error(L, 1, "self", TASK_METATABLE);
-  return task;
+static struct future *check(lua_State *L) {
+  struct future *future = future_test(L, sched_of(L), 1);
+  if (!future) larg_error(L, 1, "self", TASK_METATABLE);
+  return future;
 }
 
 /* Pushes the failure's error, or its traceback. */
@@ -32,17 +33,17 @@ static void push_error(lua_State *L) {
   lerror_push(L, "cancelled", "cancelled before it began");
 }
 
-static int push_results(lua_State *L, struct task *task) {
-  if (task_state(task) != FUTURE_DONE) {
-    task->waiter.flags |= TASK_ASKED;
-    if (task_state(task) == FUTURE_FAILED)
+static int push_results(lua_State *L, struct future *future) {
+  if (future_state(future) != FUTURE_DONE) {
+    future->waiter.flags |= TASK_ASKED;
+    if (future_state(future) == FUTURE_FAILED)
       push_failure(L, 1);
     else
       push_error(L);
     return lua_error(L);
   }
   lua_getiuservalue(L, 1, 1);
-  if (task->waiter.flags & TASK_SINGLE) return 1;
+  if (future->waiter.flags & TASK_SINGLE) return 1;
   int list = lua_gettop(L);
   lua_getfield(L, list, "n");
   int count = (int)lua_tointeger(L, -1);
@@ -55,13 +56,13 @@ static int push_results(lua_State *L, struct task *task) {
 
 enum { RAISE, TELL }; /* what a wait that ends with the task, or with the timeout, is to do */
 
-static int answer(lua_State *L, struct task *task, bool ended, lua_KContext how) {
+static int answer(lua_State *L, struct future *future, bool ended, lua_KContext how) {
   if (how == TELL) {
     lua_pushboolean(L, ended);
     return 1;
   }
   if (!ended) return lerror_raise(L, "timeout", "the result did not come in time");
-  return push_results(L, task);
+  return push_results(L, future);
 }
 
 static int wait_k(lua_State *L, int status, lua_KContext how) {
@@ -74,12 +75,12 @@ static int wait_k(lua_State *L, int status, lua_KContext how) {
 
 static int wait_for(lua_State *L, lua_KContext how) {
   struct sched *sched = sched_of(L);
-  struct task *task = check(L);
+  struct future *future = check(L);
   int64_t deadline = larg_timeout(L, 2);
-  if (task_ended(task) || deadline == LARG_ONCE) return answer(L, task, task_ended(task), how);
-  if (task == sched->current) return lerror_misuse(L, "a task cannot wait for itself");
+  if (future_ended(future) || deadline == LARG_ONCE) return answer(L, future, future_ended(future), how);
+  if (future == &sched->current->future) return lerror_misuse(L, "a task cannot wait for itself");
   struct braid_waiter *waiter = sched_begin(L, sched);
-  if (!task_join(task, &waiter->hook)) {
+  if (!future_join(future, &waiter->hook)) {
     sched_forget(sched);
     return lerror_memory(L);
   }
@@ -95,33 +96,33 @@ static int future_wait(lua_State *L) { return wait_for(L, TELL); }
 /* ---- looking at it -------------------------------------------------------------------------------------------- */
 
 static int future_done(lua_State *L) {
-  lua_pushboolean(L, task_ended(check(L)));
+  lua_pushboolean(L, future_ended(check(L)));
   return 1;
 }
 
 static int future_cancelled(lua_State *L) {
-  lua_pushboolean(L, task_state(check(L)) == FUTURE_CANCELLED);
+  lua_pushboolean(L, future_state(check(L)) == FUTURE_CANCELLED);
   return 1;
 }
 
 static int future_running(lua_State *L) {
-  lua_pushboolean(L, task_state(check(L)) == FUTURE_RUNNING);
+  lua_pushboolean(L, future_state(check(L)) == FUTURE_RUNNING);
   return 1;
 }
 
-static int future_state(lua_State *L) {
+static int future_tell_state(lua_State *L) {
   static const char *const names[] = {"pending", "running", "done", "failed", "cancelled"};
-  lua_pushstring(L, names[task_state(check(L))]);
+  lua_pushstring(L, names[future_state(check(L))]);
   return 1;
 }
 
 /* future:error() -> the error, or nil while there is none. */
 static int future_error(lua_State *L) {
-  struct task *task = check(L);
-  task->waiter.flags |= TASK_ASKED;
-  if (task_state(task) == FUTURE_FAILED)
+  struct future *future = check(L);
+  future->waiter.flags |= TASK_ASKED;
+  if (future_state(future) == FUTURE_FAILED)
     push_failure(L, 1);
-  else if (task_state(task) == FUTURE_CANCELLED)
+  else if (future_state(future) == FUTURE_CANCELLED)
     push_error(L);
   else
     lua_pushnil(L);
@@ -129,7 +130,7 @@ static int future_error(lua_State *L) {
 }
 
 static int future_traceback(lua_State *L) {
-  if (task_state(check(L)) < FUTURE_FAILED)
+  if (future_state(check(L)) < FUTURE_FAILED)
     lua_pushnil(L);
   else
     push_failure(L, 2);
@@ -152,10 +153,13 @@ static int future_linked(lua_State *L) {
 /* future:cancel(reason?) -> true when it had not ended. */
 static int future_cancel(lua_State *L) {
   struct sched *sched = sched_of(L);
-  struct task *task = check(L);
+  struct future *future = check(L);
   lua_settop(L, 2);
-  bool alive = !task_ended(task);
-  if (alive) {
+  bool alive = !future_ended(future);
+  if (alive && future->waiter.kind == BRAID_WAITER_JOB) {
+    alive = job_cancel(future);
+  } else if (alive) {
+    struct task *task = braid_container(future, struct task, future);
     sched_set_reason(L, task);
     tree_cancel_task(&sched->tree, task, 0);
   }
@@ -165,16 +169,16 @@ static int future_cancel(lua_State *L) {
 
 /* future:on_done(fn) -> future. */
 static int future_on_done(lua_State *L) {
-  struct task *task = check(L);
+  struct future *future = check(L);
   larg_function(L, 2, "fn");
   lua_settop(L, 2);
-  if (task->waiter.state >= FUTURE_DONE) {
+  if (future->waiter.state >= FUTURE_DONE) {
     lua_getfield(L, LUA_REGISTRYINDEX, "braid.callback");
     lua_insert(L, 2);
     lua_pushvalue(L, 1);
     lua_call(L, 2, 0);
   } else {
-    task_watch(L, task);
+    future_watch(L, future);
   }
   lua_settop(L, 1);
   return 1;
@@ -182,10 +186,11 @@ static int future_on_done(lua_State *L) {
 
 /* task:daemon() -> task: its scope does not wait for it, but cancels it at the end. */
 static int task_daemon(lua_State *L) {
-  struct task *task = check(L);
-  if (!(task->waiter.flags & TASK_DAEMON) && task->waiter.state < FUTURE_DONE) {
-    task->waiter.flags |= TASK_DAEMON;
-    task->nursery->alive--;
+  struct future *future = check(L);
+  if (future->waiter.kind == BRAID_WAITER_JOB) return lerror_misuse(L, "a job belongs to its pool, not to a scope");
+  if (!(future->waiter.flags & TASK_DAEMON) && future->waiter.state < FUTURE_DONE) {
+    future->waiter.flags |= TASK_DAEMON;
+    braid_container(future, struct task, future)->nursery->alive--;
   }
   lua_settop(L, 1);
   return 1;
@@ -212,22 +217,24 @@ static int task_newindex(lua_State *L) {
 }
 
 static int task_tostring(lua_State *L) {
-  struct task *task = check(L);
+  struct future *future = check(L);
   sched_push_name(L, 1);
   if (lua_isnil(L, -1))
-    lua_pushfstring(L, "braid.task: %p", (void *)task);
+    lua_pushfstring(L, "braid.task: %p", (void *)future);
   else
     lua_pushfstring(L, "braid.task: %s", lua_tostring(L, -1));
   return 1;
 }
 
 static const luaL_Reg methods[] = {
-    {"result", future_result},       {"wait", future_wait},           {"done", future_done},
-    {"cancelled", future_cancelled}, {"running", future_running},     {"state", future_state},
-    {"error", future_error},         {"traceback", future_traceback}, {"_asked", future_asked},
-    {"_linked", future_linked},      {"cancel", future_cancel},       {"on_done", future_on_done},
-    {"daemon", task_daemon},         {"__newindex", task_newindex},   {"__tostring", task_tostring},
-    {NULL, NULL},
+    {"result", future_result},     {"wait", future_wait},
+    {"done", future_done},         {"cancelled", future_cancelled},
+    {"running", future_running},   {"state", future_tell_state},
+    {"error", future_error},       {"traceback", future_traceback},
+    {"_asked", future_asked},      {"_linked", future_linked},
+    {"cancel", future_cancel},     {"on_done", future_on_done},
+    {"daemon", task_daemon},       {"__newindex", task_newindex},
+    {"__tostring", task_tostring}, {NULL, NULL},
 };
 
 void lfuture_open(lua_State *L) {

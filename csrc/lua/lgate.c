@@ -182,8 +182,12 @@ static int semaphore_value(lua_State *L) {
 }
 
 static const luaL_Reg semaphore_methods[] = {
-    {"acquire", semaphore_acquire}, {"try_acquire", semaphore_try_acquire}, {"hold", semaphore_hold},
-    {"release", semaphore_release}, {"__close", semaphore_close},           {"value", semaphore_value},
+    {"acquire", semaphore_acquire},
+    {"try_acquire", semaphore_try_acquire},
+    {"hold", semaphore_hold},
+    {"release", semaphore_release},
+    {"__close", semaphore_close},
+    {"value", semaphore_value},
     {NULL, NULL},
 };
 
@@ -306,15 +310,16 @@ static int notify(lua_State *L, int64_t most) {
 }
 
 /* condition:notify(n?) */
-static int condition_notify(lua_State *L) {
-  return notify(L, lua_isnoneornil(L, 2) ? 1 : larg_integer(L, 2, "n", 0));
-}
+static int condition_notify(lua_State *L) { return notify(L, lua_isnoneornil(L, 2) ? 1 : larg_integer(L, 2, "n", 0)); }
 
 static int condition_notify_all(lua_State *L) { return notify(L, INT64_MAX); }
 
 static const luaL_Reg condition_methods[] = {
-    {"wait", condition_wait}, {"notify", condition_notify}, {"notify_all", condition_notify_all},
-    {"lock", condition_lock}, {NULL, NULL},
+    {"wait", condition_wait},
+    {"notify", condition_notify},
+    {"notify_all", condition_notify_all},
+    {"lock", condition_lock},
+    {NULL, NULL},
 };
 
 /* ---- barrier -------------------------------------------------------------------------------------------------- */
@@ -335,7 +340,8 @@ static int barrier_k(lua_State *L, int ignored, lua_KContext context) {
   (void)ignored, (void)context;
   struct sched *sched = sched_of(L);
   enum braid_status end = sched_end(sched);
-  if (end != BRAID_OK && end != BRAID_BROKEN) braid_barrier_abort(check(L, &braid_barrier_class));
+  if (end != BRAID_OK && end != BRAID_BROKEN)
+    braid_barrier_desert(check(L, &braid_barrier_class), &sched_waiter(sched)->hook);
   return sched_stopped(end) ? sched_raise(L, sched, end) : barrier_answer(L, sched, end);
 }
 
@@ -364,7 +370,10 @@ static int barrier_reset(lua_State *L) {
 }
 
 static const luaL_Reg barrier_methods[] = {
-    {"wait", barrier_wait}, {"abort", barrier_abort}, {"reset", barrier_reset}, {NULL, NULL},
+    {"wait", barrier_wait},
+    {"abort", barrier_abort},
+    {"reset", barrier_reset},
+    {NULL, NULL},
 };
 
 /* --------------------------------------------------------------------------------------------------------------- */
@@ -380,10 +389,8 @@ void lgate_open(lua_State *L) {
     const luaL_Reg *methods;
     const char *name;
   } classes[] = {
-      {&braid_lock_class, lock_methods, "Lock"},
-      {&braid_semaphore_class, semaphore_methods, "Semaphore"},
-      {&braid_event_class, event_methods, "Event"},
-      {&braid_condition_class, condition_methods, "Condition"},
+      {&braid_lock_class, lock_methods, "Lock"},          {&braid_semaphore_class, semaphore_methods, "Semaphore"},
+      {&braid_event_class, event_methods, "Event"},       {&braid_condition_class, condition_methods, "Condition"},
       {&braid_barrier_class, barrier_methods, "Barrier"},
   };
   sched_open(L)->abandon = abandon;

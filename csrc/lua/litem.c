@@ -35,8 +35,7 @@ static lua_Number number_of(uint64_t bits) {
 
 struct braid_item litem_make(lua_State *L, int index, int box) {
   switch (lua_type(L, index)) {
-    case LUA_TBOOLEAN:
-      return (struct braid_item){0, lua_toboolean(L, index) ? BRAID_ITEM_TRUE : BRAID_ITEM_FALSE};
+    case LUA_TBOOLEAN: return (struct braid_item){0, lua_toboolean(L, index) ? BRAID_ITEM_TRUE : BRAID_ITEM_FALSE};
     case LUA_TNUMBER:
       if (lua_isinteger(L, index)) return (struct braid_item){(uint64_t)lua_tointeger(L, index), BRAID_ITEM_INTEGER};
       return (struct braid_item){bits_of(lua_tonumber(L, index)), BRAID_ITEM_NUMBER};
@@ -78,6 +77,7 @@ double litem_key(lua_State *L, int index) {
     lua_pop(L, 1);
     return key;
   }
-  lerror_misuse(L, "a priority queue takes numbers, or lists whose first element is a number: the smallest leaves first");
+  lerror_misuse(L,
+                "a priority queue takes numbers, or lists whose first element is a number: the smallest leaves first");
   return 0;
 }

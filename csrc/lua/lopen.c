@@ -27,11 +27,9 @@ static int set_hook(lua_State *L) {
 
 static const luaL_Reg functions[] = {{"set_home", set_home}, {"set_hook", set_hook}, {NULL, NULL}};
 
-__attribute__((visibility("default"))) int luaopen_braid_core(lua_State *L);
-
 int luaopen_braid_core(lua_State *L) {
   static void (*const parts[])(lua_State *) = {
-      llocals_open, ltask_open,   lfuture_open, lwrap_open, lscope_open,   lqueue_open,
+      llocals_open, ltask_open,    lfuture_open, lwrap_open, lscope_open,   lqueue_open,
       lgate_open,   lcounter_open, lselect_open, lfd_open,   lprocess_open, lfetch_open,
   };
   luaL_checkversion(L);

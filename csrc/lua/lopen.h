@@ -5,6 +5,9 @@
 
 #include <lua.h>
 
+/* The C module itself. */
+__attribute__((visibility("default"))) int luaopen_braid_core(lua_State *L);
+
 void llocals_open(lua_State *L);
 void ltask_open(lua_State *L);
 void lfuture_open(lua_State *L);
@@ -14,6 +17,7 @@ void lqueue_open(lua_State *L);
 void lgate_open(lua_State *L);
 void lcounter_open(lua_State *L);
 void lselect_open(lua_State *L);
+void lpool_open(lua_State *L);
 void lfd_open(lua_State *L);
 void lprocess_open(lua_State *L);
 void lfetch_open(lua_State *L);

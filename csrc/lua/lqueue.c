@@ -220,10 +220,13 @@ static int queue_closed(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"put", queue_put},           {"try_put", queue_try_put},     {"get", queue_get},   {"try_get", queue_try_get},
-    {"items", queue_items},       {"task_done", queue_task_done}, {"join", queue_join}, {"_close", queue_close},
-    {"size", queue_size},         {"maxsize", queue_maxsize},     {"closed", queue_closed},
-    {"is_empty", queue_is_empty}, {"is_full", queue_is_full},     {NULL, NULL},
+    {"put", queue_put},         {"try_put", queue_try_put},
+    {"get", queue_get},         {"try_get", queue_try_get},
+    {"items", queue_items},     {"task_done", queue_task_done},
+    {"join", queue_join},       {"_close", queue_close},
+    {"size", queue_size},       {"maxsize", queue_maxsize},
+    {"closed", queue_closed},   {"is_empty", queue_is_empty},
+    {"is_full", queue_is_full}, {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {{"queue_new", queue_new}, {NULL, NULL}};

@@ -26,8 +26,9 @@ static int refuse(lua_State *L, struct sched *sched) {
     return lerror_misuse(L, "this cannot wait inside a coroutine of coroutine.create or coroutine.wrap, whose yields "
                             "are not braid's: make it with braid.wrap, or run it as a task with braid.spawn");
   if (!sight_culprit(L)) lua_pushliteral(L, "a C function");
-  return lerror_misuse(L, "this cannot wait inside %s, which Lua cannot suspend: wait before or after it, or outside "
-                          "every task",
+  return lerror_misuse(L,
+                       "this cannot wait inside %s, which Lua cannot suspend: wait before or after it, or outside "
+                       "every task",
                        lua_tostring(L, -1));
 }
 
@@ -99,7 +100,7 @@ static void renew_sentinel(lua_State *L, struct sched *sched) {
 
 /* Outside every task: the loop is turned here until the script's waiter is home. */
 static int park_script(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
-  interrupt_begin(&sched->loop, &sched->running, stop_hook);
+  if (!sched->interrupted) interrupt_begin(&sched->loop, &sched->running, stop_hook);
   while (!sched_turn(sched, BRAID_NEVER)) {
     if (sched_deadlocked(sched)) braid_loop_end_wait(&sched->loop, sched_waiter(sched), BRAID_DEADLOCK);
   }
@@ -250,10 +251,11 @@ static int raise_deadlock(lua_State *L, struct sched *sched) {
 int sched_raise(lua_State *L, struct sched *sched, enum braid_status status) {
   if (status == BRAID_DEADLOCK) return raise_deadlock(L, sched);
   const void *canceller = tree_canceller(&sched->tree, sched->current);
-  bool interrupted = status == BRAID_INTERRUPTED || (sched->main && canceller == sched->main &&
-                                                     (sched->main->waiter.flags & TASK_INTERRUPTED));
+  bool interrupted = status == BRAID_INTERRUPTED ||
+                     (sched->main && canceller == sched->main && (sched->main->waiter.flags & TASK_INTERRUPTED));
   if (interrupted) {
-    if (sched->current == &sched->tree.script && lua_getfield(L, LUA_REGISTRYINDEX, "braid.interrupted") == LUA_TFUNCTION)
+    if (sched->current == &sched->tree.script &&
+        lua_getfield(L, LUA_REGISTRYINDEX, "braid.interrupted") == LUA_TFUNCTION)
       lua_call(L, 0, 0);
     return lerror_raise(L, "interrupted", "interrupted");
   }
@@ -271,7 +273,9 @@ int sched_raise(lua_State *L, struct sched *sched, enum braid_status status) {
 static bool take_interrupt(struct sched *sched) {
   if (atomic_load_explicit(&sched->loop.interrupts, memory_order_relaxed) == 0) return false;
   atomic_store(&sched->loop.interrupts, 0);
-  if (sched->main)
+  if (sched->interrupted)
+    sched->interrupted(sched);
+  else if (sched->main)
     tree_cancel_task(&sched->tree, sched->main, TASK_INTERRUPTED);
   else
     braid_loop_end_wait(&sched->loop, &sched->tree.script.waiter, BRAID_INTERRUPTED);
@@ -357,7 +361,10 @@ static bool run_ready(struct sched *sched) {
   while (sched->steps < MOST_STEPS && (waiter = braid_loop_next(&sched->loop))) {
     sched->steps++;
     if (waiter == &sched->tree.script.waiter) return true;
-    sched_step(sched, braid_container(waiter, struct task, waiter), sched->L);
+    if (waiter->kind == BRAID_WAITER_JOB)
+      sched->arrive(sched, waiter);
+    else
+      sched_step(sched, braid_container(waiter, struct task, waiter), sched->L);
     if (long_enough(sched)) break;
   }
   return false;
@@ -379,6 +386,8 @@ static void look_for_shared(struct task *task, void *context) {
 }
 
 bool sched_deadlocked(struct sched *sched) {
+  if (sched->jobs) return false;
+  if (sched->interrupted) return false; /* a worker's jobs can always be stopped from outside */
   if (!braid_loop_barren(&sched->loop) || atomic_load(&sched->loop.interrupts)) return false;
   bool shared = false;
   look_for_shared(&sched->tree.script, &shared);
@@ -410,9 +419,11 @@ static void close_state(lua_State *L, struct sched *sched) {
   int left;
   while ((left = tasks_left(sched)) > 0 && braid_clock_now() < grace)
     sched_turn(sched, sched->loop.ready.first ? 0 : grace);
+  int pools = sched->release_pools ? sched->release_pools(sched, true) : 0;
   if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.closing") != LUA_TFUNCTION) return;
   lua_pushinteger(L, left);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+  lua_pushinteger(L, pools);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
 }
 
 /* ---- the state's scheduler ------------------------------------------------------------------------------------ */
@@ -438,6 +449,7 @@ struct sched *sched_open(lua_State *L) {
   if (error) lerror_raise(L, "system", "the loop could not be opened: %s", strerror(error));
   tree_init(&sched->tree, &sched->loop);
   braid_list_init(&sched->held);
+  braid_list_init(&sched->pools);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   sched->L = lua_tothread(L, -1);
   lua_pop(L, 1);

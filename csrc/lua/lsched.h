@@ -31,31 +31,37 @@
 struct sched {
   struct braid_loop loop;
   struct tree tree;
-  lua_State *L;         /* the main state */
-  struct task *current; /* who runs: a task, or the script */
-  lua_State *running;   /* the coroutine in which it may wait; NULL inside callbacks */
-  struct task *main;    /* of braid.run: SIGINT is for it; NULL: for the script */
+  lua_State *L;           /* the main state */
+  struct task *current;   /* who runs: a task, or the script */
+  lua_State *running;     /* the coroutine in which it may wait; NULL inside callbacks */
+  struct task *main;      /* of braid.run: SIGINT is for it; NULL: for the script */
   struct braid_list held; /* locks that tasks of this state hold */
   /* Called when a task's coroutine has ended: what its body returned, or the error, is on the top of co. */
   void (*finish)(struct sched *sched, struct task *task, int status);
+  /* Called when the waiter of a job has come home. Set by lpool. */
+  void (*arrive)(struct sched *sched, struct braid_waiter *waiter);
   /* Called for a task that ended and may have held locks. Set by lgate. */
   void (*abandon)(struct sched *sched, struct task *task);
   struct task_store *store; /* idle coroutines, for ltask */
   int task_metatable;       /* where it is in the registry */
   const void *task_class;   /* its address */
   bool locals;              /* some task has asked for its locals */
-  unsigned steps;  /* since the loop was last polled */
-  unsigned quick;  /* calls that did not have to wait, since somebody last did */
-  unsigned turns;  /* of select, which begins each time with another case */
-  int64_t polled;  /* when the loop was last polled */
-  void *sentinel;  /* the object whose end is the state's */
+  /* A worker's: called in place of SIGINT's handling when the loop was asked for attention. NULL: the script's own. */
+  void (*interrupted)(struct sched *sched);
+  struct braid_list pools; /* that this state has made, until their threads have ended */
+  unsigned jobs;           /* that are not home yet */
+  /* Gives up the pools that have ended; with `all` it ends them. How many are left. Set by lpool. */
+  int (*release_pools)(struct sched *sched, bool all);
+  unsigned steps; /* since the loop was last polled */
+  unsigned quick; /* calls that did not have to wait, since somebody last did */
+  unsigned turns; /* of select, which begins each time with another case */
+  int64_t polled; /* when the loop was last polled */
+  void *sentinel; /* the object whose end is the state's */
   bool closing;
 };
 
 /* The scheduler of the state: the first upvalue of every function that needs it. */
-static inline struct sched *sched_of(lua_State *L) {
-  return (struct sched *)lua_touserdata(L, lua_upvalueindex(1));
-}
+static inline struct sched *sched_of(lua_State *L) { return (struct sched *)lua_touserdata(L, lua_upvalueindex(1)); }
 
 /* Begins a wait. Raises when L cannot wait here (names the reason and the way out) or is cancelled. */
 struct braid_waiter *sched_begin(lua_State *L, struct sched *sched);

@@ -147,13 +147,21 @@ static int set_main(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"spawn", scope_spawn},         {"cancel", scope_cancel}, {"_join", scope_join},
-    {"_leave", scope_leave},        {"expired", scope_expired}, {"ended", scope_ended},
-    {"cancelled", scope_is_cancelled}, {NULL, NULL},
+    {"spawn", scope_spawn},
+    {"cancel", scope_cancel},
+    {"_join", scope_join},
+    {"_leave", scope_leave},
+    {"expired", scope_expired},
+    {"ended", scope_ended},
+    {"cancelled", scope_is_cancelled},
+    {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {
-    {"scope_enter", scope_enter}, {"cancelled", lua_cancelled}, {"set_main", set_main}, {NULL, NULL},
+    {"scope_enter", scope_enter},
+    {"cancelled", lua_cancelled},
+    {"set_main", set_main},
+    {NULL, NULL},
 };
 
 void lscope_open(lua_State *L) {

@@ -24,7 +24,7 @@ struct choice {
   union {
     struct braid_queue *queue;
     struct braid_gate *event;
-    struct task *task;
+    struct future *future;
   };
 };
 
@@ -61,7 +61,7 @@ static void read_case(lua_State *L, int i, struct choice *choice) {
   } else if ((found = lobject_test(L, object, &braid_event_class))) {
     choice->kind = CASE_EVENT;
     choice->event = braid_container(found, struct braid_gate, object);
-  } else if ((choice->task = task_test(L, sched_of(L), object))) {
+  } else if ((choice->future = future_test(L, sched_of(L), object))) {
     choice->kind = CASE_FUTURE;
   } else {
     lerror_misuse(L, "select: case %d is neither a queue nor an event nor a future", i);
@@ -86,9 +86,9 @@ static enum braid_status attempt(struct choice *choice, bool wait) {
     case CASE_PUT: return braid_queue_put(choice->queue, item, hook->key, wait ? hook : NULL);
     case CASE_EVENT: return braid_event_wait(choice->event, wait ? hook : NULL);
     default:
-      if (task_ended(choice->task)) return BRAID_OK;
+      if (future_ended(choice->future)) return BRAID_OK;
       if (!wait) return BRAID_EMPTY;
-      return task_join(choice->task, hook) ? BRAID_WAIT : BRAID_NO_MEMORY;
+      return future_join(choice->future, hook) ? BRAID_WAIT : BRAID_NO_MEMORY;
   }
 }
 

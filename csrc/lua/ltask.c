@@ -176,23 +176,23 @@ struct task *task_spawn(lua_State *L, struct sched *sched, struct scope *scope, 
 
 /* ---- the end -------------------------------------------------------------------------------------------------- */
 
-bool task_join(struct task *task, struct braid_hook *hook) {
-  if (!task->joiners) {
-    task->joiners = malloc(sizeof *task->joiners);
-    if (!task->joiners) return false;
-    braid_line_init(task->joiners, NULL);
+bool future_join(struct future *future, struct braid_hook *hook) {
+  if (!future->joiners) {
+    future->joiners = malloc(sizeof *future->joiners);
+    if (!future->joiners) return false;
+    braid_line_init(future->joiners, NULL);
   }
-  braid_hook_join(hook, task->joiners);
+  braid_hook_join(hook, future->joiners);
   return true;
 }
 
-static void wake_joiners(struct task *task) {
-  if (!task->joiners) return;
+static void wake_joiners(struct future *future) {
+  if (!future->joiners) return;
   struct braid_road woken = {0};
-  braid_line_claim_all(task->joiners, BRAID_OK, &woken);
+  braid_line_claim_all(future->joiners, BRAID_OK, &woken);
   braid_loop_post_all(&woken);
-  free(task->joiners);
-  task->joiners = NULL;
+  free(future->joiners);
+  future->joiners = NULL;
 }
 
 /* Arguments: the task. Appends it to the failures of its scope. */
@@ -218,7 +218,7 @@ void task_take_failures(lua_State *L, const struct scope *scope) {
   lua_remove(L, -2);
 }
 
-/* Arguments: the task. Calls its callbacks; those that raise are reported by the Lua layer's function. */
+/* Arguments: the future. Calls its callbacks; those that raise are reported by the Lua layer's function. */
 static int call_watchers(lua_State *L) {
   push_table(L, &WATCHERS);
   lua_rawgetp(L, -1, lua_touserdata(L, 1));
@@ -234,12 +234,10 @@ static int call_watchers(lua_State *L) {
   return 0;
 }
 
-/* Calls a C function of ours with the task, which is on the top of the stack of its coroutine and stays there. */
-static void with_task(struct sched *sched, lua_State *co, lua_CFunction function) {
-  lua_State *L = sched->L;
+/* Calls a C function of ours with the value on the top of the stack, which stays there. */
+static void call_protected(lua_State *L, struct sched *sched, lua_CFunction function) {
   lua_pushcfunction(L, function);
-  lua_pushvalue(co, -1);
-  lua_xmove(co, L, 1);
+  lua_pushvalue(L, -2);
   struct sched_frame frame = sched_callbacks(sched);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
     lua_writestringerror("braid: %s\n", luaL_tolstring(L, -1, NULL));
@@ -248,11 +246,24 @@ static void with_task(struct sched *sched, lua_State *co, lua_CFunction function
   sched_return(sched, frame);
 }
 
+/* The same with the task, which is on the top of the stack of its coroutine. */
+static void with_task(struct sched *sched, lua_State *co, lua_CFunction function) {
+  lua_pushvalue(co, -1);
+  lua_xmove(co, sched->L, 1);
+  call_protected(sched->L, sched, function);
+  lua_pop(sched->L, 1);
+}
+
+void future_settle(lua_State *L, struct sched *sched, struct future *future) {
+  wake_joiners(future);
+  if (future->waiter.flags & TASK_WATCHED) call_protected(L, sched, call_watchers);
+}
+
 /* Tells everybody whom the end concerns. */
 static void settle(struct sched *sched, struct task *task) {
   lua_State *co = task->co;
   task->co = NULL;
-  wake_joiners(task);
+  wake_joiners(&task->future);
   tree_release(&sched->tree, task);
   if (task->waiter.state == FUTURE_FAILED) {
     with_task(sched, co, record_failure);
@@ -378,18 +389,18 @@ static int lua_now(lua_State *L) {
   return 1;
 }
 
-void task_watch(lua_State *L, struct task *task) {
+void future_watch(lua_State *L, struct future *future) {
   push_table(L, &WATCHERS);
-  if (lua_rawgetp(L, -1, task) != LUA_TTABLE) {
+  if (lua_rawgetp(L, -1, future) != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_newtable(L);
     lua_pushvalue(L, -1);
-    lua_rawsetp(L, -3, task);
+    lua_rawsetp(L, -3, future);
   }
   lua_pushvalue(L, -3);
   lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
   lua_pop(L, 3);
-  task->waiter.flags |= TASK_WATCHED;
+  future->waiter.flags |= TASK_WATCHED;
 }
 
 /* root_failures() -> the failed tasks that belong to no scope but the script's, or nil */
@@ -399,9 +410,10 @@ static int root_failures(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"spawn", lua_spawn},   {"spawn_now", lua_spawn_now},   {"current", lua_current}, {"tasks", lua_tasks},
-    {"sleep", lua_sleep},   {"checkpoint", lua_checkpoint}, {"now", lua_now},
-    {"rethrow", lua_rethrow}, {"root_failures", root_failures}, {NULL, NULL},
+    {"spawn", lua_spawn}, {"spawn_now", lua_spawn_now}, {"current", lua_current},
+    {"tasks", lua_tasks}, {"sleep", lua_sleep},         {"checkpoint", lua_checkpoint},
+    {"now", lua_now},     {"rethrow", lua_rethrow},     {"root_failures", root_failures},
+    {NULL, NULL},
 };
 
 void ltask_open(lua_State *L) {

@@ -25,15 +25,26 @@ enum task_flag {
   TASK_HOLDS = 512      /* has held a lock */
 };
 
+/* A result that is not there yet: of a task, or of a job that a worker runs. */
+struct future {
+  struct braid_waiter waiter; /* state: enum future_state; flags: enum task_flag */
+  struct braid_line *joiners; /* who waits for its end; made when somebody does */
+};
+
 /* A coroutine that the loop moves. Userdata "braid.task"; user value 1 is its result or its failure. It is kept
  * small: an idle task is this and its coroutine. */
 struct task {
-  struct braid_waiter waiter;
-  struct braid_line *joiners; /* who waits for its end; made when somebody does */
-  struct braid_list sibling;  /* in its nursery's children */
-  struct scope *nursery;      /* the scope it was spawned into; NULL: the script */
-  struct scope *scope;        /* the innermost it has entered; its nursery when it has entered none */
-  lua_State *co;              /* NULL once it has ended, and for the script */
+  union {
+    struct future future;
+    struct { /* the same, for short */
+      struct braid_waiter waiter;
+      struct braid_line *joiners;
+    };
+  };
+  struct braid_list sibling; /* in its nursery's children */
+  struct scope *nursery;     /* the scope it was spawned into; NULL: the script */
+  struct scope *scope;       /* the innermost it has entered; its nursery when it has entered none */
+  lua_State *co;             /* NULL once it has ended, and for the script */
 };
 
 enum scope_flag {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * braid.wrap: a coroutine whose yields are the iterator's, and whose waits are carried up to the task that drives it. */
+ * braid.wrap: a coroutine whose yields are the iterator's, and whose waits are carried up to the task that drives it.
+ */
 #include <lauxlib.h>
 
 #include "larg.h"

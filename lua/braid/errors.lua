@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- Error values: what they are, how they are made, and what happens to those that nobody asks for.
 
 local core = require "braid.core"
@@ -159,7 +160,7 @@ function M.raise(list, traceback)
   core.rethrow(M.group(list))
 end
 
--- ---- what nobody asked for -------------------------------------------------------------------------------------------
+-- ---- what nobody asked for -----------------------------------------------------------------------------------------
 
 local function to_stderr(err, traceback, name)
   local text = ("braid: unhandled error%s: %s\n"):format(name and (" in task " .. name) or "", tostring(err))

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- Futures: results that are not there yet. A task is one.
 
 local core = require "braid.core"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- Many at once: gather, map, race, as_completed, wait. All wait for futures in the order in which they end, which is
 --- the order of a queue that each of them puts itself into.
 

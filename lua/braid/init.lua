@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- braid: the face. Names only: each part is loaded when it is first touched. Nothing is started.
 
 if _VERSION ~= "Lua 5.4" then

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- Queues: one kind for tasks, threads and processes. A queue that was never sent away passes items by reference; once
 --- it is shared, it copies them.
 
@@ -126,7 +127,8 @@ local orders = { fifo = true, lifo = true, priority = true }
 ---@return braid.Queue
 function M.queue(maxsize, opts)
   if maxsize ~= nil and (math.type(maxsize) ~= "integer" or maxsize < 0) then
-    errors.misuse(1, "bad argument 'maxsize' to 'queue' (an integer, not negative, expected, got %s)", tostring(maxsize))
+    errors.misuse(1, "bad argument 'maxsize' to 'queue' (an integer, not negative, expected, got %s)",
+      tostring(maxsize))
   end
   errors.check_options(1, "queue", opts, queue_options)
   local order = opts and opts.order or "fifo"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- Scopes: groups of tasks that end together, deadlines, and shields.
 
 local core = require "braid.core"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- Lock, semaphore, event, condition, barrier, counter. Everybody is served first come, first served.
 
 local core = require "braid.core"

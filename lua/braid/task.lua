@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 --- Tasks: functions that run at once on one loop.
 
 local core = require "braid.core"
@@ -100,7 +101,10 @@ function M.run(main, ...)
 end
 
 -- At the end of the state: what failed outside every run, and what would not end.
-core.set_hook("closing", function(left)
+core.set_hook("closing", function(left, pools)
+  if pools > 0 then
+    io.stderr:write(("braid: the threads of %d pools would not end with the script\n"):format(pools))
+  end
   if left > 0 then io.stderr:write(("braid: %d tasks would not end with the script\n"):format(left)) end
   for _, task in ipairs(core.root_failures() or {}) do
     if not task:_asked() then errors.report(task:error(), task:traceback(), task.name) end

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ * A function and its arguments on their way to a worker, and the reply on its way home. Counted: the submitter and the
+ * pool hold it. Whoever moves it out of `queued` first, a worker or a cancel, has it. */
+#ifndef BRAID_JOB_H
+#define BRAID_JOB_H
+
+#include "message.h"
+
+enum braid_job_state { BRAID_JOB_QUEUED, BRAID_JOB_RUNNING, BRAID_JOB_ENDED };
+enum braid_job_outcome { BRAID_JOB_DONE, BRAID_JOB_FAILED, BRAID_JOB_CANCELLED };
+
+struct braid_worker;
+
+struct braid_job {
+  atomic_uint refs;
+  atomic_uchar state;          /* enum braid_job_state */
+  uint8_t outcome;             /* enum braid_job_outcome; written before the waiter is posted */
+  atomic_bool stop;            /* a running job is asked to end */
+  struct braid_message *call;  /* the function and its arguments; the job's */
+  struct braid_message *reply; /* results, or error and traceback; NULL when it was cancelled */
+  struct braid_waiter *home; /* the submitter's, claimed: posted when the job has ended; guarded by the pool's mutex */
+  _Atomic(struct braid_worker *) worker; /* who runs it */
+};
+
+/* Takes over the call. One reference for the submitter, one for the pool; NULL when memory is out. */
+struct braid_job *braid_job_new(struct braid_message *call, struct braid_waiter *home);
+
+/* Any thread; does not block. */
+void braid_job_unref(struct braid_job *job);
+
+/* Out of the queue, by a worker or by a cancel: true for the first only. Any thread. */
+static inline bool braid_job_take(struct braid_job *job, enum braid_job_state state) {
+  unsigned char queued = BRAID_JOB_QUEUED;
+  return atomic_compare_exchange_strong(&job->state, &queued, (unsigned char)state);
+}
+
+#endif
