@@ -1,15 +1,10 @@
 -- SPDX-License-Identifier: MIT
--- queue.lua SIZE PRODUCERS CONSUMERS int|str N: items/s through one queue between tasks of one loop.
+-- A queue between tasks of one loop, in the form that the peers' runner expects:
+--   queue.lua SIZE PRODUCERS CONSUMERS int|str N        without arguments: room 10 and 1024, integers, one to one
+-- Prints BENCH_NAME, BENCH_IMPL, items_per_s and value, separated by tabs.
 local braid = require "braid"
-local size, producers, consumers = tonumber(arg[1]), tonumber(arg[2]), tonumber(arg[3])
-local kind, n = arg[4], tonumber(arg[5])
 
-local function report(metric, value)
-  local name, impl = os.getenv "BENCH_NAME" or "queue", os.getenv "BENCH_IMPL" or "braid"
-  print(("%s\t%s\t%s\t%.6g"):format(name, impl, metric, value))
-end
-
-local function produce(queue, count)
+local function produce(queue, kind, count)
   local text = ("x"):rep(1024)
   for i = 1, count do queue:put(kind == "int" and i or text) end
 end
@@ -20,15 +15,23 @@ local function consume(queue)
   return count
 end
 
-braid.run(function()
+local function measure(size, producers, consumers, kind, n)
   local queue, start = braid.queue(size), braid.now()
   local ends, makers = {}, {}
   for i = 1, consumers do ends[i] = braid.spawn(consume, queue) end
-  for i = 1, producers do makers[i] = braid.spawn(produce, queue, n // producers) end
+  for i = 1, producers do makers[i] = braid.spawn(produce, queue, kind, n // producers) end
   braid.wait(makers)
   queue:close()
   local count = 0
   for _, task in ipairs(ends) do count = count + task:result() end
   assert(count == n // producers * producers)
-  report("items_per_s", n / (braid.now() - start))
+  local name = os.getenv "BENCH_NAME" or ("q%d_%dx%d_%s"):format(size, producers, consumers, kind)
+  print(("%s\t%s\titems_per_s\t%.6g"):format(name, os.getenv "BENCH_IMPL" or "braid", n / (braid.now() - start)))
+end
+
+braid.run(function()
+  if arg[1] then
+    return measure(tonumber(arg[1]), tonumber(arg[2]), tonumber(arg[3]), arg[4], tonumber(arg[5]))
+  end
+  for _, size in ipairs { 10, 1024 } do measure(size, 1, 1, "int", 2000000) end
 end)

@@ -1,10 +1,13 @@
 -- SPDX-License-Identifier: MIT
--- tasks.lua CASE N: spawn, switch, sleep, idle, as in the peers' programs; prints METRIC<TAB>VALUE.
+-- Tasks, in the form that the peers' runner expects:
+--   tasks.lua CASE N        spawn, switch, sleep or idle; all of them without arguments
+-- Prints BENCH_NAME, BENCH_IMPL, metric and value, separated by tabs.
 local braid = require "braid"
 local case, n = arg[1], tonumber(arg[2])
 
 local function report(metric, value)
-  print(("%s\t%s\t%s\t%.6g"):format(os.getenv "BENCH_NAME" or case, os.getenv "BENCH_IMPL" or "braid", metric, value))
+  local name, impl = os.getenv "BENCH_NAME" or case, os.getenv "BENCH_IMPL" or "braid"
+  print(("%s\t%s\t%s\t%.6g"):format(name, impl, metric, value))
 end
 
 local function resident_kib()
@@ -55,4 +58,12 @@ function cases.idle()
   event:set()
 end
 
-braid.run(cases[case])
+if case then
+  braid.run(cases[case])
+else
+  for _, default in ipairs { { "idle", 100000 }, { "spawn", 1000000 }, { "switch", 5000000 }, { "sleep", 100000 } } do
+    case, n = default[1], default[2]
+    collectgarbage()
+    braid.run(cases[case])
+  end
+end

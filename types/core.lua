@@ -1,0 +1,136 @@
+---@meta braid.core
+-- SPDX-License-Identifier: MIT
+-- The C module, for the language server. It is braid's own floor: programs use `require "braid"`.
+
+---@class braid.core
+---@field null lightuserdata
+---@field Task braid.Future methods of futures
+---@field Scope braid.Scope
+---@field Queue braid.Queue
+---@field Lock braid.Lock
+---@field Semaphore braid.Semaphore
+---@field Event braid.Event
+---@field Condition braid.Condition
+---@field Barrier braid.Barrier
+---@field Counter braid.Counter
+---@field Error table the metatable of error values
+local core = {}
+
+-- ---- tasks ---------------------------------------------------------------------------------------------------------
+
+---@param fn fun(...): ...
+---@param ... any
+---@return braid.Task
+function core.spawn(fn, ...) end
+
+---As spawn, and runs it up to its first wait.
+---@param fn fun(...): ...
+---@param ... any
+---@return braid.Task
+function core.spawn_now(fn, ...) end
+
+---@return braid.Task?
+function core.current() end
+
+---@return braid.Task[]
+function core.tasks() end
+
+---Suspends.
+---@param seconds number
+function core.sleep(seconds) end
+
+---Suspends.
+function core.checkpoint() end
+
+---@return number seconds
+function core.now() end
+
+---@return table
+function core.locals() end
+
+---@param fn fun(...): ...
+---@return fun(...): ...
+function core.wrap(fn) end
+
+---Suspends.
+---@param cases table[]
+---@param timeout number?
+---@return integer? index
+---@return any value
+function core.select(cases, timeout) end
+
+---Raises an error again, with the traceback of where it first came from.
+---@param err any
+---@param traceback string?
+function core.rethrow(err, traceback) end
+
+-- ---- scopes --------------------------------------------------------------------------------------------------------
+
+---@param kind "nursery"|"limit"|"shield"
+---@param timeout number?
+---@return braid.Scope
+function core.scope_enter(kind, timeout) end
+
+---Whether a wait here and now would be cancelled.
+---@return boolean
+function core.cancelled() end
+
+---@param task braid.Task? whom SIGINT is for
+function core.set_main(task) end
+
+---@return braid.Task[]?
+function core.root_failures() end
+
+-- ---- primitives ----------------------------------------------------------------------------------------------------
+
+---@param maxsize integer
+---@param order ("fifo"|"lifo"|"priority")?
+---@return braid.Queue
+function core.queue_new(maxsize, order) end
+
+---@return braid.Lock
+function core.lock_new() end
+
+---@param turns integer
+---@param unbounded boolean?
+---@return braid.Semaphore
+function core.semaphore_new(turns, unbounded) end
+
+---@return braid.Event
+function core.event_new() end
+
+---@param lock braid.Lock
+---@return braid.Condition
+function core.condition_new(lock) end
+
+---@param parties integer
+---@return braid.Barrier
+function core.barrier_new(parties) end
+
+---@param start integer?
+---@return braid.Counter
+function core.counter_new(start) end
+
+-- ---- descriptors, programs, transfers ------------------------------------------------------------------------------
+
+---Suspends.
+---@param fd integer
+---@param events "r"|"w"|"rw"
+---@param timeout number?
+---@return boolean|string? ready
+---@return braid.Error? err
+function core.wait_fd(fd, events, timeout) end
+
+---Both ends of a pipe, as descriptors that do not block.
+---@return userdata? read_end
+---@return userdata|braid.Error write_end
+function core.pipe() end
+
+---@param prefix string frames of files that begin with it are braid's own
+function core.set_home(prefix) end
+
+---@param name "callback"|"closing"|"interrupted"
+---@param fn function
+function core.set_hook(name, fn) end
+
+return core
