@@ -24,7 +24,7 @@ function M.stop()
   output:close()
 end
 
---- A test function: fn(session) in braid.run, with a session that is closed afterwards and whose base_url is the server.
+--- A test function: fn(session) in braid.run, with a session whose base_url is the server, closed afterwards.
 function M.with_session(fn, opts)
   return function()
     helper.run(function()

@@ -145,10 +145,11 @@ end
 ---@param list any[]
 ---@return braid.Error
 function M.group(list)
-  local lines = {}
-  for i, err in ipairs(list) do
-    lines[i] = ("  %d. %s"):format(i, (tostring(err):gsub("\n", "\n     ")))
+  local most, lines = 10, {}
+  for i = 1, math.min(#list, most) do
+    lines[i] = ("  %d. %s"):format(i, (tostring(list[i]):gsub("\n", "\n     ")))
   end
+  if #list > most then lines[#lines + 1] = ("  ... and %d more"):format(#list - most) end
   return M.new("group", ("%d failures:\n%s"):format(#list, table.concat(lines, "\n")), { errors = list })
 end
 
