@@ -2,13 +2,13 @@
  * libmicrohttpd, driven from outside.
  *
  * Ownership: an exchange belongs to the connection it arrived on, from the callback that announces its request line
- * (announce) to the one that tells its end (complete); libmicrohttpd calls both exactly once. In between its state only
- * goes forward. Exchanges that are over wait in the server's free list for the next request: their number has changed
- * by then.
+ * (announce) to the one that tells its end (complete); libmicrohttpd calls both exactly once. In between its state
+ * only goes forward. Exchanges that are over wait in the server's free list for the next request: their number has
+ * changed by then.
  *
  * The quick way is to answer inside the dispatch. An exchange that is not answered there suspends its connection:
- * libmicrohttpd leaves it alone until the answer resumes it and asks for it once more. That costs two epoll_ctl and a
- * write, about half as much again as the whole exchange. */
+ * libmicrohttpd leaves it alone, and does not notice that a client goes away, until the answer resumes it and asks for
+ * it once more. That costs two epoll_ctl and a recv, about half as much again as the whole exchange. */
 #include "serve.h"
 
 #include <errno.h>

@@ -77,7 +77,7 @@ bool braid_exchange_answered(const struct braid_exchange *exchange);
 
 /* An answer is prepared, gets its headers, of 4 KiB in all, and is sent. The body is copied. Each is false when memory
  * is out, when the exchange has its answer already, or the header is one that cannot be sent; a failed answer can be
- * prepared anew. */
+ * prepared anew. What is sent outside a dispatch goes out in the next braid_serve_run. */
 bool braid_exchange_prepare(struct braid_exchange *exchange, unsigned status, const void *body, size_t size);
 bool braid_exchange_add_header(struct braid_exchange *exchange, const char *name, const char *value);
 bool braid_exchange_send(struct braid_exchange *exchange);

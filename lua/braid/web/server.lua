@@ -152,6 +152,15 @@ local function serve_late_answers(server, requests)
   requests:cancel("the server stops")
 end
 
+local function call_on_stop(app)
+  local failures = {}
+  for _, fn in ipairs(app._on_stop) do
+    local ok, err = pcall(scope.shield, fn)
+    if not ok then failures[#failures + 1] = err end
+  end
+  if #failures > 0 then errors.raise(failures) end
+end
+
 -- Sends what the cancelled handlers have answered, and ends.
 local function finish(server)
   local handle = server._handle
@@ -160,7 +169,7 @@ local function finish(server)
   handle:run(server._dispatch)
   server._accepted = handle:counts()
   handle:close()
-  for _, fn in ipairs(server._app._on_stop) do scope.shield(fn) end
+  call_on_stop(server._app)
 end
 
 local function serve(server)
