@@ -8,8 +8,9 @@ local LUA_FLOORS = {
   "braid.errors", "braid.scope", "braid.future", "braid.task", "braid.gather",
   "braid.queue", "braid.sync",
   "braid.descriptor", "braid.stream", "braid.process",
+  "braid.json",
   "braid.http.request", "braid.http.response", "braid.http.session", "braid.http",
-  "braid.web.json", "braid.web.headers", "braid.web.response", "braid.web.request", "braid.web.router",
+  "braid.web.headers", "braid.web.response", "braid.web.request", "braid.web.router",
   "braid.web.server", "braid.web.test_client", "braid.web.app", "braid.web",
   "braid",
 }

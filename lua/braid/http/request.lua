@@ -19,7 +19,7 @@ local M = {}
 ---@field sink fun(piece: string)? called with each piece of the body; while it runs the server has to wait
 ---@field query table<string, any>|string? added to the URL; a list as value repeats its name
 ---@field body string?
----@field json any? encoded as the body (by lua-cjson)
+---@field json any? encoded as the body
 ---@field form table<string, any>? encoded as the body, as an HTML form is
 
 M.COMMON = {
@@ -183,7 +183,7 @@ local function set_body(record, body, content_type)
 end
 
 local function encode_json(value)
-  local ok, text = pcall(require("cjson").encode, value)
+  local ok, text = pcall(require("braid.json").encode, value)
   if not ok then errors.misuse(1, "bad option 'json' (%s)", text) end
   return text
 end

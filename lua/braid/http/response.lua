@@ -87,11 +87,11 @@ function methods:values(name)
   return values
 end
 
----The body, decoded from JSON (by lua-cjson); null becomes braid.null.
+---The body, decoded from JSON; null becomes braid.null, whole numbers integers.
 ---@return any value nil when the body is not JSON
 ---@return braid.Error? err kind http
 function methods:json()
-  local ok, value = pcall(require("cjson").decode, self.body or "")
+  local ok, value = pcall(require("braid.json").decode, self.body or "")
   if ok then return value end
   return nil, errors.new("http", ("%s %s: the body is not JSON: %s"):format(self._method, self.url, value),
     { url = self.url, code = "NOT_JSON" })

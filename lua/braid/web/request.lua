@@ -3,7 +3,7 @@
 -- when it is first touched.
 local errors = require "braid.errors"
 local headers = require "braid.web.headers"
-local json = require "braid.web.json"
+local json = require "braid.json"
 local response = require "braid.web.response"
 
 local M = {}

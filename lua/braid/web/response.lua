@@ -2,7 +2,7 @@
 -- What a handler answers, and how that becomes a status, a body and headers.
 local errors = require "braid.errors"
 local headers = require "braid.web.headers"
-local json = require "braid.web.json"
+local json = require "braid.json"
 
 local M = {}
 

@@ -2,7 +2,7 @@
 -- Calls an application as a server would, but without one.
 local errors = require "braid.errors"
 local headers = require "braid.web.headers"
-local json = require "braid.web.json"
+local json = require "braid.json"
 local request = require "braid.web.request"
 
 local M = {}

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- JSON for requests and answers: lua-cjson, but integers keep all their digits, where lua-cjson writes 14 of them.
+-- JSON for requests and answers, both ways: lua-cjson, but integers stay integers and keep all their digits, where
+-- lua-cjson reads floats and writes 14 digits.
 local cjson = require "cjson"
 
 local M = {}
@@ -51,9 +52,21 @@ function M.encode(value)
   return text
 end
 
---- Decodes a text; null becomes braid.null. Raises for what is not JSON.
+-- JSON has one kind of number: a whole one becomes an integer, "2.0" too.
+local function with_integers(value)
+  if type(value) == "table" then
+    for key, one in pairs(value) do
+      local kind = type(one)
+      if kind == "number" or kind == "table" then value[key] = with_integers(one) end
+    end
+    return value
+  end
+  return math.type(value) == "float" and math.tointeger(value) or value
+end
+
+--- Decodes a text; null becomes braid.null, whole numbers integers. Raises for what is not JSON.
 ---@param text string
 ---@return any
-function M.decode(text) return json.decode(text) end
+function M.decode(text) return with_integers(json.decode(text)) end
 
 return M
