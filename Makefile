@@ -20,7 +20,7 @@ SERVE_LUA_FLOORS := lserve
 LUA ?= lua5.4
 PREFIX ?= /usr/local
 DESTDIR ?=
-CFLAGS ?= -O2 -g
+CFLAGS ?= -O3 -g -fno-plt
 BUILD ?= build
 # Further flags for the compiler and the linker: the sanitizers' (see `asan`).
 FLAVOUR ?=

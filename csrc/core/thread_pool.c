@@ -163,12 +163,15 @@ bool braid_thread_pool_cancel(struct braid_thread_pool *pool, struct braid_job *
   return true;
 }
 
-static void cancel_queued(struct braid_thread_pool *pool) {
+/* Ends what is queued: cancelled, or failed with the pool's failure. */
+static void end_queued(struct braid_thread_pool *pool, struct braid_message *failure) {
   struct braid_item item;
   while (braid_queue_get(pool->jobs, &item, NULL) == BRAID_OK) {
     struct braid_job *job = job_of(item);
     if (braid_job_take(job, BRAID_JOB_ENDED)) {
-      job->outcome = BRAID_JOB_CANCELLED;
+      job->outcome = failure ? BRAID_JOB_FAILED : BRAID_JOB_CANCELLED;
+      if (failure) braid_message_ref(failure);
+      job->reply = failure;
       go_home(pool, job);
     }
     braid_job_unref(job);
@@ -177,7 +180,7 @@ static void cancel_queued(struct braid_thread_pool *pool) {
 
 void braid_thread_pool_close(struct braid_thread_pool *pool, bool cancel_pending) {
   braid_queue_close(pool->jobs, false);
-  if (cancel_pending) cancel_queued(pool);
+  if (cancel_pending) end_queued(pool, NULL);
 }
 
 void braid_thread_pool_stop(struct braid_thread_pool *pool) {
@@ -231,5 +234,6 @@ void braid_worker_fail(struct braid_worker *worker, struct braid_message *failur
   if (!extra) pool->failure = failure;
   pthread_mutex_unlock(&pool->mutex);
   if (extra) braid_message_unref(extra);
-  braid_thread_pool_close(pool, true);
+  braid_queue_close(pool->jobs, false);
+  end_queued(pool, pool->failure); /* set by now, and for good */
 }

@@ -12,7 +12,7 @@
 
 enum {
   MOST_STEPS = 61,      /* then the loop looks at its descriptors and deadlines again */
-  STEPS_TO_A_LOOK = 8,  /* how often a long turn looks at the clock */
+  FIRST_LOOK = 8,       /* steps to the first look at the clock in a turn whose steps may be long */
   LONGEST = 100 * 1000, /* ns: a turn longer than this ends at its next look */
   MOST_QUICK = 256      /* calls that need no wait, after which the others have their turn */
 };
@@ -106,7 +106,9 @@ static int park_script(lua_State *L, struct sched *sched, lua_KFunction k, lua_K
   }
   interrupt_end(&sched->loop);
   renew_sentinel(L, sched);
-  return k(L, LUA_YIELD, context);
+  if (k) return k(L, LUA_YIELD, context);
+  sched_end(sched);
+  return 0;
 }
 
 static int park(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
@@ -124,6 +126,7 @@ int sched_park(lua_State *L, struct sched *sched, int64_t deadline, lua_KFunctio
 }
 
 int sched_pass(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
+  raise_if_cancelled(L, sched);
   if (!may_wait(L, sched)) refuse(L, sched);
   struct braid_waiter *waiter = sched_waiter(sched);
   waiter->status = BRAID_OK;
@@ -335,6 +338,7 @@ void sched_step(struct sched *sched, struct task *task, lua_State *from) {
     task->waiter.state = FUTURE_RUNNING;
     arguments = lua_gettop(co) - 1;
   }
+  task->waiter.flags &= ~(uint32_t)TASK_PARKED;
   sched->current = task;
   sched->running = co;
   int status = lua_resume(co, from, arguments, &results);
@@ -351,8 +355,14 @@ void sched_step(struct sched *sched, struct task *task, lua_State *from) {
   sched->finish(sched, task, status);
 }
 
+/* Whether it is time to poll. The clock is looked at ever more rarely while steps are short, as it costs as much as
+ * some of them. */
 static bool long_enough(struct sched *sched) {
-  return sched->steps % STEPS_TO_A_LOOK == 0 && braid_clock_now() - sched->polled > LONGEST;
+  if (sched->steps < sched->next_look) return false;
+  int64_t elapsed = braid_clock_now() - sched->polled;
+  sched->interval = elapsed < LONGEST / 8 ? sched->interval * 2 : FIRST_LOOK;
+  sched->next_look = sched->steps + sched->interval;
+  return elapsed > LONGEST;
 }
 
 /* True when the script's own waiter is home. */
@@ -375,8 +385,11 @@ bool sched_turn(struct sched *sched, int64_t deadline) {
   if (take_interrupt(sched)) return false;
   if (deadline == BRAID_NEVER && sched_deadlocked(sched)) return false;
   braid_loop_poll(&sched->loop, deadline);
+  int64_t now = braid_clock_now();
+  if (now - sched->polled > LONGEST) sched->interval = FIRST_LOOK;
   sched->steps = 0;
-  sched->polled = braid_clock_now();
+  sched->next_look = sched->interval;
+  sched->polled = now;
   return false;
 }
 
@@ -455,6 +468,7 @@ struct sched *sched_open(lua_State *L) {
   lua_pop(L, 1);
   sched->current = &sched->tree.script;
   sched->running = sched->L;
+  sched->interval = sched->next_look = FIRST_LOOK;
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, close_sched);
   lua_setfield(L, -2, "__gc");

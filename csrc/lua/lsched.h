@@ -52,11 +52,12 @@ struct sched {
   unsigned jobs;           /* that are not home yet */
   /* Gives up the pools that have ended; with `all` it ends them. How many are left. Set by lpool. */
   int (*release_pools)(struct sched *sched, bool all);
-  unsigned steps; /* since the loop was last polled */
-  unsigned quick; /* calls that did not have to wait, since somebody last did */
-  unsigned turns; /* of select, which begins each time with another case */
-  int64_t polled; /* when the loop was last polled */
-  void *sentinel; /* the object whose end is the state's */
+  unsigned next_look, interval; /* in steps: when the clock is looked at, and how long to the look after */
+  unsigned steps;               /* since the loop was last polled */
+  unsigned quick;               /* calls that did not have to wait, since somebody last did */
+  unsigned turns;               /* of select, which begins each time with another case */
+  int64_t polled;               /* when the loop was last polled */
+  void *sentinel;               /* the object whose end is the state's */
   bool closing;
 };
 
@@ -103,7 +104,7 @@ void sched_push_task(lua_State *L, const struct task *task);
  * parks with sched_pass instead of going on. */
 bool sched_enter(lua_State *L, struct sched *sched);
 
-/* Lets others run, then calls k. `return sched_pass(...)`. */
+/* Raises when cancelled; lets others run, then calls k; NULL: returns to Lua. `return sched_pass(...)`. */
 int sched_pass(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context);
 
 /* Ends the running coroutine's frame for callbacks: nothing may wait until they are over. */

@@ -210,6 +210,13 @@ static int record_failure(lua_State *L) {
   return 0;
 }
 
+int task_tell_failure(lua_State *L) {
+  if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.failed") != LUA_TFUNCTION) return 0;
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
 void task_take_failures(lua_State *L, const struct scope *scope) {
   push_table(L, &FAILURES);
   lua_rawgetp(L, -1, scope);
@@ -266,7 +273,7 @@ static void settle(struct sched *sched, struct task *task) {
   wake_joiners(&task->future);
   tree_release(&sched->tree, task);
   if (task->waiter.state == FUTURE_FAILED) {
-    with_task(sched, co, record_failure);
+    with_task(sched, co, task->waiter.flags & TASK_APART ? task_tell_failure : record_failure);
     if (task->waiter.flags & TASK_LINKED) tree_cancel_scope(task->nursery);
   }
   if (task->waiter.flags & TASK_CANCELLED) {
@@ -321,6 +328,29 @@ static int lua_spawn_now(lua_State *L) {
   return 1;
 }
 
+/* prepare(fn, ...) -> task, which is a pool's and no scope's, and is held until it is started or cancelled */
+static int lua_prepare(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  larg_function(L, 1, "fn");
+  task_spawn(L, sched, &sched->tree.root, lua_gettop(L) - 1, TASK_APART | TASK_HELD);
+  return 1;
+}
+
+/* start(task): it is ready now */
+static int lua_start(lua_State *L) {
+  tree_start(&sched_of(L)->tree, larg_object(L, 1, TASK_METATABLE));
+  return 0;
+}
+
+/* start_now(task): it has run up to its first wait */
+static int lua_start_now(lua_State *L) {
+  struct task *task = larg_object(L, 1, TASK_METATABLE);
+  if (!(task->waiter.flags & TASK_HELD)) return 0;
+  task->waiter.flags &= ~(uint32_t)TASK_HELD;
+  sched_step(sched_of(L), task, L);
+  return 0;
+}
+
 static int lua_current(lua_State *L) {
   struct sched *sched = sched_of(L);
   struct task *task = sched->current;
@@ -351,19 +381,9 @@ static int lua_tasks(lua_State *L) {
   return 1;
 }
 
-static int pass_k(lua_State *L, int status, lua_KContext context) {
-  (void)status, (void)context;
-  struct sched *sched = sched_of(L);
-  enum braid_status end = sched_end(sched);
-  if (end != BRAID_OK || tree_canceller(&sched->tree, sched->current)) return sched_raise(L, sched, BRAID_CANCELLED);
-  return 0;
-}
-
 /* checkpoint(): the others have their turn. Suspends. */
 static int lua_checkpoint(lua_State *L) {
-  struct sched *sched = sched_of(L);
-  sched_enter(L, sched);
-  return sched_pass(L, sched, pass_k, 0);
+  return sched_pass(L, sched_of(L), NULL, 0); /* a cancel meanwhile is raised by the next wait */
 }
 
 static int sleep_k(lua_State *L, int status, lua_KContext context) {
@@ -410,9 +430,18 @@ static int root_failures(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"spawn", lua_spawn}, {"spawn_now", lua_spawn_now}, {"current", lua_current},
-    {"tasks", lua_tasks}, {"sleep", lua_sleep},         {"checkpoint", lua_checkpoint},
-    {"now", lua_now},     {"rethrow", lua_rethrow},     {"root_failures", root_failures},
+    {"prepare", lua_prepare},
+    {"start", lua_start},
+    {"start_now", lua_start_now},
+    {"spawn", lua_spawn},
+    {"spawn_now", lua_spawn_now},
+    {"current", lua_current},
+    {"tasks", lua_tasks},
+    {"sleep", lua_sleep},
+    {"checkpoint", lua_checkpoint},
+    {"now", lua_now},
+    {"rethrow", lua_rethrow},
+    {"root_failures", root_failures},
     {NULL, NULL},
 };
 

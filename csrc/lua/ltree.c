@@ -57,6 +57,12 @@ void tree_adopt(struct scope *scope, struct task *task) {
   scope->alive++;
 }
 
+void tree_start(struct tree *tree, struct task *task) {
+  if (!(task->waiter.flags & TASK_HELD)) return;
+  task->waiter.flags &= ~(uint32_t)TASK_HELD;
+  braid_road_push(&tree->loop->ready, &task->waiter);
+}
+
 void tree_release(struct tree *tree, struct task *task) {
   struct scope *scope = task->nursery;
   braid_list_remove(&task->sibling);
@@ -72,8 +78,12 @@ void tree_release(struct tree *tree, struct task *task) {
 
 static void interrupt(struct task *task, void *context) {
   struct tree *tree = context;
-  if ((task->waiter.flags & (TASK_PARKED | TASK_MASKED)) != TASK_PARKED) return;
-  if (tree_canceller(tree, task)) braid_loop_end_wait(tree->loop, &task->waiter, BRAID_CANCELLED);
+  if (!(task->waiter.flags & TASK_HELD) && (task->waiter.flags & (TASK_PARKED | TASK_MASKED)) != TASK_PARKED) return;
+  if (!tree_canceller(tree, task)) return;
+  if (task->waiter.flags & TASK_HELD)
+    tree_start(tree, task); /* to end it */
+  else
+    braid_loop_end_wait(tree->loop, &task->waiter, BRAID_CANCELLED);
 }
 
 static void walk_task(struct task *task, void (*visit)(struct task *, void *), void *context) {

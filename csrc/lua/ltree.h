@@ -22,7 +22,9 @@ enum task_flag {
   TASK_SINGLE = 64,     /* its result is one value, not a list */
   TASK_PARKED = 128,    /* in a wait */
   TASK_MASKED = 256,    /* that wait is not cancelled */
-  TASK_HOLDS = 512      /* has held a lock */
+  TASK_HOLDS = 512,     /* has held a lock */
+  TASK_APART = 1024,    /* a pool's: its failure is no scope's */
+  TASK_HELD = 2048      /* has not been started: not ready yet */
 };
 
 /* A result that is not there yet: of a task, or of a job that a worker runs. */
@@ -87,6 +89,8 @@ void tree_leave(struct scope *scope);
 /* The nearest scope around the task that takes children. */
 struct scope *tree_nursery(const struct task *task);
 void tree_adopt(struct scope *scope, struct task *task);
+/* Makes a task ready that was held. Nothing happens the second time. */
+void tree_start(struct tree *tree, struct task *task);
 /* The task has ended: its nursery may have, too. */
 void tree_release(struct tree *tree, struct task *task);
 
