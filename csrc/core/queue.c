@@ -9,10 +9,26 @@
 
 enum { FIRST_CAPACITY = 16 };
 
+static void visit_all(struct braid_queue *queue, void (*visit)(struct braid_item *item, void *context), void *context) {
+  for (size_t i = 0; i < queue->size; i++)
+    visit(&queue->cells[(queue->first + i) & (queue->capacity - 1)].item, context);
+  for (struct braid_list *link = queue->putters.hooks.next; link != &queue->putters.hooks; link = link->next) {
+    struct braid_hook *hook = braid_container(link, struct braid_hook, link);
+    struct braid_item item = braid_hook_item(hook);
+    visit(&item, context);
+    braid_hook_set_item(hook, item);
+  }
+}
+
+static void drop(struct braid_item *item, void *ignored) {
+  (void)ignored;
+  braid_item_drop(*item);
+  item->tag = BRAID_ITEM_NONE;
+}
+
 static void destroy(struct braid_object *object) {
   struct braid_queue *queue = braid_container(object, struct braid_queue, object);
-  for (size_t i = 0; i < queue->size; i++)
-    braid_item_drop(queue->cells[(queue->first + i) & (queue->capacity - 1)].item);
+  visit_all(queue, drop, NULL);
   braid_line_dissolve(&queue->getters);
   braid_line_dissolve(&queue->putters);
   braid_line_dissolve(&queue->joiners);
@@ -204,6 +220,32 @@ void braid_queue_close(struct braid_queue *queue, bool immediate) {
   braid_loop_post_all(&woken);
   while (rest.size > 0) braid_item_drop(pop(&rest));
   free(rest.cells);
+}
+
+void braid_queue_visit(struct braid_queue *queue, void (*visit)(struct braid_item *item, void *context),
+                       void *context) {
+  braid_guard_enter(&queue->object.guard);
+  visit_all(queue, visit, context);
+  braid_guard_leave(&queue->object.guard);
+}
+
+struct mentions {
+  const struct braid_object *object;
+  unsigned count;
+};
+
+static void count_mentions(struct braid_item *item, void *context) {
+  struct mentions *mentions = context;
+  if (item->tag != BRAID_ITEM_MESSAGE) return;
+  const struct braid_message *message = (const struct braid_message *)(uintptr_t)item->bits;
+  for (uint32_t i = 0; i < message->object_count; i++) mentions->count += message->objects[i] == mentions->object;
+}
+
+void braid_queue_leave(struct braid_queue *queue) {
+  struct mentions mentions = {&queue->object, 0};
+  if (!queue->object.guard.shared) return; /* then its items are no messages */
+  braid_queue_visit(queue, count_mentions, &mentions);
+  if (mentions.count > 0 && atomic_load(&queue->object.refs) == mentions.count + 1) braid_queue_close(queue, true);
 }
 
 struct braid_queue_facts braid_queue_look(struct braid_queue *queue) {

@@ -54,6 +54,13 @@ enum braid_status braid_queue_join(struct braid_queue *queue, struct braid_hook 
 /* Puts fail from now on, gets drain what is there; `immediate` drops it and lets everybody go. */
 void braid_queue_close(struct braid_queue *queue, bool immediate);
 
+/* Shows every item in the queue or with a waiting putter to `visit`, which may change it, under the guard. */
+void braid_queue_visit(struct braid_queue *queue, void (*visit)(struct braid_item *item, void *context), void *context);
+
+/* Before a holder gives its reference up: when only the queue's own items mention it still, nobody can ever get them,
+ * and it is closed at once, which frees it. */
+void braid_queue_leave(struct braid_queue *queue);
+
 struct braid_queue_facts {
   size_t size, maxsize;
   bool closed;

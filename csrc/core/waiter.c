@@ -51,7 +51,10 @@ struct braid_hook *braid_line_claim(struct braid_line *line, enum braid_status s
   struct braid_list *link;
   while ((link = braid_list_pop(&line->hooks))) {
     struct braid_hook *hook = braid_container(link, struct braid_hook, link);
-    if (!braid_waiter_claim(braid_hook_waiter(hook), status)) continue;
+    if (!braid_waiter_claim(braid_hook_waiter(hook), status)) {
+      if (!line->guard) hook->line = NULL; /* such a line may end before the waiter, which another case woke, is home */
+      continue;
+    }
     hook->chosen = 1;
     hook->line = NULL; /* out of it: leaving need not look again */
     return hook;

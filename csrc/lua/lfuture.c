@@ -105,14 +105,19 @@ static int future_cancelled(lua_State *L) {
   return 1;
 }
 
+/* A job is known to run to its worker first. */
+static enum future_state state_of(const struct future *future) {
+  return future->waiter.kind == BRAID_WAITER_JOB ? job_state(future) : future_state(future);
+}
+
 static int future_running(lua_State *L) {
-  lua_pushboolean(L, future_state(check(L)) == FUTURE_RUNNING);
+  lua_pushboolean(L, state_of(check(L)) == FUTURE_RUNNING);
   return 1;
 }
 
 static int future_tell_state(lua_State *L) {
   static const char *const names[] = {"pending", "running", "done", "failed", "cancelled"};
-  lua_pushstring(L, names[future_state(check(L))]);
+  lua_pushstring(L, names[state_of(check(L))]);
   return 1;
 }
 
@@ -188,10 +193,7 @@ static int future_on_done(lua_State *L) {
 static int task_daemon(lua_State *L) {
   struct future *future = check(L);
   if (future->waiter.kind == BRAID_WAITER_JOB) return lerror_misuse(L, "a job belongs to its pool, not to a scope");
-  if (!(future->waiter.flags & TASK_DAEMON) && future->waiter.state < FUTURE_DONE) {
-    future->waiter.flags |= TASK_DAEMON;
-    braid_container(future, struct task, future)->nursery->alive--;
-  }
+  tree_set_daemon(braid_container(future, struct task, future));
   lua_settop(L, 1);
   return 1;
 }

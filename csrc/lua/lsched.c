@@ -36,8 +36,12 @@ static bool may_wait(lua_State *L, const struct sched *sched) {
   return L == sched->running && (sched->current == &sched->tree.script || lua_isyieldable(L));
 }
 
-struct braid_waiter *sched_begin_masked(lua_State *L, struct sched *sched) {
+void sched_check(lua_State *L, struct sched *sched) {
   if (!may_wait(L, sched)) refuse(L, sched);
+}
+
+struct braid_waiter *sched_begin_masked(lua_State *L, struct sched *sched) {
+  sched_check(L, sched);
   struct task *task = sched->current;
   task->waiter.flags |= TASK_MASKED;
   braid_waiter_arm(&task->waiter);
@@ -46,11 +50,24 @@ struct braid_waiter *sched_begin_masked(lua_State *L, struct sched *sched) {
 
 static bool take_interrupt(struct sched *sched);
 
-static void raise_if_cancelled(lua_State *L, struct sched *sched) {
+static bool is_cancelled(lua_State *L, struct sched *sched) {
   if (sched->main) take_interrupt(sched);
-  if (sched->tree.cancels && L == sched->running && tree_canceller(&sched->tree, sched->current))
-    sched_raise(L, sched, BRAID_CANCELLED);
+  return sched->tree.cancels && L == sched->running && tree_canceller(&sched->tree, sched->current);
 }
+
+/* SIGINT outside a run, which came while the script's waiter was on its way home. */
+static bool is_interrupted(lua_State *L, struct sched *sched) {
+  return !sched->main && !sched->interrupted && sched->current == &sched->tree.script && L == sched->running &&
+         atomic_load_explicit(&sched->loop.interrupts, memory_order_relaxed) &&
+         atomic_exchange(&sched->loop.interrupts, 0);
+}
+
+static void raise_if_cancelled(lua_State *L, struct sched *sched) {
+  if (is_interrupted(L, sched)) sched_raise(L, sched, BRAID_INTERRUPTED);
+  if (is_cancelled(L, sched)) sched_raise(L, sched, BRAID_CANCELLED);
+}
+
+bool sched_may_begin(lua_State *L, struct sched *sched) { return !is_cancelled(L, sched) && may_wait(L, sched); }
 
 struct braid_waiter *sched_begin(lua_State *L, struct sched *sched) {
   raise_if_cancelled(L, sched);
@@ -100,12 +117,14 @@ static void renew_sentinel(lua_State *L, struct sched *sched) {
 
 /* Outside every task: the loop is turned here until the script's waiter is home. */
 static int park_script(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
+  struct sched_frame frame = sched_callbacks(sched); /* a finalizer that runs now must not use the script's waiter */
   if (!sched->interrupted) interrupt_begin(&sched->loop, &sched->running, stop_hook);
   while (!sched_turn(sched, BRAID_NEVER)) {
     if (sched_deadlocked(sched)) braid_loop_end_wait(&sched->loop, sched_waiter(sched), BRAID_DEADLOCK);
   }
   interrupt_end(&sched->loop);
   renew_sentinel(L, sched);
+  sched_return(sched, frame);
   if (k) return k(L, LUA_YIELD, context);
   sched_end(sched);
   return 0;
@@ -278,10 +297,15 @@ static bool take_interrupt(struct sched *sched) {
   atomic_store(&sched->loop.interrupts, 0);
   if (sched->interrupted)
     sched->interrupted(sched);
-  else if (sched->main)
+  else if (sched->main && sched->main->co)
     tree_cancel_task(&sched->tree, sched->main, TASK_INTERRUPTED);
-  else
-    braid_loop_end_wait(&sched->loop, &sched->tree.script.waiter, BRAID_INTERRUPTED);
+  else if (sched->main) { /* it has ended; what it spawned goes on */
+    sched->main->waiter.flags |= TASK_INTERRUPTED;
+    tree_cancel_scope(sched->main->nursery);
+  } else if (!braid_loop_end_wait(&sched->loop, &sched->tree.script.waiter, BRAID_INTERRUPTED)) {
+    atomic_store(&sched->loop.interrupts, 1); /* the script's wait has ended already: the next one will raise it */
+    return false;
+  }
   return true;
 }
 

@@ -67,6 +67,9 @@ static inline struct sched *sched_of(lua_State *L) { return (struct sched *)lua_
 /* Begins a wait. Raises when L cannot wait here (names the reason and the way out) or is cancelled. */
 struct braid_waiter *sched_begin(lua_State *L, struct sched *sched);
 
+/* Raises where L cannot wait: for what will have to wait at its end, as a scope has. */
+void sched_check(lua_State *L, struct sched *sched);
+
 /* The same without looking for a cancel: the wait will not be cancelled. For giving back what was taken. */
 struct braid_waiter *sched_begin_masked(lua_State *L, struct sched *sched);
 
@@ -103,6 +106,9 @@ void sched_push_task(lua_State *L, const struct task *task);
 /* For calls that can do without waiting: raises when cancelled; true when others should run first, so the caller
  * parks with sched_pass instead of going on. */
 bool sched_enter(lua_State *L, struct sched *sched);
+
+/* Whether sched_begin would not raise: for who must give something up first. */
+bool sched_may_begin(lua_State *L, struct sched *sched);
 
 /* Raises when cancelled; lets others run, then calls k; NULL: returns to Lua. `return sched_pass(...)`. */
 int sched_pass(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context);

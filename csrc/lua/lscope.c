@@ -41,7 +41,7 @@ static int scope_enter(lua_State *L) {
   struct sched *sched = sched_of(L);
   int kind = luaL_checkoption(L, 1, NULL, kinds);
   int64_t deadline = larg_timeout(L, 2);
-  if (!sched->running) return lerror_misuse(L, "a scope cannot be entered inside a callback");
+  sched_check(L, sched);
   struct scope *scope = lua_newuserdatauv(L, sizeof *scope, 0);
   luaL_setmetatable(L, SCOPE_METATABLE);
   anchor(L, scope);
@@ -140,10 +140,12 @@ static int lua_cancelled(lua_State *L) {
   return 1;
 }
 
-/* set_main(task or nil): whom SIGINT is for. */
+/* set_main(task or nil) -> whether SIGINT came for the one before: whom SIGINT is for. */
 static int set_main(lua_State *L) {
+  const struct task *before = sched_of(L)->main;
+  lua_pushboolean(L, before && (before->waiter.flags & TASK_INTERRUPTED));
   sched_of(L)->main = lua_isnoneornil(L, 1) ? NULL : larg_object(L, 1, TASK_METATABLE);
-  return 0;
+  return 1;
 }
 
 static const luaL_Reg methods[] = {

@@ -36,7 +36,25 @@ void tree_enter(struct tree *tree, struct scope *scope, struct task *owner, unsi
   owner->scope = scope;
 }
 
+/* A child that its scope does not wait for, because the scope's owner cannot: it is cancelled, and goes to the nearest
+ * nursery outside. */
+static void give_away(struct tree *tree, struct task *child, struct scope *to) {
+  struct scope **at = &child->scope;
+  while (*at != child->nursery) at = &(*at)->outer;
+  braid_list_remove(&child->sibling);
+  *at = child->nursery = to;
+  braid_list_push(&to->children, &child->sibling);
+  if (!(child->waiter.flags & TASK_DAEMON)) to->alive++;
+  child->waiter.flags &= ~(uint32_t)TASK_LINKED;
+  tree_cancel_task(tree, child, 0);
+}
+
 void tree_leave(struct scope *scope) {
+  if (scope->flags & SCOPE_ENDED) return;
+  struct scope *outside = scope->outer;
+  while (outside && !(outside->flags & SCOPE_NURSERY)) outside = outside->outer;
+  while (!braid_list_empty(&scope->children))
+    give_away(scope->tree, braid_container(scope->children.next, struct task, sibling), outside);
   struct scope **at = &scope->owner->scope;
   while (*at && *at != scope) at = &(*at)->outer;
   if (*at) *at = scope->outer;
@@ -63,15 +81,27 @@ void tree_start(struct tree *tree, struct task *task) {
   braid_road_push(&tree->loop->ready, &task->waiter);
 }
 
-void tree_release(struct tree *tree, struct task *task) {
-  struct scope *scope = task->nursery;
-  braid_list_remove(&task->sibling);
-  if (!(task->waiter.flags & TASK_DAEMON)) scope->alive--;
-  if (task->waiter.flags & TASK_CANCELLED) tree->cancels--;
+static void let_owner_go(struct scope *scope) {
   if (scope->alive > 0) return;
   struct braid_road woken = {0};
   braid_line_claim_all(&scope->ended, BRAID_OK, &woken);
   braid_loop_post_all(&woken);
+}
+
+void tree_set_daemon(struct task *task) {
+  if (task->waiter.flags & TASK_DAEMON || task->waiter.state >= FUTURE_DONE) return;
+  task->waiter.flags |= TASK_DAEMON;
+  task->nursery->alive--;
+  let_owner_go(task->nursery);
+}
+
+void tree_release(struct tree *tree, struct task *task) {
+  struct scope *scope = task->nursery;
+  while (task->scope != scope) tree_leave(task->scope); /* entered by hand, and never left */
+  braid_list_remove(&task->sibling);
+  if (!(task->waiter.flags & TASK_DAEMON)) scope->alive--;
+  if (task->waiter.flags & TASK_CANCELLED) tree->cancels--;
+  let_owner_go(scope);
 }
 
 /* ---- cancels -------------------------------------------------------------------------------------------------- */
@@ -92,9 +122,25 @@ static void walk_task(struct task *task, void (*visit)(struct task *, void *), v
     tree_walk(scope, visit, context);
 }
 
-void tree_walk(struct scope *scope, void (*visit)(struct task *, void *), void *context) {
-  for (struct braid_list *at = scope->children.next; at != &scope->children; at = at->next)
-    walk_task(braid_container(at, struct task, sibling), visit, context);
+/* Without recursion: scopes may be nested deeper than the C stack is. */
+void tree_walk(struct scope *top, void (*visit)(struct task *, void *), void *context) {
+  struct scope *scope = top;
+  struct braid_list *at = scope->children.next;
+  for (;;) {
+    if (at != &scope->children) {
+      struct task *task = braid_container(at, struct task, sibling);
+      visit(task, context);
+      bool childless = task->scope == task->nursery;
+      if (!childless) scope = task->scope;
+      at = childless ? at->next : scope->children.next;
+    } else if (scope == top) {
+      return;
+    } else { /* to the owner's next scope outward, or to the owner's next sibling */
+      struct task *owner = scope->owner;
+      scope = scope->outer;
+      at = scope == owner->nursery ? owner->sibling.next : scope->children.next;
+    }
+  }
 }
 
 void tree_cancel_scope(struct scope *scope) {

@@ -83,7 +83,8 @@ const void *tree_canceller(const struct tree *tree, const struct task *task);
 
 /* Enters a scope: it becomes the innermost of `owner`. */
 void tree_enter(struct tree *tree, struct scope *scope, struct task *owner, unsigned flags);
-/* Leaves it, innermost or not. Its children are gone. Nothing happens the second time. */
+/* Leaves it, innermost or not. Children that are left are cancelled and go to the nursery outside. Nothing happens the
+ * second time. */
 void tree_leave(struct scope *scope);
 
 /* The nearest scope around the task that takes children. */
@@ -91,6 +92,8 @@ struct scope *tree_nursery(const struct task *task);
 void tree_adopt(struct scope *scope, struct task *task);
 /* Makes a task ready that was held. Nothing happens the second time. */
 void tree_start(struct tree *tree, struct task *task);
+/* From now on its nursery does not wait for it. */
+void tree_set_daemon(struct task *task);
 /* The task has ended: its nursery may have, too. */
 void tree_release(struct tree *tree, struct task *task);
 

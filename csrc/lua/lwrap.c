@@ -8,47 +8,65 @@
 #include "lopen.h"
 #include "lsched.h"
 
-static int drive_k(lua_State *L, int status, lua_KContext context);
+/* In the coroutine's extra space: what has become of it. */
+enum { IDLE, WAITS, FAILED };
+static int *fate_of(lua_State *co) { return (int *)lua_getextraspace(co); }
 
-/* Raises the error that ended the coroutine. */
-static int fail(lua_State *L, lua_State *co) {
-  lua_xmove(co, L, 1);
-  lua_resetthread(co);
-  return lua_error(L);
+/* The coroutine's bottom: an error unwinds inside it, where `<close>` variables may wait. */
+static int body_k(lua_State *L, int status, lua_KContext context) {
+  (void)context;
+  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L);
+  *fate_of(L) = FAILED;
+  return 1;
 }
+
+static int body(lua_State *L) { return body_k(L, lua_pcallk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, 0, body_k), 0); }
+
+static int drive_k(lua_State *L, int status, lua_KContext context);
 
 static int drive(lua_State *L, struct sched *sched, lua_State *co, int arguments) {
   struct task *task = sched->current;
   lua_State *before = sched->running;
   bool script = task == &sched->tree.script;
   /* Where the task could not be suspended from here, nothing inside may wait either. */
-  sched->running = script || (L == before && lua_isyieldable(L)) ? co : NULL;
+  sched->running = L == before && (script || lua_isyieldable(L)) ? co : NULL;
   int results, status = lua_resume(co, L, arguments, &results);
   sched->running = before;
   if (status == LUA_YIELD && !script && (task->waiter.flags & TASK_PARKED)) {
     lua_pop(co, results);
+    *fate_of(co) = WAITS;
     return lua_yieldk(L, 0, (lua_KContext)co, drive_k);
   }
-  if (status != LUA_OK && status != LUA_YIELD) return fail(L, co);
+  bool failed = *fate_of(co) == FAILED;
+  if (status != LUA_OK && status != LUA_YIELD) { /* an error that not even its bottom could take */
+    lua_resetthread(co);
+    failed = true;
+    results = 1;
+  }
   luaL_checkstack(L, results, "too many values");
   lua_xmove(co, L, results);
-  return results;
+  return failed ? lua_error(L) : results;
 }
 
 static int drive_k(lua_State *L, int status, lua_KContext context) {
   (void)status;
-  return drive(L, sched_of(L), (lua_State *)context, 0);
+  lua_State *co = (lua_State *)context;
+  *fate_of(co) = IDLE;
+  return drive(L, sched_of(L), co, 0);
 }
 
 /* The iterator: upvalue 2 is the coroutine. */
 static int next_value(lua_State *L) {
   lua_State *co = lua_tothread(L, lua_upvalueindex(2));
   int arguments = lua_gettop(L);
+  lua_Debug ar;
+  if (*fate_of(co) == WAITS) return lerror_misuse(L, "this iterator waits already: another task has called it");
+  if (co == L || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar)))
+    return lerror_misuse(L, "this iterator runs already: it cannot call itself");
   if (lua_status(co) == LUA_OK && lua_gettop(co) == 0) return lerror_misuse(L, "this iterator has ended");
-  if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD) return lerror_misuse(L, "this iterator has failed");
   if (!lua_checkstack(co, arguments)) return lerror_memory(L);
   lua_xmove(L, co, arguments);
-  return drive(L, sched_of(L), co, arguments);
+  return drive(L, sched_of(L), co, lua_status(co) == LUA_OK ? arguments + 1 : arguments);
 }
 
 /* wrap(fn) -> iterator, like coroutine.wrap; what runs inside may wait. */
@@ -57,6 +75,8 @@ static int lua_wrap(lua_State *L) {
   lua_settop(L, 1);
   lua_pushlightuserdata(L, sched_of(L));
   lua_State *co = lua_newthread(L);
+  *fate_of(co) = IDLE;
+  lua_pushcfunction(co, body);
   lua_pushvalue(L, 1);
   lua_xmove(L, co, 1);
   lua_pushcclosure(L, next_value, 2);

@@ -139,32 +139,41 @@ function M.check_function(level, what, name, value)
   end
 end
 
+---tostring that cannot fail: somebody else's __tostring may.
+---@param value any
+---@return string
+function M.text(value)
+  local ok, text = pcall(tostring, value)
+  return ok and text or ("a %s whose __tostring fails"):format(type(value))
+end
+
 -- ---- groups --------------------------------------------------------------------------------------------------------
 
 ---Several failures as one error: kind "group", `errors` has them.
 ---@param list any[]
 ---@return braid.Error
 function M.group(list)
-  local most, lines = 10, {}
-  for i = 1, math.min(#list, most) do
-    lines[i] = ("  %d. %s"):format(i, (tostring(list[i]):gsub("\n", "\n     ")))
+  local most, count, lines, plain = 10, list.n or #list, {}, {}
+  for i = 1, count do plain[i] = list[i] end
+  for i = 1, math.min(count, most) do
+    lines[i] = ("  %d. %s"):format(i, (M.text(list[i]):gsub("\n", "\n     ")))
   end
-  if #list > most then lines[#lines + 1] = ("  ... and %d more"):format(#list - most) end
-  return M.new("group", ("%d failures:\n%s"):format(#list, table.concat(lines, "\n")), { errors = list })
+  if count > most then lines[#lines + 1] = ("  ... and %d more"):format(count - most) end
+  return M.new("group", ("%d failures:\n%s"):format(count, table.concat(lines, "\n")), { errors = plain })
 end
 
 ---Raises the one error as it is, several as a group.
 ---@param list any[]
 ---@param traceback string? of the first
 function M.raise(list, traceback)
-  if #list == 1 then core.rethrow(list[1], traceback) end
+  if (list.n or #list) == 1 then core.rethrow(list[1], traceback) end
   core.rethrow(M.group(list))
 end
 
 -- ---- what nobody asked for -----------------------------------------------------------------------------------------
 
 local function to_stderr(err, traceback, name)
-  local text = ("braid: unhandled error%s: %s\n"):format(name and (" in task " .. name) or "", tostring(err))
+  local text = ("braid: unhandled error%s: %s\n"):format(name and (" in task " .. name) or "", M.text(err))
   if traceback then text = text .. traceback .. "\n" end
   io.stderr:write(text)
 end

@@ -174,11 +174,12 @@ end
 
 local function first_success(futures, n)
   local queue, count = arrivals(futures, n)
-  local failures = {}
+  local failures = { n = 0 }
   for _ = 1, count do
     local future = queue:get()
     if future:state() == "done" then return future end
-    failures[#failures + 1] = future:error()
+    failures.n = failures.n + 1
+    failures[failures.n] = future:error()
   end
   return nil, errors.group(failures)
 end

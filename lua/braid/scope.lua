@@ -24,11 +24,13 @@ local function is_echo(err)
   return errors.is_error(err, "cancelled") or errors.is_error(err, "interrupted")
 end
 
+-- An error may be nil: the list has its own count.
 local function add(list, err)
-  for _, other in ipairs(list) do
-    if rawequal(other, err) then return end
+  for i = 1, list.n do
+    if rawequal(list[i], err) then return end
   end
-  list[#list + 1] = err
+  list.n = list.n + 1
+  list[list.n] = err
 end
 
 -- Adds to `list` the failures that are the scope's: of linked tasks, and of those that nobody has asked for, which are
@@ -45,17 +47,28 @@ local function collect(list, failed)
   return traceback
 end
 
+-- Waits for the children. When that cannot end (a deadlock), or is interrupted, they are cancelled and have one more
+-- chance to end; what stopped the wait is returned.
+local function join(scope)
+  local ok, err = pcall(scope._join, scope)
+  if ok then return end
+  scope:cancel()
+  pcall(scope._join, scope)
+  return err
+end
+
 -- Waits for the children, leaves the scope, and raises what has to be raised. Returns whether the body's results count.
 local function conclude(scope, ok, err, traceback)
   local echo = not ok and is_echo(err) and core.cancelled()
   if not ok then scope:cancel() end
-  scope:_join()
+  local stuck = join(scope)
   local expired = scope:expired()
   local failed = scope:_leave()
-  local list = {}
-  if not ok and not echo then list[1] = err end
+  local list = { n = 0 }
+  if not ok and not echo then add(list, err) end
   local child_traceback = collect(list, failed)
-  if #list > 0 then errors.raise(list, traceback or child_traceback) end
+  if stuck and list.n == 0 then core.rethrow(stuck) end
+  if list.n > 0 then errors.raise(list, traceback or child_traceback) end
   if core.cancelled() then -- from outside: the end of a scope is a wait like any other
     if echo then core.rethrow(err) end
     core.checkpoint()
@@ -68,8 +81,8 @@ end
 ---@param scope braid.Scope
 function M.abandon(scope)
   scope:cancel()
-  scope:_join()
-  collect({}, scope:_leave())
+  join(scope)
+  collect({ n = 0 }, scope:_leave())
 end
 
 -- For `local scope <close>`: the body's own error goes on by itself unless something else is to be raised.
@@ -105,6 +118,7 @@ end
 
 ---Ends a scope that was entered by hand, as `braid.scope` does: for the other parts of braid.
 M.conclude = conclude
+M.join = join
 
 -- ---- deadlines and shields -----------------------------------------------------------------------------------------
 

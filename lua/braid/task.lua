@@ -60,15 +60,6 @@ M.locals = core.locals
 function M.wrap(fn) return core.wrap(fn) end
 M.wrap = core.wrap
 
--- Waits for the children of a run; a deadlock cancels them, and they have one more chance to end.
-local function join(scope)
-  local ok, err = pcall(scope._join, scope)
-  if ok then return end
-  scope:cancel()
-  pcall(scope._join, scope)
-  return err
-end
-
 ---Runs main as a task, and ends when it and every task that it spawned have ended. Raises main's error. SIGINT cancels
 ---the main task (kind "interrupted"; a script then ends with status 130); a second one ends the process at once.
 ---@param main fun(...): ...
@@ -86,14 +77,15 @@ function M.run(main, ...)
     if task:state() ~= "done" then scope:cancel() end
   end)
   core.set_main(task)
-  local stuck = join(scope)
-  core.set_main(nil)
+  local stuck = scopes.join(scope)
+  local interrupted = core.set_main(nil)
   if not task:done() then -- it would not even be cancelled
     scope:_leave()
     errors.raise_to_script(stuck)
   end
   local err, traceback = task:error(), task:traceback()
   if stuck then err, traceback = stuck, nil end
+  if interrupted and task:state() == "done" then err = errors.new("interrupted", "interrupted") end
   local ended, failure = pcall(scopes.conclude, scope, err == nil, err, traceback)
   if err ~= nil then errors.raise_to_script(err, traceback) end
   if not ended then errors.raise_to_script(failure) end
