@@ -5,13 +5,16 @@
 # Bottom up: a file includes only what stands before it. `make lint` proves it (tools/floors.lua reads these lists).
 # A name without a .c is a header, one that ends in .h the header alone; of the pollers the system's own is built.
 CORE_FLOORS := base status clock list heap buffer \
-	thread refs waiter message \
+	thread refs code waiter message \
 	poller poller_epoll poller_kqueue doorbell loop \
 	queue gate counter \
 	job thread_pool \
 	child request fetch
 LUA_FLOORS := lsight lerror larg ltree linterrupt lsched lopen.h \
-	llocals lobject litem ltask ljob lfuture lwrap lscope lqueue lgate lcounter lselect lfd lprocess lfetch lopen
+	llocals lobject \
+	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
+	ltask ljob lfuture lwrap lscope lqueue lgate lcounter lselect \
+	lstate lworker lpool lfd lprocess lfetch lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 SERVE_CORE_FLOORS := serve
 SERVE_LUA_FLOORS := lserve
@@ -116,6 +119,20 @@ $(RAW_SERVER): spec/raw_server.c
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(STRICT) -O1 -o $@ $<
 
+# A second Lua state for spec/codec_spec.lua; never sanitized.
+SHIP := $(BUILD)/ship.so
+$(SHIP): spec/ship.c csrc/core/message.h
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LINK  $@")
+	$(QUIET)$(CC) $(MODULE_LDFLAGS) $(filter-out -fvisibility=hidden,$(STRICT)) -O1 $(LUA_CFLAGS) -o $@ $<
+
+# Every allocation fails once while values travel; with Lua linked in, so that its allocations fail, too.
+CODEC_MEMORY := $(if $(filter Darwin,$(SYSTEM)),,$(BUILD)/codec_memory)
+$(BUILD)/codec_memory: $(call objects,spec/codec_memory.c) $(CORE_OBJECTS) $(LUA_OBJECTS)
+	$(if $(V),,@echo "  LINK  $@")
+	$(QUIET)$(CC) $(CFLAGS) $(FLAVOUR) $(LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free -o $@ $^ \
+		$(LUA_ARCHIVE) $(CURL_LIBS) -lpthread -lm -ldl
+
 # The interpreter with braid linked in, for the sanitizers.
 HOST := $(BUILD)/host
 host: $(HOST)
@@ -128,7 +145,7 @@ $(HOST): $(call objects,spec/host.c) $(CORE_OBJECTS) $(LUA_OBJECTS) $(if $(HAVE_
 # ---- testing -------------------------------------------------------------------------------------------------------
 # A suite is a list of commands (see tools/suite.lua): each of these files, run by $1.
 each = $(foreach file,$2,'$(strip $1 $(file))')
-C_FILES := $(wildcard csrc/*/*.[ch] spec/*.[ch] spec/core/*.[ch])
+C_FILES := $(wildcard csrc/*/*.[ch] spec/*.[ch] spec/core/*.[ch] spec/fuzz/*.c)
 SECONDS := 900
 
 # Each sanitizer has a tree of objects of its own. TSan dislikes too much randomness in addresses.
@@ -141,7 +158,7 @@ HAVE_TSAN = $(shell mkdir -p build/tsan && echo 'int main(void) { return 0; }' |
 
 test: ## install what is missing, build, run everything; the last line counts
 	@tools/packages.sh build test
-	@$(MAKE) -j$(CORES) all c_tests $(RAW_SERVER)
+	@$(MAKE) -j$(CORES) all c_tests $(RAW_SERVER) $(SHIP)
 	@$(if $(HAVE_TSAN),$(MAKE) -j$(CORES) $(TSAN) c_tests,echo 'TSan does not work here: the C tests are run without it.')
 	@$(TREE) $(LUA) tools/suite.lua $(SECONDS) '$(MAKE) -s lint' $(call each,,$(C_TESTS)) \
 		$(if $(HAVE_TSAN),$(call each,$(CALM),$(C_TESTS:$(BUILD)/%=build/tsan/%))) \
@@ -167,7 +184,7 @@ ubsan: ## the same under the sanitizer for undefined behaviour
 tsan: ## the same under the thread sanitizer
 	@$(MAKE) -j$(CORES) $(TSAN) sanitized
 
-sanitized: c_tests host $(RAW_SERVER)
+sanitized: c_tests host $(RAW_SERVER) $(SHIP)
 	@$(TREE) BRAID_SLOWNESS=8 $(LUA) tools/suite.lua $(SECONDS) $(call each,$(CALM),$(C_TESTS)) \
 		$(call each,$(CALM) $(HOST) spec/run.lua,$(SPECS)) $(call each,$(CALM) $(HOST),$(EXAMPLES))
 
@@ -180,10 +197,22 @@ valgrind: all c_tests ## C tests and one spec under valgrind
 
 VALGRIND := valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite
 
-torture: all c_tests $(RAW_SERVER) ## the specs with the fiercest garbage collection, C with allocations that fail
-	@$(TREE) BRAID_SLOWNESS=8 $(LUA) tools/suite.lua $(SECONDS) $(call each,,$(filter %/memory_test,$(C_TESTS))) \
+torture: all c_tests $(RAW_SERVER) $(SHIP) $(CODEC_MEMORY) ## the fiercest garbage collection, allocations that fail
+	@$(TREE) BRAID_SLOWNESS=8 $(LUA) tools/suite.lua $(SECONDS) \
+		$(call each,,$(filter %/memory_test,$(C_TESTS)) $(CODEC_MEMORY)) \
 		$(call each,BRAID_GC=incremental $(LUA) spec/run.lua,$(SPECS)) \
 		$(call each,BRAID_GC=generational $(LUA) spec/run.lua,$(SPECS))
+
+# Any bytes for the decoder (clang's libFuzzer); begins with messages of every kind.
+FUZZ_SECONDS := 600
+FUZZ := build/fuzz
+fuzz: all $(SHIP) ## random bytes against the decoder, for FUZZ_SECONDS
+	@mkdir -p $(FUZZ)/seeds $(FUZZ)/found
+	@$(TREE) $(LUA) spec/fuzz/seeds.lua $(FUZZ)/seeds
+	clang $(STRICT) -O1 -g -fsanitize=fuzzer,address $(LUA_CFLAGS) $(CURL_CFLAGS) -o $(FUZZ)/decode spec/fuzz/decode.c \
+		$(call sources,core,$(CORE_FLOORS)) $(call sources,lua,$(LUA_FLOORS)) $(LUA_ARCHIVE) $(CURL_LIBS) -lm -ldl
+	$(FUZZ)/decode -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=20 -rss_limit_mb=4096 \
+		-artifact_prefix=$(FUZZ)/ $(FUZZ)/found $(FUZZ)/seeds
 
 check: ## all of the above
 	@set -e; for target in test asan ubsan tsan valgrind torture; do $(MAKE) $$target; done
@@ -229,5 +258,5 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
 .PHONY: all without_microhttpd c_tests host test lint format asan ubsan tsan sanitized valgrind torture check demo env \
-	bench docs install uninstall rock clean help
+	fuzz bench docs install uninstall rock clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

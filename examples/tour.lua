@@ -11,21 +11,30 @@ local here = arg[0]:match "^(.*[/\\])" or "./"
 local words = {
   zh = {
     serial = "串行耗时 %.2fs, 结果 [%s]",
+    threads = "多线程耗时 %.2fs, 结果 [%s]",
     tasks = "协程耗时 %.2fs, 结果 [%s]",
+    serial_time = "串行耗时 %.2fs",
+    threads_time = "多线程耗时 %.2fs",
+    tasks_time = "协程耗时 %.2fs",
     produced = "生产 %d",
     consumed = " [%s] 消费 %d",
     requests = "完成 %d 个请求",
   },
   en = {
     serial = "serial: %.2fs, results [%s]",
+    threads = "threads: %.2fs, results [%s]",
     tasks = "tasks: %.2fs, results [%s]",
+    serial_time = "serial: %.2fs",
+    threads_time = "threads: %.2fs",
+    tasks_time = "tasks: %.2fs",
     produced = "produced %d",
     consumed = " [%s] consumed %d",
     requests = "%d requests done",
   },
 }
 
---- Reads `--name value` options; `known` has the names with their defaults. `--lang` is always known.
+--- Reads `--name value` options, and `--name` where the default is false; `known` has the names with their defaults.
+--- `--lang` is always known.
 function tour.options(known)
   local options = { lang = "zh" }
   for name, default in pairs(known) do options[name] = default end
@@ -33,16 +42,19 @@ function tour.options(known)
   while i <= #arg do
     local name = arg[i]:match "^%-%-(.+)$"
     local key = name and name:gsub("-", "_")
-    if not key or (known[key] == nil and key ~= "lang") or not arg[i + 1] then
+    local flag = key and known[key] == false
+    if not key or (known[key] == nil and key ~= "lang") or not (flag or arg[i + 1]) then
       io.stderr:write(("usage: %s [--lang zh|en]"):format(arg[0]))
-      for option in pairs(known) do io.stderr:write((" [--%s %s]"):format(option:gsub("_", "-"), option:upper())) end
+      for option, default in pairs(known) do
+        io.stderr:write((" [--%s%s]"):format(option:gsub("_", "-"), default and " " .. option:upper() or ""))
+      end
       io.stderr:write "\n"
       os.exit(2)
     end
-    local value = arg[i + 1]
+    local value = flag or arg[i + 1]
     if type(known[key]) == "number" then value = tonumber(value) end
     options[key] = value
-    i = i + 2
+    i = i + (flag and 1 or 2)
   end
   tour.words = words[options.lang] or words.en
   return options

@@ -7,6 +7,7 @@ local LUA_FLOORS = {
   "braid.core", "braid.serve_core",
   "braid.errors", "braid.scope", "braid.future", "braid.task", "braid.gather",
   "braid.queue", "braid.sync",
+  "braid.worker", "braid.executor", "braid.inline", "braid.task_pool", "braid.thread_pool", "braid.pool",
   "braid.descriptor", "braid.stream", "braid.process",
   "braid.json",
   "braid.http.request", "braid.http.response", "braid.http.session", "braid.http",

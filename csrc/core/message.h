@@ -11,7 +11,7 @@ struct braid_message {
   atomic_uint refs;
   uint32_t object_count;
   size_t size;
-  struct braid_object **objects; /* owned references */
+  struct braid_object **objects; /* owned references; behind the bytes */
   char bytes[];
 };
 
@@ -19,6 +19,15 @@ struct braid_message {
  * Any thread; does not block. */
 struct braid_message *braid_message_new(const void *bytes, size_t size, struct braid_object *const *objects,
                                         uint32_t object_count);
+
+/* For who writes the bytes in place: a draft with room for so many; a new one when `draft` is NULL. NULL when memory
+ * is out: the old one is as it was. A draft is its writer's alone, who ends it by braid_message_seal or free(). */
+struct braid_message *braid_message_draft(struct braid_message *draft, size_t room);
+
+/* The draft's first `size` bytes are written: makes it a message with references of its own to the objects. NULL when
+ * memory is out: it is a draft still. */
+struct braid_message *braid_message_seal(struct braid_message *draft, size_t size, struct braid_object *const *objects,
+                                         uint32_t object_count);
 
 /* Any thread; does not block. */
 void braid_message_ref(struct braid_message *message);

@@ -22,6 +22,24 @@ int braid_thread_start(pthread_t *thread, void *(*body)(void *), void *argument)
   return error;
 }
 
+void braid_thread_spread(unsigned index) {
+#ifdef __linux__
+  cpu_set_t all, one;
+  if (sched_getaffinity(0, sizeof all, &all) || CPU_COUNT(&all) < 2) return;
+  unsigned left = index % (unsigned)CPU_COUNT(&all);
+  for (int core = 0; core < CPU_SETSIZE; core++) {
+    if (!CPU_ISSET((size_t)core, &all) || left-- > 0) continue;
+    CPU_ZERO(&one);
+    CPU_SET((size_t)core, &one);
+    sched_setaffinity(0, sizeof one, &one);
+    sched_setaffinity(0, sizeof all, &all);
+    return;
+  }
+#else
+  (void)index;
+#endif
+}
+
 int braid_thread_cores(void) {
 #ifdef __linux__
   cpu_set_t set;

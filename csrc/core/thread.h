@@ -28,6 +28,10 @@ static inline void braid_guard_leave(struct braid_guard *guard) {
 /* Starts a thread in which every signal is blocked: signals are the main thread's. Returns 0 or an error number. */
 int braid_thread_start(pthread_t *thread, void *(*body)(void *), void *argument);
 
+/* Moves the calling thread to the index-th of the cores that it may run on, and lets it go wherever the system likes
+ * from there: threads that begin on one core stay together on it for some 100 ms of work otherwise. */
+void braid_thread_spread(unsigned index);
+
 /* Cores that this process may run on, by its affinity. Any thread; does not block. */
 int braid_thread_cores(void);
 

@@ -249,11 +249,21 @@ static int condition_new(lua_State *L) {
   return box(L, braid_condition_new(lock));
 }
 
-/* condition:lock() -> its lock: kept in the box's user value, so that there is one box for it. */
+/* condition:lock() -> its lock: kept in the box's user value, so that there is one box for it. A condition that came
+ * from another state has none yet. */
 static int condition_lock(lua_State *L) {
-  check(L, &braid_condition_class);
-  lua_getiuservalue(L, 1, 1);
+  struct braid_gate *gate = check(L, &braid_condition_class);
+  if (lua_getiuservalue(L, 1, 1) == LUA_TUSERDATA) return 1;
+  lobject_push(L, &gate->lock->object);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, 1, 1);
   return 1;
+}
+
+/* Where the condition goes its lock goes. */
+static int condition_share(lua_State *L) {
+  lua_getiuservalue(L, 1, 1);
+  return lobject_share(L, -1) ? 0 : lua_error(L);
 }
 
 /* The wait is over, however it ended (the context): the lock is taken back before anything else, cancelled or not. */
@@ -315,11 +325,8 @@ static int condition_notify(lua_State *L) { return notify(L, lua_isnoneornil(L, 
 static int condition_notify_all(lua_State *L) { return notify(L, INT64_MAX); }
 
 static const luaL_Reg condition_methods[] = {
-    {"wait", condition_wait},
-    {"notify", condition_notify},
-    {"notify_all", condition_notify_all},
-    {"lock", condition_lock},
-    {NULL, NULL},
+    {"wait", condition_wait}, {"notify", condition_notify}, {"notify_all", condition_notify_all},
+    {"lock", condition_lock}, {"__share", condition_share}, {NULL, NULL},
 };
 
 /* ---- barrier -------------------------------------------------------------------------------------------------- */

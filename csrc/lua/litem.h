@@ -7,15 +7,19 @@
 
 #include "../core/waiter.h"
 
-/* The value at `index` as an item for the object in the box at `box`. Numbers and the like travel as they are; what
- * has an identity stays in this state, in the box, and the item is its number there. May raise (memory). */
+/* The value at `index` as an item for the object in the box at `box`. Numbers and the like travel as they are. Other
+ * values become messages when the object is shared; when it is not they stay in this state, in the box, and the item
+ * is the value's number there. Raises kind "not_sendable", or that memory is out. */
 struct braid_item litem_make(lua_State *L, int index, int box);
 
-/* Pushes the value; the item is used up. */
+/* Pushes the value; the item is used up, also when it raises: a message's value may need what is not in this state. */
 void litem_push(lua_State *L, struct braid_item item, int box);
 
 /* Gives an item up that nobody took. */
 void litem_drop(lua_State *L, struct braid_item item, int box);
+
+/* Pushes the value of an item that is a number in the box at `box`, and leaves it there. */
+void litem_peek(lua_State *L, struct braid_item item, int box);
 
 /* The priority of the value at `index`: a number is its own, a list's is its first element. Raises misuse otherwise. */
 double litem_key(lua_State *L, int index);

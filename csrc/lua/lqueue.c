@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * Queues as Lua holds them. Stack of every method: 1 the queue, 2 the value, 3 the timeout (get: 2 the timeout). */
 #include <lauxlib.h>
+#include <string.h>
 
 #include "../core/queue.h"
 #include "larg.h"
+#include "lcodec.h"
 #include "lerror.h"
 #include "litem.h"
 #include "lobject.h"
@@ -65,6 +67,7 @@ static int put(lua_State *L, int status, lua_KContext passed) {
   enum braid_status result = braid_queue_put(queue, item, key, NULL);
   if (result != BRAID_FULL) return put_answer(L, result, item);
   if (deadline == LARG_ONCE) return put_answer(L, BRAID_TIMEOUT, item);
+  if (!sched_may_begin(L, sched)) litem_drop(L, item, 1); /* it will raise */
   struct braid_waiter *waiter = sched_begin(L, sched);
   result = braid_queue_put(queue, item, key, &waiter->hook);
   if (result == BRAID_WAIT) return sched_park(L, sched, deadline, put_k, 0);
@@ -219,14 +222,91 @@ static int queue_closed(lua_State *L) {
   return 1;
 }
 
+/* ---- leaving the state ---------------------------------------------------------------------------------------- */
+
+/* The messages that take the place of references: userdata, so that none is lost when encoding raises. */
+struct conversion {
+  size_t count;
+  struct {
+    struct braid_message *message;
+    bool wanted, used;
+  } of[]; /* by the number of the reference */
+};
+
+static int conversion_gc(lua_State *L) {
+  struct conversion *conversion = lua_touserdata(L, 1);
+  for (size_t i = 0; i < conversion->count; i++)
+    if (conversion->of[i].message) braid_message_unref(conversion->of[i].message);
+  conversion->count = 0;
+  return 0;
+}
+
+static void find_highest(struct braid_item *item, void *context) {
+  size_t *count = context;
+  if (item->tag == BRAID_ITEM_REFERENCE && item->bits >= *count) *count = item->bits + 1;
+}
+
+static void want(struct braid_item *item, void *context) {
+  struct conversion *conversion = context;
+  if (item->tag == BRAID_ITEM_REFERENCE) conversion->of[item->bits].wanted = true;
+}
+
+static void replace(struct braid_item *item, void *context) {
+  struct conversion *conversion = context;
+  if (item->tag != BRAID_ITEM_REFERENCE || item->bits >= conversion->count) return;
+  size_t number = item->bits;
+  if (!conversion->of[number].message) return;
+  *item = (struct braid_item){(uint64_t)(uintptr_t)conversion->of[number].message, BRAID_ITEM_MESSAGE};
+  conversion->of[number].message = NULL;
+  conversion->of[number].used = true;
+}
+
+static struct conversion *new_conversion(lua_State *L, struct braid_queue *queue) {
+  size_t count = 0, size;
+  braid_queue_visit(queue, find_highest, &count);
+  size = sizeof(struct conversion) + count * sizeof *((struct conversion *)0)->of;
+  struct conversion *conversion = lua_newuserdatauv(L, size, 0);
+  memset(conversion, 0, size);
+  conversion->count = count;
+  if (luaL_newmetatable(L, "braid.conversion")) {
+    lua_pushcfunction(L, conversion_gc);
+    lua_setfield(L, -2, "__gc");
+  }
+  lua_setmetatable(L, -2);
+  return conversion;
+}
+
+/* What this state knows by reference becomes messages: those in the queue, and those of waiting putters. */
+static int queue_share(lua_State *L) {
+  struct braid_queue *queue = check(L);
+  lua_settop(L, 1);
+  struct conversion *conversion = new_conversion(L, queue);
+  braid_queue_visit(queue, want, conversion);
+  for (size_t i = 0; i < conversion->count; i++) {
+    if (!conversion->of[i].wanted) continue;
+    litem_peek(L, (struct braid_item){i, BRAID_ITEM_REFERENCE}, 1);
+    conversion->of[i].message = lcodec_encode(L, -1, 1, "item");
+    lua_settop(L, 2);
+  }
+  braid_queue_visit(queue, replace, conversion);
+  for (size_t i = 0; i < conversion->count; i++)
+    if (conversion->of[i].used) litem_drop(L, (struct braid_item){i, BRAID_ITEM_REFERENCE}, 1);
+  return 0;
+}
+
+static int queue_gc(lua_State *L) {
+  struct braid_object *object = lobject_take(L, 1);
+  if (!object) return 0;
+  braid_queue_leave(braid_container(object, struct braid_queue, object));
+  braid_object_unref(object);
+  return 0;
+}
+
 static const luaL_Reg methods[] = {
-    {"put", queue_put},         {"try_put", queue_try_put},
-    {"get", queue_get},         {"try_get", queue_try_get},
-    {"items", queue_items},     {"task_done", queue_task_done},
-    {"join", queue_join},       {"_close", queue_close},
-    {"size", queue_size},       {"maxsize", queue_maxsize},
-    {"closed", queue_closed},   {"is_empty", queue_is_empty},
-    {"is_full", queue_is_full}, {NULL, NULL},
+    {"put", queue_put},         {"try_put", queue_try_put},     {"get", queue_get},       {"try_get", queue_try_get},
+    {"items", queue_items},     {"task_done", queue_task_done}, {"join", queue_join},     {"_close", queue_close},
+    {"size", queue_size},       {"maxsize", queue_maxsize},     {"closed", queue_closed}, {"is_empty", queue_is_empty},
+    {"is_full", queue_is_full}, {"__share", queue_share},       {"__gc", queue_gc},       {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {{"queue_new", queue_new}, {NULL, NULL}};

@@ -98,11 +98,26 @@ static void withdraw(lua_State *L, struct select *select, int made) {
   for (int i = 1; i <= select->count; i++) {
     struct choice *choice = &select->choices[i - 1];
     braid_hook_leave(&choice->this.hook);
-    if (choice->kind != CASE_PUT || i == made) continue;
-    lua_rawgeti(L, OBJECTS, i);
-    litem_drop(L, braid_hook_item(&choice->this.hook), lua_gettop(L));
-    lua_pop(L, 1);
+    if (choice->kind != CASE_PUT) continue;
+    if (i != made) {
+      lua_rawgeti(L, OBJECTS, i);
+      litem_drop(L, braid_hook_item(&choice->this.hook), lua_gettop(L));
+      lua_pop(L, 1);
+    }
+    choice->this.hook.tag = BRAID_ITEM_NONE;
   }
+}
+
+/* When something was raised before it came to that. */
+static int select_gc(lua_State *L) {
+  struct select *select = lua_touserdata(L, 1);
+  for (int i = 0; i < select->count; i++) {
+    struct choice *choice = &select->choices[i];
+    if (choice->kind != CASE_PUT) continue;
+    braid_item_drop(braid_hook_item(&choice->this.hook));
+    choice->this.hook.tag = BRAID_ITEM_NONE;
+  }
+  return 0;
 }
 
 /* Pushes what select returns for case i. */
@@ -170,7 +185,13 @@ static struct select *read_all(lua_State *L) {
   lua_settop(L, 2);
   lua_createtable(L, count, 0);
   struct select *select = lua_newuserdatauv(L, sizeof *select + (size_t)count * sizeof *select->choices, 0);
+  memset(select, 0, sizeof *select + (size_t)count * sizeof *select->choices);
   select->count = count;
+  if (luaL_newmetatable(L, "braid.select")) {
+    lua_pushcfunction(L, select_gc);
+    lua_setfield(L, -2, "__gc");
+  }
+  lua_setmetatable(L, -2);
   for (int i = 1; i <= count; i++) read_case(L, i, &select->choices[i - 1]);
   return select;
 }

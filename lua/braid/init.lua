@@ -16,6 +16,8 @@ local places = {
   queue = { "queue" },
   sync = { "lock", "semaphore", "event", "condition", "barrier", "counter" },
   descriptor = { "wait_fd" },
+  executor = { "cpu_count" }, inline = { "inline_pool" }, task_pool = { "task_pool" },
+  thread_pool = { "thread_pool", "to_thread" }, pool = { "pool" },
 }
 
 -- parts that are tables of their own: braid.http.get

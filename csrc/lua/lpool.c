@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT
+ * Thread pools as Lua holds them: jobs go out, replies come in. A job's future is anchored until its waiter is home,
+ * for the waiter is a part of it. */
+#include <errno.h>
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "larg.h"
+#include "lcodec.h"
+#include "lerror.h"
+#include "ljob.h"
+#include "lobject.h"
+#include "lopen.h"
+#include "ltask.h"
+#include "lworker.h"
+
+/* Registry key, by address. */
+static const char PENDING; /* future's address -> future, until it is home */
+
+static struct braid_thread_pool *check(lua_State *L) {
+  return braid_container(lobject_check(L, 1, &braid_thread_pool_class), struct braid_thread_pool, object);
+}
+
+static void push_table(lua_State *L, const void *key) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+/* ---- the pool ------------------------------------------------------------------------------------------------- */
+
+static lua_Number number_field(lua_State *L, int index, const char *name) {
+  lua_getfield(L, index, name);
+  lua_Number value = lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+static char *string_field(lua_State *L, int index, const char *name) {
+  lua_getfield(L, index, name);
+  const char *value = lua_tostring(L, -1);
+  char *copy = strdup(value ? value : "");
+  lua_pop(L, 1);
+  return copy;
+}
+
+static struct worker_settings *read_settings(lua_State *L, int index) {
+  struct braid_message *table = lcodec_encode(L, index, 1, "settings");
+  struct worker_settings *settings = calloc(1, sizeof *settings);
+  if (!settings) {
+    braid_message_unref(table);
+    lerror_memory(L);
+    return NULL;
+  }
+  settings->table = table;
+  settings->path = string_field(L, index, "path");
+  settings->cpath = string_field(L, index, "cpath");
+  settings->max_jobs = (uint64_t)number_field(L, index, "max_jobs_per_worker");
+  settings->time_limit = number_field(L, index, "time_limit");
+  settings->memory_limit = (size_t)number_field(L, index, "memory_limit");
+  return settings;
+}
+
+/* pool_new(workers, settings) -> pool */
+static int pool_new(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  unsigned count = (unsigned)larg_integer(L, 1, "workers", 1);
+  if (!lua_istable(L, 2)) return larg_error(L, 2, "settings", "a table");
+  lobject_box(L, &braid_thread_pool_class);
+  worker_prepare();
+  sched->loop.social = braid_thread_cores() > 1;
+  struct worker_settings *settings = read_settings(L, 2);
+  struct braid_thread_pool *pool = braid_thread_pool_new(count, worker_body, settings, worker_settings_free);
+  if (!pool) {
+    worker_settings_free(settings);
+    return lerror_raise(L, "system", "the threads could not be started: %s", strerror(errno));
+  }
+  lobject_fill(L, &pool->object);
+  braid_object_ref(&pool->object); /* the state's own, until its threads have ended */
+  braid_list_push(&sched->pools, &pool->sibling);
+  return 1;
+}
+
+/* pool:close(cancel_pending) */
+static int pool_close(lua_State *L) {
+  braid_thread_pool_close(check(L), lua_toboolean(L, 2));
+  return 0;
+}
+
+static int join_k(lua_State *L, int ignored, lua_KContext context) {
+  (void)ignored, (void)context;
+  struct sched *sched = sched_of(L);
+  enum braid_status end = sched_end(sched);
+  return sched_stopped(end) ? sched_raise(L, sched, end) : 0;
+}
+
+/* pool:join(): all workers have ended afterwards. Suspends. */
+static int pool_join(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  struct braid_thread_pool *pool = check(L);
+  struct braid_waiter *waiter = sched_begin(L, sched);
+  if (braid_thread_pool_join(pool, &waiter->hook) == BRAID_WAIT) return sched_park(L, sched, BRAID_NEVER, join_k, 0);
+  sched_forget(sched);
+  return 0;
+}
+
+static void set_count(lua_State *L, const char *name, uint64_t value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, name);
+}
+
+/* pool:stats() -> table */
+static int pool_stats(lua_State *L) {
+  struct braid_thread_pool *pool = check(L);
+  lua_createtable(L, 0, 9);
+  pthread_mutex_lock(&pool->mutex);
+  struct braid_pool_stats stats = pool->stats;
+  unsigned alive = pool->alive;
+  pthread_mutex_unlock(&pool->mutex);
+  set_count(L, "workers", alive);
+  set_count(L, "queued", braid_queue_look(pool->jobs).size);
+  set_count(L, "running", stats.running);
+  set_count(L, "done", stats.done);
+  set_count(L, "failed", stats.failed);
+  set_count(L, "cancelled", stats.cancelled);
+  set_count(L, "bytes_in", stats.bytes_in);
+  set_count(L, "bytes_out", stats.bytes_out);
+  lua_pushnumber(L, (lua_Number)stats.busy / (lua_Number)BRAID_SECOND);
+  lua_setfield(L, -2, "busy");
+  return 1;
+}
+
+static struct braid_message *failure_of(struct braid_thread_pool *pool) {
+  pthread_mutex_lock(&pool->mutex);
+  struct braid_message *failure = pool->failure; /* once set it stays */
+  pthread_mutex_unlock(&pool->mutex);
+  return failure;
+}
+
+/* pool:broken() -> the error because of which it was given up, and its traceback; or nil */
+static int pool_broken(lua_State *L) {
+  struct braid_message *failure = failure_of(check(L));
+  return failure ? lcodec_decode(L, failure) : 0;
+}
+
+/* pool:stop(): asks every running job to end */
+static int pool_stop(lua_State *L) {
+  braid_thread_pool_stop(check(L));
+  return 0;
+}
+
+/* pool:own() -> whether the caller is a worker of this very pool */
+static int pool_own(lua_State *L) {
+  lua_pushboolean(L, worker_belongs_to(check(L)));
+  return 1;
+}
+
+/* ---- jobs ----------------------------------------------------------------------------------------------------- */
+
+/* Arguments: the future. It stays until its waiter is home. */
+static int anchor(lua_State *L) {
+  push_table(L, &PENDING);
+  lua_pushvalue(L, 1);
+  lua_rawsetp(L, -2, lua_touserdata(L, 1));
+  return 0;
+}
+
+static int refuse(lua_State *L, struct job_future *this, enum braid_status status) {
+  struct braid_thread_pool *pool = this->pool;
+  braid_job_unref(this->job); /* the submitter's reference, and the pool's */
+  braid_job_unref(this->job);
+  this->job = NULL;
+  push_table(L, &PENDING);
+  lua_pushnil(L);
+  lua_rawsetp(L, -2, this);
+  if (status != BRAID_CLOSED) return lerror_memory(L);
+  struct braid_message *failure = failure_of(pool);
+  if (!failure) return lerror_misuse(L, "this pool is closed: it takes no more jobs");
+  lua_settop(L, 0);
+  lcodec_decode(L, failure);
+  return lerror_raise(L, "broken", "this pool is broken: its init failed: %s", luaL_tolstring(L, 1, NULL));
+}
+
+/* pool:submit(fn, ...) -> future */
+static int pool_submit(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  struct braid_thread_pool *pool = check(L);
+  larg_function(L, 2, "fn");
+  int count = lua_gettop(L) - 1;
+  struct job_future *this = lua_newuserdatauv(L, sizeof *this, 1);
+  *this = (struct job_future){.pool = pool};
+  braid_waiter_init(&this->future.waiter, &sched->loop, BRAID_WAITER_JOB);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, sched->task_metatable);
+  lua_setmetatable(L, -2);
+  struct braid_message *call = lcodec_encode(L, 2, count, "argument");
+  this->job = braid_job_new(call, &this->future.waiter);
+  if (!this->job) {
+    braid_message_unref(call);
+    return lerror_memory(L);
+  }
+  lua_pushcfunction(L, anchor);
+  lua_pushvalue(L, -2);
+  enum braid_status status = lua_pcall(L, 1, 0, 0) == LUA_OK ? BRAID_OK : BRAID_NO_MEMORY;
+  if (status == BRAID_OK) status = braid_thread_pool_submit(pool, this->job);
+  if (status != BRAID_OK) return refuse(L, this, status);
+  sched->jobs++;
+  return 1;
+}
+
+/* Arguments: the future. Its user value becomes what the reply says. */
+static int unpack(lua_State *L) {
+  struct job_future *this = lua_touserdata(L, 1);
+  lua_settop(L, 1);
+  int count = this->job->reply ? lcodec_decode(L, this->job->reply) : 0;
+  if (this->job->outcome == BRAID_JOB_DONE && count == 1) {
+    this->future.waiter.flags |= TASK_SINGLE;
+  } else if (this->job->outcome == BRAID_JOB_CANCELLED) {
+    lua_pushnil(L);
+  } else {
+    lua_createtable(L, count, 1);
+    lua_insert(L, 2);
+    for (int i = count; i >= 1; i--) lua_rawseti(L, 2, i);
+    lua_pushinteger(L, count);
+    lua_setfield(L, 2, "n");
+  }
+  lua_setiuservalue(L, 1, 1);
+  return 0;
+}
+
+/* Calls the function with the future on the top of the stack; on failure the error stands above it. */
+static bool call_with(lua_State *L, lua_CFunction function) {
+  lua_pushcfunction(L, function);
+  lua_pushvalue(L, -2);
+  return lua_pcall(L, 1, 0, 0) == LUA_OK;
+}
+
+static int keep_error(lua_State *L) {
+  lua_createtable(L, 1, 0);
+  lua_pushvalue(L, 2);
+  lua_rawseti(L, -2, 1);
+  lua_setiuservalue(L, 1, 1);
+  return 0;
+}
+
+static void arrive(struct sched *sched, struct braid_waiter *waiter) {
+  static const enum future_state states[] = {FUTURE_DONE, FUTURE_FAILED, FUTURE_CANCELLED};
+  lua_State *L = sched->L;
+  struct job_future *this = braid_container(waiter, struct job_future, future.waiter);
+  sched->jobs--;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &PENDING);
+  lua_rawgetp(L, -1, this);
+  lua_pushnil(L);
+  lua_rawsetp(L, -3, this);
+  enum future_state state = states[this->job->outcome];
+  if (!call_with(L, unpack)) { /* memory, most likely: that is the job's failure then */
+    lua_pushcfunction(L, keep_error);
+    lua_pushvalue(L, -3);
+    lua_pushvalue(L, -3);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+    lua_pop(L, 1);
+    state = FUTURE_FAILED;
+  }
+  waiter->state = (uint8_t)state;
+  braid_job_unref(this->job);
+  this->job = NULL;
+  if (state == FUTURE_FAILED && !call_with(L, task_tell_failure)) lua_pop(L, 1);
+  future_settle(L, sched, &this->future);
+  lua_pop(L, 2);
+}
+
+/* ---- the end of the state ------------------------------------------------------------------------------------- */
+
+/* The threads that would not end must not post to what is freed now. */
+static void orphan_pending(struct sched *sched) {
+  lua_State *L = sched->L;
+  push_table(L, &PENDING);
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    struct job_future *this = lua_touserdata(L, -1);
+    pthread_mutex_lock(&this->pool->mutex);
+    this->job->home = NULL;
+    pthread_mutex_unlock(&this->pool->mutex);
+  }
+  lua_pop(L, 1);
+}
+
+/* Gives the pools up whose threads have ended; with `all` asks the others to end first and waits a moment for them.
+ * How many would not. */
+static int release_pools(struct sched *sched, bool all) {
+  int left = 0;
+  for (struct braid_list *at = sched->pools.next; all && at != &sched->pools; at = at->next) {
+    struct braid_thread_pool *pool = braid_container(at, struct braid_thread_pool, sibling);
+    braid_thread_pool_close(pool, true);
+    braid_thread_pool_stop(pool);
+  }
+  int64_t deadline = all ? braid_clock_after(2.0) : 0;
+  struct braid_list *next;
+  for (struct braid_list *at = sched->pools.next; at != &sched->pools; at = next) {
+    next = at->next;
+    struct braid_thread_pool *pool = braid_container(at, struct braid_thread_pool, sibling);
+    if (!braid_thread_pool_await(pool, deadline)) {
+      left++;
+      continue;
+    }
+    braid_list_remove(at);
+    braid_object_unref(&pool->object);
+  }
+  if (all && left > 0) orphan_pending(sched);
+  return left;
+}
+
+/* ---- cores ---------------------------------------------------------------------------------------------------- */
+
+/* The quota of the process's control group in cores; 0: none. */
+static double cgroup_quota(void) {
+  FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
+  if (!file) return 0;
+  double quota = 0, period = 0;
+  int read = fscanf(file, "%lf %lf", &quota, &period);
+  fclose(file);
+  return read == 2 && period > 0 ? quota / period : 0;
+}
+
+/* cpu_count() -> cores that this process may use: affinity and quota count. */
+static int cpu_count(lua_State *L) {
+  int count = braid_thread_cores();
+  double quota = cgroup_quota();
+  if (quota > 0 && quota < count) count = (int)(quota + 0.999);
+  lua_pushinteger(L, count);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"submit", pool_submit}, {"close", pool_close}, {"join", pool_join}, {"stats", pool_stats},
+    {"broken", pool_broken}, {"stop", pool_stop},   {"own", pool_own},   {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {{"pool_new", pool_new}, {"cpu_count", cpu_count}, {NULL, NULL}};
+
+void lpool_open(lua_State *L) {
+  struct sched *sched = sched_open(L);
+  sched->arrive = arrive;
+  sched->release_pools = release_pools;
+  sched_register(L, functions);
+  lobject_class(L, &braid_thread_pool_class, methods);
+  lua_setfield(L, -2, "Pool");
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT
+ * What is not safe among threads in Lua's own libraries is replaced: loading a C module (its luaopen may touch what
+ * the whole process has), popen (Lua's flushes every file there is, and so waits for one that another thread reads),
+ * exit, and print's many writes. */
+#include "lstate.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lerror.h"
+
+/* ---- memory --------------------------------------------------------------------------------------------------- */
+
+static void *allocate(void *user, void *block, size_t before, size_t after) {
+  struct lstate_memory *memory = user;
+  if (!block) before = 0; /* Lua tells the kind of the new object there */
+  if (after == 0) {
+    free(block);
+    memory->used -= before;
+    return NULL;
+  }
+  if (memory->limit && after > before && memory->used + (after - before) > memory->limit) {
+    memory->exceeded = true;
+    return NULL;
+  }
+  void *moved = realloc(block, after);
+  if (moved) memory->used = memory->used - before + after;
+  return moved;
+}
+
+lua_State *lstate_new(struct lstate_memory *memory) {
+  *memory = (struct lstate_memory){0};
+  return lua_newstate(allocate, memory);
+}
+
+/* ---- loading C modules ---------------------------------------------------------------------------------------- */
+
+static pthread_mutex_t loader_mutex;
+
+static void init_loader_mutex(void) {
+  pthread_mutexattr_t recursive; /* a luaopen may require another C module */
+  pthread_mutexattr_init(&recursive);
+  pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+  pthread_mutex_init(&loader_mutex, &recursive);
+  pthread_mutexattr_destroy(&recursive);
+}
+
+/* Calls upvalue 1 with the mutex held; a function among its results is a loader, and gets the same. */
+static int in_turn(lua_State *L) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, init_loader_mutex);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  pthread_mutex_lock(&loader_mutex);
+  int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+  pthread_mutex_unlock(&loader_mutex);
+  if (status != LUA_OK) return lua_error(L);
+  if (lua_iscfunction(L, 1)) {
+    lua_pushvalue(L, 1);
+    lua_pushcclosure(L, in_turn, 1);
+    lua_replace(L, 1);
+  }
+  return lua_gettop(L);
+}
+
+static void guard_loaders(lua_State *L) {
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "searchers");
+  for (int i = 3; i <= 4; i++) { /* those for C libraries */
+    lua_rawgeti(L, -1, i);
+    lua_pushcclosure(L, in_turn, 1);
+    lua_rawseti(L, -2, i);
+  }
+  lua_pop(L, 1);
+  lua_getfield(L, -1, "loadlib");
+  lua_pushcclosure(L, in_turn, 1);
+  lua_setfield(L, -2, "loadlib");
+  lua_pop(L, 1);
+}
+
+/* ---- io, os, print -------------------------------------------------------------------------------------------- */
+
+static int close_pipe(lua_State *L) {
+  luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+  return luaL_execresult(L, pclose(stream->f));
+}
+
+static int io_popen(lua_State *L) {
+  const char *command = luaL_checkstring(L, 1), *mode = luaL_optstring(L, 2, "r");
+  luaL_argcheck(L, (*mode == 'r' || *mode == 'w') && mode[1] == '\0', 2, "invalid mode");
+  luaL_Stream *stream = lua_newuserdatauv(L, sizeof *stream, 0);
+  stream->closef = NULL;
+  luaL_setmetatable(L, LUA_FILEHANDLE);
+  stream->f = popen(command, mode);
+  if (!stream->f) return luaL_fileresult(L, 0, command);
+  stream->closef = close_pipe;
+  return 1;
+}
+
+static int os_exit(lua_State *L) {
+  return lerror_raise(L, "worker_died", "os.exit(%s) in a job: it ends the job, not the process",
+                      lua_isnoneornil(L, 1) ? "" : luaL_tolstring(L, 1, NULL));
+}
+
+static int print_line(lua_State *L) {
+  int count = lua_gettop(L);
+  luaL_Buffer line;
+  lua_settop(L, count);
+  for (int i = 1; i <= count; i++) { /* first all that may raise or run Lua */
+    luaL_tolstring(L, i, NULL);
+    lua_replace(L, i);
+  }
+  luaL_buffinit(L, &line);
+  for (int i = 1; i <= count; i++) {
+    if (i > 1) luaL_addchar(&line, '\t');
+    lua_pushvalue(L, i);
+    luaL_addvalue(&line);
+  }
+  luaL_addchar(&line, '\n');
+  luaL_pushresult(&line);
+  size_t size;
+  const char *text = lua_tolstring(L, -1, &size);
+  fwrite(text, 1, size, stdout);
+  fflush(stdout);
+  return 0;
+}
+
+static void replace(lua_State *L, const char *library, const char *name, lua_CFunction function) {
+  lua_getglobal(L, library);
+  lua_pushcfunction(L, function);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+}
+
+/* ---- coroutines ----------------------------------------------------------------------------------------------- */
+
+static _Thread_local lua_State *inner;
+
+lua_State *lstate_inner(void) { return inner; }
+
+/* Resumes `co` with the arguments on the top of L, known as the one that runs, so that an interrupt finds it. */
+static int resume_known(lua_State *L, lua_State *co, int arguments, int *results) {
+  if (!lua_checkstack(co, arguments)) luaL_error(L, "too many arguments to resume");
+  if (lua_status(co) == LUA_OK && lua_gettop(co) == 0) {
+    lua_pushliteral(L, "cannot resume dead coroutine");
+    return -1;
+  }
+  lua_State *before = inner;
+  lua_xmove(L, co, arguments);
+  inner = co;
+  int status = lua_resume(co, L, arguments, results);
+  inner = before;
+  if (status == LUA_OK || status == LUA_YIELD) {
+    luaL_checkstack(L, *results + 1, "too many results to resume");
+    lua_xmove(co, L, *results);
+    return status;
+  }
+  lua_xmove(co, L, 1);
+  return -1;
+}
+
+static int co_resume(lua_State *L) {
+  lua_State *co = lua_tothread(L, 1);
+  luaL_argexpected(L, co, 1, "coroutine");
+  int results, status = resume_known(L, co, lua_gettop(L) - 1, &results);
+  if (status < 0) results = 1;
+  lua_pushboolean(L, status >= 0);
+  lua_insert(L, -results - 1);
+  return results + 1;
+}
+
+static int wrapped(lua_State *L) {
+  lua_State *co = lua_tothread(L, lua_upvalueindex(1));
+  int results, status = resume_known(L, co, lua_gettop(L), &results);
+  if (status >= 0) return results;
+  if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD) lua_resetthread(co); /* its variables are closed */
+  if (lua_type(L, -1) == LUA_TSTRING) { /* as Lua's own: add the caller's position */
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  return lua_error(L);
+}
+
+static int co_wrap(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_State *co = lua_newthread(L);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, co, 1);
+  lua_pushcclosure(L, wrapped, 1);
+  return 1;
+}
+
+void lstate_furnish(lua_State *L) {
+  luaL_openlibs(L);
+  guard_loaders(L);
+  replace(L, "io", "popen", io_popen);
+  replace(L, "os", "exit", os_exit);
+  replace(L, LUA_GNAME, "print", print_line);
+  replace(L, "coroutine", "resume", co_resume);
+  replace(L, "coroutine", "wrap", co_wrap);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ * Private Lua states, for workers: born, furnished so that several of them may run at once, closed. */
+#ifndef BRAID_LSTATE_H
+#define BRAID_LSTATE_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What a state has allocated, and may: the state's own thread only. */
+struct lstate_memory {
+  size_t used;
+  size_t limit;  /* 0: none */
+  bool exceeded; /* an allocation was refused for the limit */
+};
+
+/* A state without libraries, whose memory is counted; NULL when memory is out. The caller's thread owns it. */
+lua_State *lstate_new(struct lstate_memory *memory);
+
+/* Opens the libraries and makes them fit for a thread among others: loading C modules takes turns, io.popen does not
+ * flush the files of others, os.exit ends the job and not the process, print writes a line in one go. Raises. */
+void lstate_furnish(lua_State *L);
+
+/* The coroutine that runs on this thread inside coroutine.resume or wrap; NULL: none, the task itself. */
+lua_State *lstate_inner(void);
+
+#endif

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: MIT
+ * The life of a worker's thread: a private state is made, lua/braid/worker.lua serves jobs in it, the state is closed.
+ *
+ * A running job is stopped from outside like this: the pool marks the job and pokes the thread, through its loop and
+ * by a signal. The loop's turn, or a hook that the signal's handler arms, whichever comes first, cancels the scopes of
+ * jobs that are marked or out of time; from then on every wait inside raises, and the hook raises in code that never
+ * waits. The hook is armed only then, so undisturbed jobs pay nothing. */
+#include "lworker.h"
+
+#include <dlfcn.h>
+#include <lauxlib.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "larg.h"
+#include "lcodec.h"
+#include "lerror.h"
+#include "lopen.h"
+#include "lsched.h"
+#include "lstate.h"
+
+#define WORKER_METATABLE "braid.worker"
+#define JOB_METATABLE "braid.job"
+
+struct worker {
+  struct braid_worker *core;
+  const struct worker_settings *settings;
+  struct sched *sched;
+  struct lstate_memory memory;
+  struct braid_list active; /* jobs that are begun */
+  uint64_t taken;           /* by this state */
+  timer_t timer;            /* for jobs that never wait */
+  bool has_timer, failed;
+};
+
+/* A job that is begun: userdata, alive until the job has gone home. */
+struct active {
+  struct worker *worker;
+  struct braid_job *job; /* NULL: gone home */
+  struct braid_list link;
+  struct scope *scope;
+  struct task *task; /* who runs it */
+  int64_t began, deadline;
+  int raised;  /* how often the hook has raised */
+  bool inside; /* the user's code runs: the hook may raise */
+  bool out_of_time, out_of_memory;
+};
+
+static _Thread_local struct worker *self;
+
+bool worker_belongs_to(const struct braid_thread_pool *pool) { return self && self->core->pool == pool; }
+
+void worker_settings_free(void *settings) {
+  struct worker_settings *this = settings;
+  if (this->table) braid_message_unref(this->table);
+  free(this->path);
+  free(this->cpath);
+  free(this);
+}
+
+/* ---- stopping jobs -------------------------------------------------------------------------------------------- */
+
+enum { CLEAN_UP = 1000 * 1000 }; /* instructions that a stopped job has before it is stopped again: some 10 ms */
+
+static void stop_hook(lua_State *L, lua_Debug *ar);
+
+/* Cancels the scopes of jobs that are to end. In the loop's turn and in the hook: runs no Lua. */
+static void look_for_stops(struct sched *sched) {
+  struct worker *worker = self;
+  (void)sched;
+  bool stopping = atomic_load(&worker->core->pool->stopping);
+  int64_t now = worker->settings->time_limit > 0 ? braid_clock_now() : 0;
+  for (struct braid_list *at = worker->active.next; at != &worker->active; at = at->next) {
+    struct active *active = braid_container(at, struct active, link);
+    if (!active->scope) continue;
+    if (now >= active->deadline && active->deadline) active->out_of_time = true;
+    if (!active->out_of_time && !stopping && !atomic_load(&active->job->stop)) continue;
+    tree_cancel_scope(active->scope);
+    /* It may wait now, and compute for ever after that. */
+    lua_State *co = active->task->co;
+    if (co && !lua_gethook(co)) lua_sethook(co, stop_hook, LUA_MASKCOUNT, CLEAN_UP);
+  }
+}
+
+static struct active *active_of(struct worker *worker, const struct task *task) {
+  for (struct braid_list *at = worker->active.next; at != &worker->active; at = at->next) {
+    struct active *active = braid_container(at, struct active, link);
+    if (active->task == task) return active;
+  }
+  return NULL;
+}
+
+/* Instructions until the hook raises again: first there is time to clean up; code that catches the error and goes on
+ * gets less, and in the end none, so that no pcall of its own can hold it. */
+static int patience(struct active *active) {
+  static const int steps[] = {CLEAN_UP, CLEAN_UP / 10, 1};
+  if (!active) return steps[0];
+  return steps[active->raised < 2 ? active->raised++ : 2];
+}
+
+/* Stays armed while the job is to end: it may be shielded now, or in our own code, but not later. */
+static void stop_hook(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  struct sched *sched = self->sched;
+  look_for_stops(sched);
+  struct active *active = active_of(self, sched->current);
+  bool cancelled = tree_canceller(&sched->tree, sched->current) != NULL;
+  bool ending = cancelled || (active && active->scope && (active->scope->flags & SCOPE_CANCELLED));
+  bool raise = cancelled && (!active || active->inside);
+  if (!ending)
+    lua_sethook(L, NULL, 0, 0);
+  else
+    lua_sethook(L, stop_hook, LUA_MASKCOUNT, raise ? patience(active) : CLEAN_UP / 100);
+  if (raise) sched_raise(L, sched, BRAID_CANCELLED);
+}
+
+/* On the worker's own thread, wherever it stands; lua_sethook is what Lua's interpreter calls from its handler. */
+static void on_signal(int number) {
+  (void)number;
+  if (!self || !self->sched) return;
+  braid_loop_interrupt(&self->sched->loop); /* it may sleep: the timer only sends this signal */
+  lua_State *L = lstate_inner() ? lstate_inner() : self->sched->running;
+  if (L) lua_sethook(L, stop_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+}
+
+/* Keeps this library mapped: lua_close of the state that loaded it would unmap the threads' code. */
+static void pin(void) {
+  Dl_info info;
+  if (dladdr((void *)(uintptr_t)worker_body, &info) && info.dli_fname)
+    dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+static void prepare(void) {
+  struct sigaction now;
+  pin();
+  sigaction(BRAID_WORKER_SIGNAL, NULL, &now);
+  if (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN) return; /* the host's: then only waits are interrupted */
+  struct sigaction ours = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+  sigaction(BRAID_WORKER_SIGNAL, &ours, NULL);
+}
+
+void worker_prepare(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, prepare);
+}
+
+/* The signal comes again when the first of the deadlines passes. */
+static void arm_timer(struct worker *worker) {
+  if (!worker->has_timer) return;
+  int64_t first = 0;
+  for (struct braid_list *at = worker->active.next; at != &worker->active; at = at->next) {
+    int64_t deadline = braid_container(at, struct active, link)->deadline;
+    if (deadline && (!first || deadline < first)) first = deadline;
+  }
+  struct itimerspec when = {.it_value = {.tv_sec = first / BRAID_SECOND, .tv_nsec = first % BRAID_SECOND}};
+  if (first) when.it_interval.tv_nsec = 10 * 1000 * 1000; /* and again, should it have been missed */
+  timer_settime(worker->timer, TIMER_ABSTIME, &when, NULL);
+}
+
+/* ---- jobs as Lua sees them ------------------------------------------------------------------------------------ */
+
+static struct active *check_job(lua_State *L) {
+  struct active *active = larg_object(L, 1, JOB_METATABLE);
+  if (!active->job) lerror_misuse(L, "this job has gone home");
+  return active;
+}
+
+static void go_home(struct active *active, enum braid_job_outcome outcome, struct braid_message *reply) {
+  struct braid_job *job = active->job;
+  active->job = NULL;
+  braid_list_remove(&active->link);
+  if (active->deadline) arm_timer(active->worker);
+  active->worker->memory.limit = 0;
+  braid_worker_finish(active->worker->core, job, outcome, reply, braid_clock_now() - active->began);
+}
+
+/* job:enter(scope): a stop or a limit cancels this scope. */
+static int job_enter(lua_State *L) {
+  struct active *active = check_job(L);
+  struct worker *worker = active->worker;
+  active->scope = larg_object(L, 2, "braid.scope");
+  active->task = worker->sched->current;
+  if (worker->settings->time_limit > 0) {
+    active->deadline = braid_clock_after(worker->settings->time_limit);
+    arm_timer(worker);
+  }
+  if (worker->settings->memory_limit > 0) worker->memory.limit = worker->memory.used + worker->settings->memory_limit;
+  worker->memory.exceeded = false;
+  if (atomic_load(&active->job->stop)) tree_cancel_scope(active->scope);
+  return 0;
+}
+
+static int run_k(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  return lua_gettop(L) - 1;
+}
+
+/* Stack: 1 the job. Its function is called with its arguments. */
+static int run(lua_State *L) {
+  struct active *active = lua_touserdata(L, 1);
+  int count = lcodec_decode(L, active->job->call);
+  active->inside = true;
+  lua_callk(L, count - 1, LUA_MULTRET, 0, run_k);
+  return run_k(L, LUA_OK, 0);
+}
+
+static int job_run_k(lua_State *L, int status, lua_KContext context) {
+  struct active *active = (struct active *)context;
+  active->inside = false;
+  active->out_of_memory = active->worker->memory.exceeded;
+  active->worker->memory.limit = 0;
+  lua_pushboolean(L, status == LUA_OK || status == LUA_YIELD);
+  lua_replace(L, 2);
+  return lua_gettop(L) - 1;
+}
+
+/* job:run(handler) -> true and the results, or false and the error, as the message handler left it. Suspends. */
+static int job_run(lua_State *L) {
+  struct active *active = check_job(L);
+  larg_function(L, 2, "handler");
+  lua_settop(L, 2);
+  lua_pushcfunction(L, run);
+  lua_pushvalue(L, 1);
+  int status = lua_pcallk(L, 1, LUA_MULTRET, 2, (lua_KContext)active, job_run_k);
+  return job_run_k(L, status, (lua_KContext)active);
+}
+
+/* job:limit() -> "time" or "memory" when that is why it was stopped, or nil. */
+static int job_limit(lua_State *L) {
+  const struct active *active = check_job(L);
+  if (active->out_of_time)
+    lua_pushliteral(L, "time");
+  else if (active->out_of_memory)
+    lua_pushliteral(L, "memory");
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+/* job:done(...): the results travel home; raises when they cannot. */
+static int job_done(lua_State *L) {
+  struct active *active = check_job(L);
+  go_home(active, BRAID_JOB_DONE, lcodec_encode(L, 2, lua_gettop(L) - 1, "result"));
+  return 0;
+}
+
+static int encode_failure(lua_State *L) {
+  struct braid_message **reply = lua_touserdata(L, 3);
+  *reply = lcodec_encode(L, 1, 2, "error");
+  return 0;
+}
+
+/* An error that cannot travel as it is goes as its text. NULL when memory is out. */
+static struct braid_message *pack_failure(lua_State *L, int error, int traceback) {
+  for (int try = 0; try < 2; try++) {
+    struct braid_message *reply = NULL;
+    lua_pushcfunction(L, encode_failure);
+    if (try == 0)
+      lua_pushvalue(L, error);
+    else
+      luaL_tolstring(L, error, NULL);
+    lua_pushvalue(L, traceback);
+    lua_pushlightuserdata(L, &reply);
+    if (lua_pcall(L, 3, 0, 0) == LUA_OK) return reply;
+    lua_pop(L, 1);
+  }
+  return NULL;
+}
+
+/* job:failed(error, traceback) */
+static int job_failed(lua_State *L) {
+  struct active *active = check_job(L);
+  lua_settop(L, 3);
+  go_home(active, BRAID_JOB_FAILED, pack_failure(L, 2, 3));
+  return 0;
+}
+
+/* job:cancelled() */
+static int job_cancelled(lua_State *L) {
+  go_home(check_job(L), BRAID_JOB_CANCELLED, NULL);
+  return 0;
+}
+
+/* The state closes while the job has not ended: nobody is left waiting for it. */
+static int job_gc(lua_State *L) {
+  struct active *active = lua_touserdata(L, 1);
+  if (active->job) go_home(active, BRAID_JOB_CANCELLED, NULL);
+  return 0;
+}
+
+/* ---- the worker as Lua sees it -------------------------------------------------------------------------------- */
+
+static int next_k(lua_State *L, int status, lua_KContext context);
+
+/* The box is on the top of the stack: the item's job goes in, if it was not cancelled. */
+static bool begin(struct worker *worker, struct active *active, struct braid_item item) {
+  struct braid_job *job = braid_worker_begin(worker->core, item);
+  if (!job) return false;
+  worker->taken++;
+  *active = (struct active){.worker = worker, .job = job, .began = braid_clock_now()};
+  braid_list_push(&worker->active, &active->link);
+  return true;
+}
+
+static int next_job(lua_State *L) {
+  struct worker *worker = self;
+  struct active *active = lua_touserdata(L, -1);
+  struct braid_queue *jobs = worker->core->pool->jobs;
+  struct braid_item item;
+  enum braid_status status;
+  if (worker->settings->max_jobs && worker->taken >= worker->settings->max_jobs) return 0;
+  while ((status = braid_queue_get(jobs, &item, NULL)) == BRAID_OK)
+    if (begin(worker, active, item)) return 1;
+  if (status == BRAID_CLOSED) return 0;
+  struct braid_waiter *waiter = sched_begin(L, worker->sched);
+  status = braid_queue_get(jobs, &item, &waiter->hook);
+  if (status == BRAID_WAIT) return sched_park(L, worker->sched, BRAID_NEVER, next_k, 0);
+  sched_forget(worker->sched);
+  if (status == BRAID_CLOSED) return 0;
+  return begin(worker, active, item) ? 1 : next_job(L);
+}
+
+static int next_k(lua_State *L, int ignored, lua_KContext context) {
+  (void)ignored, (void)context;
+  struct worker *worker = self;
+  enum braid_status end = sched_end(worker->sched);
+  if (end == BRAID_OK) {
+    bool begun = begin(worker, lua_touserdata(L, -1), braid_hook_item(&sched_waiter(worker->sched)->hook));
+    return begun ? 1 : next_job(L);
+  }
+  return sched_stopped(end) ? sched_raise(L, worker->sched, end) : 0;
+}
+
+/* worker:next() -> job, or nil when there will be no more for this state. Suspends. */
+static int worker_next(lua_State *L) {
+  lua_settop(L, 1);
+  struct active *active = lua_newuserdatauv(L, sizeof *active, 0);
+  active->job = NULL;
+  luaL_setmetatable(L, JOB_METATABLE);
+  return next_job(L);
+}
+
+/* worker:broken(error, traceback): the pool is given up. */
+static int worker_broken(lua_State *L) {
+  lua_settop(L, 3);
+  self->failed = true;
+  braid_worker_fail(self->core, pack_failure(L, 2, 3));
+  return 0;
+}
+
+static const luaL_Reg job_methods[] = {
+    {"enter", job_enter},         {"run", job_run},     {"done", job_done}, {"failed", job_failed},
+    {"cancelled", job_cancelled}, {"limit", job_limit}, {"__gc", job_gc},   {NULL, NULL},
+};
+
+static const luaL_Reg worker_methods[] = {{"next", worker_next}, {"broken", worker_broken}, {NULL, NULL}};
+
+/* ---- the thread ----------------------------------------------------------------------------------------------- */
+
+static void set_path(lua_State *L, const char *name, const char *value) {
+  lua_getglobal(L, "package");
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+}
+
+/* Runs protected: serves jobs until there will be no more for this state. */
+static int serve(lua_State *L) {
+  struct worker *worker = lua_touserdata(L, 1);
+  lstate_furnish(L);
+  set_path(L, "path", worker->settings->path);
+  set_path(L, "cpath", worker->settings->cpath);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, luaopen_braid_core);
+  lua_setfield(L, -2, "braid.core");
+  lua_pop(L, 1);
+  worker->sched = sched_open(L);
+  worker->sched->interrupted = look_for_stops;
+  worker->sched->loop.social = braid_thread_cores() > 1;
+  braid_worker_attach(worker->core, &worker->sched->loop);
+  sched_class(L, JOB_METATABLE, job_methods);
+  sched_class(L, WORKER_METATABLE, worker_methods);
+  lua_settop(L, 1);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "braid.worker");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "main");
+  lua_newuserdatauv(L, 0, 0);
+  luaL_setmetatable(L, WORKER_METATABLE);
+  int count = lcodec_decode(L, worker->settings->table);
+  lua_call(L, 1 + count, 0);
+  return 0;
+}
+
+static void fail(lua_State *L, struct worker *worker) {
+  worker->failed = true;
+  lua_settop(L, 1);
+  lua_pushnil(L);
+  braid_worker_fail(worker->core, pack_failure(L, 1, 2));
+}
+
+/* One state's life; false when the thread is to end. */
+static bool live(struct worker *worker) {
+  lua_State *L = lstate_new(&worker->memory);
+  if (!L) {
+    braid_worker_fail(worker->core, NULL);
+    return false;
+  }
+  worker->taken = 0;
+  lua_pushcfunction(L, serve);
+  lua_pushlightuserdata(L, worker);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) fail(L, worker);
+  braid_worker_attach(worker->core, NULL);
+  lua_close(L);
+  worker->sched = NULL;
+  return !worker->failed && worker->settings->max_jobs && !braid_queue_look(worker->core->pool->jobs).closed;
+}
+
+static void make_timer(struct worker *worker) {
+  if (worker->settings->time_limit <= 0) return;
+  struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = BRAID_WORKER_SIGNAL};
+  event._sigev_un._tid = gettid();
+  worker->has_timer = timer_create(CLOCK_MONOTONIC, &event, &worker->timer) == 0;
+}
+
+void worker_body(struct braid_worker *core) {
+  struct worker worker = {.core = core, .settings = core->pool->settings};
+  braid_list_init(&worker.active);
+  self = &worker;
+  braid_thread_spread(core->index);
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, BRAID_WORKER_SIGNAL);
+  pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+  make_timer(&worker);
+  while (live(&worker)) {
+  }
+  if (worker.has_timer) timer_delete(worker.timer);
+  pthread_sigmask(SIG_BLOCK, &signals, NULL);
+  self = NULL;
+}

@@ -1,0 +1,378 @@
+-- SPDX-License-Identifier: MIT
+-- What all pools share: their options, map and imap, and how they end. A kind of pool adds `submit`, and what is
+-- called `_close`, `_stop` and `_join` here.
+local core = require "braid.core"
+local errors = require "braid.errors"
+local scopes = require "braid.scope"
+local worker = require "braid.worker"
+local Future = require "braid.future"
+
+local M = {}
+
+---Runs functions as jobs: here at once, as tasks, or in threads. Close it, or hold it in a `<close>` variable.
+---@class braid.Executor
+---@field _slots integer jobs that may run at once
+---@field _ahead integer jobs that map hands out before the first has come back
+---@field _measured boolean whether map makes one job of several items
+local Executor = {}
+
+-- ---- what became of failures ----------------------------------------------------------------------------------------
+
+-- A failed job's future -> what reports its failure when nobody can ask for it any more.
+local failures = setmetatable({}, { __mode = "k" })
+
+local Reporter = {
+  __gc = function(self)
+    local future = self.future
+    if not future:_asked() then errors.report(future:error(), future:traceback(), future.name) end
+  end,
+}
+
+core.set_hook("failed", function(future) failures[future] = setmetatable({ future = future }, Reporter) end)
+
+-- ---- making one -----------------------------------------------------------------------------------------------------
+
+local known = {
+  workers = "integer", init = "function", init_args = "table", max_jobs_per_worker = "integer",
+  tasks_per_worker = "integer", backlog = "integer", time_limit = "number", memory_limit = "number", name = "string",
+}
+
+---@class braid.PoolOptions
+---@field workers integer? how many; threads: the usable cores, tasks: 1000
+---@field init fun(...)? run once in each worker; if it raises, the pool is broken
+---@field init_args any[]? its arguments
+---@field max_jobs_per_worker integer? then a worker's state is made anew
+---@field tasks_per_worker integer? jobs that a worker runs at once, as tasks of its loop: 1
+---@field backlog integer? submit suspends while so many jobs have not ended
+---@field time_limit number? seconds a job may take; then it fails with kind "limit"
+---@field memory_limit number? bytes that a job may need in a worker of its own kind; ignored by pools without those
+---@field name string? for reports
+
+---Checks what a pool is made with.
+---@param what string the constructor
+---@param opts integer|braid.PoolOptions|nil
+---@return braid.PoolOptions
+function M.options(what, opts)
+  if math.type(opts) == "integer" then opts = { workers = opts } end
+  errors.check_options(1, what, opts, known)
+  local options = {}
+  for name, value in pairs(opts or {}) do
+    if type(value) == "number" and (value <= 0 or value ~= value) then
+      errors.misuse(1, "bad option '%s' to '%s' (a number above 0 expected, got %s)", name, what, value)
+    end
+    options[name] = value
+  end
+  return options
+end
+
+-- submit of a pool with a backlog.
+local function submit_in_turn(self, fn, ...)
+  local turns = self._turns
+  turns:acquire()
+  local ok, future = pcall(getmetatable(self).__index.submit, self, fn, ...)
+  if not ok then
+    turns:release()
+    error(future, 0)
+  end
+  return future:on_done(function() turns:release() end)
+end
+
+---Makes a kind of pool.
+---@param name string of its metatable
+---@param base table? the methods of another kind
+---@return table class its metatable
+---@return table methods
+function M.class(name, base)
+  local methods = {}
+  for key, method in pairs(base or Executor) do methods[key] = method end
+  return { __name = name, __index = methods, __close = methods._leave, __tostring = methods._tostring }, methods
+end
+
+---A pool of this class. `self` has its own fields and `_slots`.
+---@param class table
+---@param self table
+---@param options braid.PoolOptions
+function M.new(class, self, options)
+  self._name = options.name
+  if options.backlog then M.take_turns(self, core.semaphore_new(options.backlog)) end
+  return setmetatable(self, class)
+end
+
+---From now on submit waits for a turn, which is given back when the job has ended.
+---@param self braid.Executor
+---@param turns braid.Semaphore
+function M.take_turns(self, turns)
+  self._turns = turns
+  self.submit = submit_in_turn
+end
+
+function Executor:_tostring()
+  return ("%s: %s"):format(getmetatable(self).__name, self._name or ("%p"):format(self))
+end
+
+-- ---- map ------------------------------------------------------------------------------------------------------------
+
+-- A chunk is to take about so long, and to be at most so many times as large as the one that was measured.
+local CHUNK_SECONDS, GROWTH = 1e-3, 16
+
+---@class braid.Mapping
+---@field pool braid.Executor
+---@field fn fun(item: any): any
+---@field list table
+---@field n integer
+---@field next integer the first item that is not handed out
+---@field size integer? of every chunk; nil: by measuring
+---@field single boolean each item is a job of its own
+---@field largest integer how large the next may be, from what was measured
+---@field ahead integer how many jobs may be under way
+---@field live table<braid.Future, integer> those that are, and their first items
+---@field sizes table<braid.Future, integer> how many items they have
+---@field count integer how many they are
+---@field arrived braid.Queue
+---@field results table
+---@field failures table? with return_errors
+
+local function next_size(m)
+  local left = m.n - m.next + 1
+  if m.size then return math.min(m.size, left) end
+  local fair = left // (m.pool._slots * 4)
+  return math.max(1, math.min(m.largest, fair))
+end
+
+local function submit_items(m, first, size)
+  if m.single then return m.pool:submit(m.fn, m.list[first]) end
+  local items = table.move(m.list, first, first + size - 1, 1, { n = size })
+  return m.pool:submit(worker.chunk, m.fn, items, m.failures ~= nil)
+end
+
+local function hand_out(m)
+  while m.next <= m.n and m.count < m.ahead do
+    local first, size = m.next, next_size(m)
+    local future = submit_items(m, first, size)
+    m.next = first + size
+    m.count = m.count + 1
+    m.live[future] = first
+    m.sizes[future] = size
+    future:on_done(m.arrive)
+  end
+end
+
+local function take_chunk(m, first, size, results, seconds, failed)
+  table.move(results, 1, size, first, m.results)
+  if failed then table.move(failed, 1, size, first, m.failures) end
+  local fitting = seconds > 0 and CHUNK_SECONDS / seconds * size or math.huge
+  m.largest = math.max(1, math.min(fitting, size * GROWTH)) // 1 | 0
+end
+
+-- Takes the jobs as they come back; returns the first that failed, unless failures are kept.
+local function take_all(m, deadline)
+  hand_out(m)
+  while m.count > 0 do
+    local future = m.arrived:get(deadline and math.max(0, deadline - core.now()))
+    if not future then
+      local left = m.n - m.next + 1
+      for other in pairs(m.live) do left = left + m.sizes[other] end
+      error(errors.new("timeout", ("%d (of %d) items unfinished"):format(left, m.n)), 0)
+    end
+    local first, size = m.live[future], m.sizes[future]
+    m.live[future] = nil
+    m.count = m.count - 1
+    if future:state() ~= "done" then
+      if not m.failures then return future end
+      for i = first, first + size - 1 do m.failures[i] = future:error() end
+    elseif m.single then
+      m.results[first] = (future:result())
+    else
+      take_chunk(m, first, size, future:result())
+    end
+    hand_out(m)
+  end
+end
+
+-- Nobody waits for these jobs any more. Those that run are let run, unless the caller itself was stopped.
+local function give_up(live, running)
+  for future in pairs(live) do
+    if running or future:state() == "pending" then future:cancel() end
+  end
+end
+
+local map_options = { chunk = "integer", timeout = "number", return_errors = "boolean" }
+
+local function check_map_options(opts)
+  if opts.chunk and opts.chunk < 1 then
+    errors.misuse(1, "bad option 'chunk' to 'map' (an integer from 1 expected, got %d)", opts.chunk)
+  end
+  if opts.timeout and (opts.timeout < 0 or opts.timeout ~= opts.timeout) then
+    errors.misuse(1, "bad option 'timeout' to 'map' (seconds, not negative, expected, got %s)", opts.timeout)
+  end
+end
+
+---fn(item) for each item of the list, as jobs of this pool. The first failure is raised, and what has not begun is
+---cancelled then. Without `chunk` the pool measures how many items it is worth sending at once. Suspends.
+---@param fn fun(item: any): any
+---@param list any[] or a table with `n`
+---@param opts { chunk: integer?, timeout: number?, return_errors: boolean? }? timeout: seconds for all, raises kind
+--- "timeout" and cancels the rest; return_errors: never raises what fn raises
+---@return table results in order, with `n`; of each the first value
+---@return table? errors with return_errors: errors[i]
+function Executor:map(fn, list, opts)
+  errors.check_function(1, "map", "fn", fn)
+  if type(list) ~= "table" then
+    errors.misuse(1, "bad argument 'list' to 'map' (a list expected, got a %s)", type(list))
+  end
+  errors.check_options(1, "map", opts, map_options)
+  opts = opts or {}
+  check_map_options(opts)
+  local n, arrived = list.n or #list, core.queue_new(0)
+  local size = opts.chunk or (not self._measured and 1 or nil)
+  local m = {
+    pool = self, fn = fn, list = list, n = n, next = 1, size = size, single = size == 1, largest = 1,
+    ahead = size and self._ahead or self._slots * 4, live = {}, sizes = {}, count = 0,
+    arrived = arrived, arrive = function(future) arrived:try_put(future) end,
+    results = { n = n }, failures = opts.return_errors and {} or nil,
+  }
+  local ok, failed = pcall(take_all, m, opts.timeout and core.now() + opts.timeout)
+  if not ok then
+    give_up(m.live, true)
+    error(failed, 0)
+  elseif failed then
+    give_up(m.live, false)
+    core.rethrow(failed:error(), failed:traceback())
+  end
+  if opts.return_errors then return m.results, m.failures end
+  return m.results
+end
+
+-- ---- imap -----------------------------------------------------------------------------------------------------------
+
+-- A list's or a queue's items as an iterator; anything else is one or is not.
+local function iterate(input)
+  if getmetatable(input) == core.Queue then return function() return (input:get()) end end
+  if type(input) ~= "table" or (getmetatable(input) or {}).__call then return input end
+  local i, n = 0, input.n or #input
+  return function()
+    i = i + 1
+    if i <= n then return input[i] end
+  end
+end
+
+-- A task that hands out items as long as it gets turns, and puts each future, and at last itself, into the queue: in
+-- order, or as they end.
+local function feeder(pool, fn, iterator, s)
+  local function arrive(future) s.arrived:try_put(future) end
+  local task = core.spawn(function()
+    s.turns:acquire()
+    for item in iterator do
+      local future = pool:submit(fn, item)
+      s.live[future] = true
+      s.count = s.count + 1
+      if s.ordered then arrive(future) else future:on_done(arrive) end
+      s.turns:acquire()
+    end
+  end)
+  return task:daemon():on_done(arrive)
+end
+
+local function stop(s)
+  s.ended = true
+  s.task:cancel()
+  give_up(s.live, true)
+end
+
+-- The next result, or nil at the end.
+local function take_next(s)
+  while not s.ended and not (s.fed and s.count == 0) do
+    local future = s.arrived:get()
+    if future == s.task then
+      s.fed = true
+    else
+      future:wait()
+      s.live[future] = nil
+      s.count = s.count - 1
+      s.turns:release()
+    end
+    if future:state() ~= "done" then
+      stop(s)
+      core.rethrow(future:error(), future:traceback())
+    end
+    if future ~= s.task then
+      local value = future:result()
+      return value == nil and core.null or value
+    end
+  end
+end
+
+local imap_options = { buffer = "integer", ordered = "boolean" }
+
+---Iterates over the results of fn(item) for the items of an iterator, which are taken only as there is room for them:
+---`buffer` of them are in work, or done and not yet asked for. A nil result comes as braid.null. The first failure is
+---raised and ends it; leaving the loop cancels what is in work. The steps suspend; the iterator may, too.
+---@param fn fun(item: any): any
+---@param iterator (fun(): any)|any[]|braid.Queue its first nil ends it, or the queue's end
+---@param opts { buffer: integer?, ordered: boolean? }? ordered = false: results as they come
+---@return fun(): any
+function Executor:imap(fn, iterator, opts)
+  errors.check_function(1, "imap", "fn", fn)
+  iterator = iterate(iterator)
+  errors.check_function(1, "imap", "iterator", iterator)
+  errors.check_options(1, "imap", opts, imap_options)
+  opts = opts or {}
+  if opts.buffer and opts.buffer < 1 then
+    errors.misuse(1, "bad option 'buffer' to 'imap' (an integer from 1 expected, got %d)", opts.buffer)
+  end
+  local s = {
+    turns = core.semaphore_new(opts.buffer or math.min(2 * self._slots, 64)), arrived = core.queue_new(0),
+    ordered = opts.ordered ~= false, live = {}, count = 0, fed = false, ended = false,
+  }
+  s.task = feeder(self, fn, iterator, s)
+  return function() return take_next(s) end, nil, nil, setmetatable({}, { __close = function() stop(s) end })
+end
+
+-- ---- the end --------------------------------------------------------------------------------------------------------
+
+local shutdown_options = { wait = "boolean", cancel_pending = "boolean" }
+
+---Takes no more jobs. Those that are there are still run, unless `cancel_pending` cancels what has not begun; with
+---`wait` (the default) it returns when all have ended. It can be called again. Suspends.
+---@param opts { wait: boolean?, cancel_pending: boolean? }?
+function Executor:shutdown(opts)
+  errors.check_options(1, "shutdown", opts, shutdown_options)
+  opts = opts or {}
+  self:_close(opts.cancel_pending or false)
+  if opts.wait ~= false then self:_join() end
+end
+
+---Takes no more jobs and waits until all have ended. Suspends.
+function Executor:close()
+  self:shutdown()
+end
+
+-- The end of a `<close>` variable: when an error ends the block, or a cancel the wait, the jobs are cancelled.
+function Executor:_leave(err)
+  self:_close(err ~= nil)
+  local ok, failure = true, nil
+  if err == nil then ok, failure = pcall(self._join, self) end
+  if ok and err == nil then return end
+  self:_close(true)
+  self:_stop()
+  scopes.shield(self._join, self)
+  if not ok then core.rethrow(failure) end
+end
+
+---Waits for a job that nobody else waits for: cancelled with the caller.
+---@param future braid.Future
+---@return any ... its results
+function M.await(future)
+  local ok, err = pcall(Future.wait, future)
+  if not ok then
+    future:cancel()
+    core.rethrow(err)
+  end
+  return future:result()
+end
+
+---How many cores this process may use: affinity and the control group's quota count.
+---@return integer
+M.cpu_count = core.cpu_count
+
+return M

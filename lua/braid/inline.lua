@@ -1,0 +1,149 @@
+-- SPDX-License-Identifier: MIT
+-- The pool that has no workers: submit runs the job, here and now. And what it shares with the pool of tasks: jobs that
+-- run in this state.
+local core = require "braid.core"
+local errors = require "braid.errors"
+local executor = require "braid.executor"
+local scopes = require "braid.scope"
+local worker = require "braid.worker"
+
+local M = {}
+
+---@class braid.InlinePool: braid.Executor
+---@field _live table<braid.Future, number|false> jobs that have not ended: when they began
+---@field _running integer
+---@field _counts table<string, integer> of jobs that have ended, by their state
+local InlinePool, methods = executor.class("braid.inline_pool")
+
+-- What a job's task runs: the function, in a scope of its own.
+local function run(limit, fn, ...)
+  local handler, taken = worker.tracer()
+  local scope = core.scope_enter("nursery", limit)
+  local function finish(ok, ...)
+    local how, err, traceback = worker.settle(scope, ok, (...), not ok and taken() or nil)
+    if how == "done" then return ... end
+    if how == "cancelled" and scope:expired() and not core.cancelled() then err = worker.over_limit("time", limit) end
+    core.rethrow(err, traceback)
+  end
+  return finish(xpcall(fn, handler, ...))
+end
+
+function methods:_end_job(task)
+  local began, state = self._live[task], task:state()
+  self._live[task] = nil
+  self._counts[state] = self._counts[state] + 1
+  if began then
+    self._running = self._running - 1
+    self._busy = self._busy + core.now() - began
+  end
+end
+
+local function refuse(self)
+  if self._broken == nil then errors.misuse(1, "this pool is closed: it takes no more jobs") end
+  local err = self._broken[1]
+  error(errors.new("broken", "this pool is broken: its init failed: " .. tostring(err), { cause = err }), 0)
+end
+
+-- A job that waits to be started.
+function methods:_prepare(fn, ...)
+  if self._closed then refuse(self) end
+  local task = core.prepare(run, self._limit, fn, ...)
+  self._live[task] = false
+  return task:on_done(self._ended)
+end
+
+function methods:_count_in(task)
+  self._live[task] = core.now()
+  self._running = self._running + 1
+end
+
+---Runs fn(...) and returns when it has ended; an error is kept for the future's `result`. Suspends when fn does.
+---@param fn fun(...): ...
+---@param ... any its arguments
+---@return braid.Future
+function methods:submit(fn, ...)
+  errors.check_function(1, "submit", "fn", fn)
+  local task = self:_prepare(fn, ...)
+  self:_count_in(task)
+  core.start_now(task)
+  if task:done() then return task end
+  local ok, err = pcall(task.wait, task)
+  if not ok then
+    task:cancel()
+    scopes.shield(task.wait, task)
+    core.rethrow(err)
+  end
+  return task
+end
+
+---@return { workers: integer, queued: integer, running: integer, done: integer, failed: integer, cancelled: integer,
+--- bytes_in: integer, bytes_out: integer, busy: number } busy: seconds that jobs have run
+function methods:stats()
+  local queued, counts = 0, self._counts
+  for _, began in pairs(self._live) do
+    if not began then queued = queued + 1 end
+  end
+  return {
+    workers = self._closed and self._running == 0 and 0 or self._slots, queued = queued, running = self._running,
+    done = counts.done, failed = counts.failed, cancelled = counts.cancelled, bytes_in = 0, bytes_out = 0,
+    busy = self._busy,
+  }
+end
+
+function methods:_close(cancel_pending)
+  self._closed = true
+  if not cancel_pending then return end
+  for task, began in pairs(self._live) do
+    if not began then task:cancel() end
+  end
+end
+
+function methods:_stop()
+  for task in pairs(self._live) do task:cancel() end
+end
+
+function methods:_join()
+  local current = core.current()
+  if self._live[current] then
+    errors.misuse(1, "a job cannot wait for the end of its own pool: use shutdown{wait = false} there")
+  end
+  while true do
+    local task = next(self._live)
+    if not task then return end
+    task:wait()
+    core.checkpoint()
+  end
+end
+
+---A pool of this kind or of one that is like it.
+---@param class table
+---@param options braid.PoolOptions
+---@param slots integer
+function M.new(class, options, slots)
+  local self = {
+    _slots = slots, _ahead = 2 * slots - 1, _measured = false, _limit = options.time_limit, _live = {}, _running = 0,
+    _counts = { done = 0, failed = 0, cancelled = 0 }, _busy = 0, _closed = false,
+  }
+  self._ended = function(task) self:_end_job(task) end
+  if options.init then
+    local args = options.init_args or {}
+    local ok, err = pcall(options.init, table.unpack(args, 1, args.n or #args))
+    if not ok then
+      self._broken = { err }
+      self._closed = true
+    end
+  end
+  return executor.new(class, self, options)
+end
+
+---Makes a pool whose jobs run where they are submitted.
+---@param opts braid.PoolOptions? workers is 1
+---@return braid.InlinePool
+function M.inline_pool(opts)
+  return M.new(InlinePool, executor.options("inline_pool", opts), 1)
+end
+
+---For kinds that are like it.
+M.methods = methods
+
+return M

@@ -1,0 +1,25 @@
+-- SPDX-License-Identifier: MIT
+-- Pools by the name of their kind: the same functions under any model.
+local errors = require "braid.errors"
+local inline = require "braid.inline"
+local task_pool = require "braid.task_pool"
+local thread_pool = require "braid.thread_pool"
+
+local M = {}
+
+local kinds = { inline = inline.inline_pool, tasks = task_pool.task_pool, threads = thread_pool.thread_pool }
+
+---Makes a pool of a kind.
+---@param kind "inline"|"tasks"|"threads"
+---@param opts integer|braid.PoolOptions|nil
+---@return braid.Executor
+function M.pool(kind, opts)
+  local make = kinds[kind]
+  if not make then
+    errors.misuse(1, "bad argument 'kind' to 'pool' (\"inline\", \"tasks\" or \"threads\" expected, got %s)",
+      type(kind) == "string" and ("%q"):format(kind) or tostring(kind))
+  end
+  return make(opts)
+end
+
+return M

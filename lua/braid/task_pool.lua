@@ -1,0 +1,67 @@
+-- SPDX-License-Identifier: MIT
+-- The pool whose jobs are tasks of this state's loop, so many at a time.
+local core = require "braid.core"
+local errors = require "braid.errors"
+local executor = require "braid.executor"
+local inline = require "braid.inline"
+
+local M = {}
+
+local MOST_TASKS = 1000
+
+---@class braid.TaskPool: braid.InlinePool
+---@field _queue braid.Future[] jobs that wait for a place: from _first to _last
+local TaskPool, methods = executor.class("braid.task_pool", inline.methods)
+
+local function begin(self, task)
+  self:_count_in(task)
+  core.start(task)
+end
+
+-- The oldest job that still waits.
+local function take_queued(self)
+  while self._first <= self._last do
+    local task = self._queue[self._first]
+    self._queue[self._first] = nil
+    self._first = self._first + 1
+    if not task:done() then return task end
+  end
+end
+
+function methods:_end_job(task)
+  inline.methods._end_job(self, task)
+  while self._running < self._slots do
+    local waiting = take_queued(self)
+    if not waiting then return end
+    begin(self, waiting)
+  end
+end
+
+---Starts fn(...) as a task, or queues it while `workers` of them run. What one of them submits is never queued: it may
+---wait for it.
+---@param fn fun(...): ...
+---@param ... any its arguments
+---@return braid.Future
+function methods:submit(fn, ...)
+  errors.check_function(1, "submit", "fn", fn)
+  local task = self:_prepare(fn, ...)
+  if self._running < self._slots or self._live[core.current()] then
+    begin(self, task)
+  else
+    self._last = self._last + 1
+    self._queue[self._last] = task
+  end
+  return task
+end
+
+---Makes a pool whose jobs are tasks.
+---@param opts integer|braid.PoolOptions|nil workers: how many run at once, by default 1000
+---@return braid.TaskPool
+function M.task_pool(opts)
+  local options = executor.options("task_pool", opts)
+  local self = inline.new(TaskPool, options, options.workers or MOST_TASKS)
+  self._queue, self._first, self._last = {}, 1, 0
+  return self
+end
+
+return M

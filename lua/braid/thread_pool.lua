@@ -1,0 +1,113 @@
+-- SPDX-License-Identifier: MIT
+-- The pool of threads, each with a Lua state of its own: what it runs is encoded here, decoded there, and its results
+-- come the same way back.
+local core = require "braid.core"
+local errors = require "braid.errors"
+local executor = require "braid.executor"
+local inline = require "braid.inline"
+
+local M = {}
+
+---@class braid.ThreadPool: braid.Executor
+---@field _core userdata
+---@field _nested braid.InlinePool? in a worker of this very pool: where jobs run that would wait for a free worker
+local ThreadPool, methods = executor.class("braid.thread_pool")
+M.ThreadPool = ThreadPool
+
+-- How many jobs map hands out ahead when it is told the chunk.
+local AHEAD = 1024
+
+---Sends fn(...) to a worker. Raises when something of it cannot be sent (kind "not_sendable", with the path to it), and
+---when the pool is closed or broken.
+---@param fn fun(...): ...
+---@param ... any its arguments
+---@return braid.Future
+function methods:submit(fn, ...)
+  local nested = self._nested
+  if nested then
+    local stats = self._core:stats()
+    if stats.queued + stats.running >= self._slots then return nested:submit(fn, ...) end
+  end
+  return self._core:submit(fn, ...)
+end
+
+---@return { workers: integer, queued: integer, running: integer, done: integer, failed: integer, cancelled: integer,
+--- bytes_in: integer, bytes_out: integer, busy: number } busy: seconds that jobs have run
+function methods:stats()
+  return self._core:stats()
+end
+
+function methods:_close(cancel_pending)
+  self._core:close(cancel_pending)
+end
+
+function methods:_stop()
+  self._core:stop()
+end
+
+function methods:_join()
+  if self._nested then
+    errors.misuse(1, "a job cannot wait for the end of its own pool: use shutdown{wait = false} there")
+  end
+  self._core:join()
+end
+
+local function adopt(pool, slots, options)
+  local self = { _core = pool, _slots = slots, _ahead = AHEAD, _measured = true }
+  if pool:own() then self._nested = inline.inline_pool() end
+  return executor.new(ThreadPool, self, options)
+end
+
+---@private A pool that was sent to another state.
+function M.unpack(pool, slots, turns, name)
+  local self = adopt(pool, slots, { name = name })
+  if turns then executor.take_turns(self, turns) end
+  return self
+end
+
+function ThreadPool:__braid_pack()
+  return M.unpack, self._core, self._slots, self._turns, self._name
+end
+
+-- The loaders that can be sent: those written in Lua.
+local function lua_loaders()
+  local loaders = {}
+  for name, loader in pairs(package.preload) do
+    if debug.getinfo(loader, "S").what ~= "C" then loaders[name] = loader end
+  end
+  return loaders
+end
+
+---Makes a pool of threads. They start at once, and inherit package.path, package.cpath and the loaders in
+---package.preload.
+---@param opts integer|braid.PoolOptions|nil workers: how many threads, by default one for each usable core
+---@return braid.ThreadPool
+function M.thread_pool(opts)
+  local options = executor.options("thread_pool", opts)
+  local workers = options.workers or core.cpu_count()
+  local pool = core.pool_new(workers, {
+    path = package.path, cpath = package.cpath, preload = lua_loaders(), init = options.init,
+    init_args = options.init_args, tasks_per_worker = options.tasks_per_worker,
+    max_jobs_per_worker = options.max_jobs_per_worker, time_limit = options.time_limit,
+    memory_limit = options.memory_limit, name = options.name,
+  })
+  return adopt(pool, workers * (options.tasks_per_worker or 1), options)
+end
+
+-- ---- the default pool -----------------------------------------------------------------------------------------------
+
+local default
+
+---Runs fn(...) in a thread of the default pool, which is made by the first call and has some more threads than cores,
+---because what is sent here mostly waits. Suspends; cancelled with the caller.
+---@param fn fun(...): ...
+---@param ... any its arguments
+---@return any ... what fn returned
+function M.to_thread(fn, ...)
+  default = default or M.thread_pool { workers = math.min(32, core.cpu_count() + 4), name = "to_thread" }
+  return executor.await(default:submit(fn, ...))
+end
+
+M.cpu_count = executor.cpu_count
+
+return M

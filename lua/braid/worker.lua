@@ -1,0 +1,194 @@
+-- SPDX-License-Identifier: MIT
+-- What a worker's state runs: the jobs of its pool, each as a task of its own. How a job ends is decided here for the
+-- pools that run their jobs at home, too.
+local core = require "braid.core"
+local errors = require "braid.errors"
+
+local M = {}
+
+local function is_echo(err)
+  return errors.is_error(err, "cancelled") or errors.is_error(err, "interrupted")
+end
+
+-- ---- the end of a job -----------------------------------------------------------------------------------------------
+
+---A message handler that keeps the traceback: the second function gives it, once.
+---@return fun(err: any): any handler
+---@return fun(): string? taken
+function M.tracer()
+  local traceback
+  local function handler(err)
+    traceback = not is_echo(err) and debug.traceback(nil, 2) or nil
+    return err
+  end
+  local function taken()
+    local text = traceback
+    traceback = nil
+    return text
+  end
+  return handler, taken
+end
+
+-- Adds the failures of a job's tasks that are the job's: nobody has asked for them, or they were linked. An error may
+-- be nil: the list has its own count.
+local function add_failures(list, failed)
+  local traceback
+  for _, task in ipairs(failed) do
+    if task:_linked() or not task:_asked() then
+      list.n = list.n + 1
+      list[list.n] = task:error()
+      traceback = traceback or task:traceback()
+    end
+  end
+  return traceback
+end
+
+---Ends the scope of a job whose function has returned or raised, when the tasks that it spawned have ended. Suspends.
+---@param scope braid.Scope
+---@param ok boolean
+---@param err any what was raised
+---@param traceback string?
+---@return "done"|"failed"|"cancelled"
+---@return any err
+---@return string? traceback
+function M.settle(scope, ok, err, traceback)
+  local cancelled = not ok and is_echo(err) and core.cancelled()
+  if not ok then scope:cancel() end
+  scope:_join()
+  local failed = scope:_leave()
+  if ok and not failed then return "done" end
+  local list = { n = 0 }
+  if not ok and not cancelled then list[1], list.n = err, 1 end
+  if failed then traceback = add_failures(list, failed) or traceback end
+  if list.n > 1 then return "failed", errors.group(list), traceback end
+  if list.n == 1 then return "failed", list[1], traceback end
+  return cancelled and "cancelled" or "done", err
+end
+
+---The error of a job that went beyond a limit.
+---@param which "time"|"memory"
+---@param limit number
+---@return braid.Error
+function M.over_limit(which, limit)
+  local what = which == "time" and "took longer than its time limit of %g s" or "needed more memory than its %.0f bytes"
+  return errors.new("limit", ("the job " .. what .. ", and was stopped"):format(limit))
+end
+
+-- ---- many items as one job ------------------------------------------------------------------------------------------
+
+-- A global that is nil here was set over there, most likely.
+local function with_hint(err)
+  if type(err) ~= "string" or not err:find "a nil value %(global '" then return err end
+  return err .. " (globals are not shared between threads: pass it as an argument or an upvalue)"
+end
+
+local function apply_all(fn, items, results, failures)
+  for i = 1, items.n do
+    local ok, value = pcall(fn, items[i])
+    if ok then
+      results[i] = value
+    elseif is_echo(value) and core.cancelled() then
+      error(value, 0)
+    else
+      failures[i] = with_hint(value)
+    end
+  end
+end
+
+---fn(item) for each of the items: what `pool:map` sends in place of single calls.
+---@param fn fun(item: any): any
+---@param items table with `n`
+---@param keep boolean go on after a failure
+---@return table results
+---@return number seconds it took
+---@return table? failures with keep
+function M.chunk(fn, items, keep)
+  local start, results = core.now(), {}
+  local failures
+  if keep then
+    failures = {}
+    apply_all(fn, items, results, failures)
+  else
+    for i = 1, items.n do results[i] = (fn(items[i])) end
+  end
+  return results, core.now() - start, failures
+end
+
+-- ---- the worker -----------------------------------------------------------------------------------------------------
+
+-- The job failed, or was stopped: what goes home in place of results.
+local function send_failure(job, settings, how, err, traceback)
+  local limit = job:limit()
+  if limit == "time" and how == "cancelled" then
+    job:failed(M.over_limit("time", settings.time_limit))
+  elseif limit == "memory" and err == "not enough memory" then
+    job:failed(M.over_limit("memory", settings.memory_limit), traceback)
+  elseif how == "cancelled" then
+    job:cancelled()
+  else
+    job:failed(with_hint(err), traceback)
+  end
+end
+
+-- Takes jobs until there are no more. Each is a task, so that locks it holds and locals it sets end with it.
+local function serve(worker, settings)
+  local enter, spawn_now, settle = core.scope_enter, core.spawn_now, M.settle
+  local handler, taken = M.tracer()
+
+  local function finish(job, scope, ok, ...)
+    local how, err, traceback = settle(scope, ok, (...), not ok and taken() or nil)
+    if how ~= "done" then return send_failure(job, settings, how, err, traceback) end
+    local sent, refusal = pcall(job.done, job, ...)
+    if not sent then job:failed(refusal) end
+  end
+
+  local function run(job)
+    local scope = enter("nursery")
+    job:enter(scope)
+    return finish(job, scope, job:run(handler))
+  end
+
+  for job in worker.next, worker do
+    spawn_now(run, job):wait()
+  end
+end
+
+-- Shared objects may arrive before the modules with their further methods are loaded: a method that is missing loads
+-- them.
+local function load_methods_late()
+  local modules = {
+    Queue = "braid.queue", Lock = "braid.sync", Semaphore = "braid.sync", Condition = "braid.sync",
+  }
+  for class, module in pairs(modules) do
+    setmetatable(core[class], { __index = function(methods, name)
+      setmetatable(methods, nil)
+      require(module)
+      return methods[name]
+    end })
+  end
+end
+
+local function run_init(worker, settings)
+  if not settings.init then return true end
+  local args = settings.init_args or {}
+  local handler, taken = M.tracer()
+  local ok, err = xpcall(settings.init, handler, table.unpack(args, 1, args.n or #args))
+  if not ok then worker:broken(with_hint(err), taken()) end
+  return ok
+end
+
+---The life of a worker's state: furnished, its init run, jobs served until there are no more. Called by the C side.
+---@param worker userdata
+---@param settings table what the pool's maker passed to core.pool_new
+function M.main(worker, settings)
+  for name, loader in pairs(settings.preload) do package.preload[name] = loader end
+  load_methods_late()
+  if not run_init(worker, settings) then return end
+  local scope = core.scope_enter("nursery")
+  for _ = 1, settings.tasks_per_worker or 1 do scope:spawn(serve, worker, settings) end
+  scope:_join()
+  local failed = scope:_leave()
+  if failed then error(failed[1]:error(), 0) end
+end
+
+return M

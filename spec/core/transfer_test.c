@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT
+ * What values travel in: drafts of messages, code, and the queue that is asked what it holds. One thread. */
+#include "../../csrc/core/code.h"
+#include "../../csrc/core/counter.h"
+#include "../../csrc/core/queue.h"
+#include "check.h"
+
+static struct braid_item enclose(struct braid_object *object) {
+  struct braid_message *message = braid_message_new("x", 1, &object, 1);
+  return (struct braid_item){(uint64_t)(uintptr_t)message, BRAID_ITEM_MESSAGE};
+}
+
+static void draft_becomes_a_message(void) {
+  struct braid_counter *counter = braid_counter_new(1);
+  struct braid_object *objects[] = {&counter->object, &counter->object};
+  for (size_t size = 0; size < 40; size++) {
+    struct braid_message *draft = braid_message_draft(NULL, 10);
+    draft = braid_message_draft(draft, 100);
+    memset(draft->bytes, 'a', size);
+    struct braid_message *message = braid_message_seal(draft, size, objects, size % 3);
+    check(message->size == size && message->object_count == size % 3);
+    for (size_t i = 0; i < size; i++) check(message->bytes[i] == 'a');
+    for (uint32_t i = 0; i < message->object_count; i++) check(message->objects[i] == &counter->object);
+    check(atomic_load(&counter->object.refs) == 1 + size % 3);
+    braid_message_unref(message);
+    check(atomic_load(&counter->object.refs) == 1);
+  }
+  check(braid_message_draft(NULL, SIZE_MAX) == NULL);
+  check(braid_message_seal(NULL, SIZE_MAX - 1, NULL, 0) == NULL);
+  braid_object_unref(&counter->object);
+}
+
+static void code_keeps_its_bytes(void) {
+  struct braid_code *code = braid_code_new("\0abc", 4, 3);
+  check(code->size == 4 && code->upvalues == 3 && memcmp(code->bytes, "\0abc", 4) == 0);
+  check(code->object.class == &braid_code_class);
+  braid_object_unref(&code->object);
+}
+
+static void count_and_turn(struct braid_item *item, void *context) {
+  ++*(unsigned *)context;
+  check(item->tag == BRAID_ITEM_INTEGER);
+  item->bits += 100;
+}
+
+static void queue_shows_what_it_holds(void) {
+  unsigned count = 0;
+  struct braid_waiter waiter;
+  struct braid_queue *queue = braid_queue_new(3, BRAID_FIFO);
+  for (uint64_t i = 0; i < 3; i++) braid_queue_put(queue, (struct braid_item){i, BRAID_ITEM_INTEGER}, 0, NULL);
+  braid_waiter_init(&waiter, NULL, BRAID_WAITER_TASK);
+  braid_waiter_arm(&waiter);
+  check(braid_queue_put(queue, (struct braid_item){3, BRAID_ITEM_INTEGER}, 0, &waiter.hook) == BRAID_WAIT);
+  braid_queue_visit(queue, count_and_turn, &count);
+  check(count == 4);
+  check(braid_hook_item(&waiter.hook).bits == 103);
+  braid_hook_leave(&waiter.hook);
+  for (uint64_t i = 0; i < 3; i++) {
+    struct braid_item item;
+    check(braid_queue_get(queue, &item, NULL) == BRAID_OK && item.bits == i + 100);
+  }
+  braid_object_unref(&queue->object);
+}
+
+static void queue_in_itself_is_freed(void) {
+  struct braid_queue *queue = braid_queue_new(0, BRAID_FIFO);
+  struct braid_counter *counter = braid_counter_new(0);
+  braid_object_share(&queue->object);
+  braid_object_ref(&queue->object);
+  braid_queue_put(queue, enclose(&queue->object), 0, NULL);
+  braid_queue_put(queue, enclose(&counter->object), 0, NULL);
+  braid_queue_put(queue, enclose(&queue->object), 0, NULL);
+  braid_queue_leave(queue); /* there is another holder */
+  braid_object_unref(&queue->object);
+  check(!braid_queue_look(queue).closed && atomic_load(&counter->object.refs) == 2);
+  braid_queue_leave(queue);
+  check(braid_queue_look(queue).closed && atomic_load(&queue->object.refs) == 1);
+  braid_object_unref(&queue->object);
+  check(atomic_load(&counter->object.refs) == 1);
+  braid_object_unref(&counter->object);
+}
+
+static void queue_drops_what_its_putters_bring(void) {
+  struct braid_waiter waiter;
+  struct braid_counter *counter = braid_counter_new(0);
+  struct braid_queue *queue = braid_queue_new(1, BRAID_FIFO);
+  braid_queue_put(queue, (struct braid_item){0, BRAID_ITEM_INTEGER}, 0, NULL);
+  braid_waiter_init(&waiter, NULL, BRAID_WAITER_TASK);
+  braid_waiter_arm(&waiter);
+  check(braid_queue_put(queue, enclose(&counter->object), 0, &waiter.hook) == BRAID_WAIT);
+  braid_object_unref(&queue->object);
+  check(atomic_load(&counter->object.refs) == 1 && braid_hook_item(&waiter.hook).tag == BRAID_ITEM_NONE);
+  braid_object_unref(&counter->object);
+}
+
+CHECK_MAIN({"a draft becomes a message", draft_becomes_a_message}, {"code keeps its bytes", code_keeps_its_bytes},
+           {"a queue shows what it holds", queue_shows_what_it_holds},
+           {"a queue in itself is freed", queue_in_itself_is_freed},
+           {"a queue that ends drops what its putters bring", queue_drops_what_its_putters_bring})
