@@ -336,6 +336,13 @@ describe("functions", function()
     assert.is_nil(there("(...)(); return x", only))
   end)
 
+  test("a variable that happens to be the globals is shared like any other", function()
+    local at = _G
+    local function get() return at end
+    local function set(value) at = value end
+    assert.equal(7, (there("local get, set = ...; assert(get() == _G); set(7); return get()", get, set)))
+  end)
+
   test("every upvalue is set: none is left to load's own idea", function()
     local first, second, nothing = nil, "second", nil
     local function f() return first, second, nothing, _VERSION end -- an _ENV that is not the first upvalue

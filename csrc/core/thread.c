@@ -40,6 +40,17 @@ void braid_thread_spread(unsigned index) {
 #endif
 }
 
+unsigned braid_thread_core(void) {
+  unsigned place = 0;
+#ifdef __linux__
+  cpu_set_t all;
+  int here = sched_getcpu();
+  if (here < 0 || sched_getaffinity(0, sizeof all, &all)) return 0;
+  for (int core = 0; core < here; core++) place += CPU_ISSET((size_t)core, &all) ? 1 : 0;
+#endif
+  return place;
+}
+
 int braid_thread_cores(void) {
 #ifdef __linux__
   cpu_set_t set;

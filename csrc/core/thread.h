@@ -32,6 +32,9 @@ int braid_thread_start(pthread_t *thread, void *(*body)(void *), void *argument)
  * from there: threads that begin on one core stay together on it for some 100 ms of work otherwise. */
 void braid_thread_spread(unsigned index);
 
+/* The place of the calling thread's core among those that it may run on. Any thread; does not block. */
+unsigned braid_thread_core(void);
+
 /* Cores that this process may run on, by its affinity. Any thread; does not block. */
 int braid_thread_cores(void);
 

@@ -237,13 +237,13 @@ static void put_upvalues(struct writer *w, size_t place) {
   w->frame = frame.outer;
 }
 
-/* It has no upvalues, or the globals as its only one. */
+/* It has no upvalues, or _ENV as its only one, which is the globals. Another variable that happens to be them may be
+ * shared with another function. */
 static bool is_stateless(struct writer *w, const struct braid_code *code) {
   if (code->upvalues != 1) return code->upvalues == 0;
-  lua_getupvalue(w->L, -1, 1);
-  bool globals = lua_topointer(w->L, -1) == w->globals;
+  bool env = strcmp(lua_getupvalue(w->L, -1, 1), "_ENV") == 0 && lua_topointer(w->L, -1) == w->globals;
   lua_pop(w->L, 1);
-  return globals;
+  return env;
 }
 
 static void put_lua_function(struct writer *w) {

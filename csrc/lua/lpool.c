@@ -61,6 +61,7 @@ static struct worker_settings *read_settings(lua_State *L, int index) {
   settings->cpath = string_field(L, index, "cpath");
   settings->max_jobs = (uint64_t)number_field(L, index, "max_jobs_per_worker");
   settings->time_limit = number_field(L, index, "time_limit");
+  settings->core = braid_thread_core();
   settings->memory_limit = (size_t)number_field(L, index, "memory_limit");
   return settings;
 }
@@ -250,6 +251,7 @@ static void arrive(struct sched *sched, struct braid_waiter *waiter) {
   static const enum future_state states[] = {FUTURE_DONE, FUTURE_FAILED, FUTURE_CANCELLED};
   lua_State *L = sched->L;
   struct job_future *this = braid_container(waiter, struct job_future, future.waiter);
+  if (!this->job) return; /* given up at the end of the state */
   sched->jobs--;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &PENDING);
   lua_rawgetp(L, -1, this);
@@ -274,7 +276,7 @@ static void arrive(struct sched *sched, struct braid_waiter *waiter) {
 
 /* ---- the end of the state ------------------------------------------------------------------------------------- */
 
-/* The threads that would not end must not post to what is freed now. */
+/* Nobody will fetch these any more; threads that would not end must not post to what is freed now. */
 static void orphan_pending(struct sched *sched) {
   lua_State *L = sched->L;
   push_table(L, &PENDING);
@@ -283,6 +285,9 @@ static void orphan_pending(struct sched *sched) {
     pthread_mutex_lock(&this->pool->mutex);
     this->job->home = NULL;
     pthread_mutex_unlock(&this->pool->mutex);
+    braid_job_unref(this->job);
+    this->job = NULL;
+    future_forsake(&this->future);
   }
   lua_pop(L, 1);
 }
@@ -296,6 +301,7 @@ static int release_pools(struct sched *sched, bool all) {
     braid_thread_pool_close(pool, true);
     braid_thread_pool_stop(pool);
   }
+  if (all) orphan_pending(sched);
   int64_t deadline = all ? braid_clock_after(2.0) : 0;
   struct braid_list *next;
   for (struct braid_list *at = sched->pools.next; at != &sched->pools; at = next) {
@@ -308,7 +314,6 @@ static int release_pools(struct sched *sched, bool all) {
     braid_list_remove(at);
     braid_object_unref(&pool->object);
   }
-  if (all && left > 0) orphan_pending(sched);
   return left;
 }
 

@@ -186,6 +186,13 @@ bool future_join(struct future *future, struct braid_hook *hook) {
   return true;
 }
 
+void future_forsake(struct future *future) {
+  if (!future->joiners) return;
+  braid_line_dissolve(future->joiners);
+  free(future->joiners);
+  future->joiners = NULL;
+}
+
 static void wake_joiners(struct future *future) {
   if (!future->joiners) return;
   struct braid_road woken = {0};

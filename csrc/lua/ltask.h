@@ -29,6 +29,9 @@ static inline enum future_state future_state(const struct future *future) {
 }
 static inline bool future_ended(const struct future *future) { return future_state(future) >= FUTURE_DONE; }
 
+/* It will never end: who waits for it will not be woken. At the end of the state. */
+void future_forsake(struct future *future);
+
 /* The function on the top of the stack is called with the future when it ends; pops it. */
 void future_watch(lua_State *L, struct future *future);
 

@@ -31,6 +31,7 @@ struct worker {
   struct lstate_memory memory;
   struct braid_list active; /* jobs that are begun */
   uint64_t taken;           /* by this state */
+  int64_t spread;           /* when it last went to a core of its own */
   timer_t timer;            /* for jobs that never wait */
   bool has_timer, failed;
 };
@@ -322,11 +323,21 @@ static int next_job(lua_State *L) {
   return begin(worker, active, item) ? 1 : next_job(L);
 }
 
+/* After a sleep, now and then: the system wakes several threads on the core of whoever wakes them. */
+static void spread(struct worker *worker) {
+  enum { RARELY = 20 * 1000 * 1000 };
+  int64_t now = braid_clock_now();
+  if (now - worker->spread < RARELY) return;
+  worker->spread = now;
+  braid_thread_spread(worker->settings->core + 1 + worker->core->index);
+}
+
 static int next_k(lua_State *L, int ignored, lua_KContext context) {
   (void)ignored, (void)context;
   struct worker *worker = self;
   enum braid_status end = sched_end(worker->sched);
   if (end == BRAID_OK) {
+    spread(worker);
     bool begun = begin(worker, lua_touserdata(L, -1), braid_hook_item(&sched_waiter(worker->sched)->hook));
     return begun ? 1 : next_job(L);
   }
@@ -429,7 +440,7 @@ void worker_body(struct braid_worker *core) {
   struct worker worker = {.core = core, .settings = core->pool->settings};
   braid_list_init(&worker.active);
   self = &worker;
-  braid_thread_spread(core->index);
+  braid_thread_spread(worker.settings->core + 1 + core->index);
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, BRAID_WORKER_SIGNAL);

@@ -11,6 +11,7 @@ struct worker_settings {
   char *path, *cpath;          /* package.path and cpath, for finding that file */
   uint64_t max_jobs;           /* then the state is closed and made anew; 0: never */
   double time_limit;           /* seconds a job; 0: none */
+  unsigned core;               /* where the maker of the pool ran: the first worker begins on the next one */
   size_t memory_limit;         /* bytes a job; 0: none */
 };
 

@@ -41,11 +41,12 @@ local known = {
 ---@field workers integer? how many; threads: the usable cores, tasks: 1000
 ---@field init fun(...)? run once in each worker; if it raises, the pool is broken
 ---@field init_args any[]? its arguments
----@field max_jobs_per_worker integer? then a worker's state is made anew
----@field tasks_per_worker integer? jobs that a worker runs at once, as tasks of its loop: 1
+---@field max_jobs_per_worker integer? then a worker's state is made anew. Threads only
+---@field tasks_per_worker integer? jobs that a worker runs at once, as tasks of its loop: 1. Threads only
 ---@field backlog integer? submit suspends while so many jobs have not ended
----@field time_limit number? seconds a job may take; then it fails with kind "limit"
----@field memory_limit number? bytes that a job may need in a worker of its own kind; ignored by pools without those
+---@field time_limit number? seconds a job may take; then it is stopped, and fails with kind "limit". A job of an inline
+--- or task pool is stopped at its next wait
+---@field memory_limit number? bytes a job may need; then it fails with kind "limit". Threads only
 ---@field name string? for reports
 
 ---Checks what a pool is made with.

@@ -10,6 +10,7 @@ local M = {}
 
 ---@class braid.ThreadPool: braid.Executor
 ---@field _core userdata
+---@field _made boolean? this state has made it
 ---@field _nested braid.InlinePool? in a worker of this very pool: where jobs run that would wait for a free worker
 local ThreadPool, methods = executor.class("braid.thread_pool")
 M.ThreadPool = ThreadPool
@@ -52,21 +53,26 @@ function methods:_join()
   self._core:join()
 end
 
-local function adopt(pool, slots, options)
-  local self = { _core = pool, _slots = slots, _ahead = AHEAD, _measured = true }
-  if pool:own() then self._nested = inline.inline_pool() end
-  return executor.new(ThreadPool, self, options)
+local function fields(pool, slots)
+  return { _core = pool, _slots = slots, _ahead = AHEAD, _measured = true }
 end
 
 ---@private A pool that was sent to another state.
 function M.unpack(pool, slots, turns, name)
-  local self = adopt(pool, slots, { name = name })
+  local self = fields(pool, slots)
+  if pool:own() then self._nested = inline.inline_pool() end
+  executor.new(ThreadPool, self, { name = name })
   if turns then executor.take_turns(self, turns) end
   return self
 end
 
 function ThreadPool:__braid_pack()
   return M.unpack, self._core, self._slots, self._turns, self._name
+end
+
+-- Forgotten by who made it: its threads end when its jobs have ended.
+function ThreadPool:__gc()
+  if self._made then self._core:close(false) end
 end
 
 -- The loaders that can be sent: those written in Lua.
@@ -91,7 +97,9 @@ function M.thread_pool(opts)
     max_jobs_per_worker = options.max_jobs_per_worker, time_limit = options.time_limit,
     memory_limit = options.memory_limit, name = options.name,
   })
-  return adopt(pool, workers * (options.tasks_per_worker or 1), options)
+  local self = fields(pool, workers * (options.tasks_per_worker or 1))
+  self._made = true
+  return executor.new(ThreadPool, self, options)
 end
 
 -- ---- the default pool -----------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ static void draft_becomes_a_message(void) {
     struct braid_message *draft = braid_message_draft(NULL, 10);
     draft = braid_message_draft(draft, 100);
     memset(draft->bytes, 'a', size);
-    struct braid_message *message = braid_message_seal(draft, size, objects, size % 3);
+    struct braid_message *message = braid_message_seal(draft, size, objects, (uint32_t)(size % 3));
     check(message->size == size && message->object_count == size % 3);
     for (size_t i = 0; i < size; i++) check(message->bytes[i] == 'a');
     for (uint32_t i = 0; i < message->object_count; i++) check(message->objects[i] == &counter->object);
