@@ -76,7 +76,7 @@ void braid_loop_post_all(struct braid_road *road) {
   while ((waiter = braid_road_pop(road))) braid_loop_post(waiter);
 }
 
-static void take_mail(struct braid_loop *loop) {
+void braid_loop_take_mail(struct braid_loop *loop) {
   if (!atomic_load_explicit(&loop->mail, memory_order_acquire)) return;
   pthread_mutex_lock(&loop->inbox_mutex);
   struct braid_road mail = loop->inbox;
@@ -305,7 +305,7 @@ void braid_loop_poll(struct braid_loop *loop, int64_t deadline) {
     wait_for_events(loop, 0);
   }
   fire_deadlines(loop);
-  take_mail(loop);
+  braid_loop_take_mail(loop);
 }
 
 bool braid_loop_barren(const struct braid_loop *loop) {

@@ -58,6 +58,9 @@ void braid_loop_poll(struct braid_loop *loop, int64_t deadline);
 /* True when nothing in this process could ever end a sleep of this loop, other threads and signals aside. */
 bool braid_loop_barren(const struct braid_loop *loop);
 
+/* What other threads have posted is ready from now on. */
+void braid_loop_take_mail(struct braid_loop *loop);
+
 /* The next waiter that is ready, or NULL. */
 static inline struct braid_waiter *braid_loop_next(struct braid_loop *loop) { return braid_road_pop(&loop->ready); }
 

@@ -51,9 +51,10 @@ static int start_thread(struct braid_thread_pool *pool, unsigned index) {
   braid_object_ref(&pool->object);
   pool->count++;
   pool->alive++;
-  int error = braid_thread_start(&worker->thread, run, worker);
+  pthread_t thread; /* the worker's own field is the thread's to write: see braid_worker_attach */
+  int error = braid_thread_start(&thread, run, worker);
   if (!error) {
-    pthread_detach(worker->thread);
+    pthread_detach(thread);
     return 0;
   }
   pool->alive--;
@@ -193,7 +194,7 @@ void braid_thread_pool_stop(struct braid_thread_pool *pool) {
 void braid_worker_attach(struct braid_worker *worker, struct braid_loop *loop) {
   pthread_mutex_lock(&worker->mutex);
   worker->loop = loop;
-  if (loop) worker->thread = pthread_self(); /* the starter may not have stored it yet */
+  if (loop) worker->thread = pthread_self();
   pthread_mutex_unlock(&worker->mutex);
 }
 

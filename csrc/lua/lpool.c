@@ -106,7 +106,8 @@ static int pool_join(lua_State *L) {
   struct braid_waiter *waiter = sched_begin(L, sched);
   if (braid_thread_pool_join(pool, &waiter->hook) == BRAID_WAIT) return sched_park(L, sched, BRAID_NEVER, join_k, 0);
   sched_forget(sched);
-  return 0;
+  braid_loop_take_mail(&sched->loop); /* the replies were posted before the last thread ended: they go first */
+  return sched_pass(L, sched, join_k, 0);
 }
 
 static void set_count(lua_State *L, const char *name, uint64_t value) {

@@ -419,7 +419,8 @@ bool sched_turn(struct sched *sched, int64_t deadline) {
 
 static void look_for_shared(struct task *task, void *context) {
   const struct braid_line *line = task->waiter.hook.line;
-  if (line && line->guard && line->guard->shared) *(bool *)context = true;
+  bool on_its_way = (task->waiter.flags & TASK_PARKED) && !braid_waiter_waiting(&task->waiter);
+  if (on_its_way || (line && line->guard && line->guard->shared)) *(bool *)context = true;
 }
 
 bool sched_deadlocked(struct sched *sched) {
