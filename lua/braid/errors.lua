@@ -147,6 +147,20 @@ function M.text(value)
   return ok and text or ("a %s whose __tostring fails"):format(type(value))
 end
 
+---The point in time `timeout` seconds from now; nil for nil. Refuses what is not a number, or negative.
+---@param level integer as for misuse
+---@param what string the function, for the message
+---@param timeout number?
+---@return number?
+function M.deadline(level, what, timeout)
+  if timeout == nil then return nil end
+  if type(timeout) ~= "number" or timeout < 0 or timeout ~= timeout then
+    M.misuse(level + 1, "bad argument 'timeout' to '%s' (seconds, not negative, expected, got %s)", what,
+      type(timeout) == "number" and tostring(timeout) or "a " .. type(timeout))
+  end
+  return core.now() + timeout
+end
+
 -- ---- groups --------------------------------------------------------------------------------------------------------
 
 ---Several failures as one error: kind "group", `errors` has them.

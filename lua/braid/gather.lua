@@ -219,8 +219,9 @@ end
 ---@return fun(): braid.Future?
 function M.as_completed(futures, timeout)
   local n = check_futures("as_completed", futures)
+  local deadline = errors.deadline(1, "as_completed", timeout)
   local queue, left = arrivals(futures, n)
-  local total, deadline = left, timeout and core.now() + timeout
+  local total = left
   return function()
     if left == 0 then return nil end
     local future, err = queue:get(deadline and math.max(0, deadline - core.now()))
@@ -254,7 +255,7 @@ function M.wait(futures, opts)
       opts.return_when)
   end
   local queue, left = arrivals(futures, #futures)
-  local deadline = opts.timeout and core.now() + opts.timeout
+  local deadline = errors.deadline(1, "wait", opts.timeout)
   while left > 0 do
     local future = queue:get(deadline and math.max(0, deadline - core.now()))
     if not future then break end

@@ -76,7 +76,7 @@ function Queue:put_many(list, timeout)
   if type(list) ~= "table" then
     errors.misuse(1, "bad argument 'list' to 'put_many' (a list expected, got %s)", tostring(list))
   end
-  local deadline = timeout and core.now() + timeout
+  local deadline = errors.deadline(1, "put_many", timeout)
   for i = 1, #list do
     local ok, err = self:put(list[i], remaining(deadline))
     if not ok then

@@ -131,7 +131,7 @@ Condition.notify_all = Condition.notify_all
 ---@return braid.Error? err
 function Condition:wait_for(predicate, timeout)
   errors.check_function(1, "wait_for", "predicate", predicate)
-  local deadline = timeout and core.now() + timeout
+  local deadline = errors.deadline(1, "wait_for", timeout)
   while true do
     local value = predicate()
     if value then return value end
