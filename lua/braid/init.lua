@@ -5,8 +5,6 @@ if _VERSION ~= "Lua 5.4" then
   error("braid needs Lua 5.4, and this is " .. _VERSION .. ": run the script with a Lua 5.4 interpreter (lua5.4)", 0)
 end
 
-local core = require "braid.core"
-
 -- name -> the part that defines it
 local places = {
   errors = { "is_error", "on_unhandled" },
@@ -30,10 +28,14 @@ end
 for _, part in ipairs(parts) do home[part] = part end
 
 ---@class braid
-local braid = { null = core.null, _VERSION = "braid 0.1" }
+local braid = { _VERSION = "braid 0.1" }
 
 return setmetatable(braid, {
   __index = function(self, name)
+    if name == "null" then
+      rawset(self, name, require("braid.core").null)
+      return rawget(self, name)
+    end
     local part = home[name]
     if not part then return nil end
     require "braid.future"
