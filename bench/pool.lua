@@ -2,6 +2,7 @@
 -- A pool of two threads and trivial jobs, in the form that the peers' runner expects:
 --   pool.lua CASE N        many: submit and collect, 1024 ahead, jobs/s; map: automatic chunks, items/s;
 --                          rtt: one job at a time, median microseconds; start: pool and first result, milliseconds;
+--                          rested: the same after two idle milliseconds;
 --                          idle: processor time of an idle pool, milliseconds in a second
 -- Prints BENCH_NAME, BENCH_IMPL, metric and value, separated by tabs. Without arguments: all of them.
 local braid = require "braid"
@@ -57,6 +58,19 @@ function cases.idle(_, n)
   report("idle", "cpu_ms", (os.clock() - before) * 1000 / n)
 end
 
+-- The pool has slept for a while before each job.
+function cases.rested(pool, n)
+  local times = {}
+  for i = 1, n do
+    braid.sleep(0.002)
+    local start = braid.now()
+    pool:submit(increment, i):result()
+    times[i] = (braid.now() - start) * 1e6
+  end
+  table.sort(times)
+  report("rested", "rtt_us", times[n // 2])
+end
+
 local function measure(case, n)
   local make = braid.thread_pool -- its module is loaded now
   braid.run(function()
@@ -70,7 +84,10 @@ end
 if arg[1] then
   measure(arg[1], tonumber(arg[2]))
 else
-  for _, run in ipairs { { "start", 1 }, { "rtt", 20000 }, { "many", 1000000 }, { "map", 3000000 }, { "idle", 1 } } do
+  local runs = {
+    { "start", 1 }, { "rtt", 20000 }, { "rested", 500 }, { "many", 1000000 }, { "map", 3000000 }, { "idle", 1 },
+  }
+  for _, run in ipairs(runs) do
     measure(run[1], run[2])
   end
 end

@@ -27,6 +27,12 @@ static inline void braid_list_remove(struct braid_list *link) {
   braid_list_init(link);
 }
 
+/* Makes a member the first. */
+static inline void braid_list_raise(struct braid_list *list, struct braid_list *link) {
+  braid_list_remove(link);
+  braid_list_push(list->next, link);
+}
+
 static inline struct braid_list *braid_list_pop(struct braid_list *list) {
   struct braid_list *first = list->next;
   if (first == list) return NULL;

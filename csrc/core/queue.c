@@ -167,6 +167,7 @@ enum braid_status braid_queue_get(struct braid_queue *queue, struct braid_item *
     status = BRAID_CLOSED;
   } else if (hook) {
     braid_hook_join(hook, &queue->getters);
+    if (queue->recent_first) braid_list_raise(&queue->getters.hooks, &hook->link);
     status = BRAID_WAIT;
   } else {
     status = BRAID_EMPTY;

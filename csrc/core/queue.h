@@ -26,6 +26,7 @@ struct braid_queue {
   uint64_t arrivals;
   enum braid_queue_order order;
   bool closed;
+  bool recent_first; /* who began to wait last gets first: it is the one that is still awake */
 };
 
 extern const struct braid_class braid_queue_class;

@@ -78,7 +78,10 @@ struct braid_thread_pool *braid_thread_pool_new(unsigned count, void (*body)(str
   pthread_condattr_destroy(&monotonic);
   pool->body = body;
   pool->jobs = braid_queue_new(0, BRAID_FIFO);
-  if (pool->jobs) braid_object_share(&pool->jobs->object);
+  if (pool->jobs) {
+    braid_object_share(&pool->jobs->object);
+    pool->jobs->recent_first = true; /* one worker that is kept busy stays warm; the others may sleep */
+  }
   int error = pool->jobs ? 0 : ENOMEM;
   pthread_mutex_lock(&pool->mutex); /* a thread that ends early waits for the count */
   pool->settings = settings;
