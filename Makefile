@@ -8,13 +8,15 @@ CORE_FLOORS := base status clock list heap buffer \
 	thread refs code waiter message \
 	poller poller_epoll poller_kqueue doorbell loop \
 	queue gate counter \
-	job thread_pool \
+	job thread_pool parallel \
 	child request fetch
+# Plain C on core/parallel: no Lua, no locks.
+KERNEL_FLOORS :=
 LUA_FLOORS := lsight lerror larg ltree linterrupt lsched lopen.h \
 	llocals lobject \
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
 	ltask ljob lfuture lwrap lscope lqueue lgate lcounter lselect \
-	lstate lworker lpool lfd lprocess lfetch lopen
+	lstate lworker lpool lkernel lfd lprocess lfetch lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 SERVE_CORE_FLOORS := serve
 SERVE_LUA_FLOORS := lserve
@@ -59,6 +61,7 @@ sources = $(wildcard $(patsubst %,csrc/$1/%.c,$(filter-out $(FOREIGN_POLLER),$2)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$1)
 
 CORE_OBJECTS := $(call objects,$(call sources,core,$(CORE_FLOORS)))
+KERNEL_OBJECTS := $(call objects,$(call sources,kernels,$(KERNEL_FLOORS)))
 LUA_OBJECTS := $(call objects,$(call sources,lua,$(LUA_FLOORS)))
 SERVE_OBJECTS := $(call objects,$(call sources,core,$(SERVE_CORE_FLOORS)) $(call sources,lua,$(SERVE_LUA_FLOORS)))
 SERVE_GROUND := $(call objects,csrc/core/buffer.c)
@@ -90,7 +93,7 @@ $(BUILD)/obj/%.o: %.c
 	$(if $(V),,@echo "  CC    $<")
 	$(QUIET)$(COMPILE) -o $@ $<
 
-$(CORE_MODULE): $(CORE_OBJECTS) $(LUA_OBJECTS)
+$(CORE_MODULE): $(CORE_OBJECTS) $(KERNEL_OBJECTS) $(LUA_OBJECTS)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(MODULE_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(LDFLAGS) -o $@ $^ $(CURL_LIBS) -lpthread
@@ -128,7 +131,7 @@ $(SHIP): spec/ship.c csrc/core/message.h
 
 # Every allocation fails once while values travel; with Lua linked in, so that its allocations fail, too.
 CODEC_MEMORY := $(if $(filter Darwin,$(SYSTEM)),,$(BUILD)/codec_memory)
-$(BUILD)/codec_memory: $(call objects,spec/codec_memory.c) $(CORE_OBJECTS) $(LUA_OBJECTS)
+$(BUILD)/codec_memory: $(call objects,spec/codec_memory.c) $(CORE_OBJECTS) $(KERNEL_OBJECTS) $(LUA_OBJECTS)
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(CFLAGS) $(FLAVOUR) $(LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free -o $@ $^ \
 		$(LUA_ARCHIVE) $(CURL_LIBS) -lpthread -lm -ldl
@@ -137,7 +140,7 @@ $(BUILD)/codec_memory: $(call objects,spec/codec_memory.c) $(CORE_OBJECTS) $(LUA
 HOST := $(BUILD)/host
 host: $(HOST)
 
-$(HOST): $(call objects,spec/host.c) $(CORE_OBJECTS) $(LUA_OBJECTS) $(if $(HAVE_MICROHTTPD),$(SERVE_OBJECTS))
+$(HOST): $(call objects,spec/host.c) $(CORE_OBJECTS) $(KERNEL_OBJECTS) $(LUA_OBJECTS) $(if $(HAVE_MICROHTTPD),$(SERVE_OBJECTS))
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(HOST_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(LDFLAGS) -o $@ $^ $(LUA_ARCHIVE) $(CURL_LIBS) \
 		$(MICROHTTPD_LIBS) -lpthread -lm -ldl
@@ -210,7 +213,8 @@ fuzz: all $(SHIP) ## random bytes against the decoder, for FUZZ_SECONDS
 	@mkdir -p $(FUZZ)/seeds $(FUZZ)/found
 	@$(TREE) $(LUA) spec/fuzz/seeds.lua $(FUZZ)/seeds
 	clang $(STRICT) -O1 -g -fsanitize=fuzzer,address $(LUA_CFLAGS) $(CURL_CFLAGS) -o $(FUZZ)/decode spec/fuzz/decode.c \
-		$(call sources,core,$(CORE_FLOORS)) $(call sources,lua,$(LUA_FLOORS)) $(LUA_ARCHIVE) $(CURL_LIBS) -lm -ldl
+		$(call sources,core,$(CORE_FLOORS)) \
+		$(call sources,kernels,$(KERNEL_FLOORS)) $(call sources,lua,$(LUA_FLOORS)) $(LUA_ARCHIVE) $(CURL_LIBS) -lm -ldl
 	$(FUZZ)/decode -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=20 -rss_limit_mb=4096 \
 		-artifact_prefix=$(FUZZ)/ $(FUZZ)/found $(FUZZ)/seeds
 

@@ -41,6 +41,8 @@ local function unwatch() watch(os.time() + 365 * 86400, "nothing") end
 
 -- ---- what is left behind --------------------------------------------------------------------------------------------
 
+local KERNEL_THREAD = "braid-kernels" -- these stay until the process ends
+
 local function first_line(file)
   local handle <close> = io.open(file)
   return handle and handle:read("l")
@@ -59,7 +61,8 @@ local function holdings()
     held["child process " .. child] = true
   end
   for thread in lfs.dir("/proc/self/task") do
-    if thread:find("%d") then held["thread " .. thread] = true end
+    local name = thread:find("%d") and first_line(("/proc/self/task/%s/comm"):format(thread))
+    if name and name ~= KERNEL_THREAD then held["thread " .. thread .. " " .. name] = true end
   end
   return held
 end

@@ -9,6 +9,7 @@ local LUA_FLOORS = {
   "braid.queue", "braid.sync",
   "braid.worker", "braid.executor", "braid.inline", "braid.task_pool", "braid.thread_pool", "braid.pool",
   "braid.descriptor", "braid.stream", "braid.process",
+  "braid.kernels.numbers", "braid.kernels.vectors", "braid.kernels",
   "braid.json",
   "braid.http.request", "braid.http.response", "braid.http.session", "braid.http",
   "braid.web.headers", "braid.web.response", "braid.web.request", "braid.web.router",
@@ -42,7 +43,7 @@ end
 local height, top = {}, 0
 
 local function stack(makefile, variable, folder)
-  local list = makefile:match("\n" .. variable .. " := ([^\n]*)") or error("no " .. variable .. " in the Makefile")
+  local list = makefile:match("\n" .. variable .. " := ?([^\n]*)") or error("no " .. variable .. " in the Makefile")
   for name in list:gmatch("%S+") do
     top = top + 1
     if name:find("%.h$") then
@@ -85,6 +86,7 @@ end
 local makefile = read("Makefile"):gsub("%s*\\\n%s*", " ")
 stack(makefile, "CORE_FLOORS", "csrc/core/")
 stack(makefile, "SERVE_CORE_FLOORS", "csrc/core/")
+stack(makefile, "KERNEL_FLOORS", "csrc/kernels/")
 stack(makefile, "LUA_FLOORS", "csrc/lua/")
 stack(makefile, "SERVE_LUA_FLOORS", "csrc/lua/")
 local c_files = find("find csrc -name '*.[ch]' | sort")

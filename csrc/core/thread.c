@@ -2,8 +2,10 @@
  * Threads are born with all signals blocked, so that a signal always meets the main thread. */
 #include "thread.h"
 
+#include <dlfcn.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 void braid_guard_init(struct braid_guard *guard, bool shared) {
@@ -13,8 +15,16 @@ void braid_guard_init(struct braid_guard *guard, bool shared) {
 
 void braid_guard_term(struct braid_guard *guard) { pthread_mutex_destroy(&guard->mutex); }
 
+static void pin(void) {
+  Dl_info info;
+  if (dladdr((void *)(uintptr_t)braid_thread_start, &info) && info.dli_fname)
+    dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
 int braid_thread_start(pthread_t *thread, void *(*body)(void *), void *argument) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
   sigset_t all, before;
+  pthread_once(&once, pin);
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   int error = pthread_create(thread, NULL, body, argument);
@@ -58,4 +68,28 @@ int braid_thread_cores(void) {
 #endif
   long count = sysconf(_SC_NPROCESSORS_ONLN);
   return count > 0 ? (int)count : 1;
+}
+
+/* The quota of the process's control group in cores; 0: none. */
+static double cgroup_quota(void) {
+  FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
+  if (!file) return 0;
+  double quota = 0, period = 0;
+  int read = fscanf(file, "%lf %lf", &quota, &period);
+  fclose(file);
+  return read == 2 && period > 0 ? quota / period : 0;
+}
+
+int braid_thread_usable(void) {
+  int count = braid_thread_cores();
+  double quota = cgroup_quota();
+  return quota > 0 && quota < count ? (int)(quota + 0.999) : count;
+}
+
+void braid_thread_name(const char *name) {
+#ifdef __linux__
+  pthread_setname_np(pthread_self(), name);
+#else
+  (void)name;
+#endif
 }

@@ -25,7 +25,8 @@ static inline void braid_guard_leave(struct braid_guard *guard) {
   if (guard->shared) pthread_mutex_unlock(&guard->mutex);
 }
 
-/* Starts a thread in which every signal is blocked: signals are the main thread's. Returns 0 or an error number. */
+/* Starts a thread in which every signal is blocked: signals are the main thread's. This library stays mapped from then
+ * on: lua_close of the state that loaded it would unmap the thread's code. Returns 0 or an error number. */
 int braid_thread_start(pthread_t *thread, void *(*body)(void *), void *argument);
 
 /* Moves the calling thread to the index-th of the cores that it may run on, and lets it go wherever the system likes
@@ -37,5 +38,11 @@ unsigned braid_thread_core(void);
 
 /* Cores that this process may run on, by its affinity. Any thread; does not block. */
 int braid_thread_cores(void);
+
+/* The same, but no more than the control group's quota lets it use. Any thread; reads a file. */
+int braid_thread_usable(void);
+
+/* Names the calling thread for who looks at the process from outside. */
+void braid_thread_name(const char *name);
 
 #endif

@@ -19,6 +19,7 @@ void lgate_open(lua_State *L);
 void lcounter_open(lua_State *L);
 void lselect_open(lua_State *L);
 void lpool_open(lua_State *L);
+void lkernel_open(lua_State *L);
 void lfd_open(lua_State *L);
 void lprocess_open(lua_State *L);
 void lfetch_open(lua_State *L);

@@ -3,7 +3,6 @@
  * for the waiter is a part of it. */
 #include <errno.h>
 #include <lauxlib.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -320,22 +319,9 @@ static int release_pools(struct sched *sched, bool all) {
 
 /* ---- cores ---------------------------------------------------------------------------------------------------- */
 
-/* The quota of the process's control group in cores; 0: none. */
-static double cgroup_quota(void) {
-  FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
-  if (!file) return 0;
-  double quota = 0, period = 0;
-  int read = fscanf(file, "%lf %lf", &quota, &period);
-  fclose(file);
-  return read == 2 && period > 0 ? quota / period : 0;
-}
-
 /* cpu_count() -> cores that this process may use: affinity and quota count. */
 static int cpu_count(lua_State *L) {
-  int count = braid_thread_cores();
-  double quota = cgroup_quota();
-  if (quota > 0 && quota < count) count = (int)(quota + 0.999);
-  lua_pushinteger(L, count);
+  lua_pushinteger(L, braid_thread_usable());
   return 1;
 }
 

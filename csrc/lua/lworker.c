@@ -7,7 +7,6 @@
  * waits. The hook is armed only then, so undisturbed jobs pay nothing. */
 #include "lworker.h"
 
-#include <dlfcn.h>
 #include <lauxlib.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -126,16 +125,8 @@ static void on_signal(int number) {
   if (L) lua_sethook(L, stop_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
 }
 
-/* Keeps this library mapped: lua_close of the state that loaded it would unmap the threads' code. */
-static void pin(void) {
-  Dl_info info;
-  if (dladdr((void *)(uintptr_t)worker_body, &info) && info.dli_fname)
-    dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
-}
-
 static void prepare(void) {
   struct sigaction now;
-  pin();
   sigaction(BRAID_WORKER_SIGNAL, NULL, &now);
   if (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN) return; /* the host's: then only waits are interrupted */
   struct sigaction ours = {.sa_handler = on_signal, .sa_flags = SA_RESTART};

@@ -19,7 +19,7 @@ local places = {
 }
 
 -- parts that are tables of their own: braid.http.get
-local parts = { "http", "web", "process" }
+local parts = { "http", "web", "process", "kernels" }
 
 local home = {}
 for part, names in pairs(places) do
