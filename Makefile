@@ -12,7 +12,7 @@ CORE_FLOORS := base status clock list heap buffer \
 	child request fetch
 # Plain C on core/parallel: no Lua, no locks.
 KERNEL_FLOORS :=
-LUA_FLOORS := lsight lerror larg ltree linterrupt lsched lopen.h \
+LUA_FLOORS := lsight lerror larg ltree linterrupt lsched lopen.h lroster lwatchdog \
 	llocals lobject \
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
 	ltask ljob lfuture lwrap lscope lqueue lgate lcounter lselect \

@@ -5,9 +5,10 @@
 -- Bottom up. The C order stands in the Makefile, because the build follows it.
 local LUA_FLOORS = {
   "braid.core", "braid.serve_core",
-  "braid.errors", "braid.scope", "braid.future", "braid.task", "braid.gather",
+  "braid.errors", "braid.sight", "braid.scope", "braid.future", "braid.task", "braid.gather",
   "braid.queue", "braid.sync",
   "braid.worker", "braid.executor", "braid.inline", "braid.task_pool", "braid.thread_pool", "braid.pool",
+
   "braid.descriptor", "braid.stream", "braid.process",
   "braid.kernels.numbers", "braid.kernels.vectors", "braid.kernels",
   "braid.json",

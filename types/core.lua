@@ -133,4 +133,26 @@ function core.set_home(prefix) end
 ---@param fn function
 function core.set_hook(name, fn) end
 
+-- ---- sight ---------------------------------------------------------------------------------------------------------
+
+---@return string what this state does
+function core.tell_state() end
+
+---Blocks until all have answered, for so long at most.
+---@param seconds number
+---@return string what the other states of this process do
+function core.tell_states(seconds) end
+
+---@param pid integer
+---@return string name of the file through which that process tells
+function core.dump_file(pid) end
+
+---@param pid integer
+---@return boolean? asked
+---@return string? why_not
+function core.ask_dump(pid) end
+
+---@return integer
+function core.pid() end
+
 return core

@@ -32,6 +32,14 @@ int braid_thread_start(pthread_t *thread, void *(*body)(void *), void *argument)
   return error;
 }
 
+int braid_thread_number(void) {
+#ifdef __linux__
+  return gettid();
+#else
+  return (int)getpid();
+#endif
+}
+
 void braid_thread_spread(unsigned index) {
 #ifdef __linux__
   cpu_set_t all, one;

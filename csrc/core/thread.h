@@ -29,6 +29,9 @@ static inline void braid_guard_leave(struct braid_guard *guard) {
  * on: lua_close of the state that loaded it would unmap the thread's code. Returns 0 or an error number. */
 int braid_thread_start(pthread_t *thread, void *(*body)(void *), void *argument);
 
+/* The system's number of the calling thread; that of the process where there is none. */
+int braid_thread_number(void);
+
 /* Moves the calling thread to the index-th of the cores that it may run on, and lets it go wherever the system likes
  * from there: threads that begin on one core stay together on it for some 100 ms of work otherwise. */
 void braid_thread_spread(unsigned index);

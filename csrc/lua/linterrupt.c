@@ -6,40 +6,63 @@
 #include <signal.h>
 #include <unistd.h>
 
-static struct braid_loop *volatile target; /* NULL: no handler of ours stands */
-static lua_State *const *volatile running;
-static volatile lua_Hook step_hook;
+/* NULL: no handlers of ours stand. */
+static _Atomic(const struct interrupt_target *) target;
 static volatile sig_atomic_t count;
-static struct sigaction host;
+static struct {
+  int number;
+  bool ours;
+  struct sigaction host;
+} signals[] = {{.number = SIGINT}, {.number = SIGQUIT}};
 
 enum {
+  POKED = INTERRUPT_ASKED + 1,
   EXIT_STATUS = 128 + SIGINT,
   PATIENCE = 10 * 1000 * 1000 /* instructions: some 100 ms */
 };
 
-static void on_signal(int number) {
-  (void)number;
+static void on_interrupt(const struct interrupt_target *meant) {
   if (++count > 1) _exit(EXIT_STATUS);
-  lua_State *L = *running;
-  if (L) lua_sethook(L, step_hook, LUA_MASKCOUNT, PATIENCE);
-  braid_loop_interrupt(target);
+  if (*meant->running) lua_sethook(*meant->running, meant->stop, LUA_MASKCOUNT, PATIENCE);
+  braid_loop_interrupt(meant->loop);
 }
 
-void interrupt_begin(struct braid_loop *loop, lua_State *const *runner, lua_Hook hook) {
-  if (target) return;
-  struct sigaction now;
-  sigaction(SIGINT, NULL, &now);
-  if (!(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_IGN) return;
-  running = runner;
-  step_hook = hook;
+static void on_quit(const struct interrupt_target *meant, const siginfo_t *info) {
+  int why = info->si_code == SI_QUEUE ? info->si_value.sival_int : 0;
+  if (why != POKED) atomic_fetch_or(meant->asked, why == INTERRUPT_ASKED ? meant->file : meant->dump);
+  if (*meant->running) lua_sethook(*meant->running, meant->attend, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+  braid_doorbell_ring(&meant->loop->bell);
+}
+
+static void on_signal(int number, siginfo_t *info, void *context) {
+  (void)context;
+  const struct interrupt_target *meant = atomic_load(&target);
+  if (!meant) return;
+  if (number == SIGINT)
+    on_interrupt(meant);
+  else
+    on_quit(meant, info);
+}
+
+void interrupt_begin(const struct interrupt_target *wanted) {
+  const struct interrupt_target *nobody = NULL;
+  if (!atomic_compare_exchange_strong(&target, &nobody, wanted)) return;
   count = 0;
-  target = loop;
-  struct sigaction ours = {.sa_handler = on_signal};
-  sigaction(SIGINT, &ours, &host);
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+    sigaction(signals[i].number, NULL, &signals[i].host);
+    bool ignored = !(signals[i].host.sa_flags & SA_SIGINFO) && signals[i].host.sa_handler == SIG_IGN;
+    struct sigaction ours = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
+    signals[i].ours = !ignored && sigaction(signals[i].number, &ours, NULL) == 0;
+  }
 }
 
-void interrupt_end(struct braid_loop *loop) {
-  if (target != loop) return;
-  sigaction(SIGINT, &host, NULL);
-  target = NULL;
+void interrupt_end(const struct interrupt_target *wanted) {
+  if (atomic_load(&target) != wanted) return;
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+    if (signals[i].ours) sigaction(signals[i].number, &signals[i].host, NULL);
+  atomic_store(&target, NULL);
+}
+
+void interrupt_poke(pthread_t thread) {
+  if (atomic_load(&target)) pthread_sigqueue(thread, SIGQUIT, (union sigval){.sival_int = POKED});
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * SIGINT while a script waits in the loop. The main thread. */
+ * SIGINT and SIGQUIT while a script waits in the loop. The main thread. */
 #ifndef BRAID_LINTERRUPT_H
 #define BRAID_LINTERRUPT_H
 
@@ -7,12 +7,28 @@
 
 #include "../core/loop.h"
 
-/* From here to interrupt_end SIGINT asks the loop for attention and arms `hook` in the coroutine that *running names,
- * to be called some 100 ms of computing later, for code that never waits; a second SIGINT ends the process with status
- * 130. Nothing happens where somebody has SIGINT ignored, or inside another such pair. */
-void interrupt_begin(struct braid_loop *loop, lua_State *const *running, lua_Hook hook);
+/* What the signals are to do with a state. */
+struct interrupt_target {
+  struct braid_loop *loop;
+  lua_State *const *running; /* the coroutine that runs */
+  lua_Hook stop;             /* armed there by SIGINT */
+  lua_Hook attend;           /* armed there by SIGQUIT: the state is asked for a dump */
+  atomic_uint *asked;        /* gets one of these bits */
+  unsigned dump, file;       /* to stderr; to a file, for another process that asked with INTERRUPT_ASKED */
+};
 
-/* The host's handler is back. */
-void interrupt_end(struct braid_loop *loop);
+enum { INTERRUPT_ASKED = 0x62726169 };
+
+/* From here to interrupt_end SIGINT asks the loop for attention and arms `stop`, to be called some 100 ms of computing
+ * later, for code that never waits; a second SIGINT ends the process with status 130. SIGQUIT arms `attend` at once.
+ * A signal that somebody has ignored stays so. Nothing happens inside another such pair. The target stays the
+ * caller's until interrupt_end. */
+void interrupt_begin(const struct interrupt_target *wanted);
+
+/* The host's handlers are back. */
+void interrupt_end(const struct interrupt_target *wanted);
+
+/* Arms `attend` in the state that is inside such a pair on that thread. Any thread. */
+void interrupt_poke(pthread_t thread);
 
 #endif

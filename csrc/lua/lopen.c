@@ -11,7 +11,7 @@
 
 /* set_home(prefix): frames of files that begin with it are braid's own. */
 static int set_home(lua_State *L) {
-  sight_set_home(L, larg_string(L, 1, "prefix", NULL));
+  sight_set_home(larg_string(L, 1, "prefix", NULL));
   return 0;
 }
 
@@ -29,8 +29,9 @@ static const luaL_Reg functions[] = {{"set_home", set_home}, {"set_hook", set_ho
 
 int luaopen_braid_core(lua_State *L) {
   static void (*const parts[])(lua_State *) = {
-      llocals_open,  lcodec_open,  ltask_open, lfuture_open, lwrap_open, lscope_open,   lqueue_open, lgate_open,
-      lcounter_open, lselect_open, lpool_open, lkernel_open, lfd_open,   lprocess_open, lfetch_open,
+      llocals_open, lcodec_open,  ltask_open,     lfuture_open,  lwrap_open,    lscope_open,
+      lqueue_open,  lroster_open, lwatchdog_open, lgate_open,    lcounter_open, lselect_open,
+      lpool_open,   lkernel_open, lfd_open,       lprocess_open, lfetch_open,
   };
   luaL_checkversion(L);
   lua_newtable(L);

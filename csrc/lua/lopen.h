@@ -23,5 +23,7 @@ void lkernel_open(lua_State *L);
 void lfd_open(lua_State *L);
 void lprocess_open(lua_State *L);
 void lfetch_open(lua_State *L);
+void lroster_open(lua_State *L);
+void lwatchdog_open(lua_State *L);
 
 #endif

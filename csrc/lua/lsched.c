@@ -88,6 +88,7 @@ void sched_forget(struct sched *sched) { braid_waiter_claim(sched_waiter(sched),
 #define SENTINEL_METATABLE "braid.sentinel"
 
 static void stop_hook(lua_State *L, lua_Debug *ar);
+static void attend_hook(lua_State *L, lua_Debug *ar);
 static void close_state(lua_State *L, struct sched *sched);
 
 /* A state's end is seen by the finalizer of an object that nothing else outlives: Lua calls finalizers in the reverse
@@ -118,11 +119,18 @@ static void renew_sentinel(lua_State *L, struct sched *sched) {
 /* Outside every task: the loop is turned here until the script's waiter is home. */
 static int park_script(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
   struct sched_frame frame = sched_callbacks(sched); /* a finalizer that runs now must not use the script's waiter */
-  if (!sched->interrupted) interrupt_begin(&sched->loop, &sched->running, stop_hook);
+  const struct interrupt_target target = {.loop = &sched->loop,
+                                          .running = &sched->running,
+                                          .asked = &sched->asked,
+                                          .stop = stop_hook,
+                                          .attend = attend_hook,
+                                          .dump = SCHED_DUMP,
+                                          .file = SCHED_FILE};
+  if (!sched->interrupted) interrupt_begin(&target);
   while (!sched_turn(sched, BRAID_NEVER)) {
     if (sched_deadlocked(sched)) braid_loop_end_wait(&sched->loop, sched_waiter(sched), BRAID_DEADLOCK);
   }
-  interrupt_end(&sched->loop);
+  interrupt_end(&target);
   renew_sentinel(L, sched);
   sched_return(sched, frame);
   if (k) return k(L, LUA_YIELD, context);
@@ -130,9 +138,19 @@ static int park_script(lua_State *L, struct sched *sched, lua_KFunction k, lua_K
   return 0;
 }
 
+/* Time in units of some 67 ms, as far as it fits the flags: round after a day. */
+static uint32_t tick_of(int64_t time) { return (uint32_t)(time >> 26); }
+
+double sched_waited(const struct task *task) {
+  enum { MASK = (1u << 20) - 1 };
+  uint32_t ticks = (tick_of(braid_clock_now()) - task->waiter.flags / TASK_SINCE) & MASK;
+  return (double)((int64_t)ticks << 26) / (double)BRAID_SECOND;
+}
+
 static int park(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
   sched->quick = 0;
-  sched->current->waiter.flags |= TASK_PARKED;
+  uint32_t *flags = &sched->current->waiter.flags;
+  *flags = (*flags & (TASK_SINCE - 1)) | TASK_PARKED | tick_of(sched->polled) * TASK_SINCE;
   if (sched->current == &sched->tree.script) return park_script(L, sched, k, context);
   return lua_yieldk(L, 0, context, k);
 }
@@ -319,6 +337,14 @@ static void stop_hook(lua_State *L, lua_Debug *ar) {
   if (tree_canceller(&sched->tree, sched->main)) sched_raise(L, sched, BRAID_INTERRUPTED); /* else it is shielded */
 }
 
+/* In code that computes: somebody wants to know what it does. */
+static void attend_hook(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+  struct sched *sched = sched_open(L);
+  sched->attend(sched);
+}
+
 /* ---- the turn ------------------------------------------------------------------------------------------------- */
 
 /* The task's coroutine did not come to its end: an error that even its own handler could not take, or a yield that was
@@ -409,6 +435,7 @@ bool sched_turn(struct sched *sched, int64_t deadline) {
   if (take_interrupt(sched)) return false;
   if (deadline == BRAID_NEVER && sched_deadlocked(sched)) return false;
   braid_loop_poll(&sched->loop, deadline);
+  if (atomic_load_explicit(&sched->asked, memory_order_relaxed)) sched->attend(sched);
   int64_t now = braid_clock_now();
   if (now - sched->polled > LONGEST) sched->interval = FIRST_LOOK;
   sched->steps = 0;
@@ -494,6 +521,7 @@ struct sched *sched_open(lua_State *L) {
   sched->current = &sched->tree.script;
   sched->running = sched->L;
   sched->interval = sched->next_look = FIRST_LOOK;
+  sched->polled = braid_clock_now();
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, close_sched);
   lua_setfield(L, -2, "__gc");

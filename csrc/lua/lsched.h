@@ -28,6 +28,13 @@
 
 #include "ltree.h"
 
+enum sched_question {
+  SCHED_TELL = 1, /* what it does, to another state */
+  SCHED_DUMP = 2, /* what everybody does, to stderr */
+  SCHED_FILE = 4, /* the same, to a file */
+  SCHED_SLOW = 8  /* which step holds the loop */
+};
+
 struct sched {
   struct braid_loop loop;
   struct tree tree;
@@ -52,6 +59,9 @@ struct sched {
   unsigned jobs;           /* that are not home yet */
   /* Gives up the pools that have ended; with `all` it ends them. How many are left. Set by lpool. */
   int (*release_pools)(struct sched *sched, bool all);
+  atomic_uint asked; /* enum sched_question: what others want to know of this state */
+  /* Answers them. Set by lroster. */
+  void (*attend)(struct sched *sched);
   unsigned next_look, interval; /* in steps: when the clock is looked at, and how long to the look after */
   unsigned steps;               /* since the loop was last polled */
   unsigned quick;               /* calls that did not have to wait, since somebody last did */
@@ -84,6 +94,9 @@ enum braid_status sched_end(struct sched *sched);
 
 /* The waiter of whoever runs: in a continuation, its hook holds what the wait brought. */
 static inline struct braid_waiter *sched_waiter(struct sched *sched) { return &sched->current->waiter; }
+
+/* For how many seconds a parked task has waited, to some 0.1 s. */
+double sched_waited(const struct task *task);
 
 static inline bool sched_stopped(enum braid_status status) {
   return status == BRAID_CANCELLED || status == BRAID_INTERRUPTED || status == BRAID_DEADLOCK;

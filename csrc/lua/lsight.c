@@ -3,73 +3,50 @@
 #include "lsight.h"
 
 #include <lauxlib.h>
+#include <pthread.h>
 #include <string.h>
 
-#define HOME "braid.home"
+/* The prefix: the same for every state of the process, so the first to come sets it. */
+static char home[512];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static _Thread_local const char *wanted;
 
-void sight_set_home(lua_State *L, const char *prefix) {
-  lua_pushstring(L, prefix);
-  lua_setfield(L, LUA_REGISTRYINDEX, HOME);
+static void set_home(void) {
+  if (strlen(wanted) < sizeof home) strcpy(home, wanted);
 }
 
-static int is_ours(lua_State *L, const lua_Debug *ar) {
-  lua_getfield(L, LUA_REGISTRYINDEX, HOME);
-  const char *home = lua_tostring(L, -1);
-  int ours = home && strncmp(ar->source, home, strlen(home)) == 0;
-  lua_pop(L, 1);
-  return ours;
+void sight_set_home(const char *prefix) {
+  wanted = prefix;
+  pthread_once(&once, set_home);
 }
+
+bool sight_is_ours(const lua_Debug *ar) { return *home && strncmp(ar->source, home, strlen(home)) == 0; }
 
 /* The innermost Lua frame of `co` from `level` on that is the user's. */
-static int users_frame(lua_State *L, lua_State *co, int level, lua_Debug *ar) {
+static int users_frame(lua_State *co, int level, lua_Debug *ar) {
   for (; lua_getstack(co, level, ar); level++) {
     lua_getinfo(co, "Sl", ar);
-    if (ar->currentline > 0 && !is_ours(L, ar)) return 1;
+    if (ar->currentline > 0 && !sight_is_ours(ar)) return 1;
   }
   return 0;
 }
 
 void sight_where(lua_State *L, int level) {
   lua_Debug ar;
-  if (users_frame(L, L, level, &ar))
+  if (users_frame(L, level, &ar))
     lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
   else
     lua_pushliteral(L, "");
 }
 
-/* Pushes "queue:get" for the C function at the top of `co`, "sleep" when its first argument is no object of ours. */
-static void push_wait(lua_State *L, lua_State *co, lua_Debug *ar) {
-  lua_getinfo(co, "n", ar);
-  const char *name = ar->name ? ar->name : "?", *class = NULL;
-  if (lua_getlocal(co, ar, 1)) {
-    if (luaL_getmetafield(co, -1, "__name") != LUA_TNIL) {
-      class = lua_tostring(co, -1);
-      lua_pop(co, 1);
-    }
-    lua_pop(co, 1);
-  }
-  if (class && strncmp(class, "braid.", 6) == 0)
-    lua_pushfstring(L, "%s:%s", class + 6, name);
-  else
-    lua_pushstring(L, name);
-}
-
-void sight_place(lua_State *L, lua_State *co) {
+void sight_stand(lua_State *L, lua_State *co) {
   lua_Debug ar;
-  int parts = 0;
-  if (lua_getstack(co, 0, &ar)) {
-    lua_getinfo(co, "S", &ar);
-    if (*ar.what == 'C') {
-      push_wait(L, co, &ar);
-      parts++;
-    }
+  if (!users_frame(co, 0, &ar)) {
+    lua_pushliteral(L, "in C");
+    return;
   }
-  if (users_frame(L, co, 0, &ar)) {
-    lua_pushfstring(L, "%sat %s:%d", parts ? " " : "", ar.short_src, ar.currentline);
-    parts++;
-  }
-  if (parts == 0) lua_pushliteral(L, "not started");
-  if (parts == 2) lua_concat(L, 2);
+  lua_getinfo(co, "n", &ar);
+  lua_pushfstring(L, "%s%sat %s:%d", ar.name ? ar.name : "", ar.name ? " " : "", ar.short_src, ar.currentline);
 }
 
 /* Pushes "table.sort" for the function on the top of the stack when it is a field of a loaded module; pops it. */
@@ -90,6 +67,50 @@ static int push_global_name(lua_State *L) {
   }
   lua_settop(L, function - 1);
   return 0;
+}
+
+/* Pushes "queue:get" for the C function at the top of `co`, "sleep" when its first argument is no object of ours. */
+static void push_wait(lua_State *L, lua_State *co, lua_Debug *ar) {
+  lua_getinfo(co, "nf", ar);
+  lua_xmove(co, L, 1);
+  if (ar->name) {
+    lua_pop(L, 1);
+    lua_pushstring(L, ar->name);
+  } else if (!push_global_name(L)) {
+    lua_pushliteral(L, "?");
+  }
+  const char *name = lua_tostring(L, -1), *class = NULL;
+  if (strrchr(name, '.')) name = strrchr(name, '.') + 1;
+  if (lua_getlocal(co, ar, 1)) {
+    if (luaL_getmetafield(co, -1, "__name") != LUA_TNIL) {
+      class = lua_tostring(co, -1);
+      lua_pop(co, 1);
+    }
+    lua_pop(co, 1);
+  }
+  if (class && strncmp(class, "braid.", 6) == 0)
+    lua_pushfstring(L, "%s:%s", class + 6, name);
+  else
+    lua_pushstring(L, name);
+  lua_remove(L, -2);
+}
+
+void sight_place(lua_State *L, lua_State *co) {
+  lua_Debug ar;
+  int parts = 0;
+  if (lua_getstack(co, 0, &ar)) {
+    lua_getinfo(co, "S", &ar);
+    if (*ar.what == 'C') {
+      push_wait(L, co, &ar);
+      parts++;
+    }
+  }
+  if (users_frame(co, 0, &ar)) {
+    lua_pushfstring(L, "%sat %s:%d", parts ? " " : "", ar.short_src, ar.currentline);
+    parts++;
+  }
+  if (parts == 0) lua_pushliteral(L, "not started");
+  if (parts == 2) lua_concat(L, 2);
 }
 
 void sight_callee(lua_State *L) {

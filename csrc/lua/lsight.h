@@ -5,15 +5,22 @@
 #define BRAID_LSIGHT_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 /* Frames of files that begin with this prefix (a source name as Lua has it, "@/usr/share/lua/5.4/braid/") are ours. */
-void sight_set_home(lua_State *L, const char *prefix);
+void sight_set_home(const char *prefix);
+
+/* Whether a frame (its "S") is ours. Any thread. */
+bool sight_is_ours(const lua_Debug *ar);
 
 /* Pushes "file:line: " of the innermost Lua frame from `level` on that is not ours; "" when there is none. */
 void sight_where(lua_State *L, int level);
 
 /* Pushes what the coroutine is doing: "queue:get at file:line". */
 void sight_place(lua_State *L, lua_State *co);
+
+/* Pushes which of the user's functions `co` runs: "name at file:line". */
+void sight_stand(lua_State *L, lua_State *co);
 
 /* Pushes the name of the C function that runs, as it was called or as its module has it; "?" failing that. */
 void sight_callee(lua_State *L);

@@ -24,7 +24,8 @@ enum task_flag {
   TASK_MASKED = 256,    /* that wait is not cancelled */
   TASK_HOLDS = 512,     /* has held a lock */
   TASK_APART = 1024,    /* a pool's: its failure is no scope's */
-  TASK_HELD = 2048      /* has not been started: not ready yet */
+  TASK_HELD = 2048,     /* has not been started: not ready yet */
+  TASK_SINCE = 4096     /* times the tick at which it was parked: the upper bits of the flags */
 };
 
 /* A result that is not there yet: of a task, or of a job that a worker runs. */

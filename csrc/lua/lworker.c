@@ -17,6 +17,7 @@
 #include "lcodec.h"
 #include "lerror.h"
 #include "lopen.h"
+#include "lroster.h"
 #include "lsched.h"
 #include "lstate.h"
 
@@ -104,6 +105,7 @@ static int patience(struct active *active) {
 static void stop_hook(lua_State *L, lua_Debug *ar) {
   (void)ar;
   struct sched *sched = self->sched;
+  if (atomic_load(&sched->asked)) sched->attend(sched);
   look_for_stops(sched);
   struct active *active = active_of(self, sched->current);
   bool cancelled = tree_canceller(&sched->tree, sched->current) != NULL;
@@ -388,6 +390,7 @@ static int serve(lua_State *L) {
   lua_getglobal(L, "require");
   lua_pushliteral(L, "braid.worker");
   lua_call(L, 1, 1);
+  roster_name(worker->sched, "worker %u of a pool", worker->core->index + 1);
   lua_getfield(L, -1, "main");
   lua_newuserdatauv(L, 0, 0);
   luaL_setmetatable(L, WORKER_METATABLE);

@@ -16,6 +16,7 @@ local places = {
   descriptor = { "wait_fd" },
   executor = { "cpu_count" }, inline = { "inline_pool" }, task_pool = { "task_pool" },
   thread_pool = { "thread_pool", "to_thread" }, pool = { "pool" },
+  sight = { "dump" },
 }
 
 -- parts that are tables of their own: braid.http.get

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT
+ * Entries belong to their states' registries. Who asks waits a moment only: a state that is inside a C function that
+ * does not return is named, and that it did not answer. */
+#include "lroster.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../core/buffer.h"
+#include "../core/thread_pool.h"
+#include "larg.h"
+#include "lerror.h"
+#include "linterrupt.h"
+#include "lopen.h"
+#include "lsight.h"
+
+static const char ENTRY; /* its address is the registry's key */
+
+static struct {
+  pthread_mutex_t asking; /* one asks at a time */
+  pthread_mutex_t mutex;
+  struct braid_list entries;
+  struct braid_buffer answers;
+  int missing; /* answers that have not come */
+} roster = {.asking = PTHREAD_MUTEX_INITIALIZER,
+            .mutex = PTHREAD_MUTEX_INITIALIZER,
+            .entries = {&roster.entries, &roster.entries}};
+
+void roster_visit(void (*visit)(struct roster_entry *entry, void *context), void *context) {
+  pthread_mutex_lock(&roster.mutex);
+  for (struct braid_list *at = roster.entries.next; at != &roster.entries; at = at->next)
+    visit(braid_container(at, struct roster_entry, link), context);
+  pthread_mutex_unlock(&roster.mutex);
+}
+
+void roster_poke(struct roster_entry *entry) {
+  braid_doorbell_ring(&entry->sched->loop.bell);
+  if (entry->sched->interrupted)
+    pthread_kill(entry->thread, BRAID_WORKER_SIGNAL);
+  else
+    interrupt_poke(entry->thread);
+}
+
+static struct roster_entry *entry_of(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &ENTRY);
+  struct roster_entry *entry = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return entry;
+}
+
+void roster_name(struct sched *sched, const char *format, ...) {
+  struct roster_entry *entry = entry_of(sched->L);
+  va_list arguments;
+  va_start(arguments, format);
+  pthread_mutex_lock(&roster.mutex);
+  vsnprintf(entry->name, sizeof entry->name, format, arguments);
+  pthread_mutex_unlock(&roster.mutex);
+  va_end(arguments);
+}
+
+/* ---- what a state does ---------------------------------------------------------------------------------------- */
+
+struct telling {
+  lua_State *L;
+  struct sched *sched;
+  struct braid_buffer *text;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct braid_buffer *text, const char *format, ...) {
+  enum { MOST = 512 };
+  va_list arguments;
+  va_start(arguments, format);
+  char *room = braid_buffer_reserve(text, MOST);
+  int written = room ? vsnprintf(room, MOST, format, arguments) : 0;
+  va_end(arguments);
+  if (written > 0) text->size += (size_t)(written < MOST ? written : MOST - 1);
+}
+
+static int depth_of(const struct task *task) {
+  int depth = 0;
+  while (task->nursery && task->nursery->owner && task->nursery->owner->nursery) {
+    task = task->nursery->owner;
+    depth++;
+  }
+  return depth;
+}
+
+static void tell_work(struct telling *telling, struct task *task) {
+  lua_State *L = telling->L;
+  struct sched *sched = telling->sched;
+  bool runs = task == sched->current && sched->running;
+  if (task->waiter.state == FUTURE_PENDING) {
+    add(telling->text, "not started\n");
+    return;
+  }
+  if (runs)
+    sight_stand(L, sched->running);
+  else
+    sight_place(L, task->co);
+  const char *place = lua_tostring(L, -1);
+  if (runs)
+    add(telling->text, "computing %s\n", place);
+  else if ((task->waiter.flags & TASK_PARKED) && braid_waiter_waiting(&task->waiter))
+    add(telling->text, "waiting in %s, for %.1f s\n", place, sched_waited(task));
+  else
+    add(telling->text, "ready: %s\n", place);
+}
+
+static void tell_task(struct task *task, void *context) {
+  struct telling *telling = context;
+  lua_State *L = telling->L;
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 8, "too deep to report");
+  sched_push_task(L, task);
+  sched_push_name(L, -1);
+  const char *name = lua_isnil(L, -1) ? "" : luaL_tolstring(L, -1, NULL);
+  add(telling->text, "%*stask %s%s", 2 + 2 * depth_of(task), "", name, *name ? ": " : "");
+  tell_work(telling, task);
+  lua_settop(L, top);
+}
+
+static int tell(lua_State *L) {
+  struct telling *telling = lua_touserdata(L, 1);
+  struct sched *sched = telling->sched;
+  telling->L = L;
+  struct roster_entry *entry = entry_of(L);
+  add(telling->text, "%s (thread %d)", entry->name, entry->tid);
+  if (sched->current == &sched->tree.script && sched->running) {
+    sight_stand(L, sched->running);
+    add(telling->text, ": computing %s", lua_tostring(L, -1));
+  }
+  add(telling->text, "\n");
+  for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer)
+    tree_walk(scope, tell_task, telling);
+  return 0;
+}
+
+/* Adds what this state does. Does not raise: what memory allows is told. */
+static void tell_state(struct sched *sched, struct braid_buffer *text) {
+  lua_State *L = sched->running ? sched->running : sched->L;
+  struct telling telling = {.sched = sched, .text = text};
+  if (!lua_checkstack(L, 4)) return;
+  lua_pushcfunction(L, tell);
+  lua_pushlightuserdata(L, &telling);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+/* ---- asking and answering ------------------------------------------------------------------------------------- */
+
+static void answer(struct sched *sched) {
+  struct roster_entry *entry = entry_of(sched->L);
+  struct braid_buffer text;
+  braid_buffer_init(&text);
+  tell_state(sched, &text);
+  pthread_mutex_lock(&roster.mutex);
+  if (entry->tells) {
+    braid_buffer_append(&roster.answers, text.data, text.size);
+    entry->tells = false;
+    roster.missing--;
+  }
+  pthread_mutex_unlock(&roster.mutex);
+  braid_buffer_term(&text);
+}
+
+/* The Lua layer writes the whole dump: to stderr, or where `braid ps` looks. */
+static void dump(lua_State *L, bool to_file) {
+  if (!lua_checkstack(L, 4)) return;
+  if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.dump") != LUA_TFUNCTION) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_pushboolean(L, to_file);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+/* The step that runs names itself. */
+static int tell_slow(lua_State *L) {
+  struct sched *sched = sched_open(L);
+  sched_push_task(L, sched->current);
+  sched_push_name(L, -1);
+  const char *name = lua_isnil(L, -1) ? "" : luaL_tolstring(L, -1, NULL);
+  sight_stand(L, sched->running);
+  fprintf(stderr, "braid: slow step: task %s%s(%s) has held its loop for %.2f s, %s\n", name, *name ? " " : "",
+          entry_of(L)->name, (double)(braid_clock_now() - sched->polled) / 1e9, lua_tostring(L, -1));
+  return 0;
+}
+
+void roster_attend(struct sched *sched) {
+  unsigned asked = atomic_exchange(&sched->asked, 0);
+  if (asked & SCHED_TELL) answer(sched);
+  if ((asked & SCHED_SLOW) && sched->running && sched->current->co) {
+    lua_pushcfunction(sched->running, tell_slow);
+    if (lua_pcall(sched->running, 0, 0, 0) != LUA_OK) lua_pop(sched->running, 1);
+  }
+  if (asked & (SCHED_DUMP | SCHED_FILE)) dump(sched->running ? sched->running : sched->L, asked & SCHED_FILE);
+}
+
+static void ask(struct roster_entry *entry, struct sched *asker) {
+  if (entry->sched == asker) return;
+  entry->tells = true;
+  roster.missing++;
+  atomic_fetch_or(&entry->sched->asked, SCHED_TELL);
+  roster_poke(entry);
+}
+
+/* tell_states(seconds) -> what every other state of this process does, as text. Blocks until all have answered, for so
+ * long at most. */
+static int tell_states(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  int64_t deadline = braid_clock_after(larg_number(L, 1, "seconds"));
+  struct braid_buffer text;
+  braid_buffer_init(&text);
+  pthread_mutex_lock(&roster.asking);
+  pthread_mutex_lock(&roster.mutex);
+  roster.answers.size = 0;
+  roster.missing = 0;
+  for (struct braid_list *at = roster.entries.next; at != &roster.entries; at = at->next)
+    ask(braid_container(at, struct roster_entry, link), sched);
+  while (roster.missing > 0 && braid_clock_now() < deadline) {
+    pthread_mutex_unlock(&roster.mutex);
+    usleep(1000);
+    pthread_mutex_lock(&roster.mutex);
+  }
+  for (struct braid_list *at = roster.entries.next; at != &roster.entries; at = at->next) {
+    struct roster_entry *entry = braid_container(at, struct roster_entry, link);
+    if (entry->tells) add(&text, "%s (thread %d): inside a C function, or starting\n", entry->name, entry->tid);
+    entry->tells = false;
+  }
+  braid_buffer_append(&text, roster.answers.data, roster.answers.size);
+  pthread_mutex_unlock(&roster.mutex);
+  pthread_mutex_unlock(&roster.asking);
+  lua_pushlstring(L, text.data ? text.data : "", text.size);
+  braid_buffer_term(&text);
+  return 1;
+}
+
+/* tell_state() -> what this state does, as text */
+static int tell_own(lua_State *L) {
+  struct braid_buffer text;
+  braid_buffer_init(&text);
+  tell_state(sched_of(L), &text);
+  lua_pushlstring(L, text.data ? text.data : "", text.size);
+  braid_buffer_term(&text);
+  return 1;
+}
+
+/* ---- other processes ------------------------------------------------------------------------------------------ */
+
+/* dump_file(pid) -> the file through which a process tells its dump to another one of the same user; its folder is
+ * there and nobody else's. */
+static int dump_file(lua_State *L) {
+  lua_Integer pid = larg_integer(L, 1, "pid", 1);
+  char folder[64];
+  struct stat facts;
+  snprintf(folder, sizeof folder, "/tmp/braid-%u", (unsigned)geteuid());
+  mkdir(folder, 0700);
+  bool ours =
+      lstat(folder, &facts) == 0 && S_ISDIR(facts.st_mode) && facts.st_uid == geteuid() && (facts.st_mode & 0077) == 0;
+  if (!ours) return lerror_raise(L, "system", "%s is not a folder that only this user may enter", folder);
+  lua_pushfstring(L, "%s/%I.txt", folder, pid);
+  return 1;
+}
+
+/* ask_dump(pid) -> true, or nil and why not: asks another process for its dump. */
+static int ask_dump(lua_State *L) {
+  pid_t pid = (pid_t)larg_integer(L, 1, "pid", 1);
+  if (sigqueue(pid, SIGQUIT, (union sigval){.sival_int = INTERRUPT_ASKED}) == 0) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushstring(L, strerror(errno));
+  return 2;
+}
+
+/* ---- entries -------------------------------------------------------------------------------------------------- */
+
+static int leave(lua_State *L) {
+  struct roster_entry *entry = lua_touserdata(L, 1);
+  pthread_mutex_lock(&roster.mutex);
+  if (entry->tells) roster.missing--;
+  braid_list_remove(&entry->link);
+  pthread_mutex_unlock(&roster.mutex);
+  return 0;
+}
+
+static void enter(lua_State *L, struct sched *sched) {
+  struct roster_entry *entry = lua_newuserdatauv(L, sizeof *entry, 0);
+  *entry = (struct roster_entry){.sched = sched, .thread = pthread_self(), .tid = braid_thread_number()};
+  snprintf(entry->name, sizeof entry->name, "script");
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, leave);
+  lua_setfield(L, -2, "__gc");
+  pthread_mutex_lock(&roster.mutex);
+  braid_list_push(&roster.entries, &entry->link);
+  pthread_mutex_unlock(&roster.mutex);
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &ENTRY);
+}
+
+/* pid() -> the number of this process */
+static int own_pid(lua_State *L) {
+  lua_pushinteger(L, getpid());
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"pid", own_pid},         {"tell_state", tell_own}, {"tell_states", tell_states},
+    {"dump_file", dump_file}, {"ask_dump", ask_dump},   {NULL, NULL},
+};
+
+void lroster_open(lua_State *L) {
+  struct sched *sched = sched_open(L);
+  sched->attend = roster_attend;
+  enter(L, sched);
+  sched_register(L, functions);
+}
