@@ -9,7 +9,7 @@ CORE_FLOORS := base status clock list heap buffer \
 	poller poller_epoll poller_kqueue doorbell loop \
 	queue gate counter \
 	job thread_pool parallel \
-	child request fetch
+	child broker frame.h link request fetch
 # Plain C on core/parallel: no Lua, no locks.
 KERNEL_FLOORS :=
 LUA_FLOORS := lsight lerror larg ltree linterrupt lsched lopen.h lroster lwatchdog \

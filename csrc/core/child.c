@@ -28,26 +28,43 @@ enum { FIRST_PAUSE = 1000 * 1000, LONGEST_PAUSE = 50 * 1000 * 1000 }; /* ns */
 
 /* ---- starting ------------------------------------------------------------------------------------------------- */
 
-/* Copies above the standard descriptors those that stand among them in another's place: dup2 would overwrite them
- * before their turn. Returns 0 or an error number; the copies are in `spare`, -1 where there is none. */
-static int lift(const int stdio[3], int spare[3]) {
-  for (int i = 0; i < 3; i++) spare[i] = -1;
-  for (int i = 0; i < 3; i++) {
-    if (stdio[i] > 2 || stdio[i] == i) continue;
-    spare[i] = fcntl(stdio[i], F_DUPFD_CLOEXEC, 3);
-    if (spare[i] < 0) return errno;
+/* What becomes the child's descriptors 0, 1, 2, ... */
+struct descriptors {
+  int count;
+  int from[5];
+  int spare[5]; /* copies; -1 where there is none */
+};
+
+/* Copies above all of them those that stand among them in another's place: dup2 would overwrite them before their
+ * turn. What stands in its own place, too, unless it is a standard one: dup2 would not make it one that is inherited.
+ * Returns 0 or an error number. */
+static int lift(const struct braid_child_plan *plan, struct descriptors *all) {
+  all->count = 3 + plan->more_count;
+  for (int i = 0; i < all->count; i++) {
+    all->from[i] = i < 3 ? plan->stdio[i] : plan->more[i - 3];
+    all->spare[i] = -1;
+  }
+  for (int i = 0; i < all->count; i++) {
+    int from = all->from[i];
+    if (from >= all->count || (from == i && i < 3)) continue;
+    all->spare[i] = fcntl(from, F_DUPFD_CLOEXEC, all->count);
+    if (all->spare[i] < 0) return errno;
+    all->from[i] = all->spare[i];
   }
   return 0;
 }
 
-static int add_descriptors(posix_spawn_file_actions_t *actions, const int stdio[3], const int spare[3]) {
+static void close_spares(const struct descriptors *all) {
+  for (int i = 0; i < all->count; i++)
+    if (all->spare[i] >= 0) close(all->spare[i]);
+}
+
+static int add_descriptors(posix_spawn_file_actions_t *actions, const struct descriptors *all) {
   int error = 0;
-  for (int i = 0; i < 3 && !error; i++) {
-    int from = spare[i] >= 0 ? spare[i] : stdio[i];
-    if (from != i) error = posix_spawn_file_actions_adddup2(actions, from, i);
-  }
+  for (int i = 0; i < all->count && !error; i++)
+    if (all->from[i] != i) error = posix_spawn_file_actions_adddup2(actions, all->from[i], i);
 #ifdef HAVE_CLOSEFROM
-  if (!error) error = posix_spawn_file_actions_addclosefrom_np(actions, 3);
+  if (!error) error = posix_spawn_file_actions_addclosefrom_np(actions, all->count);
 #endif
   return error;
 }
@@ -69,14 +86,14 @@ static int set_attributes(posix_spawnattr_t *attributes, bool group) {
   return posix_spawnattr_setflags(attributes, (short)flags);
 }
 
-static int spawn(const struct braid_child_plan *plan, const int spare[3], pid_t *pid) {
+static int spawn(const struct braid_child_plan *plan, const struct descriptors *all, pid_t *pid) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   int error = posix_spawn_file_actions_init(&actions);
   if (error) return error;
   error = posix_spawnattr_init(&attributes);
   if (!error) {
-    error = add_descriptors(&actions, plan->stdio, spare);
+    error = add_descriptors(&actions, all);
     if (!error && plan->directory) error = posix_spawn_file_actions_addchdir_np(&actions, plan->directory);
     if (!error) error = set_attributes(&attributes, plan->group);
     if (!error) error = posix_spawnp(pid, plan->argv[0], &actions, &attributes, plan->argv, plan->environment);
@@ -182,13 +199,12 @@ int braid_child_start(struct braid_children *children, const struct braid_child_
                       struct braid_child **started) {
   struct braid_child *child = new_child(children, plan->group);
   if (!child) return ENOMEM;
-  int spare[3];
-  int error = lift(plan->stdio, spare);
+  struct descriptors all;
+  int error = lift(plan, &all);
   /* The alarm first: once the program runs, nothing that is needed to reap it may fail. */
   if (!error && !braid_alarm_start(child->loop, &child->alarm, braid_clock_now() + child->pause)) error = ENOMEM;
-  if (!error) error = spawn(plan, spare, &child->pid);
-  for (int i = 0; i < 3; i++)
-    if (spare[i] >= 0) close(spare[i]);
+  if (!error) error = spawn(plan, &all, &child->pid);
+  close_spares(&all);
   if (error) {
     braid_alarm_stop(child->loop, &child->alarm);
     free(child);

@@ -13,8 +13,10 @@ struct braid_child_plan {
   char *const *argv;        /* argv[0] is looked for in PATH when it holds no slash; NULL at the end */
   char *const *environment; /* "NAME=value"; NULL at the end */
   const char *directory;    /* where it starts; NULL: where we are */
-  int stdio[3];             /* what becomes its descriptors 0, 1 and 2; all others are closed */
-  bool group;               /* a process group of its own, which signals reach as a whole */
+  int stdio[3];             /* what becomes its descriptors 0, 1 and 2 */
+  int more[2];              /* and 3 and 4, as many as there are; all others are closed */
+  int more_count;
+  bool group; /* a process group of its own, which signals reach as a whole */
 };
 
 /* The children of one loop that have not ended. */

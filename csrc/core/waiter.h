@@ -53,7 +53,7 @@ struct braid_hook {
   uint32_t place;    /* of the waiter's own hook: where its deadline stands in the loop's heap */
 };
 
-enum braid_waiter_kind { BRAID_WAITER_TASK, BRAID_WAITER_JOB };
+enum braid_waiter_kind { BRAID_WAITER_TASK, BRAID_WAITER_JOB, BRAID_WAITER_ERRAND };
 
 struct braid_waiter {
   union {

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ * What travels on the socket between a process and its worker: frames, each a head and a body. Both ends are the same
+ * build on the same machine, so numbers are as the machine has them. */
+#ifndef BRAID_FRAME_H
+#define BRAID_FRAME_H
+
+#include "base.h"
+
+/* Kinds that have numbers; each end has a handler for those that it is sent (see link.h). */
+enum braid_frame_kind {
+  BRAID_FRAME_NONE,
+  /* ---- of pools (process_pool, worker_process) ---- */
+  BRAID_FRAME_SETTINGS, /* to a worker, first of all; message: for lua/braid/worker.lua; see worker_process.h */
+  BRAID_FRAME_JOB,      /* to a worker; id: its ticket; message: the function and its arguments */
+  BRAID_FRAME_STOP,     /* to a worker; id: the ticket of a job that is to end */
+  BRAID_FRAME_REPLY,    /* from a worker; id: ticket; status: enum braid_job_outcome; value: busy ns; message or none */
+  BRAID_FRAME_READY,    /* from a worker: its init has run */
+  BRAID_FRAME_FAILED,   /* from a worker: its init has failed; message: the error and its traceback, or none */
+  BRAID_FRAME_BYE,      /* to a worker: there will be no more jobs */
+  /* ---- of remote objects (export, remote): from here on theirs ---- */
+  BRAID_FRAME_OBJECTS = 16,
+  BRAID_FRAME_KINDS = 64
+};
+
+struct braid_frame {
+  uint64_t size; /* of the body */
+  uint64_t id, value;
+  uint32_t status;
+  uint8_t kind;         /* enum braid_frame_kind */
+  uint8_t has_message;  /* the body ends with one */
+  uint16_t descriptors; /* how many travel with it */
+};
+
+/* A shared object as a message on the wire mentions it: what the numbers mean is the passport's (see link.h). */
+struct braid_wire_object {
+  uint64_t id;
+  uint32_t class;
+  uint32_t flags;
+  uint64_t value;
+};
+
+#endif

@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: MIT
+ * What is to be sent stands in pieces: small frames together in one, the bytes of a message by reference. The head of a
+ * frame and its body follow each other because both are put under the mutex.
+ *
+ * Bytecode travels once: both ends have a table of the same size, in which a code's place is told by the sender. New
+ * code at a place replaces what was there at both ends, in the order of the frames. */
+#include "link.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum {
+  PIECE = 16 * 1024,     /* room of a piece for small frames */
+  BY_REFERENCE = 4096,   /* messages from here on are not copied into pieces */
+  MOST_PIECES = 32,      /* in one system call */
+  FIRST_IN = 64 * 1024,  /* bytes that are read at once */
+  MOST_READS = 8,        /* then others have their turn */
+  KEPT_IN = 1024 * 1024, /* a larger buffer is given back when it is empty */
+};
+
+struct piece {
+  struct braid_list link;
+  struct braid_message *message; /* whose bytes these are; NULL: our own */
+  int descriptor;                /* travels with the first byte; -1: none */
+  size_t size, sent, room;
+  char bytes[];
+};
+
+/* What a message mentions, on the wire: in front of its bytes. */
+enum mention { MENTION_CODE, MENTION_NEW_CODE, MENTION_OBJECT };
+
+struct wire_message {
+  uint64_t size; /* of its bytes, which are the last of the frame */
+  uint64_t mentions;
+};
+
+struct wire_mention {
+  uint32_t what; /* enum mention */
+  uint32_t place;
+  uint32_t upvalues;
+  uint32_t has_descriptor;
+  uint64_t size; /* of the code's bytes, which follow */
+};
+
+static const struct braid_passport *passport;
+
+void braid_link_use_passport(const struct braid_passport *that) { passport = that; }
+
+static struct braid_code *code_of(struct braid_object *object) {
+  return braid_container(object, struct braid_code, object);
+}
+
+const char *braid_link_refuse(enum braid_link_side side, const struct braid_message *message,
+                              const struct braid_object **which) {
+  for (uint32_t i = 0; i < message->object_count; i++) {
+    const struct braid_object *object = message->objects[i];
+    if (object->class == &braid_code_class) continue;
+    const char *why = passport ? passport->refuse(side, object) : "it belongs to this process";
+    if (!why) continue;
+    *which = object;
+    return why;
+  }
+  return NULL;
+}
+
+/* ---- putting: under the mutex --------------------------------------------------------------------------------- */
+
+static struct piece *last_piece(struct braid_link *link) {
+  return braid_list_empty(&link->out) ? NULL : braid_container(link->out.prev, struct piece, link);
+}
+
+static struct piece *new_piece(struct braid_link *link, size_t room) {
+  struct piece *piece = malloc(sizeof *piece + room);
+  if (!piece) return NULL;
+  *piece = (struct piece){.room = room, .descriptor = -1};
+  braid_list_init(&piece->link);
+  braid_list_push(&link->out, &piece->link);
+  return piece;
+}
+
+static void drop_piece(struct piece *piece) {
+  braid_list_remove(&piece->link);
+  if (piece->message) braid_message_unref(piece->message);
+  if (piece->descriptor >= 0) close(piece->descriptor);
+  free(piece);
+}
+
+/* Room for so many bytes in one piece, whose size they count to already; NULL: memory is out. */
+static char *reserve(struct braid_link *link, size_t size) {
+  struct piece *piece = last_piece(link);
+  if (!piece || piece->message || piece->room - piece->size < size) {
+    piece = new_piece(link, size > PIECE ? size : PIECE);
+    if (!piece) return NULL;
+  }
+  char *at = piece->bytes + piece->size;
+  piece->size += size;
+  link->out_size += size;
+  return at;
+}
+
+static bool append(struct braid_link *link, const void *bytes, size_t size) {
+  if (size == 0) return true;
+  char *at = reserve(link, size);
+  if (at) memcpy(at, bytes, size);
+  return at != NULL;
+}
+
+static bool append_message(struct braid_link *link, struct braid_message *message) {
+  if (message->size < BY_REFERENCE) return append(link, message->bytes, message->size);
+  struct piece *piece = new_piece(link, 0);
+  if (!piece) return false;
+  braid_message_ref(message);
+  piece->message = message;
+  piece->size = message->size;
+  link->out_size += message->size;
+  return true;
+}
+
+/* The next bytes are the first of a piece with which the descriptor travels. */
+static bool attach(struct braid_link *link, int descriptor) {
+  int copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
+  struct piece *piece = copy >= 0 ? new_piece(link, PIECE) : NULL;
+  if (piece)
+    piece->descriptor = copy;
+  else if (copy >= 0)
+    close(copy);
+  return piece != NULL;
+}
+
+static uint32_t place_of(const struct braid_code *code) {
+  return (uint32_t)((uintptr_t)code >> 4) * UINT32_C(0x9E3779B9) >> 24;
+}
+
+static bool append_code(struct braid_link *link, struct braid_code *code) {
+  uint32_t place = place_of(code);
+  struct wire_mention mention = {MENTION_CODE, place, (uint32_t)code->upvalues, 0, 0};
+  if (link->sent_codes[place] == code) return append(link, &mention, sizeof mention);
+  mention.what = MENTION_NEW_CODE;
+  mention.size = code->size;
+  if (!append(link, &mention, sizeof mention) || !append(link, code->bytes, code->size)) return false;
+  if (link->sent_codes[place]) braid_object_unref(&link->sent_codes[place]->object);
+  braid_object_ref(&code->object); /* so that no other can have its address */
+  link->sent_codes[place] = code;
+  return true;
+}
+
+static bool append_object(struct braid_link *link, struct braid_object *object, unsigned *descriptors) {
+  struct wire_mention mention = {.what = MENTION_OBJECT};
+  struct braid_wire_object wire = {0};
+  int descriptor = -1;
+  if (!passport || !passport->write(link, object, &wire, &descriptor)) return false;
+  mention.has_descriptor = descriptor >= 0;
+  if (descriptor >= 0) {
+    if (!attach(link, descriptor)) return false;
+    ++*descriptors;
+  }
+  return append(link, &mention, sizeof mention) && append(link, &wire, sizeof wire);
+}
+
+static bool append_mentions(struct braid_link *link, const struct braid_message *message, unsigned *descriptors) {
+  struct wire_message head = {message->size, message->object_count};
+  if (!append(link, &head, sizeof head)) return false;
+  for (uint32_t i = 0; i < message->object_count; i++) {
+    struct braid_object *object = message->objects[i];
+    bool is_code = object->class == &braid_code_class;
+    if (!(is_code ? append_code(link, code_of(object)) : append_object(link, object, descriptors))) return false;
+  }
+  return true;
+}
+
+/* Half a frame cannot stay: the connection is given up when memory is out in the middle of one. */
+static bool give_up(struct braid_link *link) {
+  link->broken = true;
+  shutdown(link->fd, SHUT_RDWR);
+  return false;
+}
+
+/* The head is written last, for it tells the size: its place is kept in a piece of its own until then. */
+static bool put(struct braid_link *link, struct braid_frame *frame, const void *body, size_t size,
+                struct braid_message *message, int descriptor) {
+  if (link->broken) return true;
+  unsigned descriptors = 0;
+  if (descriptor >= 0) {
+    if (!attach(link, descriptor)) return give_up(link);
+    descriptors++;
+  }
+  char *head = reserve(link, sizeof *frame);
+  if (!head) return give_up(link);
+  size_t before = link->out_size;
+  if (!append(link, body, size)) return give_up(link);
+  if (message && (!append_mentions(link, message, &descriptors) || !append_message(link, message)))
+    return give_up(link);
+  frame->size = link->out_size - before;
+  frame->has_message = message != NULL;
+  frame->descriptors = (uint16_t)descriptors;
+  memcpy(head, frame, sizeof *frame);
+  return true;
+}
+
+static bool put_in_turn(struct braid_link *link, struct braid_frame *frame, const void *body, size_t size,
+                        struct braid_message *message, int descriptor) {
+  pthread_mutex_lock(&link->mutex);
+  bool done = put(link, frame, body, size, message, descriptor);
+  pthread_mutex_unlock(&link->mutex);
+  return done;
+}
+
+bool braid_link_put(struct braid_link *link, struct braid_frame frame, const void *body, size_t size) {
+  return put_in_turn(link, &frame, body, size, NULL, -1);
+}
+
+bool braid_link_put_message(struct braid_link *link, struct braid_frame frame, const void *body, size_t size,
+                            struct braid_message *message) {
+  return put_in_turn(link, &frame, body, size, message, -1);
+}
+
+bool braid_link_put_descriptor(struct braid_link *link, struct braid_frame frame, const void *body, size_t size,
+                               int descriptor) {
+  return put_in_turn(link, &frame, body, size, NULL, descriptor);
+}
+
+/* ---- sending: under the mutex --------------------------------------------------------------------------------- */
+
+static const char *bytes_of(const struct piece *piece) { return piece->message ? piece->message->bytes : piece->bytes; }
+
+/* Pieces for one system call: a descriptor travels with the first. */
+static int gather(struct braid_link *link, struct iovec *vector) {
+  int count = 0;
+  struct piece *first = braid_container(link->out.next, struct piece, link);
+  if (first->size == first->sent) drop_piece(first); /* it was kept, and something else came behind it */
+  for (struct braid_list *at = link->out.next; at != &link->out && count < MOST_PIECES; at = at->next) {
+    struct piece *piece = braid_container(at, struct piece, link);
+    if (count > 0 && piece->descriptor >= 0) break;
+    vector[count].iov_base = (char *)(uintptr_t)bytes_of(piece) + piece->sent;
+    vector[count++].iov_len = piece->size - piece->sent;
+  }
+  return count;
+}
+
+static void send_away(struct braid_link *link, size_t sent) {
+  link->out_size -= sent;
+  struct piece *first = NULL;
+  while (!braid_list_empty(&link->out)) {
+    first = braid_container(link->out.next, struct piece, link);
+    size_t part = first->size - first->sent;
+    if (part > sent) break;
+    sent -= part;
+    bool keep = first->link.next == &link->out && !first->message && first->room == PIECE && first->descriptor < 0;
+    if (keep) { /* for the next frames */
+      first->size = first->sent = 0;
+      return;
+    }
+    drop_piece(first);
+    first = NULL;
+  }
+  if (!first) return;
+  first->sent += sent;
+  if (sent > 0 && first->descriptor >= 0) {
+    close(first->descriptor);
+    first->descriptor = -1;
+  }
+}
+
+static ssize_t send_some(struct braid_link *link) {
+  struct iovec vector[MOST_PIECES];
+  struct msghdr head = {.msg_iov = vector};
+  union {
+    struct cmsghdr head;
+    char room[CMSG_SPACE(sizeof(int))];
+  } control;
+  head.msg_iovlen = (size_t)gather(link, vector);
+  int descriptor = braid_container(link->out.next, struct piece, link)->descriptor;
+  if (descriptor >= 0) {
+    memset(&control, 0, sizeof control);
+    head.msg_control = &control;
+    head.msg_controllen = sizeof control.room;
+    struct cmsghdr *cmsg = CMSG_FIRSTHDR(&head);
+    cmsg->cmsg_level = SOL_SOCKET;
+    cmsg->cmsg_type = SCM_RIGHTS;
+    cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(cmsg), &descriptor, sizeof descriptor);
+  }
+  return sendmsg(link->fd, &head, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void drop_out(struct braid_link *link) {
+  while (!braid_list_empty(&link->out)) drop_piece(braid_container(link->out.next, struct piece, link));
+  link->out_size = 0;
+}
+
+/* False when the socket takes no more now. */
+static bool send_all(struct braid_link *link) {
+  while (link->out_size > 0 && !link->broken) {
+    ssize_t sent = send_some(link);
+    if (sent > 0)
+      send_away(link, (size_t)sent);
+    else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS))
+      return false;
+    else if (sent < 0 && errno != EINTR)
+      link->broken = true; /* whoever reads learns of it */
+  }
+  if (link->broken) drop_out(link);
+  return true;
+}
+
+void braid_link_flush(struct braid_link *link) {
+  pthread_mutex_lock(&link->mutex);
+  bool done = send_all(link);
+  pthread_mutex_unlock(&link->mutex);
+  if (!done) braid_errand_send(&link->nudge);
+}
+
+void braid_link_drain(struct braid_link *link) {
+  for (;;) {
+    pthread_mutex_lock(&link->mutex);
+    bool done = send_all(link);
+    pthread_mutex_unlock(&link->mutex);
+    if (done) return;
+    struct pollfd wait = {.fd = link->fd, .events = POLLOUT};
+    poll(&wait, 1, 1000);
+  }
+}
+
+/* The broker's thread: sends what it can, and waits for the socket to take the rest. */
+static void on_nudge(struct braid_errand *errand) {
+  struct braid_link *link = braid_container(errand, struct braid_link, nudge);
+  pthread_mutex_lock(&link->mutex);
+  bool done = send_all(link);
+  pthread_mutex_unlock(&link->mutex);
+  if (link->watch.events) braid_watch_change(&link->broker->loop, &link->watch, done ? BRAID_READ : BRAID_BOTH);
+}
+
+/* ---- reading: the broker's thread ----------------------------------------------------------------------------- */
+
+static void keep_descriptors(struct braid_link *link, struct msghdr *head) {
+  for (struct cmsghdr *at = CMSG_FIRSTHDR(head); at; at = CMSG_NXTHDR(head, at)) {
+    if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS) continue;
+    size_t count = (at->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; i++) {
+      int descriptor;
+      memcpy(&descriptor, CMSG_DATA(at) + i * sizeof(int), sizeof descriptor);
+      if (link->descriptor_count < BRAID_LINK_DESCRIPTORS)
+        link->descriptors[link->descriptor_count++] = descriptor;
+      else
+        close(descriptor);
+    }
+  }
+}
+
+static ssize_t receive(struct braid_link *link, char *room, size_t size) {
+  union {
+    struct cmsghdr head;
+    char room[CMSG_SPACE(BRAID_LINK_DESCRIPTORS * sizeof(int))];
+  } control;
+  struct iovec vector = {room, size};
+  struct msghdr head = {
+      .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
+  ssize_t got;
+  do got = recvmsg(link->fd, &head, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  while (got < 0 && errno == EINTR);
+  if (got > 0) keep_descriptors(link, &head);
+  return got;
+}
+
+/* How many bytes to read: at least the rest of the frame that has begun. */
+static size_t wanted(const struct braid_link *link) {
+  struct braid_frame frame;
+  if (link->in.size < sizeof frame) return FIRST_IN;
+  memcpy(&frame, link->in.data, sizeof frame);
+  size_t whole = sizeof frame + frame.size;
+  return whole - link->in.size > FIRST_IN ? whole - link->in.size : FIRST_IN;
+}
+
+/* Handles the frames that are complete. */
+static void handle(struct braid_link *link) {
+  size_t at = 0;
+  struct braid_frame frame;
+  while (link->in.size - at >= sizeof frame) {
+    memcpy(&frame, link->in.data + at, sizeof frame);
+    if (frame.size > link->in.size - at - sizeof frame) break;
+    if (frame.kind < BRAID_FRAME_KINDS && link->handlers[frame.kind])
+      link->handlers[frame.kind](link, &frame, link->in.data + at + sizeof frame);
+    at += sizeof frame + (size_t)frame.size;
+  }
+  if (at > 0) memmove(link->in.data, link->in.data + at, link->in.size - at);
+  link->in.size -= at;
+  if (link->in.size == 0 && link->in.capacity > KEPT_IN) braid_buffer_term(&link->in);
+}
+
+static void end(struct braid_link *link) {
+  void (*ended)(struct braid_link *) = link->ended;
+  braid_watch_stop(&link->broker->loop, &link->watch);
+  link->ended = NULL;
+  if (ended) ended(link);
+}
+
+void braid_link_read(struct braid_link *link) {
+  for (int i = 0; i < MOST_READS; i++) {
+    size_t want = wanted(link);
+    char *room = braid_buffer_reserve(&link->in, want);
+    ssize_t got = room ? receive(link, room, want) : 0;
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
+    if (got <= 0) {
+      end(link);
+      return;
+    }
+    link->in.size += (size_t)got;
+    handle(link);
+    if ((size_t)got < want) return; /* most likely there is no more: the poller will tell */
+  }
+}
+
+static void on_event(struct braid_watch *watch, int events) {
+  struct braid_link *link = braid_container(watch, struct braid_link, watch);
+  if (events & BRAID_WRITE) on_nudge(&link->nudge);
+  if (events & BRAID_READ) braid_link_read(link);
+}
+
+/* ---- messages that come --------------------------------------------------------------------------------------- */
+
+struct reader {
+  struct braid_link *link;
+  const char *at, *end;
+};
+
+static bool take(struct reader *reader, void *bytes, size_t size) {
+  if ((size_t)(reader->end - reader->at) < size) return false;
+  memcpy(bytes, reader->at, size);
+  reader->at += size;
+  return true;
+}
+
+static struct braid_object *read_code(struct reader *reader, const struct wire_mention *mention) {
+  struct braid_link *link = reader->link;
+  if (mention->place >= BRAID_LINK_CODES) return NULL;
+  struct braid_code **known = &link->known_codes[mention->place];
+  if (mention->what == MENTION_NEW_CODE) {
+    if ((size_t)(reader->end - reader->at) < mention->size) return NULL;
+    struct braid_code *code = braid_code_new(reader->at, mention->size, (int)mention->upvalues);
+    if (!code) return NULL;
+    braid_object_share(&code->object);
+    reader->at += mention->size;
+    if (*known) braid_object_unref(&(*known)->object);
+    *known = code;
+  }
+  if (!*known) return NULL;
+  braid_object_ref(&(*known)->object);
+  return &(*known)->object;
+}
+
+/* With a reference; NULL when something is wrong. */
+static struct braid_object *read_mention(struct reader *reader) {
+  struct wire_mention mention;
+  struct braid_wire_object wire;
+  if (!take(reader, &mention, sizeof mention)) return NULL;
+  if (mention.what != MENTION_OBJECT) return read_code(reader, &mention);
+  if (!take(reader, &wire, sizeof wire) || !passport) return NULL;
+  int descriptor = mention.has_descriptor ? braid_link_descriptor(reader->link) : -1;
+  return passport->read(reader->link, &wire, descriptor);
+}
+
+struct braid_message *braid_link_message(struct braid_link *link, const struct braid_frame *frame, const char *body,
+                                         size_t skip) {
+  struct reader reader = {link, body + skip, body + frame->size};
+  struct wire_message head;
+  struct braid_message *message = NULL;
+  if (skip > frame->size || !take(&reader, &head, sizeof head)) return NULL;
+  if (head.mentions > (size_t)(reader.end - reader.at) / sizeof(struct wire_mention)) return NULL;
+  struct braid_object **objects = calloc((size_t)head.mentions + 1, sizeof *objects);
+  uint32_t count = 0;
+  while (objects && count < head.mentions && (objects[count] = read_mention(&reader))) count++;
+  if (objects && count == head.mentions && head.size == (size_t)(reader.end - reader.at))
+    message = braid_message_new(reader.at, (size_t)head.size, objects, count);
+  for (uint32_t i = 0; i < count; i++) braid_object_unref(objects[i]);
+  free(objects);
+  return message;
+}
+
+int braid_link_descriptor(struct braid_link *link) {
+  if (link->descriptor_count == 0) return -1;
+  int first = link->descriptors[0];
+  memmove(link->descriptors, link->descriptors + 1, --link->descriptor_count * sizeof(int));
+  return first;
+}
+
+/* ---- the beginning and the end -------------------------------------------------------------------------------- */
+
+void braid_link_handle(struct braid_link *link, unsigned kind, braid_link_handler *handler) {
+  link->handlers[kind] = handler;
+}
+
+int braid_link_open(struct braid_link *link, struct braid_broker *broker, enum braid_link_side side, int fd) {
+  memset(link->sent_codes, 0, sizeof link->sent_codes);
+  memset(link->known_codes, 0, sizeof link->known_codes);
+  link->broker = broker;
+  link->side = side;
+  link->objects = NULL;
+  link->out_size = link->descriptor_count = 0;
+  link->broken = false;
+  link->watch = (struct braid_watch){.fire = on_event};
+  braid_list_init(&link->out);
+  braid_buffer_init(&link->in);
+  braid_errand_init(&link->nudge, broker, on_nudge);
+  if (passport && !passport->begin(link)) return ENOMEM;
+  link->fd = fd;
+  int error = braid_watch_start(&broker->loop, &link->watch, fd, BRAID_READ);
+  if (!error) {
+    pthread_mutex_init(&link->mutex, NULL);
+    return 0;
+  }
+  if (passport) passport->end(link);
+  link->fd = -1;
+  return error;
+}
+
+static void drop_codes(struct braid_code **codes) {
+  for (int i = 0; i < BRAID_LINK_CODES; i++)
+    if (codes[i]) braid_object_unref(&codes[i]->object);
+}
+
+void braid_link_close(struct braid_link *link) {
+  braid_watch_stop(&link->broker->loop, &link->watch);
+  braid_errand_recall(&link->nudge);
+  if (passport) passport->end(link);
+  drop_out(link);
+  braid_buffer_term(&link->in);
+  drop_codes(link->sent_codes);
+  drop_codes(link->known_codes);
+  while (link->descriptor_count > 0) close(link->descriptors[--link->descriptor_count]);
+  close(link->fd);
+  link->fd = -1;
+  pthread_mutex_destroy(&link->mutex);
+}

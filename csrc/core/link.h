@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT
+ * One end of the connection between a process and its worker. Frames are put from any thread and are sent in the
+ * order in which they were put; what comes in is handled on the broker's thread, in order.
+ *
+ * How the remote objects plug in:
+ * - their frames: braid_link_handle(link, BRAID_FRAME_OBJECTS + n, handler) when a link is made; handlers run on the
+ *   broker's thread, without any guard held, and may put frames on this and other links.
+ * - objects in messages: a passport, one for the process (braid_link_use_passport). Without one shared objects cannot
+ *   be sent. Bytecode (braid_code) is the link's own business: it travels once and is then known by its number.
+ * - what they know for each link: link->objects is theirs; braid_passport.end frees it when the link is closed.
+ * - waits on real objects for the other end: errands of the broker (broker.h) whose waiters stand in the lines. */
+#ifndef BRAID_LINK_H
+#define BRAID_LINK_H
+
+#include "broker.h"
+#include "buffer.h"
+#include "code.h"
+#include "frame.h"
+#include "message.h"
+
+struct braid_link;
+
+enum braid_link_side {
+  BRAID_LINK_TO_WORKER, /* we are the parent: the shared objects live here */
+  BRAID_LINK_TO_PARENT  /* we are a worker */
+};
+
+/* How shared objects cross. */
+struct braid_passport {
+  /* NULL: the object may cross to that side; else a sentence that says why not. Any thread. */
+  const char *(*refuse)(enum braid_link_side side, const struct braid_object *object);
+  /* What stands for it over there; keeps what it needs alive. *fd: a descriptor to travel along, which stays ours, -1:
+   * none. Under the link's mutex, in the order of the frames; any thread. False: memory is out. */
+  bool (*write)(struct braid_link *link, struct braid_object *object, struct braid_wire_object *wire, int *fd);
+  /* The object here, with a reference for the caller; takes over the descriptor that came along (-1: none). NULL:
+   * memory is out. The broker's thread. */
+  struct braid_object *(*read)(struct braid_link *link, const struct braid_wire_object *wire, int fd);
+  /* A link is opened, is closed: where link->objects is made and freed, and handlers are set. The broker's thread, or
+   * before anybody else knows the link. */
+  bool (*begin)(struct braid_link *link);
+  void (*end)(struct braid_link *link);
+};
+
+typedef void braid_link_handler(struct braid_link *link, const struct braid_frame *frame, const char *body);
+
+enum { BRAID_LINK_CODES = 256, BRAID_LINK_DESCRIPTORS = 32 };
+
+struct braid_link {
+  struct braid_broker *broker;
+  enum braid_link_side side;
+  int fd;
+  void *owner;   /* of who opened it */
+  void *objects; /* of the passport */
+
+  pthread_mutex_t mutex; /* guards from here to sent_codes */
+  struct braid_list out; /* pieces that are not sent */
+  size_t out_size;
+  bool broken; /* nothing more can be sent */
+  struct braid_code *sent_codes[BRAID_LINK_CODES];
+
+  /* The broker's thread only. */
+  struct braid_errand nudge; /* asks the broker to write the rest */
+  struct braid_watch watch;
+  struct braid_buffer in;
+  int descriptors[BRAID_LINK_DESCRIPTORS]; /* that have come and are not taken */
+  unsigned descriptor_count;
+  struct braid_code *known_codes[BRAID_LINK_CODES];
+  void (*ended)(struct braid_link *link); /* the other end is gone; called once */
+  braid_link_handler *handlers[BRAID_FRAME_KINDS];
+};
+
+/* Before the first link is opened. */
+void braid_link_use_passport(const struct braid_passport *passport);
+
+/* NULL, or why an object of the message may not cross to that side; *which is the object then. Any thread. */
+const char *braid_link_refuse(enum braid_link_side side, const struct braid_message *message,
+                              const struct braid_object **which);
+
+/* Takes over the socket, which does not block, when it succeeds: 0 or an error number. The broker's thread. */
+int braid_link_open(struct braid_link *link, struct braid_broker *broker, enum braid_link_side side, int fd);
+
+/* The broker's thread; not in a handler, but `ended` may. What is not sent is lost. */
+void braid_link_close(struct braid_link *link);
+
+/* The broker's thread, or before the link is opened. */
+void braid_link_handle(struct braid_link *link, unsigned kind, braid_link_handler *handler);
+
+/* Puts a frame with these bytes as its body. False when memory is out; a broken link swallows it. Any thread; does not
+ * block. It is sent by the next flush. */
+bool braid_link_put(struct braid_link *link, struct braid_frame frame, const void *body, size_t size);
+
+/* The same with a message behind the bytes. The message stays the caller's. Nothing in it is refused (see
+ * braid_link_refuse). */
+bool braid_link_put_message(struct braid_link *link, struct braid_frame frame, const void *body, size_t size,
+                            struct braid_message *message);
+
+/* The same with a descriptor, which stays the caller's. */
+bool braid_link_put_descriptor(struct braid_link *link, struct braid_frame frame, const void *body, size_t size,
+                               int descriptor);
+
+/* Sends what the socket takes; the broker sends the rest. Any thread; does not block. */
+void braid_link_flush(struct braid_link *link);
+
+/* Until everything is sent or the link is broken. Blocks; not the broker's thread. */
+void braid_link_drain(struct braid_link *link);
+
+/* In a handler: the message of the frame, which begins behind `skip` bytes of the body; the caller's. NULL: memory is
+ * out, or the frame is not sound. */
+struct braid_message *braid_link_message(struct braid_link *link, const struct braid_frame *frame, const char *body,
+                                         size_t skip);
+
+/* In a handler: the next descriptor that came along, the caller's; -1: there is none. */
+int braid_link_descriptor(struct braid_link *link);
+
+/* Reads and handles what has come, without waiting for more: for the end. The broker's thread. */
+void braid_link_read(struct braid_link *link);
+
+#endif
