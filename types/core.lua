@@ -13,6 +13,7 @@
 ---@field Condition braid.Condition
 ---@field Barrier braid.Barrier
 ---@field Counter braid.Counter
+---@field Array braid.Array
 ---@field Error table the metatable of error values
 local core = {}
 
@@ -110,6 +111,11 @@ function core.barrier_new(parties) end
 ---@param start integer?
 ---@return braid.Counter
 function core.counter_new(start) end
+
+---@param type string
+---@param length integer
+---@return braid.Array
+function core.array_new(type, length) end
 
 -- ---- descriptors, programs, transfers ------------------------------------------------------------------------------
 

@@ -8,15 +8,14 @@
 #include "lerror.h"
 #include "lsight.h"
 
-/* "3.5" for numbers, "a string" and the like for the rest. */
-static const char *describe(lua_State *L, int index) {
+const char *larg_describe(lua_State *L, int index) {
   if (lua_type(L, index) == LUA_TNUMBER) return luaL_tolstring(L, index, NULL);
   if (lua_isnoneornil(L, index)) return "nil";
   return lua_pushfstring(L, "a %s", luaL_typename(L, index));
 }
 
 int larg_error(lua_State *L, int index, const char *name, const char *expected) {
-  const char *got = describe(L, index);
+  const char *got = larg_describe(L, index);
   sight_callee(L);
   return lerror_misuse(L, "bad argument '%s' to '%s' (%s expected, got %s)", name, lua_tostring(L, -1), expected, got);
 }

@@ -19,6 +19,9 @@ void larg_function(lua_State *L, int index, const char *name);
 /* A userdata with this metatable; its address. */
 void *larg_object(lua_State *L, int index, const char *metatable);
 
+/* "3.5" for numbers, "a string" and the like for the rest. Pushes some values. */
+const char *larg_describe(lua_State *L, int index);
+
 /* Raises: argument `name` should have been `expected`. Never returns. */
 int larg_error(lua_State *L, int index, const char *name, const char *expected);
 

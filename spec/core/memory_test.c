@@ -4,6 +4,7 @@
  * through. Each failure must be told, must change nothing, and must leave nothing behind. One thread. */
 #include <errno.h>
 
+#include "../../csrc/core/array.h"
 #include "../../csrc/core/buffer.h"
 #include "../../csrc/core/counter.h"
 #include "../../csrc/core/gate.h"
@@ -110,6 +111,17 @@ static bool send_message(void) {
   return message != NULL;
 }
 
+static bool make_arrays(void) {
+  struct braid_array *small = braid_array_new(BRAID_F64, 10);
+  struct braid_array *large = braid_array_new(BRAID_F64, 1000000);
+  struct braid_array *slice = small ? braid_array_slice(small, 2, 3) : NULL;
+  bool through = small && large && slice;
+  if (slice) braid_object_unref(&slice->object);
+  if (large) braid_object_unref(&large->object);
+  if (small) braid_object_unref(&small->object);
+  return through;
+}
+
 static bool fill_queue(void) {
   struct braid_queue *queue = braid_queue_new(0, BRAID_PRIORITY);
   if (!queue) return false;
@@ -178,9 +190,11 @@ static void buffer_survives(void) { fail_each_once(fill_buffer); }
 static void heap_survives(void) { fail_each_once(fill_heap); }
 static void message_survives(void) { fail_each_once(send_message); }
 static void queue_survives(void) { fail_each_once(fill_queue); }
+static void array_survives(void) { fail_each_once(make_arrays); }
 static void gate_survives(void) { fail_each_once(make_gate); }
 static void loop_survives(void) { fail_each_once(turn_loop); }
 
 CHECK_MAIN({"memory is out: buffer", buffer_survives}, {"memory is out: heap", heap_survives},
            {"memory is out: message", message_survives}, {"memory is out: queue", queue_survives},
-           {"memory is out: gate", gate_survives}, {"memory is out: loop", loop_survives})
+           {"memory is out: array", array_survives}, {"memory is out: gate", gate_survives},
+           {"memory is out: loop", loop_survives})

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT
+ * A slab is a segment cut into equal slots; the lock guards all of them. The invariant: a free slot is zero, and a slab
+ * without a slot in use does not exist. */
+#include "slab.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "list.h"
+
+enum {
+  LEAST = 6,    /* the smallest slots have 1 << 6 bytes */
+  LARGEST = 20, /* what is larger has a segment of its own */
+  LEAST_SLOTS = 64,
+  WORD = 64
+};
+static const size_t LEAST_SEGMENT = 1 << 20;
+
+struct braid_slab {
+  struct braid_list link; /* among those of its size that have a free slot */
+  struct braid_segment *segment;
+  size_t slots, used;
+  unsigned shift;   /* a slot has 1 << shift bytes */
+  uint64_t taken[]; /* a bit for each slot */
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct braid_list open_slabs[LARGEST + 1];
+
+static struct braid_list *open_list(unsigned shift) {
+  struct braid_list *list = &open_slabs[shift];
+  if (!list->next) braid_list_init(list);
+  return list;
+}
+
+static struct braid_slab *slab_new(unsigned shift) {
+  size_t slots = LEAST_SEGMENT >> shift;
+  if (slots < LEAST_SLOTS) slots = LEAST_SLOTS;
+  struct braid_slab *slab = calloc(1, sizeof *slab + slots / WORD * sizeof slab->taken[0]);
+  if (!slab) return NULL;
+  slab->segment = braid_segment_new(slots << shift);
+  if (!slab->segment) {
+    free(slab);
+    return NULL;
+  }
+  slab->slots = slots;
+  slab->shift = shift;
+  braid_list_push(open_list(shift), &slab->link);
+  return slab;
+}
+
+static size_t take_first(struct braid_slab *slab) {
+  size_t word = 0;
+  while (slab->taken[word] == UINT64_MAX) word++;
+  unsigned bit = (unsigned)__builtin_ctzll(~slab->taken[word]);
+  slab->taken[word] |= UINT64_C(1) << bit;
+  if (++slab->used == slab->slots) braid_list_remove(&slab->link);
+  return word * WORD + bit;
+}
+
+bool braid_room_take(struct braid_room *room, size_t size) {
+  unsigned shift = LEAST;
+  while (shift <= LARGEST && size > (size_t)1 << shift) shift++;
+  if (shift > LARGEST) {
+    *room = (struct braid_room){.segment = braid_segment_new(size)};
+    return room->segment != NULL;
+  }
+  pthread_mutex_lock(&lock);
+  struct braid_list *list = open_list(shift);
+  struct braid_slab *slab =
+      braid_list_empty(list) ? slab_new(shift) : braid_container(list->next, struct braid_slab, link);
+  if (slab) *room = (struct braid_room){slab->segment, take_first(slab) << shift, slab};
+  pthread_mutex_unlock(&lock);
+  return slab != NULL;
+}
+
+void braid_room_give(struct braid_room *room) {
+  struct braid_slab *slab = room->slab;
+  if (!slab) {
+    braid_segment_unref(room->segment);
+    return;
+  }
+  size_t index = room->offset >> slab->shift;
+  braid_segment_clear(slab->segment, room->offset, (size_t)1 << slab->shift);
+  pthread_mutex_lock(&lock);
+  if (slab->used-- == slab->slots) braid_list_push(open_list(slab->shift), &slab->link);
+  slab->taken[index / WORD] &= ~(UINT64_C(1) << index % WORD);
+  bool empty = slab->used == 0;
+  if (empty) braid_list_remove(&slab->link);
+  pthread_mutex_unlock(&lock);
+  if (!empty) return;
+  braid_segment_unref(slab->segment);
+  free(slab);
+}

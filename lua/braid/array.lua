@@ -1,0 +1,77 @@
+-- SPDX-License-Identifier: MIT
+--- Arrays: numbers of one type in memory that tasks, threads and processes share. Sending one copies nothing. Nothing
+--- guards the elements: who must not see another's half-done work takes a lock, or works on a slice of its own.
+
+local core = require "braid.core"
+local errors = require "braid.errors"
+
+local M = {}
+
+---`a[i]` reads and writes element i, from 1 to `#a`; any other i raises kind "misuse", and so does a value that the
+---type cannot hold: integer types take whole numbers in their range. f32 rounds. Elements of u64 from 2^63 on are read
+---as Lua sees those bits, negative. `for i, v in pairs(a)` works (ipairs would ask for one more than there are).
+---@class braid.Array
+---@field [integer] number
+---@operator len: integer
+local Array = core.Array
+
+---Sets all elements.
+---@param value number
+---@return braid.Array self
+Array.fill = Array.fill
+
+---The elements first to last (by default to the end), in the same memory: what one writes the other reads.
+---@param first integer
+---@param last integer?
+---@return braid.Array
+Array.slice = Array.slice
+
+---The same elements in memory of their own.
+---@return braid.Array
+Array.copy = Array.copy
+
+---Sets many elements: those of a list, of an array (of any type), or the bytes of a string, as `tostring` gives them.
+---@param source number[]|braid.Array|string
+---@param at integer? where the first one goes; 1
+---@return braid.Array self
+Array.set = Array.set
+
+---The elements as a list.
+---@return number[]
+Array.totable = Array.totable
+
+---The bytes of the elements, as they are in memory (for string.unpack, files, sockets; of u8 the text itself). The
+---function `tostring` is for people.
+---@return string
+Array.tostring = Array.tostring
+
+---@return string type "f64"
+Array.type = Array.type
+
+local types = { f64 = 8, f32 = 4, i64 = 8, i32 = 4, i16 = 2, i8 = 1, u64 = 8, u32 = 4, u16 = 2, u8 = 1 }
+
+-- How many elements an array made of this has.
+local function count(type, source)
+  if math.type(source) == "integer" and source >= 0 then return source end
+  if _G.type(source) == "string" then return #source // types[type] end
+  if _G.type(source) == "table" or getmetatable(source) == Array then return #source end
+  errors.misuse(2, "bad argument 'n' to 'array' (how many, or a list, expected, got %s)",
+    math.type(source) and tostring(source) or source == nil and "nil" or "a " .. _G.type(source))
+end
+
+---Makes an array.
+---@param type string "f64", "f32", "i64", "i32", "i16", "i8", "u64", "u32", "u16" or "u8"
+---@param source integer|number[]|braid.Array|string how many elements, which are 0; or what they are (see set)
+---@return braid.Array
+function M.array(type, source)
+  if not types[type] then
+    local nearest = _G.type(type) == "string" and errors.nearest(type, types)
+    errors.misuse(1, "bad argument 'type' to 'array' (the type of its numbers expected, got %s%s)",
+      _G.type(type) == "string" and ("%q"):format(type) or type == nil and "nil" or "a " .. _G.type(type),
+      nearest and (": did you mean %q?"):format(nearest) or "")
+  end
+  local array = core.array_new(type, count(type, source))
+  return _G.type(source) == "number" and array or array:set(source)
+end
+
+return M
