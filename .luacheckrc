@@ -7,4 +7,5 @@ ignore = { "211/held", "211/turn" } -- `local held <close>` is used by its end, 
 files["spec"] = { std = "+busted" }
 files["types"] = { ignore = { "212" } } -- stubs have parameters and no body
 files["config.ld"] = { global = false, unused = false }
+files["lua/braid/tutorial"] = { max_line_length = 140 } -- of bytes: a Chinese character takes three
 files["rockspec"] = { std = "+rockspec" }

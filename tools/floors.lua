@@ -16,6 +16,12 @@ local LUA_FLOORS = {
   "braid.web.headers", "braid.web.response", "braid.web.request", "braid.web.router",
   "braid.web.server", "braid.web.test_client", "braid.web.app", "braid.web",
   "braid",
+  "braid.advise",
+  "braid.tutorial.delay_server", "braid.tutorial.lab",
+  "braid.tutorial.concepts", "braid.tutorial.fetching", "braid.tutorial.computing", "braid.tutorial.pipeline",
+  "braid.tutorial.service", "braid.tutorial.primitives", "braid.tutorial.pitfalls", "braid.tutorial",
+  "braid.command.options", "braid.command.serve", "braid.command.run", "braid.command.tutorial",
+  "braid.command.advise", "braid.command.ps", "braid.command",
 }
 
 local failures = 0

@@ -161,4 +161,7 @@ function core.ask_dump(pid) end
 ---@return integer
 function core.pid() end
 
+---@return integer the system's number of the calling thread
+function core.thread_id() end
+
 return core

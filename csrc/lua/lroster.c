@@ -310,9 +310,20 @@ static int own_pid(lua_State *L) {
   return 1;
 }
 
+/* thread_id() -> the system's number of this thread */
+static int thread_id(lua_State *L) {
+  lua_pushinteger(L, braid_thread_number());
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
-    {"pid", own_pid},         {"tell_state", tell_own}, {"tell_states", tell_states},
-    {"dump_file", dump_file}, {"ask_dump", ask_dump},   {NULL, NULL},
+    {"thread_id", thread_id},
+    {"pid", own_pid},
+    {"tell_state", tell_own},
+    {"tell_states", tell_states},
+    {"dump_file", dump_file},
+    {"ask_dump", ask_dump},
+    {NULL, NULL},
 };
 
 void lroster_open(lua_State *L) {

@@ -1,0 +1,63 @@
+-- SPDX-License-Identifier: MIT
+--- The command `braid`: finds the module of the first word and hands it the rest.
+
+local errors = require "braid.errors"
+
+local M = {}
+
+---What a command is. `main` gets the words behind its name and returns the exit status.
+---@class braid.Command
+---@field summary string one line
+---@field usage string how it is called, and its options
+---@field main fun(words: string[]): integer
+
+local NAMES = { "serve", "run", "tutorial", "advise", "ps" }
+local known = {}
+for _, name in ipairs(NAMES) do known[name] = true end
+
+local FOLDER = "braid.command."
+
+local function load(name) return known[name] and require(FOLDER .. name) end
+
+local function overview()
+  local lines = { "usage: braid COMMAND ...", "" }
+  for _, name in ipairs(NAMES) do lines[#lines + 1] = ("  braid %-10s %s"):format(name, load(name).summary) end
+  lines[#lines + 1] = ""
+  lines[#lines + 1] = "braid COMMAND --help tells more."
+  return table.concat(lines, "\n") .. "\n"
+end
+
+local function is_help(word) return word == nil or word == "help" or word == "--help" or word == "-h" end
+
+---@param words string[] the command line
+---@return integer status
+function M.main(words)
+  local name = words[1]
+  if is_help(name) then
+    io.stdout:write(overview())
+    return name and 0 or 2
+  end
+  if name == "--version" then
+    print(require("braid")._VERSION)
+    return 0
+  end
+  local command = load(name)
+  if not command then
+    local near = errors.nearest(name, known)
+    local hint = near and (", did you mean %q?"):format(near) or ""
+    io.stderr:write(("braid: there is no command %q%s\n"):format(name, hint))
+    return 2
+  end
+  local rest = table.move(words, 2, #words, 1, {})
+  if #rest == 1 and rest[1] ~= "help" and is_help(rest[1]) then
+    io.stdout:write(command.usage)
+    return 0
+  end
+  local ok, status = pcall(command.main, rest)
+  if ok then return status end
+  if errors.is_error(status, "interrupted") then return 130 end
+  io.stderr:write("braid " .. name .. ": " .. tostring(status) .. "\n")
+  return 1
+end
+
+return M

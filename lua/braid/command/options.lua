@@ -1,0 +1,60 @@
+-- SPDX-License-Identifier: MIT
+--- The words of a command line.
+
+local errors = require "braid.errors"
+
+local M = {}
+
+local function convert(name, value, kind)
+  if kind == "string" then return value end
+  local number = tonumber(value)
+  if not number or (kind == "integer" and not math.tointeger(number)) then
+    error(errors.new("misuse", ("--%s: %s expected, got %q"):format(name, kind, value)), 0)
+  end
+  return kind == "integer" and math.tointeger(number) or number
+end
+
+---Reads `--name value`, `--name=value` and `--flag`; what has no dashes, and everything behind `--`, are the words.
+---Raises kind "misuse" for an option that is not known (names the nearest one) or lacks its value.
+---@param words string[]
+---@param known table<string, "string"|"number"|"integer"|"flag"> by name, with dashes as underscores
+---@return table<string, any> options
+---@return string[] rest
+function M.read(words, known)
+  local options, rest, i = {}, {}, 1
+  while i <= #words do
+    local word = words[i]
+    local name, value = word:match "^%-%-([%w-]+)=(.*)$"
+    name = name or word:match "^%-%-([%w-]+)$"
+    if word == "--" then
+      table.move(words, i + 1, #words, #rest + 1, rest)
+      break
+    elseif not name then
+      rest[#rest + 1] = word
+    else
+      local key = name:gsub("-", "_")
+      local kind = known[key]
+      if not kind then
+        local names = {}
+        for option in pairs(known) do names[(option:gsub("_", "-"))] = true end
+        local near = errors.nearest(name, names)
+        error(errors.new("misuse", ("there is no option --%s%s"):format(name,
+          near and (", did you mean --%s?"):format(near) or "")), 0)
+      end
+      if kind == "flag" then
+        options[key] = true
+      else
+        if not value then
+          i = i + 1
+          value = words[i]
+        end
+        if not value then error(errors.new("misuse", ("--%s: %s expected"):format(name, kind)), 0) end
+        options[key] = convert(name, value, kind)
+      end
+    end
+    i = i + 1
+  end
+  return options, rest
+end
+
+return M

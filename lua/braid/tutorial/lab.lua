@@ -1,0 +1,148 @@
+-- SPDX-License-Identifier: MIT
+--- What the rows of the tutorial share: the machine's facts, a delay server, stop watches, and the reader's language.
+
+local braid = require "braid"
+
+---@class braid.Lab
+---@field lang string
+---@field cores integer usable cores
+local Lab = {}
+Lab.__index = Lab
+
+local M = {}
+
+---@param lang string
+---@return braid.Lab
+function M.new(lang)
+  return setmetatable({ lang = lang, cores = braid.cpu_count() }, Lab)
+end
+
+function Lab:__close()
+  if self.process then
+    self.process:kill()
+    self.process:wait()
+  end
+end
+
+---A text of the reader's language; a plain string is the same in all.
+---@param text string|{zh: string, en: string}
+---@return string
+function Lab:text(text)
+  if type(text) == "string" then return text end
+  return text[self.lang] or text.en
+end
+
+---Fills a text in.
+---@return string
+function Lab:say(zh, en, ...)
+  return self:text({ zh = zh, en = en }):format(...)
+end
+
+---The Lua that runs this.
+---@return string
+function M.interpreter()
+  local exe = braid.process.run({ "readlink", "/proc/" .. require("braid.core").pid() .. "/exe" })
+  local path = exe and exe.stdout:match "%S+"
+  if path and path:find "lua" then return path end
+  return "lua5.4"
+end
+
+---Runs a chunk of Lua in a process of its own, under `prefix` (a list of words) if any.
+---@param chunk string
+---@param prefix string[]?
+---@return {code: integer?, stdout: string, stderr: string}
+function Lab.script(_, chunk, prefix)
+  local words = table.move(prefix or {}, 1, #(prefix or {}), 1, {})
+  for _, word in ipairs { M.interpreter(), "-e", chunk } do words[#words + 1] = word end
+  return assert(braid.process.run(words, {
+    timeout = 60,
+    env = { LUA_PATH = package.path, LUA_CPATH = package.cpath, LUA_PATH_5_4 = false, LUA_CPATH_5_4 = false },
+  }))
+end
+
+---The address of the delay server, which runs in a process of its own from the first time on.
+---@return string url
+function Lab:server()
+  if not self.process then
+    self.process = assert(braid.process.start({ M.interpreter(), "-e", "require 'braid.tutorial.delay_server'.main()" },
+      { env = { LUA_PATH = package.path, LUA_CPATH = package.cpath } }))
+    self.url = "http://" .. assert(self.process:read("l", 10)):match "(%S+)$"
+  end
+  return self.url
+end
+
+---@return any result of fn
+---@return number seconds
+function Lab.time(_, fn, ...)
+  local start = braid.now()
+  local result = fn(...)
+  return result, braid.now() - start
+end
+
+---The median of several runs, in seconds.
+---@param repeats integer
+---@return number
+function Lab.median(_, repeats, fn, ...)
+  local times = {}
+  for i = 1, repeats do
+    local start = braid.now()
+    fn(...)
+    times[i] = braid.now() - start
+  end
+  table.sort(times)
+  return times[(repeats + 1) // 2]
+end
+
+---The shortest of several runs, in seconds: what the machine can do when nobody else disturbs.
+---@param repeats integer
+---@return number
+function Lab.least(_, repeats, fn, ...)
+  local least = math.huge
+  for _ = 1, repeats do
+    local start = braid.now()
+    fn(...)
+    least = math.min(least, braid.now() - start)
+  end
+  return least
+end
+
+---Rows of cells as a table with even columns.
+---@param cells string[][]
+---@return string
+function Lab.table(_, cells)
+  local widths = {}
+  for _, row in ipairs(cells) do
+    for i, cell in ipairs(row) do widths[i] = math.max(widths[i] or 0, utf8.len(cell)) end
+  end
+  local lines = {}
+  for n, row in ipairs(cells) do
+    local padded = {}
+    for i, cell in ipairs(row) do
+      local space = (" "):rep(widths[i] - utf8.len(cell))
+      padded[i] = i == 1 and cell .. space or space .. cell
+    end
+    lines[n] = table.concat(padded, "  ")
+  end
+  return table.concat(lines, "\n")
+end
+
+---The document's algorithm.
+---@param n integer
+---@return integer[]
+function M.factorize(n)
+  local factors, d = {}, 2
+  while d * d <= n do
+    while n % d == 0 do
+      factors[#factors + 1] = d
+      n = n // d
+    end
+    d = d + 1
+  end
+  if n > 1 then factors[#factors + 1] = n end
+  return factors
+end
+
+M.PRIME = 112272535095293     -- the document's: 0.1 s here
+M.LARGE = 9007199254740881    -- about 0.85 s: the largest prime below 2^53
+
+return M

@@ -1,0 +1,175 @@
+-- SPDX-License-Identifier: MIT
+--- Rows S51-S58: what goes wrong, and free threading.
+
+local braid = require "braid"
+local lab = require "braid.tutorial.lab"
+
+local function fail() error("boom", 0) end
+
+local function count_global() tutorial_total = (tutorial_total or 0) + 1 end -- luacheck: ignore 111 113
+
+local function count_shared(counter, dict, queue, i)
+  counter:add()
+  dict:update("total", function(value) return (value or 0) + 1 end)
+  queue:put(i)
+end
+
+-- The longest time between two ticks of a task that wants one every 20 ms, while `work` runs beside it.
+local function longest_gap(work)
+  local longest, last = 0, braid.now()
+  local ticker = braid.spawn(function()
+    while true do
+      braid.sleep(0.02)
+      longest, last = math.max(longest, braid.now() - last), braid.now()
+    end
+  end)
+  braid.sleep(0.05)
+  work()
+  braid.sleep(0.05)
+  ticker:cancel()
+  return longest
+end
+
+local function block() os.execute "sleep 0.3" end
+
+-- What became of two slow siblings of a task that failed.
+local function siblings(opts)
+  local function slow()
+    braid.sleep(0.05)
+    return "slow"
+  end
+  local a, b = braid.spawn(slow), braid.spawn(slow)
+  local ok = pcall(braid.gather, { a, braid.spawn(fail), b }, opts)
+  braid.wait { a, b }
+  return ("%s: %s, %s"):format(ok and "ok" or "raised", a:state(), b:state())
+end
+
+return {
+  {
+    row = "S51", says = { zh = "多进程下全局变量不共享, 需用 Manager 或 Queue", en = "globals are not shared; use a Manager or a Queue" },
+    run = function(self)
+      local lines, ok = {}, true
+      for _, kind in ipairs { "threads", "processes" } do
+        local pool <close> = braid.pool(kind, 2)
+        tutorial_total = 0 -- luacheck: ignore 111
+        pool:map(count_global, { 1, 2, 3, 4 })
+        local counter, dict, queue = braid.counter(), braid.dict(), braid.queue()
+        pool:map(function(i) count_shared(counter, dict, queue, i) end, { 1, 2, 3, 4 })
+        lines[#lines + 1] = self:say("%s: 全局变量 %d; counter %d, dict %d, queue %d",
+          "%s: the global %d; counter %d, dict %d, queue %d", kind, tutorial_total, counter:get(), -- luacheck: ignore 113
+          dict:get "total", queue:size())
+        ok = ok and tutorial_total == 0 and counter:get() == 4 and dict:get "total" == 4 and queue:size() == 4 -- luacheck: ignore 113
+      end
+      tutorial_total = nil -- luacheck: ignore 111
+      return { measured = table.concat(lines, "\n"), ok = ok }
+    end,
+  },
+  {
+    row = "S52", says = { zh = "协程中调用阻塞函数会阻塞整个事件循环: 用 asyncio.to_thread",
+      en = "a blocking call in a coroutine blocks the whole loop: use asyncio.to_thread" },
+    run = function(self)
+      braid.to_thread(math.abs, 1)
+      local held, free = longest_gap(block), longest_gap(function() braid.to_thread(block) end)
+      local child = self:script [[
+        local braid = require "braid"
+        local function block() os.execute "sleep 0.3" end
+        braid.run(function() braid.sleep(0.01) block() end)]]
+      return {
+        measured = self:say("阻塞: 间隔 %.0f ms; to_thread: 间隔 %.0f ms", "blocking: a gap of %.0f ms; to_thread: %.0f ms",
+          held * 1000, free * 1000),
+        ok = held >= 0.29 and free < 0.15 and child.code == 0,
+      }
+    end,
+  },
+  {
+    row = "S53", says = { zh = "线程池中异常会被吞掉: 必须 future.result()", en = "a pool swallows errors: call future.result()" },
+    run = function(self)
+      local reported = {}
+      braid.on_unhandled(function(err) reported[#reported + 1] = tostring(err) end)
+      do
+        local pool <close> = braid.thread_pool(1)
+        local future = pool:submit(fail)
+        future:wait()
+        reported.error = future:error()
+        reported.result = select(2, pcall(future.result, future))
+        pool:submit(fail)
+      end
+      collectgarbage()
+      collectgarbage()
+      braid.on_unhandled(nil)
+      return {
+        measured = ("error(): %s; result(): %s; %s: %s"):format(reported.error, reported.result,
+          self:say("没有人问: 报告", "nobody asked: reported"), tostring(reported[1])),
+        ok = reported.error == "boom" and reported.result == "boom" and #reported == 1, verdict = "better",
+        reason = self:say("没有人取走的错误会报告一次", "what nobody fetches is reported once"),
+      }
+    end,
+  },
+  {
+    row = "S54", says = { zh = "lambda、嵌套函数会报错", en = "lambdas and nested functions fail" },
+    run = function(self)
+      local pool <close> = braid.process_pool(1)
+      local factor = 3
+      local function times(x) return factor * x end
+      local nested = pool:submit(function(x) return times(x) end, 14):result()
+      local log <close> = assert(io.tmpfile())
+      local sinks = { file = log }
+      local ok, err = pcall(pool.submit, pool, function() sinks.file:write "x" end)
+      return { measured = ("nested: %d; %s"):format(nested, tostring(err)),
+        ok = nested == 42 and not ok and tostring(err):find("sinks", 1, true), verdict = "better",
+        reason = self:say("这里它们能传递", "here they travel") }
+    end,
+  },
+  {
+    row = "S55", says = { zh = "asyncio.gather 中一个失败会取消其他", en = "one failure in asyncio.gather cancels the others" },
+    run = function(self)
+      local default, continue, collect = siblings(), siblings { on_error = "continue" }, siblings { return_errors = true }
+      return {
+        measured = ("gather                    %s\non_error = \"continue\"     %s\nreturn_errors = true      %s"):format(default,
+          continue, collect),
+        ok = default == "raised: cancelled, cancelled" and continue == "raised: done, done" and
+          collect == "ok: done, done", verdict = "wrong",
+        reason = self:say("asyncio.gather 其实让其他任务继续 (on_error = \"continue\"); 这里默认取消",
+          "asyncio.gather in fact lets them run on (on_error = \"continue\"); here they are cancelled by default"),
+      }
+    end,
+  },
+  {
+    row = "S56-S57", says = { zh = "Python 3.13 自由线程: 未来多线程也能真正并行", en = "Python 3.13: threads may become parallel some day" },
+    run = function(self)
+      local numbers, cells = {}, {}
+      for i = 1, 8 do numbers[i] = lab.PRIME end
+      local start = braid.now()
+      for _, n in ipairs(numbers) do lab.factorize(n) end
+      local serial, best = braid.now() - start, 0
+      for _, count in ipairs { 1, 2, 4, 8 } do
+        local pool <close> = braid.thread_pool(count)
+        pool:map(math.abs, numbers)
+        local seconds = self:least(3, pool.map, pool, lab.factorize, numbers)
+        best = math.max(best, serial / seconds)
+        cells[#cells + 1] = ("%d: %.2f x"):format(count, serial / seconds)
+      end
+      return { measured = self:say("线程 %s", "threads %s", table.concat(cells, "   ")),
+        ok = best >= 0.75 * math.min(8, self.cores), verdict = "wrong",
+        reason = self:say("这里现在就能", "here they are today") }
+    end,
+  },
+  {
+    row = "S58", says = { zh = "多进程仍是 CPU 并行的稳妥选择", en = "processes remain the safe choice" },
+    run = function(self)
+      local pool <close> = braid.process_pool(2)
+      local core = pool:submit(function() return require("braid.core").pid() end):result()
+      local future = pool:submit(function()
+        braid.process.run { "sh", "-c", "kill -SEGV $PPID" }
+        braid.sleep(5)
+      end)
+      local err = future:error() or (future:wait(10) and future:error())
+      local after = pool:submit(function() return require("braid.core").pid() end):result()
+      return {
+        measured = self:say("崩溃的任务: %s (%s); 之后进程池继续: %s", "the crashed job: %s (%s); the pool goes on: %s",
+          tostring(err and err.kind), tostring(err), after > 0 and core > 0),
+        ok = err and err.kind == "worker_died" and after > 0,
+      }
+    end,
+  },
+}

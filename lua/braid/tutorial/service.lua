@@ -1,0 +1,86 @@
+-- SPDX-License-Identifier: MIT
+--- Rows S34-S38: a service that asks three others at once; its worker processes.
+
+local braid = require "braid"
+
+-- The document's handler.
+local function aggregate_app(base)
+  local app = braid.web.app()
+  app:get("/aggregate", function(request)
+    local session <close> = braid.http.session { timeout = 5 }
+    local path = request.query.fail and "/status/503" or "/delay/1"
+    local user, order, stock = table.unpack(braid.map(function(url) return assert(session:get(url)).status end,
+      { base .. path, base .. "/delay/1", base .. "/delay/1" }))
+    if user ~= 200 then
+      return braid.web.response { status = 502, body = { error = "user", status = user } }
+    end
+    return { user = user, order = order, stock = stock }
+  end)
+  return app
+end
+
+-- The numbers of the processes that answered `count` requests.
+local function pids(url, count)
+  local seen, list = {}, {}
+  for _ = 1, count do
+    local response = braid.http.get(url, { timeout = 2, headers = { Connection = "close" } })
+    local pid = response and response.status == 200 and response:json().pid
+    if pid and not seen[pid] then
+      seen[pid] = true
+      list[#list + 1] = pid
+    end
+  end
+  return list
+end
+
+return {
+  {
+    row = "S34-S36", says = { zh = "并发聚合 3 个下游服务: {\"user\":200,\"order\":200,\"stock\":200}",
+      en = "three downstream services at once: {\"user\":200,\"order\":200,\"stock\":200}" },
+    run = function(self)
+      local server = assert(aggregate_app(self:server()):start { port = 0, access_log = false })
+      local url = ("http://127.0.0.1:%d/aggregate"):format(server.port)
+      local response, seconds = self:time(braid.http.get, url)
+      local failed = assert(braid.http.get(url .. "?fail=1"))
+      server:stop()
+      local body = response and response:json() or {}
+      return {
+        measured = ("%.2fs %s; %d %s"):format(seconds, response and response.body, failed.status, failed.body),
+        ok = body.user == 200 and body.order == 200 and body.stock == 200 and seconds < 1.4 and failed.status == 502 and
+          failed.body ~= "",
+      }
+    end,
+  },
+  {
+    row = "S37-S38", says = { zh = "uvicorn main:app --workers 4: 多进程并行 + 协程并发 = 双层加速",
+      en = "uvicorn main:app --workers 4: processes and tasks, both at once" },
+    run = function(self)
+      local lab = require "braid.tutorial.lab"
+      local chunk = [[
+        local braid = require "braid"
+        local app = braid.web.app()
+        app:get("/pid", function() return { pid = require("braid.core").pid() } end)
+        app:serve { port = tonumber(os.getenv "BRAID_TUTORIAL_PORT"), workers = 4, access_log = false }]]
+      local listener = assert(braid.net.listen("127.0.0.1", 0)) -- a port that is free now
+      local port = listener.port
+      listener:close()
+      local process <close> = assert(braid.process.start({ lab.interpreter(), "-e", chunk }, {
+        env = { LUA_PATH = package.path, LUA_CPATH = package.cpath, BRAID_TUTORIAL_PORT = tostring(port) },
+      }))
+      local url = ("http://127.0.0.1:%d/pid"):format(port)
+      local deadline = braid.now() + 10
+      repeat braid.sleep(0.05) until braid.http.get(url, { timeout = 1 }) or braid.now() > deadline
+      local before = pids(url, 60)
+      if before[1] then braid.process.run { "kill", "-9", tostring(before[1]) } end
+      braid.sleep(0.5)
+      local after = pids(url, 60)
+      process:kill(15)
+      process:wait(5)
+      return {
+        measured = self:say("主进程 %d, 工作进程 %s; kill -9 %s 之后 %s", "parent %d, workers %s; after kill -9 %s: %s",
+          process.pid, table.concat(before, " "), tostring(before[1]), table.concat(after, " ")),
+        ok = #before >= 2 and #after >= 2,
+      }
+    end,
+  },
+}

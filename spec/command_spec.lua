@@ -1,0 +1,100 @@
+-- SPDX-License-Identifier: MIT
+-- The command braid, as a user calls it.
+local assert = require "luassert"
+local braid = require "braid"
+local helper = require "spec.helper"
+
+local test, describe = helper.test, require("busted").describe
+
+local function command(...)
+  return assert(braid.process.run({ helper.lua, "bin/braid", ... }, { timeout = 60 * helper.slowness }))
+end
+
+local function script(text)
+  local name = os.tmpname()
+  local file <close> = assert(io.open(name, "w"))
+  file:write(text)
+  return name
+end
+
+describe("braid", function()
+  test("lists its commands, and fails without one", function()
+    local help = command "help"
+    assert.equal(0, help.code)
+    for _, name in ipairs { "serve", "run", "tutorial", "advise", "ps" } do
+      assert.matches("braid " .. name .. " +%S", help.stdout)
+      local own = command(name, "--help")
+      assert.equal(0, own.code)
+      assert.matches("usage: braid " .. name, own.stdout)
+    end
+    assert.equal(2, command().code)
+    assert.matches("^braid %d", command("--version").stdout)
+  end)
+
+  test("names the nearest command and option", function()
+    local wrong = command "tutorail"
+    assert.equal(2, wrong.code)
+    assert.matches('no command "tutorail", did you mean "tutorial"', wrong.stderr)
+    local option = command("tutorial", "S11", "--lnag", "en")
+    assert.equal(1, option.code)
+    assert.matches("no option %-%-lnag, did you mean %-%-lang", option.stderr)
+  end)
+
+  test("run: a script as the main task, with its arguments and its status", function()
+    local name = script [[
+      local braid = require "braid"
+      local task = braid.spawn(function() return braid.current() ~= nil end)
+      print(braid.current().name, (...), arg[1], task:result())]]
+    local ran = command("run", name, "word")
+    assert.equal("main\tword\tword\ttrue\n", ran.stdout)
+    assert.equal(0, ran.code)
+    os.remove(name)
+    local failing = script "error('boom', 0)"
+    local failed = command("run", failing)
+    assert.equal(1, failed.code)
+    assert.matches("boom", failed.stderr)
+    os.remove(failing)
+  end)
+
+  test("ps: lists processes, and tells what one does", function()
+    local child <close> = braid.process.start { helper.lua, "-e", [[
+      local braid = require "braid"
+      braid.run(function()
+        braid.current().name = "waiter"
+        print "ready"
+        io.stdout:flush()
+        braid.queue():get(20)
+      end)]] }
+    assert.equal("ready", child:read "l")
+    assert.matches("\n? *" .. child.pid .. "  ", command("ps").stdout)
+    assert.matches("task waiter: waiting in queue:get", command("ps", tostring(child.pid)).stdout)
+    child:kill(9)
+    local none = command("ps", "999999999")
+    assert.equal(1, none.code)
+    assert.matches("no process 999999999", none.stderr)
+  end)
+end)
+
+describe("braid tutorial", function()
+  test("prints what the document says, what was measured, and the verdict", function()
+    local ran = command("tutorial", "S11", "S55", "--lang", "en")
+    assert.equal(0, ran.code)
+    assert.matches("S11 .-measured  braid.now.-as the document says", ran.stdout)
+    assert.matches("S55 .-the document errs", ran.stdout)
+    assert.matches("2 rows, 2 green, 0 red", ran.stdout)
+  end)
+
+  test("speaks Chinese by default, and JSON", function()
+    assert.matches("与文档一致", command("tutorial", "S11").stdout)
+    local rows = require("braid.json").decode(command("tutorial", "S29", "--json").stdout)
+    assert.equal("S29-S32", rows[1].row)
+    assert.is_true(rows[1].ok)
+    assert.equal("wrong", rows[1].verdict)
+  end)
+
+  test("refuses a row that is none", function()
+    local ran = command("tutorial", "X1")
+    assert.equal(1, ran.code)
+    assert.matches('bad row "X1"', ran.stderr)
+  end)
+end)
