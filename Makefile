@@ -7,7 +7,7 @@
 CORE_FLOORS := base status clock list heap buffer \
 	thread refs code waiter message \
 	poller poller_epoll poller_kqueue doorbell loop \
-	queue gate counter segment slab array \
+	queue gate counter dict segment slab array \
 	job thread_pool parallel \
 	child broker frame.h link request fetch
 # Plain C on core/parallel: no Lua, no locks.
@@ -15,7 +15,7 @@ KERNEL_FLOORS :=
 LUA_FLOORS := lsight lerror larg ltree linterrupt lsched lopen.h lroster lwatchdog \
 	llocals lobject \
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
-	ltask ljob lfuture lwrap lscope lqueue lgate lcounter larray lselect \
+	ltask ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lselect \
 	lstate lworker lpool lkernel lfd lprocess lfetch lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 SERVE_CORE_FLOORS := serve

@@ -6,7 +6,7 @@
 local LUA_FLOORS = {
   "braid.core", "braid.serve_core",
   "braid.errors", "braid.sight", "braid.scope", "braid.future", "braid.task", "braid.gather",
-  "braid.queue", "braid.sync", "braid.array",
+  "braid.queue", "braid.sync", "braid.array", "braid.dict",
   "braid.worker", "braid.executor", "braid.inline", "braid.task_pool", "braid.thread_pool", "braid.pool",
 
   "braid.descriptor", "braid.stream", "braid.process",

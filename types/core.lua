@@ -14,6 +14,7 @@
 ---@field Barrier braid.Barrier
 ---@field Counter braid.Counter
 ---@field Array braid.Array
+---@field Dict braid.Dict
 ---@field Error table the metatable of error values
 local core = {}
 
@@ -111,6 +112,9 @@ function core.barrier_new(parties) end
 ---@param start integer?
 ---@return braid.Counter
 function core.counter_new(start) end
+
+---@return braid.Dict
+function core.dict_new() end
 
 ---@param type string
 ---@param length integer

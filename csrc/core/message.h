@@ -38,4 +38,13 @@ static inline void braid_item_drop(struct braid_item item) {
   if (item.tag == BRAID_ITEM_MESSAGE) braid_message_unref((struct braid_message *)(uintptr_t)item.bits);
 }
 
+/* How often the item mentions an object. Any thread; does not block. */
+static inline unsigned braid_item_mentions(struct braid_item item, const struct braid_object *object) {
+  unsigned count = 0;
+  if (item.tag != BRAID_ITEM_MESSAGE) return 0;
+  const struct braid_message *message = (const struct braid_message *)(uintptr_t)item.bits;
+  for (uint32_t i = 0; i < message->object_count; i++) count += message->objects[i] == object;
+  return count;
+}
+
 #endif

@@ -237,9 +237,7 @@ struct mentions {
 
 static void count_mentions(struct braid_item *item, void *context) {
   struct mentions *mentions = context;
-  if (item->tag != BRAID_ITEM_MESSAGE) return;
-  const struct braid_message *message = (const struct braid_message *)(uintptr_t)item->bits;
-  for (uint32_t i = 0; i < message->object_count; i++) mentions->count += message->objects[i] == mentions->object;
+  mentions->count += braid_item_mentions(*item, mentions->object);
 }
 
 void braid_queue_leave(struct braid_queue *queue) {

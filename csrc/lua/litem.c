@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "larg.h"
 #include "lcodec.h"
 #include "lerror.h"
 #include "lobject.h"
@@ -36,23 +37,37 @@ static lua_Number number_of(uint64_t bits) {
   return number;
 }
 
-static struct braid_item enclose(lua_State *L, int index, int box) {
-  if (!lobject_at(L, box)->guard.shared) return refer(L, index, box);
+static struct braid_item encode(lua_State *L, int index) {
   struct braid_message *message = lcodec_encode(L, index, 1, "item");
   return (struct braid_item){(uint64_t)(uintptr_t)message, BRAID_ITEM_MESSAGE};
 }
 
-struct braid_item litem_make(lua_State *L, int index, int box) {
+/* False: the value is none that an item holds as it is. */
+static bool make_small(lua_State *L, int index, struct braid_item *item) {
+  *item = (struct braid_item){0};
   switch (lua_type(L, index)) {
-    case LUA_TBOOLEAN: return (struct braid_item){0, lua_toboolean(L, index) ? BRAID_ITEM_TRUE : BRAID_ITEM_FALSE};
+    case LUA_TBOOLEAN: item->tag = lua_toboolean(L, index) ? BRAID_ITEM_TRUE : BRAID_ITEM_FALSE; return true;
     case LUA_TNUMBER:
-      if (lua_isinteger(L, index)) return (struct braid_item){(uint64_t)lua_tointeger(L, index), BRAID_ITEM_INTEGER};
-      return (struct braid_item){bits_of(lua_tonumber(L, index)), BRAID_ITEM_NUMBER};
-    case LUA_TLIGHTUSERDATA:
-      if (!lua_touserdata(L, index)) return (struct braid_item){0, BRAID_ITEM_NULL};
-      return enclose(L, index, box);
-    default: return enclose(L, index, box);
+      if (lua_isinteger(L, index))
+        *item = (struct braid_item){(uint64_t)lua_tointeger(L, index), BRAID_ITEM_INTEGER};
+      else
+        *item = (struct braid_item){bits_of(lua_tonumber(L, index)), BRAID_ITEM_NUMBER};
+      return true;
+    case LUA_TLIGHTUSERDATA: item->tag = BRAID_ITEM_NULL; return lua_touserdata(L, index) == NULL;
+    default: return false;
   }
+}
+
+struct braid_item litem_make(lua_State *L, int index, int box) {
+  struct braid_item item;
+  if (make_small(L, index, &item)) return item;
+  return lobject_at(L, box)->guard.shared ? encode(L, index) : refer(L, index, box);
+}
+
+struct braid_item litem_copy(lua_State *L, int index) {
+  struct braid_item item = {0};
+  if (lua_isnoneornil(L, index) || make_small(L, index, &item)) return item;
+  return encode(L, index);
 }
 
 void litem_peek(lua_State *L, struct braid_item item, int box) {
@@ -97,4 +112,49 @@ double litem_key(lua_State *L, int index) {
   lerror_misuse(L,
                 "a priority queue takes numbers, or lists whose first element is a number: the smallest leaves first");
   return 0;
+}
+
+/* ---- keys of dicts -------------------------------------------------------------------------------------------- */
+
+struct braid_key litem_dict_key(lua_State *L, int index) {
+  struct braid_key key = {.tag = BRAID_ITEM_NONE};
+  int type = lua_type(L, index), whole;
+  if (type == LUA_TSTRING) {
+    size_t size;
+    key.bytes = lua_tolstring(L, index, &size);
+    key.bits = size;
+  } else if (type == LUA_TBOOLEAN) {
+    key.tag = lua_toboolean(L, index) ? BRAID_ITEM_TRUE : BRAID_ITEM_FALSE;
+  } else if (type == LUA_TNUMBER && lua_tonumber(L, index) == lua_tonumber(L, index)) {
+    key.bits = (uint64_t)lua_tointegerx(L, index, &whole);
+    key.tag = whole ? BRAID_ITEM_INTEGER : BRAID_ITEM_NUMBER;
+    if (!whole) key.bits = bits_of(lua_tonumber(L, index));
+  } else {
+    larg_error(L, index, "key", "a string, number or boolean");
+  }
+  return key;
+}
+
+static int push_keys(lua_State *L) {
+  const struct braid_buffer *keys = lua_touserdata(L, 1);
+  const char *at = keys->data, *end = at + keys->size;
+  struct braid_key key;
+  lua_newtable(L);
+  for (lua_Integer i = 1; at && at < end && (at = braid_key_read(&key, at, end)); i++) {
+    if (key.tag == BRAID_ITEM_NONE)
+      lua_pushlstring(L, key.bytes, key.bits);
+    else
+      litem_push(L, (struct braid_item){key.bits, key.tag}, 0);
+    lua_rawseti(L, -2, i);
+  }
+  return 1;
+}
+
+int litem_push_keys(lua_State *L, struct braid_buffer *keys, bool whole) {
+  lua_pushcfunction(L, push_keys);
+  lua_pushlightuserdata(L, keys);
+  int status = whole ? lua_pcall(L, 1, 1, 0) : LUA_OK;
+  braid_buffer_term(keys);
+  if (!whole) lerror_memory(L);
+  return status == LUA_OK ? 1 : lua_error(L);
 }

@@ -5,12 +5,15 @@
 
 #include <lua.h>
 
-#include "../core/waiter.h"
+#include "../core/dict.h"
 
 /* The value at `index` as an item for the object in the box at `box`. Numbers and the like travel as they are. Other
  * values become messages when the object is shared; when it is not they stay in this state, in the box, and the item
  * is the value's number there. Raises kind "not_sendable", or that memory is out. */
 struct braid_item litem_make(lua_State *L, int index, int box);
+
+/* The same for any object: the item is never a number in a box. nil is BRAID_ITEM_NONE. */
+struct braid_item litem_copy(lua_State *L, int index);
 
 /* Pushes the value; the item is used up, also when it raises: a message's value may need what is not in this state. */
 void litem_push(lua_State *L, struct braid_item item, int box);
@@ -23,5 +26,11 @@ void litem_peek(lua_State *L, struct braid_item item, int box);
 
 /* The priority of the value at `index`: a number is its own, a list's is its first element. Raises misuse otherwise. */
 double litem_key(lua_State *L, int index);
+
+/* The value at `index` as a dict's key, good as long as it is on the stack. Raises misuse. */
+struct braid_key litem_dict_key(lua_State *L, int index);
+
+/* Pushes the keys in the buffer as a list, and ends the buffer. Raises when memory is out, or was: not `whole`. */
+int litem_push_keys(lua_State *L, struct braid_buffer *keys, bool whole);
 
 #endif

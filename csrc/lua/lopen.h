@@ -17,6 +17,7 @@ void lscope_open(lua_State *L);
 void lqueue_open(lua_State *L);
 void lgate_open(lua_State *L);
 void lcounter_open(lua_State *L);
+void ldict_open(lua_State *L);
 void larray_open(lua_State *L);
 void lselect_open(lua_State *L);
 void lpool_open(lua_State *L);

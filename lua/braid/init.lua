@@ -13,7 +13,7 @@ local places = {
   gather = { "gather", "map", "race", "as_completed", "wait", "select" },
   queue = { "queue" },
   sync = { "lock", "semaphore", "event", "condition", "barrier", "counter" },
-  array = { "array" },
+  array = { "array" }, dict = { "dict" },
   descriptor = { "wait_fd" },
   executor = { "cpu_count" }, inline = { "inline_pool" }, task_pool = { "task_pool" },
   thread_pool = { "thread_pool", "to_thread" }, pool = { "pool" },

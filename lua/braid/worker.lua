@@ -158,6 +158,7 @@ end
 local function load_methods_late()
   local modules = {
     Queue = "braid.queue", Lock = "braid.sync", Semaphore = "braid.sync", Condition = "braid.sync",
+    Dict = "braid.dict",
   }
   for class, module in pairs(modules) do
     setmetatable(core[class], { __index = function(methods, name)
