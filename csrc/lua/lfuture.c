@@ -26,11 +26,14 @@ static void push_failure(lua_State *L, int part) {
   lua_remove(L, -2);
 }
 
-static void push_error(lua_State *L) {
+static void push_error(lua_State *L, struct future *future) {
   push_failure(L, 1);
   if (!lua_isnil(L, -1)) return;
   lua_pop(L, 1);
-  lerror_push(L, "cancelled", "cancelled before it began");
+  if (future->waiter.kind == BRAID_WAITER_TASK && future->waiter.state == FUTURE_PENDING)
+    sched_push_unbegun(L, sched_of(L), braid_container(future, struct task, future));
+  else
+    lerror_push(L, "cancelled", "cancelled before it began");
 }
 
 static int push_results(lua_State *L, struct future *future) {
@@ -39,7 +42,7 @@ static int push_results(lua_State *L, struct future *future) {
     if (future_state(future) == FUTURE_FAILED)
       push_failure(L, 1);
     else
-      push_error(L);
+      push_error(L, future);
     return lua_error(L);
   }
   lua_getiuservalue(L, 1, 1);
@@ -128,7 +131,7 @@ static int future_error(lua_State *L) {
   if (future_state(future) == FUTURE_FAILED)
     push_failure(L, 1);
   else if (future_state(future) == FUTURE_CANCELLED)
-    push_error(L);
+    push_error(L, future);
   else
     lua_pushnil(L);
   return 1;

@@ -209,6 +209,20 @@ static void push_reason(lua_State *L, const void *canceller) {
   lua_remove(L, -2);
 }
 
+/* Pushes the error of a cancel, with its reason. */
+static void push_cancelled(lua_State *L, const void *canceller, const char *what) {
+  push_reason(L, canceller);
+  int reason = lua_gettop(L);
+  if (lua_isnil(L, reason))
+    lerror_push(L, "cancelled", "%s", what);
+  else
+    lerror_push(L, "cancelled", "%s: %s", what, luaL_tolstring(L, reason, NULL));
+  lua_pushvalue(L, reason);
+  lua_setfield(L, -2, "reason");
+  lua_replace(L, reason);
+  lua_settop(L, reason);
+}
+
 /* The outermost frame of a coroutine: Lua finds frames from the innermost on only. False when it has none. */
 static bool find_bottom(lua_State *co, lua_Debug *ar) {
   int inside = 0, beyond = 1;
@@ -299,12 +313,12 @@ int sched_raise(lua_State *L, struct sched *sched, enum braid_status status) {
       lua_call(L, 0, 0);
     return lerror_raise(L, "interrupted", "interrupted");
   }
-  push_reason(L, canceller);
-  if (lua_isnil(L, -1)) return lerror_raise(L, "cancelled", "cancelled");
-  lerror_push(L, "cancelled", "cancelled: %s", luaL_tolstring(L, -1, NULL));
-  push_reason(L, canceller);
-  lua_setfield(L, -2, "reason");
+  push_cancelled(L, canceller, "cancelled");
   return lua_error(L);
+}
+
+void sched_push_unbegun(lua_State *L, struct sched *sched, const struct task *task) {
+  push_cancelled(L, tree_canceller(&sched->tree, task), "cancelled before it began");
 }
 
 /* ---- SIGINT --------------------------------------------------------------------------------------------------- */
@@ -369,9 +383,23 @@ static int end_badly(lua_State *L) {
   return 0;
 }
 
+/* Arguments: the task. Its failure is the cancel, and why. */
+static int keep_cancel(lua_State *L) {
+  struct task *task = lua_touserdata(L, 1);
+  lua_createtable(L, 1, 0);
+  sched_push_unbegun(L, sched_open(L), task);
+  lua_rawseti(L, 2, 1);
+  lua_setiuservalue(L, 1, 1);
+  return 0;
+}
+
 /* Cancelled before its first step: it never starts. */
 static void skip(struct sched *sched, struct task *task) {
+  lua_State *L = sched->L;
+  lua_pushcfunction(L, keep_cancel);
   lua_settop(task->co, 2);
+  sched_push_task(L, task);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
   task->waiter.state = FUTURE_CANCELLED;
   sched->finish(sched, task, LUA_OK);
 }

@@ -105,6 +105,9 @@ static inline bool sched_stopped(enum braid_status status) {
 /* Raises the error for a wait that was cancelled, interrupted or deadlocked. Never returns. */
 int sched_raise(lua_State *L, struct sched *sched, enum braid_status status);
 
+/* Pushes the error of a task that is cancelled and has not begun. */
+void sched_push_unbegun(lua_State *L, struct sched *sched, const struct task *task);
+
 /* Keeps the reason for a cancel, which is on the top of the stack (nil: forgets it); pops it. */
 void sched_set_reason(lua_State *L, const void *canceller);
 

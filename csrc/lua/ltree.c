@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * A task's scopes form a chain from task->scope up to, but without, its nursery. Whether a task is cancelled is not
  * stored but seen by looking up this chain and on through the owners of its nurseries: a cancel, its end and a shield
- * are then one flag each, and nothing can go out of date. */
+ * are then one flag each. A cancel that spreads leaves word in the scopes it comes through, so that the look ends
+ * there: these scopes end before what was cancelled, so that cannot go out of date. */
 #include "ltree.h"
 
 #include <string.h>
@@ -22,6 +23,7 @@ const void *tree_canceller(const struct tree *tree, const struct task *task) {
     for (; scope != task->nursery; scope = scope->outer) {
       if (scope->flags & SCOPE_CANCELLED) return scope;
       if (scope->flags & SCOPE_SHIELD) return NULL;
+      if (scope->doom) return scope->doom;
     }
     if (task->waiter.flags & TASK_CANCELLED) return task;
     if (!scope) return NULL;
@@ -56,7 +58,8 @@ void tree_leave(struct scope *scope) {
   while (!braid_list_empty(&scope->children))
     give_away(scope->tree, braid_container(scope->children.next, struct task, sibling), outside);
   struct scope **at = &scope->owner->scope;
-  while (*at && *at != scope) at = &(*at)->outer;
+  for (; *at && *at != scope; at = &(*at)->outer) /* those that are left inside it are not in it any more */
+    if ((*at)->doom == scope) (*at)->doom = NULL;
   if (*at) *at = scope->outer;
   if (scope->flags & SCOPE_CANCELLED) scope->tree->cancels--;
   scope->flags = (scope->flags & ~(unsigned)SCOPE_CANCELLED) | SCOPE_ENDED;
@@ -106,23 +109,39 @@ void tree_release(struct tree *tree, struct task *task) {
 
 /* ---- cancels -------------------------------------------------------------------------------------------------- */
 
-static void interrupt(struct task *task, void *context) {
-  struct tree *tree = context;
-  if (!(task->waiter.flags & TASK_HELD) && (task->waiter.flags & (TASK_PARKED | TASK_MASKED)) != TASK_PARKED) return;
-  if (!tree_canceller(tree, task)) return;
+static void interrupt(struct tree *tree, struct task *task) {
   if (task->waiter.flags & TASK_HELD)
     tree_start(tree, task); /* to end it */
-  else
+  else if ((task->waiter.flags & (TASK_PARKED | TASK_MASKED)) == TASK_PARKED)
     braid_loop_end_wait(tree->loop, &task->waiter, BRAID_CANCELLED);
 }
 
-static void walk_task(struct task *task, void (*visit)(struct task *, void *), void *context) {
-  visit(task, context);
-  for (struct scope *scope = task->scope; scope != task->nursery; scope = scope->outer)
-    tree_walk(scope, visit, context);
+/* A cancel comes to the task from outside the scope `end` of its chain, and through its scopes up to a shield, or to
+ * one that was cancelled before. Returns the innermost of those it came through; `end` when there is none. */
+static struct scope *strike(struct tree *tree, struct task *task, struct scope *end, const void *canceller) {
+  struct scope *innermost = task->scope;
+  for (struct scope *scope = task->scope; scope != end; scope = scope->outer)
+    if (scope->flags & (SCOPE_SHIELD | SCOPE_CANCELLED)) innermost = scope->outer;
+  for (struct scope *scope = innermost; scope != end; scope = scope->outer) scope->doom = canceller;
+  if (innermost == task->scope) interrupt(tree, task);
+  return innermost;
 }
 
-/* Without recursion: scopes may be nested deeper than the C stack is. */
+/* Walks are without recursion: scopes may be nested deeper than the C stack is. From a task on to what is in `inner`,
+ * a scope of its own, or, when that is its nursery, to its next sibling. */
+static struct braid_list *descend(struct task *task, struct scope *inner, struct scope **scope) {
+  if (inner == task->nursery) return task->sibling.next;
+  *scope = inner;
+  return inner->children.next;
+}
+
+/* After the last child: on to the owner's next scope outward, or to the owner's next sibling. */
+static struct braid_list *ascend(struct scope **scope) {
+  struct task *owner = (*scope)->owner;
+  *scope = (*scope)->outer;
+  return *scope == owner->nursery ? owner->sibling.next : (*scope)->children.next;
+}
+
 void tree_walk(struct scope *top, void (*visit)(struct task *, void *), void *context) {
   struct scope *scope = top;
   struct braid_list *at = scope->children.next;
@@ -130,32 +149,49 @@ void tree_walk(struct scope *top, void (*visit)(struct task *, void *), void *co
     if (at != &scope->children) {
       struct task *task = braid_container(at, struct task, sibling);
       visit(task, context);
-      bool childless = task->scope == task->nursery;
-      if (!childless) scope = task->scope;
-      at = childless ? at->next : scope->children.next;
+      at = descend(task, task->scope, &scope);
     } else if (scope == top) {
       return;
-    } else { /* to the owner's next scope outward, or to the owner's next sibling */
-      struct task *owner = scope->owner;
-      scope = scope->outer;
-      at = scope == owner->nursery ? owner->sibling.next : scope->children.next;
+    } else {
+      at = ascend(&scope);
     }
   }
 }
 
+/* A cancel comes to all below the scope. What was cancelled before it has come to already. */
+static void spread(struct scope *top, const void *canceller) {
+  struct scope *scope = top;
+  struct braid_list *at = scope->children.next;
+  for (;;) {
+    if (at != &scope->children) {
+      struct task *task = braid_container(at, struct task, sibling);
+      bool before = task->waiter.flags & TASK_CANCELLED;
+      at = descend(task, before ? task->nursery : strike(top->tree, task, task->nursery, canceller), &scope);
+    } else if (scope == top) {
+      return;
+    } else {
+      at = ascend(&scope);
+    }
+  }
+}
+
+/* Below the scopes from `inner` outward to `end`, which is not one of them. */
+static void spread_from(struct scope *inner, struct scope *end, const void *canceller) {
+  for (; inner != end; inner = inner->outer) spread(inner, canceller);
+}
+
 void tree_cancel_scope(struct scope *scope) {
   if (scope->flags & (SCOPE_CANCELLED | SCOPE_ENDED)) return;
+  struct scope *inner = strike(scope->tree, scope->owner, scope, scope); /* entered since: they stand inside this one */
   scope->flags |= SCOPE_CANCELLED;
   scope->tree->cancels++;
-  interrupt(scope->owner, scope->tree);
-  tree_walk(scope, interrupt, scope->tree);
-  /* Scopes that the owner has entered since stand inside this one. */
-  for (struct scope *inner = scope->owner->scope; inner && inner != scope; inner = inner->outer)
-    tree_walk(inner, interrupt, scope->tree);
+  spread_from(inner, scope->outer, scope);
 }
 
 void tree_cancel_task(struct tree *tree, struct task *task, unsigned flags) {
-  if (!(task->waiter.flags & TASK_CANCELLED)) tree->cancels++;
+  bool before = task->waiter.flags & TASK_CANCELLED;
   task->waiter.flags |= TASK_CANCELLED | flags;
-  walk_task(task, interrupt, tree);
+  if (before) return;
+  tree->cancels++;
+  spread_from(strike(tree, task, task->nursery, task), task->nursery, task);
 }

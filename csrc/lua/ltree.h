@@ -66,7 +66,8 @@ struct scope {
   struct braid_list children;
   struct braid_line ended; /* the owner waits here for its children */
   struct braid_alarm alarm;
-  unsigned alive; /* children that keep it open */
+  const void *doom; /* what is cancelled around it, with no shield between: a cancel that spread has left it here */
+  unsigned alive;   /* children that keep it open */
   unsigned flags;
 };
 
