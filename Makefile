@@ -16,7 +16,7 @@ LUA_FLOORS := lsight lerror larg ltree linterrupt lsched lopen.h lroster lwatchd
 	llocals lobject \
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
 	ltask ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lselect \
-	lstate lworker lpool lkernel lfd lprocess lfetch lopen
+	lcoroutine lstate lworker lpool lkernel lfd lprocess lfetch lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 SERVE_CORE_FLOORS := serve
 SERVE_LUA_FLOORS := lserve
@@ -185,7 +185,7 @@ ubsan: ## the same under the sanitizer for undefined behaviour
 	@$(MAKE) -j$(CORES) $(UBSAN) sanitized
 
 tsan: ## the same under the thread sanitizer
-	@$(MAKE) -j$(CORES) $(TSAN) sanitized
+	@BRAID_LATE_SIGNALS=1 $(MAKE) -j$(CORES) $(TSAN) sanitized
 
 sanitized: c_tests host $(RAW_SERVER) $(SHIP)
 	@$(TREE) BRAID_SLOWNESS=8 $(LUA) tools/suite.lua $(SECONDS) $(call each,$(CALM),$(C_TESTS)) \

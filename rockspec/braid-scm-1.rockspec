@@ -45,7 +45,7 @@ build = {
         "csrc/lua/lscope.c", "csrc/lua/lqueue.c", "csrc/lua/lgate.c", "csrc/lua/lcounter.c",
         "csrc/lua/ldict.c", "csrc/lua/larray.c",
         "csrc/lua/lselect.c",
-        "csrc/lua/lstate.c", "csrc/lua/lworker.c", "csrc/lua/lpool.c", "csrc/lua/lkernel.c",
+        "csrc/lua/lcoroutine.c", "csrc/lua/lstate.c", "csrc/lua/lworker.c", "csrc/lua/lpool.c", "csrc/lua/lkernel.c",
         "csrc/lua/lfd.c", "csrc/lua/lprocess.c", "csrc/lua/lfetch.c", "csrc/lua/lopen.c",
       },
       defines = { "_GNU_SOURCE" },

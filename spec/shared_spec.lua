@@ -689,9 +689,15 @@ describe("barrier", function()
   case("reset sends away who waits", function(pool)
     local barrier = braid.barrier(3)
     local results = start(pool, 2, function(_, b, kind) return kind(b:wait()) end, barrier, kind_of)
-    braid.sleep(0.01)
-    barrier:reset()
+    local resetting = braid.spawn(function() -- again and again: who comes after a reset waits for the next
+      while true do
+        braid.sleep(0.01)
+        barrier:reset()
+      end
+    end)
     assert.same({ "broken", "broken" }, results())
+    resetting:cancel()
+    resetting:wait()
     assert.same({ 1, 2, 3 }, sorted(start(pool, 3, function(_, b) return b:wait() end, barrier)()))
   end)
 

@@ -3,6 +3,10 @@
  * waiter's memory outlives its hooks' places in lines; so whoever holds the guard may touch the waiter. */
 #include "waiter.h"
 
+static void set_line(struct braid_hook *hook, struct braid_line *line) {
+  atomic_store_explicit(&hook->line, line, memory_order_relaxed);
+}
+
 void braid_line_init(struct braid_line *line, struct braid_guard *guard) {
   braid_list_init(&line->hooks);
   line->guard = guard;
@@ -29,14 +33,14 @@ void braid_hook_init(struct braid_hook *hook, uint16_t position) {
 }
 
 void braid_hook_join(struct braid_hook *hook, struct braid_line *line) {
-  hook->line = line;
+  set_line(hook, line);
   braid_list_push(&line->hooks, &hook->link);
 }
 
 void braid_hook_leave(struct braid_hook *hook) {
-  struct braid_line *line = hook->line;
+  struct braid_line *line = atomic_load_explicit(&hook->line, memory_order_relaxed);
   if (!line) return;
-  hook->line = NULL;
+  set_line(hook, NULL);
   if (line->guard) braid_guard_enter(line->guard);
   if (!braid_list_empty(&hook->link)) braid_list_remove(&hook->link);
   if (line->guard) braid_guard_leave(line->guard);
@@ -52,11 +56,12 @@ struct braid_hook *braid_line_claim(struct braid_line *line, enum braid_status s
   while ((link = braid_list_pop(&line->hooks))) {
     struct braid_hook *hook = braid_container(link, struct braid_hook, link);
     if (!braid_waiter_claim(braid_hook_waiter(hook), status)) {
-      if (!line->guard) hook->line = NULL; /* such a line may end before the waiter, which another case woke, is home */
+      if (!line->guard)
+        set_line(hook, NULL); /* such a line may end before the waiter, which another case woke, is home */
       continue;
     }
     hook->chosen = 1;
-    hook->line = NULL; /* out of it: leaving need not look again */
+    set_line(hook, NULL); /* out of it: leaving need not look again */
     return hook;
   }
   return NULL;
@@ -64,7 +69,7 @@ struct braid_hook *braid_line_claim(struct braid_line *line, enum braid_status s
 
 void braid_line_dissolve(struct braid_line *line) {
   struct braid_list *link;
-  while ((link = braid_list_pop(&line->hooks))) braid_container(link, struct braid_hook, link)->line = NULL;
+  while ((link = braid_list_pop(&line->hooks))) set_line(braid_container(link, struct braid_hook, link), NULL);
 }
 
 void braid_line_claim_all(struct braid_line *line, enum braid_status status, struct braid_road *road) {

@@ -44,9 +44,9 @@ struct braid_item {
 /* A place in a line. Guarded by the line's guard while it stands there. */
 struct braid_hook {
   struct braid_list link;
-  struct braid_line *line; /* NULL when it has never joined */
-  double key;              /* the priority of an item that a put brings */
-  uint64_t bits;           /* with tag: the item that a put brings or a get received */
+  _Atomic(struct braid_line *) line; /* NULL: it stands in none. At home it is looked at without the guard, too */
+  double key;                        /* the priority of an item that a put brings */
+  uint64_t bits;                     /* with tag: the item that a put brings or a get received */
   uint8_t tag;
   uint8_t chosen;    /* this hook's claim was the one */
   uint16_t position; /* in a select: which case; 0: the waiter's own hook */

@@ -4,6 +4,7 @@
 #include "linterrupt.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 /* NULL: no handlers of ours stand. */

@@ -20,6 +20,7 @@ void lcounter_open(lua_State *L);
 void ldict_open(lua_State *L);
 void larray_open(lua_State *L);
 void lselect_open(lua_State *L);
+void lcoroutine_open(lua_State *L);
 void lpool_open(lua_State *L);
 void lkernel_open(lua_State *L);
 void lfd_open(lua_State *L);

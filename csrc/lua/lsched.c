@@ -241,6 +241,15 @@ static bool find_bottom(lua_State *co, lua_Debug *ar) {
   return lua_getstack(co, inside, ar);
 }
 
+lua_CFunction sched_bottom(lua_State *co) {
+  lua_Debug ar;
+  if (!lua_checkstack(co, 1) || !find_bottom(co, &ar)) return NULL;
+  lua_getinfo(co, "f", &ar);
+  lua_CFunction function = lua_tocfunction(co, -1);
+  lua_pop(co, 1);
+  return function;
+}
+
 /* The task is the first argument of its body: on the coroutine's stack before it begins, in its bottom frame then. */
 void sched_push_task(lua_State *L, const struct task *task) {
   lua_State *co = task->co;
@@ -473,7 +482,7 @@ bool sched_turn(struct sched *sched, int64_t deadline) {
 }
 
 static void look_for_shared(struct task *task, void *context) {
-  const struct braid_line *line = task->waiter.hook.line;
+  const struct braid_line *line = atomic_load_explicit(&task->waiter.hook.line, memory_order_relaxed);
   bool on_its_way = (task->waiter.flags & TASK_PARKED) && !braid_waiter_waiting(&task->waiter);
   if (on_its_way || (line && line->guard && line->guard->shared)) *(bool *)context = true;
 }

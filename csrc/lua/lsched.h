@@ -49,10 +49,11 @@ struct sched {
   void (*arrive)(struct sched *sched, struct braid_waiter *waiter);
   /* Called for a task that ended and may have held locks. Set by lgate. */
   void (*abandon)(struct sched *sched, struct task *task);
-  struct task_store *store; /* idle coroutines, for ltask */
-  int task_metatable;       /* where it is in the registry */
-  const void *task_class;   /* its address */
-  bool locals;              /* some task has asked for its locals */
+  struct task_store *store;           /* idle coroutines, for ltask */
+  int task_metatable;                 /* where it is in the registry */
+  const void *task_class;             /* its address */
+  lua_CFunction task_body, wrap_body; /* at the bottom of the coroutines that only the loop may go on with */
+  bool locals;                        /* some task has asked for its locals */
   /* A worker's: called in place of SIGINT's handling when the loop was asked for attention. NULL: the script's own. */
   void (*interrupted)(struct sched *sched);
   struct braid_list pools; /* that this state has made, until their threads have ended */
@@ -115,6 +116,9 @@ void sched_set_reason(lua_State *L, const void *canceller);
 void sched_push_name(lua_State *L, int index);
 /* Its name is the value on the top of the stack; pops it. */
 void sched_set_name(lua_State *L, int index);
+
+/* The C function at the bottom of a suspended coroutine, or NULL. */
+lua_CFunction sched_bottom(lua_State *co);
 
 /* Pushes the userdata of a task that has not ended. */
 void sched_push_task(lua_State *L, const struct task *task);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lcoroutine.h"
 #include "lerror.h"
 
 /* ---- memory --------------------------------------------------------------------------------------------------- */
@@ -136,71 +137,11 @@ static void replace(lua_State *L, const char *library, const char *name, lua_CFu
   lua_pop(L, 1);
 }
 
-/* ---- coroutines ----------------------------------------------------------------------------------------------- */
-
-static _Thread_local lua_State *inner;
-
-lua_State *lstate_inner(void) { return inner; }
-
-/* Resumes `co` with the arguments on the top of L, known as the one that runs, so that an interrupt finds it. */
-static int resume_known(lua_State *L, lua_State *co, int arguments, int *results) {
-  if (!lua_checkstack(co, arguments)) luaL_error(L, "too many arguments to resume");
-  if (lua_status(co) == LUA_OK && lua_gettop(co) == 0) {
-    lua_pushliteral(L, "cannot resume dead coroutine");
-    return -1;
-  }
-  lua_State *before = inner;
-  lua_xmove(L, co, arguments);
-  inner = co;
-  int status = lua_resume(co, L, arguments, results);
-  inner = before;
-  if (status == LUA_OK || status == LUA_YIELD) {
-    luaL_checkstack(L, *results + 1, "too many results to resume");
-    lua_xmove(co, L, *results);
-    return status;
-  }
-  lua_xmove(co, L, 1);
-  return -1;
-}
-
-static int co_resume(lua_State *L) {
-  lua_State *co = lua_tothread(L, 1);
-  luaL_argexpected(L, co, 1, "coroutine");
-  int results, status = resume_known(L, co, lua_gettop(L) - 1, &results);
-  if (status < 0) results = 1;
-  lua_pushboolean(L, status >= 0);
-  lua_insert(L, -results - 1);
-  return results + 1;
-}
-
-static int wrapped(lua_State *L) {
-  lua_State *co = lua_tothread(L, lua_upvalueindex(1));
-  int results, status = resume_known(L, co, lua_gettop(L), &results);
-  if (status >= 0) return results;
-  if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD) lua_resetthread(co); /* its variables are closed */
-  if (lua_type(L, -1) == LUA_TSTRING) { /* as Lua's own: add the caller's position */
-    luaL_where(L, 1);
-    lua_insert(L, -2);
-    lua_concat(L, 2);
-  }
-  return lua_error(L);
-}
-
-static int co_wrap(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
-  lua_State *co = lua_newthread(L);
-  lua_pushvalue(L, 1);
-  lua_xmove(L, co, 1);
-  lua_pushcclosure(L, wrapped, 1);
-  return 1;
-}
-
 void lstate_furnish(lua_State *L) {
   luaL_openlibs(L);
   guard_loaders(L);
   replace(L, "io", "popen", io_popen);
   replace(L, "os", "exit", os_exit);
   replace(L, LUA_GNAME, "print", print_line);
-  replace(L, "coroutine", "resume", co_resume);
-  replace(L, "coroutine", "wrap", co_wrap);
+  replace(L, "coroutine", "wrap", lcoroutine_wrap);
 }

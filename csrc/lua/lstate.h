@@ -21,7 +21,4 @@ lua_State *lstate_new(struct lstate_memory *memory);
  * flush the files of others, os.exit ends the job and not the process, print writes a line in one go. Raises. */
 void lstate_furnish(lua_State *L);
 
-/* The coroutine that runs on this thread inside coroutine.resume or wrap; NULL: none, the task itself. */
-lua_State *lstate_inner(void);
-
 #endif

@@ -455,6 +455,7 @@ static const luaL_Reg functions[] = {
 void ltask_open(lua_State *L) {
   struct sched *sched = sched_open(L);
   sched->finish = finish;
+  sched->task_body = task_body;
   sched->store = lua_newuserdatauv(L, sizeof(struct task_store), 0);
   sched->store->count = 0;
   lua_rawsetp(L, LUA_REGISTRYINDEX, &STORE);

@@ -24,8 +24,10 @@ bool future_join(struct future *future, struct braid_hook *hook);
 
 /* A task that was cancelled before it began has ended, though its scope learns it a little later. */
 static inline enum future_state future_state(const struct future *future) {
-  if (future->waiter.state == FUTURE_PENDING && (future->waiter.flags & TASK_CANCELLED)) return FUTURE_CANCELLED;
-  return (enum future_state)future->waiter.state;
+  /* Read by itself: in one piece with the flags, as compilers like to, it would be read with what claimers write. */
+  uint8_t state = *(const volatile uint8_t *)&future->waiter.state;
+  if (state == FUTURE_PENDING && (future->waiter.flags & TASK_CANCELLED)) return FUTURE_CANCELLED;
+  return (enum future_state)state;
 }
 static inline bool future_ended(const struct future *future) { return future_state(future) >= FUTURE_DONE; }
 

@@ -15,6 +15,7 @@
 
 #include "larg.h"
 #include "lcodec.h"
+#include "lcoroutine.h"
 #include "lerror.h"
 #include "lopen.h"
 #include "lroster.h"
@@ -123,7 +124,7 @@ static void on_signal(int number) {
   (void)number;
   if (!self || !self->sched) return;
   braid_loop_interrupt(&self->sched->loop); /* it may sleep: the timer only sends this signal */
-  lua_State *L = lstate_inner() ? lstate_inner() : self->sched->running;
+  lua_State *L = lcoroutine_inner() ? lcoroutine_inner() : self->sched->running;
   if (L) lua_sethook(L, stop_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
 }
 

@@ -85,4 +85,7 @@ static int lua_wrap(lua_State *L) {
 
 static const luaL_Reg functions[] = {{"wrap", lua_wrap}, {NULL, NULL}};
 
-void lwrap_open(lua_State *L) { sched_register(L, functions); }
+void lwrap_open(lua_State *L) {
+  sched_open(L)->wrap_body = body;
+  sched_register(L, functions);
+}

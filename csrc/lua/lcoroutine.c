@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT
+ * What coroutines of the user's own may not do: resume or close those in which tasks and generators wait, which only
+ * the loop may move. So coroutine.resume and coroutine.close are replaced in every state. The state's own thread. */
+#include "lcoroutine.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "lerror.h"
+#include "lopen.h"
+#include "lsched.h"
+
+static _Thread_local lua_State *inner;
+
+lua_State *lcoroutine_inner(void) { return inner; }
+
+/* Resumes `co` with the arguments on the top of L, known as the one that runs, so that an interrupt finds it. */
+static int resume_known(lua_State *L, lua_State *co, int arguments, int *results) {
+  if (!lua_checkstack(co, arguments)) luaL_error(L, "too many arguments to resume");
+  if (lua_status(co) == LUA_OK && lua_gettop(co) == 0) {
+    lua_pushliteral(L, "cannot resume dead coroutine");
+    return -1;
+  }
+  lua_State *before = inner;
+  lua_xmove(L, co, arguments);
+  inner = co;
+  int status = lua_resume(co, L, arguments, results);
+  inner = before;
+  if (status == LUA_OK || status == LUA_YIELD) {
+    luaL_checkstack(L, *results + 1, "too many results to resume");
+    lua_xmove(co, L, *results);
+    return status;
+  }
+  lua_xmove(co, L, 1);
+  return -1;
+}
+
+/* Whether only the loop may go on with it. */
+static bool is_ours(lua_State *L, lua_State *co) {
+  if (lua_status(co) != LUA_YIELD) return false;
+  const struct sched *sched = sched_of(L);
+  lua_CFunction bottom = sched_bottom(co);
+  return bottom == sched->task_body || bottom == sched->wrap_body;
+}
+
+static const char REFUSAL[] =
+    "this coroutine is a task's, or a braid.wrap generator's, and waits: only braid's loop may "
+    "go on with it";
+
+/* coroutine.resume(co, ...) -> true and its values, or false and the error */
+static int co_resume(lua_State *L) {
+  lua_State *co = lua_tothread(L, 1);
+  luaL_argexpected(L, co, 1, "coroutine");
+  if (is_ours(L, co)) {
+    lua_pushboolean(L, 0);
+    lerror_push(L, "misuse", "%s", REFUSAL);
+    return 2;
+  }
+  int results, status = resume_known(L, co, lua_gettop(L) - 1, &results);
+  if (status < 0) results = 1;
+  lua_pushboolean(L, status >= 0);
+  lua_insert(L, -results - 1);
+  return results + 1;
+}
+
+static int wrapped(lua_State *L) {
+  lua_State *co = lua_tothread(L, lua_upvalueindex(1));
+  int results, status = resume_known(L, co, lua_gettop(L), &results);
+  if (status >= 0) return results;
+  if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD) lua_resetthread(co); /* its variables are closed */
+  if (lua_type(L, -1) == LUA_TSTRING) { /* as Lua's own: add the caller's position */
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  return lua_error(L);
+}
+
+int lcoroutine_wrap(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_State *co = lua_newthread(L);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, co, 1);
+  lua_pushcclosure(L, wrapped, 1);
+  return 1;
+}
+
+/* coroutine.close(co) -> true, or false and the error */
+static int co_close(lua_State *L) {
+  lua_State *co = lua_tothread(L, 1);
+  luaL_argexpected(L, co, 1, "coroutine");
+  if (is_ours(L, co)) return lerror_misuse(L, "%s", REFUSAL);
+  lua_settop(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(2)); /* Lua's own */
+  lua_insert(L, 1);
+  lua_call(L, 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+void lcoroutine_open(lua_State *L) {
+  static const luaL_Reg functions[] = {{"resume", co_resume}, {NULL, NULL}};
+  if (lua_getglobal(L, LUA_COLIBNAME) == LUA_TTABLE) { /* a host may have left it out */
+    sched_register(L, functions);
+    lua_pushlightuserdata(L, sched_open(L));
+    lua_getfield(L, -2, "close");
+    lua_pushcclosure(L, co_close, 2);
+    lua_setfield(L, -2, "close");
+  }
+  lua_pop(L, 1);
+}
