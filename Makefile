@@ -16,7 +16,7 @@ LUA_FLOORS := lsight lerror larg ltree linterrupt lsched lopen.h lroster lwatchd
 	llocals lobject \
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
 	ltask ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lselect \
-	lcoroutine lstate lworker lpool lkernel lfd lprocess lfetch lopen
+	lcoroutine lstate lworker lpool lkernel lfd lprocess lfetch lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 SERVE_CORE_FLOORS := serve
 SERVE_LUA_FLOORS := lserve

@@ -168,4 +168,19 @@ function core.pid() end
 ---@return integer the system's number of the calling thread
 function core.thread_id() end
 
+-- ---- the machine ---------------------------------------------------------------------------------------------------
+
+---@return number seconds of processor time that this thread has used
+function core.thread_time() end
+
+---@return number seconds that this state's loop has slept because nobody could go on
+function core.idle_time() end
+
+---@param fd integer
+---@return integer? columns nil: no terminal
+function core.terminal(fd) end
+
+---@return { name: string, release: string, arch: string, load: number? } load: of the last minute
+function core.system() end
+
 return core

@@ -286,13 +286,11 @@ static bool try_briefly(struct braid_loop *loop) {
 /* Sleeps, and learns from how long. */
 static void sleep_socially(struct braid_loop *loop, int64_t timeout) {
   enum { SHORT = 100 * 1000, PATIENCE = 30 * 1000 };
-  if (!loop->social) {
-    wait_for_events(loop, timeout);
-    return;
-  }
   int64_t began = braid_clock_now();
   wait_for_events(loop, timeout);
-  if (braid_clock_now() - began < SHORT) loop->patience = PATIENCE;
+  int64_t slept = braid_clock_now() - began;
+  loop->idle += slept;
+  if (loop->social && slept < SHORT) loop->patience = PATIENCE;
 }
 
 void braid_loop_poll(struct braid_loop *loop, int64_t deadline) {

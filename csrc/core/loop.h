@@ -43,6 +43,7 @@ struct braid_loop {
   bool asleep;
   bool social;            /* other threads answer this one: it is worth trying for a moment before it sleeps */
   int64_t patience;       /* ns: how long the next try may take */
+  int64_t idle;           /* ns that it has slept */
   atomic_bool mail;       /* the inbox is not empty: a look without the mutex */
   atomic_uint interrupts; /* signals that asked for attention */
 };

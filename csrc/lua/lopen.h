@@ -28,5 +28,6 @@ void lprocess_open(lua_State *L);
 void lfetch_open(lua_State *L);
 void lroster_open(lua_State *L);
 void lwatchdog_open(lua_State *L);
+void lmachine_open(lua_State *L);
 
 #endif

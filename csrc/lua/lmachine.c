@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ * What the machine says about itself and about this thread: for measurements, reports and progress bars. The state's
+ * own thread; nothing blocks. */
+#include <sys/ioctl.h>
+#include <sys/utsname.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <lauxlib.h>
+
+#include "larg.h"
+#include "lopen.h"
+#include "lsched.h"
+
+/* thread_time() -> seconds of processor time that the calling thread has used */
+static int thread_time(lua_State *L) {
+  struct timespec used = {0};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  lua_pushnumber(L, (lua_Number)used.tv_sec + (lua_Number)used.tv_nsec / (lua_Number)BRAID_SECOND);
+  return 1;
+}
+
+/* idle_time() -> seconds that this state's loop has slept because nobody could go on */
+static int idle_time(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)sched_of(L)->loop.idle / (lua_Number)BRAID_SECOND);
+  return 1;
+}
+
+/* terminal(fd) -> columns of the terminal behind a descriptor; nil when there is none. 80 for one that does not say. */
+static int terminal(lua_State *L) {
+  int fd = (int)larg_integer(L, 1, "fd", 0);
+  if (!isatty(fd)) return 0;
+  struct winsize size = {0};
+  bool told = ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  lua_pushinteger(L, told ? size.ws_col : 80);
+  return 1;
+}
+
+static void set_field(lua_State *L, const char *name, const char *value) {
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, name);
+}
+
+/* system() -> { name, release, arch, load }; load: of the last minute, nil where the system does not say */
+static int system_facts(lua_State *L) {
+  struct utsname facts;
+  double load;
+  lua_createtable(L, 0, 4);
+  if (uname(&facts) >= 0) {
+    set_field(L, "name", facts.sysname);
+    set_field(L, "release", facts.release);
+    set_field(L, "arch", facts.machine);
+  }
+  if (getloadavg(&load, 1) == 1) {
+    lua_pushnumber(L, load);
+    lua_setfield(L, -2, "load");
+  }
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"thread_time", thread_time},
+    {"idle_time", idle_time},
+    {"terminal", terminal},
+    {"system", system_facts},
+    {NULL, NULL},
+};
+
+void lmachine_open(lua_State *L) { sched_register(L, functions); }
