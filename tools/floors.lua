@@ -5,7 +5,8 @@
 -- Bottom up. The C order stands in the Makefile, because the build follows it.
 local LUA_FLOORS = {
   "braid.core", "braid.serve_core",
-  "braid.errors", "braid.sight", "braid.scope", "braid.future", "braid.task", "braid.gather",
+  "braid.errors", "braid.units", "braid.progress",
+  "braid.sight", "braid.scope", "braid.future", "braid.task", "braid.gather",
   "braid.queue", "braid.sync", "braid.array", "braid.dict",
   "braid.worker", "braid.executor", "braid.inline", "braid.task_pool", "braid.thread_pool", "braid.pool",
 

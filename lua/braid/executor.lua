@@ -3,6 +3,7 @@
 -- called `_close`, `_stop` and `_join` here.
 local core = require "braid.core"
 local errors = require "braid.errors"
+local progress = require "braid.progress"
 local scopes = require "braid.scope"
 local worker = require "braid.worker"
 local Future = require "braid.future"
@@ -132,6 +133,7 @@ local CHUNK_SECONDS, GROWTH = 1e-3, 16
 ---@field arrived braid.Queue
 ---@field results table
 ---@field failures table? with return_errors
+---@field bar braid.Progress? with progress
 
 local function next_size(m)
   local left = m.n - m.next + 1
@@ -186,6 +188,7 @@ local function take_all(m, deadline)
     else
       take_chunk(m, first, size, future:result())
     end
+    if m.bar then m.bar:advance(size) end
     hand_out(m)
   end
 end
@@ -197,7 +200,9 @@ local function give_up(live, running)
   end
 end
 
-local map_options = { chunk = "integer", timeout = "number", return_errors = "boolean" }
+local map_options = {
+  chunk = "integer", timeout = "number", return_errors = "boolean", progress = "boolean|table",
+}
 
 local function check_map_options(opts)
   if opts.chunk and opts.chunk < 1 then
@@ -212,8 +217,9 @@ end
 ---cancelled then. Without `chunk` the pool measures how many items it is worth sending at once. Suspends.
 ---@param fn fun(item: any): any
 ---@param list any[] or a table with `n`
----@param opts { chunk: integer?, timeout: number?, return_errors: boolean? }? timeout: seconds for all, raises kind
---- "timeout" and cancels the rest; return_errors: never raises what fn raises
+---@param opts { chunk: integer?, timeout: number?, return_errors: boolean?, progress: (boolean|table)? }? timeout:
+--- seconds for all, raises kind "timeout" and cancels the rest; return_errors: never raises what fn raises; progress:
+--- true, the options of a bar, or a bar
 ---@return table results in order, with `n`; of each the first value
 ---@return table? errors with return_errors: errors[i]
 function Executor:map(fn, list, opts)
@@ -225,12 +231,13 @@ function Executor:map(fn, list, opts)
   opts = opts or {}
   check_map_options(opts)
   local n, arrived = list.n or #list, core.queue_new(0)
+  local bar, held <close> = progress.from_option(opts.progress, n)
   local size = opts.chunk or (not self._measured and 1 or nil)
   local m = {
     pool = self, fn = fn, list = list, n = n, next = 1, size = size, single = size == 1, largest = 1,
     ahead = size and self._ahead or self._slots * 4, live = {}, sizes = {}, count = 0,
     arrived = arrived, arrive = function(future) arrived:try_put(future) end,
-    results = { n = n }, failures = opts.return_errors and {} or nil,
+    results = { n = n }, failures = opts.return_errors and {} or nil, bar = bar,
   }
   local ok, failed = pcall(take_all, m, opts.timeout and core.now() + opts.timeout)
   if not ok then
@@ -276,6 +283,7 @@ end
 
 local function stop(s)
   s.ended = true
+  if s.own_bar then s.own_bar:done() end
   s.task:cancel()
   give_up(s.live, true)
 end
@@ -291,6 +299,7 @@ local function take_next(s)
       s.live[future] = nil
       s.count = s.count - 1
       s.turns:release()
+      if s.bar then s.bar:advance() end
     end
     if future:state() ~= "done" then
       stop(s)
@@ -301,19 +310,22 @@ local function take_next(s)
       return value == nil and core.null or value
     end
   end
+  if s.own_bar then s.own_bar:done() end
 end
 
-local imap_options = { buffer = "integer", ordered = "boolean" }
+local imap_options = { buffer = "integer", ordered = "boolean", progress = "boolean|table" }
 
 ---Iterates over the results of fn(item) for the items of an iterator, which are taken only as there is room for them:
 ---`buffer` of them are in work, or done and not yet asked for. A nil result comes as braid.null. The first failure is
 ---raised and ends it; leaving the loop cancels what is in work. The steps suspend; the iterator may, too.
 ---@param fn fun(item: any): any
 ---@param iterator (fun(): any)|any[]|braid.Queue its first nil ends it, or the queue's end
----@param opts { buffer: integer?, ordered: boolean? }? ordered = false: results as they come
+---@param opts { buffer: integer?, ordered: boolean?, progress: (boolean|table)? }? ordered = false: results as they
+--- come; progress: true, the options of a bar, or a bar
 ---@return fun(): any
 function Executor:imap(fn, iterator, opts)
   errors.check_function(1, "imap", "fn", fn)
+  local total = type(iterator) == "table" and (iterator.n or #iterator) or nil
   iterator = iterate(iterator)
   errors.check_function(1, "imap", "iterator", iterator)
   errors.check_options(1, "imap", opts, imap_options)
@@ -325,6 +337,7 @@ function Executor:imap(fn, iterator, opts)
     turns = core.semaphore_new(opts.buffer or math.min(2 * self._slots, 64)), arrived = core.queue_new(0),
     ordered = opts.ordered ~= false, live = {}, count = 0, fed = false, ended = false,
   }
+  s.bar, s.own_bar = progress.from_option(opts.progress, total)
   s.task = feeder(self, fn, iterator, s)
   return function() return take_next(s) end, nil, nil, setmetatable({}, { __close = function() stop(s) end })
 end

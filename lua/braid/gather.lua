@@ -4,6 +4,7 @@
 
 local core = require "braid.core"
 local errors = require "braid.errors"
+local progress = require "braid.progress"
 local scopes = require "braid.scope"
 local Future = require "braid.future"
 
@@ -84,6 +85,7 @@ local function take_all(g, results, failures, all)
       if ended_well then results[i] = future:result() else failures[i] = err end
     end
     if not ended_well and not all then return future end
+    if g.bar then g.bar:advance(#g.places[future]) end
     start_some(g)
   end
 end
@@ -97,7 +99,9 @@ local function await_rest(g)
   for future in pairs(g.places) do future:wait() end
 end
 
-local gather_options = { on_error = "string", return_errors = "boolean", limit = "integer" }
+local gather_options = {
+  on_error = "string", return_errors = "boolean", limit = "integer", progress = "boolean|table",
+}
 
 -- The first failure cancels the others, and is raised when they have ended.
 local function gather_closed(g, results, failures, all)
@@ -125,9 +129,10 @@ local function gather(n, start, opts)
   end
   local results, failures = { n = n }, {}
   local queue = core.queue_new(0)
+  local bar, held <close> = progress.from_option(opts.progress, n)
   local g = {
     n = n, start = start, limit = opts.limit or math.huge, queue = queue, places = {}, next = 1, running = 0,
-    arrive = function(future) queue:try_put(future) end,
+    arrive = function(future) queue:try_put(future) end, bar = bar,
   }
   if on_error == "continue" and not opts.return_errors then
     local failed = take_all(g, results, failures, false)
@@ -142,7 +147,8 @@ end
 ---Runs all at once and waits for all. By default the first failure cancels the rest, waits for them and is raised;
 ---`on_error = "continue"` raises it at once and lets the rest go on; `return_errors = true` never raises. Suspends.
 ---@param list (fun():any | braid.Future)[] the same task twice is run once and gives its result twice
----@param opts { on_error: "cancel"|"continue"?, return_errors: boolean?, limit: integer? }? limit: so many at a time
+---@param opts { on_error: "cancel"|"continue"?, return_errors: boolean?, limit: integer?,
+--- progress: (boolean|table)? }? limit: so many at a time; progress: true, the options of a bar, or a bar
 ---@return table results in order, with `n`; of each the first value
 ---@return table? errors with return_errors: errors[i]
 function M.gather(list, opts)
