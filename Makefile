@@ -240,6 +240,9 @@ docs: ## the manual of the Lua functions, into build/docs
 		sed -e '1{/^-- SPDX/d;}' -e '1,2s/^-- /--- /' lua/$$file >build/docs/source/$$file; done
 	@ldoc .
 
+docs-check: all ## every public function has its comment, every Lua block of the guides runs
+	@$(TREE) $(LUA) tools/docs.lua
+
 LUA_FILES := $(shell cd lua && find braid -name '*.lua' 2>/dev/null)
 SHARE := $(DESTDIR)$(PREFIX)/share/lua/5.4
 LIB := $(DESTDIR)$(PREFIX)/lib/lua/5.4
@@ -259,8 +262,8 @@ clean: ## remove build/
 	rm -rf build
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
 .PHONY: all without_microhttpd c_tests host test lint format asan ubsan tsan sanitized valgrind torture check demo env \
-	fuzz bench docs install uninstall rock clean help
+	fuzz bench docs docs-check install uninstall rock clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

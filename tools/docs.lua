@@ -1,0 +1,101 @@
+-- SPDX-License-Identifier: MIT
+-- Proves that the documentation is true: every public function has a comment with its parameters, and every Lua block
+-- of the README and the guides runs. A block behind a line `<!-- not run: why -->` is only compiled.
+-- usage: lua tools/docs.lua      (in the root of the tree, with the tree's paths)
+
+local failures = 0
+
+local function complain(format, ...)
+  failures = failures + 1
+  print(format:format(...))
+end
+
+local function read(file)
+  local handle <close> = assert(io.open(file))
+  return handle:read("a")
+end
+
+local function files(command)
+  local list = {}
+  local output <close> = assert(io.popen(command))
+  for file in output:lines() do list[#list + 1] = file end
+  return list
+end
+
+-- ---- every public function ------------------------------------------------------------------------------------------
+
+-- What a user can reach: functions of a module table (M) and methods of a class, unless their names begin with "_".
+local function is_public(owner, name)
+  return (owner == "M" or owner:find("^%u%l")) and not name:find("^_")
+end
+
+-- What stands behind the public names: files, and the makers that only other modules call.
+local internal = { "/errors%.lua$", "/worker%.lua$", "/executor%.lua$", "/command/", "/tutorial/lab%.lua$" }
+local makers = { new = true, unpack = true }
+
+local function is_internal(file)
+  for _, pattern in ipairs(internal) do
+    if file:find(pattern) then return true end
+  end
+end
+
+local function check_comments(file)
+  local comment, parameters = false, {}
+  for line in read(file):gmatch("([^\n]*)\n") do
+    local owner, name, list = line:match("^function ([%w_]+)[.:]([%w_]+)%s*%(([^)]*)%)")
+    if line:find("^%-%-%-") then
+      comment = true
+      local parameter = line:match("^%-%-%-@param%s+([%w_.]+)")
+      if parameter then parameters[parameter] = true end
+    else
+      if name and is_public(owner, name) and not makers[name] and not is_internal(file) then
+        if not comment then complain("%s: %s.%s has no comment", file, owner, name) end
+        for parameter in list:gmatch("[%w_.]+") do
+          if comment and not parameters[parameter] and not parameter:find("^_") then
+            complain("%s: %s.%s does not tell of '%s'", file, owner, name, parameter)
+          end
+        end
+      end
+      comment, parameters = false, {}
+    end
+  end
+end
+
+-- ---- every block ----------------------------------------------------------------------------------------------------
+
+local function run(file, number, text)
+  local name = os.tmpname()
+  do
+    local handle <close> = assert(io.open(name, "w"))
+    handle:write(("\n"):rep(number), text) -- so that errors name the guide's lines
+  end
+  local output = assert(io.popen(("timeout 60 %s %s 2>&1 </dev/null"):format(arg[-1], name)))
+  local said = output:read("a")
+  os.remove(name)
+  if not output:close() then complain("%s:%d: this block fails:\n%s", file, number, said) end
+end
+
+local function check_blocks(file)
+  local number, start, block, skipped = 0, nil, nil, false
+  for line in read(file):gmatch("([^\n]*)\n") do
+    number = number + 1
+    if line:find("^<!%-%- not run:") then
+      skipped = true
+    elseif line:find("^```lua") and not block then
+      start, block = number, {}
+    elseif line:find("^```") and block then
+      local text = table.concat(block, "\n") .. "\n"
+      local _, why = load(text)
+      if why then complain("%s:%d: %s", file, start, why) elseif not skipped then run(file, start, text) end
+      block, skipped = nil, false
+    elseif block then
+      block[#block + 1] = line
+    end
+  end
+end
+
+for _, file in ipairs(files "find lua -name '*.lua' | sort") do check_comments(file) end
+local guides = files "ls README*.md docs/*.md examples/README.md 2>/dev/null"
+for _, file in ipairs(guides) do check_blocks(file) end
+print(("docs: %d guides, %d out of order"):format(#guides, failures))
+os.exit(failures == 0)
