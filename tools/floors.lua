@@ -10,7 +10,7 @@ local LUA_FLOORS = {
   "braid.queue", "braid.sync", "braid.array", "braid.dict",
   "braid.worker", "braid.executor", "braid.inline", "braid.task_pool", "braid.thread_pool", "braid.pool",
 
-  "braid.descriptor", "braid.stream", "braid.process",
+  "braid.descriptor", "braid.stream", "braid.process", "braid.net",
   "braid.kernels.numbers", "braid.kernels.vectors", "braid.kernels",
   "braid.json",
   "braid.http.request", "braid.http.response", "braid.http.session", "braid.http",

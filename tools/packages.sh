@@ -9,6 +9,7 @@ program() { command -v "$1" >/dev/null 2>&1; }
 header() {
   echo "#include <$1>" | ${CC:-cc} $(pkg-config --cflags "$2" 2>/dev/null) -E -x c - >/dev/null 2>&1
 }
+nginx_there() { program nginx || [ -x /usr/sbin/nginx ]; }
 lua_module() { ${LUA:-lua5.4} -e "require '$1'" >/dev/null 2>&1; }
 
 debian= brew= rocks=
@@ -41,6 +42,8 @@ need_for_test() {
   need lua-busted rock:busted lua_module busted.runner
   need lua-check rock:luacheck program luacheck
   need coreutils coreutils program timeout
+  need redis-server redis program redis-server
+  need nginx nginx nginx_there
 }
 need_for_valgrind() {
   need valgrind valgrind program valgrind

@@ -15,6 +15,7 @@
 ---@field Counter braid.Counter
 ---@field Array braid.Array
 ---@field Dict braid.Dict
+---@field EAGAIN integer
 ---@field Error table the metatable of error values
 local core = {}
 
@@ -135,6 +136,38 @@ function core.wait_fd(fd, events, timeout) end
 ---@return userdata? read_end
 ---@return userdata|braid.Error write_end
 function core.pipe() end
+
+---Suspends.
+---@param host string? nil: all of this machine's addresses
+---@param port integer
+---@param timeout number?
+---@return string[]? addresses in the order in which to try them
+---@return braid.Error? err
+function core.resolve(host, port, timeout) end
+
+---@param path string
+---@return string? address
+---@return braid.Error? err
+function core.unix_address(path) end
+
+---@param address string
+---@return string host or path
+---@return integer? port
+function core.address_text(address) end
+
+---Suspends.
+---@param address string
+---@param timeout number?
+---@return userdata? descriptor
+---@return braid.Error? err
+function core.socket_connect(address, timeout) end
+
+---@param address string
+---@param backlog integer
+---@param reuse_port boolean?
+---@return userdata? descriptor
+---@return braid.Error? err
+function core.socket_listen(address, backlog, reuse_port) end
 
 ---@param prefix string frames of files that begin with it are braid's own
 function core.set_home(prefix) end

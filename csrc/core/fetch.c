@@ -12,14 +12,14 @@
 #include "fetch.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
+
+#include "socket.h"
 
 enum {
   WINDOW = 128 * 1024,       /* a streamed body pauses when so much waits to be taken */
@@ -224,36 +224,14 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void
   return 0;
 }
 
-/* As many descriptors as this process may have; false when it has them already. */
-static bool raise_limit(void) {
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= limit.rlim_max) return false;
-  limit.rlim_cur = limit.rlim_max;
-#ifdef OPEN_MAX
-  if (limit.rlim_cur > OPEN_MAX) limit.rlim_cur = OPEN_MAX;
-#endif
-  return setrlimit(RLIMIT_NOFILE, &limit) == 0;
-}
-
-static int open_socket(const struct curl_sockaddr *address) {
-#ifdef SOCK_CLOEXEC
-  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-#else
-  int fd = socket(address->family, address->socktype, address->protocol);
-  if (fd >= 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
-  return fd;
-#endif
-}
-
 static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
   (void)purpose;
   struct braid_transfer *transfer = context;
   struct braid_fetcher *fetcher = transfer->fetcher;
   answer_lookup(transfer);
-  int fd = open_socket(address);
-  if (fd < 0 && errno == EMFILE && raise_limit()) fd = open_socket(address);
+  int fd = braid_socket_open(address->family, address->socktype, address->protocol);
   if (fd < 0) {
-    transfer->starved = errno == EMFILE || errno == ENFILE;
+    transfer->starved = fd == -EMFILE || fd == -ENFILE;
     return CURL_SOCKET_BAD;
   }
   fetcher->sockets++;

@@ -22,13 +22,7 @@
 #include "lopen.h"
 #include "lsched.h"
 
-struct fd_wait {
-  struct braid_watch watch;
-  struct braid_waiter *waiter; /* NULL: nobody waits */
-  int64_t deadline;
-  int asked, ready;
-  bool busy; /* a call is under way, waiting or letting others run */
-};
+#define METATABLE "braid.descriptor"
 
 static void wake(struct braid_watch *watch, int events) {
   struct fd_wait *wait = braid_container(watch, struct fd_wait, watch);
@@ -46,7 +40,7 @@ static int start_wait(struct fd_wait *wait, struct braid_waiter *waiter, int fd,
   return braid_watch_start(waiter->home, &wait->watch, fd, events);
 }
 
-static enum braid_status end_wait(struct sched *sched, struct fd_wait *wait) {
+enum braid_status lfd_end(struct sched *sched, struct fd_wait *wait) {
   enum braid_status end = sched_end(sched);
   braid_watch_stop(&sched->loop, &wait->watch);
   wait->waiter = NULL;
@@ -99,7 +93,7 @@ static int wait_fd_k(lua_State *L, int status, lua_KContext context) {
   (void)status;
   struct sched *sched = sched_of(L);
   struct fd_wait *wait = (struct fd_wait *)context; /* on the stack */
-  enum braid_status end = end_wait(sched, wait);
+  enum braid_status end = lfd_end(sched, wait);
   if (sched_stopped(end)) return sched_raise(L, sched, end);
   return end == BRAID_OK ? push_ready(L, wait->asked, wait->ready) : lerror_return(L, end, "wait_fd");
 }
@@ -130,14 +124,6 @@ static int wait_fd(lua_State *L) {
 
 /* ---- our own descriptors -------------------------------------------------------------------------------------- */
 
-#define METATABLE "braid.descriptor"
-
-struct descriptor {
-  int fd; /* -1: closed */
-  bool socket;
-  struct fd_wait reader, writer;
-};
-
 struct descriptor *lfd_new(lua_State *L) {
   struct descriptor *descriptor = lua_newuserdatauv(L, sizeof *descriptor, 0);
   *descriptor = (struct descriptor){.fd = -1, .reader.watch.fire = wake, .writer.watch.fire = wake};
@@ -156,7 +142,11 @@ void lfd_adopt(struct descriptor *descriptor, int fd) {
   descriptor->fd = fd;
 }
 
-static struct descriptor *self(lua_State *L) { return larg_object(L, 1, METATABLE); }
+struct descriptor *lfd_check(lua_State *L, int index) {
+  return larg_object(L, index, METATABLE);
+}
+
+static struct descriptor *self(lua_State *L) { return lfd_check(L, 1); }
 
 static void let_go(struct fd_wait *wait) {
   if (!wait->waiter) return;
@@ -192,15 +182,13 @@ static int descriptor_reading(lua_State *L) {
   return 1;
 }
 
-/* Begins a read or a write. Raises when one is under way already, or when cancelled. */
-static struct fd_wait *begin_call(lua_State *L, struct fd_wait *wait, const char *doing) {
+struct fd_wait *lfd_begin(lua_State *L, struct fd_wait *wait, const char *doing) {
   if (wait->busy) lerror_misuse(L, "another task is %s this descriptor", doing);
   wait->deadline = larg_timeout(L, lua_gettop(L));
   return wait;
 }
 
-/* Nothing is ready: waits until something is, then goes on at `k`. */
-static int wait_ready(lua_State *L, struct fd_wait *wait, int events, const char *what, lua_KFunction k) {
+int lfd_wait(lua_State *L, struct fd_wait *wait, int events, const char *what, lua_KFunction k) {
   struct sched *sched = sched_of(L);
   if (wait->deadline == LARG_ONCE) return lerror_return(L, BRAID_TIMEOUT, what);
   struct braid_waiter *waiter = sched_begin(L, sched);
@@ -230,8 +218,13 @@ static int read_on(lua_State *L, struct descriptor *descriptor) {
     return 1;
   }
   if (count == 0) return 0;
+  if (errno == ECONNRESET) {
+    lua_pushnil(L);
+    lerror_push(L, "closed", "stream:read: the other side has reset the connection");
+    return 2;
+  }
   if (errno != EAGAIN && errno != EWOULDBLOCK) return lerror_system(L, errno, "stream:read");
-  return wait_ready(L, &descriptor->reader, BRAID_READ, "stream:read", read_k);
+  return lfd_wait(L, &descriptor->reader, BRAID_READ, "stream:read", read_k);
 }
 
 static int read_k(lua_State *L, int status, lua_KContext context) {
@@ -239,7 +232,7 @@ static int read_k(lua_State *L, int status, lua_KContext context) {
   (void)context;
   struct sched *sched = sched_of(L);
   struct descriptor *descriptor = lua_touserdata(L, 1);
-  enum braid_status end = end_wait(sched, &descriptor->reader);
+  enum braid_status end = lfd_end(sched, &descriptor->reader);
   if (sched_stopped(end)) return sched_raise(L, sched, end);
   return end == BRAID_OK ? read_on(L, descriptor) : lerror_return(L, end, "stream:read");
 }
@@ -250,7 +243,7 @@ static int descriptor_read(lua_State *L) {
   struct descriptor *descriptor = self(L);
   larg_integer(L, 2, "max", 1);
   lua_settop(L, 3);
-  struct fd_wait *reader = begin_call(L, &descriptor->reader, "reading from");
+  struct fd_wait *reader = lfd_begin(L, &descriptor->reader, "reading from");
   if (!sched_enter(L, sched)) return read_on(L, descriptor);
   reader->busy = true;
   return sched_pass(L, sched, read_k, 0);
@@ -317,7 +310,7 @@ static int write_on(lua_State *L, struct descriptor *descriptor) {
     return 2;
   }
   if (errno != EAGAIN && errno != EWOULDBLOCK) return lerror_system(L, errno, "stream:write");
-  return wait_ready(L, &descriptor->writer, BRAID_WRITE, "stream:write", write_k);
+  return lfd_wait(L, &descriptor->writer, BRAID_WRITE, "stream:write", write_k);
 }
 
 static int write_k(lua_State *L, int status, lua_KContext context) {
@@ -325,7 +318,7 @@ static int write_k(lua_State *L, int status, lua_KContext context) {
   (void)context;
   struct sched *sched = sched_of(L);
   struct descriptor *descriptor = lua_touserdata(L, 1);
-  enum braid_status end = end_wait(sched, &descriptor->writer);
+  enum braid_status end = lfd_end(sched, &descriptor->writer);
   if (sched_stopped(end)) return sched_raise(L, sched, end);
   return end == BRAID_OK ? write_on(L, descriptor) : lerror_return(L, end, "stream:write");
 }
@@ -337,7 +330,7 @@ static int descriptor_write(lua_State *L) {
   larg_string(L, 2, "data", NULL);
   larg_integer(L, 3, "from", 1);
   lua_settop(L, 4);
-  struct fd_wait *writer = begin_call(L, &descriptor->writer, "writing to");
+  struct fd_wait *writer = lfd_begin(L, &descriptor->writer, "writing to");
   if (!sched_enter(L, sched)) return write_on(L, descriptor);
   writer->busy = true;
   return sched_pass(L, sched, write_k, 0);

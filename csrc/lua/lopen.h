@@ -24,6 +24,7 @@ void lcoroutine_open(lua_State *L);
 void lpool_open(lua_State *L);
 void lkernel_open(lua_State *L);
 void lfd_open(lua_State *L);
+void lnet_open(lua_State *L);
 void lprocess_open(lua_State *L);
 void lfetch_open(lua_State *L);
 void lroster_open(lua_State *L);

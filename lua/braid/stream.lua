@@ -21,11 +21,13 @@ local PIECE = 65536 -- bytes that one read asks for
 local Stream = { __name = "braid.stream" }
 Stream.__index = Stream
 
--- A stream that owns a descriptor of the core. For braid's own modules.
-function M.new(descriptor)
+M.Stream = Stream -- for those that can do more
+
+-- A stream that owns a descriptor of the core, or what behaves like one. For braid's own modules.
+function M.new(descriptor, class)
   return setmetatable({
     fd = descriptor:fd(), _descriptor = descriptor, _turn = core.lock_new(), _buffer = "", _at = 1, _pieces = {},
-  }, Stream)
+  }, class or Stream)
 end
 
 -- The point of time at which `timeout` is over; nil: never.

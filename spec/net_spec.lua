@@ -1,0 +1,405 @@
+-- SPDX-License-Identifier: MIT
+-- Sockets: who connects, who listens, what ends early, and what is left open.
+local helper = require "spec.helper"
+local braid = require "braid"
+local net = braid.net
+local test, run = helper.test, helper.run
+
+local function fails(kind, value, err)
+  assert.is_nil(value)
+  assert.is_true(braid.is_error(err, kind), tostring(err))
+  return err
+end
+
+local function misused(part, fn, ...)
+  local ok, err = pcall(fn, ...)
+  assert.is_false(ok, "no error was raised")
+  assert.is_true(braid.is_error(err, "misuse"), tostring(err))
+  assert.is_truthy(tostring(err):find("net_spec.lua:%d"), tostring(err))
+  assert.is_truthy(tostring(err):find(part, 1, true), tostring(err))
+end
+
+-- A test function: fn(listener) in braid.run; serve(stream), if given, is a task for each connection.
+local function with_listener(fn, serve)
+  return function()
+    run(function()
+      local listener <close> = assert(net.listen("127.0.0.1", 0))
+      braid.scope(function(tasks)
+        if serve then
+          tasks:spawn(function()
+            for stream in listener do
+              tasks:spawn(function()
+                local _ <close> = stream
+                serve(stream)
+              end)
+            end
+          end)
+        end
+        fn(listener)
+        tasks:cancel()
+      end)
+    end)
+  end
+end
+
+local function echo(stream)
+  for line in stream:lines("L") do assert(stream:write(line)) end
+end
+
+local function connected(listener, opts)
+  return assert(net.connect("127.0.0.1", listener.port, opts))
+end
+
+-- Both ends of a connection.
+local function pair(listener)
+  local client = connected(listener)
+  return client, assert(listener:accept(5))
+end
+
+-- A path for a unix socket, which does not exist.
+local function free_path()
+  local path = os.tmpname()
+  os.remove(path)
+  return path
+end
+
+describe("a connection", function()
+  test("carries lines and bytes both ways", with_listener(function(listener)
+    local stream <close> = connected(listener)
+    assert.equal("127.0.0.1", (stream:peer()))
+    assert.equal(listener.port, select(2, stream:peer()))
+    assert.equal("integer", math.type(stream.fd))
+    assert(stream:write("one\ntwo\n"))
+    assert.equal("one", stream:read())
+    assert.equal("two\n", stream:read("L"))
+    assert(stream:write("abcdef\n"))
+    assert.equal("abc", stream:read(3))
+    assert.equal("def", stream:read("l"))
+    local large = ("x"):rep(3000000) .. "\n"
+    braid.scope(function(tasks)
+      tasks:spawn(stream.write, stream, large)
+      assert.equal(large, stream:read("L"))
+    end)
+  end, echo))
+
+  test("can be ended in one direction", with_listener(function(listener)
+    local stream <close> = connected(listener)
+    assert(stream:write("all of it"))
+    assert.is_true(stream:shutdown())
+    assert.equal("all of it", stream:read("a"))
+    assert.is_nil((stream:read()))
+    fails("closed", stream:write("more"))
+  end, function(stream) assert(stream:write(stream:read("a"))) end))
+
+  test("works outside every task", function()
+    local listener <close> = assert(net.listen("127.0.0.1", 0))
+    local client <close> = connected(listener)
+    local server <close> = assert(listener:accept(5))
+    assert(server:write("hello\n"))
+    assert.equal("hello", client:read("l", 5))
+  end)
+
+  test("is found by name, with the address that answers", with_listener(function(listener)
+    local stream <close> = assert(net.connect("localhost", listener.port))
+    assert(stream:write("x\n"))
+    assert.equal("x", stream:read())
+  end, echo))
+
+  test("goes over IPv6 where there is one", function()
+    local listener <close> = net.listen("::1", 0)
+    if not listener then return end
+    local client <close> = assert(net.connect("::1", listener.port))
+    local server <close> = assert(listener:accept(5))
+    assert.equal("::1", (server:peer()))
+    local other <close> = assert(net.connect { host = "localhost", port = listener.port })
+    assert.equal("::1", (other:peer()))
+    assert(client:write("x"))
+    assert.equal("x", server:read(1))
+  end)
+
+  test("to all addresses of this machine", function()
+    local listener <close> = assert(net.listen("*", 0))
+    local client <close> = connected(listener)
+    local server <close> = assert(listener:accept(5))
+    assert(server:write("x"))
+    assert.equal("x", client:read(1))
+  end)
+
+  test("that the other side has reset is closed", with_listener(function(listener)
+    local client <close>, server = pair(listener)
+    assert(client:write("unread"))
+    braid.sleep(0.02)
+    server:close() -- with bytes that were not read: a reset
+    fails("closed", client:read())
+    fails("closed", client:write("more"))
+  end))
+
+  test("has one reader at a time", with_listener(function(listener)
+    local client <close>, server = pair(listener)
+    local _ <close> = server
+    local first = braid.spawn(client.read, client)
+    braid.sleep(0)
+    misused("another task is reading from this stream", client.read, client)
+    server:write("x\n")
+    assert.equal("x", first:result())
+  end))
+
+  test("tells who was on the other side after its end", with_listener(function(listener)
+    local client, server = pair(listener)
+    local host, port = server:peer()
+    client:close()
+    assert.is_nil((server:read()))
+    assert.same({ host, port }, { server:peer() })
+    server:close()
+    assert.is_nil(server.fd)
+    assert.same({ host, port }, { server:peer() })
+    fails("closed", server:read())
+    fails("closed", server:shutdown())
+  end))
+end)
+
+describe("waits", function()
+  test("time out", with_listener(function(listener)
+    fails("timeout", listener:accept(0))
+    fails("timeout", listener:accept(0.01))
+    local client <close>, server = pair(listener)
+    local _ <close> = server
+    fails("timeout", client:read("l", 0.01))
+    fails("timeout", client:write(("x"):rep(50000000), 0.05))
+  end))
+
+  -- A listener whose line is full lets further connections wait.
+  local function crowd(fn)
+    return function()
+      run(function()
+        local listener <close> = assert(net.listen("127.0.0.1", 0, { backlog = 1 }))
+        local streams = {}
+        for i = 1, 8 do streams[i] = net.connect("127.0.0.1", listener.port, { timeout = 0.05 }) end
+        fn(listener)
+        for _, stream in pairs(streams) do stream:close() end
+      end)
+    end
+  end
+
+  test("for a connection time out", crowd(function(listener)
+    local started = braid.now()
+    local err = fails("timeout", net.connect("127.0.0.1", listener.port, { timeout = 0.1 }))
+    assert.is_truthy(tostring(err):find("127.0.0.1:" .. listener.port, 1, true))
+    assert.is_true(braid.now() - started < 1 * helper.slowness)
+    fails("timeout", net.connect("localhost", listener.port, { timeout = 0.1 }))
+  end))
+
+  test("can be cancelled, each of them", crowd(function(listener)
+    local open <close> = assert(net.listen("127.0.0.1", 0))
+    local client <close>, server = pair(open)
+    local _ <close> = server
+    for _, wait in ipairs {
+      function() net.connect("127.0.0.1", listener.port) end,
+      function() net.connect("localhost", listener.port) end,
+      function() open:accept() end,
+      function() client:read() end,
+      function() client:write(("x"):rep(50000000)) end,
+    } do
+      local task = braid.spawn(wait)
+      braid.sleep(0.01)
+      assert.equal("running", task:state())
+      task:cancel()
+      task:wait()
+      assert.equal("cancelled", task:state())
+    end
+  end))
+
+  test("for a name can be cancelled, and time out", function()
+    for _ = 1, 20 do
+      run(function()
+        local task = braid.spawn(net.connect, "nowhere.invalid", 1)
+        braid.sleep(0)
+        task:cancel()
+      end)
+    end
+    run(function() fails("timeout", net.connect("nowhere.invalid", 1, { timeout = 0 })) end)
+  end)
+
+  test("end when what is waited for is closed", with_listener(function(listener)
+    local client, server = pair(listener)
+    local tasks = {
+      braid.spawn(client.read, client), braid.spawn(listener.accept, listener),
+      braid.spawn(server.write, server, ("x"):rep(50000000)),
+    }
+    braid.sleep(0.01)
+    client:close()
+    listener:close()
+    server:close()
+    for _, task in ipairs(tasks) do fails("closed", task:result()) end
+    fails("closed", listener:accept())
+  end))
+
+  test("for a name leave the others free to run", function()
+    run(function()
+      local steps = 0
+      local task = braid.spawn(function() return net.connect("nowhere.invalid", 1) end)
+      while not task:done() do
+        steps = steps + 1
+        braid.sleep(0)
+      end
+      assert.is_true(steps > 1)
+      fails("system", task:result())
+    end)
+  end)
+end)
+
+describe("a refusal", function()
+  test("names the place", function()
+    run(function()
+      local err = fails("system", net.connect("127.0.0.1", 1))
+      assert.is_truthy(tostring(err):find("127.0.0.1:1: Connection refused", 1, true), tostring(err))
+      err = fails("system", net.connect("localhost", 1))
+      assert.is_truthy(tostring(err):find("localhost:1: Connection refused", 1, true), tostring(err))
+      err = fails("system", net.connect("nowhere.invalid", 1))
+      assert.is_truthy(tostring(err):find("nowhere.invalid", 1, true), tostring(err))
+      err = fails("system", net.connect { unix = "/nonexistent/socket" })
+      assert.is_truthy(tostring(err):find("/nonexistent/socket: No such file", 1, true), tostring(err))
+      fails("system", net.connect { unix = ("x"):rep(200) })
+    end)
+  end)
+
+  test("to listen where somebody does", with_listener(function(listener)
+    fails("system", net.listen("127.0.0.1", listener.port))
+    local first <close> = assert(net.listen("127.0.0.1", 0, { reuse_port = true }))
+    local second <close> = assert(net.listen("127.0.0.1", first.port, { reuse_port = true }))
+    assert.equal(first.port, second.port)
+  end))
+
+  test("of arguments that make no sense", function()
+    misused("'port'", net.connect, "127.0.0.1", 0)
+    misused("'port'", net.connect, "127.0.0.1", "80")
+    misused("'port'", net.listen, "127.0.0.1", 65536)
+    misused("'port'", net.listen, "127.0.0.1")
+    misused("'host'", net.connect, nil, 80)
+    misused("'host'", net.connect, 5, 80)
+    misused("zero byte", net.connect, "a\0b", 80)
+    misused("did you mean 'timeout'", net.connect, "127.0.0.1", 80, { timeot = 1 })
+    misused("timeout", net.connect, "127.0.0.1", 80, { timeout = -1 })
+    misused("or unix", net.connect, { unix = "/x", port = 1 })
+    misused("#2", net.connect, { unix = "/x" }, 1)
+  end)
+end)
+
+describe("a unix socket", function()
+  test("carries bytes, and its file goes when it is closed", function()
+    run(function()
+      local path = free_path()
+      local listener = assert(net.listen { unix = path })
+      assert.equal(path, listener.path)
+      local client <close> = assert(net.connect { unix = path, timeout = 5 })
+      local server <close> = assert(listener:accept(5))
+      assert.equal(path, (client:peer()))
+      assert.equal("", (server:peer()))
+      assert(client:write("x"))
+      assert.equal("x", server:read(1))
+      listener:close()
+      assert.is_nil(io.open(path))
+      fails("system", net.connect { unix = path })
+    end)
+  end)
+
+  test("takes over a file at which nobody listens, and no other", function()
+    run(function()
+      local path = free_path()
+      local _, _, code = helper.lua_process(([[
+        local braid = require "braid"
+        assert(braid.net.listen { unix = %q })
+        os.exit(3) -- its file stays
+      ]]):format(path))
+      assert.equal(3, code)
+      local listener <close> = assert(net.listen { unix = path })
+      assert.equal(path, listener.path)
+      fails("system", net.listen { unix = path }) -- somebody listens there
+      local file = os.tmpname()
+      fails("system", net.listen { unix = file }) -- it is a file
+      assert.is_truthy(io.open(file)):close()
+      os.remove(file)
+    end)
+  end)
+
+  test("lets those wait for whom there is no room yet", function()
+    run(function()
+      local path = free_path()
+      local listener <close> = assert(net.listen { unix = path, backlog = 1 })
+      fails("timeout", (function()
+        for _ = 1, 9 do
+          local stream, err = net.connect { unix = path, timeout = 0.05 }
+          if not stream then return nil, err end
+        end
+      end)())
+      local task = braid.spawn(net.connect, { unix = path })
+      for _ = 1, 9 do
+        local stream = listener:accept(0.05)
+        if stream then stream:close() end
+      end
+      task:result():close()
+    end)
+  end)
+end)
+
+describe("many", function()
+  test("a thousand connections at once", with_listener(function(listener)
+    local ends = {}
+    braid.map(function(i)
+      local stream <close> = connected(listener)
+      assert(stream:write(i .. "\n"))
+      assert.equal(tostring(i), stream:read())
+      ends[i] = true
+      while #ends < 1000 do braid.sleep(0.01) end -- all of them are open at once
+    end, (function()
+      local list = {}
+      for i = 1, 1000 do list[i] = i end
+      return list
+    end)())
+    assert.equal(1000, #ends)
+  end, echo), { deadline = 40 })
+
+  test("connections in threads", function()
+    run(function()
+      local listener <close> = assert(net.listen("127.0.0.1", 0))
+      local pool <close> = braid.thread_pool(2)
+      local ask = load [[
+        local stream <close> = assert(require("braid").net.connect("localhost", (...)[1]))
+        assert(stream:write((...)[2] .. "\n"))
+        return stream:read()
+      ]]
+      local server = braid.spawn(function()
+        for stream in listener do
+          braid.spawn(function()
+            local _ <close> = stream
+            echo(stream)
+          end)
+        end
+      end)
+      local port = listener.port
+      local replies = pool:map(ask, { { port, "a" }, { port, "b" }, { port, "c" }, { port, "d" } })
+      assert.equal("a b c d", table.concat(replies, " "))
+      listener:close()
+      server:wait()
+    end)
+  end)
+end)
+
+describe("the end of a script", function()
+  test("with everything open, and a name being asked for", function()
+    local stdout, stderr, code = helper.lua_process [[
+      local braid = require "braid"
+      local net = braid.net
+      listener = assert(net.listen("127.0.0.1", 0))
+      client = assert(net.connect("127.0.0.1", listener.port))
+      braid.spawn(client.read, client)
+      braid.spawn(listener.accept, listener)
+      braid.spawn(net.connect, "nowhere.invalid", 1)
+      braid.sleep(0)
+      print("end")
+    ]]
+    assert.equal("", stderr)
+    assert.equal("end\n", stdout)
+    assert.equal(0, code)
+  end)
+end)
