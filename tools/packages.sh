@@ -41,6 +41,7 @@ need_for_build() {
 need_for_test() {
   need lua-busted rock:busted lua_module busted.runner
   need lua-check rock:luacheck program luacheck
+  need lua-socket rock:luasocket lua_module socket.http
   need coreutils coreutils program timeout
   need redis-server redis program redis-server
   need nginx nginx nginx_there
