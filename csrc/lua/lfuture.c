@@ -76,10 +76,11 @@ static int wait_k(lua_State *L, int status, lua_KContext how) {
   return answer(L, check(L), end == BRAID_OK, how);
 }
 
-static int wait_for(lua_State *L, lua_KContext how) {
+static int try(lua_State *L, int entered, lua_KContext how) {
   struct sched *sched = sched_of(L);
   struct future *future = check(L);
   int64_t deadline = larg_timeout(L, 2);
+  sched_entered(sched, entered);
   if (future_ended(future) || deadline == LARG_ONCE) return answer(L, future, future_ended(future), how);
   if (future == &sched->current->future) return lerror_misuse(L, "a task cannot wait for itself");
   struct braid_waiter *waiter = sched_begin(L, sched);
@@ -89,6 +90,8 @@ static int wait_for(lua_State *L, lua_KContext how) {
   }
   return sched_park(L, sched, deadline, wait_k, how);
 }
+
+static int wait_for(lua_State *L, lua_KContext how) { return sched_attempt(L, sched_of(L), try, how); }
 
 /* future:result(timeout?) -> results. Raises the task's own error. Suspends. */
 static int future_result(lua_State *L) { return wait_for(L, RAISE); }
@@ -184,7 +187,10 @@ static int future_on_done(lua_State *L) {
     lua_getfield(L, LUA_REGISTRYINDEX, "braid.callback");
     lua_insert(L, 2);
     lua_pushvalue(L, 1);
-    lua_call(L, 2, 0);
+    struct sched_frame frame = sched_callbacks(sched_of(L)); /* as later: it runs between tasks, and may not wait */
+    int status = lua_pcall(L, 2, 0, 0);
+    sched_return(sched_of(L), frame);
+    if (status != LUA_OK) return lua_error(L);
   } else {
     future_watch(L, future);
   }
@@ -215,7 +221,8 @@ static int task_newindex(lua_State *L) {
   check(L);
   lua_pushliteral(L, "name");
   if (!lua_rawequal(L, 2, -1)) return lerror_misuse(L, "a task has no field '%s' to set", luaL_tolstring(L, 2, NULL));
-  if (lua_type(L, 3) != LUA_TSTRING) return larg_error(L, 3, "name", "a string");
+  if (lua_type(L, 3) != LUA_TSTRING)
+    return lerror_misuse(L, "a task's name is a string, and this is a %s", luaL_typename(L, 3));
   lua_settop(L, 3);
   sched_set_name(L, 1);
   return 0;

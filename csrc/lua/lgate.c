@@ -57,11 +57,11 @@ static int lock_k(lua_State *L, int ignored, lua_KContext how) {
   return sched_stopped(end) ? sched_raise(L, sched, end) : lock_answer(L, sched, end, how);
 }
 
-static int take_lock(lua_State *L, lua_KContext how) {
+static int try_lock(lua_State *L, int entered, lua_KContext how) {
   struct sched *sched = sched_of(L);
   struct braid_gate *gate = check(L, &braid_lock_class);
   int64_t deadline = larg_timeout(L, 2);
-  sched_enter(L, sched);
+  sched_entered(sched, entered);
   enum braid_status status = braid_lock_acquire(gate, me(sched), NULL);
   if (status != BRAID_EMPTY || deadline == LARG_ONCE) return lock_answer(L, sched, once(status), how);
   struct braid_waiter *waiter = sched_begin(L, sched);
@@ -70,6 +70,8 @@ static int take_lock(lua_State *L, lua_KContext how) {
   sched_forget(sched);
   return lock_answer(L, sched, status, how);
 }
+
+static int take_lock(lua_State *L, lua_KContext how) { return sched_attempt(L, sched_of(L), try_lock, how); }
 
 static int lock_new(lua_State *L) {
   lobject_box(L, &braid_lock_class);
@@ -134,11 +136,11 @@ static int semaphore_k(lua_State *L, int ignored, lua_KContext how) {
   return sched_stopped(end) ? sched_raise(L, sched, end) : semaphore_answer(L, end, how);
 }
 
-static int take_turn(lua_State *L, lua_KContext how) {
+static int try_turn(lua_State *L, int entered, lua_KContext how) {
   struct sched *sched = sched_of(L);
   struct braid_gate *gate = check(L, &braid_semaphore_class);
   int64_t deadline = larg_timeout(L, 2);
-  sched_enter(L, sched);
+  sched_entered(sched, entered);
   enum braid_status status = braid_semaphore_acquire(gate, NULL);
   if (status != BRAID_EMPTY || deadline == LARG_ONCE) return semaphore_answer(L, once(status), how);
   struct braid_waiter *waiter = sched_begin(L, sched);
@@ -147,6 +149,8 @@ static int take_turn(lua_State *L, lua_KContext how) {
   sched_forget(sched);
   return semaphore_answer(L, status, how);
 }
+
+static int take_turn(lua_State *L, lua_KContext how) { return sched_attempt(L, sched_of(L), try_turn, how); }
 
 /* semaphore_new(turns, unbounded) */
 static int semaphore_new(lua_State *L) {
@@ -205,12 +209,12 @@ static int event_new(lua_State *L) {
   return box(L, braid_gate_new(&braid_event_class, 0, 1));
 }
 
-/* event:wait(timeout?) -> true, or nil and an error. Suspends. */
-static int event_wait(lua_State *L) {
+static int try_event(lua_State *L, int entered, lua_KContext context) {
+  (void)context;
   struct sched *sched = sched_of(L);
   struct braid_gate *gate = check(L, &braid_event_class);
   int64_t deadline = larg_timeout(L, 2);
-  sched_enter(L, sched);
+  sched_entered(sched, entered);
   enum braid_status status = braid_event_wait(gate, NULL);
   if (status != BRAID_EMPTY || deadline == LARG_ONCE) return answer(L, once(status), "event:wait");
   struct braid_waiter *waiter = sched_begin(L, sched);
@@ -219,6 +223,9 @@ static int event_wait(lua_State *L) {
   sched_forget(sched);
   return answer(L, status, "event:wait");
 }
+
+/* event:wait(timeout?) -> true, or nil and an error. Suspends. */
+static int event_wait(lua_State *L) { return sched_attempt(L, sched_of(L), try_event, 0); }
 
 static int event_set(lua_State *L) {
   braid_event_set(check(L, &braid_event_class), true);
@@ -352,12 +359,12 @@ static int barrier_k(lua_State *L, int ignored, lua_KContext context) {
   return sched_stopped(end) ? sched_raise(L, sched, end) : barrier_answer(L, sched, end);
 }
 
-/* barrier:wait(timeout?) -> 1 for the first to come, n for the last; or nil and an error. A wait that times out or is
- * cancelled breaks the barrier for the others. Suspends. */
-static int barrier_wait(lua_State *L) {
+static int come(lua_State *L, int entered, lua_KContext context) {
+  (void)context;
   struct sched *sched = sched_of(L);
   struct braid_gate *gate = check(L, &braid_barrier_class);
   int64_t deadline = larg_timeout(L, 2);
+  sched_entered(sched, entered);
   struct braid_waiter *waiter = sched_begin(L, sched);
   enum braid_status status = braid_barrier_wait(gate, &waiter->hook);
   if (status == BRAID_WAIT)
@@ -365,6 +372,10 @@ static int barrier_wait(lua_State *L) {
   sched_forget(sched);
   return barrier_answer(L, sched, status);
 }
+
+/* barrier:wait(timeout?) -> 1 for the first to come, n for the last; or nil and an error. A wait that times out or is
+ * cancelled breaks the barrier for the others. Suspends. */
+static int barrier_wait(lua_State *L) { return sched_attempt(L, sched_of(L), come, 0); }
 
 static int barrier_abort(lua_State *L) {
   braid_barrier_abort(check(L, &braid_barrier_class));

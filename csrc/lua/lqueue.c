@@ -56,11 +56,11 @@ static void check_value(lua_State *L) {
   if (lua_isnoneornil(L, 2)) larg_error(L, 2, "value", "anything but nil (braid.null stands for nothing)");
 }
 
-static int put(lua_State *L, int status, lua_KContext passed) {
-  (void)status;
+static int put(lua_State *L, int entered, lua_KContext context) {
+  (void)context;
   struct sched *sched = sched_of(L);
   struct braid_queue *queue = check(L);
-  if (passed) sched_end(sched);
+  sched_entered(sched, entered);
   int64_t deadline = larg_timeout(L, 3);
   double key = key_of(L, queue);
   struct braid_item item = litem_make(L, 2, 1);
@@ -79,8 +79,7 @@ static int put(lua_State *L, int status, lua_KContext passed) {
 static int queue_put(lua_State *L) {
   check(L);
   check_value(L);
-  struct sched *sched = sched_of(L);
-  return sched_enter(L, sched) ? sched_pass(L, sched, put, 1) : put(L, LUA_OK, 0);
+  return sched_attempt(L, sched_of(L), put, 0);
 }
 
 /* queue:try_put(value) -> true, or nil and an error. */
@@ -94,14 +93,14 @@ static int queue_try_put(lua_State *L) {
 
 /* ---- get ------------------------------------------------------------------------------------------------------ */
 
-enum { GET, ITERATE, PASSED = 2 }; /* an iterator ends where a get would tell of the closed queue */
+enum { GET, ITERATE }; /* an iterator ends where a get would tell of the closed queue */
 
 static int get_answer(lua_State *L, enum braid_status status, struct braid_item item, lua_KContext how) {
   if (status == BRAID_OK) {
     litem_push(L, item, 1);
     return 1;
   }
-  if ((how & ITERATE) && status == BRAID_CLOSED) return 0;
+  if (how == ITERATE && status == BRAID_CLOSED) return 0;
   return lerror_return(L, status, "queue:get");
 }
 
@@ -113,12 +112,11 @@ static int get_k(lua_State *L, int ignored, lua_KContext how) {
   return get_answer(L, end, braid_hook_item(&sched_waiter(sched)->hook), how);
 }
 
-static int get(lua_State *L, int status, lua_KContext how) {
-  (void)status;
+static int get(lua_State *L, int entered, lua_KContext how) {
   struct sched *sched = sched_of(L);
   struct braid_queue *queue = check(L);
-  if (how & PASSED) sched_end(sched);
-  int64_t deadline = how & ITERATE ? BRAID_NEVER : larg_timeout(L, 2);
+  sched_entered(sched, entered);
+  int64_t deadline = how == ITERATE ? BRAID_NEVER : larg_timeout(L, 2);
   struct braid_item item = {0};
   enum braid_status result = braid_queue_get(queue, &item, NULL);
   if (result != BRAID_EMPTY) return get_answer(L, result, item, how);
@@ -130,24 +128,23 @@ static int get(lua_State *L, int status, lua_KContext how) {
   return get_answer(L, result, item, how);
 }
 
-static int enter_get(lua_State *L, lua_KContext how) {
-  check(L);
-  struct sched *sched = sched_of(L);
-  return sched_enter(L, sched) ? sched_pass(L, sched, get, how | PASSED) : get(L, LUA_OK, how);
-}
-
 /* queue:get(timeout?) -> value, or nil and an error. Suspends while it is empty. */
-static int queue_get(lua_State *L) { return enter_get(L, GET); }
+static int queue_get(lua_State *L) { return sched_attempt(L, sched_of(L), get, GET); }
 
-static int next_item(lua_State *L) { return enter_get(L, ITERATE); }
+/* Upvalue 2 is the queue. */
+static int next_item(lua_State *L) {
+  lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  return sched_attempt(L, sched_of(L), get, ITERATE);
+}
 
 /* queue:items() -> iterator over what comes, until it is closed and drained. Its steps suspend. */
 static int queue_items(lua_State *L) {
   check(L);
   lua_pushlightuserdata(L, sched_of(L));
-  lua_pushcclosure(L, next_item, 1);
   lua_pushvalue(L, 1);
-  return 2;
+  lua_pushcclosure(L, next_item, 2);
+  return 1;
 }
 
 /* queue:try_get() -> value, or nil and an error. */
@@ -175,11 +172,12 @@ static int join_k(lua_State *L, int ignored, lua_KContext context) {
   return 1;
 }
 
-/* queue:join(timeout?) -> true when every item that was put is done, or nil and an error. Suspends. */
-static int queue_join(lua_State *L) {
+static int join(lua_State *L, int entered, lua_KContext context) {
+  (void)context;
   struct sched *sched = sched_of(L);
   struct braid_queue *queue = check(L);
   int64_t deadline = larg_timeout(L, 2);
+  sched_entered(sched, entered);
   struct braid_waiter *waiter = sched_begin(L, sched);
   if (braid_queue_join(queue, &waiter->hook) == BRAID_WAIT)
     return sched_park(L, sched, deadline == LARG_ONCE ? braid_clock_now() : deadline, join_k, 0);
@@ -188,10 +186,24 @@ static int queue_join(lua_State *L) {
   return 1;
 }
 
+/* queue:join(timeout?) -> true when every item that was put is done, or nil and an error. Suspends. */
+static int queue_join(lua_State *L) { return sched_attempt(L, sched_of(L), join, 0); }
+
+/* What the box keeps for an item is given up. Only for queues that no other thread knows: runs inside the guard. */
+static void forget(struct braid_item *item, void *context) {
+  if (item->tag != BRAID_ITEM_REFERENCE) return;
+  litem_drop(context, *item, 1);
+  item->tag = BRAID_ITEM_NONE;
+}
+
 /* queue:_close(immediate) */
 static int queue_close(lua_State *L) {
   struct braid_queue *queue = check(L);
   bool immediate = lua_toboolean(L, 2);
+  if (immediate && !queue->object.guard.shared) {
+    braid_queue_close(queue, false); /* putters take their items with them */
+    braid_queue_visit(queue, forget, L);
+  }
   braid_queue_close(queue, immediate);
   return 0;
 }

@@ -171,6 +171,10 @@ int sched_pass(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext 
   return park(L, sched, k, context);
 }
 
+int sched_attempt(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
+  return sched_enter(L, sched) ? sched_pass(L, sched, k, context) : k(L, LUA_OK, context);
+}
+
 enum braid_status sched_end(struct sched *sched) {
   struct braid_waiter *waiter = sched_waiter(sched);
   waiter->flags &= ~(uint32_t)(TASK_PARKED | TASK_MASKED);

@@ -130,6 +130,13 @@ bool sched_enter(lua_State *L, struct sched *sched);
 /* Whether sched_begin would not raise: for who must give something up first. */
 bool sched_may_begin(lua_State *L, struct sched *sched);
 
+/* For a function that tries before it waits: raises when cancelled; calls k with LUA_OK, or, when others should run
+ * first, lets them, and calls k with LUA_YIELD. k begins with sched_entered. `return sched_attempt(...)`. */
+int sched_attempt(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context);
+static inline void sched_entered(struct sched *sched, int status) {
+  if (status == LUA_YIELD) sched_end(sched);
+}
+
 /* Raises when cancelled; lets others run, then calls k; NULL: returns to Lua. `return sched_pass(...)`. */
 int sched_pass(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context);
 

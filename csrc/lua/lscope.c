@@ -89,7 +89,10 @@ static int join_k(lua_State *L, int status, lua_KContext context) {
   struct scope *scope = check(L);
   enum braid_status end = sched_end(sched);
   if (end == BRAID_DEADLOCK || end == BRAID_INTERRUPTED) return sched_raise(L, sched, end);
-  if (braid_list_empty(&scope->children)) return 0;
+  if (braid_list_empty(&scope->children)) {
+    bool pass = sched_may_begin(L, sched) && sched_enter(L, sched); /* scopes that end at once, one after the other */
+    return pass ? sched_pass(L, sched, NULL, 0) : 0;
+  }
   if (scope->alive == 0) cancel_children(&sched->tree, scope);
   struct braid_waiter *waiter = sched_begin_masked(L, sched);
   braid_hook_join(&waiter->hook, &scope->ended);

@@ -53,6 +53,8 @@ static void read_case(lua_State *L, int i, struct choice *choice) {
   if (lua_geti(L, 1, i) != LUA_TTABLE) lerror_misuse(L, "select: case %d is not a list like {queue, \"get\"}", i);
   int list = lua_gettop(L), object = list + 1;
   for (int field = 1; field <= 3; field++) lua_geti(L, list, field);
+  lua_pushvalue(L, object);
+  lua_rawseti(L, OBJECTS, i);
   braid_hook_init(&choice->this.hook, (uint16_t)i);
   struct braid_object *found;
   if ((found = lobject_test(L, object, &braid_queue_class))) {
@@ -66,8 +68,6 @@ static void read_case(lua_State *L, int i, struct choice *choice) {
   } else {
     lerror_misuse(L, "select: case %d is neither a queue nor an event nor a future", i);
   }
-  lua_pushvalue(L, object);
-  lua_rawseti(L, OBJECTS, i);
   lua_settop(L, SELECT);
 }
 
@@ -108,13 +108,16 @@ static void withdraw(lua_State *L, struct select *select, int made) {
   }
 }
 
-/* When something was raised before it came to that. */
+/* When something was raised before it came to that: what was to be put is given up. */
 static int select_gc(lua_State *L) {
   struct select *select = lua_touserdata(L, 1);
-  for (int i = 0; i < select->count; i++) {
-    struct choice *choice = &select->choices[i];
-    if (choice->kind != CASE_PUT) continue;
-    braid_item_drop(braid_hook_item(&choice->this.hook));
+  lua_getiuservalue(L, 1, 1);
+  for (int i = 1; i <= select->count; i++) {
+    struct choice *choice = &select->choices[i - 1];
+    if (choice->kind != CASE_PUT || choice->this.hook.tag == BRAID_ITEM_NONE) continue;
+    lua_rawgeti(L, 2, i);
+    litem_drop(L, braid_hook_item(&choice->this.hook), 3);
+    lua_settop(L, 2);
     choice->this.hook.tag = BRAID_ITEM_NONE;
   }
   return 0;
@@ -184,7 +187,7 @@ static struct select *read_all(lua_State *L) {
   if (count > UINT16_MAX) larg_error(L, 1, "cases", "at most 65535 cases");
   lua_settop(L, 2);
   lua_createtable(L, count, 0);
-  struct select *select = lua_newuserdatauv(L, sizeof *select + (size_t)count * sizeof *select->choices, 0);
+  struct select *select = lua_newuserdatauv(L, sizeof *select + (size_t)count * sizeof *select->choices, 1);
   memset(select, 0, sizeof *select + (size_t)count * sizeof *select->choices);
   select->count = count;
   if (luaL_newmetatable(L, "braid.select")) {
@@ -192,15 +195,17 @@ static struct select *read_all(lua_State *L) {
     lua_setfield(L, -2, "__gc");
   }
   lua_setmetatable(L, -2);
+  lua_pushvalue(L, OBJECTS);
+  lua_setiuservalue(L, -2, 1);
   for (int i = 1; i <= count; i++) read_case(L, i, &select->choices[i - 1]);
   return select;
 }
 
-/* select(cases, timeout?) -> index, value. Suspends. */
-static int lua_select(lua_State *L) {
+static int attempt_all(lua_State *L, int entered, lua_KContext context) {
+  (void)context;
   struct sched *sched = sched_of(L);
   int64_t deadline = larg_timeout(L, 2);
-  sched_enter(L, sched);
+  sched_entered(sched, entered);
   struct select *select = read_all(L);
   enum braid_status status;
   int made = try_all(select, sched->turns++, &status);
@@ -209,11 +214,15 @@ static int lua_select(lua_State *L) {
     withdraw(L, select, 0);
     return lerror_return(L, BRAID_TIMEOUT, "select");
   }
+  if (!sched_may_begin(L, sched)) withdraw(L, select, 0); /* it will raise */
   struct braid_waiter *waiter = sched_begin(L, sched);
   made = join_all(waiter, select, &status);
   if (made) return answer(L, select, made, status);
   return sched_park(L, sched, deadline, select_k, 0);
 }
+
+/* select(cases, timeout?) -> index, value. Suspends. */
+static int lua_select(lua_State *L) { return sched_attempt(L, sched_of(L), attempt_all, 0); }
 
 static const luaL_Reg functions[] = {{"select", lua_select}, {NULL, NULL}};
 

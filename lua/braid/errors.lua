@@ -81,7 +81,7 @@ local function distance(a, b)
   return row[#b]
 end
 
----The known name that is most like this one.
+---The known name that is most like this one; nil when none is like it at all.
 ---@param name string
 ---@param known table<string, any>
 ---@return string?
@@ -93,7 +93,7 @@ function M.nearest(name, known)
       best, least = candidate, d
     end
   end
-  return best
+  return least and least < #name and least <= math.max(2, #name // 3) and best or nil
 end
 
 local function fits(value, expected)

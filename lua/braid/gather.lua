@@ -18,7 +18,12 @@ local function check_list(what, name, list)
   if type(list) ~= "table" or is_future(list) then
     errors.misuse(2, "bad argument '%s' to '%s' (a list expected, got a %s)", name, what, type(list))
   end
-  return list.n or #list
+  local n = list.n or #list
+  if math.type(n) ~= "integer" or n < 0 then
+    errors.misuse(2, "bad argument '%s' to '%s' (its n is to be an integer, not negative, and is %s)", name, what,
+      tostring(n))
+  end
+  return n
 end
 
 local function check_futures(what, list)
@@ -118,14 +123,14 @@ local function gather_closed(g, results, failures, all)
   scopes.conclude(scope, ok, failed)
 end
 
-local function gather(n, start, opts)
+local function gather(what, n, start, opts)
   opts = opts or {}
   local on_error = opts.on_error or "cancel"
   if on_error ~= "cancel" and on_error ~= "continue" then
-    errors.misuse(2, "bad option 'on_error' to 'gather' (\"cancel\" or \"continue\" expected, got %q)", on_error)
+    errors.misuse(2, "bad option 'on_error' to '%s' (\"cancel\" or \"continue\" expected, got %q)", what, on_error)
   end
   if opts.limit and opts.limit < 1 then
-    errors.misuse(2, "bad option 'limit' to 'gather' (an integer from 1 expected, got %d)", opts.limit)
+    errors.misuse(2, "bad option 'limit' to '%s' (an integer from 1 expected, got %d)", what, opts.limit)
   end
   local results, failures = { n = n }, {}
   local queue = core.queue_new(0)
@@ -157,7 +162,7 @@ function M.gather(list, opts)
   for i = 1, n do
     if not is_future(list[i]) then errors.check_function(1, "gather", ("list[%d]"):format(i), list[i]) end
   end
-  return gather(n, function(i)
+  return gather("gather", n, function(i)
     local item = list[i]
     return is_future(item) and item or core.spawn(item)
   end, opts)
@@ -173,7 +178,7 @@ function M.map(fn, list, opts)
   errors.check_function(1, "map", "fn", fn)
   local n = check_list("map", "list", list)
   errors.check_options(1, "map", opts, gather_options)
-  return gather(n, function(i) return core.spawn(fn, list[i], i) end, opts)
+  return gather("map", n, function(i) return core.spawn(fn, list[i], i) end, opts)
 end
 
 -- ---- race ----------------------------------------------------------------------------------------------------------

@@ -78,6 +78,11 @@ function Queue:put_many(list, timeout)
   end
   local deadline = errors.deadline(1, "put_many", timeout)
   for i = 1, #list do
+    if list[i] == nil then
+      errors.misuse(1, "bad argument 'list' to 'put_many' (element %d is nil: braid.null stands for nothing)", i)
+    end
+  end
+  for i = 1, #list do
     local ok, err = self:put(list[i], remaining(deadline))
     if not ok then
       err.count = i - 1
@@ -96,6 +101,7 @@ function Queue:get_many(max, timeout)
   if math.type(max) ~= "integer" or max < 1 then
     errors.misuse(1, "bad argument 'max' to 'get_many' (an integer from 1 expected, got %s)", tostring(max))
   end
+  errors.deadline(1, "get_many", timeout)
   local first, err = self:get(timeout)
   if err then return nil, err end
   local list = { first }
