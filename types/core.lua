@@ -216,4 +216,59 @@ function core.terminal(fd) end
 ---@return { name: string, release: string, arch: string, load: number? } load: of the last minute
 function core.system() end
 
+-- ---- kernels over arrays: they suspend; threads nil stands for all cores --------------------------------------------
+
+---@param what "sum"|"dot"|"min"|"max"|"variance"
+---@param a braid.Array
+---@param b braid.Array? for "dot"
+---@param threads integer?
+---@return number? value of "variance" the mean
+---@return number? place of "variance" the sum of the squares of the differences from the mean
+function core.vector_reduce(what, a, b, threads) end
+
+---@param array braid.Array
+---@param out braid.Array
+---@param threads integer?
+function core.vector_scan(array, out, threads) end
+
+---@param array braid.Array
+---@param out braid.Array may be the array
+---@param descending boolean?
+---@param threads integer?
+function core.vector_sort(array, out, descending, threads) end
+
+---@param array braid.Array
+---@param order braid.Array of i64: the places of the elements as they would be sorted
+---@param descending boolean?
+---@param threads integer?
+function core.vector_order(array, order, descending, threads) end
+
+---@param array braid.Array
+---@param order braid.Array from vector_order
+---@param out braid.Array
+---@param threads integer?
+function core.vector_take(array, order, out, threads) end
+
+---@param sorted braid.Array
+---@param values braid.Array?
+---@param counts braid.Array?
+---@param threads integer?
+---@return integer found how many different elements there are
+function core.vector_unique(sorted, values, counts, threads) end
+
+---@param array braid.Array
+---@param low number
+---@param high number
+---@param counts braid.Array of i64, one for each bin
+---@param edges braid.Array of f64, one more
+---@param threads integer?
+function core.vector_histogram(array, low, high, counts, edges, threads) end
+
+---@param sorted braid.Array
+---@param values braid.Array
+---@param right boolean
+---@param places braid.Array of i64
+---@param threads integer?
+function core.vector_search(sorted, values, right, places, threads) end
+
 return core

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT
+ * Running sums: to[i] = from[0] + ... + from[i]. Each chunk is summed, then scanned from the sum of those before it;
+ * so the result does not depend on the number of threads, and running sums of numbers >= 0 never fall. */
+#ifndef BRAID_SCAN_H
+#define BRAID_SCAN_H
+
+#include "../core/parallel.h"
+#include "row.h"
+
+/* Floats into floats, integers into 64-bit integers (modulo 2^64); `to` may be `from`. On the team's thread. */
+enum braid_status braid_scan(struct braid_team *team, const struct braid_row *from, struct braid_row *to);
+
+#endif

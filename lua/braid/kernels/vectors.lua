@@ -1,0 +1,252 @@
+-- SPDX-License-Identifier: MIT
+--- Kernels over arrays (braid.array), on all cores. The calling task is suspended meanwhile, and the loop goes on.
+---
+--- Results are the same for any number of threads. Floats are computed with as doubles. Sums and products of integers
+--- are modulo 2^64, as Lua's are. While a kernel runs nobody else should write to its arrays.
+
+local core = require "braid.core"
+local errors = require "braid.errors"
+local make_array = require "braid.array".array
+
+local M = {}
+
+local threads_only = { threads = "integer" }
+
+local function is_array(value) return getmetatable(value) == core.Array end
+
+local function is_float(array)
+  local type = array:type()
+  return type == "f64" or type == "f32"
+end
+
+-- The value of opts.threads.
+local function threads_of(what, opts)
+  errors.check_options(2, what, opts, threads_only)
+  return opts and opts.threads
+end
+
+local function check_array(what, name, value)
+  if is_array(value) then return end
+  errors.misuse(2, "bad argument '%s' to '%s' (a braid.array expected, got %s)", name, what,
+    math.type(value) and tostring(value) or value == nil and "nil" or "a " .. type(value))
+end
+
+-- ---- to one number -------------------------------------------------------------------------------------------------
+
+---The sum: of integers an integer, of floats a float whose error is at most (38 + log2(n / 1024)) * 2^-53 times the
+---sum of the absolute values. 0 for an empty array.
+---@param array braid.Array
+---@param opts { threads: integer? }?
+---@return number
+function M.sum(array, opts)
+  check_array("sum", "array", array)
+  return (core.vector_reduce("sum", array, nil, threads_of("sum", opts)))
+end
+
+---The sum of the products a[i] * b[i], with sum's error; an integer when both are of integers.
+---@param a braid.Array
+---@param b braid.Array as long as a
+---@param opts { threads: integer? }?
+---@return number
+function M.dot(a, b, opts)
+  check_array("dot", "a", a)
+  check_array("dot", "b", b)
+  return (core.vector_reduce("dot", a, b, threads_of("dot", opts)))
+end
+
+---The least element; NaN when there is one; nil for an empty array.
+---@param array braid.Array
+---@param opts { threads: integer? }?
+---@return number?
+function M.min(array, opts)
+  check_array("min", "array", array)
+  return (core.vector_reduce("min", array, nil, threads_of("min", opts)))
+end
+
+---The largest element; NaN when there is one; nil for an empty array.
+---@param array braid.Array
+---@param opts { threads: integer? }?
+---@return number?
+function M.max(array, opts)
+  check_array("max", "array", array)
+  return (core.vector_reduce("max", array, nil, threads_of("max", opts)))
+end
+
+---Where the least element stands first, or the first NaN; nil for an empty array.
+---@param array braid.Array
+---@param opts { threads: integer? }?
+---@return integer?
+function M.argmin(array, opts)
+  check_array("argmin", "array", array)
+  local _, place = core.vector_reduce("min", array, nil, threads_of("argmin", opts))
+  return place
+end
+
+---Where the largest element stands first, or the first NaN; nil for an empty array.
+---@param array braid.Array
+---@param opts { threads: integer? }?
+---@return integer?
+function M.argmax(array, opts)
+  check_array("argmax", "array", array)
+  local _, place = core.vector_reduce("max", array, nil, threads_of("argmax", opts))
+  return place
+end
+
+---The mean, a float; nil for an empty array.
+---@param array braid.Array
+---@param opts { threads: integer? }?
+---@return number?
+function M.mean(array, opts)
+  check_array("mean", "array", array)
+  local mean = core.vector_reduce("variance", array, nil, threads_of("mean", opts))
+  return #array > 0 and mean or nil
+end
+
+local var_options = { threads = "integer", ddof = "number" }
+
+---The variance, a float: the sum of the squares of the differences from the mean, divided by n - ddof. nil unless
+---n > ddof.
+---@param array braid.Array
+---@param opts { ddof: number?, threads: integer? }? ddof: 0; 1 for that of a sample
+---@return number?
+function M.var(array, opts)
+  check_array("var", "array", array)
+  errors.check_options(1, "var", opts, var_options)
+  local free = #array - (opts and opts.ddof or 0)
+  local _, squares = core.vector_reduce("variance", array, nil, opts and opts.threads)
+  return free > 0 and #array > 0 and squares / free or nil
+end
+
+-- ---- to arrays -----------------------------------------------------------------------------------------------------
+
+local out_options = { threads = "integer", out = "userdata" }
+
+---Running sums: element i is the sum of the first i elements. Floats give f64, integers i64 (u64 gives u64).
+---@param array braid.Array
+---@param opts { out: braid.Array?, threads: integer? }? out: where they go; may be the array itself
+---@return braid.Array
+function M.scan(array, opts)
+  check_array("scan", "array", array)
+  errors.check_options(1, "scan", opts, out_options)
+  local type = is_float(array) and "f64" or array:type() == "u64" and "u64" or "i64"
+  local out = opts and opts.out or make_array(type, #array)
+  core.vector_scan(array, out, opts and opts.threads)
+  return out
+end
+
+local sort_options = {
+  threads = "integer", out = "userdata", descending = "boolean", stable = "boolean", index = "boolean",
+}
+
+---Sorts an array, by default in its place. NaN comes last in either direction, -0.0 before 0.0. A sort that is
+---cancelled leaves any numbers in the result.
+---@param array braid.Array
+---@param opts { descending: boolean?, out: braid.Array?, stable: boolean?, index: boolean?, threads: integer? }?
+--- out: where the sorted elements go, and the array is left as it is; stable: -0.0 and 0.0 count as equal, and these
+--- and NaNs keep their order (twice as slow); index: the places of the elements in their order, as a new i64 array (or
+--- `out`), equal ones as they stand, and the array is left as it is
+---@return braid.Array result the array, `out`, or the places
+function M.sort(array, opts)
+  check_array("sort", "array", array)
+  errors.check_options(1, "sort", opts, sort_options)
+  opts = opts or {}
+  if opts.index then
+    local order = opts.out or make_array("i64", #array)
+    core.vector_order(array, order, opts.descending, opts.threads)
+    return order
+  end
+  local out = opts.out or array
+  if not (opts.stable and is_float(array)) then
+    core.vector_sort(array, out, opts.descending, opts.threads)
+    return out
+  end
+  local order = make_array("i64", #array)
+  core.vector_order(array, order, opts.descending, opts.threads)
+  local from = out == array and array:copy() or array
+  core.vector_take(from, order, out, opts.threads)
+  return out
+end
+
+local unique_options = { threads = "integer", counts = "boolean" }
+
+---The different elements in their order, and with `counts` how often each is there. One NaN equals another, -0.0
+---equals 0.0.
+---@param array braid.Array is left as it is
+---@param opts { counts: boolean?, threads: integer? }?
+---@return braid.Array values of the array's type
+---@return braid.Array? counts of i64
+function M.unique(array, opts)
+  check_array("unique", "array", array)
+  errors.check_options(1, "unique", opts, unique_options)
+  local threads = opts and opts.threads
+  local sorted = make_array(array:type(), #array)
+  core.vector_sort(array, sorted, false, threads)
+  local found = core.vector_unique(sorted, nil, nil, threads)
+  local values = make_array(array:type(), found)
+  local counts = opts and opts.counts and make_array("i64", found) or nil
+  core.vector_unique(sorted, values, counts, threads)
+  return values, counts
+end
+
+local histogram_options = { threads = "integer", low = "number", high = "number" }
+
+-- Between which numbers a histogram is drawn.
+local function limits(array, opts)
+  local low, high = opts and opts.low, opts and opts.high
+  local threads = opts and opts.threads
+  low = low or core.vector_reduce("min", array, nil, threads) or 0
+  high = high or core.vector_reduce("max", array, nil, threads) or 1
+  if low == high and not (opts and opts.low and opts.high) then low, high = low - 0.5, high + 0.5 end
+  if not (low < high and high - low < math.huge) then
+    errors.misuse(2, "bad options to 'histogram' (finite numbers low < high expected, got low = %s, high = %s)",
+      tostring(low), tostring(high))
+  end
+  return low + 0.0, high + 0.0
+end
+
+---How many elements fall into each of `bins` equally wide bins from `low` to `high`: x with
+---edges[i] <= x < edges[i + 1], in the last bin also x = high. Elements outside of them, and NaN, are left out.
+---@param array braid.Array
+---@param bins integer? 10
+---@param opts { low: number?, high: number?, threads: integer? }? default: the least and the largest element
+---@return braid.Array counts of i64
+---@return braid.Array edges of f64, bins + 1 of them
+function M.histogram(array, bins, opts)
+  check_array("histogram", "array", array)
+  if bins == nil then bins = 10 end
+  if math.type(bins) ~= "integer" or bins < 1 or bins > 1 << 24 then
+    errors.misuse(1, "bad argument 'bins' to 'histogram' (an integer from 1 to 2^24 expected, got %s)", tostring(bins))
+  end
+  errors.check_options(1, "histogram", opts, histogram_options)
+  local low, high = limits(array, opts)
+  local counts, edges = make_array("i64", bins), make_array("f64", bins + 1)
+  core.vector_histogram(array, low, high, counts, edges, opts and opts.threads)
+  return counts, edges
+end
+
+local search_options = { threads = "integer", side = "string", out = "userdata" }
+
+---Where values belong in a sorted array: the least i so that the value could stand before element i and the order would
+---be kept (#sorted + 1: behind all); with side = "right" behind the elements that are equal to it. NaN belongs last.
+---@param sorted braid.Array in rising order; this is not checked
+---@param values braid.Array|number
+---@param opts { side: "left"|"right"?, out: braid.Array?, threads: integer? }? out: of i64, as long as values
+---@return braid.Array|integer places of i64; an integer for a number
+function M.searchsorted(sorted, values, opts)
+  check_array("searchsorted", "sorted", sorted)
+  errors.check_options(1, "searchsorted", opts, search_options)
+  local side = opts and opts.side or "left"
+  if side ~= "left" and side ~= "right" then
+    errors.misuse(1, "bad option 'side' to 'searchsorted' (\"left\" or \"right\" expected, got %q)", side)
+  end
+  local single = math.type(values)
+  if single then
+    values = make_array(single == "float" and "f64" or sorted:type() == "u64" and "u64" or "i64", { values })
+  end
+  check_array("searchsorted", "values", values)
+  local places = opts and opts.out or make_array("i64", #values)
+  core.vector_search(sorted, values, side == "right", places, opts and opts.threads)
+  return single and places[1] or places
+end
+
+return M
