@@ -18,7 +18,7 @@ LUA_FLOORS := lsight lerror larg ltree linterrupt lsched lopen.h lroster lwatchd
 	ltask ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lselect \
 	lcoroutine lstate lworker lpool lkernel lrow lvectors lfd lnet lprocess lfetch lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
-SERVE_CORE_FLOORS := serve
+SERVE_CORE_FLOORS := asset listen screen serve.h exchange serve
 SERVE_LUA_FLOORS := lserve
 
 # ---- what the user may set -----------------------------------------------------------------------------------------
@@ -64,7 +64,7 @@ CORE_OBJECTS := $(call objects,$(call sources,core,$(CORE_FLOORS)))
 KERNEL_OBJECTS := $(call objects,$(call sources,kernels,$(KERNEL_FLOORS)))
 LUA_OBJECTS := $(call objects,$(call sources,lua,$(LUA_FLOORS)))
 SERVE_OBJECTS := $(call objects,$(call sources,core,$(SERVE_CORE_FLOORS)) $(call sources,lua,$(SERVE_LUA_FLOORS)))
-SERVE_GROUND := $(call objects,csrc/core/buffer.c)
+SERVE_GROUND := $(call objects,csrc/core/clock.c csrc/core/buffer.c)
 C_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard spec/core/*_test.c))
 ifeq ($(SYSTEM),Darwin)
 C_TESTS := $(filter-out %/memory_test,$(C_TESTS)) # its linker cannot wrap

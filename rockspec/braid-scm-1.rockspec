@@ -59,7 +59,10 @@ build = {
       libdirs = { "$(CURL_LIBDIR)" },
     },
     ["braid.serve_core"] = {
-      sources = { "csrc/core/serve.c", "csrc/core/buffer.c", "csrc/lua/lserve.c" },
+      sources = {
+        "csrc/core/clock.c", "csrc/core/buffer.c", "csrc/core/asset.c", "csrc/core/listen.c", "csrc/core/screen.c",
+        "csrc/core/exchange.c", "csrc/core/serve.c", "csrc/lua/lserve.c",
+      },
       defines = { "_GNU_SOURCE" },
       libraries = { "microhttpd", "pthread" },
       incdirs = { "$(MICROHTTPD_INCDIR)" },
@@ -118,6 +121,9 @@ build = {
     ["braid.web.request"] = "lua/braid/web/request.lua",
     ["braid.web.response"] = "lua/braid/web/response.lua",
     ["braid.web.router"] = "lua/braid/web/router.lua",
+    ["braid.web.access_log"] = "lua/braid/web/access_log.lua",
+    ["braid.web.options"] = "lua/braid/web/options.lua",
+    ["braid.web.static"] = "lua/braid/web/static.lua",
     ["braid.web.server"] = "lua/braid/web/server.lua",
     ["braid.web.test_client"] = "lua/braid/web/test_client.lua",
   },

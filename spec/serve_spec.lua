@@ -195,8 +195,8 @@ describe("a server", function()
     local running = 0
     app:get("/slow", function()
       running = running + 1
+      local _ <close> = setmetatable({}, { __close = function() running = running - 1 end })
       braid.sleep(0.1)
-      running = running - 1
       return ("x"):rep(100000)
     end)
     app:get("/running", function() return { running = running } end)

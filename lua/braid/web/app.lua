@@ -6,6 +6,8 @@ local errors = require "braid.errors"
 local request = require "braid.web.request"
 local response = require "braid.web.response"
 local router = require "braid.web.router"
+local serve_options = require "braid.web.options"
+local static = require "braid.web.static"
 
 local M = {}
 
@@ -20,49 +22,81 @@ function M.new()
   return setmetatable({ _router = router.new(), _middleware = {}, _on_start = {}, _on_stop = {} }, App)
 end
 
-local function add_route(app, method, path, handler)
-  errors.check_function(1, method == "*" and "any" or method:lower(), "handler", handler)
-  app._router:add(method, path, handler)
+local known_route = { stream_body = "boolean", max_body = "integer" }
+
+local function add_route(app, method, path, handler, options)
+  local what = method == "*" and "any" or method:lower()
+  errors.check_function(1, what, "handler", handler)
+  errors.check_options(1, what, options, known_route)
+  app._router:add(method, path, handler, options)
   return app
 end
 
 --- Answers GET (and HEAD) requests for a path. "/items/{id}" has a parameter, a whole segment that is not empty;
---- "{id:int}" is an integer, everything else there is status 404. The handler gets the request and returns a table
---- (JSON), a string (text), nil (status 204) or a braid.web.response. It runs as a task: it may wait.
+--- "{id:int}" is an integer, "{x:number}" a number, everything else there is status 404; "{rest:path}" at the end is
+--- all that follows. The handler gets the request and returns a table (JSON), a string (text), nil (status 204) or a
+--- braid.web.response. It runs as a task: it may wait. When the client leaves before it has its answer, the task is
+--- cancelled.
 ---@param path string
 ---@param handler fun(request: braid.web.Request): any
+---@param options {stream_body: boolean?, max_body: integer?}? stream_body: the handler begins when the headers are
+---  there, and reads the body by request:chunks(); max_body: bytes, in place of the server's
 ---@return braid.web.App self
-function App:get(path, handler) return add_route(self, "GET", path, handler) end
+function App:get(path, handler, options) return add_route(self, "GET", path, handler, options) end
 
 --- Answers POST requests, as get does GET.
 ---@param path string
 ---@param handler fun(request: braid.web.Request): any
+---@param options table? as of get
 ---@return braid.web.App self
-function App:post(path, handler) return add_route(self, "POST", path, handler) end
+function App:post(path, handler, options) return add_route(self, "POST", path, handler, options) end
 
 --- Answers PUT requests, as get does GET.
 ---@param path string
 ---@param handler fun(request: braid.web.Request): any
+---@param options table? as of get
 ---@return braid.web.App self
-function App:put(path, handler) return add_route(self, "PUT", path, handler) end
+function App:put(path, handler, options) return add_route(self, "PUT", path, handler, options) end
 
 --- Answers PATCH requests, as get does GET.
 ---@param path string
 ---@param handler fun(request: braid.web.Request): any
+---@param options table? as of get
 ---@return braid.web.App self
-function App:patch(path, handler) return add_route(self, "PATCH", path, handler) end
+function App:patch(path, handler, options) return add_route(self, "PATCH", path, handler, options) end
 
 --- Answers DELETE requests, as get does GET.
 ---@param path string
 ---@param handler fun(request: braid.web.Request): any
+---@param options table? as of get
 ---@return braid.web.App self
-function App:delete(path, handler) return add_route(self, "DELETE", path, handler) end
+function App:delete(path, handler, options) return add_route(self, "DELETE", path, handler, options) end
+
+--- Answers OPTIONS requests, as get does GET. Where a path has no such route, the answer is its list of methods.
+---@param path string
+---@param handler fun(request: braid.web.Request): any
+---@param options table? as of get
+---@return braid.web.App self
+function App:options(path, handler, options) return add_route(self, "OPTIONS", path, handler, options) end
 
 --- Answers requests of every method that the path has no route of its own for.
 ---@param path string
 ---@param handler fun(request: braid.web.Request): any
+---@param options table? as of get
 ---@return braid.web.App self
-function App:any(path, handler) return add_route(self, "*", path, handler) end
+function App:any(path, handler, options) return add_route(self, "*", path, handler, options) end
+
+--- Gives the files below a folder, as they are when they are asked for: with ETag, Last-Modified, ranges and content
+--- types. Names that begin with a dot, and links that leave the folder, are not there.
+---@param prefix string "/assets"
+---@param folder string
+---@param options {index: string?, max_age: integer?}? index: the file for the folder itself, default "index.html";
+---  max_age: seconds that clients may keep a file without asking
+---@return braid.web.App self
+function App:static(prefix, folder, options)
+  local path = prefix:gsub("/$", "") .. "/{path:path}"
+  return add_route(self, "GET", path, static.handler(folder, options))
+end
 
 --- Puts a function before everything that follows, routes and missing routes alike: what it returns is the answer.
 --- next(request) gives the response of what comes after it, which may be changed; a handler's error comes through it.
@@ -95,11 +129,12 @@ end
 
 -- ---- from a request to an answer ------------------------------------------------------------------------------------
 
-local function missing(allow)
+local function missing(req, allow)
   if not allow then return response.failure(404) end
   local answer = response.failure(405)
   answer.headers.Allow = allow
-  return answer
+  if req.method ~= "OPTIONS" then return answer end
+  return response.response { status = 204, headers = { Allow = allow .. ", OPTIONS" } }
 end
 
 -- Other than the fast path: a path with parameters, with something encoded, with the server's name before it ("GET
@@ -109,7 +144,7 @@ local function find_slowly(app, req)
   if path:sub(1, 1) ~= "/" then path = path:match("^%a[%w+.-]*://[^/]*(.*)$") or path end
   req.path = request.unescape(path)
   local route, params = app._router:find(req.method, path, request.unescape)
-  if not route then return nil, missing(params) end
+  if not route then return nil, missing(req, params) end
   req.params = params
   return route
 end
@@ -158,24 +193,41 @@ end
 local function report(req, failure)
   local traceback = req._traceback or type(failure) == "table" and failure.traceback or tostring(failure)
   io.stderr:write(("braid: %s %s failed: %s\n"):format(req.method, (req.path:gsub("%c", "?")), traceback))
+  return traceback
 end
 
---- What is answered when there is no answer, or one that cannot be sent; says why on stderr.
+--- What is answered when there is no answer, or one that cannot be sent; says why on stderr, and with `debug` to the
+--- client, too.
 ---@param req braid.web.Request
 ---@param failure any
 ---@return integer status
 ---@return string body
 ---@return string[] headers
-function App._failed(_, req, failure)
+function App:_failed(req, failure)
+  local traceback = report(req, failure)
+  if not self._debug then return response.render(response.failure(500)) end
+  return 500, traceback, { "Content-Type", "text/plain; charset=utf-8" }
+end
+
+--- Runs the stream of an answer to its end. Does not raise: a failing one is reported on stderr.
+---@param req braid.web.Request
+---@param stream function
+---@param write fun(piece: string)
+---@return boolean whole
+---@return any cancelled the error to raise afterwards, if the task was cancelled
+function App._run_stream(_, req, stream, write)
+  local ok, failure = xpcall(response.run_stream, keep_traceback, stream, write)
+  if ok then return true end
+  if errors.is_error(failure, "cancelled") and core.cancelled() then return false, failure end
   report(req, failure)
-  return response.render(response.failure(500))
+  return false
 end
 
 --- What the application answers. Does not raise: a failing handler is reported on stderr, with its traceback, and
 --- answered with status 500. Suspends if the handler does.
 ---@param req braid.web.Request
 ---@return integer status
----@return string body
+---@return string|braid.web.Response body
 ---@return string[] headers names and values in turn
 ---@return any cancelled the error to raise afterwards, if the task was cancelled
 function App:_answer(req)
@@ -199,13 +251,15 @@ end
 ---@param options braid.web.ServeOptions?
 ---@return braid.web.Server? server with .port, :stop(), :wait()
 ---@return any err when the address cannot be had
-function App:start(options) return require("braid.web.server").start(self, options) end
+function App:start(options)
+  return require("braid.web.server").start(self, serve_options.read(1, "start", options))
+end
 
 --- Serves until it is stopped. Suspends. Prints one line with the address on stderr. Raises for wrong options and when
 --- the address cannot be had.
 ---@param options braid.web.ServeOptions?
 function App:serve(options)
-  local server <close>, err = require("braid.web.server").start(self, options)
+  local server <close>, err = require("braid.web.server").start(self, serve_options.read(1, "serve", options))
   if not server then error(err, 0) end
   io.stderr:write(("braid: serving on %s\n"):format(server.url))
   server:wait()

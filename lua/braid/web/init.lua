@@ -8,5 +8,6 @@ local M = {}
 M.app = app.new
 M.response = response.response
 M.abort = response.abort
+M.events = response.events
 
 return M

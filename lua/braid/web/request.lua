@@ -5,6 +5,7 @@ local errors = require "braid.errors"
 local headers = require "braid.web.headers"
 local json = require "braid.json"
 local response = require "braid.web.response"
+local sync = require "braid.sync"
 
 local M = {}
 
@@ -14,7 +15,8 @@ local M = {}
 ---@field query table<string, string> decoded; of a name that comes several times, the first
 ---@field params table<string, string|integer> what stands in the path where the route has {name}
 ---@field headers braid.web.Headers names in any spelling
----@field body string
+---@field body string suspends when the route has stream_body
+---@field cookies table<string, string>
 ---@field peer string? the client's address
 local Request = {}
 Request.__name = "braid.request"
@@ -51,15 +53,21 @@ local function each_pair(query)
   end
 end
 
-function lazy.query(request)
-  local query = {}
-  for name, value in each_pair(request._query) do
-    if query[name] == nil then query[name] = value end
+local function first_values(text)
+  local values = {}
+  for name, value in each_pair(text) do
+    if values[name] == nil then values[name] = value end
   end
-  return query
+  return values
 end
 
+function lazy.query(request) return first_values(request._query) end
+
 function lazy.params() return {} end
+
+local function over(what)
+  return errors.new("closed", ("the request is over: its %s must be read before it is answered"):format(what))
+end
 
 -- Something that only the exchange knows. It is over when the server has been closed under a handler, or the request
 -- was kept beyond its answer.
@@ -67,10 +75,56 @@ local function ask(request, what)
   local exchange = request._exchange
   local value = exchange and request._server[what](request._server, exchange)
   if value then return value end
-  error(errors.new("closed", ("the request is over: its %s must be read before it is answered"):format(what)))
+  error(over(what))
 end
 
-function lazy.body(request) return ask(request, "body") end
+-- The next piece of the body, when it is there: "" when the body has not come so far; nil at the end.
+local function take_piece(request)
+  local piece, state = request._server:piece(request._exchange)
+  if not piece then error(over "body") end
+  if state == "too large" then response.abort(413) end
+  if request._late then request._late:set() end -- the server may read on
+  if piece == "" and state == "ended" then return nil end
+  return piece
+end
+
+local function next_piece(request)
+  while true do
+    local piece = take_piece(request)
+    if piece ~= "" then return piece end
+    request._more = request._more or sync.event()
+    request._more:wait()
+    request._more:clear()
+  end
+end
+
+--- An iterator over the body in pieces, as they come: with `stream_body` in the route's options the handler begins
+--- before the body has arrived, and the client is kept from sending faster than this is called. Suspends.
+---@return fun(): string?
+function methods:chunks()
+  if self._exchange then return next_piece, self end
+  local rest = self.body
+  return function()
+    local piece = rest ~= "" and rest or nil
+    rest = ""
+    return piece
+  end
+end
+
+function lazy.body(request)
+  if not request._streamed then return ask(request, "body") end
+  local pieces = {}
+  for piece in request:chunks() do pieces[#pieces + 1] = piece end
+  return table.concat(pieces)
+end
+
+function lazy.cookies(request)
+  local cookies = {}
+  for name, value in (request.headers.cookie or ""):gmatch("%s*([^=;%s]+)=([^;]*)") do
+    if cookies[name] == nil then cookies[name] = value:match('^"(.*)"$') or value end
+  end
+  return cookies
+end
 
 function lazy.headers(request) return headers.received(ask(request, "headers")) end
 
@@ -82,6 +136,17 @@ function methods:json()
   local ok, value = pcall(json.decode, self.body)
   if not ok then response.abort(400, "the body is not JSON: " .. tostring(value)) end
   return value
+end
+
+--- The body of a form (application/x-www-form-urlencoded), decoded; of a name that comes several times, the first. A
+--- body of another kind ends the handler with status 415.
+---@return table<string, string>
+function methods:form()
+  local kind = self.headers["content-type"] or ""
+  if not kind:lower():find("^application/x%-www%-form%-urlencoded") then
+    response.abort(415, "a form (application/x-www-form-urlencoded) is expected")
+  end
+  return first_values(self.body)
 end
 
 --- All values of a name in the query, in order.

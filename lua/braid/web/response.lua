@@ -10,6 +10,8 @@ local M = {}
 ---@field status integer
 ---@field headers braid.web.Headers
 ---@field body string|table|nil a table becomes JSON
+---@field stream function? gives the body piece by piece
+---@field file braid.web.File? gives the body
 local Response = { __name = "braid.response" }
 Response.__index = Response
 
@@ -48,19 +50,76 @@ local function check_status(status)
   end
 end
 
-local known = { status = "integer", headers = "table", body = "string|table" }
+local known = { status = "integer", headers = "table", body = "string|table", stream = "function" }
 
 --- An answer with a status, headers and a body of its own.
----@param options {status: integer?, headers: table<string, string|number|string[]>?, body: string|table|nil}?
----  status: default 200; headers: a list as value sends the header several times; body: a string (text/plain, unless
----  headers say otherwise) or a table, which becomes JSON
+--- A stream is a function with a parameter, `write`, or an iterator that gives pieces until nil; both may wait, and
+--- wait by themselves while the client does not keep up. It runs in the request's task. One that raises ends the
+--- connection, so that the client knows that something is missing.
+---@param options {status: integer?, headers: table<string, string|number|string[]>?, body: string|table|nil,
+---  stream: function?}? status: default 200; headers: a list as value sends the header several times; body: a string
+---  (text/plain, unless headers say otherwise) or a table, which becomes JSON; stream: in place of a body
 ---@return braid.web.Response
 function M.response(options)
   errors.check_options(1, "response", options, known)
   options = options or {}
   local status = options.status or 200
   check_status(status)
-  return new(status, options.body, headers.checked(options.headers))
+  if options.stream and options.body ~= nil then
+    errors.misuse(1, "a response has a body or a stream, not both")
+  end
+  local response = new(status, options.body, headers.checked(options.headers))
+  response.stream = options.stream
+  return response
+end
+
+-- A line of server-sent events may not end where the program did not mean it to.
+local function add_field(lines, name, value)
+  if value == nil then return end
+  for line in (tostring(value) .. "\n"):gsub("\r\n?", "\n"):gmatch("([^\n]*)\n") do
+    lines[#lines + 1] = name .. ": " .. line
+    if name ~= "data" then return end
+  end
+end
+
+local function event_text(event)
+  if type(event) ~= "table" then event = { data = event } end
+  local lines, data = {}, event.data
+  add_field(lines, "event", event.event)
+  add_field(lines, "id", event.id)
+  add_field(lines, "retry", event.retry)
+  if type(data) == "table" then data = json.encode(data) end
+  add_field(lines, "data", data)
+  return table.concat(lines, "\n") .. "\n\n"
+end
+
+--- An answer of server-sent events (text/event-stream). `fn` is called with a function that sends one: a string, or a
+--- table with data (a table becomes JSON), event, id, retry. When the client leaves, the handler's task is cancelled.
+---@param fn fun(send: fun(event: string|table))
+---@return braid.web.Response
+function M.events(fn)
+  errors.check_function(1, "events", "fn", fn)
+  local response = M.response { headers = { ["Content-Type"] = "text/event-stream", ["Cache-Control"] = "no-cache" } }
+  response.stream = function(write)
+    return fn(function(event) return write(event_text(event)) end)
+  end
+  return response
+end
+
+--- Whether a stream is called with `write`; otherwise it is an iterator.
+---@param stream function
+---@return boolean
+function M.is_writer(stream)
+  local info = type(stream) == "function" and debug.getinfo(stream, "Su")
+  return info and info.what ~= "C" and info.nparams > 0 or false
+end
+
+--- Runs a stream to its end.
+---@param stream function
+---@param write fun(piece: string)
+function M.run_stream(stream, write)
+  if M.is_writer(stream) then return stream(write) end
+  for piece in stream do write(piece) end
 end
 
 --- The answer for something that went wrong: `{"error": message}`.
@@ -99,6 +158,15 @@ function M.of(value)
   error(("a handler returned a %s; it may return a table, a string, nil or a braid.web.response"):format(kind), 0)
 end
 
+-- Their body is sent as it comes; what stands for it is the response.
+local function render_source(response, typed, list)
+  if not typed then
+    list = table.move(list, 1, #list, 1, {})
+    table.move({ "Content-Type", "application/octet-stream" }, 1, 2, #list + 1, list)
+  end
+  return response.status, response, list
+end
+
 local function render_response(response)
   local status, body = response.status, response.body
   check_status(status)
@@ -106,6 +174,7 @@ local function render_response(response)
   if getmetatable(list) ~= headers.class then list = headers.checked(list) end
   local typed = list["content-type"] ~= nil
   list = next(list) and headers.list(list) or empty_list
+  if response.stream or response.file then return render_source(response, typed, list) end
   local kind
   if type(body) == "table" then
     body, kind = json.encode(body), json_list
@@ -125,7 +194,7 @@ end
 --- What is sent for the value that a handler returned. Raises for values that cannot be an answer.
 ---@param value any
 ---@return integer status
----@return string body
+---@return string|braid.web.Response body a response when it has a stream or a file
 ---@return string[] headers names and values in turn
 function M.render(value)
   local kind = type(value)

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- From a method and a path to a handler. Paths without parameters are looked up in one step; the others in a tree, one
--- level for each segment, where what is spelled out goes before {id:int}, and that before {id}.
+-- level for each segment, where what is spelled out goes before {id:int}, that before {x:number}, that before {id}, and
+-- that before {rest:path}.
 local errors = require "braid.errors"
 
 local M = {}
@@ -8,6 +9,8 @@ local M = {}
 ---@class braid.web.Route
 ---@field handler function
 ---@field names string[] of the parameters, from left to right
+---@field stream_body boolean? the handler begins when the headers are there
+---@field max_body integer? bytes
 
 ---@class braid.web.Router
 local Router = {}
@@ -15,7 +18,9 @@ Router.__index = Router
 
 local function new_node() return { literal = {}, routes = {} } end
 
-function M.new() return setmetatable({ _exact = {}, _root = new_node() }, Router) end
+function M.new() return setmetatable({ _exact = {}, _root = new_node(), _added = {} }, Router) end
+
+local kinds = { int = true, number = true, path = true }
 
 local function segments_of(path)
   local segments = {}
@@ -23,7 +28,7 @@ local function segments_of(path)
   return segments
 end
 
--- "literal", text | "any" or "int", name
+-- "literal", text | "any", "int", "number" or "path", name
 local function parse_segment(path, segment)
   if not segment:find("[{}]") then return "literal", segment end
   local name, kind = segment:match("^{([%a_][%w_]*):?(%l*)}$")
@@ -31,8 +36,10 @@ local function parse_segment(path, segment)
     errors.misuse(1, "%q: a parameter is a whole segment, {name} or {name:int}, not %q", path, segment)
   end
   if kind == "" and not segment:find(":", 1, true) then return "any", name end
-  if kind ~= "int" then errors.misuse(1, "%q: a parameter may be {name} or {name:int}, not %q", path, segment) end
-  return "int", name
+  if not kinds[kind] then
+    errors.misuse(1, "%q: a parameter may be {name}, {name:int}, {name:number} or {name:path}, not %q", path, segment)
+  end
+  return kind, name
 end
 
 local function child_of(node, kind, text)
@@ -46,13 +53,15 @@ end
 ---@param method string "GET" and so on, or "*" for any
 ---@param path string
 ---@param handler function
-function Router:add(method, path, handler)
+---@param options {stream_body: boolean?, max_body: integer?}?
+function Router:add(method, path, handler, options)
   if type(path) ~= "string" or path:sub(1, 1) ~= "/" then
     errors.misuse(1, "a path begins with '/': %s", tostring(path))
   end
-  local node, names, seen = self._root, {}, {}
-  for _, segment in ipairs(segments_of(path)) do
+  local node, names, seen, segments = self._root, {}, {}, segments_of(path)
+  for i, segment in ipairs(segments) do
     local kind, text = parse_segment(path, segment)
+    if kind == "path" and i < #segments then errors.misuse(1, "%q: nothing may follow {%s:path}", path, text) end
     node = child_of(node, kind, text)
     if kind ~= "literal" then
       if seen[text] then errors.misuse(1, "%q: two parameters are called %q", path, text) end
@@ -62,11 +71,34 @@ function Router:add(method, path, handler)
   if node.routes[method] then
     errors.misuse(1, "%s %s has a handler already", method == "*" and "any" or method, path)
   end
-  node.routes[method] = { handler = handler, names = names }
+  local route = { handler = handler, names = names }
+  for name, value in pairs(options or {}) do
+    route[name] = value
+    self.asks = true
+  end
+  node.routes[method] = route
+  self._added[#self._added + 1] = { method, path, handler, options }
   if #names == 0 and not path:find("%", 1, true) then self._exact[path] = node.routes end
 end
 
+--- What was added, in order: for another router.
+---@return any[][]
+function Router:added() return self._added end
+
 local function choose(routes, method) return routes[method] or method == "HEAD" and routes.GET or routes["*"] end
+
+local function integer_of(segment) return segment:find("^%-?%d+$") and math.tointeger(tonumber(segment)) end
+
+local function number_of(segment)
+  return (segment:find("^%-?%d+%.?%d*$") or segment:find("^%-?%d+%.?%d*[eE][+-]?%d+$")) and tonumber(segment)
+end
+
+local function text_of(segment) return segment end
+
+-- In the order of preference.
+local parameters = { { "int", integer_of }, { "number", number_of }, { "any", text_of } }
+
+local function rest_of(segments, i) return table.concat(segments, "/", i) end
 
 -- The best route below a node. values receives the parameters, allowed the methods of routes that would do but for
 -- theirs.
@@ -78,19 +110,23 @@ local function descend(node, method, segments, i, values, allowed)
   end
   local child = node.literal[segment]
   local route = child and descend(child, method, segments, i + 1, values, allowed)
-  if route or segment == "" then return route end
+  if route then return route end
   local depth = #values + 1
-  local number = node.int and segment:find("^%-?%d+$") and math.tointeger(tonumber(segment))
-  if number then
-    values[depth] = number
-    route = descend(node.int, method, segments, i + 1, values, allowed)
+  for _, parameter in ipairs(parameters) do
+    local kind, read = parameter[1], parameter[2]
+    local value = node[kind] and segment ~= "" and read(segment)
+    if value then
+      values[depth] = value
+      route = descend(node[kind], method, segments, i + 1, values, allowed)
+      if route then return route end
+    end
   end
-  if not route and node.any then
-    values[depth] = segment
-    route = descend(node.any, method, segments, i + 1, values, allowed)
+  if node.path then
+    values[depth] = rest_of(segments, i)
+    route = descend(node.path, method, segments, #segments + 1, values, allowed)
+    if route then return route end
   end
-  if not route then values[depth] = nil end
-  return route
+  values[depth] = nil
 end
 
 local function allow_list(allowed)

@@ -8,18 +8,9 @@ local scope = require "braid.scope"
 local sync = require "braid.sync"
 local request = require "braid.web.request"
 local response = require "braid.web.response"
+local access_log = require "braid.web.access_log"
 
 local M = {}
-
----@class braid.web.ServeOptions
----@field host string? name or address to listen on, default "127.0.0.1"
----@field port integer? default 8000; 0: any that is free
----@field max_body integer? bytes of a request's body, default 1 MiB; beyond: status 413
----@field max_header integer? bytes of a request's line and headers, default 8 KiB; beyond: status 431
----@field idle_timeout number? seconds after which a silent connection is closed, default 60; 0: never
----@field grace number? seconds that running requests get when the server is stopped, default 10
----@field access_log boolean? a line on stderr for each request, default false
----@field workers integer? processes; only 1 for now
 
 ---@class braid.web.Server
 ---@field host string
@@ -29,90 +20,154 @@ local Server = {}
 Server.__index = Server
 Server.__name = "braid.server"
 
-local known = {
-  host = "string",
-  port = "integer",
-  max_body = "integer",
-  max_header = "integer",
-  idle_timeout = "number",
-  grace = "number",
-  access_log = "boolean",
-  workers = "integer",
-}
-
-local defaults = {
-  host = "127.0.0.1",
-  port = 8000,
-  max_body = 1 << 20,
-  max_header = 8 << 10,
-  idle_timeout = 60,
-  grace = 10,
-  access_log = false,
-  workers = 1,
-}
-
-local ranges = {
-  port = { 0, 65535 },
-  max_body = { 0, 1 << 40 },
-  max_header = { 256, 1 << 24 },
-  idle_timeout = { 0, 1 << 30 },
-  grace = { 0, math.huge },
-}
-
-local function read_options(options)
-  errors.check_options(1, "serve", options, known)
-  local read = setmetatable({}, { __index = defaults })
-  for name, value in pairs(options or {}) do
-    local range = ranges[name]
-    if range and not (value >= range[1] and value <= range[2]) then
-      errors.misuse(1, "option '%s' must be from %s to %s, not %s", name, range[1], range[2], value)
-    end
-    read[name] = value
-  end
-  if read.workers ~= 1 then
-    errors.misuse(1, "option 'workers' can only be 1 for now: more than one process is not there yet")
-  end
-  return read
+--- Listens on the address of the options.
+---@param options braid.web.ServeOptions
+---@param shared boolean? others may listen there, too
+---@return integer? listener a descriptor
+---@return integer|braid.Error port
+function M.listen(options, shared)
+  local listener, port, code = require("braid.serve_core").listen(options.host, options.port, shared)
+  if listener then return listener, port end
+  local place = ("%s:%d"):format(options.host, options.port)
+  return nil, errors.new("system", ("cannot listen on %s: %s"):format(place, port), { code = code })
 end
 
-local function listen(options)
-  local serve = require "braid.serve_core"
-  local place = ("%s:%d"):format(options.host, options.port)
-  local listener, port, code = serve.listen(options.host, options.port)
-  if not listener then
-    return nil, errors.new("system", ("cannot listen on %s: %s"):format(place, port), { code = code })
-  end
-  local idle = math.ceil(options.idle_timeout)
-  local handle, problem = serve.open(listener, options.max_body, options.max_header, idle)
-  if not handle then return nil, errors.new("system", ("cannot serve on %s: %s"):format(place, problem)) end
-  return handle, port
+local function open(listener, options)
+  local tls = options.tls or {}
+  local handle, problem = require("braid.serve_core").open(listener, options.max_body, options.max_header,
+    options.idle_timeout, options.request_timeout, options.max_connections, tls.key, tls.cert)
+  if handle then return handle end
+  if options.tls then problem = "the TLS certificate or key cannot be used (" .. problem .. ")" end
+  return nil, errors.new("system", ("cannot serve on %s:%d: %s"):format(options.host, options.port, problem))
 end
 
 -- ---- requests -------------------------------------------------------------------------------------------------------
 
-local function log_access(handle, exchange, req, status, size, began)
-  local peer, path = handle:peer(exchange) or "-", req.path:gsub("%c", "?")
+-- Written before the exchange is over: only it knows the client.
+local function log_access(server, exchange, req, status, size, began)
+  local peer, path = server._handle:peer(exchange) or "-", req.path:gsub("%c", "?")
   local milliseconds = (core.now() - began) * 1000
-  io.stderr:write(("%s %s %s %d %d %.1fms\n"):format(peer, req.method, path, status, size, milliseconds))
+  local shown = req._left and 499 or req._too_late and 504 or status
+  server._log(("%s %s %s %d %d %.1fms"):format(peer, req.method, path, shown, size, milliseconds))
+end
+
+-- Gives the server a turn for what did not happen inside its own.
+local function kick(server, when)
+  if when == "later" then server._late:set() end
+end
+
+-- Waits while the client does not take what was written.
+local function write_piece(server, exchange, req, piece)
+  if type(piece) ~= "string" then
+    errors.misuse(1, "bad argument 'piece' to 'write' (a string expected, got a %s)", type(piece))
+  end
+  if piece == "" then return true end
+  local room, problem = server._handle:write(exchange, piece)
+  if room == nil then error(errors.new("closed", problem or "the client has left"), 0) end
+  server._late:set()
+  while room == false do
+    req._room = req._room or sync.event()
+    req._room:wait()
+    req._room:clear()
+    if not req._left then break end
+  end
+  return true
+end
+
+-- Returns how many bytes, and the error to raise if the task was cancelled.
+local function send_stream(server, exchange, req, source)
+  local handle, size = server._handle, 0
+  local whole, cancelled = true, nil
+  if req.method ~= "HEAD" then
+    whole, cancelled = server._app:_run_stream(req, source.stream, function(piece)
+      size = size + #piece
+      return write_piece(server, exchange, req, piece)
+    end)
+  end
+  handle:finish(exchange, not whole)
+  server._late:set()
+  return size, cancelled
+end
+
+-- What is not a plain string: a file, or a stream.
+local function send_source(server, exchange, req, status, source, headers)
+  local handle = server._handle
+  if source.file then
+    local file = source.file
+    return file.size, nil, handle:respond_file(exchange, status, file.handle, headers, file.offset, file.size)
+  end
+  local sent, refused = handle:respond_stream(exchange, status, headers)
+  if not sent then return 0, nil, sent, refused end
+  kick(server, sent)
+  local size, cancelled = send_stream(server, exchange, req, source)
+  return size, cancelled, sent
+end
+
+local function answer_request(server, exchange, req)
+  local handle = server._handle
+  local began = server._log and core.now()
+  local status, body, headers, cancelled = server._app:_answer(req)
+  local plain = type(body) == "string"
+  if began and plain then log_access(server, exchange, req, status, #body, began) end
+  local size, stopped, sent, refused
+  if plain then
+    sent, refused = handle:respond(exchange, status, body, headers)
+  else
+    size, stopped, sent, refused = send_source(server, exchange, req, status, body, headers)
+    if began then log_access(server, exchange, req, status, size, began) end
+  end
+  if refused then sent = handle:respond(exchange, server._app:_failed(req, refused)) end
+  kick(server, sent)
+  return cancelled or stopped
 end
 
 -- The whole life of a request's task.
 local function serve_request(server, exchange, req)
-  local handle = server._handle
-  local began = server._log and core.now()
-  local status, body, headers, cancelled = server._app:_answer(req)
-  if began then log_access(handle, exchange, req, status, #body, began) end
-  local sent, refused = handle:respond(exchange, status, body, headers)
-  if refused then sent = handle:respond(exchange, server._app:_failed(req, refused)) end
-  if sent == "later" then server._late:set() end
+  local cancelled = answer_request(server, exchange, req)
+  req._done = true
+  if req._task then server._live[exchange] = nil end
   if cancelled then error(cancelled, 0) end
 end
 
 local function make_dispatch(server)
-  local handle, arrived, spawn_now = server._handle, request.arrived, core.spawn_now
+  local handle, arrived, spawn_now, live = server._handle, request.arrived, core.spawn_now, server._live
   return function(exchange, method, path, query)
     if server._over then return handle:respond(exchange, response.render(response.failure(503))) end
-    spawn_now(serve_request, server, exchange, arrived(handle, exchange, method, path, query))
+    local req = arrived(handle, exchange, method, path, query)
+    if server._streamed == exchange then req._streamed, req._late, server._streamed = true, server._late, nil end
+    local task = spawn_now(serve_request, server, exchange, req)
+    if not req._done then req._task, live[exchange] = task, req end
+  end
+end
+
+-- What has happened to a request whose task goes on.
+local function make_tell(server)
+  local handle, live = server._handle, server._live
+  return function(exchange, left, late, room, more)
+    local req = live[exchange]
+    if not req then return end
+    if room and req._room then req._room:set() end
+    if more and req._more then req._more:set() end
+    if left then
+      req._left = true
+      req._task:cancel("the client has left")
+    elseif late then
+      req._too_late = true
+      kick(server, handle:respond(exchange, response.render(response.failure(504))))
+      req._task:cancel("the request has taken longer than request_timeout")
+    end
+  end
+end
+
+-- Asked when the headers of a request with a body are there, by applications that have such routes.
+local function make_admit(server)
+  local router = server._app._router
+  if not router.asks then return nil end
+  return function(exchange, method, path)
+    local route = router:find_exact(method, path) or router:find(method, path, request.unescape)
+    if not route then return nil end
+    if route.stream_body then server._streamed = exchange end
+    return route.max_body, route.stream_body
   end
 end
 
@@ -121,16 +176,17 @@ end
 -- Whether a server that has been told to stop has nothing more to do, or no more time to do it.
 local function is_over(server)
   if not server._deadline then return false end
-  local _, _, running = server._handle:counts()
-  return running == 0 or core.now() >= server._deadline
+  return server._handle:is_quiet(server._linger) or core.now() >= server._deadline
 end
+
+local function run(server) server._handle:run(server._dispatch, server._tell, server._admit) end
 
 -- Lets the server run until it has to wait; false when it is over.
 local function turn(server)
-  server._handle:run(server._dispatch)
+  run(server)
   while server._handle:timeout() == 0 do
     core.checkpoint()
-    server._handle:run(server._dispatch)
+    run(server)
   end
   return not is_over(server)
 end
@@ -143,10 +199,23 @@ local function serve_arrivals(server, requests)
   requests:cancel("the server stops")
 end
 
+local function serve_departures(server)
+  local handle = server._handle
+  local fd = handle:departures_fd()
+  repeat
+    core.wait_fd(fd, "r")
+    handle:look()
+  until not turn(server)
+  server._late:set()
+end
+
+local PAUSE = 0.05 -- between two looks whether all connections are quiet
+
 local function serve_late_answers(server, requests)
   local late = server._late
   repeat
-    late:wait(server._deadline and math.max(0, server._deadline - core.now()))
+    local left = server._deadline and math.max(0, server._deadline - core.now())
+    late:wait(left and server._linger > 0 and math.min(left, PAUSE) or left)
     late:clear()
   until not turn(server)
   requests:cancel("the server stops")
@@ -166,7 +235,7 @@ local function finish(server)
   local handle = server._handle
   server._over = true
   handle:drain()
-  handle:run(server._dispatch)
+  run(server)
   server._accepted = handle:counts()
   handle:close()
   call_on_stop(server._app)
@@ -176,6 +245,7 @@ local function serve(server)
   local _ <close> = setmetatable({}, { __close = function() finish(server) end })
   scope.scope(function(requests)
     requests:spawn(serve_late_answers, server, requests)
+    requests:spawn(serve_departures, server)
     serve_arrivals(server, requests)
   end)
 end
@@ -192,36 +262,58 @@ local function call_on_start(app, handle)
   end
 end
 
+local function new_server(app, options, handle, port)
+  local host = options.host
+  local server = setmetatable({ host = host, port = port, _app = app, _handle = handle, _live = {} }, Server)
+  server.url = ("%s://%s:%d"):format(options.tls and "https" or "http",
+    host:find(":", 1, true) and "[" .. host .. "]" or host, port)
+  server._grace, server._linger, server._log = options.grace, 0, access_log.open(options.access_log)
+  server._idle_timeout = options.idle_timeout > 0 and options.idle_timeout or nil
+  server._late, server._dispatch, server._tell = sync.event(), make_dispatch(server), make_tell(server)
+  server._admit = make_admit(server)
+  return server
+end
+
+--- Serves in a task of the current scope.
 ---@param app braid.web.App
----@param options braid.web.ServeOptions?
+---@param options braid.web.ServeOptions as options.read gives them
+---@param listener integer a descriptor, which is the server's from now on
+---@param port integer
 ---@return braid.web.Server?
 ---@return any err
-function M.start(app, options)
-  options = read_options(options)
-  local handle, port = listen(options)
-  if not handle then return nil, port end
+function M.start_on(app, options, listener, port)
+  local handle, problem = open(listener, options)
+  if not handle then return nil, problem end
+  app._debug = options.debug
   call_on_start(app, handle)
-  local host = options.host
-  local server = setmetatable({ host = host, port = port, _app = app, _handle = handle }, Server)
-  server.url = ("http://%s:%d"):format(host:find(":", 1, true) and "[" .. host .. "]" or host, port)
-  server._grace, server._log = options.grace, options.access_log
-  server._idle_timeout = options.idle_timeout > 0 and options.idle_timeout or nil
-  server._late, server._dispatch = sync.event(), make_dispatch(server)
+  local server = new_server(app, options, handle, port)
   server._task = core.spawn(serve, server)
   server._task.name = "server " .. server.url
   server._task:daemon()
   return server
 end
 
+---@param app braid.web.App
+---@param options braid.web.ServeOptions as options.read gives them
+---@return braid.web.Server?
+---@return any err
+function M.start(app, options)
+  local listener, port = M.listen(options)
+  if not listener then return nil, port end
+  return M.start_on(app, options, listener, port)
+end
+
 --- Begins to stop: no connection is taken any more, what runs has `grace` seconds to end, then it is cancelled. Does
 --- not suspend: see wait.
 ---@param grace number? default: the option of serve
-function Server:stop(grace)
+---@param linger number? connections are kept until none has been used for so many seconds; default 0
+function Server:stop(grace, linger)
   if grace ~= nil and not (type(grace) == "number" and grace >= 0) then
     errors.misuse(1, "bad argument 'grace' to 'stop' (seconds, not negative, expected, got %s)", tostring(grace))
   end
   if self._deadline or self._over then return end
   self._deadline = core.now() + (grace or self._grace)
+  self._linger = linger or 0
   self._handle:drain()
   self._late:set()
 end

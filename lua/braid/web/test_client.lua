@@ -4,6 +4,7 @@ local errors = require "braid.errors"
 local headers = require "braid.web.headers"
 local json = require "braid.json"
 local request = require "braid.web.request"
+local response = require "braid.web.response"
 
 local M = {}
 
@@ -15,6 +16,8 @@ TestClient.__index = TestClient
 ---@field status integer
 ---@field headers braid.web.Headers names in any spelling
 ---@field body string
+---@field chunks string[]? the pieces of a streamed body
+---@field failed boolean? the stream did not come to its end
 local TestResponse = {}
 TestResponse.__index = TestResponse
 
@@ -41,7 +44,26 @@ local function query_text(query)
   return table.concat(pairs_of, "&")
 end
 
-local known = { headers = "table", query = "table", body = "string" }
+local known = { headers = "table", query = "table", body = "string", form = "table" }
+
+-- Where a server would send it.
+local function take_stream(app, req, source)
+  local chunks = {}
+  local whole, cancelled = app:_run_stream(req, source.stream, function(piece)
+    if type(piece) ~= "string" then error("a piece of a stream is a " .. type(piece) .. ", not a string", 2) end
+    chunks[#chunks + 1] = piece
+    return true
+  end)
+  if cancelled then error(cancelled, 0) end
+  return table.concat(chunks), chunks, not whole
+end
+
+local function take_file(source)
+  local file = source.file
+  local body = file.handle:read(file.offset, file.size)
+  file.handle:close()
+  return body
+end
 
 -- json may be anything that JSON can say.
 local function check_options(options)
@@ -55,7 +77,8 @@ end
 --- Sends a request. Suspends if the handler does.
 ---@param method string
 ---@param path string may have a query of its own
----@param options {headers: table<string, string>?, query: table<string, any>?, body: string?, json: any}?
+---@param options {headers: table<string, string>?, query: table<string, any>?, body: string?, json: any,
+---  form: table<string, any>?}?
 ---@return braid.web.TestResponse
 function TestClient:request(method, path, options)
   options = options or {}
@@ -66,16 +89,26 @@ function TestClient:request(method, path, options)
     body = json.encode(options.json)
     header_table["Content-Type"] = header_table["Content-Type"] or "application/json"
   end
+  if options.form then
+    body = query_text(options.form)
+    header_table["Content-Type"] = header_table["Content-Type"] or "application/x-www-form-urlencoded"
+  end
   local plain, query = path:match("^([^?]*)%??(.*)$")
   if options.query then query = query_text(options.query) end
   local req = request.made(method, plain, query, header_table, body)
   local status, answer, list, cancelled = self._app:_answer(req)
   if cancelled then error(cancelled, 0) end
-  if method == "HEAD" then answer = "" end
-  return setmetatable({ status = status, body = answer, headers = headers.received(list) }, TestResponse)
+  local result = setmetatable({ status = status, headers = headers.received(list) }, TestResponse)
+  if response.is(answer) and answer.file then
+    answer = take_file(answer)
+  elseif response.is(answer) then
+    if method ~= "HEAD" then answer, result.chunks, result.failed = take_stream(self._app, req, answer) end
+  end
+  result.body = method == "HEAD" and "" or answer
+  return result
 end
 
-for _, method in ipairs { "get", "post", "put", "patch", "delete", "head" } do
+for _, method in ipairs { "get", "post", "put", "patch", "delete", "head", "options" } do
   TestClient[method] = function(self, path, options) return self:request(method:upper(), path, options) end
 end
 

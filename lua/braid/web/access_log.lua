@@ -1,0 +1,21 @@
+-- SPDX-License-Identifier: MIT
+-- Where a server's access log goes. One write for each line, so that lines of several processes do not mix.
+local errors = require "braid.errors"
+
+local M = {}
+
+local function to_stderr(line) io.stderr:write(line .. "\n") end
+
+---@param where boolean|string|fun(line: string)|nil true: stderr; a string: the file to append to
+---@return fun(line: string)? write
+function M.open(where)
+  if not where then return nil end
+  if where == true then return to_stderr end
+  if type(where) ~= "string" then return where end
+  local file, problem = io.open(where, "a")
+  if not file then errors.misuse(1, "option 'access_log': %s", problem) end
+  file:setvbuf("no")
+  return function(line) file:write(line .. "\n") end
+end
+
+return M

@@ -1,0 +1,80 @@
+-- SPDX-License-Identifier: MIT
+-- The options of app:serve: what they are when nobody says otherwise, and what they may be.
+local errors = require "braid.errors"
+
+local M = {}
+
+---@class braid.web.ServeOptions
+---@field host string? name or address to listen on, default "127.0.0.1"
+---@field port integer? default 8000; 0: any that is free
+---@field workers integer? processes that serve, watched over by this one; default 1: this one serves
+---@field max_body integer? bytes of a request's body, default 1 MiB; beyond: status 413
+---@field max_header integer? bytes of a request's line and headers, default 8 KiB; beyond: status 431
+---@field max_connections integer? beyond: status 503; default: as many as files may be open
+---@field idle_timeout number? seconds after which a connection is closed on which no request arrives, default 60;
+---  0: never. A body has to come at 500 bytes a second
+---@field request_timeout number? seconds after which a request that has no answer gets status 504, and its handler is
+---  cancelled; default 0: never
+---@field grace number? seconds that running requests get when the server is stopped, default 10
+---@field access_log boolean|string|fun(line: string)|nil a line for each request: true on stderr, or appended to a
+---  file, or given to a function; default false
+---@field tls {cert: string, key: string}? files, or their text, in PEM form: the server speaks HTTPS
+---@field debug boolean? tells clients the traceback of a failing handler; default false
+
+M.known = {
+  host = "string", port = "integer", workers = "integer", max_body = "integer", max_header = "integer",
+  max_connections = "integer", idle_timeout = "number", request_timeout = "number", grace = "number",
+  access_log = "boolean|string|function", tls = "table", debug = "boolean",
+}
+
+local defaults = {
+  host = "127.0.0.1", port = 8000, workers = 1, max_body = 1 << 20, max_header = 8 << 10, max_connections = 0,
+  idle_timeout = 60, request_timeout = 0, grace = 10, access_log = false, debug = false,
+}
+
+local ranges = {
+  port = { 0, 65535 },
+  workers = { 1, 1024 },
+  max_body = { 0, 1 << 40 },
+  max_header = { 256, 1 << 24 },
+  max_connections = { 0, 1 << 20 },
+  idle_timeout = { 0, 1 << 30 },
+  request_timeout = { 0, 1 << 30 },
+  grace = { 0, math.huge },
+}
+
+local function read_pem(name, value)
+  if type(value) ~= "string" then
+    errors.misuse(2, "option 'tls.%s' must be a file's name, or PEM text, not a %s", name, type(value))
+  end
+  if value:find("-----BEGIN", 1, true) then return value end
+  local file <close>, problem = io.open(value, "rb")
+  if not file then errors.misuse(2, "option 'tls.%s': %s", name, problem) end
+  return file:read("a")
+end
+
+--- Checks options, and fills in what is missing.
+---@param level integer as for errors.misuse
+---@param what string the function, for messages
+---@param options braid.web.ServeOptions?
+---@return braid.web.ServeOptions
+function M.read(level, what, options)
+  errors.check_options(level + 1, what, options, M.known)
+  local read = {}
+  for name, value in pairs(defaults) do read[name] = value end
+  for name, value in pairs(options or {}) do
+    local range = ranges[name]
+    if range and not (value >= range[1] and value <= range[2]) then
+      errors.misuse(level + 1, "option '%s' must be from %s to %s, not %s", name, range[1], range[2], value)
+    end
+    read[name] = value
+  end
+  if read.workers ~= 1 then errors.misuse(level + 1, "option 'workers' can only be 1 for now") end
+  if read.tls then
+    errors.check_options(level + 1, what, read.tls, { cert = "string", key = "string" })
+    read.tls = { cert = read_pem("cert", read.tls.cert), key = read_pem("key", read.tls.key) }
+  end
+  return read
+end
+
+return M
