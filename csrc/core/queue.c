@@ -3,6 +3,7 @@
  * and posted outside it. */
 #include "queue.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "loop.h"
@@ -97,6 +98,16 @@ static bool push(struct braid_queue *queue, struct braid_item item, double key) 
   return true;
 }
 
+/* In front of all others. */
+static bool push_front(struct braid_queue *queue, struct braid_item item) {
+  if (queue->order != BRAID_FIFO) return push(queue, item, (double)-INFINITY);
+  if (queue->size == queue->capacity && !grow(queue)) return false;
+  queue->first = (queue->first + queue->capacity - 1) & (queue->capacity - 1);
+  queue->cells[queue->first].item = item;
+  queue->size++;
+  return true;
+}
+
 static struct braid_item pop(struct braid_queue *queue) {
   size_t last = (queue->first + --queue->size) & (queue->capacity - 1);
   if (queue->order == BRAID_LIFO) return queue->cells[last].item;
@@ -110,27 +121,35 @@ static struct braid_item pop(struct braid_queue *queue) {
 
 /* ---- put and get ---------------------------------------------------------------------------------------------- */
 
-static enum braid_status put(struct braid_queue *queue, struct braid_item item, double key, struct braid_hook *hook,
-                             struct braid_road *woken) {
-  if (queue->closed) return BRAID_CLOSED;
-  bool room = queue->maxsize == 0 || queue->size < queue->maxsize;
-  if (room && !braid_hook_may_take(hook)) return BRAID_WAIT;
-  struct braid_hook *getter = room ? braid_line_claim(&queue->getters, BRAID_OK) : NULL;
+static bool has_room(const struct braid_queue *queue) {
+  return queue->maxsize == 0 || queue->size + queue->reserved < queue->maxsize;
+}
+
+/* To the longest waiting getter, or behind the others. False: memory is out. */
+static bool add(struct braid_queue *queue, struct braid_item item, double key, struct braid_road *woken) {
+  struct braid_hook *getter = braid_line_claim(&queue->getters, BRAID_OK);
   if (getter) {
     braid_hook_set_item(getter, item);
     braid_road_push(woken, braid_hook_waiter(getter));
-  } else if (room) {
-    if (!push(queue, item, key)) return BRAID_NO_MEMORY;
-  } else if (hook) {
-    braid_hook_set_item(hook, item);
-    hook->key = key;
-    braid_hook_join(hook, &queue->putters);
-    return BRAID_WAIT;
-  } else {
-    return BRAID_FULL;
+  } else if (!push(queue, item, key)) {
+    return false;
   }
   queue->unfinished++;
-  return BRAID_OK;
+  return true;
+}
+
+static enum braid_status put(struct braid_queue *queue, struct braid_item item, double key, struct braid_hook *hook,
+                             struct braid_road *woken) {
+  if (queue->closed) return BRAID_CLOSED;
+  if (has_room(queue)) {
+    if (!braid_hook_may_take(hook)) return BRAID_WAIT;
+    return add(queue, item, key, woken) ? BRAID_OK : BRAID_NO_MEMORY;
+  }
+  if (!hook) return BRAID_FULL;
+  braid_hook_set_item(hook, item);
+  hook->key = key;
+  braid_hook_join(hook, &queue->putters);
+  return BRAID_WAIT;
 }
 
 enum braid_status braid_queue_put(struct braid_queue *queue, struct braid_item item, double key,
@@ -145,11 +164,16 @@ enum braid_status braid_queue_put(struct braid_queue *queue, struct braid_item i
 
 /* A cell has just come free, so the push needs no memory. */
 static void admit_putter(struct braid_queue *queue, struct braid_road *woken) {
-  struct braid_hook *putter = braid_line_claim(&queue->putters, BRAID_OK);
+  struct braid_hook *putter = has_room(queue) ? braid_line_claim(&queue->putters, BRAID_OK) : NULL;
   if (!putter) return;
   push(queue, braid_hook_item(putter), putter->key);
   queue->unfinished++;
   braid_road_push(woken, braid_hook_waiter(putter));
+}
+
+/* Nothing will ever come. */
+static bool is_drained(const struct braid_queue *queue) {
+  return queue->closed && queue->size == 0 && ((queue->reserved == 0 && queue->leased == 0) || queue->dropped);
 }
 
 enum braid_status braid_queue_get(struct braid_queue *queue, struct braid_item *item, struct braid_hook *hook) {
@@ -163,7 +187,7 @@ enum braid_status braid_queue_get(struct braid_queue *queue, struct braid_item *
     } else {
       status = BRAID_WAIT;
     }
-  } else if (queue->closed) {
+  } else if (is_drained(queue)) {
     status = BRAID_CLOSED;
   } else if (hook) {
     braid_hook_join(hook, &queue->getters);
@@ -175,6 +199,90 @@ enum braid_status braid_queue_get(struct braid_queue *queue, struct braid_item *
   braid_guard_leave(&queue->object.guard);
   braid_loop_post_all(&woken);
   return status;
+}
+
+/* ---- for who is far away -------------------------------------------------------------------------------------- */
+
+/* After something has come back: who can go on goes on. Inside the guard. */
+static void admit_all(struct braid_queue *queue, struct braid_road *woken) {
+  struct braid_hook *putter;
+  while (has_room(queue) && (putter = braid_line_claim(&queue->putters, BRAID_OK))) {
+    if (!add(queue, braid_hook_item(putter), putter->key, woken))
+      braid_hook_waiter(putter)->status = BRAID_NO_MEMORY; /* ours: it is claimed and not posted */
+    braid_road_push(woken, braid_hook_waiter(putter));
+  }
+  if (is_drained(queue)) braid_line_claim_all(&queue->getters, BRAID_CLOSED, woken);
+}
+
+size_t braid_queue_reserve(struct braid_queue *queue, size_t most) {
+  braid_guard_enter(&queue->object.guard);
+  size_t used = queue->size + queue->reserved;
+  size_t room = queue->maxsize == 0 ? most : used < queue->maxsize ? queue->maxsize - used : 0;
+  if (room > most) room = most;
+  if (queue->closed) room = 0;
+  queue->reserved += room;
+  braid_guard_leave(&queue->object.guard);
+  return room;
+}
+
+enum braid_status braid_queue_put_reserved(struct braid_queue *queue, struct braid_item item) {
+  struct braid_road woken = {0};
+  braid_guard_enter(&queue->object.guard);
+  if (queue->reserved > 0) queue->reserved--;
+  enum braid_status status = queue->dropped ? BRAID_CLOSED : add(queue, item, 0, &woken) ? BRAID_OK : BRAID_NO_MEMORY;
+  if (queue->closed) admit_all(queue, &woken);
+  braid_guard_leave(&queue->object.guard);
+  braid_loop_post_all(&woken);
+  return status;
+}
+
+void braid_queue_unreserve(struct braid_queue *queue, size_t count) {
+  struct braid_road woken = {0};
+  braid_guard_enter(&queue->object.guard);
+  queue->reserved -= count < queue->reserved ? count : queue->reserved;
+  admit_all(queue, &woken);
+  braid_guard_leave(&queue->object.guard);
+  braid_loop_post_all(&woken);
+}
+
+size_t braid_queue_lease(struct braid_queue *queue, struct braid_item *items, size_t most) {
+  struct braid_road woken = {0};
+  size_t count = 0;
+  braid_guard_enter(&queue->object.guard);
+  while (count < most && queue->size > 0) {
+    items[count++] = pop(queue);
+    queue->leased++;
+    admit_putter(queue, &woken);
+  }
+  braid_guard_leave(&queue->object.guard);
+  braid_loop_post_all(&woken);
+  return count;
+}
+
+void braid_queue_settle(struct braid_queue *queue, size_t count) {
+  struct braid_road woken = {0};
+  braid_guard_enter(&queue->object.guard);
+  queue->leased -= count < queue->leased ? count : queue->leased;
+  admit_all(queue, &woken);
+  braid_guard_leave(&queue->object.guard);
+  braid_loop_post_all(&woken);
+}
+
+void braid_queue_put_back(struct braid_queue *queue, struct braid_item *items, size_t count, bool leased) {
+  struct braid_road woken = {0};
+  struct braid_hook *getter;
+  size_t handed = 0, kept = count;
+  braid_guard_enter(&queue->object.guard);
+  if (leased) queue->leased -= count < queue->leased ? count : queue->leased;
+  while (!queue->dropped && handed < count && (getter = braid_line_claim(&queue->getters, BRAID_OK))) {
+    braid_hook_set_item(getter, items[handed++]);
+    braid_road_push(&woken, braid_hook_waiter(getter));
+  }
+  while (!queue->dropped && kept > handed && push_front(queue, items[kept - 1])) kept--;
+  admit_all(queue, &woken);
+  braid_guard_leave(&queue->object.guard);
+  braid_loop_post_all(&woken);
+  while (kept > handed) braid_item_drop(items[--kept]); /* it is dropped, or memory is out */
 }
 
 /* ---- the rest ------------------------------------------------------------------------------------------------- */
@@ -211,7 +319,8 @@ void braid_queue_close(struct braid_queue *queue, bool immediate) {
   struct braid_queue rest = {0};
   braid_guard_enter(&queue->object.guard);
   queue->closed = true;
-  braid_line_claim_all(&queue->getters, BRAID_CLOSED, &woken); /* they wait only while it is empty */
+  queue->dropped = queue->dropped || immediate;
+  if (is_drained(queue)) braid_line_claim_all(&queue->getters, BRAID_CLOSED, &woken); /* they wait while it is empty */
   braid_line_claim_all(&queue->putters, BRAID_CLOSED, &woken);
   if (immediate) {
     empty(queue, &rest);

@@ -151,6 +151,55 @@ static void drains_after_a_close(void) {
   braid_object_unref(&queue->object);
 }
 
+static void keeps_places(void) {
+  struct braid_queue *queue = braid_queue_new(4, BRAID_FIFO);
+  check(put(queue, 1, 0) == BRAID_OK);
+  check(braid_queue_reserve(queue, 2) == 2);
+  check(put(queue, 3, 0) == BRAID_OK && put(queue, 9, 0) == BRAID_FULL);
+  check(braid_queue_reserve(queue, 5) == 0);
+  check(braid_queue_put_reserved(queue, integer(5)) == BRAID_OK && put(queue, 9, 0) == BRAID_FULL);
+  braid_queue_close(queue, false);
+  check(get(queue) == 1 && get(queue) == 3 && get(queue) == 5);
+  struct braid_item item;
+  check(braid_queue_get(queue, &item, NULL) == BRAID_EMPTY); /* something may come still */
+  braid_queue_unreserve(queue, 1);
+  check(braid_queue_get(queue, &item, NULL) == BRAID_CLOSED);
+  braid_object_unref(&queue->object);
+}
+
+static void takes_leases_back(void) {
+  struct braid_item items[8], item;
+  for (int order = BRAID_FIFO; order <= BRAID_LIFO; order++) {
+    struct braid_queue *queue = braid_queue_new(6, (enum braid_queue_order)order);
+    for (uint64_t i = 0; i < 6; i++) check(put(queue, order == BRAID_FIFO ? i : 5 - i, 0) == BRAID_OK);
+    check(braid_queue_lease(queue, items, 4) == 4);
+    for (uint64_t i = 0; i < 4; i++) check(items[i].bits == i);
+    check(put(queue, 4, 0) == BRAID_OK && get(queue) == 4); /* it made room */
+    braid_queue_put_back(queue, items + 1, 3, true);
+    check(get(queue) == 1);
+    braid_queue_close(queue, false);
+    check(get(queue) == 2 && get(queue) == 3);
+    while (get(queue) >= 0) continue;
+    check(braid_queue_get(queue, &item, NULL) == BRAID_EMPTY); /* the first may come back */
+    braid_queue_settle(queue, 1);
+    check(braid_queue_get(queue, &item, NULL) == BRAID_CLOSED);
+    braid_object_unref(&queue->object);
+  }
+}
+
+static void drops_what_comes_back(void) {
+  struct braid_queue *queue = braid_queue_new(6, BRAID_FIFO);
+  struct braid_item items[2], item;
+  check(put(queue, 1, 0) == BRAID_OK && put(queue, 2, 0) == BRAID_OK);
+  check(braid_queue_lease(queue, items, 2) == 2 && braid_queue_reserve(queue, 1) == 1);
+  braid_queue_close(queue, true);
+  check(braid_queue_get(queue, &item, NULL) == BRAID_CLOSED);
+  check(braid_queue_put_reserved(queue, integer(3)) == BRAID_CLOSED);
+  braid_queue_put_back(queue, items, 2, true);
+  check(braid_queue_get(queue, &item, NULL) == BRAID_CLOSED);
+  braid_object_unref(&queue->object);
+}
+
 static atomic_int alive; /* messages' objects that have not been destroyed */
 
 static void destroy(struct braid_object *object) {
@@ -372,6 +421,8 @@ CHECK_MAIN({"queue: keeps its order", keeps_its_order}, {"queue: sorts as the mo
            {"queue: serves getters in turn", serves_getters_in_turn},
            {"queue: admits putters in turn", admits_putters_in_turn},
            {"queue: drains after a close", drains_after_a_close}, {"queue: drops what it holds", drops_what_it_holds},
+           {"queue: keeps places", keeps_places}, {"queue: takes leases back", takes_leases_back},
+           {"queue: drops what comes back", drops_what_comes_back},
            {"queue: joins when all is done", joins_when_all_is_done},
            {"queue: an immediate close lets everybody go", lets_everybody_go},
            {"queue: conserves values between threads", conserves_values},
