@@ -57,18 +57,20 @@ describe("braid", function()
   end)
 
   test("ps: lists processes, and tells what one does", function()
-    local child <close> = braid.process.start { helper.lua, "-e", [[
+    local waiting = script [[
       local braid = require "braid"
       braid.run(function()
         braid.current().name = "waiter"
         print "ready"
         io.stdout:flush()
         braid.queue():get(20)
-      end)]] }
+      end)]]
+    local child <close> = braid.process.start { helper.lua, waiting }
     assert.equal("ready", child:read "l")
     assert.matches("\n? *" .. child.pid .. "  ", command("ps").stdout)
     assert.matches("task waiter: waiting in queue:get", command("ps", tostring(child.pid)).stdout)
     child:kill(9)
+    os.remove(waiting)
     local none = command("ps", "999999999")
     assert.equal(1, none.code)
     assert.matches("no process 999999999", none.stderr)

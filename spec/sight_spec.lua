@@ -36,6 +36,7 @@ describe("dump", function()
   end)
 
   test("asks the workers, those that compute as well", function()
+    if os.getenv "BRAID_LATE_SIGNALS" then return pending "signals come late" end
     helper.run(function()
       local pool <close> = braid.thread_pool(2)
       local queue, started = braid.queue(), braid.counter()

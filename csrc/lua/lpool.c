@@ -65,12 +65,15 @@ static struct worker_settings *read_settings(lua_State *L, int index) {
   return settings;
 }
 
+static int release_pools(struct sched *sched, bool all);
+
 /* pool_new(workers, settings) -> pool */
 static int pool_new(lua_State *L) {
   struct sched *sched = sched_of(L);
   unsigned count = (unsigned)larg_integer(L, 1, "workers", 1);
   if (!lua_istable(L, 2)) return larg_error(L, 2, "settings", "a table");
   lobject_box(L, &braid_thread_pool_class);
+  release_pools(sched, false);
   worker_prepare();
   sched->loop.social = braid_thread_cores() > 1;
   struct worker_settings *settings = read_settings(L, 2);
@@ -162,6 +165,11 @@ static int pool_own(lua_State *L) {
 
 /* ---- jobs ----------------------------------------------------------------------------------------------------- */
 
+static void give_up_job(struct job_future *this) {
+  braid_job_unref(this->job);
+  this->job = NULL;
+}
+
 /* Arguments: the future. It stays until its waiter is home. */
 static int anchor(lua_State *L) {
   push_table(L, &PENDING);
@@ -173,8 +181,7 @@ static int anchor(lua_State *L) {
 static int refuse(lua_State *L, struct job_future *this, enum braid_status status) {
   struct braid_thread_pool *pool = this->pool;
   braid_job_unref(this->job); /* the submitter's reference, and the pool's */
-  braid_job_unref(this->job);
-  this->job = NULL;
+  give_up_job(this);
   push_table(L, &PENDING);
   lua_pushnil(L);
   lua_rawsetp(L, -2, this);
@@ -208,6 +215,7 @@ static int pool_submit(lua_State *L) {
   enum braid_status status = lua_pcall(L, 1, 0, 0) == LUA_OK ? BRAID_OK : BRAID_NO_MEMORY;
   if (status == BRAID_OK) status = braid_thread_pool_submit(pool, this->job);
   if (status != BRAID_OK) return refuse(L, this, status);
+  braid_object_ref(&pool->object); /* until the job is home */
   sched->jobs++;
   return 1;
 }
@@ -267,8 +275,8 @@ static void arrive(struct sched *sched, struct braid_waiter *waiter) {
     state = FUTURE_FAILED;
   }
   waiter->state = (uint8_t)state;
-  braid_job_unref(this->job);
-  this->job = NULL;
+  give_up_job(this);
+  braid_object_unref(&this->pool->object);
   if (state == FUTURE_FAILED && !call_with(L, task_tell_failure)) lua_pop(L, 1);
   future_settle(L, sched, &this->future);
   lua_pop(L, 2);
@@ -285,8 +293,8 @@ static void orphan_pending(struct sched *sched) {
     pthread_mutex_lock(&this->pool->mutex);
     this->job->home = NULL;
     pthread_mutex_unlock(&this->pool->mutex);
-    braid_job_unref(this->job);
-    this->job = NULL;
+    give_up_job(this);
+    braid_object_unref(&this->pool->object);
     future_forsake(&this->future);
   }
   lua_pop(L, 1);
