@@ -11,12 +11,14 @@ CORE_FLOORS := base status clock list heap buffer \
 	job thread_pool parallel \
 	child broker frame.h link socket resolve request fetch
 # Plain C on core/parallel: no Lua, no locks.
-KERNEL_FLOORS := simd.h row reduce scan radix.h sort unique histogram search
+KERNEL_FLOORS := montgomery prime curve factor \
+	simd.h row reduce scan radix.h sort unique histogram search
 LUA_FLOORS := lsight lerror larg ltree linterrupt lsched lopen.h lroster lwatchdog \
 	llocals lobject \
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
 	ltask ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lselect \
-	lcoroutine lstate lworker lpool lkernel lrow lvectors lfd lnet lprocess lfetch lmachine lopen
+	lcoroutine lstate lworker lpool \
+	lkernel lnumbers lrow lvectors lfd lnet lprocess lfetch lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 SERVE_CORE_FLOORS := asset listen screen serve.h exchange serve
 SERVE_LUA_FLOORS := lserve

@@ -176,6 +176,26 @@ function core.set_home(prefix) end
 ---@param fn function
 function core.set_hook(name, fn) end
 
+-- ---- kernels -------------------------------------------------------------------------------------------------------
+
+---@return integer how many threads a kernel runs on unless it is told otherwise
+function core.kernel_threads() end
+
+---Suspends.
+---@param numbers integer|integer[]|braid.Array
+---@param trial boolean
+---@param threads integer?
+---@param unsigned boolean?
+---@return integer[]|integer[][]
+function core.factorize(numbers, trial, threads, unsigned) end
+
+---Suspends.
+---@param numbers integer|integer[]|braid.Array
+---@param threads integer?
+---@param unsigned boolean?
+---@return boolean|boolean[]
+function core.is_prime(numbers, threads, unsigned) end
+
 -- ---- sight ---------------------------------------------------------------------------------------------------------
 
 ---@return string what this state does

@@ -23,6 +23,7 @@ void lselect_open(lua_State *L);
 void lcoroutine_open(lua_State *L);
 void lpool_open(lua_State *L);
 void lkernel_open(lua_State *L);
+void lnumbers_open(lua_State *L);
 void lvectors_open(lua_State *L);
 void lfd_open(lua_State *L);
 void lnet_open(lua_State *L);

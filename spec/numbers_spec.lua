@@ -1,0 +1,209 @@
+-- SPDX-License-Identifier: MIT
+-- Kernels of number theory and whole workloads, against plain Lua: for all thread counts the same answers.
+local helper = require "spec.helper"
+local braid = require "braid"
+local describe, assert = describe, assert
+local test, run = helper.test, helper.run
+local _ENV = _G -- luacheck: ignore 211/_ENV (not busted's: a job's globals are those of its worker)
+
+local kernels = braid.kernels
+local THREADS = { 1, 2, 3, 7 }
+
+local function misused(text, fn, ...)
+  local ok, err = pcall(fn, ...)
+  assert.is_false(ok, "no error was raised")
+  assert.is_true(braid.is_error(err, "misuse"), tostring(err))
+  assert.matches("^spec/numbers_spec.lua:%d+: ", err.message)
+  assert.matches(text, err.message)
+end
+
+-- Calls fn with each number of threads: the answers must be the same; gives them.
+local function on_all_threads(fn)
+  local first
+  for _, threads in ipairs(THREADS) do
+    local answer = fn(threads)
+    if first == nil then first = answer else assert.same(first, answer) end
+  end
+  return first
+end
+
+-- The tutorial's algorithm.
+local function factorize(n)
+  local factors, d = {}, 2
+  while d * d <= n do
+    while n % d == 0 do
+      factors[#factors + 1] = d
+      n = n // d
+    end
+    d = d + 1
+  end
+  if n > 1 then factors[#factors + 1] = n end
+  return factors
+end
+
+local function product(factors)
+  local n = 1
+  for _, factor in ipairs(factors) do n = n * factor end
+  return n
+end
+
+-- A ticker must go on while fn runs, and a cancel must end fn soon.
+local function holds_no_loop(fn)
+  run(function()
+    local longest, last = 0, braid.now()
+    local ticker = braid.spawn(function()
+      while true do
+        braid.sleep(0.005)
+        longest, last = math.max(longest, braid.now() - last), braid.now()
+      end
+    end)
+    local start = braid.now()
+    assert.is_false((braid.move_on_after(0.1, fn)))
+    local took = braid.now() - start
+    ticker:cancel()
+    assert.is_true(took < 0.1 + 0.2 * helper.slowness, ("cancelled after %.3f s"):format(took))
+    assert.is_true(longest < 0.1 * helper.slowness, ("the loop stood still for %.3f s"):format(longest))
+  end)
+end
+
+describe("factorize", function()
+  test("agrees with the tutorial's algorithm, by both methods", function()
+    local numbers, expected = {}, {}
+    for n = 1, 3000 do numbers[n] = n end
+    for i = 1, 60 do numbers[#numbers + 1] = math.random(1, 1 << i % 32) end
+    for i, n in ipairs(numbers) do expected[i] = factorize(n) end
+    for _, method in ipairs { "curves", "trial" } do
+      assert.same(expected, on_all_threads(function(threads)
+        return kernels.factorize(numbers, { method = method, threads = threads })
+      end))
+    end
+    assert.same({ 2, 2, 2, 3, 3, 5 }, kernels.factorize(360))
+    assert.same({}, kernels.factorize(1))
+    assert.same({}, kernels.factorize({}))
+  end)
+
+  test("finds primes whose product is the number, for all sizes", function()
+    local numbers = {}
+    for bits = 1, 63 do
+      for _ = 1, 100 do numbers[#numbers + 1] = math.random(1 << bits - 1, (1 << bits - 1) - 1 + (1 << bits - 1)) end
+    end
+    for i, factors in ipairs(kernels.factorize(numbers)) do
+      assert.equal(numbers[i], product(factors))
+      for j, factor in ipairs(factors) do
+        assert.is_true(kernels.is_prime(factor))
+        assert.is_true(j == 1 or factors[j - 1] <= factor)
+      end
+    end
+  end)
+
+  test("finds what is hard: powers of primes, two primes alike, the largest numbers", function()
+    local primes = { 257, 263, 65521, 65537, 1048573, 1048583, 2147483647, 3037000453, 3037000493 }
+    for i, p in ipairs(primes) do
+      assert.same({ p }, kernels.factorize(p))
+      for j = i, #primes do
+        if math.ult(p, math.maxinteger // primes[j] + 1) then
+          assert.same({ p, primes[j] }, kernels.factorize(p * primes[j]))
+        end
+      end
+    end
+    for _, p in ipairs { 2, 3, 251, 257, 641, 65537 } do
+      local power, expected = p, { p }
+      while power <= math.maxinteger // p do
+        power = power * p
+        expected[#expected + 1] = p
+        assert.same(expected, kernels.factorize(power))
+      end
+    end
+    assert.same({ 7, 7, 73, 127, 337, 92737, 649657 }, kernels.factorize(math.maxinteger))
+    assert.same({ 9223372036854775783 }, kernels.factorize(9223372036854775783))
+  end)
+
+  test("takes unsigned numbers", function()
+    assert.same({ 3, 5, 17, 257, 641, 65537, 6700417 }, kernels.factorize(-1, { unsigned = true }))
+    assert.same({ -59 }, kernels.factorize(-59, { unsigned = true }))
+    assert.same({ { 4294967291, 4294967291 } }, kernels.factorize(braid.array("u64", string.pack("=i8", 4294967291 * 4294967291))))
+    assert.is_true(kernels.is_prime(-59, { unsigned = true }))
+    assert.is_false(kernels.is_prime(-1, { unsigned = true }))
+  end)
+
+  test("takes arrays", function()
+    assert.same({ { 2, 2, 3 }, {}, { 97 } }, kernels.factorize(braid.array("i64", { 12, 1, 97 })))
+    assert.same({ false, true }, kernels.is_prime(braid.array("u64", { 12, 97 })))
+    assert.same({}, kernels.factorize(braid.array("i64", 0)))
+  end)
+
+  test("refuses what it cannot take", function()
+    for _, n in ipairs { 0, -1, 2.5, math.mininteger } do
+      misused("bad argument 'n' to 'factorize' %(integers from 1 expected, got ", kernels.factorize, n)
+      misused("got .* at 2%)", kernels.factorize, { 7, n })
+    end
+    misused("got nil", kernels.factorize)
+    misused("got string at 1", kernels.factorize, { "7" })
+    misused("an array of i64 or u64 expected", kernels.factorize, braid.array("f64", 1))
+    misused("integers from 1 expected, got %-7 at 1", kernels.factorize, braid.array("i64", { -7 }))
+    misused("unsigned integers from 1 expected, got 0 at 1", kernels.factorize, braid.array("u64", { 0 }))
+    misused("did you mean 'method'", kernels.factorize, 7, { metod = "trial" })
+    misused("\"curves\" or \"trial\" expected", kernels.factorize, 7, { method = "rho" })
+    for _, threads in ipairs { 0, -1, 257 } do
+      misused("bad argument 'threads'", kernels.factorize, 7, { threads = threads })
+    end
+    misused("integers from 0 expected, got %-1", kernels.is_prime, -1)
+  end)
+
+  test("lets the loop go on and can be cancelled", function()
+    holds_no_loop(function() kernels.factorize({ 9223372036854775783 }, { method = "trial" }) end)
+    holds_no_loop(function()
+      local numbers = {}
+      for i = 1, 1000 do numbers[i] = 9007199254740881 end
+      kernels.factorize(numbers, { method = "trial", threads = 7 })
+    end)
+  end)
+
+  test("runs in several tasks and in workers at once", function()
+    run(function()
+      local pool <close> = braid.thread_pool(3)
+      local numbers, expected = { 112272535095293, 360, 9007199254740881 }, {}
+      for i, n in ipairs(numbers) do expected[i] = { n } end
+      expected[2] = { 2, 2, 2, 3, 3, 5 }
+      local function job(method) return require "braid".kernels.factorize(numbers, { method = method }) end
+      local futures = {}
+      for i = 1, 12 do futures[i] = i % 2 == 0 and pool:submit(job, i % 4 == 0 and "trial" or nil) or braid.spawn(job) end
+      for _, future in ipairs(futures) do assert.same(expected, future:result()) end
+    end)
+  end)
+
+  test("ends with the state it was called in", function()
+    local _, stderr, code = helper.lua_process [[
+      local braid = require "braid"
+      braid.spawn(function() braid.kernels.factorize({ 9223372036854775783 }, { method = "trial" }) end)
+      braid.sleep(0.05)
+      os.exit(3, true)
+    ]]
+    assert.equal(3, code)
+    assert.equal("", stderr)
+  end)
+end)
+
+describe("is_prime", function()
+  test("agrees with the factors", function()
+    local numbers, expected = {}, {}
+    for n = 0, 5000 do
+      numbers[#numbers + 1] = n
+      expected[#numbers] = n > 1 and factorize(n)[1] == n
+    end
+    assert.same(expected, on_all_threads(function(threads)
+      return kernels.is_prime(numbers, { threads = threads })
+    end))
+    for n = 0, 100 do assert.equal(expected[n + 1], kernels.is_prime(n)) end
+  end)
+
+  test("is not deceived by numbers that pass for some bases", function()
+    for _, n in ipairs { 2047, 1373653, 25326001, 3215031751, 2152302898747, 3474749660383, 341550071728321,
+      3825123056546413051, 561, 1105, 1729, 41041, 825265 } do
+      assert.is_false(kernels.is_prime(n))
+    end
+    for _, n in ipairs { 2305843009213693951, 9223372036854775783, 18014398509481951, 67280421310721 } do
+      assert.is_true(kernels.is_prime(n))
+    end
+  end)
+end)
