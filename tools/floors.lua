@@ -17,6 +17,7 @@ local LUA_FLOORS = {
   "braid.web.headers", "braid.web.response", "braid.web.request", "braid.web.router", "braid.web.static",
   "braid.web.access_log", "braid.web.options",
   "braid.web.server", "braid.web.test_client", "braid.web.app", "braid.web",
+  "braid.statistics", "braid.machine", "braid.plot", "braid.report", "braid.experiment",
   "braid",
   "braid.advise",
   "braid.tutorial.delay_server", "braid.tutorial.lab",

@@ -18,7 +18,7 @@ local places = {
   executor = { "cpu_count" }, inline = { "inline_pool" }, task_pool = { "task_pool" },
   thread_pool = { "thread_pool", "to_thread" }, pool = { "pool" },
   sight = { "dump" },
-  progress = { "progress" },
+  progress = { "progress" }, experiment = { "experiment" },
 }
 
 -- parts that are tables of their own: braid.http.get

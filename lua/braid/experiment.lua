@@ -1,0 +1,299 @@
+-- SPDX-License-Identifier: MIT
+-- The same work under every model, measured: warm-up, rounds until the medians stand, one more round that is watched
+-- item by item, and the results compared.
+local core = require "braid.core"
+local errors = require "braid.errors"
+local machine = require "braid.machine"
+local pools = require "braid.pool"
+local progress = require "braid.progress"
+local report = require "braid.report"
+local statistics = require "braid.statistics"
+
+local M = {}
+
+local MOST_ROUNDS = 50
+
+local function nothing() end
+
+-- ---- one item, watched ----------------------------------------------------------------------------------------------
+
+-- Travels to the workers: what an item's work returned, when and where it ran, and what processor time it took.
+local function watched(work)
+  return function(item)
+    local began, used = core.now(), core.thread_time()
+    local value = work(item)
+    return { value = value, began = began, ended = core.now(), cpu = core.thread_time() - used,
+      where = ("%d:%d"):format(core.pid(), core.thread_id()) }
+  end
+end
+
+-- ---- a model --------------------------------------------------------------------------------------------------------
+
+---@class braid.ModelSpec
+---@field kind "inline"|"tasks"|"threads"|"processes"|"kernel"
+---@field name string? how the report calls it; by default the kind
+---@field workers integer?
+---@field chunk integer? as map's
+
+local model_options = { kind = "string", name = "string", workers = "integer", chunk = "integer" }
+
+local kinds = { inline = true, tasks = true, threads = true, processes = true, kernel = true }
+
+local function read_model(entry, opts)
+  if type(entry) == "string" then entry = { kind = entry } end
+  errors.check_options(3, "experiment's models", entry, model_options)
+  if not kinds[entry.kind] then
+    errors.misuse(3, "bad option 'models' to 'experiment' (\"inline\", \"tasks\", \"threads\", \"processes\" or " ..
+      "\"kernel\" expected, got %s)", tostring(entry.kind))
+  elseif entry.kind == "kernel" and not opts.kernel then
+    errors.misuse(3, "the model \"kernel\" needs the option 'kernel', a function of all items")
+  end
+  return {
+    kind = entry.kind, name = entry.name or entry.kind, workers = entry.workers or opts.workers,
+    chunk = entry.chunk or opts.chunk, times = {},
+  }
+end
+
+-- Makes the model's pool and takes the time until the first job is back.
+local function open_model(model)
+  local began = core.now()
+  if model.kind ~= "kernel" then
+    model.pool = pools.pool(model.kind, model.kind ~= "inline" and model.workers or nil)
+    model.pool:submit(nothing):result()
+    model.workers = model.kind ~= "tasks" and model.pool:stats().workers or model.workers
+  end
+  model.start = core.now() - began
+end
+
+local function run_model(model, opts, work)
+  if model.kind == "kernel" then return opts.kernel(opts.items) end
+  return model.pool:map(work, opts.items, { chunk = model.chunk })
+end
+
+local function time_model(model, opts)
+  collectgarbage()
+  local began = core.now()
+  run_model(model, opts, opts.work)
+  return core.now() - began
+end
+
+-- ---- what one more run shows ----------------------------------------------------------------------------------------
+
+local function lanes_by_worker(spans)
+  local lanes, by_worker = {}, {}
+  for _, span in ipairs(spans) do
+    local lane = by_worker[span.where]
+    if not lane then
+      lane = {}
+      by_worker[span.where] = lane
+      lanes[#lanes + 1] = lane
+    end
+    lane[#lane + 1] = span
+  end
+  return lanes
+end
+
+-- Tasks have one thread: a span goes to the first lane that is free.
+local function lanes_by_overlap(spans)
+  local lanes = {}
+  for _, span in ipairs(spans) do
+    local place = 1
+    while lanes[place] and lanes[place][#lanes[place]].stop > span.start do place = place + 1 end
+    lanes[place] = lanes[place] or {}
+    table.insert(lanes[place], span)
+  end
+  return lanes
+end
+
+local function read_spans(model, records, began)
+  local spans, total = {}, 0
+  for i = 1, records.n do
+    local record = records[i]
+    local wall = record.ended - record.began
+    spans[i] = {
+      start = record.began - began, stop = record.ended - began, where = record.where, name = ("item %d"):format(i),
+      load = wall > 0 and math.min(1, record.cpu / wall) or 1,
+    }
+    total = total + wall
+  end
+  -- Tasks share a thread, and so its clock: each is given the mean.
+  if model.kind == "tasks" then
+    for _, span in ipairs(spans) do span.load = total > 0 and math.min(1, model.cpu / total) or 1 end
+  end
+  table.sort(spans, function(a, b) return a.start < b.start end)
+  model.lanes = model.kind == "tasks" and lanes_by_overlap(spans) or lanes_by_worker(spans)
+end
+
+-- Processor time, cores in use, and the timeline; returns the results.
+local function watch_model(model, opts)
+  collectgarbage()
+  local began, here, process = core.now(), core.thread_time(), os.clock()
+  if model.kind == "kernel" then
+    local results = run_model(model, opts)
+    model.cpu, model.wall = os.clock() - process, core.now() - began
+    return results
+  end
+  local records = run_model(model, opts, watched(opts.work))
+  model.wall = core.now() - began
+  model.cpu = core.thread_time() - here
+  read_spans(model, records, began)
+  local results = { n = records.n }
+  for i = 1, records.n do
+    results[i] = records[i].value
+    if model.kind == "threads" or model.kind == "processes" then model.cpu = model.cpu + records[i].cpu end
+  end
+  return results
+end
+
+-- ---- comparing ------------------------------------------------------------------------------------------------------
+
+local function same(a, b, seen)
+  if a == b or a ~= a and b ~= b then return true end
+  if type(a) ~= "table" or type(b) ~= "table" then return false end
+  if seen[a] == b then return true end
+  seen[a] = b
+  for key, value in pairs(a) do
+    if not same(value, b[key], seen) then return false end
+  end
+  for key in pairs(b) do
+    if a[key] == nil then return false end
+  end
+  return true
+end
+
+-- The first index at which two lists of results differ.
+local function difference(expected, results, n)
+  for i = 1, n do
+    if not same(expected[i], results[i], {}) then return i end
+  end
+end
+
+-- ---- the rounds -----------------------------------------------------------------------------------------------------
+
+local function is_finished(model, opts)
+  local count = #model.times
+  if opts.repeats then return count >= opts.repeats end
+  return count >= MOST_ROUNDS or statistics.settled(model.times)
+end
+
+-- Each round runs every model once, so that what else the machine does falls on all of them.
+local function run_rounds(models, opts, bar, deadline)
+  local active
+  repeat
+    active = false
+    for _, model in ipairs(models) do
+      if not is_finished(model, opts) and (#model.times == 0 or core.now() < deadline) then
+        model.times[#model.times + 1] = time_model(model, opts)
+        active = active or not is_finished(model, opts)
+        if bar then bar:advance() end
+      end
+    end
+  until not active or core.now() >= deadline
+end
+
+local function warm_up(models, opts, bar)
+  for _, model in ipairs(models) do
+    open_model(model)
+    for _ = 1, opts.warmup or 1 do
+      run_model(model, opts, opts.work)
+      if bar then bar:advance() end
+    end
+  end
+end
+
+local function conclude(models, opts, bar)
+  local expected
+  for _, model in ipairs(models) do
+    local results = watch_model(model, opts)
+    if bar then bar:advance() end
+    expected = expected or results
+    if opts.verify ~= false then model.differs = difference(expected, results, opts.items.n or #opts.items) end
+    for name, value in pairs(statistics.spread(model.times)) do model[name] = value end
+  end
+end
+
+local known = {
+  name = "string", work = "function", items = "table", models = "table", repeats = "integer", warmup = "integer",
+  workers = "integer", chunk = "integer", limit = "number", verify = "boolean", kernel = "function",
+  progress = "boolean|table",
+}
+
+local function check(opts)
+  if opts == nil then errors.misuse(2, "bad argument 'opts' to 'experiment' (a table expected, got nil)") end
+  errors.check_options(2, "experiment", opts, known)
+  errors.check_function(2, "experiment", "work", opts.work)
+  if not opts.items or (opts.items.n or #opts.items) == 0 then
+    errors.misuse(2, "bad option 'items' to 'experiment' (a list that is not empty expected)")
+  end
+  for _, name in ipairs { "repeats", "workers", "chunk", "limit" } do
+    if opts[name] and opts[name] <= 0 then
+      errors.misuse(2, "bad option '%s' to 'experiment' (a number above 0 expected, got %s)", name, opts[name])
+    end
+  end
+end
+
+---The kinds of models that there are, in the order of a report.
+---@return string[]
+function M.kinds()
+  local list = { "inline", "tasks", "threads" }
+  if pcall(require, "braid.process_pool") then list[4] = "processes" end
+  return list
+end
+
+local function read_models(opts)
+  local list = opts.models
+  if not list then
+    list = M.kinds()
+    if opts.kernel then list[#list + 1] = "kernel" end
+  end
+  local models = {}
+  for i, entry in ipairs(list) do models[i] = read_model(entry, opts) end
+  return models
+end
+
+local function close_pools(models)
+  return setmetatable({}, { __close = function()
+    for _, model in ipairs(models) do
+      if model.pool then model.pool:close() end
+      model.pool = nil
+    end
+  end })
+end
+
+local function measure(models, opts, bar)
+  local held <close> = close_pools(models)
+  local deadline = core.now() + (opts.limit or 30)
+  warm_up(models, opts, bar)
+  run_rounds(models, opts, bar, deadline)
+  conclude(models, opts, bar)
+end
+
+---@class braid.ExperimentOptions
+---@field name string? the report's title
+---@field work fun(item: any): any what is done with each item
+---@field items any[]
+---@field models (string|braid.ModelSpec)[]? by default all there are; the first is what the others are compared with
+---@field repeats integer? measured runs of each model; by default until the median stands: its standard error is below
+--- 2 %, five runs at least and fifty at most
+---@field warmup integer? runs before that, 1
+---@field workers integer? of tasks, threads and processes; by default the pools' own
+---@field chunk integer? as map's
+---@field limit number? seconds after which no further round begins: 30
+---@field verify boolean? false: the results need not be the same under all models
+---@field kernel (fun(items: any[]): any[])? the same work in native code, for the model "kernel"
+---@field progress (boolean|table)? a bar on stderr
+
+---Does the same work under each model, and measures. Pools are open before the clock starts: what opening them costs is
+---a column of its own. What `work` raises is raised. Suspends.
+---@param opts braid.ExperimentOptions
+---@return braid.Report
+function M.experiment(opts)
+  check(opts)
+  local models = read_models(opts)
+  local facts, time = machine.facts(), os.time()
+  local bar, held <close> = progress.from_option(opts.progress, nil, "runs")
+  measure(models, opts, bar)
+  return report.new(opts, models, facts, time)
+end
+
+return M

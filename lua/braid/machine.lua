@@ -1,0 +1,37 @@
+-- SPDX-License-Identifier: MIT
+-- What machine this is, in words: measurements mean nothing without it.
+local core = require "braid.core"
+
+local M = {}
+
+local function cpu_model()
+  local file = io.open "/proc/cpuinfo"
+  if not file then return core.system().arch end
+  local text <close> = file
+  return (text:read("a"):match "model name%s*:%s*([^\n]+)" or core.system().arch):gsub("%s+", " "):gsub("%(%u+%)", "")
+end
+
+---@class braid.Machine
+---@field cpu string
+---@field cores integer that this process may use
+---@field system string name and release of the kernel
+---@field lua string
+---@field load number? of the last minute
+
+---@return braid.Machine
+function M.facts()
+  local system = core.system()
+  return {
+    cpu = (cpu_model()), cores = core.cpu_count(), lua = _VERSION, load = system.load,
+    system = ("%s %s"):format(system.name or "?", (system.release or "?"):match "^[%d.]*%d" or system.release),
+  }
+end
+
+---@param facts braid.Machine
+---@return string "AMD EPYC, 2 cores, Linux 6.1.0, Lua 5.4, load 0.31"
+function M.line(facts)
+  return ("%s, %d %s, %s, %s%s"):format(facts.cpu, facts.cores, facts.cores == 1 and "core" or "cores", facts.system,
+    facts.lua, facts.load and (", load %.2f"):format(facts.load) or "")
+end
+
+return M
