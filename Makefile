@@ -8,8 +8,8 @@ CORE_FLOORS := base status clock list heap buffer \
 	thread refs code waiter message \
 	poller poller_epoll poller_kqueue doorbell loop \
 	queue gate counter dict segment slab array \
-	job thread_pool parallel \
-	child broker frame.h link socket resolve request fetch
+	permit job pool thread_pool parallel \
+	child broker frame.h link peer process_pool worker_process socket resolve request fetch
 # Plain C on core/parallel: no Lua, no locks.
 KERNEL_FLOORS := montgomery prime curve factor \
 	simd.h row reduce scan radix.h sort unique histogram search
@@ -17,7 +17,7 @@ LUA_FLOORS := lsight lerror larg ltree linterrupt lsched lopen.h lroster lwatchd
 	llocals lobject \
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
 	ltask ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lselect \
-	lcoroutine lstate lworker lpool \
+	lcoroutine lstate lworker lpool lpeer \
 	lkernel lnumbers lrow lvectors lfd lnet lprocess lfetch lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 SERVE_CORE_FLOORS := asset listen screen serve.h exchange serve

@@ -1,9 +1,10 @@
 -- SPDX-License-Identifier: MIT
--- A pool of two threads and trivial jobs, in the form that the peers' runner expects:
---   pool.lua CASE N        many: submit and collect, 1024 ahead, jobs/s; map: automatic chunks, items/s;
+-- A pool of two workers and trivial jobs, in the form that the peers' runner expects:
+--   pool.lua CASE N [KIND] many: submit and collect, 1024 ahead, jobs/s; map: automatic chunks, items/s;
 --                          rtt: one job at a time, median microseconds; start: pool and first result, milliseconds;
 --                          rested: the same after two idle milliseconds;
 --                          idle: processor time of an idle pool, milliseconds in a second
+-- KIND: threads (the default) or processes.
 -- Prints BENCH_NAME, BENCH_IMPL, metric and value, separated by tabs. Without arguments: all of them.
 local braid = require "braid"
 
@@ -71,8 +72,8 @@ function cases.rested(pool, n)
   report("rested", "rtt_us", times[n // 2])
 end
 
-local function measure(case, n)
-  local make = braid.thread_pool -- its module is loaded now
+local function measure(case, n, kind)
+  local make = kind == "processes" and braid.process_pool or braid.thread_pool -- its module is loaded now
   braid.run(function()
     local start = braid.now()
     local pool <close> = make(2)
@@ -82,7 +83,7 @@ local function measure(case, n)
 end
 
 if arg[1] then
-  measure(arg[1], tonumber(arg[2]))
+  measure(arg[1], tonumber(arg[2]), arg[3])
 else
   local runs = {
     { "start", 1 }, { "rtt", 20000 }, { "rested", 500 }, { "many", 1000000 }, { "map", 3000000 }, { "idle", 1 },

@@ -5,11 +5,21 @@
 #define BRAID_JOB_H
 
 #include "message.h"
+#include "permit.h"
 
 enum braid_job_state { BRAID_JOB_QUEUED, BRAID_JOB_RUNNING, BRAID_JOB_ENDED };
-enum braid_job_outcome { BRAID_JOB_DONE, BRAID_JOB_FAILED, BRAID_JOB_CANCELLED };
+
+enum braid_job_outcome {
+  BRAID_JOB_DONE,
+  BRAID_JOB_FAILED,
+  BRAID_JOB_CANCELLED,
+  BRAID_JOB_DIED,    /* its worker process has ended: `death` tells how */
+  BRAID_JOB_OVERDUE, /* it was over its time limit, and would not end: its worker process was killed */
+  BRAID_JOB_RECALLED /* in a worker process: the parent has taken it back */
+};
 
 struct braid_worker;
+struct braid_peer;
 
 struct braid_job {
   atomic_uint refs;
@@ -17,15 +27,31 @@ struct braid_job {
   uint8_t outcome;             /* enum braid_job_outcome; written before the waiter is posted */
   atomic_bool stop;            /* a running job is asked to end */
   struct braid_message *call;  /* the function and its arguments; the job's */
-  struct braid_message *reply; /* results, or error and traceback; NULL when it was cancelled */
+  struct braid_message *reply; /* results, or error and traceback; NULL when it was cancelled or its worker died */
   struct braid_waiter *home; /* the submitter's, claimed: posted when the job has ended; guarded by the pool's mutex */
-  _Atomic(struct braid_worker *) worker; /* who runs it */
+  _Atomic(struct braid_worker *) worker; /* who runs it: a thread */
+
+  /* While it is known to two processes, in both. */
+  _Atomic(struct braid_permit *) permit; /* NULL: it is not */
+  uint64_t ticket;
+
+  /* In the parent: guarded by the pool's mutex. */
+  struct braid_list link;  /* among those that wait for a worker process */
+  struct braid_peer *peer; /* the process that has it */
+  int64_t stopped;         /* when it was asked to end */
+  int death, pid;          /* BRAID_JOB_DIED: as waitpid tells, and of which process */
+  uint16_t attempts;       /* workers that have died before they began it, and had nothing else to do */
+
+  /* In a worker process: takes the job home in place of `home`, and one reference; on the worker's thread. */
+  void (*deliver)(struct braid_job *job);
+  int64_t busy; /* ns that it ran */
 };
 
 /* Takes over the call. One reference for the submitter, one for the pool; NULL when memory is out. */
 struct braid_job *braid_job_new(struct braid_message *call, struct braid_waiter *home);
 
 /* Any thread; does not block. */
+void braid_job_ref(struct braid_job *job);
 void braid_job_unref(struct braid_job *job);
 
 /* Out of the queue, by a worker or by a cancel: true for the first only. Any thread. */

@@ -15,6 +15,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "pool.h"
+
 enum {
   PIECE = 16 * 1024,     /* room of a piece for small frames */
   BY_REFERENCE = 4096,   /* messages from here on are not copied into pieces */
@@ -33,7 +35,7 @@ struct piece {
 };
 
 /* What a message mentions, on the wire: in front of its bytes. */
-enum mention { MENTION_CODE, MENTION_NEW_CODE, MENTION_OBJECT };
+enum mention { MENTION_CODE, MENTION_NEW_CODE, MENTION_POOL, MENTION_OBJECT };
 
 struct wire_message {
   uint64_t size; /* of its bytes, which are the last of the frame */
@@ -60,7 +62,7 @@ const char *braid_link_refuse(enum braid_link_side side, const struct braid_mess
                               const struct braid_object **which) {
   for (uint32_t i = 0; i < message->object_count; i++) {
     const struct braid_object *object = message->objects[i];
-    if (object->class == &braid_code_class) continue;
+    if (object->class == &braid_code_class || object->class == &braid_pool_class) continue;
     const char *why = passport ? passport->refuse(side, object) : "it belongs to this process";
     if (!why) continue;
     *which = object;
@@ -163,14 +165,23 @@ static bool append_object(struct braid_link *link, struct braid_object *object, 
   return append(link, &mention, sizeof mention) && append(link, &wire, sizeof wire);
 }
 
+/* Pools are not the worker's to use: one stands there for all. */
+static bool append_pool(struct braid_link *link) {
+  struct wire_mention mention = {.what = MENTION_POOL};
+  return append(link, &mention, sizeof mention);
+}
+
+static bool append_mention(struct braid_link *link, struct braid_object *object, unsigned *descriptors) {
+  if (object->class == &braid_code_class) return append_code(link, code_of(object));
+  if (object->class == &braid_pool_class) return append_pool(link);
+  return append_object(link, object, descriptors);
+}
+
 static bool append_mentions(struct braid_link *link, const struct braid_message *message, unsigned *descriptors) {
   struct wire_message head = {message->size, message->object_count};
   if (!append(link, &head, sizeof head)) return false;
-  for (uint32_t i = 0; i < message->object_count; i++) {
-    struct braid_object *object = message->objects[i];
-    bool is_code = object->class == &braid_code_class;
-    if (!(is_code ? append_code(link, code_of(object)) : append_object(link, object, descriptors))) return false;
-  }
+  for (uint32_t i = 0; i < message->object_count; i++)
+    if (!append_mention(link, message->objects[i], descriptors)) return false;
   return true;
 }
 
@@ -400,26 +411,39 @@ static void end(struct braid_link *link) {
   if (ended) ended(link);
 }
 
-void braid_link_read(struct braid_link *link) {
-  for (int i = 0; i < MOST_READS; i++) {
-    size_t want = wanted(link);
-    char *room = braid_buffer_reserve(&link->in, want);
-    ssize_t got = room ? receive(link, room, want) : 0;
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
-    if (got <= 0) {
-      end(link);
-      return;
-    }
-    link->in.size += (size_t)got;
-    handle(link);
-    if ((size_t)got < want) return; /* most likely there is no more: the poller will tell */
+/* Reads once, and handles what has come. False when there is no more now, or for ever. */
+static bool read_some(struct braid_link *link, bool *full) {
+  size_t want = wanted(link);
+  char *room = braid_buffer_reserve(&link->in, want);
+  ssize_t got = room ? receive(link, room, want) : 0;
+  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return false;
+  if (got <= 0) {
+    end(link);
+    return false;
   }
+  link->in.size += (size_t)got;
+  *full = (size_t)got == want;
+  handle(link);
+  return true;
+}
+
+void braid_link_read_rest(struct braid_link *link) {
+  bool full;
+  while (link->ended && read_some(link, &full)) {
+  }
+}
+
+/* Until most likely there is no more: the poller will tell. */
+static void read_in_turn(struct braid_link *link) {
+  bool full = true;
+  for (int i = 0; i < MOST_READS && full; i++)
+    if (!read_some(link, &full)) return;
 }
 
 static void on_event(struct braid_watch *watch, int events) {
   struct braid_link *link = braid_container(watch, struct braid_link, watch);
   if (events & BRAID_WRITE) on_nudge(&link->nudge);
-  if (events & BRAID_READ) braid_link_read(link);
+  if (events & BRAID_READ) read_in_turn(link);
 }
 
 /* ---- messages that come --------------------------------------------------------------------------------------- */
@@ -459,6 +483,7 @@ static struct braid_object *read_mention(struct reader *reader) {
   struct wire_mention mention;
   struct braid_wire_object wire;
   if (!take(reader, &mention, sizeof mention)) return NULL;
+  if (mention.what == MENTION_POOL) return &braid_pool_elsewhere()->object;
   if (mention.what != MENTION_OBJECT) return read_code(reader, &mention);
   if (!take(reader, &wire, sizeof wire) || !passport) return NULL;
   int descriptor = mention.has_descriptor ? braid_link_descriptor(reader->link) : -1;

@@ -112,7 +112,8 @@ struct braid_message *braid_link_message(struct braid_link *link, const struct b
 /* In a handler: the next descriptor that came along, the caller's; -1: there is none. */
 int braid_link_descriptor(struct braid_link *link);
 
-/* Reads and handles what has come, without waiting for more: for the end. The broker's thread. */
-void braid_link_read(struct braid_link *link);
+/* Reads and handles all that has come, without waiting for more: for when the other end has died. The broker's thread.
+ */
+void braid_link_read_rest(struct braid_link *link);
 
 #endif

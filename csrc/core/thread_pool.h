@@ -4,8 +4,7 @@
 #ifndef BRAID_THREAD_POOL_H
 #define BRAID_THREAD_POOL_H
 
-#include "job.h"
-#include "loop.h"
+#include "pool.h"
 #include "queue.h"
 
 struct braid_thread_pool;
@@ -18,50 +17,27 @@ struct braid_worker {
   unsigned index;
 };
 
-struct braid_pool_stats {
-  uint64_t running, done, failed, cancelled, bytes_in, bytes_out, busy; /* busy: nanoseconds */
-};
-
 struct braid_thread_pool {
-  struct braid_object object;
+  struct braid_pool pool;
   struct braid_queue *jobs;
   void (*body)(struct braid_worker *worker);
   void *settings; /* the body's; freed with free_settings */
   void (*free_settings)(void *settings);
-  pthread_mutex_t mutex;
-  pthread_cond_t thread_ended;
-  unsigned count, alive;         /* alive: threads that have not ended; guarded by mutex */
-  struct braid_list sibling;     /* among the pools of the state that made it; that thread only */
-  struct braid_line ended;       /* who waits for the last thread; guarded by object.guard */
-  atomic_bool stopping;          /* every running job is to end */
-  struct braid_message *failure; /* why the pool is broken: error and traceback; guarded by mutex */
-  struct braid_pool_stats stats; /* guarded by mutex */
+  unsigned count;       /* guarded by the pool's mutex */
+  atomic_bool stopping; /* every running job is to end */
   struct braid_worker workers[];
 };
-
-extern const struct braid_class braid_thread_pool_class;
 
 /* Starts the threads; takes over the settings when it succeeds. NULL and errno when the system refuses. */
 struct braid_thread_pool *braid_thread_pool_new(unsigned count, void (*body)(struct braid_worker *), void *settings,
                                                 void (*free_settings)(void *));
 
-/* BRAID_CLOSED, BRAID_NO_MEMORY: nothing has happened. The submitter's thread. */
-enum braid_status braid_thread_pool_submit(struct braid_thread_pool *pool, struct braid_job *job);
+/* One without threads of its own: somebody will run its one worker. NULL when memory is out. */
+struct braid_thread_pool *braid_thread_pool_lone(void (*body)(struct braid_worker *), void *settings,
+                                                 void (*free_settings)(void *));
 
-/* A queued job ends at once, a running one is asked to. False when it had ended. Any thread. */
-bool braid_thread_pool_cancel(struct braid_thread_pool *pool, struct braid_job *job);
-
-/* No more jobs; what is queued is still run, or cancelled. Any thread. */
-void braid_thread_pool_close(struct braid_thread_pool *pool, bool cancel_pending);
-
-/* Asks every running job to end. Any thread. */
-void braid_thread_pool_stop(struct braid_thread_pool *pool);
-
-/* BRAID_OK when all threads have ended, or BRAID_WAIT. Any thread; does not block. */
-enum braid_status braid_thread_pool_join(struct braid_thread_pool *pool, struct braid_hook *hook);
-
-/* Blocks until all threads have ended or the deadline passes; false then. Not for a worker. */
-bool braid_thread_pool_await(struct braid_thread_pool *pool, int64_t deadline);
+/* Runs the lone worker, here and now, until it ends. */
+void braid_thread_pool_run(struct braid_thread_pool *pool);
 
 /* ---- for workers: their own thread ---- */
 

@@ -3,14 +3,14 @@
 #ifndef BRAID_LJOB_H
 #define BRAID_LJOB_H
 
-#include "../core/thread_pool.h"
+#include "../core/pool.h"
 #include "ltree.h"
 
 /* Userdata of the class of futures; anchored until the job's waiter has come home. */
 struct job_future {
   struct future future;
   struct braid_job *job; /* NULL once it is home */
-  struct braid_thread_pool *pool;
+  struct braid_pool *pool;
 };
 
 /* False when the job had ended. */

@@ -22,6 +22,7 @@ void larray_open(lua_State *L);
 void lselect_open(lua_State *L);
 void lcoroutine_open(lua_State *L);
 void lpool_open(lua_State *L);
+void lpeer_open(lua_State *L);
 void lkernel_open(lua_State *L);
 void lnumbers_open(lua_State *L);
 void lvectors_open(lua_State *L);

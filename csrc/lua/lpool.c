@@ -1,25 +1,28 @@
 /* SPDX-License-Identifier: MIT
- * Thread pools as Lua holds them: jobs go out, replies come in. A job's future is anchored until its waiter is home,
+ * Pools as Lua holds them: jobs go out, replies come in. A job's future is anchored until its waiter is home,
  * for the waiter is a part of it. */
 #include <errno.h>
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
+#include "../core/link.h"
 #include "larg.h"
 #include "lcodec.h"
 #include "lerror.h"
 #include "ljob.h"
 #include "lobject.h"
 #include "lopen.h"
+#include "lpool.h"
 #include "ltask.h"
 #include "lworker.h"
 
 /* Registry key, by address. */
 static const char PENDING; /* future's address -> future, until it is home */
 
-static struct braid_thread_pool *check(lua_State *L) {
-  return braid_container(lobject_check(L, 1, &braid_thread_pool_class), struct braid_thread_pool, object);
+static struct braid_pool *check(lua_State *L) {
+  return braid_container(lobject_check(L, 1, &braid_pool_class), struct braid_pool, object);
 }
 
 static void push_table(lua_State *L, const void *key) {
@@ -67,13 +70,19 @@ static struct worker_settings *read_settings(lua_State *L, int index) {
 
 static int release_pools(struct sched *sched, bool all);
 
+void lpool_keep(lua_State *L, struct sched *sched, struct braid_pool *pool) {
+  release_pools(sched, false);
+  lobject_fill(L, &pool->object);
+  braid_object_ref(&pool->object); /* the state's own, until its workers have ended */
+  braid_list_push(&sched->pools, &pool->sibling);
+}
+
 /* pool_new(workers, settings) -> pool */
 static int pool_new(lua_State *L) {
   struct sched *sched = sched_of(L);
   unsigned count = (unsigned)larg_integer(L, 1, "workers", 1);
   if (!lua_istable(L, 2)) return larg_error(L, 2, "settings", "a table");
-  lobject_box(L, &braid_thread_pool_class);
-  release_pools(sched, false);
+  lobject_box(L, &braid_pool_class);
   worker_prepare();
   sched->loop.social = braid_thread_cores() > 1;
   struct worker_settings *settings = read_settings(L, 2);
@@ -82,15 +91,14 @@ static int pool_new(lua_State *L) {
     worker_settings_free(settings);
     return lerror_raise(L, "system", "the threads could not be started: %s", strerror(errno));
   }
-  lobject_fill(L, &pool->object);
-  braid_object_ref(&pool->object); /* the state's own, until its threads have ended */
-  braid_list_push(&sched->pools, &pool->sibling);
+  lpool_keep(L, sched, &pool->pool);
   return 1;
 }
 
 /* pool:close(cancel_pending) */
 static int pool_close(lua_State *L) {
-  braid_thread_pool_close(check(L), lua_toboolean(L, 2));
+  struct braid_pool *pool = check(L);
+  pool->kind->close(pool, lua_toboolean(L, 2));
   return 0;
 }
 
@@ -104,9 +112,9 @@ static int join_k(lua_State *L, int ignored, lua_KContext context) {
 /* pool:join(): all workers have ended afterwards. Suspends. */
 static int pool_join(lua_State *L) {
   struct sched *sched = sched_of(L);
-  struct braid_thread_pool *pool = check(L);
+  struct braid_pool *pool = check(L);
   struct braid_waiter *waiter = sched_begin(L, sched);
-  if (braid_thread_pool_join(pool, &waiter->hook) == BRAID_WAIT) return sched_park(L, sched, BRAID_NEVER, join_k, 0);
+  if (braid_pool_join(pool, &waiter->hook) == BRAID_WAIT) return sched_park(L, sched, BRAID_NEVER, join_k, 0);
   sched_forget(sched);
   braid_loop_take_mail(&sched->loop); /* the replies were posted before the last thread ended: they go first */
   return sched_pass(L, sched, join_k, 0);
@@ -119,14 +127,16 @@ static void set_count(lua_State *L, const char *name, uint64_t value) {
 
 /* pool:stats() -> table */
 static int pool_stats(lua_State *L) {
-  struct braid_thread_pool *pool = check(L);
+  struct braid_pool *pool = check(L);
   lua_createtable(L, 0, 9);
   pthread_mutex_lock(&pool->mutex);
   struct braid_pool_stats stats = pool->stats;
   unsigned alive = pool->alive;
+  size_t queued = pool->kind->queued(pool);
+  if (pool->kind->complete) pool->kind->complete(pool, &stats);
   pthread_mutex_unlock(&pool->mutex);
   set_count(L, "workers", alive);
-  set_count(L, "queued", braid_queue_look(pool->jobs).size);
+  set_count(L, "queued", queued);
   set_count(L, "running", stats.running);
   set_count(L, "done", stats.done);
   set_count(L, "failed", stats.failed);
@@ -138,29 +148,75 @@ static int pool_stats(lua_State *L) {
   return 1;
 }
 
-static struct braid_message *failure_of(struct braid_thread_pool *pool) {
+/* pool:pids() -> the numbers of its worker processes that run now */
+static int pool_pids(lua_State *L) {
+  enum { MOST = 4096 };
+  struct braid_pool *pool = check(L);
+  int pids[MOST];
+  unsigned count = pool->kind->pids ? pool->kind->pids(pool, pids, MOST) : 0;
+  lua_createtable(L, (int)count, 0);
+  for (unsigned i = 0; i < count; i++) {
+    lua_pushinteger(L, pids[i]);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+  return 1;
+}
+
+/* How a process died. */
+static void push_death(lua_State *L, int status) {
+  if (WIFSIGNALED(status))
+    lua_pushfstring(L, "was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+  else
+    lua_pushfstring(L, "exited with status %d", WEXITSTATUS(status));
+}
+
+static void set_death_fields(lua_State *L, int status, int pid) {
+  lua_pushinteger(L, WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+  lua_setfield(L, -2, WIFSIGNALED(status) ? "signal" : "status");
+  if (pid == 0) return;
+  lua_pushinteger(L, pid);
+  lua_setfield(L, -2, "pid");
+}
+
+/* Pushes the error because of which a pool without a message was given up. Once it is it stays so. */
+static void push_pool_death(lua_State *L, const struct braid_pool *pool) {
+  if (pool->error) {
+    lerror_push(L, "system", "a worker process could not be started: %s", strerror(pool->error));
+    return;
+  }
+  push_death(L, pool->death);
+  lerror_push(L, "worker_died", "its worker processes die before they are ready: the last one %s", lua_tostring(L, -1));
+  lua_remove(L, -2);
+  set_death_fields(L, pool->death, 0);
+}
+
+/* Pushes why the pool was given up, and the traceback, and returns how many; 0: it was not. */
+static int push_failure(lua_State *L, struct braid_pool *pool) {
   pthread_mutex_lock(&pool->mutex);
   struct braid_message *failure = pool->failure; /* once set it stays */
+  bool dead = pool->dead;
   pthread_mutex_unlock(&pool->mutex);
-  return failure;
+  if (failure) return lcodec_decode(L, failure);
+  if (!dead) return 0;
+  push_pool_death(L, pool);
+  return 1;
 }
 
 /* pool:broken() -> the error because of which it was given up, and its traceback; or nil */
-static int pool_broken(lua_State *L) {
-  struct braid_message *failure = failure_of(check(L));
-  return failure ? lcodec_decode(L, failure) : 0;
-}
+static int pool_broken(lua_State *L) { return push_failure(L, check(L)); }
 
 /* pool:stop(): asks every running job to end */
 static int pool_stop(lua_State *L) {
-  braid_thread_pool_stop(check(L));
+  struct braid_pool *pool = check(L);
+  pool->kind->stop(pool);
   return 0;
 }
 
-/* pool:own() -> whether the caller is a worker of this very pool */
+/* pool:own() -> whether the caller is a worker of this very pool; whether the pool is in the parent process */
 static int pool_own(lua_State *L) {
   lua_pushboolean(L, worker_belongs_to(check(L)));
-  return 1;
+  lua_pushboolean(L, braid_pool_is_elsewhere(check(L)));
+  return 2;
 }
 
 /* ---- jobs ----------------------------------------------------------------------------------------------------- */
@@ -179,24 +235,34 @@ static int anchor(lua_State *L) {
 }
 
 static int refuse(lua_State *L, struct job_future *this, enum braid_status status) {
-  struct braid_thread_pool *pool = this->pool;
+  struct braid_pool *pool = this->pool;
   braid_job_unref(this->job); /* the submitter's reference, and the pool's */
   give_up_job(this);
   push_table(L, &PENDING);
   lua_pushnil(L);
   lua_rawsetp(L, -2, this);
   if (status != BRAID_CLOSED) return lerror_memory(L);
-  struct braid_message *failure = failure_of(pool);
-  if (!failure) return lerror_misuse(L, "this pool is closed: it takes no more jobs");
   lua_settop(L, 0);
-  lcodec_decode(L, failure);
-  return lerror_raise(L, "broken", "this pool is broken: its init failed: %s", luaL_tolstring(L, 1, NULL));
+  if (push_failure(L, pool) == 0) return lerror_misuse(L, "this pool is closed: it takes no more jobs");
+  return lerror_raise(L, "broken",
+                      pool->failure ? "this pool is broken: its init failed: %s" : "this pool is broken: %s",
+                      luaL_tolstring(L, 1, NULL));
+}
+
+/* What cannot leave this process is refused before the job is made. */
+static void check_crossing(lua_State *L, const struct braid_pool *pool, struct braid_message *call) {
+  const struct braid_object *which;
+  const char *why = pool->kind->pids ? braid_link_refuse(BRAID_LINK_TO_WORKER, call, &which) : NULL;
+  if (!why) return;
+  const char *name = which->class->name;
+  braid_message_unref(call);
+  lerror_raise(L, "not_sendable", "a %s cannot be sent to a worker process: %s", name, why);
 }
 
 /* pool:submit(fn, ...) -> future */
 static int pool_submit(lua_State *L) {
   struct sched *sched = sched_of(L);
-  struct braid_thread_pool *pool = check(L);
+  struct braid_pool *pool = check(L);
   larg_function(L, 2, "fn");
   int count = lua_gettop(L) - 1;
   struct job_future *this = lua_newuserdatauv(L, sizeof *this, 1);
@@ -205,6 +271,7 @@ static int pool_submit(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, sched->task_metatable);
   lua_setmetatable(L, -2);
   struct braid_message *call = lcodec_encode(L, 2, count, "argument");
+  check_crossing(L, pool, call);
   this->job = braid_job_new(call, &this->future.waiter);
   if (!this->job) {
     braid_message_unref(call);
@@ -213,18 +280,42 @@ static int pool_submit(lua_State *L) {
   lua_pushcfunction(L, anchor);
   lua_pushvalue(L, -2);
   enum braid_status status = lua_pcall(L, 1, 0, 0) == LUA_OK ? BRAID_OK : BRAID_NO_MEMORY;
-  if (status == BRAID_OK) status = braid_thread_pool_submit(pool, this->job);
+  if (status == BRAID_OK) status = pool->kind->submit(pool, this->job);
   if (status != BRAID_OK) return refuse(L, this, status);
   braid_object_ref(&pool->object); /* until the job is home */
   sched->jobs++;
   return 1;
 }
 
+/* Pushes the error of a job without a reply whose worker process has ended. */
+static int push_job_death(lua_State *L, const struct job_future *this) {
+  const struct braid_job *job = this->job;
+  if (job->pid == 0) {
+    push_pool_death(L, this->pool);
+  } else if (job->outcome == BRAID_JOB_OVERDUE) {
+    lerror_push(L, "limit", "the job took longer than its time limit, and its worker process had to be killed");
+  } else {
+    push_death(L, job->death);
+    lerror_push(L, "worker_died", "the worker process (pid %d) %s while it had this job", job->pid,
+                lua_tostring(L, -1));
+    lua_remove(L, -2);
+    set_death_fields(L, job->death, job->pid);
+  }
+  return 1;
+}
+
+/* Pushes what the job brought home, and returns how many. */
+static int push_reply(lua_State *L, const struct job_future *this) {
+  if (this->job->reply) return lcodec_decode(L, this->job->reply);
+  bool lost = this->job->outcome == BRAID_JOB_DIED || this->job->outcome == BRAID_JOB_OVERDUE;
+  return lost ? push_job_death(L, this) : 0;
+}
+
 /* Arguments: the future. Its user value becomes what the reply says. */
 static int unpack(lua_State *L) {
   struct job_future *this = lua_touserdata(L, 1);
   lua_settop(L, 1);
-  int count = this->job->reply ? lcodec_decode(L, this->job->reply) : 0;
+  int count = push_reply(L, this);
   if (this->job->outcome == BRAID_JOB_DONE && count == 1) {
     this->future.waiter.flags |= TASK_SINGLE;
   } else if (this->job->outcome == BRAID_JOB_CANCELLED) {
@@ -256,7 +347,8 @@ static int keep_error(lua_State *L) {
 }
 
 static void arrive(struct sched *sched, struct braid_waiter *waiter) {
-  static const enum future_state states[] = {FUTURE_DONE, FUTURE_FAILED, FUTURE_CANCELLED};
+  static const enum future_state states[] = {FUTURE_DONE, FUTURE_FAILED, FUTURE_CANCELLED, FUTURE_FAILED,
+                                             FUTURE_FAILED};
   lua_State *L = sched->L;
   struct job_future *this = braid_container(waiter, struct job_future, future.waiter);
   if (!this->job) return; /* given up at the end of the state */
@@ -300,22 +392,30 @@ static void orphan_pending(struct sched *sched) {
   lua_pop(L, 1);
 }
 
-/* Gives the pools up whose threads have ended; with `all` asks the others to end first and waits a moment for them.
+/* Those that would not end, and can be killed, are. */
+static bool await(struct braid_pool *pool, int64_t deadline) {
+  if (braid_pool_await(pool, deadline)) return true;
+  if (!pool->kind->kill || !deadline) return false;
+  pool->kind->kill(pool);
+  return braid_pool_await(pool, braid_clock_after(2.0));
+}
+
+/* Gives the pools up whose workers have ended; with `all` asks the others to end first and waits a moment for them.
  * How many would not. */
 static int release_pools(struct sched *sched, bool all) {
   int left = 0;
   for (struct braid_list *at = sched->pools.next; all && at != &sched->pools; at = at->next) {
-    struct braid_thread_pool *pool = braid_container(at, struct braid_thread_pool, sibling);
-    braid_thread_pool_close(pool, true);
-    braid_thread_pool_stop(pool);
+    struct braid_pool *pool = braid_container(at, struct braid_pool, sibling);
+    pool->kind->close(pool, true);
+    pool->kind->stop(pool);
   }
   if (all) orphan_pending(sched);
   int64_t deadline = all ? braid_clock_after(2.0) : 0;
   struct braid_list *next;
   for (struct braid_list *at = sched->pools.next; at != &sched->pools; at = next) {
     next = at->next;
-    struct braid_thread_pool *pool = braid_container(at, struct braid_thread_pool, sibling);
-    if (!braid_thread_pool_await(pool, deadline)) {
+    struct braid_pool *pool = braid_container(at, struct braid_pool, sibling);
+    if (!await(pool, deadline)) {
       left++;
       continue;
     }
@@ -334,8 +434,8 @@ static int cpu_count(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"submit", pool_submit}, {"close", pool_close}, {"join", pool_join}, {"stats", pool_stats},
-    {"broken", pool_broken}, {"stop", pool_stop},   {"own", pool_own},   {NULL, NULL},
+    {"submit", pool_submit}, {"close", pool_close}, {"join", pool_join}, {"stats", pool_stats}, {"broken", pool_broken},
+    {"stop", pool_stop},     {"own", pool_own},     {"pids", pool_pids}, {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {{"pool_new", pool_new}, {"cpu_count", cpu_count}, {NULL, NULL}};
@@ -345,6 +445,6 @@ void lpool_open(lua_State *L) {
   sched->arrive = arrive;
   sched->release_pools = release_pools;
   sched_register(L, functions);
-  lobject_class(L, &braid_thread_pool_class, methods);
+  lobject_class(L, &braid_pool_class, methods);
   lua_setfield(L, -2, "Pool");
 }

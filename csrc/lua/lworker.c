@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../core/worker_process.h"
 #include "larg.h"
 #include "lcodec.h"
 #include "lcoroutine.h"
@@ -52,7 +53,9 @@ struct active {
 
 static _Thread_local struct worker *self;
 
-bool worker_belongs_to(const struct braid_thread_pool *pool) { return self && self->core->pool == pool; }
+bool worker_belongs_to(const struct braid_pool *pool) {
+  return braid_pool_is_elsewhere(pool) || (self && &self->core->pool->pool == pool);
+}
 
 void worker_settings_free(void *settings) {
   struct worker_settings *this = settings;
@@ -234,16 +237,29 @@ static int job_limit(lua_State *L) {
   return 1;
 }
 
+/* lcodec_encode; what cannot leave a worker's process is refused, too. */
+static struct braid_message *encode_reply(lua_State *L, int index, int count, const char *what) {
+  struct braid_message *message = lcodec_encode(L, index, count, what);
+  const struct braid_object *which;
+  if (!self->settings->process) return message;
+  const char *why = braid_link_refuse(BRAID_LINK_TO_PARENT, message, &which);
+  if (!why) return message;
+  const char *name = which->class->name;
+  braid_message_unref(message);
+  lerror_raise(L, "not_sendable", "the %s has a %s, which cannot be sent from a worker process: %s", what, name, why);
+  return NULL;
+}
+
 /* job:done(...): the results travel home; raises when they cannot. */
 static int job_done(lua_State *L) {
   struct active *active = check_job(L);
-  go_home(active, BRAID_JOB_DONE, lcodec_encode(L, 2, lua_gettop(L) - 1, "result"));
+  go_home(active, BRAID_JOB_DONE, encode_reply(L, 2, lua_gettop(L) - 1, "result"));
   return 0;
 }
 
 static int encode_failure(lua_State *L) {
   struct braid_message **reply = lua_touserdata(L, 3);
-  *reply = lcodec_encode(L, 1, 2, "error");
+  *reply = encode_reply(L, 1, 2, "error");
   return 0;
 }
 
@@ -347,11 +363,24 @@ static int worker_next(lua_State *L) {
   return next_job(L);
 }
 
+/* Takes over the message. */
+static void give_up_pool(struct worker *worker, struct braid_message *failure) {
+  worker->failed = true;
+  if (worker->settings->process) braid_worker_process_failed(failure);
+  braid_worker_fail(worker->core, failure);
+}
+
 /* worker:broken(error, traceback): the pool is given up. */
 static int worker_broken(lua_State *L) {
   lua_settop(L, 3);
-  self->failed = true;
-  braid_worker_fail(self->core, pack_failure(L, 2, 3));
+  give_up_pool(self, pack_failure(L, 2, 3));
+  return 0;
+}
+
+/* worker:ready(): its init has run. */
+static int worker_ready(lua_State *L) {
+  (void)L;
+  if (self->settings->process) braid_worker_process_ready();
   return 0;
 }
 
@@ -360,7 +389,21 @@ static const luaL_Reg job_methods[] = {
     {"cancelled", job_cancelled}, {"limit", job_limit}, {"__gc", job_gc},   {NULL, NULL},
 };
 
-static const luaL_Reg worker_methods[] = {{"next", worker_next}, {"broken", worker_broken}, {NULL, NULL}};
+static const luaL_Reg worker_methods[] = {
+    {"next", worker_next}, {"ready", worker_ready}, {"broken", worker_broken}, {NULL, NULL}};
+
+/* os.exit where the process is the worker's own. */
+static int exit_process(lua_State *L) {
+  if (lua_isboolean(L, 1)) braid_worker_process_end(lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE);
+  braid_worker_process_end((int)luaL_optinteger(L, 1, EXIT_SUCCESS));
+}
+
+static void free_exit(lua_State *L) {
+  lua_getglobal(L, "os");
+  lua_pushcfunction(L, exit_process);
+  lua_setfield(L, -2, "exit");
+  lua_pop(L, 1);
+}
 
 /* ---- the thread ----------------------------------------------------------------------------------------------- */
 
@@ -375,6 +418,7 @@ static void set_path(lua_State *L, const char *name, const char *value) {
 static int serve(lua_State *L) {
   struct worker *worker = lua_touserdata(L, 1);
   lstate_furnish(L);
+  if (worker->settings->process) free_exit(L);
   set_path(L, "path", worker->settings->path);
   set_path(L, "cpath", worker->settings->cpath);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
@@ -401,17 +445,16 @@ static int serve(lua_State *L) {
 }
 
 static void fail(lua_State *L, struct worker *worker) {
-  worker->failed = true;
   lua_settop(L, 1);
   lua_pushnil(L);
-  braid_worker_fail(worker->core, pack_failure(L, 1, 2));
+  give_up_pool(worker, pack_failure(L, 1, 2));
 }
 
 /* One state's life; false when the thread is to end. */
 static bool live(struct worker *worker) {
   lua_State *L = lstate_new(&worker->memory);
   if (!L) {
-    braid_worker_fail(worker->core, NULL);
+    give_up_pool(worker, NULL);
     return false;
   }
   worker->taken = 0;
@@ -421,6 +464,7 @@ static bool live(struct worker *worker) {
   braid_worker_attach(worker->core, NULL);
   lua_close(L);
   worker->sched = NULL;
+  if (worker->settings->process) return false; /* a new process takes its place */
   return !worker->failed && worker->settings->max_jobs && !braid_queue_look(worker->core->pool->jobs).closed;
 }
 

@@ -13,6 +13,7 @@ struct worker_settings {
   double time_limit;           /* seconds a job; 0: none */
   unsigned core;               /* where the maker of the pool ran: the first worker begins on the next one */
   size_t memory_limit;         /* bytes a job; 0: none */
+  bool process;                /* it has a process for itself */
 };
 
 void worker_settings_free(void *settings);
@@ -23,7 +24,7 @@ void worker_body(struct braid_worker *worker);
 /* Makes running jobs interruptible; once for the process, before the first pool. */
 void worker_prepare(void);
 
-/* The caller's thread is a worker of this pool. */
-bool worker_belongs_to(const struct braid_thread_pool *pool);
+/* The caller's thread is a worker of this pool, or of a process whose parent has it. */
+bool worker_belongs_to(const struct braid_pool *pool);
 
 #endif

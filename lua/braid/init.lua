@@ -16,7 +16,7 @@ local places = {
   array = { "array" }, dict = { "dict" },
   descriptor = { "wait_fd" },
   executor = { "cpu_count" }, inline = { "inline_pool" }, task_pool = { "task_pool" },
-  thread_pool = { "thread_pool", "to_thread" }, pool = { "pool" },
+  thread_pool = { "thread_pool", "to_thread" }, process_pool = { "process_pool" }, pool = { "pool" },
   sight = { "dump" },
   progress = { "progress" }, experiment = { "experiment" },
 }

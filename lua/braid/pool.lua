@@ -2,21 +2,25 @@
 -- Pools by the name of their kind: the same functions under any model.
 local errors = require "braid.errors"
 local inline = require "braid.inline"
+local process_pool = require "braid.process_pool"
 local task_pool = require "braid.task_pool"
 local thread_pool = require "braid.thread_pool"
 
 local M = {}
 
-local kinds = { inline = inline.inline_pool, tasks = task_pool.task_pool, threads = thread_pool.thread_pool }
+local kinds = {
+  inline = inline.inline_pool, tasks = task_pool.task_pool, threads = thread_pool.thread_pool,
+  processes = process_pool.process_pool,
+}
 
 ---Makes a pool of a kind.
----@param kind "inline"|"tasks"|"threads"
+---@param kind "inline"|"tasks"|"threads"|"processes"
 ---@param opts integer|braid.PoolOptions|nil
 ---@return braid.Executor
 function M.pool(kind, opts)
   local make = kinds[kind]
   if not make then
-    errors.misuse(1, "bad argument 'kind' to 'pool' (\"inline\", \"tasks\" or \"threads\" expected, got %s)",
+    errors.misuse(1, "bad argument 'kind' to 'pool' (\"inline\", \"tasks\", \"threads\" or \"processes\" expected, got %s)",
       type(kind) == "string" and ("%q"):format(kind) or tostring(kind))
   end
   return make(opts)

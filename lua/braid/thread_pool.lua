@@ -12,6 +12,7 @@ local M = {}
 ---@field _core userdata
 ---@field _made boolean? this state has made it
 ---@field _nested braid.InlinePool? in a worker of this very pool: where jobs run that would wait for a free worker
+---@field _elsewhere boolean? in a worker process whose parent has the pool: all of them
 local ThreadPool, methods = executor.class("braid.thread_pool")
 M.ThreadPool = ThreadPool
 
@@ -27,7 +28,7 @@ function methods:submit(fn, ...)
   local nested = self._nested
   if nested then
     local stats = self._core:stats()
-    if stats.queued + stats.running >= self._slots then return nested:submit(fn, ...) end
+    if self._elsewhere or stats.queued + stats.running >= self._slots then return nested:submit(fn, ...) end
   end
   return self._core:submit(fn, ...)
 end
@@ -58,21 +59,32 @@ local function fields(pool, slots)
 end
 
 ---@private A pool that was sent to another state.
-function M.unpack(pool, slots, turns, name)
+function M.receive(class, pool, slots, turns, name)
   local self = fields(pool, slots)
-  if pool:own() then self._nested = inline.inline_pool() end
-  executor.new(ThreadPool, self, { name = name })
+  local own, elsewhere = pool:own()
+  if own then self._nested, self._elsewhere = inline.inline_pool(), elsewhere end
+  executor.new(class, self, { name = name })
   if turns then executor.take_turns(self, turns) end
   return self
 end
 
-function ThreadPool:__braid_pack()
-  return M.unpack, self._core, self._slots, self._turns, self._name
+---@private
+function M.unpack(...)
+  return M.receive(ThreadPool, ...)
 end
 
--- Forgotten by who made it: its threads end when its jobs have ended.
-function ThreadPool:__gc()
-  if self._made then self._core:close(false) end
+---A class of pools whose workers have states of their own.
+---@param class table
+---@param unpack function
+function M.complete(class, unpack)
+  function class:__braid_pack()
+    return unpack, self._core, self._slots, self._turns, self._name
+  end
+
+  -- Forgotten by who made it: its workers end when its jobs have ended.
+  function class:__gc()
+    if self._made then self._core:close(false) end
+  end
 end
 
 -- The loaders that can be sent: those written in Lua.
@@ -84,6 +96,32 @@ local function lua_loaders()
   return loaders
 end
 
+---What the workers of a pool are told.
+---@param options braid.PoolOptions
+---@return table
+function M.settings(options)
+  return {
+    path = package.path, cpath = package.cpath, preload = lua_loaders(), init = options.init,
+    init_args = options.init_args, tasks_per_worker = options.tasks_per_worker,
+    max_jobs_per_worker = options.max_jobs_per_worker, time_limit = options.time_limit,
+    memory_limit = options.memory_limit, name = options.name,
+  }
+end
+
+---A pool that this state has made.
+---@param class table
+---@param pool userdata
+---@param workers integer
+---@param options braid.PoolOptions
+---@return braid.ThreadPool
+function M.new(class, pool, workers, options)
+  local self = fields(pool, workers * (options.tasks_per_worker or 1))
+  self._made = true
+  return executor.new(class, self, options)
+end
+
+M.complete(ThreadPool, M.unpack)
+
 ---Makes a pool of threads. They start at once, and inherit package.path, package.cpath and the loaders in
 ---package.preload.
 ---@param opts integer|braid.PoolOptions|nil workers: how many threads, by default one for each usable core
@@ -91,15 +129,7 @@ end
 function M.thread_pool(opts)
   local options = executor.options("thread_pool", opts)
   local workers = options.workers or core.cpu_count()
-  local pool = core.pool_new(workers, {
-    path = package.path, cpath = package.cpath, preload = lua_loaders(), init = options.init,
-    init_args = options.init_args, tasks_per_worker = options.tasks_per_worker,
-    max_jobs_per_worker = options.max_jobs_per_worker, time_limit = options.time_limit,
-    memory_limit = options.memory_limit, name = options.name,
-  })
-  local self = fields(pool, workers * (options.tasks_per_worker or 1))
-  self._made = true
-  return executor.new(ThreadPool, self, options)
+  return M.new(ThreadPool, core.pool_new(workers, M.settings(options)), workers, options)
 end
 
 -- ---- the default pool -----------------------------------------------------------------------------------------------

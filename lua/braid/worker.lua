@@ -185,6 +185,7 @@ function M.main(worker, settings)
   for name, loader in pairs(settings.preload) do package.preload[name] = loader end
   load_methods_late()
   if not run_init(worker, settings) then return end
+  worker:ready()
   local scope = core.scope_enter("nursery")
   for _ = 1, settings.tasks_per_worker or 1 do scope:spawn(serve, worker, settings) end
   scope:_join()

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ * One worker process as its pool knows it: the process, its link, and the jobs that it was sent. What is said to be
+ * guarded is guarded by the pool's mutex; the rest is the broker's thread's. */
+#ifndef BRAID_PEER_H
+#define BRAID_PEER_H
+
+#include "link.h"
+#include "pool.h"
+
+/* How workers are started and what they are told. */
+struct braid_process_plan {
+  char **argv;    /* one allocation for all; see BRAID_WORKER_LINK for its descriptors */
+  void *settings; /* body of the first frame, in front of the message */
+  size_t settings_size;
+  struct braid_message *table; /* the message */
+  unsigned tasks;              /* jobs that a worker runs at once */
+  int64_t time_limit;          /* ns a job may take; 0: any time */
+};
+
+/* The descriptors of a worker: its link, and its permits. */
+enum { BRAID_WORKER_LINK = 3, BRAID_WORKER_PERMITS = 4 };
+
+struct braid_peer {
+  struct braid_process_pool *pool;
+  struct braid_child *child; /* NULL: none runs */
+  atomic_int pid;            /* of the child; 0: none runs. Any thread */
+  struct braid_link link;
+  struct braid_errand ended; /* stands in the child's line */
+  bool ready;                /* its init has run */
+  bool told;                 /* that there will be no more jobs */
+  int64_t doomed;            /* when it was to end; 0: it is not */
+  int killed;                /* signals that were sent to make it end */
+
+  /* Guarded. */
+  bool usable; /* can be sent jobs */
+  bool stuck;  /* has not replied for a while: gets no jobs ahead */
+  unsigned slots, in_flight;
+  unsigned *free_slots;    /* a stack of slots - in_flight */
+  struct braid_job **jobs; /* by slot */
+  uint64_t next_ticket;    /* of the next job, without the slot */
+  struct braid_permit *permits;
+  uint64_t replies, seen_replies;
+};
+
+/* Room for so many jobs; false when memory is out. */
+bool braid_peer_init(struct braid_peer *peer, struct braid_process_pool *pool, unsigned slots);
+void braid_peer_term(struct braid_peer *peer);
+
+/* The broker's thread: starts the process, opens the link and puts the settings; 0 or an error number. Handlers and
+ * `ended` are the caller's to set. */
+int braid_peer_start(struct braid_peer *peer, struct braid_broker *broker, const struct braid_process_plan *plan);
+
+/* The broker's thread, when the process has ended and its jobs have been taken away: forgets it, closes the link. */
+void braid_peer_close(struct braid_peer *peer);
+
+/* Guarded: the job is sent by the next flush of the link. */
+void braid_peer_assign(struct braid_peer *peer, struct braid_job *job);
+
+/* Guarded: the job with this ticket, which is not the peer's any more; NULL: it has none. */
+struct braid_job *braid_peer_release(struct braid_peer *peer, uint64_t ticket);
+
+/* Guarded: the job that was sent last of those that it has not begun, recalled; NULL: there is none. */
+struct braid_job *braid_peer_recall(struct braid_peer *peer);
+
+/* Guarded: how many of its jobs it has begun. */
+unsigned braid_peer_begun(const struct braid_peer *peer);
+
+#endif

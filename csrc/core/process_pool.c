@@ -1,0 +1,616 @@
+/* SPDX-License-Identifier: MIT
+ * Jobs that no worker has wait in a list. Who submits gives a job to a worker that has nothing to do, at once;
+ * otherwise the broker hands them out as replies come in, several ahead where jobs are short, so that a worker does not
+ * wait for the next one. What a worker has not begun can be recalled, and is: when the worker dies, or is held up, or
+ * when another has nothing to do.
+ *
+ * Owned by its references: the submitter's box holds one, and its workers one. What is below `pending` is guarded by
+ * the pool's mutex, the alarm and the errand's run are the broker's thread's. */
+#include "process_pool.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+enum {
+  AHEAD = 64,              /* jobs that a worker may be sent ahead */
+  AHEAD_TIME = 500 * 1000, /* ns: the work that these are to make */
+  LONG = 10 * 1000 * 1000, /* ns: jobs that take longer are not sent ahead at all */
+  TICK = 2 * 1000 * 1000,  /* ns: a worker with jobs ahead that has not replied for so long is stuck */
+  SLOW_TICK = 100 * 1000 * 1000,
+  MOST_ATTEMPTS = 10,    /* workers that a job may see die before it begins */
+  ONE_FAILED_START = 16, /* see count_failed_start */
+  MOST_FAILED_STARTS = 32
+};
+
+#define GRACE (3 * BRAID_SECOND)      /* from the request to end to SIGTERM */
+#define LAST_GRACE (1 * BRAID_SECOND) /* from there to SIGKILL */
+
+struct braid_process_pool {
+  struct braid_pool pool;
+  struct braid_broker *broker;
+  struct braid_process_plan plan;
+  struct braid_errand errand; /* looks what is to be done */
+  struct braid_alarm alarm;
+  bool started;
+
+  struct braid_list pending; /* jobs */
+  size_t pending_count;
+  bool closed, over; /* over: all workers have ended, the broker is not there for us any more */
+  bool stopping, killing, ticking;
+  int64_t typical; /* ns that jobs take; 0: not known */
+  int failed_starts;
+  unsigned count;
+  struct braid_peer peers[];
+};
+
+static struct braid_process_pool *of(struct braid_pool *pool) {
+  return braid_container(pool, struct braid_process_pool, pool);
+}
+
+static void lock(struct braid_process_pool *pool) { pthread_mutex_lock(&pool->pool.mutex); }
+static void unlock(struct braid_process_pool *pool) { pthread_mutex_unlock(&pool->pool.mutex); }
+
+/* Under the mutex: the broker looks what is to be done. */
+static void ask_broker(struct braid_process_pool *pool) {
+  if (!pool->over) braid_errand_send(&pool->errand);
+}
+
+/* ---- how jobs end: under the mutex ---------------------------------------------------------------------------- */
+
+static void end_job(struct braid_process_pool *pool, struct braid_job *job, enum braid_job_outcome outcome) {
+  job->outcome = (uint8_t)outcome;
+  atomic_store(&job->state, BRAID_JOB_ENDED);
+  braid_pool_bring_home(&pool->pool, job);
+  braid_job_unref(job);
+}
+
+static void push_front(struct braid_process_pool *pool, struct braid_job *job) {
+  braid_list_push(pool->pending.next, &job->link);
+  pool->pending_count++;
+}
+
+static void push_back(struct braid_process_pool *pool, struct braid_job *job) {
+  braid_list_push(&pool->pending, &job->link);
+  pool->pending_count++;
+}
+
+static struct braid_job *pop(struct braid_process_pool *pool) {
+  struct braid_list *first = braid_list_pop(&pool->pending);
+  if (!first) return NULL;
+  pool->pending_count--;
+  return braid_container(first, struct braid_job, link);
+}
+
+/* Because of which the pool is given up. */
+static void end_broken(struct braid_process_pool *pool, struct braid_job *job) {
+  struct braid_message *failure = pool->pool.failure;
+  if (failure) braid_message_ref(failure);
+  job->reply = failure;
+  job->death = pool->pool.death;
+  end_job(pool, job, failure ? BRAID_JOB_FAILED : BRAID_JOB_DIED);
+}
+
+/* Ends what is queued and what no worker has begun. */
+static void end_queued(struct braid_process_pool *pool, bool broken) {
+  struct braid_job *job;
+  for (unsigned i = 0; i < pool->count; i++)
+    while ((job = braid_peer_recall(&pool->peers[i]))) push_front(pool, job);
+  while ((job = pop(pool))) {
+    if (broken)
+      end_broken(pool, job);
+    else
+      end_job(pool, job, BRAID_JOB_CANCELLED);
+  }
+}
+
+/* ---- handing jobs out: under the mutex ------------------------------------------------------------------------ */
+
+/* How many jobs a worker may have. */
+static unsigned depth_of(const struct braid_process_pool *pool, const struct braid_peer *peer) {
+  if (peer->stuck || pool->typical == 0 || pool->typical > LONG) return pool->plan.tasks;
+  int64_t ahead = AHEAD_TIME / pool->typical;
+  return pool->plan.tasks + (ahead < 1 ? 1 : ahead > AHEAD ? AHEAD : (unsigned)ahead);
+}
+
+/* Gives it jobs up to so many. */
+static void fill(struct braid_process_pool *pool, struct braid_peer *peer, unsigned depth) {
+  if (!peer->usable || peer->in_flight >= depth || !pool->pending_count) return;
+  while (peer->in_flight < depth && pool->pending_count > 0) braid_peer_assign(peer, pop(pool));
+  braid_link_flush(&peer->link);
+}
+
+/* Who has nothing to do takes what others have not begun. */
+static void share_out(struct braid_process_pool *pool, struct braid_peer *idle) {
+  enum { WORTH_IT = 100 * 1000 };
+  struct braid_peer *most = NULL;
+  if (!idle->usable || idle->in_flight > 0 || pool->typical < WORTH_IT) return;
+  for (unsigned i = 0; i < pool->count; i++) {
+    struct braid_peer *peer = &pool->peers[i];
+    if (peer->in_flight > pool->plan.tasks && (!most || peer->in_flight > most->in_flight)) most = peer;
+  }
+  struct braid_job *job = most ? braid_peer_recall(most) : NULL;
+  if (!job) return;
+  push_front(pool, job);
+  fill(pool, idle, 1);
+}
+
+/* First everybody gets something to do, then something ahead: to those that have come down to half of it. */
+static void hand_out(struct braid_process_pool *pool) {
+  for (unsigned i = 0; i < pool->count; i++) fill(pool, &pool->peers[i], pool->plan.tasks);
+  for (unsigned i = 0; i < pool->count && pool->pending_count > 0; i++) {
+    struct braid_peer *peer = &pool->peers[i];
+    unsigned depth = depth_of(pool, peer);
+    if (depth - pool->plan.tasks > pool->pending_count) depth = pool->plan.tasks + (unsigned)pool->pending_count;
+    if (peer->in_flight <= depth / 2 || depth <= pool->plan.tasks + 1) fill(pool, peer, depth);
+  }
+  for (unsigned i = 0; i < pool->count && pool->pending_count == 0; i++) share_out(pool, &pool->peers[i]);
+}
+
+static struct braid_peer *find_idle(struct braid_process_pool *pool) {
+  struct braid_peer *best = NULL;
+  for (unsigned i = 0; i < pool->count; i++) {
+    struct braid_peer *peer = &pool->peers[i];
+    if (!peer->usable || peer->in_flight >= pool->plan.tasks) continue;
+    if (!best || peer->in_flight < best->in_flight) best = peer;
+    if (best->in_flight == 0) break;
+  }
+  return best;
+}
+
+static enum braid_status submit(struct braid_pool *common, struct braid_job *job) {
+  struct braid_process_pool *pool = of(common);
+  lock(pool);
+  bool closed = pool->closed;
+  struct braid_peer *idle = closed || pool->pending_count > 0 ? NULL : find_idle(pool);
+  if (idle) {
+    braid_peer_assign(idle, job);
+    braid_link_flush(&idle->link);
+    if (pool->plan.time_limit && !pool->ticking) ask_broker(pool);
+  } else if (!closed) {
+    push_back(pool, job);
+  }
+  unlock(pool);
+  return closed ? BRAID_CLOSED : BRAID_OK;
+}
+
+/* ---- workers that are to end: the broker's thread ------------------------------------------------------------- */
+
+static void ask_to_stop(struct braid_job *job) {
+  struct braid_frame frame = {.kind = BRAID_FRAME_STOP, .id = job->ticket};
+  atomic_store(&job->stop, true);
+  job->stopped = braid_clock_now();
+  braid_link_put(&job->peer->link, frame, NULL, 0);
+  braid_link_flush(&job->peer->link);
+}
+
+/* Asks all jobs that are begun. Under the mutex. */
+static void stop_jobs(struct braid_process_pool *pool) {
+  for (unsigned i = 0; i < pool->count; i++) {
+    struct braid_peer *peer = &pool->peers[i];
+    for (unsigned k = 0; peer->in_flight > 0 && k < peer->slots; k++)
+      if (peer->jobs[k] && !atomic_load(&peer->jobs[k]->stop)) ask_to_stop(peer->jobs[k]);
+  }
+}
+
+/* When the first of its jobs should have ended that was asked to, or that is over its time; 0: none. Under the mutex.
+ */
+static int64_t find_deadline(const struct braid_process_pool *pool, const struct braid_peer *peer) {
+  int64_t first = 0;
+  for (unsigned i = 0; peer->in_flight > 0 && i < peer->slots; i++) {
+    const struct braid_job *job = peer->jobs[i];
+    if (!job || !braid_permit_begun(&peer->permits[i], job->ticket)) continue;
+    int64_t began = atomic_load(&peer->permits[i].began), deadline = 0;
+    if (pool->plan.time_limit && began) deadline = began + pool->plan.time_limit;
+    if (job->stopped && (!deadline || job->stopped < deadline)) deadline = job->stopped;
+    if (deadline && (!first || deadline < first)) first = deadline;
+  }
+  return first;
+}
+
+/* SIGTERM after a grace, SIGKILL after another. */
+static void press(struct braid_peer *peer, int64_t deadline, int64_t now) {
+  if (!peer->child || !deadline) return;
+  if (peer->killed == 0 && now > deadline + GRACE) {
+    peer->killed = 1;
+    braid_child_kill(peer->child, SIGTERM);
+  } else if (peer->killed == 1 && now > deadline + GRACE + LAST_GRACE) {
+    peer->killed = 2;
+    braid_child_kill(peer->child, SIGKILL);
+  }
+}
+
+/* A worker that has jobs ahead and has not replied since the last look: they go to others. Under the mutex. */
+static void look_if_stuck(struct braid_process_pool *pool, struct braid_peer *peer) {
+  struct braid_job *job;
+  if (peer->in_flight > pool->plan.tasks && peer->replies == peer->seen_replies) {
+    peer->stuck = true;
+    while (peer->in_flight > pool->plan.tasks && (job = braid_peer_recall(peer))) push_front(pool, job);
+  }
+  peer->seen_replies = peer->replies;
+}
+
+/* How long until it is worth another look; 0: never. Under the mutex. */
+static int64_t pause_of(const struct braid_process_pool *pool) {
+  int64_t pause = 0;
+  for (unsigned i = 0; i < pool->count; i++) {
+    const struct braid_peer *peer = &pool->peers[i];
+    if (peer->in_flight > pool->plan.tasks) return TICK;
+    if (peer->doomed || (pool->plan.time_limit && peer->in_flight) || find_deadline(pool, peer)) pause = SLOW_TICK;
+  }
+  return pause;
+}
+
+static void tick_on(struct braid_process_pool *pool, int64_t pause) {
+  pool->ticking = pause > 0 && braid_alarm_start(&pool->broker->loop, &pool->alarm, braid_clock_now() + pause);
+}
+
+static void on_alarm(struct braid_alarm *alarm) {
+  struct braid_process_pool *pool = braid_container(alarm, struct braid_process_pool, alarm);
+  int64_t now = braid_clock_now();
+  pool->ticking = false;
+  lock(pool);
+  for (unsigned i = 0; i < pool->count; i++) {
+    struct braid_peer *peer = &pool->peers[i];
+    int64_t deadline = find_deadline(pool, peer);
+    press(peer, peer->doomed ? peer->doomed : deadline, now);
+    look_if_stuck(pool, peer);
+  }
+  ask_broker(pool);
+  unlock(pool);
+}
+
+/* ---- the pool breaks, or ends: the broker's thread ------------------------------------------------------------ */
+
+/* Takes over the failure, if there is one. */
+static void break_pool(struct braid_process_pool *pool, struct braid_message *failure, int death, int error) {
+  struct braid_pool *common = &pool->pool;
+  lock(pool);
+  if (common->failure || common->dead) {
+    if (failure) braid_message_unref(failure);
+  } else {
+    common->failure = failure;
+    common->dead = !failure;
+    common->death = death;
+    common->error = error;
+  }
+  pool->closed = true;
+  end_queued(pool, true);
+  ask_broker(pool);
+  unlock(pool);
+}
+
+/* Nothing is left to do: the workers are told so. Under the mutex. */
+static void say_good_bye(struct braid_process_pool *pool) {
+  struct braid_frame bye = {.kind = BRAID_FRAME_BYE};
+  if (!pool->closed || pool->pending_count > 0) return;
+  for (unsigned i = 0; i < pool->count; i++) {
+    struct braid_peer *peer = &pool->peers[i];
+    if (!peer->usable || peer->in_flight > 0) continue;
+    peer->usable = false;
+    peer->told = true;
+    peer->doomed = braid_clock_now();
+    braid_link_put(&peer->link, bye, NULL, 0);
+    braid_link_flush(&peer->link);
+  }
+}
+
+/* The last worker has ended. */
+static void end_pool(struct braid_process_pool *pool) {
+  lock(pool);
+  pool->over = true;
+  unlock(pool);
+  braid_alarm_stop(&pool->broker->loop, &pool->alarm);
+  braid_errand_recall(&pool->errand);
+  braid_broker_leave(pool->broker);
+}
+
+static void lose(struct braid_process_pool *pool) {
+  bool last = pool->pool.alive == 1; /* only this thread changes it */
+  if (last) end_pool(pool);
+  braid_pool_lose_worker(&pool->pool);
+  if (last) braid_object_unref(&pool->pool.object);
+}
+
+/* ---- the life of a worker: the broker's thread ---------------------------------------------------------------- */
+
+static struct braid_peer *peer_of(struct braid_link *link) { return braid_container(link, struct braid_peer, link); }
+
+static void learn_time(struct braid_process_pool *pool, int64_t busy) {
+  if (busy < 1) busy = 1;
+  pool->typical = pool->typical ? (pool->typical * 7 + busy) / 8 + 1 : busy;
+}
+
+static void on_reply(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  struct braid_peer *peer = peer_of(link);
+  struct braid_process_pool *pool = peer->pool;
+  struct braid_message *reply = frame->has_message ? braid_link_message(link, frame, body, 0) : NULL;
+  lock(pool);
+  struct braid_job *job = braid_peer_release(peer, frame->id);
+  if (job) {
+    peer->replies++;
+    peer->stuck = false;
+    learn_time(pool, (int64_t)frame->value);
+    pool->pool.stats.bytes_in += job->call->size;
+    pool->pool.stats.bytes_out += reply ? reply->size : 0;
+    pool->pool.stats.busy += frame->value;
+    job->reply = reply;
+    end_job(pool, job, (enum braid_job_outcome)frame->status);
+  }
+  if (pool->pending_count > 0 || pool->closed || peer->in_flight == 0) ask_broker(pool);
+  unlock(pool);
+  if (!job && reply) braid_message_unref(reply);
+}
+
+static void on_ready(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  (void)frame, (void)body;
+  peer_of(link)->ready = true;
+  peer_of(link)->pool->failed_starts = 0;
+}
+
+static void on_failed(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  struct braid_message *failure = frame->has_message ? braid_link_message(link, frame, body, 0) : NULL;
+  peer_of(link)->ready = true; /* what kills it from here on is not its init */
+  break_pool(peer_of(link)->pool, failure, 0, failure ? 0 : ENOMEM);
+}
+
+/* The socket is closed at the other end: then the process is about to end, or must be made to. */
+static void on_link_ended(struct braid_link *link) {
+  struct braid_peer *peer = peer_of(link);
+  lock(peer->pool);
+  peer->usable = false;
+  if (!peer->doomed) peer->doomed = braid_clock_now();
+  ask_broker(peer->pool);
+  unlock(peer->pool);
+}
+
+/* What a job becomes whose worker has died. */
+static enum braid_job_outcome outcome_of(const struct braid_process_pool *pool, const struct braid_peer *peer,
+                                         const struct braid_job *job, int64_t began) {
+  if (!peer->killed) return BRAID_JOB_DIED;
+  if (job->stopped) return BRAID_JOB_CANCELLED;
+  bool over = pool->plan.time_limit && began && braid_clock_now() > began + pool->plan.time_limit;
+  return over ? BRAID_JOB_OVERDUE : BRAID_JOB_DIED;
+}
+
+/* When it has died: the job that it may have begun is lost, the others go to other workers. Under the mutex. */
+static void take_jobs_back(struct braid_process_pool *pool, struct braid_peer *peer, int status, int pid) {
+  struct braid_job *job;
+  bool alone = peer->in_flight == 1;
+  while ((job = braid_peer_recall(peer))) {
+    job->death = status;
+    job->pid = pid;
+    if (alone && peer->ready && ++job->attempts > MOST_ATTEMPTS)
+      end_job(pool, job, BRAID_JOB_DIED);
+    else
+      push_front(pool, job);
+  }
+  for (unsigned i = 0; i < peer->slots && peer->in_flight > 0; i++) {
+    if (!peer->jobs[i]) continue;
+    job = braid_peer_release(peer, peer->jobs[i]->ticket);
+    job->death = status;
+    job->pid = pid;
+    end_job(pool, job, outcome_of(pool, peer, job, atomic_load(&peer->permits[i].began)));
+  }
+}
+
+/* A worker that dies again and again before it is ready will always do so. Being killed from outside counts little. */
+static bool count_failed_start(struct braid_process_pool *pool, int status) {
+  bool from_outside = WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
+  pool->failed_starts += from_outside ? 1 : ONE_FAILED_START;
+  return pool->failed_starts >= MOST_FAILED_STARTS;
+}
+
+static void start_peer(struct braid_peer *peer);
+
+static void on_child_ended(struct braid_errand *errand) {
+  struct braid_peer *peer = braid_container(errand, struct braid_peer, ended);
+  struct braid_process_pool *pool = peer->pool;
+  int status = peer->child->status, pid = peer->child->pid;
+  braid_link_read_rest(&peer->link); /* what it had sent counts */
+  bool hopeless = !peer->ready && !peer->told && count_failed_start(pool, status);
+  lock(pool);
+  peer->usable = false;
+  take_jobs_back(pool, peer, status, pid);
+  bool needed = !hopeless && (!pool->closed || pool->pending_count > 0);
+  ask_broker(pool);
+  unlock(pool);
+  braid_peer_close(peer); /* nobody else knows its link any more */
+  if (hopeless) break_pool(pool, NULL, status, 0);
+  if (needed)
+    start_peer(peer);
+  else
+    lose(pool);
+}
+
+static void wait_for_end(struct braid_peer *peer) {
+  braid_errand_init(&peer->ended, peer->pool->broker, on_child_ended);
+  braid_waiter_arm(&peer->ended.waiter);
+  if (braid_child_wait(peer->child, &peer->ended.waiter.hook) == BRAID_WAIT) return;
+  braid_waiter_claim(&peer->ended.waiter, BRAID_OK);
+  braid_errand_send(&peer->ended);
+}
+
+static void start_peer(struct braid_peer *peer) {
+  struct braid_process_pool *pool = peer->pool;
+  peer->ready = peer->told = false;
+  peer->doomed = 0;
+  peer->killed = 0;
+  int error = braid_peer_start(peer, pool->broker, &pool->plan);
+  if (error) {
+    break_pool(pool, NULL, 0, error);
+    lose(pool);
+    return;
+  }
+  peer->link.ended = on_link_ended;
+  braid_link_handle(&peer->link, BRAID_FRAME_REPLY, on_reply);
+  braid_link_handle(&peer->link, BRAID_FRAME_READY, on_ready);
+  braid_link_handle(&peer->link, BRAID_FRAME_FAILED, on_failed);
+  wait_for_end(peer);
+  lock(pool);
+  peer->usable = true;
+  peer->stuck = false;
+  ask_broker(pool);
+  unlock(pool);
+}
+
+static void kill_all(struct braid_process_pool *pool) {
+  for (unsigned i = 0; i < pool->count; i++)
+    if (pool->peers[i].child) braid_child_kill(pool->peers[i].child, SIGKILL);
+}
+
+/* What is to be done: asked for by ask_broker. */
+static void look(struct braid_errand *errand) {
+  struct braid_process_pool *pool = braid_container(errand, struct braid_process_pool, errand);
+  braid_object_ref(&pool->pool.object); /* the last worker may give its up */
+  if (!pool->started) {
+    pool->started = true;
+    for (unsigned i = 0; i < pool->count; i++) start_peer(&pool->peers[i]);
+  }
+  lock(pool);
+  if (!pool->over) {
+    hand_out(pool);
+    if (pool->stopping) stop_jobs(pool);
+    if (pool->killing) kill_all(pool);
+    say_good_bye(pool);
+    int64_t pause = pause_of(pool);
+    if (!pool->ticking) tick_on(pool, pause);
+  }
+  unlock(pool);
+  braid_object_unref(&pool->pool.object);
+}
+
+/* ---- what others call ----------------------------------------------------------------------------------------- */
+
+static bool cancel(struct braid_pool *common, struct braid_job *job) {
+  struct braid_process_pool *pool = of(common);
+  bool found = true;
+  lock(pool);
+  struct braid_permit *permit = atomic_load(&job->permit);
+  if (!braid_list_empty(&job->link)) {
+    braid_list_remove(&job->link);
+    pool->pending_count--;
+    end_job(pool, job, BRAID_JOB_CANCELLED);
+  } else if (permit && braid_permit_take(permit, job->ticket, BRAID_PERMIT_NONE)) {
+    braid_peer_release(job->peer, job->ticket);
+    end_job(pool, job, BRAID_JOB_CANCELLED);
+  } else if (permit) {
+    if (!atomic_load(&job->stop)) ask_to_stop(job);
+  } else {
+    found = false;
+  }
+  ask_broker(pool);
+  unlock(pool);
+  return found;
+}
+
+static void close_pool(struct braid_pool *common, bool cancel_pending) {
+  struct braid_process_pool *pool = of(common);
+  lock(pool);
+  pool->closed = true;
+  if (cancel_pending) end_queued(pool, false);
+  ask_broker(pool);
+  unlock(pool);
+}
+
+static void stop(struct braid_pool *common) {
+  lock(of(common));
+  of(common)->stopping = true;
+  ask_broker(of(common));
+  unlock(of(common));
+}
+
+static void kill_workers(struct braid_pool *common) {
+  lock(of(common));
+  of(common)->killing = true;
+  ask_broker(of(common));
+  unlock(of(common));
+}
+
+static unsigned count_begun(struct braid_process_pool *pool) {
+  unsigned begun = 0;
+  for (unsigned i = 0; i < pool->count; i++) begun += braid_peer_begun(&pool->peers[i]);
+  return begun;
+}
+
+static size_t queued(struct braid_pool *common) {
+  struct braid_process_pool *pool = of(common);
+  size_t count = pool->pending_count;
+  for (unsigned i = 0; i < pool->count; i++) count += pool->peers[i].in_flight;
+  return count - count_begun(pool);
+}
+
+static void complete(struct braid_pool *common, struct braid_pool_stats *stats) {
+  stats->running = count_begun(of(common));
+}
+
+static unsigned pids(struct braid_pool *common, int *numbers, unsigned room) {
+  struct braid_process_pool *pool = of(common);
+  unsigned count = 0;
+  for (unsigned i = 0; i < pool->count && count < room; i++) {
+    int pid = atomic_load(&pool->peers[i].pid);
+    if (pid) numbers[count++] = pid;
+  }
+  return count;
+}
+
+static void free_plan(struct braid_process_plan *plan) {
+  free(plan->argv);
+  free(plan->settings);
+  if (plan->table) braid_message_unref(plan->table);
+}
+
+static void destroy(struct braid_pool *common) {
+  struct braid_process_pool *pool = of(common);
+  for (unsigned i = 0; i < pool->count; i++) braid_peer_term(&pool->peers[i]);
+  free_plan(&pool->plan);
+  braid_pool_term(common);
+  free(pool);
+}
+
+static const struct braid_pool_kind kind = {.submit = submit,
+                                            .cancel = cancel,
+                                            .close = close_pool,
+                                            .stop = stop,
+                                            .kill = kill_workers,
+                                            .queued = queued,
+                                            .complete = complete,
+                                            .pids = pids,
+                                            .destroy = destroy};
+
+/* Room for the jobs that a worker runs and for those ahead. */
+static unsigned slots_for(unsigned tasks) {
+  unsigned slots = 2 * AHEAD;
+  while (slots < tasks + AHEAD) slots *= 2;
+  return slots;
+}
+
+struct braid_pool *braid_process_pool_new(unsigned count, struct braid_process_plan plan) {
+  struct braid_process_pool *pool = calloc(1, sizeof *pool + count * sizeof *pool->peers);
+  if (!pool) {
+    free_plan(&plan);
+    return NULL;
+  }
+  braid_pool_init(&pool->pool, &kind);
+  braid_list_init(&pool->pending);
+  pool->plan = plan;
+  pool->count = count;
+  pool->alarm.fire = on_alarm;
+  bool done = true;
+  for (unsigned i = 0; i < count; i++) done = braid_peer_init(&pool->peers[i], pool, slots_for(plan.tasks)) && done;
+  if (!done) errno = ENOMEM;
+  pool->broker = done ? braid_broker_enter() : NULL;
+  if (!pool->broker) {
+    int error = errno;
+    braid_object_unref(&pool->pool.object);
+    errno = error;
+    return NULL;
+  }
+  pool->pool.alive = count;
+  braid_object_ref(&pool->pool.object); /* the workers' */
+  braid_errand_init(&pool->errand, pool->broker, look);
+  braid_errand_send(&pool->errand);
+  return &pool->pool;
+}

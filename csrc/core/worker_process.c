@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT
+ * One for the process; lives as long as it. Which jobs are here is guarded by the mutex: a job is taken out by whoever
+ * delivers it. */
+#include "worker_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+#include "peer.h"
+
+enum { CANNOT_START = 70, PARENT_IS_GONE = 71 }; /* exit statuses */
+
+static struct {
+  struct braid_link link;
+  struct braid_errand opener;
+  braid_worker_process_maker *maker;
+  bool open; /* the link: this process is a worker */
+  pthread_mutex_t mutex;
+  pthread_cond_t told;
+  struct braid_thread_pool *pool; /* NULL: not told yet */
+  unsigned slots;
+  struct braid_permit *permits;
+  struct braid_job **jobs; /* by slot: the last that came for it */
+} self = {.mutex = PTHREAD_MUTEX_INITIALIZER, .told = PTHREAD_COND_INITIALIZER};
+
+struct braid_link *braid_worker_process_link(void) {
+  return self.open ? &self.link : NULL;
+}
+
+static _Noreturn void die(int status) {
+  fflush(stdout);
+  _exit(status);
+}
+
+/* ---- jobs ----------------------------------------------------------------------------------------------------- */
+
+static bool forget(struct braid_job *job) {
+  struct braid_job **place = &self.jobs[job->ticket % self.slots];
+  pthread_mutex_lock(&self.mutex);
+  if (*place == job) *place = NULL;
+  pthread_mutex_unlock(&self.mutex);
+  return braid_permit_begun(atomic_load(&job->permit), job->ticket);
+}
+
+/* Takes a job home, unless it was never begun: then it is the parent's again, or the parent ends with us. */
+static void deliver(struct braid_job *job) {
+  bool begun = forget(job);
+  if (begun && job->outcome != BRAID_JOB_RECALLED) {
+    fflush(stdout); /* should we die before the buffer is full */
+    struct braid_frame frame = {
+        .kind = BRAID_FRAME_REPLY, .id = job->ticket, .value = (uint64_t)job->busy, .status = job->outcome};
+    bool sent = job->reply ? braid_link_put_message(&self.link, frame, NULL, 0, job->reply)
+                           : braid_link_put(&self.link, frame, NULL, 0);
+    if (!sent) die(CANNOT_START);
+    braid_link_flush(&self.link);
+  }
+  braid_job_unref(job);
+}
+
+static void on_job(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  struct braid_message *call = braid_link_message(link, frame, body, 0);
+  struct braid_job *job = call ? braid_job_new(call, NULL) : NULL;
+  if (!job) die(CANNOT_START);
+  unsigned slot = (unsigned)(frame->id % self.slots);
+  job->ticket = frame->id;
+  job->deliver = deliver;
+  atomic_store(&job->permit, &self.permits[slot]);
+  pthread_mutex_lock(&self.mutex);
+  self.jobs[slot] = job;
+  pthread_mutex_unlock(&self.mutex);
+  struct braid_pool *pool = &self.pool->pool;
+  if (pool->kind->submit(pool, job) == BRAID_OK) return;
+  job->outcome = BRAID_JOB_RECALLED; /* we are about to end */
+  braid_job_unref(job);
+  deliver(job);
+}
+
+static void on_stop(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  (void)link, (void)body;
+  struct braid_pool *pool = &self.pool->pool;
+  pthread_mutex_lock(&self.mutex);
+  struct braid_job *job = self.jobs[frame->id % self.slots];
+  if (job && job->ticket != frame->id) job = NULL;
+  if (job) braid_job_ref(job);
+  pthread_mutex_unlock(&self.mutex);
+  if (!job) return;
+  pool->kind->cancel(pool, job);
+  braid_job_unref(job);
+}
+
+static void on_bye(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  (void)link, (void)frame, (void)body;
+  self.pool->pool.kind->close(&self.pool->pool, false);
+}
+
+/* ---- the beginning and the end -------------------------------------------------------------------------------- */
+
+static void on_settings(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  struct braid_message *table = braid_link_message(link, frame, body, (size_t)frame->value);
+  self.slots = (unsigned)frame->id;
+  self.jobs = calloc(self.slots, sizeof *self.jobs);
+  self.permits = braid_permits_map(self.slots, BRAID_WORKER_PERMITS);
+  close(BRAID_WORKER_PERMITS);
+  struct braid_thread_pool *pool =
+      table && self.jobs && self.permits ? self.maker(body, (size_t)frame->value, table) : NULL;
+  if (!pool) die(CANNOT_START);
+  pthread_mutex_lock(&self.mutex);
+  self.pool = pool;
+  pthread_cond_signal(&self.told);
+  pthread_mutex_unlock(&self.mutex);
+}
+
+static void on_parent_gone(struct braid_link *link) {
+  (void)link;
+  _exit(PARENT_IS_GONE);
+}
+
+/* The broker's thread. */
+static void open_link(struct braid_errand *errand) {
+  struct braid_broker *broker = braid_container(errand->waiter.home, struct braid_broker, loop);
+  if (braid_link_open(&self.link, broker, BRAID_LINK_TO_PARENT, BRAID_WORKER_LINK)) die(CANNOT_START);
+  self.link.ended = on_parent_gone;
+  braid_link_handle(&self.link, BRAID_FRAME_SETTINGS, on_settings);
+  braid_link_handle(&self.link, BRAID_FRAME_JOB, on_job);
+  braid_link_handle(&self.link, BRAID_FRAME_STOP, on_stop);
+  braid_link_handle(&self.link, BRAID_FRAME_BYE, on_bye);
+  self.open = true;
+}
+
+/* Our end is the parent's business: the terminal's interrupt is for the parent, and its death is ours. */
+static void belong_to_parent(void) {
+  signal(SIGINT, SIG_IGN);
+#ifdef __linux__
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
+  for (int fd = BRAID_WORKER_LINK; fd <= BRAID_WORKER_PERMITS; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+struct braid_thread_pool *braid_worker_process_begin(braid_worker_process_maker *maker) {
+  belong_to_parent();
+  self.maker = maker;
+  struct braid_broker *broker = braid_broker_enter();
+  if (!broker) die(CANNOT_START);
+  braid_errand_init(&self.opener, broker, open_link);
+  braid_errand_send(&self.opener);
+  pthread_mutex_lock(&self.mutex);
+  while (!self.pool) pthread_cond_wait(&self.told, &self.mutex);
+  pthread_mutex_unlock(&self.mutex);
+  return self.pool;
+}
+
+void braid_worker_process_ready(void) {
+  braid_link_put(&self.link, (struct braid_frame){.kind = BRAID_FRAME_READY}, NULL, 0);
+  braid_link_flush(&self.link);
+}
+
+void braid_worker_process_failed(struct braid_message *failure) {
+  struct braid_frame frame = {.kind = BRAID_FRAME_FAILED};
+  if (failure)
+    braid_link_put_message(&self.link, frame, NULL, 0, failure);
+  else
+    braid_link_put(&self.link, frame, NULL, 0);
+  braid_link_flush(&self.link);
+}
+
+void braid_worker_process_end(int status) {
+  fflush(NULL);
+  if (self.open) braid_link_drain(&self.link);
+  _exit(status);
+}

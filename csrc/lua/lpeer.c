@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT
+ * Worker processes: how a pool of them is made here, and what one of them runs over there. A worker is the same
+ * interpreter with a line of code that loads this very module and calls `work`; it never sees the user's script. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../core/process_pool.h"
+#include "../core/worker_process.h"
+#include "larg.h"
+#include "lcodec.h"
+#include "lerror.h"
+#include "lobject.h"
+#include "lopen.h"
+#include "lpool.h"
+#include "lworker.h"
+
+enum {
+  MOST_DEPTH = 4,   /* of process pools that workers of process pools make */
+  MOST_TASKS = 4096 /* a worker runs at once */
+};
+
+/* In front of what lua/braid/worker.lua is told; then follow package.path and package.cpath, each with its end. */
+struct wire_settings {
+  uint64_t max_jobs, memory_limit;
+  double time_limit;
+  unsigned core, depth;
+};
+
+static unsigned depth; /* 0: this process is no worker */
+
+/* ---- making a pool -------------------------------------------------------------------------------------------- */
+
+static lua_Number number_field(lua_State *L, int index, const char *name) {
+  lua_getfield(L, index, name);
+  lua_Number value = lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+/* The settings of the table at `index`, as bytes; raises when memory is out. */
+static void read_settings(lua_State *L, int index, struct braid_process_plan *plan) {
+  size_t path_size, cpath_size;
+  lua_getfield(L, index, "path");
+  lua_getfield(L, index, "cpath");
+  const char *path = luaL_tolstring(L, -2, &path_size), *cpath = luaL_tolstring(L, -2, &cpath_size);
+  struct wire_settings head = {.max_jobs = (uint64_t)number_field(L, index, "max_jobs_per_worker"),
+                               .memory_limit = (uint64_t)number_field(L, index, "memory_limit"),
+                               .time_limit = number_field(L, index, "time_limit"),
+                               .core = braid_thread_core(),
+                               .depth = depth + 1};
+  plan->settings_size = sizeof head + path_size + 1 + cpath_size + 1;
+  plan->settings = malloc(plan->settings_size);
+  if (!plan->settings) lerror_memory(L);
+  char *at = plan->settings;
+  memcpy(at, &head, sizeof head);
+  memcpy(at + sizeof head, path, path_size + 1);
+  memcpy(at + sizeof head + path_size + 1, cpath, cpath_size + 1);
+  lua_Number tasks = number_field(L, index, "tasks_per_worker");
+  plan->tasks = tasks < 1 ? 1 : tasks > MOST_TASKS ? MOST_TASKS : (unsigned)tasks;
+  plan->time_limit = (int64_t)(head.time_limit * (double)BRAID_SECOND);
+  lua_pop(L, 4);
+}
+
+/* Pushes the interpreter to run: BRAID_LUA, or our own, or, where this program is none, the one in PATH. */
+static const char *push_interpreter(lua_State *L) {
+  char path[4096];
+  const char *chosen = getenv("BRAID_LUA");
+  ssize_t size = chosen ? 0 : readlink("/proc/self/exe", path, sizeof path - 1);
+  if (chosen) return lua_pushstring(L, chosen);
+  path[size > 0 ? size : 0] = '\0';
+  const char *name = strrchr(path, '/');
+  if (name && strncmp(name + 1, "lua", 3) == 0) return lua_pushstring(L, path);
+  return lua_pushliteral(L, "lua5.4");
+}
+
+/* Pushes the code of a worker: it finds this module by its file, or has it built in. */
+static const char *push_code(lua_State *L) {
+  Dl_info info;
+  const char *file = dladdr((void *)(uintptr_t)push_code, &info) ? info.dli_fname : NULL;
+  if (file && strstr(file, ".so"))
+    return lua_pushfstring(L, "package.loadlib([==[%s]==], 'luaopen_braid_core')().work()", file);
+  return lua_pushliteral(L, "require 'braid.core'.work()");
+}
+
+/* Raises when memory is out. */
+static char **make_arguments(lua_State *L) {
+  const char *words[] = {push_interpreter(L), "-E", "-e", push_code(L)};
+  enum { COUNT = sizeof words / sizeof *words };
+  size_t size = (COUNT + 1) * sizeof(char *);
+  for (int i = 0; i < COUNT; i++) size += strlen(words[i]) + 1;
+  char **arguments = malloc(size);
+  if (!arguments) lerror_memory(L);
+  char *at = (char *)(arguments + COUNT + 1);
+  for (int i = 0; i < COUNT; i++) {
+    arguments[i] = strcpy(at, words[i]);
+    at += strlen(words[i]) + 1;
+  }
+  arguments[COUNT] = NULL;
+  lua_pop(L, 2);
+  return arguments;
+}
+
+static void check_depth(lua_State *L) {
+  if (depth < MOST_DEPTH) return;
+  lerror_misuse(L,
+                "process pools in workers of process pools, %d deep: does a job run the script that makes the pool? "
+                "Workers need not run it: functions are sent to them",
+                (int)depth + 1);
+}
+
+static void check_table(lua_State *L, struct braid_message *table) {
+  const struct braid_object *which;
+  const char *why = braid_link_refuse(BRAID_LINK_TO_WORKER, table, &which);
+  if (!why) return;
+  const char *name = which->class->name;
+  braid_message_unref(table);
+  lerror_raise(L, "not_sendable", "init or init_args have a %s, which cannot be sent to a worker process: %s", name,
+               why);
+}
+
+/* Arguments: settings, plan. Fills the plan as far as it comes. */
+static int make_plan(lua_State *L) {
+  struct braid_process_plan *plan = lua_touserdata(L, 2);
+  struct braid_message *table = lcodec_encode(L, 1, 1, "settings");
+  check_table(L, table);
+  plan->table = table;
+  plan->argv = make_arguments(L);
+  read_settings(L, 1, plan);
+  return 0;
+}
+
+static void drop_plan(struct braid_process_plan *plan) {
+  if (plan->table) braid_message_unref(plan->table);
+  free(plan->argv);
+  free(plan->settings);
+}
+
+/* process_pool_new(workers, settings) -> pool */
+static int process_pool_new(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  unsigned count = (unsigned)larg_integer(L, 1, "workers", 1);
+  if (!lua_istable(L, 2)) return larg_error(L, 2, "settings", "a table");
+  check_depth(L);
+  lobject_box(L, &braid_pool_class);
+  struct braid_process_plan plan = {0};
+  lua_pushcfunction(L, make_plan);
+  lua_pushvalue(L, 2);
+  lua_pushlightuserdata(L, &plan);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+    drop_plan(&plan);
+    return lua_error(L);
+  }
+  sched->loop.social = braid_thread_cores() > 1;
+  struct braid_pool *pool = braid_process_pool_new(count, plan);
+  if (!pool) return lerror_raise(L, "system", "the broker's thread could not be started: %s", strerror(errno));
+  lpool_keep(L, sched, pool);
+  return 1;
+}
+
+/* ---- being a worker ------------------------------------------------------------------------------------------- */
+
+/* The broker's thread. */
+static struct braid_thread_pool *make_lone(const char *bytes, size_t size, struct braid_message *table) {
+  struct wire_settings head;
+  struct worker_settings *settings = calloc(1, sizeof *settings);
+  if (!settings || size < sizeof head) return NULL;
+  memcpy(&head, bytes, sizeof head);
+  const char *path = bytes + sizeof head;
+  settings->table = table;
+  settings->path = strdup(path);
+  settings->cpath = strdup(path + strlen(path) + 1);
+  settings->max_jobs = head.max_jobs;
+  settings->memory_limit = (size_t)head.memory_limit;
+  settings->time_limit = head.time_limit;
+  settings->core = head.core;
+  settings->process = true;
+  depth = head.depth;
+  return braid_thread_pool_lone(worker_body, settings, worker_settings_free);
+}
+
+/* work(): this process is a worker from here to its end. */
+static int work(lua_State *L) {
+  (void)L;
+  worker_prepare();
+  braid_thread_pool_run(braid_worker_process_begin(make_lone));
+  braid_worker_process_end(EXIT_SUCCESS);
+}
+
+static const luaL_Reg functions[] = {{"process_pool_new", process_pool_new}, {"work", work}, {NULL, NULL}};
+
+void lpeer_open(lua_State *L) { sched_register(L, functions); }

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT
+ * What those that make pools need of how Lua holds them. The state's own thread; nothing blocks. */
+#ifndef BRAID_LPOOL_H
+#define BRAID_LPOOL_H
+
+#include "../core/pool.h"
+#include "lsched.h"
+
+/* Fills the box on the top of the stack with a new pool, whose end is from then on the state's to see to. */
+void lpool_keep(lua_State *L, struct sched *sched, struct braid_pool *pool);
+
+#endif
