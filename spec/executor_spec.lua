@@ -1501,7 +1501,7 @@ describe("futures of jobs", function()
       end
       local sum = 0
       for future in braid.as_completed(futures, 5) do sum = sum + future:result() end
-      assert.equal(14, sum)
+      assert.equal(30, sum)
       for _, pool in ipairs(pools) do pool:close() end
     end)
   end)

@@ -8,8 +8,8 @@ local LUA_FLOORS = {
   "braid.errors", "braid.units", "braid.progress",
   "braid.sight", "braid.scope", "braid.future", "braid.task", "braid.gather",
   "braid.queue", "braid.sync", "braid.array", "braid.dict",
-  "braid.worker", "braid.executor", "braid.inline", "braid.task_pool", "braid.thread_pool", "braid.process_pool", "braid.pool",
-
+  "braid.worker", "braid.executor", "braid.inline", "braid.task_pool", "braid.thread_pool", "braid.process_pool",
+  "braid.pool",
   "braid.descriptor", "braid.stream", "braid.process", "braid.net",
   "braid.kernels.numbers", "braid.kernels.vectors", "braid.kernels",
   "braid.json",

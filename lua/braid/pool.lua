@@ -20,7 +20,8 @@ local kinds = {
 function M.pool(kind, opts)
   local make = kinds[kind]
   if not make then
-    errors.misuse(1, "bad argument 'kind' to 'pool' (\"inline\", \"tasks\", \"threads\" or \"processes\" expected, got %s)",
+    errors.misuse(1,
+      "bad argument 'kind' to 'pool' (\"inline\", \"tasks\", \"threads\" or \"processes\" expected, got %s)",
       type(kind) == "string" and ("%q"):format(kind) or tostring(kind))
   end
   return make(opts)
