@@ -20,8 +20,8 @@ LUA_FLOORS := lsight lerror larg ltree linterrupt lsched lopen.h lroster lwatchd
 	lcoroutine lstate lworker lpool lpeer \
 	lkernel lnumbers lrow lvectors lfd lnet lprocess lfetch lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
-SERVE_CORE_FLOORS := asset listen screen serve.h exchange serve
-SERVE_LUA_FLOORS := lserve
+SERVE_CORE_FLOORS := signals channel asset listen screen serve.h exchange serve
+SERVE_LUA_FLOORS := lsupervise lserve
 
 # ---- what the user may set -----------------------------------------------------------------------------------------
 LUA ?= lua5.4

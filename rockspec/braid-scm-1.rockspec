@@ -64,8 +64,9 @@ build = {
     },
     ["braid.serve_core"] = {
       sources = {
-        "csrc/core/clock.c", "csrc/core/buffer.c", "csrc/core/asset.c", "csrc/core/listen.c", "csrc/core/screen.c",
-        "csrc/core/exchange.c", "csrc/core/serve.c", "csrc/lua/lserve.c",
+        "csrc/core/clock.c", "csrc/core/buffer.c", "csrc/core/signals.c", "csrc/core/channel.c",
+        "csrc/core/asset.c", "csrc/core/listen.c", "csrc/core/screen.c", "csrc/core/exchange.c",
+        "csrc/core/serve.c", "csrc/lua/lsupervise.c", "csrc/lua/lserve.c",
       },
       defines = { "_GNU_SOURCE" },
       libraries = { "microhttpd", "pthread" },
@@ -134,6 +135,9 @@ build = {
     ["braid.web.router"] = "lua/braid/web/router.lua",
     ["braid.web.access_log"] = "lua/braid/web/access_log.lua",
     ["braid.web.options"] = "lua/braid/web/options.lua",
+    ["braid.web.serve"] = "lua/braid/web/serve.lua",
+    ["braid.web.supervisor"] = "lua/braid/web/supervisor.lua",
+    ["braid.web.worker"] = "lua/braid/web/worker.lua",
     ["braid.web.static"] = "lua/braid/web/static.lua",
     ["braid.web.server"] = "lua/braid/web/server.lua",
     ["braid.web.test_client"] = "lua/braid/web/test_client.lua",

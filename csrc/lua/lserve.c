@@ -16,6 +16,7 @@
 #include "../core/exchange.h"
 #include "../core/listen.h"
 #include "../core/serve.h"
+#include "lsupervise.h"
 
 #define SERVER "braid.serve"
 #define FILE_HANDLE "braid.serve.file"
@@ -469,5 +470,6 @@ int luaopen_braid_serve_core(lua_State *L) {
   new_class(L, SERVER, methods);
   new_class(L, FILE_HANDLE, file_methods);
   luaL_newlib(L, functions);
+  lsupervise_open(L);
   return 1;
 }

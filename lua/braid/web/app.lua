@@ -249,21 +249,32 @@ end
 --- Starts serving, in a task of the current scope that ends with it. The functions of on_start are called first: may
 --- suspend. Raises for wrong options, and what a function of on_start raised.
 ---@param options braid.web.ServeOptions?
----@return braid.web.Server? server with .port, :stop(), :wait()
+---@return braid.web.Server|braid.web.Supervisor|nil server with .port, .url, :stop(), :wait()
 ---@return any err when the address cannot be had
 function App:start(options)
-  return require("braid.web.server").start(self, serve_options.read(1, "start", options))
+  return require("braid.web.serve").start({ app = self }, serve_options.read(1, "start", options))
 end
 
---- Serves until it is stopped. Suspends. Prints one line with the address on stderr. Raises for wrong options and when
---- the address cannot be had.
+--- Serves until it is stopped: SIGTERM and SIGINT let running requests end within `grace`. Suspends. Prints on stderr
+--- where it serves. With `workers`, this process watches over so many others, which are sent the application (its
+--- handlers with their upvalues; see the list of what travels): one that dies is replaced, SIGHUP replaces all without
+--- losing a request, SIGTTIN and SIGTTOU add and remove one. Raises for wrong options, when the address cannot be had,
+--- and when a worker cannot start.
 ---@param options braid.web.ServeOptions?
 function App:serve(options)
-  local server <close>, err = require("braid.web.server").start(self, serve_options.read(1, "serve", options))
-  if not server then error(err, 0) end
-  io.stderr:write(("braid: serving on %s\n"):format(server.url))
-  server:wait()
+  return require("braid.web.serve").serve({ app = self }, serve_options.read(1, "serve", options))
 end
+
+--- The application in another process.
+---@private
+function M.unpack(routes, middleware, on_start, on_stop)
+  local app = M.new()
+  for _, route in ipairs(routes) do app._router:add(table.unpack(route, 1, 4)) end
+  app._middleware, app._on_start, app._on_stop = middleware, on_start, on_stop
+  return app
+end
+
+function App:__braid_pack() return M.unpack, self._router:added(), self._middleware, self._on_start, self._on_stop end
 
 --- A client that calls the application without a socket.
 ---@return braid.web.TestClient

@@ -69,7 +69,6 @@ function M.read(level, what, options)
     end
     read[name] = value
   end
-  if read.workers ~= 1 then errors.misuse(level + 1, "option 'workers' can only be 1 for now") end
   if read.tls then
     errors.check_options(level + 1, what, read.tls, { cert = "string", key = "string" })
     read.tls = { cert = read_pem("cert", read.tls.cert), key = read_pem("key", read.tls.key) }

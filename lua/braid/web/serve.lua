@@ -1,0 +1,74 @@
+-- SPDX-License-Identifier: MIT
+-- A server as a program: it says where it serves and who does, obeys signals, and ends.
+local core = require "braid.core"
+local options_of = require "braid.web.options"
+local server = require "braid.web.server"
+local supervisor = require "braid.web.supervisor"
+local worker = require "braid.web.worker"
+
+local M = {}
+
+local function say(format, ...) io.stderr:write(("braid: " .. format .. "\n"):format(...)) end
+
+--- Starts a server in this process, or one of several.
+---@param source {app: braid.web.App?, file: string?}
+---@param options braid.web.ServeOptions as options.read gives them
+---@return braid.web.Server|braid.web.Supervisor|nil
+---@return any err
+function M.start(source, options)
+  if options.workers > 1 then return supervisor.start(source, options) end
+  return server.start(source.app or worker.load(source.file), options)
+end
+
+local function reload(running)
+  local replaced, problem = running:reload()
+  if not replaced then say("the workers are not replaced: %s", problem) end
+end
+
+local function add(running)
+  local added, problem = running:add()
+  if not added then say("no worker is added: %s", problem) end
+end
+
+local signals = {
+  TERM = function(running) running:stop() end,
+  HUP = function(running) if running.reload then core.spawn(reload, running) end end,
+  TTIN = function(running) if running.add then core.spawn(add, running) end end,
+  TTOU = function(running) if running.remove then running:remove() end end,
+}
+
+local function obey_signals(running, fd)
+  local serve_core = require "braid.serve_core"
+  while true do
+    core.wait_fd(fd, "r")
+    local obey = signals[serve_core.next_signal()]
+    if obey then obey(running) end
+  end
+end
+
+local function name_processes(running)
+  if not running.pids then return end
+  say("supervisor: process %d", require("braid.serve_core").process_id())
+  for i, pid in ipairs(running:pids()) do say("worker %d: process %d", i, pid) end
+end
+
+--- Serves until it is stopped. Suspends. Raises when the server cannot start.
+---@param source {app: braid.web.App?, file: string?}
+---@param options braid.web.ServeOptions as options.read gives them
+function M.serve(source, options)
+  local serve_core = require "braid.serve_core"
+  local running <close>, err = M.start(source, options)
+  if not running then error(err, 0) end
+  say("serving on %s", running.url)
+  name_processes(running)
+  local fd <const> = options.workers > 1 and serve_core.take_signals("TERM", "HUP", "TTIN", "TTOU")
+    or serve_core.take_signals("TERM")
+  local _ <close> = setmetatable({}, { __close = serve_core.give_signals })
+  if fd then core.spawn(obey_signals, running, fd):daemon() end
+  running:wait()
+end
+
+--- The options of app:serve, checked.
+M.read_options = options_of.read
+
+return M

@@ -1,0 +1,372 @@
+-- SPDX-License-Identifier: MIT
+-- Several processes behind one address. Each place has a listening socket of its own, which the supervisor keeps open:
+-- the system spreads connections over them (SO_REUSEPORT), and those that wait at the place of a worker that has died,
+-- or is being replaced, are taken by the next one there. Workers are started by posix_spawn, and get the application by
+-- the codec, or load its file.
+local core = require "braid.core"
+local errors = require "braid.errors"
+local scope = require "braid.scope"
+local sync = require "braid.sync"
+local server_module = require "braid.web.server"
+
+local M = {}
+
+local START_LIMIT = 30 -- seconds a worker has to begin to serve
+local HANG_LIMIT = 30  -- seconds without a sign of life
+local SPARE = 2        -- seconds beyond grace, until a worker that does not end is killed
+local STEADY = 5       -- seconds after which a worker's death is no sign of a lasting trouble
+local LINGER = 0.5     -- seconds a replaced worker keeps connections that are not used
+local PIECE = 30000    -- bytes
+
+---@class braid.web.Supervisor
+---@field host string
+---@field port integer
+---@field url string
+local Supervisor = {}
+Supervisor.__index = Supervisor
+Supervisor.__name = "braid.supervisor"
+
+local function say(format, ...) io.stderr:write(("braid: " .. format .. "\n"):format(...)) end
+
+-- ---- a worker -------------------------------------------------------------------------------------------------------
+
+-- The interpreter that runs us, or that BRAID_LUA names.
+local function interpreter()
+  local named = os.getenv("BRAID_LUA")
+  if named then return named end
+  local path = require("braid.serve_core").executable()
+  if path and path:match("[^/]*$"):find("lua", 1, true) then return path end
+  return "lua5.4"
+end
+
+local function spawn_process(theirs)
+  local argv = { interpreter(), "-e", 'require("braid.web.worker").main()' }
+  local env = {
+    LUA_PATH_5_4 = "LUA_PATH_5_4=" .. package.path, LUA_CPATH_5_4 = "LUA_CPATH_5_4=" .. package.cpath,
+    LUA_INIT = false, LUA_INIT_5_4 = false,
+  }
+  local stdout, stderr = core.file_number(io.stdout), core.file_number(io.stderr)
+  -- A group of its own: Ctrl-C at a terminal is for the supervisor.
+  return core.child_start(argv, env, nil, theirs, stdout, stderr, true)
+end
+
+local function send(channel, text, descriptor)
+  while true do
+    local sent, problem = channel:send(text, descriptor)
+    if sent then return true end
+    if sent == nil then return nil, problem end
+    core.wait_fd(channel:fd(), "w")
+  end
+end
+
+local function send_plan(self, worker, listener)
+  local plan = self._plan
+  for at = 1, #plan, PIECE do
+    if not send(worker.channel, "P" .. plan:sub(at, at + PIECE - 1)) then return end
+  end
+  send(worker.channel, "L", listener)
+end
+
+-- Reads what the worker tells until its end of the channel is closed.
+local function listen_to(worker)
+  local channel = worker.channel
+  while true do
+    local text = channel:receive()
+    if text == nil then return end
+    if text == false then
+      core.wait_fd(channel:fd(), "r")
+    else
+      local letter = text:sub(1, 1)
+      worker.heard = core.now()
+      if letter == "R" then worker.ready:set() worker.is_ready = true end
+      if letter == "F" then worker.failure = text:sub(2) end
+      if letter == "B" then worker.accepted, worker.connections, worker.requests = text:match("B(%d+) (%d+) (%d+)") end
+    end
+  end
+end
+
+-- Kills a worker that gives no sign of life, or does not end in time.
+local function guard(worker)
+  while true do
+    core.sleep(0.5)
+    local now = core.now()
+    local silent = now - worker.heard > (worker.is_ready and HANG_LIMIT or START_LIMIT)
+    if silent then say("worker %d gives no sign of life, and is killed", worker.pid) end
+    if silent or worker.deadline and now > worker.deadline then
+      worker.child:kill(core.signals.KILL)
+      return
+    end
+  end
+end
+
+local function how_it_ended(code, signal)
+  if signal then return ("was ended by signal %d"):format(signal) end
+  return ("ended with status %s"):format(code)
+end
+
+-- The life of a worker's process, from here.
+local function attend(self, worker)
+  scope.scope(function(tasks)
+    tasks:spawn(guard, worker):daemon()
+    listen_to(worker)
+    local _, code, signal = worker.child:wait(nil, true)
+    worker.ended = how_it_ended(code, signal)
+  end)
+  worker.channel:close()
+  self._workers[worker.pid] = nil
+  worker.ready:set()
+  worker.gone:set()
+end
+
+-- Starts a process; it is not ready yet.
+local function start_worker(self, place)
+  local serve_core = require "braid.serve_core"
+  local channel, theirs = serve_core.channel()
+  if not channel then return nil, theirs end
+  local child, problem = spawn_process(theirs)
+  serve_core.close_fd(theirs)
+  if not child then return nil, problem end
+  local worker = {
+    place = place, child = child, pid = child:pid(), channel = channel, ready = sync.event(), gone = sync.event(),
+    began = core.now(), heard = core.now(), accepted = 0, connections = 0, requests = 0,
+  }
+  self._workers[worker.pid] = worker
+  self._tasks:spawn(attend, self, worker)
+  send_plan(self, worker, place.listener)
+  return worker
+end
+
+-- Waits until a worker serves; nil and why when it does not.
+local function await_ready(worker)
+  worker.ready:wait()
+  if worker.is_ready then return true end
+  return nil, worker.failure or ("a worker " .. (worker.ended or "ended"))
+end
+
+local function tell_to_stop(worker, grace, linger)
+  if worker.deadline then return end
+  worker.deadline = core.now() + grace + SPARE
+  worker.channel:send(("Q%.17g %.17g"):format(math.min(grace, 1e9), linger))
+end
+
+-- ---- a place --------------------------------------------------------------------------------------------------------
+
+-- Keeps a worker at its place, until the place is given up.
+local function keep(self, place)
+  local pause = 0
+  while not place.over do
+    local worker = place.worker
+    worker.gone:wait()
+    if place.over or self._stopping then return end
+    if worker == place.worker then
+      say("worker %d %s%s; it is replaced", worker.pid, worker.ended,
+        worker.failure and " (" .. worker.failure .. ")" or "")
+      pause = core.now() - worker.began > STEADY and 0 or math.min(math.max(pause * 2, 0.05), 5)
+      core.sleep(pause)
+      if self._stopping then return end
+      local next_worker, problem = start_worker(self, place)
+      if next_worker then
+        place.worker = next_worker
+        if await_ready(next_worker) then say("worker %d serves", next_worker.pid) end
+      else
+        say("a worker cannot be started: %s", errors.text(problem))
+        core.sleep(1)
+      end
+    end
+  end
+end
+
+local function add_place(self)
+  local listener = table.remove(self._spare)
+  if not listener then
+    local problem
+    listener, problem = server_module.listen({ host = self.host, port = self.port }, true)
+    if not listener then return nil, problem end
+  end
+  local place = { listener = listener }
+  local worker, problem = start_worker(self, place)
+  if not worker then return nil, problem end
+  place.worker = worker
+  self._places[#self._places + 1] = place
+  return place
+end
+
+local function close_place(place)
+  if place.listener then require("braid.serve_core").close_fd(place.listener) end
+  place.listener = nil
+end
+
+-- ---- starting and stopping ------------------------------------------------------------------------------------------
+
+local function start_all(self, count)
+  for _ = 1, count do
+    local place, problem = add_place(self)
+    if not place then error(errors.new("system", errors.text(problem)), 0) end
+  end
+  for _, place in ipairs(self._places) do
+    local ready, problem = await_ready(place.worker)
+    if not ready then error(errors.new("worker_died", "a worker cannot start: " .. problem), 0) end
+  end
+end
+
+-- When the last worker is gone.
+local function clean_up(self)
+  for _, worker in pairs(self._workers) do worker.child:kill(core.signals.KILL) end
+  for _, place in ipairs(self._places) do close_place(place) end
+  for _, listener in ipairs(self._spare) do require("braid.serve_core").close_fd(listener) end
+  self._over = true
+end
+
+local function supervise(self, count)
+  local _ <close> = setmetatable({}, { __close = function()
+    self._stopping = true
+    clean_up(self)
+  end })
+  scope.scope(function(tasks)
+    self._tasks = tasks
+    local ok, problem = pcall(start_all, self, count)
+    if not ok then
+      self._problem = problem
+      self._started:set()
+      self:stop(0)
+      for _, worker in pairs(self._workers) do worker.child:kill(core.signals.KILL) end
+      return
+    end
+    for _, place in ipairs(self._places) do tasks:spawn(keep, self, place) end
+    self._started:set()
+    self._stop:wait()
+    for _, place in ipairs(self._places) do close_place(place) end
+    for _, worker in pairs(self._workers) do tell_to_stop(worker, self._deadline - core.now(), 0) end
+  end)
+end
+
+---@param source {app: braid.web.App?, file: string?}
+---@param options braid.web.ServeOptions as options.read gives them
+---@return braid.web.Supervisor?
+---@return any err when the address cannot be had
+function M.start(source, options)
+  local listener, port = server_module.listen(options, true)
+  if not listener then return nil, port end
+  local plan = {
+    app = source.app, file = source.file, options = options, port = port, path = package.path, cpath = package.cpath,
+  }
+  local encoded, parcel = pcall(function() return core.encode(plan):bytes() end)
+  if not encoded then
+    require("braid.serve_core").close_fd(listener)
+    error(parcel, 0)
+  end
+  local host = options.host
+  local self = setmetatable({
+    host = host, port = port, _plan = parcel, _workers = {}, _places = {}, _spare = { listener },
+    _grace = options.grace, _started = sync.event(), _stop = sync.event(),
+  }, Supervisor)
+  self.url = ("%s://%s:%d"):format(options.tls and "https" or "http",
+    host:find(":", 1, true) and "[" .. host .. "]" or host, port)
+  self._task = core.spawn(supervise, self, options.workers)
+  self._task.name = "supervisor " .. self.url
+  self._task:daemon()
+  self._started:wait()
+  if not self._problem then return self end
+  self._task:wait()
+  error(self._problem, 0)
+end
+
+--- Begins to stop: every worker finishes what runs within `grace` seconds. Does not suspend: see wait.
+---@param grace number? default: the option of serve
+function Supervisor:stop(grace)
+  if self._stopping then return end
+  self._stopping = true
+  self._deadline = core.now() + (grace or self._grace)
+  self._stop:set()
+end
+
+--- Waits until the last worker has ended. Suspends.
+---@param timeout number? seconds
+---@return boolean stopped
+function Supervisor:wait(timeout)
+  if not self._task:wait(timeout) then return false end
+  local err = self._task:error()
+  if err and not errors.is_error(err, "cancelled") then error(err, 0) end
+  return true
+end
+
+--- Replaces every worker, one after the other: the next one serves before the last one stops, so that no request is
+--- lost. Suspends. A worker that cannot start leaves the old one where it is.
+---@return boolean? replaced
+---@return string? problem
+function Supervisor:reload()
+  for _, place in ipairs({ table.unpack(self._places) }) do
+    local before = place.worker
+    local worker, problem = start_worker(self, place)
+    local ready = worker ~= nil
+    if worker then ready, problem = await_ready(worker) end
+    if self._stopping then return nil, "the server stops" end
+    if not ready then return nil, errors.text(problem) end
+    place.worker = worker
+    tell_to_stop(before, self._grace, LINGER)
+    say("worker %d takes the place of %d", worker.pid, before.pid)
+  end
+  return true
+end
+
+--- One worker more. Suspends until it serves.
+---@return boolean? added
+---@return string? problem
+function Supervisor:add()
+  local place, problem = add_place(self)
+  if not place then return nil, errors.text(problem) end
+  local ready
+  ready, problem = await_ready(place.worker)
+  if not ready then
+    place.over = true
+    close_place(place)
+    table.remove(self._places)
+    return nil, problem
+  end
+  self._tasks:spawn(keep, self, place)
+  say("worker %d serves", place.worker.pid)
+  return true
+end
+
+--- One worker fewer, unless it is the last.
+---@return boolean removed
+function Supervisor:remove()
+  if #self._places <= 1 then return false end
+  local place = table.remove(self._places)
+  place.over = true
+  close_place(place)
+  tell_to_stop(place.worker, self._grace, LINGER)
+  say("worker %d stops", place.worker.pid)
+  return true
+end
+
+--- The numbers of the processes that serve.
+---@return integer[]
+function Supervisor:pids()
+  local pids = {}
+  for _, place in ipairs(self._places) do pids[#pids + 1] = place.worker.pid end
+  return pids
+end
+
+--- What all workers have to do at the moment, as they last told.
+---@return {workers: integer, accepted: integer, connections: integer, requests: integer}
+function Supervisor:stats()
+  local stats = { workers = 0, accepted = 0, connections = 0, requests = 0 }
+  for _, worker in pairs(self._workers) do
+    stats.workers = stats.workers + 1
+    for _, name in ipairs { "accepted", "connections", "requests" } do
+      stats[name] = stats[name] + math.tointeger(tonumber(worker[name]))
+    end
+  end
+  return stats
+end
+
+-- At the end of a `<close>` variable: also a caller that is cancelled lets the requests end.
+function Supervisor.__close(self)
+  scope.shield(function()
+    self:stop()
+    self:wait()
+  end)
+end
+
+return M

@@ -1,0 +1,101 @@
+-- SPDX-License-Identifier: MIT
+-- The process that serves for a supervisor: what it is told, and what it tells. Each message is a letter and a text.
+--
+--   from the supervisor   P: a piece of the parcel { app or file, options, port }; L, with the listener: begin;
+--                         Q: stop, with grace and linger in seconds
+--   from the worker       R: it serves; F: it cannot, and why; B: it is well, with its counts
+local core = require "braid.core"
+local errors = require "braid.errors"
+local task = require "braid.task"
+local server_module = require "braid.web.server"
+
+local M = {}
+
+M.BEAT = 1 -- seconds between two signs of life
+
+-- Waits for a message; nil when the supervisor is gone.
+local function receive(channel)
+  while true do
+    local text, descriptor = channel:receive()
+    if text ~= false then return text, descriptor end
+    core.wait_fd(channel:fd(), "r")
+  end
+end
+
+local function receive_plan(channel)
+  local pieces = {}
+  while true do
+    local text, listener = receive(channel)
+    if not text then os.exit(1) end
+    if text:sub(1, 1) == "L" then return core.decode(core.parcel(table.concat(pieces))), listener end
+    pieces[#pieces + 1] = text:sub(2)
+  end
+end
+
+--- The application that a file returns.
+---@param file string
+---@return braid.web.App
+function M.load(file)
+  local chunk, problem = loadfile(file)
+  if not chunk then error(problem, 0) end
+  local app = chunk()
+  if type(app) == "table" and type(app.test_client) == "function" then return app end
+  error(("%s has to return an application (braid.web.app()), not a %s"):format(file, type(app)), 0)
+end
+
+-- Signs of life, and what the supervisor says.
+local function accompany(channel, server)
+  core.spawn(function()
+    while true do
+      local stats = server:stats()
+      channel:send(("B%d %d %d"):format(stats.accepted, stats.connections, stats.requests))
+      core.sleep(M.BEAT)
+    end
+  end):daemon()
+  core.spawn(function()
+    while true do
+      local text = receive(channel)
+      local grace, linger = (text or "Q0 0"):match("^Q(%S+) (%S+)$")
+      if grace then server:stop(tonumber(grace), tonumber(linger)) end
+      if not text then return end
+    end
+  end):daemon()
+end
+
+-- SIGTERM for this worker alone: it stops, and is replaced.
+local function obey_signals(server)
+  local serve_core = require "braid.serve_core"
+  local fd = serve_core.take_signals("TERM", "INT", "HUP", "TTIN", "TTOU")
+  core.spawn(function()
+    while fd do
+      core.wait_fd(fd, "r")
+      if serve_core.next_signal() == "TERM" then server:stop(nil, 0.2) end
+    end
+  end):daemon()
+end
+
+local function serve(channel, plan, listener)
+  local app = plan.app or M.load(plan.file)
+  local server, problem = server_module.start_on(app, plan.options, listener, plan.port)
+  if not server then error(problem, 0) end
+  obey_signals(server)
+  channel:send("R")
+  accompany(channel, server)
+  server:wait()
+end
+
+--- The life of a worker, whose descriptor 0 is its end of the channel. Ends the process.
+function M.main()
+  local serve_core = require "braid.serve_core"
+  serve_core.die_with_parent()
+  local channel = serve_core.channel_of(0)
+  local ok, problem = pcall(function()
+    local plan, listener = receive_plan(channel)
+    package.path, package.cpath = plan.path, plan.cpath
+    task.run(serve, channel, plan, listener)
+  end)
+  if not ok then channel:send("F" .. errors.text(problem):sub(1, 8000)) end
+  os.exit(ok, true)
+end
+
+return M
