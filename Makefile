@@ -13,7 +13,7 @@ CORE_FLOORS := base status clock list heap buffer \
 # Plain C on core/parallel: no Lua, no locks.
 KERNEL_FLOORS := montgomery prime curve factor \
 	simd.h row reduce scan radix.h sort unique histogram search
-LUA_FLOORS := lsight lerror larg ltree linterrupt lsched lopen.h lroster lwatchdog \
+LUA_FLOORS := lsight lerror larg ltree linterrupt lopen.h ltrace lsched lroster lwatchdog \
 	llocals lobject \
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
 	ltask ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lselect \

@@ -12,7 +12,7 @@ local LUA_FLOORS = {
   "braid.pool",
   "braid.descriptor", "braid.stream", "braid.process", "braid.net",
   "braid.kernels.numbers", "braid.kernels.vectors", "braid.kernels",
-  "braid.json",
+  "braid.json", "braid.trace",
   "braid.http.request", "braid.http.response", "braid.http.session", "braid.http",
   "braid.web.headers", "braid.web.response", "braid.web.request", "braid.web.router", "braid.web.static",
   "braid.web.access_log", "braid.web.options",

@@ -291,4 +291,17 @@ function core.vector_histogram(array, low, high, counts, edges, threads) end
 ---@param threads integer?
 function core.vector_search(sorted, values, right, places, threads) end
 
+---@return boolean begun false when somebody traces already
+function core.trace_start() end
+
+function core.trace_stop() end
+
+---@param i integer
+---@return string? what "name", "step", "park", "submit", "run", "done" or "home"; nil behind the last
+---@return integer whose
+---@return integer track the thread, or minus the process
+---@return number seconds
+---@return string name
+function core.trace_event(i) end
+
 return core

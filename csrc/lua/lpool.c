@@ -16,6 +16,7 @@
 #include "lopen.h"
 #include "lpool.h"
 #include "ltask.h"
+#include "ltrace.h"
 #include "lworker.h"
 
 /* Registry key, by address. */
@@ -280,6 +281,10 @@ static int pool_submit(lua_State *L) {
   lua_pushcfunction(L, anchor);
   lua_pushvalue(L, -2);
   enum braid_status status = lua_pcall(L, 1, 0, 0) == LUA_OK ? BRAID_OK : BRAID_NO_MEMORY;
+  if (trace_is_on()) {
+    trace_name_by(L, 2, this->job);
+    trace_record(TRACE_SUBMIT, this->job, NULL);
+  }
   if (status == BRAID_OK) status = pool->kind->submit(pool, this->job);
   if (status != BRAID_OK) return refuse(L, this, status);
   braid_object_ref(&pool->object); /* until the job is home */
@@ -353,6 +358,7 @@ static void arrive(struct sched *sched, struct braid_waiter *waiter) {
   struct job_future *this = braid_container(waiter, struct job_future, future.waiter);
   if (!this->job) return; /* given up at the end of the state */
   sched->jobs--;
+  trace_note(TRACE_HOME, this->job);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &PENDING);
   lua_rawgetp(L, -1, this);
   lua_pushnil(L);

@@ -9,6 +9,7 @@
 #include "lerror.h"
 #include "linterrupt.h"
 #include "lsight.h"
+#include "ltrace.h"
 
 enum {
   MOST_STEPS = 61,      /* then the loop looks at its descriptors and deadlines again */
@@ -268,6 +269,7 @@ void sched_push_task(lua_State *L, const struct task *task) {
 
 void sched_set_name(lua_State *L, int index) {
   index = lua_absindex(L, index);
+  if (trace_is_on() && lua_isstring(L, -1)) trace_record(TRACE_NAME, lua_touserdata(L, index), lua_tostring(L, -1));
   push_table(L, &NAMES, "k");
   lua_pushvalue(L, index);
   lua_pushvalue(L, -3);
@@ -429,11 +431,13 @@ void sched_step(struct sched *sched, struct task *task, lua_State *from) {
     task->waiter.state = FUTURE_RUNNING;
     arguments = lua_gettop(co) - 1;
   }
+  trace_note(TRACE_STEP, task);
   task->waiter.flags &= ~(uint32_t)TASK_PARKED;
   sched->current = task;
   sched->running = co;
   int status = lua_resume(co, from, arguments, &results);
   sched_return(sched, before);
+  trace_note(TRACE_PARK, task);
   if (status == LUA_YIELD) {
     if (task->waiter.flags & TASK_PARKED) return;
     status = LUA_ERRRUN;

@@ -14,6 +14,7 @@
 #include "lerror.h"
 #include "llocals.h"
 #include "lsight.h"
+#include "ltrace.h"
 
 enum { MOST_IDLE = 1024 };
 
@@ -170,6 +171,7 @@ struct task *task_spawn(lua_State *L, struct sched *sched, struct scope *scope, 
   lua_insert(L, function);
   lua_xmove(L, co, count + 1);
   task->co = co;
+  if (trace_is_on()) trace_name_by(co, 1 + BODY_FUNCTION, task); /* behind the body itself */
   tree_adopt(scope, task);
   return task;
 }

@@ -22,6 +22,7 @@
 #include "lroster.h"
 #include "lsched.h"
 #include "lstate.h"
+#include "ltrace.h"
 
 #define WORKER_METATABLE "braid.worker"
 #define JOB_METATABLE "braid.job"
@@ -171,6 +172,7 @@ static void go_home(struct active *active, enum braid_job_outcome outcome, struc
   braid_list_remove(&active->link);
   if (active->deadline) arm_timer(active->worker);
   active->worker->memory.limit = 0;
+  trace_note(TRACE_DONE, job);
   braid_worker_finish(active->worker->core, job, outcome, reply, braid_clock_now() - active->began);
 }
 
@@ -309,6 +311,7 @@ static int next_k(lua_State *L, int status, lua_KContext context);
 static bool begin(struct worker *worker, struct active *active, struct braid_item item) {
   struct braid_job *job = braid_worker_begin(worker->core, item);
   if (!job) return false;
+  trace_note(TRACE_RUN, job);
   worker->taken++;
   *active = (struct active){.worker = worker, .job = job, .began = braid_clock_now()};
   braid_list_push(&worker->active, &active->link);

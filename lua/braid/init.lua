@@ -17,7 +17,7 @@ local places = {
   descriptor = { "wait_fd" },
   executor = { "cpu_count" }, inline = { "inline_pool" }, task_pool = { "task_pool" },
   thread_pool = { "thread_pool", "to_thread" }, process_pool = { "process_pool" }, pool = { "pool" },
-  sight = { "dump" },
+  sight = { "dump" }, trace = { "trace" },
   progress = { "progress" }, experiment = { "experiment" },
 }
 
