@@ -12,13 +12,14 @@ CORE_FLOORS := base status clock list heap buffer \
 	child broker frame.h link peer process_pool worker_process socket resolve request fetch
 # Plain C on core/parallel: no Lua, no locks.
 KERNEL_FLOORS := montgomery prime curve factor \
-	simd.h row reduce scan radix.h sort unique histogram search
+	simd.h row reduce scan radix.h sort unique histogram search \
+	operation expression map
 LUA_FLOORS := lsight lerror larg ltree linterrupt lopen.h ltrace lsched lroster lwatchdog \
 	llocals lobject \
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
 	ltask ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lselect \
 	lcoroutine lstate lworker lpool lpeer \
-	lkernel lnumbers lrow lvectors lfd lnet lprocess lfetch lmachine lopen
+	lkernel lnumbers lrow lvectors lmap lfd lnet lprocess lfetch lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 SERVE_CORE_FLOORS := signals channel asset listen screen serve.h exchange serve
 SERVE_LUA_FLOORS := lsupervise lserve
@@ -56,7 +57,7 @@ FOREIGN_POLLER := $(if $(filter Linux,$(SYSTEM)),poller_kqueue,poller_epoll)
 
 STRICT := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -Wall -Wextra -Wshadow -Wconversion \
 	-Wstrict-prototypes -Wmissing-prototypes -Werror=implicit-function-declaration $(if $(CI),-Werror)
-COMPILE = $(CC) $(STRICT) $(CFLAGS) $(FLAVOUR) $(LUA_CFLAGS) $(CURL_CFLAGS) $(MICROHTTPD_CFLAGS) -MMD -MP -c
+COMPILE = $(CC) $(STRICT) $(CFLAGS) $(FLAVOUR) $(MATH) $(LUA_CFLAGS) $(CURL_CFLAGS) $(MICROHTTPD_CFLAGS) -MMD -MP -c
 
 # ---- files ---------------------------------------------------------------------------------------------------------
 sources = $(wildcard $(patsubst %,csrc/$1/%.c,$(filter-out $(FOREIGN_POLLER),$2)))
@@ -94,6 +95,10 @@ $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  CC    $<")
 	$(QUIET)$(COMPILE) -o $@ $<
+
+# sqrt and floor in vectors; a * b + c in one instruction.
+$(BUILD)/obj/csrc/kernels/operation.o: MATH := -fno-math-errno -fno-trapping-math
+$(BUILD)/obj/csrc/kernels/matmul.o: MATH := -ffp-contract=fast
 
 $(CORE_MODULE): $(CORE_OBJECTS) $(KERNEL_OBJECTS) $(LUA_OBJECTS)
 	@mkdir -p $(@D)

@@ -304,4 +304,16 @@ function core.trace_stop() end
 ---@return string name
 function core.trace_event(i) end
 
+---@param source string
+---@return userdata? expression
+---@return integer? column where it is wrong
+---@return string? message
+function core.expression_new(source) end
+
+---@param expression userdata
+---@param threads integer?
+---@param out braid.Array
+---@param ... braid.Array|number for the variables, in order of first appearance
+function core.vector_map(expression, threads, out, ...) end
+
 return core

@@ -26,6 +26,7 @@ void lpeer_open(lua_State *L);
 void lkernel_open(lua_State *L);
 void lnumbers_open(lua_State *L);
 void lvectors_open(lua_State *L);
+void lmap_open(lua_State *L);
 void lfd_open(lua_State *L);
 void lnet_open(lua_State *L);
 void lprocess_open(lua_State *L);

@@ -249,4 +249,103 @@ function M.searchsorted(sorted, values, opts)
   return single and places[1] or places
 end
 
+-- ---- expressions ---------------------------------------------------------------------------------------------------
+
+local compiled = setmetatable({}, { __mode = "v" }) -- expressions by their source
+
+local function compile(source)
+  if type(source) ~= "string" then
+    errors.misuse(2, "bad argument 'expression' to 'map' (a string expected, got %s)",
+      math.type(source) and tostring(source) or source == nil and "nil" or "a " .. type(source))
+  end
+  if compiled[source] then return compiled[source] end
+  local expression, column, message = core.expression_new(source)
+  if not expression then errors.misuse(2, "bad expression %q, column %d: %s", source, column, message) end
+  compiled[source] = expression
+  return expression
+end
+
+-- The values of the variables from a table by name.
+local function named_values(names, values)
+  local list, known = {}, {}
+  for i, name in ipairs(names) do
+    known[name] = true
+    list[i] = values[name]
+    if list[i] == nil then errors.misuse(2, "bad argument 'values' to 'map' (it has no '%s')", name) end
+  end
+  for name in pairs(values) do
+    if not known[name] then
+      local nearest = type(name) == "string" and errors.nearest(name, known)
+      errors.misuse(2, "bad argument 'values' to 'map' (the expression has no variable '%s'%s)", tostring(name),
+        nearest and (": did you mean '%s'?"):format(nearest) or "")
+    end
+  end
+  return list
+end
+
+-- The values in order of first appearance, and the options, which may follow them.
+local function listed_values(names, ...)
+  local list = table.pack(...)
+  local opts
+  if type(list[list.n]) == "table" or list.n == #names + 1 and list[list.n] == nil then
+    opts = list[list.n]
+    list.n = list.n - 1
+  end
+  if list.n ~= #names then
+    errors.misuse(2, "bad arguments to 'map' (%d values expected, for %s, got %d)", #names,
+      #names > 0 and table.concat(names, ", ") or "no variable", list.n)
+  end
+  return list, opts
+end
+
+local map_options = { threads = "integer", out = "userdata", type = "string" }
+
+-- How long the result is: as the first array.
+local function length_of(names, list)
+  local length
+  for i, name in ipairs(names) do
+    if is_array(list[i]) then
+      length = length or #list[i]
+    elseif type(list[i]) ~= "number" then
+      errors.misuse(2, "bad argument '%s' to 'map' (a braid.array or a number expected, got %s)", name,
+        list[i] == nil and "nil" or "a " .. type(list[i]))
+    end
+  end
+  return length
+end
+
+---Computes an expression for each element: `map("a*x + sqrt(y)", { a = 2, x = X, y = Y })` or, the values in order of
+---first appearance, `map("a*x + sqrt(y)", 2, X, Y)`. A value is an array or a number; arrays have the same length.
+---
+---The language: numbers, pi, inf, nan; + - * / // % ^ as in Lua; < <= > >= == ~= (or !=), `and`, `or`, `not`, where
+---truth is 1 and 0, and what is not 0 is true; sqrt exp log sin cos tan asin acos atan tanh abs floor ceil,
+---pow(x, y), min and max of two or more (NaN when one is), where(condition, then, otherwise). Everything is computed in
+---doubles, also of integers.
+---@param expression string
+---@param ... table|braid.Array|number the values of the variables by name, or one after the other; then the options:
+--- `{ out = array, type = string, threads = integer }`. out: where the result goes, which may be one of the arrays, or
+--- shares nothing with them; type: that of a new array, "f64". Into an integer type results go rounded towards zero,
+--- those outside of it as its last number, NaN as 0
+---@return braid.Array out
+function M.map(expression, ...)
+  local program = compile(expression)
+  local names, first = program:names(), (...)
+  local list, opts
+  if type(first) == "table" and (#names > 0 or select("#", ...) > 1) then
+    if select("#", ...) > 2 then errors.misuse(1, "too many arguments to 'map' (an expression, values, opts)") end
+    list, opts = named_values(names, first), select(2, ...)
+  else
+    list, opts = listed_values(names, ...)
+  end
+  errors.check_options(1, "map", opts, map_options)
+  local length = length_of(names, list)
+  local out = opts and opts.out
+  if not out then
+    if not length then errors.misuse(1, "map needs an array among the values, or the option 'out'") end
+    out = make_array(opts and opts.type or "f64", length)
+  end
+  core.vector_map(program, opts and opts.threads, out, table.unpack(list, 1, #names))
+  return out
+end
+
 return M

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT
+ * One loop for each operation. The Makefile gives this file flags that let the compiler put sqrt and floor into
+ * vectors: nobody looks at errno or at the traps of floating point here. */
+#include "operation.h"
+
+#include <math.h>
+
+#include "simd.h"
+
+/* No iteration needs what another one writes: `to` is exactly one of the others, or apart from them. */
+#ifdef __clang__
+#define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
+#define PARAMETERS (double *to, const double *a, const double *b, const double *c, size_t count)
+
+/* In vectors. */
+#define WIDE(name, term)                                                                                               \
+  BRAID_INLINE void name##_body PARAMETERS {                                                                           \
+    (void)b, (void)c;                                                                                                  \
+    INDEPENDENT for (size_t i = 0; i < count; i++) to[i] = (term);                                                     \
+  }                                                                                                                    \
+  BRAID_SIMD(name, PARAMETERS, (to, a, b, c, count))
+
+/* One after the other, by the C library. */
+#define EACH(name, term)                                                                                               \
+  static void name PARAMETERS {                                                                                        \
+    (void)b, (void)c;                                                                                                  \
+    for (size_t i = 0; i < count; i++) to[i] = (term);                                                                 \
+  }
+
+/* As Lua does: the remainder has b's sign. */
+static double modulo(double a, double b) {
+  double m = fmod(a, b);
+  return m * b < 0 ? m + b : m;
+}
+
+WIDE(copy, a[i])
+WIDE(negate, -a[i])
+WIDE(invert, a[i] != 0 ? 0.0 : 1.0)
+WIDE(add, a[i] + b[i])
+WIDE(subtract, a[i] - b[i])
+WIDE(multiply, a[i] * b[i])
+WIDE(divide, a[i] / b[i])
+WIDE(floor_divide, floor(a[i] / b[i]))
+EACH(remain, modulo(a[i], b[i]))
+EACH(power, pow(a[i], b[i]))
+WIDE(less, a[i] < b[i] ? 1.0 : 0.0)
+WIDE(less_equal, a[i] <= b[i] ? 1.0 : 0.0)
+WIDE(equal, a[i] == b[i] ? 1.0 : 0.0)
+WIDE(unequal, a[i] == b[i] ? 0.0 : 1.0)
+WIDE(both, a[i] != 0 ? (b[i] != 0 ? 1.0 : 0.0) : 0.0)
+WIDE(either, a[i] != 0 ? 1.0 : (b[i] != 0 ? 1.0 : 0.0))
+WIDE(multiply_add, a[i] * b[i] + c[i])
+WIDE(lesser, a[i] != a[i] ? a[i] : (a[i] < b[i] ? a[i] : b[i]))
+WIDE(greater, a[i] != a[i] ? a[i] : (a[i] > b[i] ? a[i] : b[i]))
+WIDE(where, a[i] != 0 ? b[i] : c[i])
+WIDE(root, sqrt(a[i]))
+WIDE(magnitude, fabs(a[i]))
+WIDE(round_down, floor(a[i]))
+WIDE(round_up, ceil(a[i]))
+EACH(exponential, exp(a[i]))
+EACH(logarithm, log(a[i]))
+EACH(sine, sin(a[i]))
+EACH(cosine, cos(a[i]))
+EACH(tangent, tan(a[i]))
+EACH(arc_sine, asin(a[i]))
+EACH(arc_cosine, acos(a[i]))
+EACH(arc_tangent, atan(a[i]))
+EACH(hyperbolic_tangent, tanh(a[i]))
+
+const struct braid_operation braid_operations[BRAID_OPERATIONS] = {
+    [BRAID_COPY] = {NULL, 1, copy},
+    [BRAID_NEGATE] = {NULL, 1, negate},
+    [BRAID_NOT] = {NULL, 1, invert},
+    [BRAID_ADD] = {NULL, 2, add},
+    [BRAID_SUBTRACT] = {NULL, 2, subtract},
+    [BRAID_MULTIPLY] = {NULL, 2, multiply},
+    [BRAID_DIVIDE] = {NULL, 2, divide},
+    [BRAID_FLOOR_DIVIDE] = {NULL, 2, floor_divide},
+    [BRAID_MODULO] = {NULL, 2, remain},
+    [BRAID_POWER] = {NULL, 2, power},
+    [BRAID_LESS] = {NULL, 2, less},
+    [BRAID_LESS_EQUAL] = {NULL, 2, less_equal},
+    [BRAID_EQUAL] = {NULL, 2, equal},
+    [BRAID_UNEQUAL] = {NULL, 2, unequal},
+    [BRAID_AND] = {NULL, 2, both},
+    [BRAID_OR] = {NULL, 2, either},
+    [BRAID_MULTIPLY_ADD] = {NULL, 3, multiply_add},
+    [BRAID_MIN] = {"min", 2, lesser},
+    [BRAID_MAX] = {"max", 2, greater},
+    [BRAID_WHERE] = {"where", 3, where},
+    [BRAID_SQRT] = {"sqrt", 1, root},
+    [BRAID_ABS] = {"abs", 1, magnitude},
+    [BRAID_FLOOR] = {"floor", 1, round_down},
+    [BRAID_CEIL] = {"ceil", 1, round_up},
+    [BRAID_POW] = {"pow", 2, power},
+    [BRAID_EXP] = {"exp", 1, exponential},
+    [BRAID_LOG] = {"log", 1, logarithm},
+    [BRAID_SIN] = {"sin", 1, sine},
+    [BRAID_COS] = {"cos", 1, cosine},
+    [BRAID_TAN] = {"tan", 1, tangent},
+    [BRAID_ASIN] = {"asin", 1, arc_sine},
+    [BRAID_ACOS] = {"acos", 1, arc_cosine},
+    [BRAID_ATAN] = {"atan", 1, arc_tangent},
+    [BRAID_TANH] = {"tanh", 1, hyperbolic_tangent},
+};

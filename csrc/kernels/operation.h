@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ * The operations of which expressions are made: each computes a block of doubles from blocks. Truth is 1 and 0; what
+ * is not 0 counts as true. */
+#ifndef BRAID_OPERATION_H
+#define BRAID_OPERATION_H
+
+#include <stddef.h>
+
+enum braid_operation_code {
+  BRAID_COPY,
+  BRAID_NEGATE,
+  BRAID_NOT,
+  BRAID_ADD,
+  BRAID_SUBTRACT,
+  BRAID_MULTIPLY,
+  BRAID_DIVIDE,
+  BRAID_FLOOR_DIVIDE,
+  BRAID_MODULO,
+  BRAID_POWER,
+  BRAID_LESS,
+  BRAID_LESS_EQUAL,
+  BRAID_EQUAL,
+  BRAID_UNEQUAL,
+  BRAID_AND,
+  BRAID_OR,
+  BRAID_MULTIPLY_ADD, /* a * b + c, rounded twice */
+  BRAID_FUNCTIONS,    /* from here on by name */
+  BRAID_MIN = BRAID_FUNCTIONS,
+  BRAID_MAX,
+  BRAID_WHERE,
+  BRAID_SQRT,
+  BRAID_ABS,
+  BRAID_FLOOR,
+  BRAID_CEIL,
+  BRAID_POW,
+  BRAID_EXP,
+  BRAID_LOG,
+  BRAID_SIN,
+  BRAID_COS,
+  BRAID_TAN,
+  BRAID_ASIN,
+  BRAID_ACOS,
+  BRAID_ATAN,
+  BRAID_TANH,
+  BRAID_OPERATIONS
+};
+
+struct braid_operation {
+  const char *name;  /* of functions */
+  unsigned operands; /* 1 to 3: the operations use a; a and b; all */
+  /* to[i] for i < count. `to` may be one of the others. Any thread; does not block. */
+  void (*run)(double *to, const double *a, const double *b, const double *c, size_t count);
+};
+
+extern const struct braid_operation braid_operations[BRAID_OPERATIONS];
+
+#endif

@@ -1,0 +1,217 @@
+-- SPDX-License-Identifier: MIT
+-- The expressions of kernels.map against what Lua makes of the same text.
+local helper = require "spec.helper"
+local braid = require "braid"
+
+local map = braid.kernels.map
+
+local function misuse(pattern, ...)
+  local ok, err = pcall(map, ...)
+  assert.is_false(ok)
+  assert.equal("misuse", err.kind)
+  assert.matches(pattern, err.message, 1, true)
+  assert.matches("^spec/map_spec.lua:%d+: ", err.message)
+end
+
+-- ---- a reference ---------------------------------------------------------------------------------------------------
+
+local function truth(value) return value and 1.0 or 0.0 end
+
+-- Expressions as Lua source in which comparisons and logic are calls. Each maker gives { ours, lua }.
+local makers
+local function make(depth)
+  return makers[depth > 0 and math.random(#makers) or math.random(3)](depth - 1)
+end
+
+local function binary(sign)
+  return function(depth)
+    local a, b = make(depth), make(depth)
+    return { ("(%s %s %s)"):format(a[1], sign, b[1]), ("(%s %s %s)"):format(a[2], sign, b[2]) }
+  end
+end
+
+local function called(ours, name, count)
+  return function(depth)
+    local mine, its = {}, {}
+    for i = 1, count do
+      local part = make(depth)
+      mine[i], its[i] = part[1], part[2]
+    end
+    return { ours:gsub("%$(%d)", function(i) return mine[tonumber(i)] end),
+      name .. "(" .. table.concat(its, ", ") .. ")" }
+  end
+end
+
+makers = {
+  function() return { "x", "x" } end,
+  function() return { "y", "y" } end,
+  function()
+    local number = ("%.3g"):format(math.random() * 10)
+    return { number, number .. "e0" }
+  end,
+  binary "+", binary "-", binary "*", binary "+", binary "*", binary "/", binary "//", binary "%",
+  called("-$1", "negate", 1), called("sqrt($1)", "sqrt", 1), called("abs($1)", "abs", 1),
+  called("floor($1)", "floor", 1), called("ceil($1)", "ceil", 1), called("max($1, $2, $3)", "max", 3),
+  called("min($1, $2)", "min", 2), called("($1 < $2)", "less", 2), called("($1 >= $2)", "at_least", 2),
+  called("($1 == $2)", "equal", 2), called("($1 and $2)", "both", 2), called("($1 or $2)", "either", 2),
+  called("(not $1)", "negation", 1), called("where($1, $2, $3)", "where", 3), called("($1)^2", "square", 1),
+  called("exp($1)", "exp", 1), called("sin($1)", "sin", 1),
+}
+
+local function pick(better)
+  return function(first, ...)
+    for _, value in ipairs { ... } do
+      if first == first and not better(first, value) then first = value end
+    end
+    return first
+  end
+end
+
+local environment = {
+  negate = function(a) return -a end, sqrt = math.sqrt, abs = math.abs, exp = math.exp,
+  sin = math.sin,
+  floor = function(a) return a - a == 0 and math.floor(a) + 0.0 or a end,
+  ceil = function(a) return a - a == 0 and math.ceil(a) + 0.0 or a end,
+  max = pick(function(a, b) return a > b end), min = pick(function(a, b) return a < b end),
+  less = function(a, b) return truth(a < b) end, at_least = function(a, b) return truth(a >= b) end,
+  equal = function(a, b) return truth(a == b) end, both = function(a, b) return truth(a ~= 0 and b ~= 0) end,
+  either = function(a, b) return truth(a ~= 0 or b ~= 0) end, negation = function(a) return truth(a == 0) end,
+  where = function(c, a, b) if c ~= 0 then return a end return b end, square = function(a) return a * a end,
+}
+
+local function has(source, name) return source:find("%f[%w]" .. name .. "%f[%W]") ~= nil end
+
+local function close(a, b)
+  if a ~= a or b ~= b then return a ~= a and b ~= b end
+  return a == b or math.abs(a - b) <= 1e-12 * math.max(math.abs(a), math.abs(b))
+end
+
+describe("map", function()
+  helper.test("computes what Lua computes", function()
+    math.randomseed(6)
+    local n = 50
+    local x, y = {}, {}
+    for i = 1, n do x[i], y[i] = math.random() * 8 - 4, math.random(-3, 3) + 0.0 end
+    local X, Y = braid.array("f64", x), braid.array("f64", y)
+    for _ = 1, 3000 do
+      local text = make(4)
+      local fn = load("local x, y = ... return " .. text[2], text[2], "t", environment)
+      local values = { x = has(text[1], "x") and X or nil, y = has(text[1], "y") and Y or nil }
+      local result = map(text[1], values, { out = braid.array("f64", n) })
+      for i = 1, n do
+        local expected = fn(x[i], y[i])
+        if not close(expected, result[i]) then
+          error(("%s for x = %.17g, y = %.17g: %.17g expected, got %.17g"):format(text[1], x[i], y[i], expected,
+            result[i]))
+        end
+      end
+    end
+  end, { deadline = 60 })
+
+  helper.test("knows its functions, constants and precedences", function()
+    local x = braid.array("f64", { 0.5 })
+    local expected = {
+      ["exp(x)"] = math.exp(0.5), ["log(x)"] = math.log(0.5), ["sin(x)"] = math.sin(0.5), ["cos(x)"] = math.cos(0.5),
+      ["tan(x)"] = math.tan(0.5), ["asin(x)"] = math.asin(0.5), ["acos(x)"] = math.acos(0.5),
+      ["atan(x)"] = math.atan(0.5), ["tanh(x)"] = (math.exp(1) - 1) / (math.exp(1) + 1), ["pow(x, 3)"] = 0.125,
+      ["2^x^2"] = 2 ^ 0.5 ^ 2, ["-x^2"] = -0.25, ["2^-x"] = 2 ^ -0.5, ["1 + 2 * 3 - 4 / 8 + 0*x"] = 6.5,
+      ["2 * pi * x"] = math.pi, ["x + inf"] = math.huge, ["x < 1 and 2 < 3 or nan"] = 1, ["not x == 0"] = 1,
+      ["8 // 3 * 2 + x*0"] = 4, ["7 - 2 - 1 + x*0"] = 4, ["0x10 + .5e1 + 1e-1*0 + x*0"] = 21, ["x ~= 0.5"] = 0,
+      ["x != 0.25"] = 1, ["x <= 0.5"] = 1, ["x > 0.5"] = 0, ["5"] = 5, ["x"] = 0.5,
+    }
+    for source, value in pairs(expected) do
+      local out = braid.array("f64", 1)
+      map(source, has(source, "x") and { x = x } or {}, { out = out })
+      assert.is_true(close(value, out[1]), source .. " gives " .. out[1])
+    end
+  end)
+
+  helper.test("gives the same for any number of threads and any size", function()
+    for _, n in ipairs { 0, 1, 1023, 1024, 1025, 65536, 65537, 150000 } do
+      local list = {}
+      for i = 1, n do list[i] = i / 7 end
+      local x, first = braid.array("f64", list), nil
+      for _, threads in ipairs { 1, 2, 3, 7 } do
+        local result = map("a*x + sin(x)/3", { a = 2.5, x = x }, { threads = threads })
+        first = first or result:tostring()
+        assert.is_true(first == result:tostring())
+      end
+      for _, i in ipairs { 1, n // 2, n } do
+        if i >= 1 and i <= n then
+          assert.is_true(close(2.5 * list[i] + math.sin(list[i]) / 3, map("a*x + sin(x)/3", 2.5, x)[i]))
+        end
+      end
+    end
+  end)
+
+  helper.test("takes and gives every type", function()
+    for _, type in ipairs { "f64", "f32", "i64", "i32", "i16", "i8", "u64", "u32", "u16", "u8" } do
+      local x = braid.array(type, { 1, 2, 100 })
+      assert.same({ 3.0, 5.0, 201.0 }, map("2*x + 1", x):totable())
+      local out = map("x / 2 + 0.25", x, { type = type })
+      assert.equal(type, out:type())
+      local whole = type ~= "f64" and type ~= "f32"
+      assert.same(whole and { 0, 1, 50 } or { 0.75, 1.25, 50.25 }, out:totable())
+      if whole then
+        assert.same({ 0, 0, 0 }, map("x*nan", x, { type = type }):totable())
+        local most = map("x*1e300", x, { type = type })
+        assert.is_true(type == "u64" and most[1] < 0 or most[1] >= 127)
+      end
+    end
+  end)
+
+  helper.test("writes over its own arrays, and refuses what overlaps otherwise", function()
+    local x = braid.array("f64", 3000):fill(2)
+    assert.equal(x, map("x*x + x", { x = x }, { out = x }))
+    assert.equal(6.0, x[1])
+    assert.equal(6.0, x[3000])
+    misuse("bad argument 'out' (it shares elements", "x + 1", x:slice(1, 10), { out = x:slice(2, 11) })
+  end)
+
+  helper.test("says in which column an expression is wrong", function()
+    local errors = {
+      ["a*"] = "column 3: a value expected, but the expression ends here",
+      ["(a + b"] = "column 7: ')' expected, but the expression ends here",
+      ["1 + foo(a)"] = "column 5: there is no function 'foo'", ["a b"] = "column 3: an operator expected, got 'b'",
+      ["a + sqrt(a, b)"] = "column 5: 'sqrt' takes 1 argument, got 2", ["1.2.3"] = "column 1: '1.2.3' is no number",
+      [""] = "column 1: a value expected", ["a = b"] = "column 3: an operator expected, got '='",
+      ["a + $"] = "column 5: a value expected, got '$'",
+      ["max(a)"] = "column 1: 'max' takes 2 arguments or more, got 1",
+      ["a and"] = "column 6: a value expected", ["or a"] = "column 1: a value expected, got 'or'",
+      ["sin(a,)"] = "column 7: a value expected, got ')'", ["a\0b"] = "column 2: a byte 0",
+      [("("):rep(200)] = "column 101: nested more than 100 deep",
+      [("a+"):rep(2) .. ("v"):rep(70)] = "column 5: a name of more than 63 bytes",
+    }
+    for source, message in pairs(errors) do misuse(message, source, { a = 1 }) end
+    local many = {}
+    for i = 1, 70 do many[i] = "v" .. i end
+    misuse("more than 64 variables", table.concat(many, "+"), {})
+    for i = 1, 600 do many[i] = "sin(a)" end
+    misuse("more than 512 operations", table.concat(many, "-"), { a = 1 })
+    for i = 1, 200 do many[i] = ("%d.5*a"):format(i) end
+    misuse("more than 128 constants", table.concat(many, "+"), { a = 1 })
+    misuse("nested more than", ("-"):rep(200) .. "a", { a = 1 })
+  end)
+
+  helper.test("refuses wrong values", function()
+    local x = braid.array("f64", 3)
+    misuse("bad argument 'expression' to 'map' (a string expected, got nil)")
+    misuse("bad arguments to 'map' (2 values expected, for a, x, got 1)", "a*x", x)
+    misuse("(it has no 'a')", "a*x", { x = x })
+    misuse("(the expression has no variable 'scales': did you mean 'scale'?)", "scale*x",
+      { x = x, scale = 2, scales = 1 })
+    misuse("map needs an array", "a*x", 1, 2)
+    misuse("bad argument 'b' (3 elements expected, got 2)", "a + b", x, braid.array("u8", 2))
+    misuse("bad argument 'a' to 'map' (a braid.array or a number expected, got a string)", "a + b", "1", x)
+    misuse("unknown option 'thread' to 'map'", "a", x, { thread = 1 })
+    misuse("bad argument 'a' (2 elements expected, got 3)", "a", x, { out = braid.array("f64", 2) })
+  end)
+
+  helper.test("reads numbers under any locale", function()
+    local before = os.setlocale(nil, "numeric")
+    if not os.setlocale("de_DE.UTF-8", "numeric") then return end
+    local result = map("x + 0.5", braid.array("f64", { 1 }))
+    os.setlocale(before, "numeric")
+    assert.equal(1.5, result[1])
+  end)
+end)
