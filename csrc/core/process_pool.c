@@ -90,6 +90,7 @@ static void end_broken(struct braid_process_pool *pool, struct braid_job *job) {
   if (failure) braid_message_ref(failure);
   job->reply = failure;
   job->death = pool->pool.death;
+  job->pid = 0; /* no process had it in the end */
   end_job(pool, job, failure ? BRAID_JOB_FAILED : BRAID_JOB_DIED);
 }
 
