@@ -9,7 +9,7 @@ CORE_FLOORS := base status clock list heap buffer \
 	poller poller_epoll poller_kqueue doorbell loop \
 	queue gate counter dict segment slab array \
 	permit job pool thread_pool parallel \
-	child broker frame.h link peer process_pool worker_process socket resolve request fetch
+	child broker frame.h link peer process_pool worker_process socket resolve curl request fetch
 # Plain C on core/parallel: no Lua, no locks.
 KERNEL_FLOORS := montgomery prime curve factor \
 	simd.h row reduce scan radix.h sort unique histogram search \
@@ -40,7 +40,6 @@ LUA_PC := $(firstword $(foreach pc,lua5.4 lua-5.4 lua54,$(shell pkg-config --exi
 LUA_CFLAGS := $(if $(LUA_PC),$(shell pkg-config --cflags $(LUA_PC)),-I/usr/include/lua5.4)
 LUA_ARCHIVE = $(or $(wildcard $(shell pkg-config --variable=libdir $(LUA_PC) 2>/dev/null)/liblua*5.4.a),-llua5.4)
 CURL_CFLAGS := $(shell pkg-config --cflags libcurl 2>/dev/null)
-CURL_LIBS := $(or $(shell pkg-config --libs libcurl 2>/dev/null),-lcurl)
 MICROHTTPD_CFLAGS := $(shell pkg-config --cflags libmicrohttpd 2>/dev/null)
 MICROHTTPD_LIBS := $(or $(shell pkg-config --libs libmicrohttpd 2>/dev/null),-lmicrohttpd)
 HAVE_MICROHTTPD := $(shell echo '\#include <microhttpd.h>' | $(CC) $(MICROHTTPD_CFLAGS) -E -x c - >/dev/null 2>&1 && \
@@ -103,7 +102,7 @@ $(BUILD)/obj/csrc/kernels/matmul.o: MATH := -ffp-contract=fast
 $(CORE_MODULE): $(CORE_OBJECTS) $(KERNEL_OBJECTS) $(LUA_OBJECTS)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LINK  $@")
-	$(QUIET)$(CC) $(MODULE_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(LDFLAGS) -o $@ $^ $(CURL_LIBS) -lpthread
+	$(QUIET)$(CC) $(MODULE_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(LDFLAGS) -o $@ $^ -lpthread
 
 $(SERVE_MODULE): $(SERVE_OBJECTS) $(SERVE_GROUND)
 	@mkdir -p $(@D)
@@ -120,7 +119,7 @@ $(BUILD)/spec/core/memory_test: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wra
 $(C_TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(CORE_OBJECTS)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LINK  $@")
-	$(QUIET)$(CC) $(CFLAGS) $(FLAVOUR) $(LDFLAGS) -o $@ $^ $(CURL_LIBS) -lpthread
+	$(QUIET)$(CC) $(CFLAGS) $(FLAVOUR) $(LDFLAGS) -o $@ $^ -lpthread
 
 # The server that misbehaves for spec/http_spec.lua; never sanitized.
 RAW_SERVER := build/raw_server
@@ -141,7 +140,7 @@ CODEC_MEMORY := $(if $(filter Darwin,$(SYSTEM)),,$(BUILD)/codec_memory)
 $(BUILD)/codec_memory: $(call objects,spec/codec_memory.c) $(CORE_OBJECTS) $(KERNEL_OBJECTS) $(LUA_OBJECTS)
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(CFLAGS) $(FLAVOUR) $(LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free -o $@ $^ \
-		$(LUA_ARCHIVE) $(CURL_LIBS) -lpthread -lm -ldl
+		$(LUA_ARCHIVE) -lpthread -lm -ldl
 
 # The interpreter with braid linked in, for the sanitizers.
 HOST := $(BUILD)/host
@@ -149,7 +148,7 @@ host: $(HOST)
 
 $(HOST): $(call objects,spec/host.c) $(CORE_OBJECTS) $(KERNEL_OBJECTS) $(LUA_OBJECTS) $(if $(HAVE_MICROHTTPD),$(SERVE_OBJECTS))
 	$(if $(V),,@echo "  LINK  $@")
-	$(QUIET)$(CC) $(HOST_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(LDFLAGS) -o $@ $^ $(LUA_ARCHIVE) $(CURL_LIBS) \
+	$(QUIET)$(CC) $(HOST_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(LDFLAGS) -o $@ $^ $(LUA_ARCHIVE) \
 		$(MICROHTTPD_LIBS) -lpthread -lm -ldl
 
 # ---- testing -------------------------------------------------------------------------------------------------------
@@ -221,7 +220,7 @@ fuzz: all $(SHIP) ## random bytes against the decoder, for FUZZ_SECONDS
 	@$(TREE) $(LUA) spec/fuzz/seeds.lua $(FUZZ)/seeds
 	clang $(STRICT) -O1 -g -fsanitize=fuzzer,address $(LUA_CFLAGS) $(CURL_CFLAGS) -o $(FUZZ)/decode spec/fuzz/decode.c \
 		$(call sources,core,$(CORE_FLOORS)) \
-		$(call sources,kernels,$(KERNEL_FLOORS)) $(call sources,lua,$(LUA_FLOORS)) $(LUA_ARCHIVE) $(CURL_LIBS) -lm -ldl
+		$(call sources,kernels,$(KERNEL_FLOORS)) $(call sources,lua,$(LUA_FLOORS)) $(LUA_ARCHIVE) -lm -ldl
 	$(FUZZ)/decode -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=20 -rss_limit_mb=4096 \
 		-artifact_prefix=$(FUZZ)/ $(FUZZ)/found $(FUZZ)/seeds
 

@@ -508,7 +508,7 @@ static CURLcode started;
 
 static void start_libcurl(void) {
   struct sigaction before, ours = {.sa_handler = on_broken_pipe, .sa_flags = SA_RESTART};
-  started = curl_global_init(CURL_GLOBAL_DEFAULT);
+  started = braid_curl_load() ? CURLE_FAILED_INIT : curl_global_init(CURL_GLOBAL_DEFAULT);
   if (sigaction(SIGPIPE, NULL, &before) == 0 && before.sa_handler == SIG_DFL) sigaction(SIGPIPE, &ours, NULL);
 }
 

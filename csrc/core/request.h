@@ -4,9 +4,8 @@
 #ifndef BRAID_REQUEST_H
 #define BRAID_REQUEST_H
 
-#include <curl/curl.h>
-
 #include "base.h"
+#include "curl.h"
 
 struct braid_request {
   const char *method, *url;

@@ -252,6 +252,8 @@ static int fetcher_new(lua_State *L) {
   struct braid_fetcher *fetcher = lua_newuserdatauv(L, sizeof *fetcher, 0);
   fetcher->loop = NULL;
   luaL_setmetatable(L, FETCHER);
+  const char *problem = braid_curl_load();
+  if (problem) return lerror_raise(L, "system", "libcurl cannot be loaded: %s", problem);
   if (!braid_fetcher_open(fetcher, &sched_of(L)->loop, lua_toboolean(L, 1), per_host, total)) lerror_memory(L);
   return 1;
 }

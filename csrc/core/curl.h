@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ * libcurl, loaded when it is first needed: it brings some thirty libraries along, whose loading takes several times as
+ * long as all else a program or a worker process does before its first line. Its functions are called by their names,
+ * and found through a table. */
+#ifndef BRAID_CURL_H
+#define BRAID_CURL_H
+
+#define CURL_DISABLE_TYPECHECK
+#include <curl/curl.h>
+
+#define BRAID_CURL_FUNCTIONS(use)                                                                                      \
+  use(global_init) use(easy_init) use(easy_cleanup) use(easy_reset) use(easy_setopt) use(easy_getinfo) use(easy_pause) \
+      use(easy_strerror) use(multi_init) use(multi_cleanup) use(multi_setopt) use(multi_add_handle)                    \
+          use(multi_remove_handle) use(multi_assign) use(multi_info_read) use(multi_socket_action) use(share_init)     \
+              use(share_cleanup) use(share_setopt) use(slist_append) use(slist_free_all) use(mime_init) use(mime_free) \
+                  use(mime_addpart) use(mime_name) use(mime_filename) use(mime_type) use(mime_data) use(mime_filedata)
+
+#define BRAID_CURL_FIELD(name) __typeof__(curl_##name) *name;
+struct braid_curl {
+  BRAID_CURL_FUNCTIONS(BRAID_CURL_FIELD)
+};
+#undef BRAID_CURL_FIELD
+
+extern struct braid_curl braid_curl;
+
+/* Loads it, the first time: NULL, or why it cannot be. Before any of its functions is called. Any thread; blocks. */
+const char *braid_curl_load(void);
+
+#undef curl_easy_setopt
+#undef curl_easy_getinfo
+#undef curl_multi_setopt
+#undef curl_share_setopt
+#define curl_global_init braid_curl.global_init
+#define curl_easy_init braid_curl.easy_init
+#define curl_easy_cleanup braid_curl.easy_cleanup
+#define curl_easy_reset braid_curl.easy_reset
+#define curl_easy_setopt braid_curl.easy_setopt
+#define curl_easy_getinfo braid_curl.easy_getinfo
+#define curl_easy_pause braid_curl.easy_pause
+#define curl_easy_strerror braid_curl.easy_strerror
+#define curl_multi_init braid_curl.multi_init
+#define curl_multi_cleanup braid_curl.multi_cleanup
+#define curl_multi_setopt braid_curl.multi_setopt
+#define curl_multi_add_handle braid_curl.multi_add_handle
+#define curl_multi_remove_handle braid_curl.multi_remove_handle
+#define curl_multi_assign braid_curl.multi_assign
+#define curl_multi_info_read braid_curl.multi_info_read
+#define curl_multi_socket_action braid_curl.multi_socket_action
+#define curl_share_init braid_curl.share_init
+#define curl_share_cleanup braid_curl.share_cleanup
+#define curl_share_setopt braid_curl.share_setopt
+#define curl_slist_append braid_curl.slist_append
+#define curl_slist_free_all braid_curl.slist_free_all
+#define curl_mime_init braid_curl.mime_init
+#define curl_mime_free braid_curl.mime_free
+#define curl_mime_addpart braid_curl.mime_addpart
+#define curl_mime_name braid_curl.mime_name
+#define curl_mime_filename braid_curl.mime_filename
+#define curl_mime_type braid_curl.mime_type
+#define curl_mime_data braid_curl.mime_data
+#define curl_mime_filedata braid_curl.mime_filedata
+
+#endif
