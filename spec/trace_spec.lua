@@ -57,6 +57,23 @@ describe("trace", function()
     assert.same({ s = 4, t = 4, f = 4 }, arrows)
   end)
 
+  test("has the jobs of worker processes", function()
+    local path = os.tmpname()
+    helper.run(function()
+      local pool <close> = braid.process_pool(1)
+      braid.trace(path, pool.map, pool, function(n)
+        braid.sleep(0.01)
+        return n
+      end, { 1, 2, 3 }, { chunk = 1 })
+      pool:shutdown()
+    end)
+    local jobs = spans(json.decode(read(path)).traceEvents, "job")
+    os.remove(path)
+    assert.equal(3, #jobs)
+    assert.is_true(jobs[1].dur >= 9000)
+    assert.not_equal(require("braid.core").pid(), jobs[1].pid)
+  end)
+
   test("writes a page that needs nothing else, also when fn raises", function()
     local path = os.tmpname() .. ".html"
     local ok, err = pcall(helper.run, function() braid.trace(path, error, "boom", 0) end)

@@ -31,7 +31,7 @@ end
 
 -- What stands behind the public names: files, and the makers that only other modules call.
 local internal = { "/errors%.lua$", "/worker%.lua$", "/executor%.lua$", "/command/", "/tutorial/lab%.lua$" }
-local makers = { new = true, unpack = true }
+local makers = { new = true, unpack = true, receive = true }
 
 local function is_internal(file)
   for _, pattern in ipairs(internal) do

@@ -39,12 +39,15 @@ struct braid_job {
   struct braid_list link;  /* among those that wait for a worker process */
   struct braid_peer *peer; /* the process that has it */
   int64_t stopped;         /* when it was asked to end */
-  int death, pid;          /* BRAID_JOB_DIED: as waitpid tells, and of which process */
+  int death;               /* BRAID_JOB_DIED: as waitpid tells */
+  int pid;                 /* of the process that ran it; 0: none did */
+  int64_t ended;           /* when its reply came */
   uint16_t attempts;       /* workers that have died before they began it, and had nothing else to do */
+
+  int64_t busy; /* ns that it ran in a process */
 
   /* In a worker process: takes the job home in place of `home`, and one reference; on the worker's thread. */
   void (*deliver)(struct braid_job *job);
-  int64_t busy; /* ns that it ran */
 };
 
 /* Takes over the call. One reference for the submitter, one for the pool; NULL when memory is out. */

@@ -338,6 +338,9 @@ static void on_reply(struct braid_link *link, const struct braid_frame *frame, c
     pool->pool.stats.bytes_out += reply ? reply->size : 0;
     pool->pool.stats.busy += frame->value;
     job->reply = reply;
+    job->busy = (int64_t)frame->value;
+    job->ended = braid_clock_now();
+    job->pid = atomic_load(&peer->pid);
     end_job(pool, job, (enum braid_job_outcome)frame->status);
   }
   if (pool->pending_count > 0 || pool->closed || peer->in_flight == 0) ask_broker(pool);

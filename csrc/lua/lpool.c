@@ -351,6 +351,15 @@ static int keep_error(lua_State *L) {
   return 0;
 }
 
+/* A worker thread has told of its part itself; of a worker process's part we know when the reply came. */
+static void trace_home(const struct braid_job *job) {
+  if (job->ended) {
+    trace_record_of(TRACE_RUN, job, job->ended - job->busy, job->pid);
+    trace_record_of(TRACE_DONE, job, job->ended, job->pid);
+  }
+  trace_record(TRACE_HOME, job, NULL);
+}
+
 static void arrive(struct sched *sched, struct braid_waiter *waiter) {
   static const enum future_state states[] = {FUTURE_DONE, FUTURE_FAILED, FUTURE_CANCELLED, FUTURE_FAILED,
                                              FUTURE_FAILED};
@@ -358,7 +367,7 @@ static void arrive(struct sched *sched, struct braid_waiter *waiter) {
   struct job_future *this = braid_container(waiter, struct job_future, future.waiter);
   if (!this->job) return; /* given up at the end of the state */
   sched->jobs--;
-  trace_note(TRACE_HOME, this->job);
+  if (trace_is_on()) trace_home(this->job);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &PENDING);
   lua_rawgetp(L, -1, this);
   lua_pushnil(L);

@@ -54,7 +54,7 @@ local function disk(path)
 end
 local function compute() return #factorize(PRIME) end
 local function checksum(text)
-  local hash = 14695981039346656037
+  local hash = 0xcbf29ce484222325
   for i = 1, #text do hash = (hash ~ text:byte(i)) * 1099511628211 end
   return hash
 end
