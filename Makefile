@@ -18,7 +18,7 @@ LUA_FLOORS := lsight lerror larg ltree linterrupt lopen.h ltrace lsched lroster 
 	llocals lobject \
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
 	ltask ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lselect \
-	lcoroutine lstate lworker lpool lpeer \
+	lcoroutine lstdin lstate lworker lpool lpeer \
 	lkernel lnumbers lrow lvectors lmap lfd lnet lprocess lfetch lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 SERVE_CORE_FLOORS := signals channel asset listen screen serve.h exchange serve
@@ -128,9 +128,9 @@ $(RAW_SERVER): spec/raw_server.c
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(STRICT) -O1 -o $@ $<
 
-# A second Lua state for spec/codec_spec.lua; never sanitized.
-SHIP := $(BUILD)/ship.so
-$(SHIP): spec/ship.c csrc/core/message.h
+# What specs load: a second Lua state, and fork; never sanitized.
+SHIP := $(addprefix $(BUILD)/,ship.so forker.so)
+$(SHIP): $(BUILD)/%.so: spec/%.c csrc/core/message.h
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(MODULE_LDFLAGS) $(filter-out -fvisibility=hidden,$(STRICT)) -O1 $(LUA_CFLAGS) -o $@ $<

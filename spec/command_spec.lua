@@ -57,6 +57,7 @@ describe("braid", function()
   end)
 
   test("ps: lists processes, and tells what one does", function()
+    if helper.slowness > 1 then return pending "braid is linked into this interpreter: ps would not know it" end
     local waiting = script [[
       local braid = require "braid"
       braid.run(function()

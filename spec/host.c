@@ -2,6 +2,7 @@
  * An interpreter with braid linked in: a sanitized .so does not load into the stock one. */
 #include <lauxlib.h>
 #include <lualib.h>
+#include <string.h>
 
 int luaopen_braid_core(lua_State *L);
 __attribute__((weak)) int luaopen_braid_serve_core(lua_State *L); /* not there without libmicrohttpd */
@@ -23,6 +24,14 @@ __attribute__((constructor)) static void begin_its_thread(void) {
 }
 #endif
 
+/* FILE, or -e CODE, as the stock interpreter takes them. */
+static int load(lua_State *L, char **argv, int *first) {
+  *first = 2;
+  if (strcmp(argv[1], "-e") != 0 || !argv[2]) return luaL_loadfile(L, argv[1]);
+  *first = 3;
+  return luaL_loadbuffer(L, argv[2], strlen(argv[2]), "=(command line)");
+}
+
 int main(int argc, char **argv) {
   lua_State *L = luaL_newstate();
   if (!L || argc < 2) return 2;
@@ -42,9 +51,10 @@ int main(int argc, char **argv) {
   lua_setglobal(L, "arg");
   lua_getglobal(L, "debug");
   lua_getfield(L, -1, "traceback");
-  if (luaL_loadfile(L, argv[1]) == LUA_OK) {
-    for (int i = 2; i < argc; i++) lua_pushstring(L, argv[i]);
-    if (lua_pcall(L, argc - 2, 0, -argc) == LUA_OK) {
+  int first;
+  if (load(L, argv, &first) == LUA_OK) {
+    for (int i = first; i < argc; i++) lua_pushstring(L, argv[i]);
+    if (lua_pcall(L, argc - first, 0, first - argc - 2) == LUA_OK) {
       lua_close(L);
       return 0;
     }

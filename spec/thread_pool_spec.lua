@@ -2,6 +2,7 @@
 -- What only a pool of threads has: states of their own, values that travel, true parallelism. What all pools do is in
 -- executor_spec.lua.
 local helper = require "spec.helper"
+local http_server = require "spec.http_server"
 local braid = require "braid"
 local describe, pending, assert = describe, pending, assert
 local test, run = helper.test, helper.run
@@ -530,17 +531,25 @@ describe("the script ends", function()
     computing = "for _ = 1, 2 do pool:submit(function() while true do end end) end",
     waiting = "for _ = 1, 2 do pool:submit(function() braid.sleep(60) end) end",
     queued = "for _ = 1, 100 do pool:submit(function() braid.sleep(60) end) end",
+    ["in a transfer"] = [[
+      for _ = 1, 2 do pool:submit(function(url) require "braid".http.get(url) end, arg[1]) end
+    ]],
   }
   local ways = {
     { "normally", "", 0, "" },
     { "with an error", "error('the end', 0)", 1, "the end" },
     { "by os.exit(3)", "os.exit(3)", 3, "" },
     { "by os.exit(3, true)", "os.exit(3, true)", 3, "" },
+    { "by SIGTERM", "os.execute 'kill -TERM $PPID' braid.sleep(60)", 143, ".*" },
   }
   if late_signals then doing.computing = nil end
   for what, code in pairs(doing) do
     for _, way in ipairs(ways) do
       test(("%s, with threads %s"):format(way[1], what), function()
+        if what == "in a transfer" then
+          http_server.start()
+          finally(http_server.stop)
+        end
         local start = braid.now()
         local out, err, status = helper.lua_process(([[
           local braid = require "braid"
@@ -551,7 +560,7 @@ describe("the script ends", function()
           print "last line"
           io.stdout:flush()
           %s
-        ]]):format(code, way[2]))
+        ]]):format(code, way[2]), { args = { (http_server.base or "") .. "/never" } })
         assert.same({ "last line\n", way[3] }, { out, status })
         assert.matches(way[4], err)
         if way[4] == "" then assert.equal("", err) end

@@ -25,7 +25,15 @@ static inline void relax(void) {
 #endif
 }
 
+bool braid_loop_is_fork;
+
+static void in_child(void) { braid_loop_is_fork = true; }
+
+static void watch_forks(void) { pthread_atfork(NULL, NULL, in_child); }
+
 int braid_loop_open(struct braid_loop *loop) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, watch_forks);
   memset(loop, 0, sizeof *loop);
   int error = braid_poller_open(&loop->poller);
   if (error) return error;

@@ -50,6 +50,10 @@ struct braid_loop {
 
 /* 0 or an error number. */
 int braid_loop_open(struct braid_loop *loop);
+/* Set in a process that was forked while there were loops: their descriptors are the parent's, too, their threads are
+ * not there, and locks may be held for ever. Nothing of the loops, or of what threads share, may be used then. */
+extern bool braid_loop_is_fork;
+
 void braid_loop_close(struct braid_loop *loop);
 
 /* Collects all that is ready: events, deadlines, mail. Sleeps until something is, at most until `deadline`

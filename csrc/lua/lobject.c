@@ -20,7 +20,7 @@ struct braid_object *lobject_take(lua_State *L, int index) {
   struct box *box = lua_touserdata(L, index);
   struct braid_object *object = box ? box->object : NULL;
   if (box) box->object = NULL;
-  return object;
+  return braid_loop_is_fork ? NULL : object; /* its guard may be held by a thread that is not there */
 }
 
 static int close_box(lua_State *L) {
@@ -59,6 +59,7 @@ struct braid_object *lobject_test(lua_State *L, int index, const struct braid_cl
 struct braid_object *lobject_check(lua_State *L, int index, const struct braid_class *class) {
   struct braid_object *object = lobject_test(L, index, class);
   if (!object) larg_error(L, index, index == 1 ? "self" : "object", class->name);
+  sched_check_fork(L);
   return object;
 }
 

@@ -83,6 +83,7 @@ static int pool_new(lua_State *L) {
   struct sched *sched = sched_of(L);
   unsigned count = (unsigned)larg_integer(L, 1, "workers", 1);
   if (!lua_istable(L, 2)) return larg_error(L, 2, "settings", "a table");
+  sched_check_fork(L);
   lobject_box(L, &braid_pool_class);
   worker_prepare();
   sched->loop.social = braid_thread_cores() > 1;

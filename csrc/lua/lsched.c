@@ -37,7 +37,14 @@ static bool may_wait(lua_State *L, const struct sched *sched) {
   return L == sched->running && (sched->current == &sched->tree.script || lua_isyieldable(L));
 }
 
+void sched_check_fork(lua_State *L) {
+  if (!braid_loop_is_fork) return;
+  lerror_misuse(L, "this process was forked from one that uses braid, whose threads and descriptors are not its own: "
+                   "fork before braid is touched, or start programs with braid.process");
+}
+
 void sched_check(lua_State *L, struct sched *sched) {
+  sched_check_fork(L);
   if (!may_wait(L, sched)) refuse(L, sched);
 }
 
@@ -64,6 +71,7 @@ static bool is_interrupted(lua_State *L, struct sched *sched) {
 }
 
 static void raise_if_cancelled(lua_State *L, struct sched *sched) {
+  sched_check_fork(L);
   if (is_interrupted(L, sched)) sched_raise(L, sched, BRAID_INTERRUPTED);
   if (is_cancelled(L, sched)) sched_raise(L, sched, BRAID_CANCELLED);
 }
@@ -524,6 +532,7 @@ static int tasks_left(struct sched *sched) {
  * has asked for. */
 static void close_state(lua_State *L, struct sched *sched) {
   sched->closing = true;
+  if (braid_loop_is_fork) return; /* all that is left is the parent's */
   int64_t grace = braid_clock_after(1.0);
   for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer) tree_cancel_scope(scope);
   int left;

@@ -78,6 +78,9 @@ static inline struct sched *sched_of(lua_State *L) { return (struct sched *)lua_
 /* Begins a wait. Raises when L cannot wait here (names the reason and the way out) or is cancelled. */
 struct braid_waiter *sched_begin(lua_State *L, struct sched *sched);
 
+/* Raises in a process that was forked from the one that uses braid. */
+void sched_check_fork(lua_State *L);
+
 /* Raises where L cannot wait: for what will have to wait at its end, as a scope has. */
 void sched_check(lua_State *L, struct sched *sched);
 

@@ -13,6 +13,7 @@
 
 #include "lcoroutine.h"
 #include "lerror.h"
+#include "lstdin.h"
 
 /* ---- memory --------------------------------------------------------------------------------------------------- */
 
@@ -140,6 +141,7 @@ static void replace(lua_State *L, const char *library, const char *name, lua_CFu
 void lstate_furnish(lua_State *L) {
   luaL_openlibs(L);
   guard_loaders(L);
+  lstdin_furnish(L);
   replace(L, "io", "popen", io_popen);
   replace(L, "os", "exit", os_exit);
   replace(L, LUA_GNAME, "print", print_line);

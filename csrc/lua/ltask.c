@@ -142,6 +142,7 @@ static int task_body(lua_State *L) {
 }
 
 static void spawn_checks(lua_State *L, struct sched *sched, struct scope *scope) {
+  sched_check_fork(L);
   if (scope->flags & SCOPE_ENDED) lerror_misuse(L, "this scope has ended: nothing can be spawned into it");
   if (scope->flags & SCOPE_CANCELLED)
     lerror_misuse(L, "this scope has failed or was cancelled: nothing can be spawned into it");

@@ -34,8 +34,8 @@ static void on_reply(struct braid_link *link, const struct braid_frame *frame, c
   check(message && message->size == frame->value);
   if (message && message->size > 0) {
     check(message->bytes[0] == 'x' && message->bytes[message->size - 1] == 'x');
-    braid_message_unref(message);
   }
+  if (message) braid_message_unref(message);
   atomic_fetch_add(&sum, frame->id);
   atomic_fetch_add(&bytes, frame->value);
   atomic_fetch_add(&came, 1);
