@@ -9,7 +9,7 @@ CORE_FLOORS := base status clock list heap buffer \
 	poller poller_epoll poller_kqueue doorbell loop \
 	queue gate counter dict segment slab array \
 	permit job pool thread_pool parallel \
-	child broker frame.h link peer process_pool worker_process socket resolve curl request fetch
+	child broker frame.h link peer process_pool worker_process socket resolve curl request response fetch
 # Plain C on core/parallel: no Lua, no locks.
 KERNEL_FLOORS := montgomery prime curve factor \
 	simd.h row reduce scan radix.h sort unique histogram search \

@@ -16,16 +16,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "socket.h"
 
 enum {
   WINDOW = 128 * 1024,       /* a streamed body pauses when so much waits to be taken */
-  MOST_HEAD = 1024 * 1024,   /* bytes of one response's headers */
   MOST_IDLE = 1024,          /* transfers kept to be used again */
-  MOST_KEPT = 64 * 1024,     /* bytes of a buffer kept with one */
   MOST_CONNECTIONS = 1 << 20 /* kept open unless the session says otherwise: as many as were used at once */
 };
 
@@ -111,20 +108,11 @@ static void withdraw(struct braid_transfer *transfer) {
   transfer->bound = false;
 }
 
-static void explain_limit(struct braid_transfer *transfer) {
-  struct rlimit limit = {0};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  snprintf(transfer->text, sizeof transfer->text,
-           "no file descriptor is left for another connection: this process may have %llu open (ulimit -n tells; a "
-           "session's max_connections makes requests wait instead)",
-           (unsigned long long)limit.rlim_cur);
-}
-
 static void finish(struct braid_transfer *transfer, CURLcode code) {
   withdraw(transfer);
   transfer->done = true;
-  transfer->code = transfer->oversize ? CURLE_FILESIZE_EXCEEDED : code;
-  if (transfer->starved) explain_limit(transfer);
+  transfer->code = transfer->response.oversize ? CURLE_FILESIZE_EXCEEDED : code;
+  if (transfer->starved) braid_socket_explain(EMFILE, transfer->text, sizeof transfer->text);
   abandon_lookup(transfer);
   tell(transfer, BRAID_OK);
 }
@@ -254,31 +242,27 @@ static int on_connection(void *context, char *there, char *here, int port_there,
 }
 #endif
 
-/* Each response of a redirect or a 100 begins with its status line: the last one's headers stay. After a 303 the
- * next request is a GET; libcurl would keep a method that it does not know. */
+/* After a 303 the next request is a GET; libcurl would keep a method that it does not know. */
 static size_t on_header(char *line, size_t one, size_t size, void *context) {
   (void)one;
   struct braid_transfer *transfer = context;
-  if (size > 5 && memcmp(line, "HTTP/", 5) == 0) {
-    transfer->head.size = 0;
-    const char *status = memchr(line, ' ', size);
-    if (transfer->custom && status && line + size - status > 4 && memcmp(status, " 303", 4) == 0)
-      curl_easy_setopt(transfer->easy, CURLOPT_CUSTOMREQUEST, NULL);
-  }
-  if (transfer->head.size + size > MOST_HEAD) return 0;
-  return braid_buffer_append(&transfer->head, line, size) ? size : 0;
+  bool begun = transfer->response.begun;
+  if (!braid_response_head(&transfer->response, line, size)) return 0;
+  if (transfer->custom && transfer->response.status == 303 && memcmp(line, "HTTP/", size < 5 ? size : 5) == 0)
+    curl_easy_setopt(transfer->easy, CURLOPT_CUSTOMREQUEST, NULL);
+  if (transfer->stream && !begun && transfer->response.begun) tell(transfer, BRAID_OK);
+  return size;
 }
 
 static size_t on_body(char *data, size_t one, size_t size, void *context) {
   (void)one;
   struct braid_transfer *transfer = context;
-  if (transfer->stream && transfer->body.size > 0 && transfer->body.size + size > WINDOW) {
+  size_t there = transfer->response.body.size;
+  if (transfer->stream && there > 0 && there + size > WINDOW) {
     transfer->paused = true;
     return CURL_WRITEFUNC_PAUSE;
   }
-  transfer->oversize = transfer->max_body > 0 && (int64_t)size > transfer->max_body - transfer->received;
-  if (transfer->oversize || !braid_buffer_append(&transfer->body, data, size)) return 0;
-  transfer->received += (int64_t)size;
+  if (!braid_response_body(&transfer->response, data, size)) return 0;
   if (transfer->stream) tell(transfer, BRAID_OK);
   return size;
 }
@@ -338,22 +322,36 @@ static CURLcode set_certificates(struct braid_transfer *transfer, const char *ca
   return curl_easy_setopt(transfer->easy, CURLOPT_CAINFO, ca_file);
 }
 
+/* The form stands in the handle until the release. */
+static CURLcode attach_form(struct braid_transfer *transfer, const struct braid_request *request) {
+  transfer->form = curl_mime_init(transfer->easy);
+  if (!transfer->form) return CURLE_OUT_OF_MEMORY;
+  CURLcode code = braid_request_fill(request, transfer->form, transfer->text);
+  return code == CURLE_OK ? curl_easy_setopt(transfer->easy, CURLOPT_MIMEPOST, transfer->form) : code;
+}
+
+static void detach_form(struct braid_transfer *transfer) {
+  if (!transfer->form) return;
+  curl_easy_setopt(transfer->easy, CURLOPT_MIMEPOST, NULL);
+  curl_mime_free(transfer->form);
+  transfer->form = NULL;
+}
+
 static CURLcode configure(struct braid_transfer *transfer, const struct braid_request *request) {
   struct braid_fetcher *fetcher = transfer->fetcher;
   transfer->text[0] = '\0';
-  transfer->received = 0;
-  transfer->max_body = request->max_body;
+  braid_response_reset(&transfer->response, request->max_body, request->redirects > 0);
   transfer->stream = request->stream;
   transfer->custom = braid_request_custom(request);
-  transfer->done = transfer->paused = transfer->starved = transfer->oversize = false;
-  transfer->head.size = transfer->body.size = 0;
+  transfer->done = transfer->paused = transfer->starved = false;
   transfer->headers = request->headers;
   CURLcode code = set_certificates(transfer, request->ca_file);
   if (code != CURLE_OK) return code;
   /* When no connection can be idle, libcurl need not look at thousands that are busy. */
   bool fresh = braid_request_plain(request) && !fetcher->limited && fetcher->sockets == fetcher->bound;
   curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L);
-  return braid_request_apply(request, transfer->easy);
+  code = braid_request_apply(request, transfer->easy);
+  return code == CURLE_OK && request->part_count > 0 ? attach_form(transfer, request) : code;
 }
 
 /* ---- names ---------------------------------------------------------------------------------------------------- */
@@ -388,10 +386,10 @@ static void line_up(struct braid_transfer *transfer, const struct braid_request 
 
 static void destroy(struct braid_transfer *transfer) {
   braid_list_remove(&transfer->link);
+  detach_form(transfer);
   curl_easy_cleanup(transfer->easy);
   curl_slist_free_all(transfer->headers);
-  braid_buffer_term(&transfer->head);
-  braid_buffer_term(&transfer->body);
+  braid_response_term(&transfer->response);
   free(transfer->ca_file);
   free(transfer);
 }
@@ -437,7 +435,7 @@ struct braid_transfer *braid_fetcher_start(struct braid_fetcher *fetcher, const 
 }
 
 void braid_transfer_taken(struct braid_transfer *transfer) {
-  transfer->body.size = 0;
+  transfer->response.body.size = 0;
   if (!transfer->paused) return;
   transfer->paused = false;
   inside++;
@@ -478,8 +476,28 @@ struct braid_fetch_facts braid_transfer_facts(const struct braid_transfer *trans
   return facts;
 }
 
-static void forget_large(struct braid_buffer *buffer) {
-  if (buffer->capacity > MOST_KEPT) braid_buffer_term(buffer);
+static bool write_cookies(const struct braid_transfer *transfer, struct braid_buffer *text) {
+  struct curl_slist *lines = NULL;
+  curl_easy_getinfo(transfer->easy, CURLINFO_COOKIELIST, &lines);
+  bool written = true;
+  for (const struct curl_slist *line = lines; line && written; line = line->next)
+    written = braid_buffer_append(text, line->data, strlen(line->data)) && braid_buffer_append(text, "\n", 1);
+  curl_slist_free_all(lines);
+  return written;
+}
+
+struct braid_transfer *braid_fetcher_cookies(struct braid_fetcher *fetcher, bool forget) {
+  struct braid_transfer *transfer = take_transfer(fetcher);
+  if (!transfer) return NULL;
+  braid_list_push(&fetcher->running, &transfer->link);
+  braid_response_reset(&transfer->response, 0, false);
+  transfer->done = true;
+  if (write_cookies(transfer, &transfer->response.body)) {
+    if (forget) curl_easy_setopt(transfer->easy, CURLOPT_COOKIELIST, "ALL");
+    return transfer;
+  }
+  braid_transfer_release(transfer);
+  return NULL;
 }
 
 void braid_transfer_release(struct braid_transfer *transfer) {
@@ -489,8 +507,8 @@ void braid_transfer_release(struct braid_transfer *transfer) {
   abandon_lookup(transfer);
   curl_slist_free_all(transfer->headers);
   transfer->headers = NULL;
-  forget_large(&transfer->head);
-  forget_large(&transfer->body);
+  detach_form(transfer);
+  braid_response_shrink(&transfer->response);
   if (fetcher->idle_count < MOST_IDLE) {
     braid_list_remove(&transfer->link);
     braid_list_push(&fetcher->idle, &transfer->link);

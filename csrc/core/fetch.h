@@ -5,9 +5,9 @@
 #ifndef BRAID_FETCH_H
 #define BRAID_FETCH_H
 
-#include "buffer.h"
 #include "loop.h"
 #include "request.h"
+#include "response.h"
 
 struct braid_fetcher {
   struct braid_loop *loop; /* NULL: closed */
@@ -33,11 +33,10 @@ struct braid_transfer {
   struct braid_waiter *waiter; /* who is told when there is something to take; NULL: nobody waits */
   struct curl_slist *headers;
   char *ca_file;
-  struct braid_buffer head; /* of the last response: status line and headers */
-  struct braid_buffer body; /* what has come and was not yet taken */
-  int64_t received, max_body;
+  struct curl_mime *form;
+  struct braid_response response;
   CURLcode code; /* once done */
-  bool stream, added, done, paused, bound, custom, oversize, starved;
+  bool stream, added, done, paused, bound, custom, starved;
   char text[CURL_ERROR_SIZE]; /* what went wrong, or empty */
 };
 
@@ -45,7 +44,7 @@ struct braid_transfer {
  * and ended; 0: did not happen. */
 enum { BRAID_FETCH_NAME, BRAID_FETCH_CONNECT, BRAID_FETCH_TLS, BRAID_FETCH_BEGIN, BRAID_FETCH_END, BRAID_FETCH_TIMES };
 
-/* Of a transfer that is done. */
+/* Of a transfer that has begun. */
 struct braid_fetch_facts {
   long status;       /* 0: no response came */
   long http_version; /* 10, 11, 20, 30 */
@@ -67,18 +66,28 @@ struct braid_transfer *braid_fetcher_start(struct braid_fetcher *fetcher, const 
 
 /* Something can be taken: a piece of a streamed body, or the outcome. */
 static inline bool braid_transfer_ready(const struct braid_transfer *transfer) {
-  return transfer->done || (transfer->stream && transfer->body.size > 0);
+  return transfer->done || (transfer->stream && transfer->response.body.size > 0);
 }
 
-/* The transfer is not ready: the waiter's wait will end with BRAID_OK when it is. NULL: nobody waits any more. */
+/* Something is known: the status and the headers of the response, or the outcome. */
+static inline bool braid_transfer_begun(const struct braid_transfer *transfer) {
+  return transfer->done || transfer->response.begun;
+}
+
+/* The waiter's wait will end with BRAID_OK when the transfer may have become ready, or begun: look again then. NULL:
+ * nobody waits any more. */
 static inline void braid_transfer_await(struct braid_transfer *transfer, struct braid_waiter *waiter) {
   transfer->waiter = waiter;
 }
 
-/* The pieces in `body` have been taken: more may come. */
+/* The pieces in the body have been taken: more may come. */
 void braid_transfer_taken(struct braid_transfer *transfer);
 
 struct braid_fetch_facts braid_transfer_facts(const struct braid_transfer *transfer);
+
+/* The session's cookies, one to a line in Netscape's format, as the body of a transfer to be released. With `forget`
+ * they are gone afterwards. NULL when memory is out. */
+struct braid_transfer *braid_fetcher_cookies(struct braid_fetcher *fetcher, bool forget);
 
 /* Gives the transfer back to its fetcher, stopping it if it runs. */
 void braid_transfer_release(struct braid_transfer *transfer);

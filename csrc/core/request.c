@@ -2,6 +2,7 @@
  * Which option says what. */
 #include "request.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -24,7 +25,7 @@ static void set_pointer(struct setter *setter, CURLoption option, const void *va
 static bool is(const struct braid_request *request, const char *method) { return strcmp(request->method, method) == 0; }
 
 bool braid_request_custom(const struct braid_request *request) {
-  return request->body ? !is(request, "POST") : !is(request, "GET") && !is(request, "HEAD");
+  return request->body || request->part_count > 0 ? !is(request, "POST") : !is(request, "GET") && !is(request, "HEAD");
 }
 
 /* GET, POST and HEAD as libcurl knows them; any other name over one of these. */
@@ -63,6 +64,12 @@ CURLcode braid_request_apply(const struct braid_request *request, CURL *easy) {
   set_pointer(&setter, CURLOPT_PROXY, request->proxy);
   set_number(&setter, CURLOPT_HTTP_VERSION, request->http_version);
   set_number(&setter, CURLOPT_PIPEWAIT, streams(request));
+  set_pointer(&setter, CURLOPT_NOPROXY, request->no_proxy);
+  set_pointer(&setter, CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
+  set_pointer(&setter, CURLOPT_COOKIE, request->cookies);
+  set_number(&setter, CURLOPT_HTTPAUTH, request->auth);
+  set_number(&setter, CURLOPT_LOW_SPEED_LIMIT, request->idle_timeout > 0);
+  set_number(&setter, CURLOPT_LOW_SPEED_TIME, request->idle_timeout);
   set_number(&setter, CURLOPT_CONNECTTIMEOUT_MS, request->connect_timeout);
   set_number(&setter, CURLOPT_FOLLOWLOCATION, request->redirects > 0);
   set_number(&setter, CURLOPT_MAXREDIRS, request->redirects);
@@ -70,6 +77,26 @@ CURLcode braid_request_apply(const struct braid_request *request, CURL *easy) {
   set_number(&setter, CURLOPT_SSL_VERIFYHOST, request->verify ? 2 : 0);
   /* Said of the HTTP version: of the URL it is said later. */
   return setter.code == CURLE_UNSUPPORTED_PROTOCOL ? CURLE_NOT_BUILT_IN : setter.code;
+}
+
+static CURLcode fill_part(const struct braid_part *part, curl_mimepart *target) {
+  CURLcode code = curl_mime_name(target, part->name);
+  if (code == CURLE_OK && part->path) code = curl_mime_filedata(target, part->path);
+  if (code == CURLE_OK && !part->path) code = curl_mime_data(target, part->content, part->size);
+  if (code == CURLE_OK && part->filename) code = curl_mime_filename(target, part->filename);
+  if (code == CURLE_OK && part->type) code = curl_mime_type(target, part->type);
+  return code;
+}
+
+CURLcode braid_request_fill(const struct braid_request *request, struct curl_mime *form, char *text) {
+  for (size_t i = 0; i < request->part_count; i++) {
+    const struct braid_part *part = &request->parts[i];
+    curl_mimepart *target = curl_mime_addpart(form);
+    CURLcode code = target ? fill_part(part, target) : CURLE_OUT_OF_MEMORY;
+    if (code == CURLE_READ_ERROR) snprintf(text, CURL_ERROR_SIZE, "cannot read %s", part->path);
+    if (code != CURLE_OK) return code;
+  }
+  return CURLE_OK;
 }
 
 size_t braid_request_lookup(const struct braid_request *request) {

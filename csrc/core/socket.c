@@ -8,6 +8,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -22,6 +23,18 @@ bool braid_socket_raise_limit(void) {
   if (limit.rlim_cur > OPEN_MAX) limit.rlim_cur = OPEN_MAX;
 #endif
   return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+void braid_socket_explain(int error, char *text, size_t size) {
+  struct rlimit limit = {0};
+  if (error != EMFILE || getrlimit(RLIMIT_NOFILE, &limit)) {
+    snprintf(text, size, "%s", strerror(error));
+    return;
+  }
+  snprintf(text, size,
+           "no file descriptor is left for another connection: this process may have %llu open (ulimit -n tells; in "
+           "HTTP a session's max_connections makes requests wait instead)",
+           (unsigned long long)limit.rlim_cur);
 }
 
 static int open_once(int family, int type, int protocol) {

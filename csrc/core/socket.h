@@ -20,6 +20,9 @@ enum {
 /* As many descriptors as this process may have; false when it has them already. */
 bool braid_socket_raise_limit(void);
 
+/* What an error number means here, into `text`: for EMFILE the limit, and what can be done about it. */
+void braid_socket_explain(int error, char *text, size_t size);
+
 /* A descriptor closed on exec, not yet non-blocking; when none is left the limit is raised as far as it goes. */
 int braid_socket_open(int family, int type, int protocol);
 

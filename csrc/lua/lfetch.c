@@ -34,7 +34,8 @@ enum argument {
   HTTP_VERSION,
   USER,
   PASSWORD,
-  LAST = PASSWORD
+  RARE,
+  LAST = RARE
 };
 
 /* Failures beside libcurl's codes: the fetcher was closed; the deadline came before the end. */
@@ -51,6 +52,46 @@ static const char *text_at(lua_State *L, int index, const char *name) {
   return text;
 }
 
+/* A field of the table on the top of the stack, which keeps it. */
+static const char *field(lua_State *L, const char *name, size_t *size) {
+  lua_getfield(L, -1, name);
+  const char *text = lua_tolstring(L, -1, size);
+  lua_pop(L, 1);
+  return text;
+}
+
+/* Pushes the list of parts at `index` for libcurl, whose strings stay the list's. */
+static void push_parts(lua_State *L, int index, struct braid_request *request) {
+  size_t count = lua_rawlen(L, index);
+  struct braid_part *parts = lua_newuserdatauv(L, (count ? count : 1) * sizeof *parts, 0);
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, index, (lua_Integer)i + 1);
+    parts[i] = (struct braid_part){.name = field(L, "name", NULL),
+                                   .path = field(L, "path", NULL),
+                                   .filename = field(L, "filename", NULL),
+                                   .type = field(L, "type", NULL)};
+    parts[i].content = field(L, "content", &parts[i].size);
+    lua_pop(L, 1);
+  }
+  request->parts = parts;
+  request->part_count = count;
+}
+
+/* What few requests say, in a table that stays on the stack: its strings are used until the transfer is started. What
+ * this pushes stays, too. */
+static void read_rare(lua_State *L, struct braid_request *request) {
+  luaL_checktype(L, RARE, LUA_TTABLE);
+  lua_pushvalue(L, RARE);
+  request->unix_socket = field(L, "unix_socket", NULL);
+  request->no_proxy = field(L, "no_proxy", NULL);
+  request->cookies = field(L, "cookies", NULL);
+  lua_getfield(L, -1, "idle_timeout");
+  request->idle_timeout = (long)lua_tointeger(L, -1);
+  lua_getfield(L, -2, "digest");
+  if (lua_toboolean(L, -1)) request->auth = CURLAUTH_DIGEST;
+  if (lua_getfield(L, -3, "parts") == LUA_TTABLE) push_parts(L, lua_gettop(L), request);
+}
+
 static void read_request(lua_State *L, struct braid_request *request) {
   lua_settop(L, LAST);
   *request = (struct braid_request){.method = text_at(L, METHOD, "method"),
@@ -62,10 +103,13 @@ static void read_request(lua_State *L, struct braid_request *request) {
                                     .connect_timeout = (long)(luaL_checknumber(L, CONNECT_TIMEOUT) * 1000),
                                     .redirects = (long)luaL_checkinteger(L, REDIRECTS),
                                     .max_body = luaL_checkinteger(L, MAX_BODY),
-                                    .verify = lua_toboolean(L, VERIFY)};
+                                    .verify = lua_toboolean(L, VERIFY),
+                                    .auth = CURLAUTH_BASIC};
   if (!request->method || !request->url) larg_error(L, URL, "url", "a string");
   if (!lua_isnil(L, BODY)) request->body = larg_string(L, BODY, "body", &request->body_size);
+  if (!lua_isnil(L, RARE)) read_rare(L, request);
   switch (luaL_checkinteger(L, HTTP_VERSION)) {
+    case 10: request->http_version = CURL_HTTP_VERSION_1_0; break;
     case 11: request->http_version = CURL_HTTP_VERSION_1_1; break;
     case 20: request->http_version = CURL_HTTP_VERSION_2_0; break;
     default: request->http_version = CURL_HTTP_VERSION_NONE;
@@ -112,8 +156,8 @@ static int push_failure(lua_State *L, int code, const struct braid_transfer *tra
 static int push_response(lua_State *L, const struct braid_transfer *transfer) {
   struct braid_fetch_facts facts = braid_transfer_facts(transfer);
   lua_pushinteger(L, facts.status);
-  lua_pushlstring(L, transfer->body.data, transfer->body.size);
-  lua_pushlstring(L, transfer->head.data, transfer->head.size);
+  lua_pushlstring(L, transfer->response.body.data, transfer->response.body.size);
+  lua_pushlstring(L, transfer->response.head.data, transfer->response.head.size);
   lua_pushstring(L, facts.url);
   lua_pushinteger(L, facts.http_version);
   lua_pushlstring(L, (const char *)facts.times, sizeof facts.times);
@@ -146,7 +190,7 @@ static int fetch_k(lua_State *L, int status, lua_KContext context) {
 }
 
 /* fetcher:fetch(method, url, headers, body, timeout, connect_timeout, redirects, max_body, verify, ca_file, proxy,
- * http_version, user, password) -> an outcome. Suspends. */
+ * http_version, user, password, rare) -> an outcome. Suspends. */
 static int fetch(lua_State *L) {
   struct sched *sched = sched_of(L);
   struct braid_fetcher *fetcher = fetcher_at(L, FETCHER_AT);
@@ -171,6 +215,7 @@ struct stream {
   struct braid_fetcher *fetcher;
   struct braid_transfer *transfer; /* NULL: released */
   int64_t deadline;
+  int64_t until; /* of the read that is under way */
 };
 
 static struct stream *self(lua_State *L) { return luaL_checkudata(L, 1, TRANSFER); }
@@ -195,11 +240,60 @@ static int stream_new(lua_State *L) {
   return stream->transfer ? 1 : lerror_memory(L);
 }
 
-/* What there is; nil at the end, whatever it was. */
-static int push_piece(lua_State *L, struct stream *stream) {
+/* The wait for it is over: how. Nobody waits for the transfer from here on. */
+static enum braid_status end_wait(struct sched *sched, const struct stream *stream) {
+  enum braid_status end = sched_end(sched);
+  if (alive(stream)) braid_transfer_await(stream->transfer, NULL);
+  return end;
+}
+
+static void refuse_second(lua_State *L, const struct stream *stream) {
+  if (alive(stream) && stream->transfer->waiter) lerror_misuse(L, "another task is waiting for this response");
+}
+
+static int begin_k(lua_State *L, int status, lua_KContext context);
+
+/* What is known when the response has begun; nothing when it ended without one, or not in time. */
+static int begin_on(lua_State *L, struct stream *stream) {
   struct braid_transfer *transfer = stream->transfer;
-  if (!alive(stream) || transfer->body.size == 0) return 0;
-  lua_pushlstring(L, transfer->body.data, transfer->body.size);
+  if (!alive(stream)) return 0;
+  if (braid_transfer_begun(transfer)) return transfer->response.begun ? push_response(L, transfer) : 0;
+  struct sched *sched = sched_of(L);
+  braid_transfer_await(transfer, sched_begin(L, sched));
+  return sched_park(L, sched, stream->deadline, begin_k, 0);
+}
+
+static int begin_k(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  struct sched *sched = sched_of(L);
+  struct stream *stream = lua_touserdata(L, 1);
+  enum braid_status end = end_wait(sched, stream);
+  if (sched_stopped(end)) return sched_raise(L, sched, end);
+  if (end == BRAID_NO_MEMORY) return lerror_memory(L);
+  return end == BRAID_OK ? begin_on(L, stream) : 0;
+}
+
+/* transfer:begin() -> as a response that is complete; the body is what has come of it. Suspends. */
+static int stream_begin(lua_State *L) {
+  struct stream *stream = self(L);
+  refuse_second(L, stream);
+  return begin_on(L, stream);
+}
+
+static int read_k(lua_State *L, int status, lua_KContext context);
+
+/* What there is; nil at the end, whatever it was. */
+static int read_on(lua_State *L, struct stream *stream) {
+  struct braid_transfer *transfer = stream->transfer;
+  if (!alive(stream)) return 0;
+  if (!braid_transfer_ready(transfer)) {
+    struct sched *sched = sched_of(L);
+    if (stream->until == LARG_ONCE) return lerror_return(L, BRAID_TIMEOUT, "response:read");
+    braid_transfer_await(transfer, sched_begin(L, sched));
+    return sched_park(L, sched, stream->until < stream->deadline ? stream->until : stream->deadline, read_k, 0);
+  }
+  if (transfer->response.body.size == 0) return 0;
+  lua_pushlstring(L, transfer->response.body.data, transfer->response.body.size);
   braid_transfer_taken(transfer);
   return 1;
 }
@@ -207,24 +301,38 @@ static int push_piece(lua_State *L, struct stream *stream) {
 static int read_k(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
   struct sched *sched = sched_of(L);
-  enum braid_status end = sched_end(sched);
   struct stream *stream = lua_touserdata(L, 1);
-  if (alive(stream)) braid_transfer_await(stream->transfer, NULL);
+  enum braid_status end = end_wait(sched, stream);
   if (sched_stopped(end)) return sched_raise(L, sched, end);
-  return end == BRAID_NO_MEMORY ? lerror_memory(L) : push_piece(L, stream);
+  if (end == BRAID_NO_MEMORY) return lerror_memory(L);
+  if (end != BRAID_TIMEOUT) return read_on(L, stream);
+  return braid_clock_now() >= stream->deadline ? 0 : lerror_return(L, end, "response:read");
 }
 
-/* transfer:read() -> the next piece of the body, or nil at its end. Suspends. */
+static int pass_k(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  sched_end(sched_of(L));
+  return read_on(L, self(L));
+}
+
+/* transfer:read(timeout) -> the next piece of the body, or nothing at its end | nil, err when the timeout came first.
+ * Suspends. */
 static int stream_read(lua_State *L) {
   struct sched *sched = sched_of(L);
   struct stream *stream = self(L);
+  int64_t until = lua_isnone(L, 2) ? BRAID_NEVER : larg_timeout(L, 2);
+  refuse_second(L, stream);
+  stream->until = until;
   if (alive(stream) && !stream->transfer->done && braid_clock_now() >= stream->deadline) return 0;
-  if (!alive(stream) || braid_transfer_ready(stream->transfer)) {
-    if (sched_enter(L, sched)) return sched_pass(L, sched, read_k, 0);
-    return push_piece(L, stream);
-  }
-  braid_transfer_await(stream->transfer, sched_begin(L, sched));
-  return sched_park(L, sched, stream->deadline, read_k, 0);
+  if (sched_enter(L, sched)) return sched_pass(L, sched, pass_k, 0);
+  return read_on(L, stream);
+}
+
+/* transfer:reading() -> whether somebody waits for it. */
+static int stream_reading(lua_State *L) {
+  const struct stream *stream = self(L);
+  lua_pushboolean(L, alive(stream) && stream->transfer->waiter);
+  return 1;
 }
 
 /* transfer:finish() -> an outcome, of which the body is the rest that was not read. Once; a transfer that still runs
@@ -258,6 +366,17 @@ static int fetcher_new(lua_State *L) {
   return 1;
 }
 
+/* fetcher:cookies(forget) -> the session's cookies, one to a line; with `forget` they are gone. */
+static int fetcher_cookies(lua_State *L) {
+  struct braid_fetcher *fetcher = fetcher_at(L, 1);
+  if (!fetcher->loop) return 0;
+  struct braid_transfer *transfer = braid_fetcher_cookies(fetcher, lua_toboolean(L, 2));
+  if (!transfer) return lerror_memory(L);
+  lua_pushlstring(L, transfer->response.body.data, transfer->response.body.size);
+  braid_transfer_release(transfer);
+  return 1;
+}
+
 /* Who waits for one of its transfers is told that it is closed. */
 static int fetcher_close(lua_State *L) {
   braid_fetcher_close(fetcher_at(L, 1));
@@ -266,10 +385,11 @@ static int fetcher_close(lua_State *L) {
 
 void lfetch_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"fetcher", fetcher_new}, {NULL, NULL}};
-  static const luaL_Reg fetchers[] = {
-      {"fetch", fetch}, {"stream", stream_new}, {"close", fetcher_close}, {"__gc", fetcher_close}, {NULL, NULL}};
-  static const luaL_Reg transfers[] = {{"read", stream_read},     {"finish", stream_finish}, {"close", stream_close},
-                                       {"__close", stream_close}, {"__gc", stream_close},    {NULL, NULL}};
+  static const luaL_Reg fetchers[] = {{"fetch", fetch},         {"stream", stream_new},  {"cookies", fetcher_cookies},
+                                      {"close", fetcher_close}, {"__gc", fetcher_close}, {NULL, NULL}};
+  static const luaL_Reg transfers[] = {
+      {"begin", stream_begin}, {"read", stream_read},     {"reading", stream_reading}, {"finish", stream_finish},
+      {"close", stream_close}, {"__close", stream_close}, {"__gc", stream_close},      {NULL, NULL}};
   sched_register(L, functions);
   sched_class(L, FETCHER, fetchers);
   sched_class(L, TRANSFER, transfers);

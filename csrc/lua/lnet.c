@@ -113,11 +113,22 @@ static int resolve(lua_State *L) {
 
 /* ---- connecting ----------------------------------------------------------------------------------------------- */
 
+/* nil, err. */
+static int refuse(lua_State *L, int error, const char *what) {
+  char text[512];
+  int count = lerror_system(L, error, what);
+  if (error != EMFILE) return count;
+  braid_socket_explain(error, text, sizeof text);
+  lua_pushfstring(L, "%s: %s", what, text);
+  lua_setfield(L, -2, "message");
+  return count;
+}
+
 /* The descriptor is at 1; it is closed when there is no connection. */
 static int push_connection(lua_State *L, struct descriptor *descriptor, int error) {
   if (error) {
     lfd_close(descriptor);
-    return lerror_system(L, error, "connect");
+    return refuse(L, error, "connect");
   }
   lua_pushvalue(L, 1);
   return 1;
@@ -159,7 +170,7 @@ static int socket_listen(lua_State *L) {
   bool reuse_port = lua_toboolean(L, 3);
   struct descriptor *descriptor = lfd_new(L);
   int fd = braid_socket_listen(&address, backlog, reuse_port);
-  if (fd < 0) return lerror_system(L, -fd, "listen");
+  if (fd < 0) return refuse(L, -fd, "listen");
   lfd_adopt(descriptor, fd);
   return 1;
 }
@@ -177,7 +188,7 @@ static int accept_on(lua_State *L, struct descriptor *listener) {
     return 2;
   }
   lua_pop(L, 1);
-  if (fd != -EAGAIN) return lerror_system(L, -fd, "listener:accept");
+  if (fd != -EAGAIN) return refuse(L, -fd, "listener:accept");
   return lfd_wait(L, &listener->reader, BRAID_READ, "listener:accept", accept_k);
 }
 

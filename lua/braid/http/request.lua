@@ -1,40 +1,65 @@
 -- SPDX-License-Identifier: MIT
 -- What a request's options mean: checked, completed from the session's, and made flat for the core.
 local errors = require "braid.errors"
+local multipart = require "braid.http.multipart"
+local retry = require "braid.http.retry"
 
 local M = {}
 
----Options of a request. Those up to `sink` may also be given to a session, for all of its requests.
+---Options of a request. Those up to `trace` may also be given to a session, for all of its requests.
 ---@class braid.http.Options
 ---@field headers table<string, string|number|string[]>? a list sends the header several times
----@field auth string|table? "user:password", {user, password} or {bearer = token}
----@field timeout number? seconds for all of it, default 30; math.huge: no bound
+---@field auth string|table? "user:password" or {user, password}, told by basic authentication; {bearer = token};
+--- {digest = "user:password" or {user, password}}
+---@field timeout number? seconds for all of it, waits for a connection and retries included, default 30; math.huge: no
+--- bound
 ---@field connect_timeout number? seconds until the connection stands
+---@field idle_timeout integer? seconds without a single byte after which it fails with kind timeout
 ---@field follow boolean|integer? redirects to follow: default true, which is 10
 ---@field verify boolean? whether a server must prove who it is, default true
 ---@field ca_file string? certificates to trust instead of the system's
----@field proxy string? URL of a proxy; "" for none. Default: what the environment says (http_proxy ...)
----@field http_version "1.1"|"2"? default: 2 where the server offers it by TLS
+---@field proxy string? URL of a proxy: http, https, socks4, socks4a, socks5 (names are looked up here) or socks5h
+--- (there); "" for none. Default: what the environment says (http_proxy, https_proxy, all_proxy)
+---@field no_proxy string|string[]? hosts that are asked without a proxy; "*": all. Default: what the environment says
+---@field unix_socket string? path of a unix socket at which the server listens; the URL's host is only told to it
+---@field http_version "1.0"|"1.1"|"2"? default: 2 where the server offers it by TLS
 ---@field max_body integer? bytes; a larger body fails with kind limit. Default: no bound
----@field sink fun(piece: string)? called with each piece of the body; while it runs the server has to wait
+---@field retries integer|braid.http.Retries|boolean? how often an idempotent request is tried again, default 0; true: 3
+---@field trace fun(event: braid.http.Event)? called as the request goes on; see braid.http.Event
+---@field sink fun(piece: string)? called with each piece of the body; it may wait, and meanwhile the
+--- server has to
+---@field file string? path to which the body is saved when the status is 2xx; it appears there, or takes the place of
+--- what was there, when all of it has come. Any other status's body is in response.body
+---@field progress boolean|table|fun(received: integer, total: integer?)? called with the bytes so far, and of how many
+--- where that is known; true, or options of braid.progress: a bar on stderr
+---@field stream boolean? return when the headers are there; the body is pulled by response:chunks(), :lines(), :read()
+---@field cookies table<string, string>? name -> value, beside those that the session keeps
 ---@field query table<string, any>|string? added to the URL; a list as value repeats its name
 ---@field body string?
 ---@field json any? encoded as the body
 ---@field form table<string, any>? encoded as the body, as an HTML form is
+---@field multipart table? a form with files as the body; see braid.http.Part
 
 M.COMMON = {
   headers = "table", auth = "string|table", timeout = "number", connect_timeout = "number",
   follow = "boolean|integer", verify = "boolean", ca_file = "string", proxy = "string", http_version = "string",
-  max_body = "integer",
+  max_body = "integer", idle_timeout = "integer", no_proxy = "string|table", unix_socket = "string",
+  retries = "boolean|integer|table", trace = "function",
 }
 
-M.KNOWN = { sink = "function", query = "table|string", body = "string", json = "any", form = "table" }
+M.KNOWN = {
+  sink = "function", file = "string", progress = "boolean|table|function", stream = "boolean", cookies = "table",
+  query = "table|string", body = "string", json = "any", form = "table", multipart = "table",
+}
 for name, expected in pairs(M.COMMON) do M.KNOWN[name] = expected end
 
 -- What a request is when nobody says otherwise: the fields that the core is given.
 M.DEFAULTS = {
+  plain = true, -- nothing but status, headers and body is wanted
   fields = {}, lines = nil, body = nil, timeout = 30, connect_timeout = 0, redirects = 10, max_body = 0, verify = true,
-  ca_file = nil, proxy = nil, version = 0, user = nil, password = nil, sink = nil,
+  ca_file = nil, proxy = nil, version = 0, user = nil, password = nil,
+  rare = nil, -- a table with what few requests say
+  sink = nil, file = nil, progress = nil, stream = nil, retries = nil, trace = nil,
 }
 
 -- ---- text -----------------------------------------------------------------------------------------------------------
@@ -138,6 +163,55 @@ function set.verify(record, value) record.verify = value end
 function set.ca_file(record, value) record.ca_file = value end
 function set.proxy(record, value) record.proxy = value end
 function set.sink(record, value) record.sink = value end
+function set.progress(record, value) record.progress = value or nil end
+function set.stream(record, value) record.stream = value end
+function set.retries(record, value) record.retries = retry.policy(value) end
+function set.trace(record, value) record.trace = value end
+
+local function check_text(name, value)
+  if type(value) ~= "string" or value == "" or value:find("\0", 1, true) then
+    errors.misuse(1, "bad option '%s' (text without zero bytes expected)", name)
+  end
+  return value
+end
+
+function set.file(record, value) record.file = check_text("file", value) end
+
+-- The table belongs to the record it was made for: a session's is not changed.
+local function set_rare(record, name, value)
+  local rare = {}
+  for known, one in pairs(record.rare or {}) do rare[known] = one end
+  rare[name] = value
+  record.rare = rare
+end
+
+function set.unix_socket(record, value) set_rare(record, "unix_socket", check_text("unix_socket", value)) end
+
+function set.no_proxy(record, value)
+  if type(value) == "table" then
+    for _, host in ipairs(value) do check_text("no_proxy", host) end
+    value = table.concat(value, ",")
+  end
+  set_rare(record, "no_proxy", value)
+end
+
+function set.idle_timeout(record, value)
+  if value < 1 then errors.misuse(1, "bad option 'idle_timeout' (seconds, at least 1, expected, got %d)", value) end
+  set_rare(record, "idle_timeout", value)
+end
+
+function set.cookies(record, value)
+  if type(value) ~= "table" then return end -- a session's: whether there is a jar
+  local cookies = {}
+  for _, name in ipairs(sorted_names("cookies", value)) do
+    local text = tostring(value[name])
+    if not SIMPLE[type(value[name])] or text:find("[%c;]") or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
+      errors.misuse(1, "bad option 'cookies' (%s cannot be a cookie: a name, and a value without ';')", name)
+    end
+    cookies[#cookies + 1] = name .. "=" .. text
+  end
+  set_rare(record, "cookies", table.concat(cookies, "; "))
+end
 
 function set.follow(record, value)
   if value == true then value = M.DEFAULTS.redirects end
@@ -151,29 +225,38 @@ function set.max_body(record, value)
 end
 
 function set.http_version(record, value)
-  local version = ({ ["1.1"] = 11, ["2"] = 20 })[value]
-  if not version then errors.misuse(1, "bad option 'http_version' (\"1.1\" or \"2\" expected, got %q)", value) end
+  local version = ({ ["1.0"] = 10, ["1.1"] = 11, ["2"] = 20 })[value]
+  if not version then
+    errors.misuse(1, "bad option 'http_version' (\"1.0\", \"1.1\" or \"2\" expected, got %q)", value)
+  end
   record.version = version
 end
 
 function set.headers(record, value) add_headers(record.fields, value) end
 
-function set.auth(record, value)
-  record.fields.authorization = nil
+local function user_of(value)
   local user, password
   if type(value) == "string" then
     user, password = value:match("^([^:]*):(.*)$")
-  elseif value.bearer then
-    add_headers(record.fields, { Authorization = "Bearer " .. tostring(value.bearer) })
-    record.user, record.password = nil, nil
-    return
-  else
+  elseif type(value) == "table" then
     user, password = value[1], value[2]
   end
   if type(user) ~= "string" or type(password) ~= "string" then
-    errors.misuse(1, 'bad option \'auth\' ("user:password", {user, password} or {bearer = token} expected)')
+    errors.misuse(1, "bad option 'auth' (%s expected)",
+      '"user:password", {user, password}, {bearer = token} or {digest = ...}')
   end
-  record.user, record.password = user, password
+  return user, password
+end
+
+function set.auth(record, value)
+  record.fields.authorization, record.user, record.password = nil, nil, nil
+  if type(value) == "table" and value.bearer then
+    add_headers(record.fields, { Authorization = "Bearer " .. tostring(value.bearer) })
+    return
+  end
+  local digest = type(value) == "table" and value.digest
+  record.user, record.password = user_of(digest or value)
+  if digest or (record.rare and record.rare.digest) then set_rare(record, "digest", digest and true) end
 end
 
 -- The content's type, unless the headers say it.
@@ -200,7 +283,7 @@ function M.sends_body(method) return SENDS_BODY[method] or false end
 -- libcurl asks for leave before it sends a large body, and loses a second where the server does not know that.
 local function complete_body(record, method, options)
   local given = {}
-  for _, name in ipairs { "body", "json", "form" } do
+  for _, name in ipairs { "body", "json", "form", "multipart" } do
     if options[name] ~= nil then given[#given + 1] = name end
   end
   if given[2] then errors.misuse(1, "the options '%s' and '%s' exclude each other", given[1], given[2]) end
@@ -209,9 +292,25 @@ local function complete_body(record, method, options)
   if options.form then
     set_body(record, encoded("form", options.form), " application/x-www-form-urlencoded")
   end
+  if options.multipart then
+    set_rare(record, "parts", multipart.parts(options.multipart))
+    record.fields.expect = record.fields.expect or { "Expect:" }
+  end
   if not given[1] and SENDS_BODY[method] then set_body(record, "", "") end
-  if method == "HEAD" and record.body then errors.misuse(1, "a HEAD request has no body") end
+  if method == "HEAD" and given[1] then errors.misuse(1, "a HEAD request has no body") end
   if record.body and #record.body > LARGE and not record.fields.expect then record.fields.expect = { "Expect:" } end
+end
+
+-- Who takes the body: one at most.
+local function check_takers(record)
+  local taker
+  for _, name in ipairs { "sink", "file", "stream" } do
+    if record[name] then
+      if taker then errors.misuse(1, "the options '%s' and '%s' exclude each other", taker, name) end
+      taker = name
+    end
+  end
+  record.plain = not (taker or record.progress or record.retries or record.trace)
 end
 
 ---The record of a request (or of a session's requests): `base` with the options over it. Raises for what is wrong.
@@ -231,6 +330,7 @@ function M.complete(what, options, base, known, method)
     if set[name] then set[name](record, value) end
   end
   complete_body(record, method, options or {})
+  check_takers(record)
   record.lines = flat(record.fields)
   return record
 end

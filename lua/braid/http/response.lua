@@ -2,6 +2,7 @@
 -- What a server has answered. Status and body are there from the beginning; headers and times are made when they are
 -- first touched.
 local errors = require "braid.errors"
+local stream = require "braid.stream"
 
 local M = {}
 
@@ -25,7 +26,8 @@ end
 
 ---@class braid.http.Response
 ---@field status integer
----@field body string? nil when it went to a sink
+---@field body string? nil when it went to a sink or a file, or is being pulled
+---@field file string? where it went
 ---@field url string where redirects have led
 ---@field http_version "1.0"|"1.1"|"2"|"3"
 ---@field headers braid.http.Headers
@@ -33,6 +35,8 @@ end
 ---@field private _method string
 ---@field private _head string status line and headers as they came
 ---@field private _times string five native doubles
+---@field private _source table? where the body is pulled from
+---@field private _stream braid.Stream? what is left of the body
 local Response = { __name = "braid.http.Response" }
 
 local methods, lazy = {}, {}
@@ -87,11 +91,108 @@ function methods:values(name)
   return values
 end
 
+-- ---- a body that is pulled ------------------------------------------------------------------------------------------
+
+-- Where a stream reads from: a transfer, in place of a descriptor.
+local Source = {}
+Source.__index = Source
+
+function Source.fd() end
+
+function Source:reading() return self.transfer:reading() end
+
+function Source:read(_, timeout)
+  if self.ended then return nil, self.err end
+  local piece, err = self.transfer:read(timeout)
+  if piece then
+    self.received = self.received + #piece
+    self.report(self.received)
+  elseif not err then
+    self:finish()
+    return nil, self.err
+  end
+  return piece, err
+end
+
+-- Of the times only those up to the first byte were known.
+function Source:finish()
+  local result, err = self.conclude()
+  self.ended, self.err = true, err
+  if self.bar then self.bar:done() end
+  if result then self.response._times, self.response.timing = result._times, nil end
+end
+
+function Source:close()
+  if not self.ended then
+    self.ended, self.err = true, errors.new("closed", "the response is closed", { url = self.response.url })
+    if self.bar then self.bar:done() end
+  end
+  self.transfer:close()
+end
+
+-- From here on the body comes from the transfer. conclude() gives its outcome at its end, report(bytes) is told what
+-- has come; the bar, if any, is done at the end. For the exchange.
+function methods:pull(transfer, conclude, report, bar)
+  self._source = setmetatable({
+    transfer = transfer, conclude = conclude, report = report, bar = bar, received = 0, response = self,
+  }, Source)
+end
+
+-- A body that is there already, as a source.
+local function whole(response)
+  local body = response.body or ""
+  return {
+    fd = function() end, reading = function() return false end, close = function() body = "" end,
+    read = function()
+      local piece = body
+      body = ""
+      return piece ~= "" and piece or nil
+    end,
+  }
+end
+
+function lazy._stream(response) return stream.new(response._source or whole(response)) end
+
+---Reads from the body as Lua's `file:read` does; see Stream:read. Suspends.
+---@param what? integer|"l"|"L"|"a"
+---@param timeout? number seconds; the request's own timeout holds, too
+---@return string? data nil at the end
+---@return braid.Error? err kinds: those of the request, and timeout
+function methods:read(what, timeout) return self._stream:read(what, timeout) end
+
+---An iterator over the body's pieces as they come; it raises what went wrong. While nobody asks, the server has to
+---wait. Suspends.
+---@return fun(): string?
+function methods:chunks()
+  local body = self._stream
+  return function()
+    local piece, err = body:read_some()
+    if err then error(err, 0) end
+    return piece
+  end
+end
+
+---An iterator over the body's lines as they come; it raises what went wrong. Suspends.
+---@param what? "l"|"L" without (the default) or with their ends
+---@return fun(): string?
+function methods:lines(what) return self._stream:lines(what) end
+
+---Stops the transfer of a body that is being pulled; the connection is closed unless all of it has come. Harmless
+---otherwise. As a `<close>` variable a response closes itself.
+function methods:close() self._stream:close() end
+
+function Response.__close(response) response:close() end
+
+-- ---- what it says ---------------------------------------------------------------------------------------------------
+
 ---The body, decoded from JSON; null becomes braid.null, whole numbers integers.
 ---@return any value nil when the body is not JSON
----@return braid.Error? err kind http
+---@return braid.Error? err kind http; of a body that is pulled, those of `read`
 function methods:json()
-  local ok, value = pcall(require("braid.json").decode, self.body or "")
+  local body, err = self.body, nil
+  if not body and self._source then body, err = self:read("a") end
+  if err then return nil, err end
+  local ok, value = pcall(require("braid.json").decode, body or "")
   if ok then return value end
   return nil, errors.new("http", ("%s %s: the body is not JSON: %s"):format(self._method, self.url, value),
     { url = self.url, code = "NOT_JSON" })

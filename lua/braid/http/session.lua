@@ -2,71 +2,12 @@
 -- Sessions: requests that share connections, cookies and options.
 local core = require "braid.core"
 local errors = require "braid.errors"
+local exchange = require "braid.http.exchange"
 local request = require "braid.http.request"
-local response = require "braid.http.response"
 
 local find = string.find
 
 local M = {}
-
--- ---- what went wrong ------------------------------------------------------------------------------------------------
-
--- libcurl's codes, by the names that its manual has for them.
-local CODES = {
-  [1] = "UNSUPPORTED_PROTOCOL", [3] = "URL_MALFORMAT", [4] = "NOT_BUILT_IN", [5] = "COULDNT_RESOLVE_PROXY",
-  [6] = "COULDNT_RESOLVE_HOST", [7] = "COULDNT_CONNECT", [8] = "WEIRD_SERVER_REPLY", [16] = "HTTP2",
-  [18] = "PARTIAL_FILE", [23] = "WRITE_ERROR", [27] = "OUT_OF_MEMORY", [28] = "OPERATION_TIMEDOUT",
-  [35] = "SSL_CONNECT_ERROR", [42] = "ABORTED_BY_CALLBACK", [47] = "TOO_MANY_REDIRECTS", [52] = "GOT_NOTHING",
-  [53] = "SSL_ENGINE_NOTFOUND", [55] = "SEND_ERROR", [56] = "RECV_ERROR", [58] = "SSL_CERTPROBLEM",
-  [59] = "SSL_CIPHER", [60] = "PEER_FAILED_VERIFICATION", [61] = "BAD_CONTENT_ENCODING", [63] = "FILESIZE_EXCEEDED",
-  [77] = "SSL_CACERT_BADFILE", [91] = "SSL_INVALIDCERTSTATUS", [92] = "HTTP2_STREAM", [94] = "AUTH_ERROR",
-  [97] = "PROXY",
-}
-local CLOSED, EXPIRED = -1, -2 -- the core's own
-local UNSUPPORTED_PROTOCOL, URL_MALFORMAT, TIMED_OUT, TOO_LARGE = 1, 3, 28, 63
-
-local function failure(method, url, record, code, text, asked)
-  if (code == URL_MALFORMAT or code == UNSUPPORTED_PROTOCOL) and not asked then
-    errors.misuse(1, "bad URL %q (%s)", url, text)
-  end
-  local kind, name = "http", CODES[code] or code
-  if code == CLOSED then
-    kind, name, text = "closed", nil, "the session is closed"
-  elseif code == EXPIRED then
-    kind, name, text = "timeout", CODES[TIMED_OUT], ("timed out after %g s"):format(record.timeout)
-  elseif code == TIMED_OUT then
-    kind = "timeout"
-  elseif code == TOO_LARGE then
-    kind, text = "limit", ("the body is larger than max_body (%d bytes)"):format(record.max_body)
-  end
-  return nil, errors.new(kind, ("%s %s: %s"):format(method, url, text), { url = url, code = name })
-end
-
--- ---- one request ----------------------------------------------------------------------------------------------------
-
--- From what the core says of a transfer that has ended.
-local function outcome(method, url, record, status, body, head, moved, version, times)
-  if not status then return failure(method, url, record, body, head, moved) end
-  return response.new(method, moved or url, status, body, head, version, times)
-end
-
--- The sink runs here, between two pieces; if it raises, the transfer is closed.
-local function pour(fetcher, sink, method, url, record, ...)
-  local transfer <close> = fetcher:stream(method, url, ...)
-  for piece in transfer.read, transfer do sink(piece) end
-  local result, err = outcome(method, url, record, transfer:finish())
-  if result then result.body = nil end
-  return result, err
-end
-
-local function send(fetcher, method, url, r)
-  if r.sink then
-    return pour(fetcher, r.sink, method, url, r, r.lines, r.body, r.timeout, r.connect_timeout, r.redirects,
-      r.max_body, r.verify, r.ca_file, r.proxy, r.version, r.user, r.password)
-  end
-  return outcome(method, url, r, fetcher:fetch(method, url, r.lines, r.body, r.timeout, r.connect_timeout, r.redirects,
-    r.max_body, r.verify, r.ca_file, r.proxy, r.version, r.user, r.password))
-end
 
 -- Relative ones stand below the session's base_url.
 local function address(self, url)
@@ -81,11 +22,11 @@ local function address(self, url)
 end
 
 -- What only a session can be told.
-local OWN = { base_url = "string", max_per_host = "integer", max_connections = "integer", cookies = "boolean" }
+local OWN = { base_url = "string", max_per_host = "integer", max_connections = "integer", cookies = "boolean|table" }
 
 local function refuse_own(opts)
   for name in pairs(type(opts) == "table" and opts or {}) do
-    if OWN[name] then
+    if OWN[name] and not request.KNOWN[name] then
       errors.misuse(1, "the option '%s' is not a request's but a session's: braid.http.session{ %s = ... }", name, name)
     end
   end
@@ -99,7 +40,7 @@ local function perform(self, method, url, opts)
     record = request.complete(method:lower(), opts, record, request.KNOWN, method)
     if opts then url = request.with_query(url, opts.query) end
   end
-  return send(self._fetcher, method, url, record)
+  return exchange.perform(self._fetcher, method, url, record)
 end
 
 -- ---- sessions -------------------------------------------------------------------------------------------------------
@@ -142,6 +83,34 @@ function Session:request(opts)
   return perform(self, method:upper(), url, rest)
 end
 
+---A cookie that a session keeps.
+---@class braid.http.Cookie
+---@field name string
+---@field value string
+---@field domain string
+---@field path string
+---@field secure boolean
+---@field http_only boolean
+---@field expires integer? seconds since 1970; nil: with the session
+
+---The cookies that the session keeps.
+---@return braid.http.Cookie[]
+function Session:cookies()
+  local list = {}
+  for line in (self._fetcher:cookies() or ""):gmatch("[^\n]+") do
+    local http_only, domain, path, secure, expires, name, value =
+      line:match("^(#?H?t?t?p?O?n?l?y?_?)([^\t]*)\t[^\t]*\t([^\t]*)\t([^\t]*)\t(%d+)\t([^\t]*)\t?(.*)$")
+    list[#list + 1] = {
+      name = name, value = value, domain = domain, path = path, secure = secure == "TRUE", http_only = http_only ~= "",
+      expires = expires ~= "0" and math.tointeger(expires) or nil,
+    }
+  end
+  return list
+end
+
+---Forgets the cookies that the session keeps.
+function Session:clear_cookies() self._fetcher:cookies(true) end
+
 ---Closes its connections. Requests that are under way end with kind closed, and so do later ones.
 function Session:close() self._fetcher:close() end
 Session.__close = Session.close
@@ -162,7 +131,8 @@ end
 ---@field base_url string? URLs without a scheme stand below it
 ---@field max_per_host integer? connections to one host; requests beyond wait for one. Default: no bound
 ---@field max_connections integer? connections at all. Default: no bound
----@field cookies boolean? whether cookies are kept and sent back, default true
+---@field cookies boolean|table<string, string>|nil whether cookies are kept and sent back, default true; a table: they
+--- are, and these are sent with each request
 
 ---A new session. Opens no connection yet.
 ---@param opts braid.http.SessionOptions?

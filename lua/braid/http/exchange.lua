@@ -1,0 +1,233 @@
+-- SPDX-License-Identifier: MIT
+-- One request, from its start to a response or a failure; and again, where the options say so.
+local core = require "braid.core"
+local errors = require "braid.errors"
+local progress = require "braid.progress"
+local download = require "braid.http.download"
+local response = require "braid.http.response"
+local retry = require "braid.http.retry"
+
+local M = {}
+
+-- ---- what went wrong ------------------------------------------------------------------------------------------------
+
+-- libcurl's codes, by the names that its manual has for them.
+local CODES = {
+  [1] = "UNSUPPORTED_PROTOCOL", [3] = "URL_MALFORMAT", [4] = "NOT_BUILT_IN", [5] = "COULDNT_RESOLVE_PROXY",
+  [6] = "COULDNT_RESOLVE_HOST", [7] = "COULDNT_CONNECT", [8] = "WEIRD_SERVER_REPLY", [16] = "HTTP2",
+  [18] = "PARTIAL_FILE", [23] = "WRITE_ERROR", [26] = "READ_ERROR", [27] = "OUT_OF_MEMORY", [28] = "OPERATION_TIMEDOUT",
+  [35] = "SSL_CONNECT_ERROR", [42] = "ABORTED_BY_CALLBACK", [47] = "TOO_MANY_REDIRECTS", [52] = "GOT_NOTHING",
+  [53] = "SSL_ENGINE_NOTFOUND", [55] = "SEND_ERROR", [56] = "RECV_ERROR", [58] = "SSL_CERTPROBLEM",
+  [59] = "SSL_CIPHER", [60] = "PEER_FAILED_VERIFICATION", [61] = "BAD_CONTENT_ENCODING", [63] = "FILESIZE_EXCEEDED",
+  [65] = "SEND_FAIL_REWIND", [77] = "SSL_CACERT_BADFILE", [91] = "SSL_INVALIDCERTSTATUS", [92] = "HTTP2_STREAM",
+  [94] = "AUTH_ERROR", [97] = "PROXY",
+}
+local CLOSED, EXPIRED = -1, -2 -- the core's own
+local UNSUPPORTED_PROTOCOL, URL_MALFORMAT, UNREADABLE, TIMED_OUT, TOO_LARGE = 1, 3, 26, 28, 63
+
+local function failure(method, url, record, code, text, asked)
+  if (code == URL_MALFORMAT or code == UNSUPPORTED_PROTOCOL) and not asked then
+    errors.misuse(1, "bad URL %q (%s)", url, text)
+  end
+  local kind, name = "http", CODES[code] or code
+  if code == CLOSED then
+    kind, name, text = "closed", nil, "the session or the response is closed"
+  elseif code == EXPIRED then
+    kind, name, text = "timeout", CODES[TIMED_OUT], ("timed out after %g s"):format(record.timeout)
+  elseif code == TIMED_OUT then
+    kind = "timeout"
+  elseif code == UNREADABLE and not asked then
+    kind = "system"
+  elseif code == TOO_LARGE then
+    kind, text = "limit", ("the body is larger than max_body (%d bytes)"):format(record.max_body)
+  end
+  return nil, errors.new(kind, ("%s %s: %s"):format(method, url, text), { url = url, code = name })
+end
+
+-- From what the core says of a transfer that has ended.
+local function outcome(method, url, record, status, body, head, moved, version, times)
+  if not status then return failure(method, url, record, body, head, moved) end
+  return response.new(method, moved or url, status, body, head, version, times)
+end
+
+-- ---- one attempt ----------------------------------------------------------------------------------------------------
+
+-- The core's arguments behind method and URL.
+local function flat(r, timeout)
+  return r.lines, r.body, timeout, r.connect_timeout, r.redirects, r.max_body, r.verify, r.ca_file, r.proxy, r.version,
+    r.user, r.password, r.rare
+end
+
+-- What has begun, without its body; nil when it failed before.
+local function begin(transfer, method, url)
+  local status, _, head, moved, version, times = transfer:begin()
+  return status and response.new(method, moved or url, status, nil, head, version, times)
+end
+
+-- fn(bytes so far), for `progress`; and what is closed at the end.
+local function reporter(record, url, begun)
+  local wish = record.progress
+  local total = not begun.headers["content-encoding"] and math.tointeger(begun.headers["content-length"]) or nil
+  if type(wish) == "function" then return function(received) wish(received, total) end end
+  if not wish then return function() end end
+  if wish == true then wish = { name = (record.file or url):match("([^/?#]+)/?[?#]?[^/]*$") } end
+  local bar, own = progress.from_option(wish, total, "bytes")
+  return function(received) bar:update(received, total) end, own
+end
+
+-- fn(piece) that takes the body, as the options say, and may fail; fn(result) that completes the response.
+local function taker(record, begun, saved, attempt)
+  if record.sink then
+    return function(piece)
+      attempt.spilt = true
+      record.sink(piece)
+      return true
+    end, function(result) result.body = nil return result end
+  end
+  if saved and begun.status >= 200 and begun.status < 300 then
+    return function(piece) return saved:write(piece) end, function(result)
+      local kept, err = saved:keep()
+      if not kept then return nil, err end
+      result.body, result.file = nil, saved.path
+      return result
+    end
+  end
+  local pieces = {}
+  return function(piece)
+    pieces[#pieces + 1] = piece
+    return true
+  end, function(result) result.body = table.concat(pieces) return result end
+end
+
+-- nil where no file is wanted.
+local function open_file(record)
+  if record.file then return download.open(record.file) end
+end
+
+-- The body goes where it is wanted, piece by piece. The sink runs here; if it raises, the transfer is closed.
+local function pour(fetcher, method, url, record, attempt)
+  local saved <close>, trouble = open_file(record)
+  if trouble then return nil, trouble end
+  local transfer <close> = fetcher:stream(method, url, flat(record, attempt.timeout))
+  local begun = begin(transfer, method, url)
+  if not begun then return outcome(method, url, record, transfer:finish()) end
+  if attempt:repeats(begun) then return begun end
+  local take, complete = taker(record, begun, saved, attempt)
+  local report, held <close> = reporter(record, url, begun)
+  local received = 0
+  local piece = transfer:read()
+  while piece do
+    received = received + #piece
+    local taken, err = take(piece)
+    if not taken then return nil, err end
+    report(received)
+    piece = transfer:read()
+  end
+  local result, err = outcome(method, url, record, transfer:finish())
+  if not result then return nil, err end
+  return complete(result)
+end
+
+-- A transfer that is closed unless somebody took it over.
+local Holder = { __close = function(holder) if holder.transfer then holder.transfer:close() end end }
+
+local function open_stream(fetcher, method, url, record, attempt)
+  local transfer = fetcher:stream(method, url, flat(record, attempt.timeout))
+  local holder <close> = setmetatable({ transfer = transfer }, Holder)
+  local begun = begin(transfer, method, url)
+  if not begun then return outcome(method, url, record, transfer:finish()) end
+  if attempt:repeats(begun) then return begun end
+  local report, bar = reporter(record, url, begun)
+  holder.transfer = nil
+  attempt.spilt = true
+  begun:pull(transfer, function() return outcome(method, url, record, transfer:finish()) end, report, bar)
+  return begun
+end
+
+-- ---- attempts -------------------------------------------------------------------------------------------------------
+
+---What `trace` is called with, as a request goes on.
+---@class braid.http.Event
+---@field event "request"|"response"|"failure"|"retry"
+---@field method string
+---@field url string
+---@field attempt integer 1, 2, ...
+---@field response braid.http.Response? of "response": its headers are there; of a streamed one the body is not
+---@field status integer? of "response"
+---@field timing braid.http.Timing? of "response"
+---@field error braid.Error? of "failure"
+---@field delay number? of "retry": seconds until the next attempt
+
+local Attempt = {}
+Attempt.__index = Attempt
+
+-- The seconds after which it is tried again after this; nil: it is not.
+function Attempt:repeats(result, err)
+  local delay = retry.delay(self.record.retries, self.method, self.number, result, err)
+  if delay and core.now() + delay >= self.deadline then delay = nil end
+  self.decided, self.delay = true, delay
+  return delay
+end
+
+function Attempt:tell(event, fields)
+  local trace = self.record.trace
+  if not trace then return end
+  fields = fields or {}
+  fields.event, fields.method, fields.url, fields.attempt = event, self.method, self.url, self.number
+  trace(fields)
+end
+
+function Attempt:tell_end(result, err)
+  if result then
+    self:tell("response", { response = result, status = result.status, timing = result.timing })
+  else
+    self:tell("failure", { error = err })
+  end
+end
+
+-- Response or nil, err; self.delay tells whether it is to be tried again.
+function Attempt:run(fetcher)
+  local record = self.record
+  local result, err
+  self:tell("request")
+  if record.stream then
+    result, err = open_stream(fetcher, self.method, self.url, record, self)
+  elseif record.sink or record.file or record.progress then
+    result, err = pour(fetcher, self.method, self.url, record, self)
+  else
+    result, err = outcome(self.method, self.url, record,
+      fetcher:fetch(self.method, self.url, flat(record, self.timeout)))
+  end
+  if self.spilt then
+    self.delay = nil
+  elseif err or not self.decided then
+    self:repeats(result, err)
+  end
+  self:tell_end(result, err)
+  return result, err
+end
+
+---Performs a request: the record has its options, completed.
+---@param fetcher userdata
+---@param method string
+---@param url string
+---@param record table
+---@return braid.http.Response?
+---@return braid.Error?
+function M.perform(fetcher, method, url, record)
+  if record.plain then return outcome(method, url, record, fetcher:fetch(method, url, flat(record, record.timeout))) end
+  local deadline, number = core.now() + record.timeout, 0
+  while true do
+    number = number + 1
+    local attempt = setmetatable({
+      method = method, url = url, record = record, number = number, deadline = deadline,
+      timeout = math.max(deadline - core.now(), 0),
+    }, Attempt)
+    local result, err = attempt:run(fetcher)
+    if not attempt.delay then return result, err end
+    attempt:tell("retry", { delay = attempt.delay })
+    core.sleep(attempt.delay)
+  end
+end
+
+return M

@@ -1,0 +1,55 @@
+-- SPDX-License-Identifier: MIT
+-- Forms with files in them: multipart/form-data.
+local errors = require "braid.errors"
+
+local M = {}
+
+---One part of `multipart`, which is a table name -> part, or a list of parts that have a `name`, in their order. A
+---string, number or boolean is a field; a table is
+---@class braid.http.Part
+---@field name string? of the field, in a list
+---@field content string|number|boolean|nil what it says; or
+---@field path string? of a file, which is read while it is sent
+---@field filename string? makes a file of the content; default: the path's last part
+---@field type string? its content type; default: by the filename
+
+local SIMPLE = { string = true, number = true, boolean = true }
+local KNOWN = {
+  name = "string", content = "string|number|boolean", path = "string", filename = "string", type = "string",
+}
+
+local function refuse(name, what) errors.misuse(1, "bad option 'multipart' (%s: %s)", tostring(name), what) end
+
+-- Text for libcurl's headers.
+local function check_text(name, key, value)
+  if value and value:find("[%z\r\n]") then refuse(name, key .. " contains a line end or a zero byte") end
+end
+
+local function part_of(name, value)
+  if SIMPLE[type(value)] then value = { content = value } end
+  if type(value) ~= "table" then refuse(name, "a string or a table expected, got a " .. type(value)) end
+  errors.check_options(1, "multipart", value, KNOWN)
+  if (value.content == nil) == (value.path == nil) then refuse(name, "either content or path expected") end
+  if type(name) ~= "string" then refuse(name, "it has no name") end
+  check_text(name, "name", name)
+  for _, key in ipairs { "path", "filename", "type" } do check_text(name, key, value[key]) end
+  local content = value.content ~= nil and tostring(value.content) or nil
+  return { name = name, content = content, path = value.path, filename = value.filename, type = value.type }
+end
+
+---The parts as the core wants them, checked.
+---@param form table
+---@return table[]
+function M.parts(form)
+  local parts, names = {}, {}
+  for i, part in ipairs(form) do parts[i] = part_of(type(part) == "table" and part.name, part) end
+  for name in pairs(form) do
+    if math.type(name) ~= "integer" then names[#names + 1] = name end
+  end
+  table.sort(names, function(a, b) return tostring(a) < tostring(b) end)
+  for _, name in ipairs(names) do parts[#parts + 1] = part_of(name, form[name]) end
+  if not parts[1] then errors.misuse(1, "bad option 'multipart' (it has no parts)") end
+  return parts
+end
+
+return M
