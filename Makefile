@@ -11,7 +11,7 @@ CORE_FLOORS := base status clock list heap buffer \
 	permit job pool thread_pool parallel \
 	child broker frame.h link peer process_pool worker_process socket resolve curl request response fetch
 # Plain C on core/parallel: no Lua, no locks.
-KERNEL_FLOORS := montgomery prime curve factor \
+KERNEL_FLOORS := montgomery prime curve factor sieve circle mandelbrot digest words \
 	simd.h row reduce scan radix.h sort unique histogram search \
 	operation expression map
 LUA_FLOORS := lsight lerror larg ltree linterrupt lopen.h ltrace lsched lroster lwatchdog \
@@ -19,7 +19,7 @@ LUA_FLOORS := lsight lerror larg ltree linterrupt lopen.h ltrace lsched lroster 
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
 	ltask ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lselect \
 	lcoroutine lstdin lstate lworker lpool lpeer \
-	lkernel lnumbers lrow lvectors lmap lfd lnet lprocess lfetch lmachine lopen
+	lkernel lnumbers lworkloads lrow lvectors lmap lfd lnet lprocess lfetch lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 SERVE_CORE_FLOORS := signals channel asset listen screen serve.h exchange serve
 SERVE_LUA_FLOORS := lsupervise lserve

@@ -35,7 +35,7 @@ build = {
         "csrc/core/dict.c", "csrc/core/segment.c", "csrc/core/slab.c", "csrc/core/array.c",
         "csrc/core/code.c", "csrc/core/permit.c", "csrc/core/job.c", "csrc/core/pool.c",
         "csrc/core/thread_pool.c", "csrc/core/parallel.c",
-        "csrc/kernels/prime.c", "csrc/kernels/curve.c", "csrc/kernels/factor.c",
+        "csrc/kernels/prime.c", "csrc/kernels/curve.c", "csrc/kernels/factor.c", "csrc/kernels/sieve.c",
         "csrc/core/child.c", "csrc/core/broker.c", "csrc/core/link.c", "csrc/core/peer.c",
         "csrc/core/process_pool.c", "csrc/core/worker_process.c", "csrc/core/socket.c", "csrc/core/resolve.c",
         "csrc/core/curl.c", "csrc/core/request.c", "csrc/core/response.c",

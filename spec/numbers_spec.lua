@@ -211,3 +211,58 @@ describe("is_prime", function()
     end
   end)
 end)
+
+describe("primes", function()
+  local limit = 100000
+  local primes, count = {}, {}
+  for n = 0, limit do
+    if n > 1 and kernels.is_prime(n) then primes[#primes + 1] = n end
+    count[n] = #primes
+  end
+
+  test("are listed and counted up to any limit", function()
+    assert.same(primes, on_all_threads(function(threads)
+      return kernels.primes(limit, { threads = threads }):totable()
+    end))
+    for n = 0, 2000 do
+      local list = kernels.primes(n)
+      assert.equal(count[n], #list)
+      assert.equal(count[n], kernels.count_primes(n))
+      if #list > 0 then assert.equal(primes[#list], list[#list]) end
+    end
+    for n = 2001, limit, 97 do assert.equal(count[n], kernels.count_primes(n)) end
+  end)
+
+  test("are as many as is known", function()
+    for exponent, known in ipairs { 4, 25, 168, 1229, 9592, 78498, 664579, 5761455 } do
+      assert.equal(known, on_all_threads(function(threads)
+        return kernels.count_primes(10 ^ exponent // 1 | 0, { threads = threads })
+      end))
+    end
+    local segment = 30 * 32 * 1024 -- numbers: the sieve's borders, and its chunks'
+    for _, n in ipairs { segment, 2 * segment, 5 * segment, 64 * segment, 128 * segment } do
+      local before = kernels.count_primes(n - 31)
+      for m = n - 30, n + 30 do
+        before = before + (kernels.is_prime(m) and 1 or 0)
+        assert.equal(before, kernels.count_primes(m, { threads = m % 3 + 1 }))
+      end
+    end
+  end)
+
+  test("are counted beyond 2^32", function()
+    assert.equal(208013454, kernels.count_primes(4400000000))
+  end)
+
+  test("refuse other limits", function()
+    for _, n in ipairs { -1, 2.5, 10 ^ 13 // 1 + 1 | 0 } do
+      misused("bad argument 'limit' to '", kernels.primes, n)
+      misused("bad argument 'limit' to 'count_primes'", kernels.count_primes, n)
+    end
+    misused("unknown option 'method'", kernels.primes, 10, { method = "x" })
+  end)
+
+  test("let the loop go on and can be cancelled", function()
+    holds_no_loop(function() kernels.count_primes(1000000000000) end)
+    holds_no_loop(function() kernels.count_primes(1000000000000, { threads = 1 }) end)
+  end)
+end)

@@ -196,6 +196,21 @@ function core.factorize(numbers, trial, threads, unsigned) end
 ---@return boolean|boolean[]
 function core.is_prime(numbers, threads, unsigned) end
 
+---Suspends.
+---@param limit integer
+---@param threads integer?
+---@return integer total
+---@return braid.Array counts of the sieve's chunks
+function core.count_primes(limit, threads) end
+
+---Suspends.
+---@param limit integer
+---@param threads integer?
+---@param total integer as count_primes gave it
+---@param counts braid.Array likewise
+---@return braid.Array
+function core.list_primes(limit, threads, total, counts) end
+
 -- ---- sight ---------------------------------------------------------------------------------------------------------
 
 ---@return string what this state does

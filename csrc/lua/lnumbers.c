@@ -5,6 +5,7 @@
 
 #include "../kernels/factor.h"
 #include "../kernels/prime.h"
+#include "../kernels/sieve.h"
 #include "larg.h"
 #include "larray.h"
 #include "lerror.h"
@@ -199,9 +200,75 @@ static int is_prime(lua_State *L) {
   return lkernel_run(L, threads, this->list.count <= FEW);
 }
 
+/* ---- sieves --------------------------------------------------------------------------------------------------- */
+
+struct sieve {
+  struct braid_sieve sieve;
+  size_t chunks;
+};
+
+static void sieve_run(struct braid_team *team, void *arguments) {
+  braid_sieve_run(team, &((struct sieve *)arguments)->sieve);
+}
+
+static bool is_short(uint64_t limit) { return limit <= UINT64_C(1) << 20; }
+
+/* Stack: 2 the threads, 3 the counts' array. */
+static int count_finish(lua_State *L, void *arguments) {
+  const struct sieve *this = arguments;
+  lua_Integer total = 0;
+  if (this->sieve.out_of_memory) return lerror_memory(L);
+  for (size_t i = 0; i < this->chunks; i++) total += this->sieve.counts[i];
+  lua_pushinteger(L, total);
+  lua_pushvalue(L, 3);
+  return 2;
+}
+
+static uint64_t check_limit(lua_State *L) {
+  lua_Integer limit = larg_integer(L, 1, "limit", 0);
+  if ((uint64_t)limit > BRAID_SIEVE_MOST) larg_error(L, 1, "limit", "an integer up to 10000000000000");
+  return (uint64_t)limit;
+}
+
+/* count_primes(limit, threads) -> how many; how many in each chunk. Suspends. */
+static int count_primes(lua_State *L) {
+  static const struct lkernel kernel = {"count_primes", sieve_run, count_finish, NULL};
+  uint64_t limit = check_limit(L);
+  unsigned threads = lkernel_threads(L, 2);
+  lua_settop(L, 2);
+  struct larray_view counts = larray_new(L, BRAID_I64, braid_sieve_chunks(limit));
+  struct sieve *this = lkernel_new(L, &kernel, sizeof *this);
+  *this = (struct sieve){.sieve = {.limit = limit, .counts = counts.data}, .chunks = counts.length};
+  return lkernel_run(L, threads, is_short(limit));
+}
+
+/* Stack: 5 the array. */
+static int list_finish(lua_State *L, void *arguments) {
+  if (((const struct sieve *)arguments)->sieve.out_of_memory) return lerror_memory(L);
+  lua_pushvalue(L, 5);
+  return 1;
+}
+
+/* list_primes(limit, threads, total, counts) -> array, of what count_primes counted. Suspends. */
+static int list_primes(lua_State *L) {
+  static const struct lkernel kernel = {"primes", sieve_run, list_finish, NULL};
+  uint64_t limit = check_limit(L);
+  unsigned threads = lkernel_threads(L, 2);
+  struct larray_view counts = larray_check(L, 4, "counts");
+  lua_settop(L, 4);
+  struct larray_view primes = larray_new(L, BRAID_I64, (size_t)larg_integer(L, 3, "total", 0));
+  struct sieve *this = lkernel_new(L, &kernel, sizeof *this);
+  this->sieve = (struct braid_sieve){.limit = limit, .counts = counts.data, .primes = primes.data};
+  return lkernel_run(L, threads, is_short(limit));
+}
+
 /* --------------------------------------------------------------------------------------------------------------- */
 
 void lnumbers_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"factorize", factorize}, {"is_prime", is_prime}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"factorize", factorize},
+                                       {"is_prime", is_prime},
+                                       {"count_primes", count_primes},
+                                       {"list_primes", list_primes},
+                                       {NULL, NULL}};
   sched_register(L, functions);
 }

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- Kernels of number theory, and whole workloads as kernels: each runs on all cores and suspends the calling task only.
 
+require "braid.array" -- the methods of what primes and mandelbrot give
 local core = require "braid.core"
 local errors = require "braid.errors"
 
@@ -40,6 +41,28 @@ function M.is_prime(n, opts)
   errors.check_options(1, "is_prime", opts, { unsigned = "boolean", threads = "integer" })
   opts = opts or {}
   return core.is_prime(n, opts.threads, opts.unsigned)
+end
+
+---How many primes there are up to a limit: Eratosthenes' sieve, in segments that fit into a core's cache (C. Bays, R. H.
+---Hudson 1977) and with a bit for each number that is coprime to 30 (P. Pritchard 1982). To 10^9 it takes some 80 ms on
+---two cores, to 10^12 some minutes. Suspends.
+---@param limit integer 0 to 10^13
+---@param opts? {threads: integer?}
+---@return integer
+function M.count_primes(limit, opts)
+  errors.check_options(1, "count_primes", opts, { threads = "integer" })
+  return (core.count_primes(limit, opts and opts.threads))
+end
+
+---The primes up to a limit, in order, by the same sieve: in an array of i64, which takes 8 bytes for each (0.4 GB for
+---those to 10^9). Suspends.
+---@param limit integer 0 to 10^13
+---@param opts? {threads: integer?}
+---@return braid.Array
+function M.primes(limit, opts)
+  errors.check_options(1, "primes", opts, { threads = "integer" })
+  local threads = opts and opts.threads
+  return core.list_primes(limit, threads, core.count_primes(limit, threads))
 end
 
 return M
