@@ -43,9 +43,9 @@ function M.is_prime(n, opts)
   return core.is_prime(n, opts.threads, opts.unsigned)
 end
 
----How many primes there are up to a limit: Eratosthenes' sieve, in segments that fit into a core's cache (C. Bays, R. H.
----Hudson 1977) and with a bit for each number that is coprime to 30 (P. Pritchard 1982). To 10^9 it takes some 80 ms on
----two cores, to 10^12 some minutes. Suspends.
+---How many primes there are up to a limit: Eratosthenes' sieve, in segments that fit into a core's cache (C. Bays and
+---R. H. Hudson 1977) and with a bit for each number that is coprime to 30 (P. Pritchard 1982). To 10^9 it takes some
+---80 ms on two cores, to 10^12 some minutes. Suspends.
 ---@param limit integer 0 to 10^13
 ---@param opts? {threads: integer?}
 ---@return integer
