@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Builds the rock from a copy of the sources into a tree of its own, and uses it from an empty folder.
+# Builds the rock from a copy of the sources into a tree of its own, and uses it from an empty folder: every module, the
+# command, and every example.
 set -eu
 
 lua=${LUA:-lua5.4}
-root=$PWD/build/rock
+root=$PWD/build/rock examples=$PWD/examples
 rm -rf "$root"
 mkdir -p "$root/source" "$root/empty"
-cp -R csrc lua rockspec "$root/source"
+cp -R bin csrc lua rockspec "$root/source"
 cd "$root/source"
 luarocks --lua-version 5.4 --tree "$root/tree" make >"$root/log" 2>&1 || { cat "$root/log"; exit 1; }
 
@@ -22,3 +23,11 @@ local braid = require "braid"
 assert(braid.run(function() return braid.spawn(function() braid.sleep(0.01) return "done" end):result() end) == "done")
 print("the rock works: every module loads, a task runs")
 END
+"$root/tree/bin/braid" --version
+for example in "$examples"/*.lua; do
+  case $example in
+    */tour.lua | */delay_server.lua) continue ;;
+  esac
+  timeout 120 "$lua" "$example" >"$root/log" 2>&1 </dev/null || { echo "$example fails:"; cat "$root/log"; exit 1; }
+done
+echo "every example runs"
