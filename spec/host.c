@@ -24,9 +24,13 @@ __attribute__((constructor)) static void begin_its_thread(void) {
 }
 #endif
 
-/* FILE, or -e CODE, as the stock interpreter takes them. */
+/* FILE, or -e CODE, as the stock interpreter takes them; -E, which would leave out what it does not know, first. */
 static int load(lua_State *L, char **argv, int *first) {
   *first = 2;
+  if (strcmp(argv[1], "-E") == 0 && argv[2] && argv[3]) {
+    *first = 4;
+    return luaL_loadbuffer(L, argv[3], strlen(argv[3]), "=(command line)");
+  }
   if (strcmp(argv[1], "-e") != 0 || !argv[2]) return luaL_loadfile(L, argv[1]);
   *first = 3;
   return luaL_loadbuffer(L, argv[2], strlen(argv[2]), "=(command line)");

@@ -65,6 +65,13 @@ static void read_settings(lua_State *L, int index, struct braid_process_plan *pl
   lua_pop(L, 4);
 }
 
+/* The file that this module was loaded from; NULL: it is built into the program. */
+static const char *own_file(void) {
+  Dl_info info;
+  if (!dladdr((void *)(uintptr_t)own_file, &info) || !info.dli_fname) return NULL;
+  return strstr(info.dli_fname, ".so") ? info.dli_fname : NULL;
+}
+
 /* Pushes the interpreter to run: BRAID_LUA, or our own, or, where this program is none, the one in PATH. */
 static const char *push_interpreter(lua_State *L) {
   char path[4096];
@@ -73,17 +80,15 @@ static const char *push_interpreter(lua_State *L) {
   if (chosen) return lua_pushstring(L, chosen);
   path[size > 0 ? size : 0] = '\0';
   const char *name = strrchr(path, '/');
-  if (name && strncmp(name + 1, "lua", 3) == 0) return lua_pushstring(L, path);
-  return lua_pushliteral(L, "lua5.4");
+  bool is_lua = name && strncmp(name + 1, "lua", 3) == 0;
+  return is_lua || !own_file() ? lua_pushstring(L, path) : lua_pushliteral(L, "lua5.4");
 }
 
-/* Pushes the code of a worker: it finds this module by its file, or has it built in. */
+/* Pushes the code of a worker. */
 static const char *push_code(lua_State *L) {
-  Dl_info info;
-  const char *file = dladdr((void *)(uintptr_t)push_code, &info) ? info.dli_fname : NULL;
-  if (file && strstr(file, ".so"))
-    return lua_pushfstring(L, "package.loadlib([==[%s]==], 'luaopen_braid_core')().work()", file);
-  return lua_pushliteral(L, "require 'braid.core'.work()");
+  const char *file = own_file();
+  if (!file) return lua_pushliteral(L, "require 'braid.core'.work()");
+  return lua_pushfstring(L, "package.loadlib([==[%s]==], 'luaopen_braid_core')().work()", file);
 }
 
 /* Raises when memory is out. */
