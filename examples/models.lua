@@ -22,7 +22,7 @@ local function seconds(fn, ...)
   return braid.now() - start
 end
 
--- ---- S1, S2: two jobs: who runs when, and in which thread ------------------------------------------------------------
+-- ---- S1, S2: two jobs: who runs when, and in which thread -----------------------------------------------------------
 
 -- Counts for a while, with a wait in between; where it ran, and from when to when each part of it did.
 local function stamped()
@@ -65,7 +65,7 @@ for _, model in ipairs(models) do
   for _, job in ipairs(jobs) do print("    " .. draw(job, origin)) end
 end
 
--- ---- S3, S4: four kinds of work under each model ---------------------------------------------------------------------
+-- ---- S3, S4: four kinds of work under each model --------------------------------------------------------------------
 
 local works = {
   { "network", function(url) return assert(braid.http.get(url .. "/delay/0.1")).status end },
@@ -98,7 +98,7 @@ for _, model in ipairs(models) do
   print(("    %-10s %s"):format(model, table.concat(cells, " ")))
 end
 
--- ---- S5: what a call costs -------------------------------------------------------------------------------------------
+-- ---- S5: what a call costs ------------------------------------------------------------------------------------------
 
 print(("S5  %-10s %12s %12s %12s"):format("a call", "empty", "1 KB", "1 MB"))
 for _, model in ipairs(models) do
@@ -114,7 +114,7 @@ for _, model in ipairs(models) do
     2 * 1024 / kilo / 1e6, 2 * 1024 * 1024 / mega / 1e6))
 end
 
--- ---- S7-S9: starting and switching -----------------------------------------------------------------------------------
+-- ---- S7-S9: starting and switching ----------------------------------------------------------------------------------
 
 -- Seconds for each time that one lets the other go on.
 local function switch(pool, count)
