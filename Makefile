@@ -9,7 +9,8 @@ CORE_FLOORS := base status clock list heap buffer \
 	poller poller_epoll poller_kqueue doorbell loop \
 	queue gate counter dict segment slab array \
 	permit job pool thread_pool parallel \
-	child broker frame.h link peer process_pool worker_process socket resolve curl request response fetch
+	child broker frame.h link call.h ledger remote export passport \
+	peer process_pool worker_process socket resolve curl request response fetch
 # Plain C on core/parallel: no Lua, no locks.
 KERNEL_FLOORS := montgomery prime curve factor sieve circle mandelbrot digest words \
 	simd.h row reduce scan radix.h sort unique histogram search \
@@ -17,7 +18,7 @@ KERNEL_FLOORS := montgomery prime curve factor sieve circle mandelbrot digest wo
 LUA_FLOORS := lsight lerror larg ltree linterrupt lopen.h ltrace lsched lroster lwatchdog \
 	llocals lobject \
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
-	ltask ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lselect \
+	ltask ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lremote lselect \
 	lcoroutine lstdin lstate lworker lpool lpeer \
 	lkernel lnumbers lworkloads lrow lvectors lmap lfd lnet lprocess lfetch lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.

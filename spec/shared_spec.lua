@@ -1,20 +1,22 @@
 -- SPDX-License-Identifier: MIT
--- One object for tasks and threads: what the primitives promise holds between jobs of either kind of pool.
+-- One object for tasks, threads and processes: what the primitives promise holds between jobs of every kind of pool.
 local helper = require "spec.helper"
 local braid = require "braid"
 local describe, assert = describe, assert
 local test, run = helper.test, helper.run
 local _ENV = _G -- luacheck: ignore 211/_ENV (not busted's: a job's globals are those of its worker)
 
--- The case is fn(pool), with room for eight jobs at once.
+-- The case is fn(pool), with room for eight jobs at once. opts.skip: kind -> why it is not for that.
 local function case(name, fn, opts)
-  for _, kind in ipairs { "tasks", "threads" } do
-    test(("%s: %s"):format(kind, name), function()
-      run(function()
-        local pool <close> = braid.pool(kind, { workers = 8 })
-        fn(pool, kind)
-      end)
-    end, opts)
+  for _, kind in ipairs { "tasks", "threads", "processes" } do
+    if not (opts and opts.skip and opts.skip[kind]) then
+      test(("%s: %s"):format(kind, name), function()
+        run(function()
+          local pool <close> = braid.pool(kind, { workers = 8 })
+          fn(pool, kind)
+        end)
+      end, opts)
+    end
   end
 end
 
@@ -302,7 +304,7 @@ describe("queue", function()
       end
     end
     assert.same({ 21, 121 }, { next_a, next_b })
-  end)
+  end, { skip = { processes = "a worker process selects among its own objects only" } })
 
   case("a pipeline of three stages", function(pool)
     local first, second = braid.queue(2), braid.queue(2)

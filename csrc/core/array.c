@@ -24,6 +24,7 @@ static void destroy(struct braid_object *object) {
     braid_object_unref(&array->whole->object);
   else
     braid_room_give(&array->room);
+  if (array->keeper) array->keeper->leave(array->keeper);
   free(array);
 }
 
@@ -55,4 +56,15 @@ struct braid_array *braid_array_slice(struct braid_array *array, size_t first, s
   braid_object_ref(&slice->whole->object);
   braid_object_init(&slice->object, &braid_array_class);
   return slice;
+}
+
+struct braid_array *braid_array_adopt(enum braid_array_type type, size_t length, struct braid_segment *segment,
+                                      size_t offset, struct braid_array_keeper *keeper) {
+  struct braid_array *array = malloc(sizeof *array);
+  if (!array) return NULL;
+  *array = (struct braid_array){.type = type, .length = length, .keeper = keeper};
+  array->room = (struct braid_room){.segment = segment, .offset = offset};
+  array->data = braid_room_data(&array->room);
+  braid_object_init(&array->object, &braid_array_class);
+  return array;
 }

@@ -37,6 +37,7 @@ struct braid_wire_object {
   uint32_t class;
   uint32_t flags;
   uint64_t value;
+  uint64_t more[2];
 };
 
 #endif

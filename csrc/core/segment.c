@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * Owned by its references; what is in the memory is not this file's business. */
+ * Owned by its references; what is in the memory is not this file's business. The mutex guards the rows in which all
+ * segments of the process stand, so that each is mapped once. */
 #include "segment.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,16 +28,52 @@ static int open_unnamed(void) {
 }
 #endif
 
-static struct braid_segment *map(int fd, size_t size) {
+enum { ROWS = 64 };
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct braid_list rows[ROWS];
+static uint64_t made;
+
+/* Under the mutex. */
+static struct braid_list *row_of(uint64_t serial) {
+  struct braid_list *row = &rows[serial % ROWS];
+  if (!row->next) braid_list_init(row);
+  return row;
+}
+
+static bool keep(struct braid_segment *segment) {
+  unsigned refs = atomic_load(&segment->refs);
+  while (refs > 0 && !atomic_compare_exchange_weak(&segment->refs, &refs, refs + 1)) continue;
+  return refs > 0;
+}
+
+/* Under the mutex: with a reference; NULL: it is not known, or just going. */
+static struct braid_segment *find(uint64_t serial) {
+  struct braid_list *row = row_of(serial);
+  for (struct braid_list *at = row->next; at != row; at = at->next) {
+    struct braid_segment *segment = braid_container(at, struct braid_segment, link);
+    if (segment->serial == serial && keep(segment)) return segment;
+  }
+  return NULL;
+}
+
+/* serial 0: a new one. */
+static struct braid_segment *map(int fd, size_t size, uint64_t serial) {
   struct braid_segment *segment = malloc(sizeof *segment);
   if (!segment) return NULL;
   atomic_init(&segment->refs, 1);
   segment->fd = fd;
   segment->size = size;
   segment->base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (segment->base != MAP_FAILED) return segment;
-  free(segment);
-  return NULL;
+  if (segment->base == MAP_FAILED) {
+    free(segment);
+    return NULL;
+  }
+  pthread_mutex_lock(&mutex);
+  segment->serial = serial ? serial : (uint64_t)getpid() << 40 | ++made;
+  braid_list_push(row_of(segment->serial), &segment->link);
+  pthread_mutex_unlock(&mutex);
+  return segment;
 }
 
 struct braid_segment *braid_segment_new(size_t size) {
@@ -47,7 +85,7 @@ struct braid_segment *braid_segment_new(size_t size) {
   size = size ? (size + page - 1) / page * page : page;
   int fd = open_unnamed();
   if (fd < 0) return NULL;
-  struct braid_segment *segment = ftruncate(fd, (off_t)size) == 0 ? map(fd, size) : NULL;
+  struct braid_segment *segment = ftruncate(fd, (off_t)size) == 0 ? map(fd, size, 0) : NULL;
   if (segment) return segment;
   int error = errno;
   close(fd);
@@ -55,9 +93,15 @@ struct braid_segment *braid_segment_new(size_t size) {
   return NULL;
 }
 
-struct braid_segment *braid_segment_adopt(int fd) {
+struct braid_segment *braid_segment_adopt(int fd, uint64_t serial) {
   struct stat facts;
-  return fstat(fd, &facts) == 0 ? map(fd, (size_t)facts.st_size) : NULL;
+  pthread_mutex_lock(&mutex);
+  struct braid_segment *segment = find(serial);
+  pthread_mutex_unlock(&mutex);
+  bool known = segment != NULL;
+  if (!known && fstat(fd, &facts) == 0) segment = map(fd, (size_t)facts.st_size, serial);
+  if ((known || !segment) && fd >= 0) close(fd);
+  return segment;
 }
 
 void braid_segment_ref(struct braid_segment *segment) {
@@ -66,6 +110,9 @@ void braid_segment_ref(struct braid_segment *segment) {
 
 void braid_segment_unref(struct braid_segment *segment) {
   if (atomic_fetch_sub_explicit(&segment->refs, 1, memory_order_acq_rel) != 1) return;
+  pthread_mutex_lock(&mutex);
+  braid_list_remove(&segment->link);
+  pthread_mutex_unlock(&mutex);
   munmap(segment->base, segment->size);
   close(segment->fd);
   free(segment);

@@ -6,10 +6,12 @@
 
 #include <stdatomic.h>
 
-#include "base.h"
+#include "list.h"
 
 struct braid_segment {
   atomic_uint refs;
+  struct braid_list link; /* among all of this process */
+  uint64_t serial;        /* the same in every process that maps it, and no other's */
   int fd;
   size_t size; /* whole pages; a page takes memory once it is written */
   char *base;
@@ -18,9 +20,9 @@ struct braid_segment {
 /* Zeroed memory of at least `size` bytes. NULL: errno tells. */
 struct braid_segment *braid_segment_new(size_t size);
 
-/* The memory behind a descriptor that another process's segment has, and that is the segment's from now on. NULL:
- * errno tells, and it is still the caller's. */
-struct braid_segment *braid_segment_adopt(int fd);
+/* The segment with this serial, which another process made; the descriptor is taken over, and only needed (not -1) when
+ * this process does not know it yet. With a reference for the caller. NULL: errno tells. */
+struct braid_segment *braid_segment_adopt(int fd, uint64_t serial);
 
 void braid_segment_ref(struct braid_segment *segment);
 void braid_segment_unref(struct braid_segment *segment);

@@ -19,6 +19,7 @@ void lgate_open(lua_State *L);
 void lcounter_open(lua_State *L);
 void ldict_open(lua_State *L);
 void larray_open(lua_State *L);
+void lremote_open(lua_State *L);
 void lselect_open(lua_State *L);
 void lcoroutine_open(lua_State *L);
 void lpool_open(lua_State *L);

@@ -50,20 +50,23 @@ static void slices_keep_the_memory(void) {
   braid_object_unref(&last->object);
 }
 
-static void another_map_sees_the_same(void) {
+static void is_mapped_once(void) {
   struct braid_segment *segment = braid_segment_new(5000);
+  check(segment && segment->size >= 5000);
+  struct braid_segment *same = braid_segment_adopt(-1, segment->serial);
+  check(same == segment);
+  check(braid_segment_adopt(-1, segment->serial + 1) == NULL);
   int fd = dup(segment->fd);
-  struct braid_segment *other = braid_segment_adopt(fd);
-  check(other && other->size == segment->size && segment->size >= 5000 && other->base != segment->base);
   strcpy(segment->base + 100, "seen");
-  check(strcmp(other->base + 100, "seen") == 0);
+  struct braid_segment *other = braid_segment_adopt(fd, segment->serial + (UINT64_C(1) << 32)); /* as another process */
+  check(other && other->base != segment->base && strcmp(other->base + 100, "seen") == 0);
   braid_segment_clear(other, 0, other->size);
   check(is_zero(segment->base, segment->size));
+  braid_segment_unref(same);
   braid_segment_unref(segment);
   other->base[0] = 1; /* it lives on */
   braid_segment_unref(other);
-  check(braid_segment_adopt(fd) == NULL); /* the descriptor was the segment's */
 }
 
 CHECK_MAIN({"array: rooms are apart", rooms_are_apart}, {"array: slices keep the memory", slices_keep_the_memory},
-           {"array: another map sees the same", another_map_sees_the_same})
+           {"array: a segment is mapped once", is_mapped_once})

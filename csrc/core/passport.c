@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT
+ * Objects are written under the link's mutex; each writing counts as one sending in the ledger. */
+#include "passport.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "counter.h"
+#include "dict.h"
+#include "export.h"
+#include "gate.h"
+#include "pool.h"
+#include "queue.h"
+#include "remote.h"
+
+enum { YOURS = 1, OUT_OF_ORDER = 2 }; /* flags: the number is the receiver's; a queue that is no FIFO */
+enum { TYPE_SHIFT = 8, POOL = 64 };   /* class: the kind, and an array's type; or a pool, of which nothing travels */
+
+static const struct braid_class *const classes[BRAID_REMOTE_KINDS] = {
+    [BRAID_REMOTE_QUEUE] = &braid_queue_class,         [BRAID_REMOTE_LOCK] = &braid_lock_class,
+    [BRAID_REMOTE_SEMAPHORE] = &braid_semaphore_class, [BRAID_REMOTE_EVENT] = &braid_event_class,
+    [BRAID_REMOTE_CONDITION] = &braid_condition_class, [BRAID_REMOTE_BARRIER] = &braid_barrier_class,
+    [BRAID_REMOTE_COUNTER] = &braid_counter_class,     [BRAID_REMOTE_DICT] = &braid_dict_class,
+};
+
+/* BRAID_REMOTE_KINDS: none of them. */
+static enum braid_remote_kind kind_of(const struct braid_object *object) {
+  unsigned kind = 0;
+  while (kind < BRAID_REMOTE_KINDS && classes[kind] != object->class) kind++;
+  return (enum braid_remote_kind)kind;
+}
+
+static const char *refuse(enum braid_link_side side, const struct braid_object *object) {
+  if (object->class == &braid_array_class) return NULL;
+  if (side == BRAID_LINK_TO_PARENT) {
+    if (braid_remote_is(object)) return NULL;
+    return "it was made in a worker process, and only arrays leave that: make it in the parent and send it here";
+  }
+  if (kind_of(object) != BRAID_REMOTE_KINDS || object->class == &braid_pool_class) return NULL;
+  if (braid_remote_is(object)) return "it belongs to the parent of this process: only its own workers can have it";
+  return "it belongs to this process";
+}
+
+/* ---- writing -------------------------------------------------------------------------------------------------- */
+
+static bool write_array(struct braid_ledger *ledger, struct braid_array *array, struct braid_wire_object *wire,
+                        int *fd) {
+  const struct braid_room *room = braid_array_room(array);
+  wire->class = BRAID_REMOTE_ARRAY | (uint32_t)array->type << TYPE_SHIFT;
+  wire->id = braid_import_id(array->keeper, ledger);
+  if (wire->id) {
+    wire->flags = YOURS;
+    return true;
+  }
+  wire->id = braid_ledger_export(ledger, &array->object);
+  wire->value = room->segment->serial;
+  wire->more[0] = array->length;
+  wire->more[1] = braid_array_offset(array);
+  *fd = room->segment->fd;
+  return wire->id != 0;
+}
+
+/* A condition and a dict take their locks along. */
+static bool write_own(struct braid_ledger *ledger, struct braid_object *object, struct braid_wire_object *wire) {
+  struct braid_object *lock = NULL;
+  wire->class = kind_of(object);
+  if (object->class == &braid_queue_class) {
+    struct braid_queue *queue = braid_container(object, struct braid_queue, object);
+    wire->value = queue->maxsize;
+    if (queue->order != BRAID_FIFO) wire->flags = OUT_OF_ORDER;
+    wire->more[0] = queue->order;
+  } else if (object->class == &braid_condition_class) {
+    lock = &braid_container(object, struct braid_gate, object)->lock->object;
+  } else if (object->class == &braid_dict_class) {
+    lock = &braid_container(object, struct braid_dict, object)->lock->object;
+  }
+  if (lock && !(wire->value = braid_ledger_export(ledger, lock))) return false;
+  wire->id = braid_ledger_export(ledger, object);
+  return wire->id != 0;
+}
+
+static bool write_object(struct braid_link *link, struct braid_object *object, struct braid_wire_object *wire,
+                         int *fd) {
+  if (object->class == &braid_array_class)
+    return write_array(link->objects, braid_container(object, struct braid_array, object), wire, fd);
+  if (object->class == &braid_pool_class) {
+    wire->class = POOL;
+    return true;
+  }
+  if (!braid_remote_is(object)) return write_own(link->objects, object, wire);
+  wire->id = braid_container(object, struct braid_remote, object)->id;
+  wire->flags = YOURS;
+  return true;
+}
+
+/* ---- reading -------------------------------------------------------------------------------------------------- */
+
+static struct braid_object *own_object(struct braid_ledger *ledger, uint64_t id) {
+  struct braid_entry *entry = braid_ledger_entry(ledger, id);
+  if (entry) braid_object_ref(entry->object);
+  return entry ? entry->object : NULL;
+}
+
+/* An import that came to nothing: it was counted as received. */
+static struct braid_object *give_up(struct braid_import *import, struct braid_segment *segment) {
+  if (segment) braid_segment_unref(segment);
+  if (import) import->keeper.leave(&import->keeper);
+  return NULL;
+}
+
+static struct braid_object *read_array(struct braid_ledger *ledger, const struct braid_wire_object *wire, int fd) {
+  uint32_t type = wire->class >> TYPE_SHIFT;
+  struct braid_import *import = braid_import_new(ledger, wire->id);
+  struct braid_segment *segment = braid_segment_adopt(fd, wire->value);
+  struct braid_array *array = NULL;
+  if (import && segment && type < BRAID_ARRAY_TYPES)
+    array = braid_array_adopt((enum braid_array_type)type, wire->more[0], segment, wire->more[1], &import->keeper);
+  if (!array) return give_up(import, segment);
+  braid_object_share(&array->object);
+  braid_import_set(import, &array->object);
+  return &array->object;
+}
+
+static struct braid_object *read_stub(struct braid_link *link, enum braid_remote_kind kind, uint64_t id) {
+  struct braid_object *object = braid_ledger_import(link->objects, id);
+  if (object) return object;
+  struct braid_import *import = braid_import_new(link->objects, id);
+  struct braid_remote *remote = import ? braid_remote_new(link, kind, id, &import->keeper) : NULL;
+  if (!remote) return give_up(import, NULL);
+  braid_import_set(import, &remote->object);
+  return &remote->object;
+}
+
+static struct braid_object *read_remote(struct braid_link *link, const struct braid_wire_object *wire) {
+  enum braid_remote_kind kind = (enum braid_remote_kind)wire->class;
+  bool has_lock = kind == BRAID_REMOTE_CONDITION || kind == BRAID_REMOTE_DICT;
+  struct braid_object *object = read_stub(link, kind, wire->id);
+  struct braid_object *lock = has_lock ? read_stub(link, BRAID_REMOTE_LOCK, wire->value) : NULL;
+  if (!object || (has_lock && !lock)) {
+    if (object) braid_object_unref(object);
+    if (lock) braid_object_unref(lock);
+    return NULL;
+  }
+  struct braid_remote *remote = braid_container(object, struct braid_remote, object);
+  if (kind == BRAID_REMOTE_QUEUE) {
+    remote->maxsize = wire->value;
+    remote->order = (unsigned)wire->more[0];
+    remote->in_order = !(wire->flags & OUT_OF_ORDER);
+  }
+  if (lock && remote->lock)
+    braid_object_unref(lock);
+  else if (lock)
+    remote->lock = braid_container(lock, struct braid_remote, object);
+  return object;
+}
+
+static struct braid_object *read_object(struct braid_link *link, const struct braid_wire_object *wire, int fd) {
+  struct braid_object *object = NULL;
+  unsigned kind = wire->class & ((1u << TYPE_SHIFT) - 1);
+  if (wire->class == POOL)
+    object = &braid_pool_elsewhere()->object;
+  else if (wire->flags & YOURS)
+    object = own_object(link->objects, wire->id);
+  else if (kind == BRAID_REMOTE_ARRAY)
+    object = braid_ledger_import(link->objects, wire->id);
+  if (object || wire->flags & YOURS || kind > BRAID_REMOTE_ARRAY) {
+    if (fd >= 0) close(fd);
+    return object;
+  }
+  if (kind == BRAID_REMOTE_ARRAY) return read_array(link->objects, wire, fd);
+  return link->side == BRAID_LINK_TO_PARENT ? read_remote(link, wire) : NULL;
+}
+
+/* ---- links ---------------------------------------------------------------------------------------------------- */
+
+static bool begin(struct braid_link *link) {
+  link->objects = braid_ledger_new(link);
+  if (!link->objects) return false;
+  braid_export_begin(link);
+  if (link->side == BRAID_LINK_TO_PARENT) braid_remote_begin(link);
+  return true;
+}
+
+static void end(struct braid_link *link) {
+  braid_export_end(link);
+  braid_ledger_free(link->objects);
+  link->objects = NULL;
+}
+
+static void use(void) {
+  static const struct braid_passport passport = {refuse, write_object, read_object, begin, end};
+  braid_link_use_passport(&passport);
+}
+
+void braid_passport_use(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, use);
+}
