@@ -29,6 +29,8 @@ static bool is_clean(const char *value, size_t size) {
   return true;
 }
 
+bool braid_screen_target(const char *target, size_t size) { return is_clean(target, size); }
+
 static bool read_length(const char *value, size_t size, uint64_t *length) {
   if (size == 0 || size > 18) return false;
   *length = 0;

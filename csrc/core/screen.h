@@ -15,4 +15,7 @@ enum braid_screen { BRAID_SCREEN_FINE, BRAID_SCREEN_BAD, BRAID_SCREEN_UNKNOWN_CO
 enum braid_screen braid_screen(struct MHD_Connection *connection, const char *method, const char *version,
                                bool *has_body, uint64_t *length);
 
+/* What follows the method holds no control characters. */
+bool braid_screen_target(const char *target, size_t size);
+
 #endif

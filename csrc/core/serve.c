@@ -139,8 +139,8 @@ static void wait_in(struct braid_connection *client, struct braid_list *list) {
 /* A piece of a body buys time: at LEAST_RATE, and never more than idle_timeout. */
 static void wait_for_body(struct braid_serve *serve, struct braid_connection *client, size_t arrived) {
   bool waits = !braid_list_empty(&client->link);
-  wait_in(client, &serve->receiving);
-  int64_t most = client->since + serve->options.idle_timeout;
+  if (!waits) wait_in(client, &serve->receiving);
+  int64_t most = braid_clock_now() + serve->options.idle_timeout;
   if (arrived < KEPT_BODY) client->due += (int64_t)arrived * (BRAID_SECOND / LEAST_RATE);
   if (!waits || arrived >= KEPT_BODY || client->due > most) client->due = most;
 }
@@ -249,6 +249,8 @@ static enum MHD_Result headers_arrived(struct braid_exchange *exchange, struct M
     return refuse(exchange, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large", true);
   bool has_body;
   uint64_t length;
+  if (!braid_screen_target(exchange->target.data, exchange->target.size))
+    return refuse(exchange, MHD_HTTP_BAD_REQUEST, "Bad Request", true);
   switch (braid_screen(connection, method, version, &has_body, &length)) {
     case BRAID_SCREEN_BAD: return refuse(exchange, MHD_HTTP_BAD_REQUEST, "Bad Request", true);
     case BRAID_SCREEN_UNKNOWN_CODING: return refuse(exchange, MHD_HTTP_NOT_IMPLEMENTED, "Not Implemented", true);
