@@ -106,8 +106,8 @@ describe("a malformed request", function()
     for _, size in ipairs { 9000, 15000, 500000 } do
       for _, text in ipairs { get .. "X: " .. ("a"):rep(size), "GET /" .. ("a"):rep(size),
         get .. ("X: 1\r\n"):rep(size // 6) } do
-        local answer = ends(text) -- of a client that sends on and on, the system may throw away what it is told
-        assert.is_truthy(size > 100000 and answer == "" or answer:find("^HTTP/1.1 4%d%d "), size .. answer)
+        local answer = ends(text) -- to a client that sends on and on, the system may not show what it is told
+        assert.is_truthy(answer == "" or answer:find("^HTTP/1.1 4%d%d "), size .. answer)
       end
     end
     assert.equal(200, assert(session:get("/hello")).status)
@@ -267,7 +267,8 @@ describe("clients of other makers", function()
     assert.equal("a=b", run_client { "curl", "-s", "-d", "a=b", url .. "/echo" })
     local size = #run_client({ "curl", "-s", "-T", "-", "-X", "POST", url .. "/echo" }, ("z"):rep(200000))
     assert.equal(200000, size)
-    assert.equal("405", run_client { "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", "PUT", url .. "/echo" })
+    local status = { "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", "PUT", url .. "/echo" }
+    assert.equal("405", run_client(status))
   end))
 
   test("are served: Python's http.client", serving(routes, function(_, _, server)
