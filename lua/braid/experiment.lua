@@ -232,18 +232,10 @@ local function check(opts)
   end
 end
 
----The kinds of models that there are, in the order of a report.
----@return string[]
-function M.kinds()
-  local list = { "inline", "tasks", "threads" }
-  if pcall(require, "braid.process_pool") then list[4] = "processes" end
-  return list
-end
-
 local function read_models(opts)
   local list = opts.models
   if not list then
-    list = M.kinds()
+    list = pools.kinds()
     if opts.kernel then list[#list + 1] = "kernel" end
   end
   local models = {}

@@ -18,7 +18,7 @@ local places = {
   executor = { "cpu_count" }, inline = { "inline_pool" }, task_pool = { "task_pool" },
   thread_pool = { "thread_pool", "to_thread" }, process_pool = { "process_pool" }, pool = { "pool" },
   sight = { "dump" }, trace = { "trace" },
-  progress = { "progress" }, experiment = { "experiment" },
+  progress = { "progress" }, experiment = { "experiment" }, advise = { "advise" },
 }
 
 -- parts that are tables of their own: braid.http.get

@@ -27,4 +27,10 @@ function M.pool(kind, opts)
   return make(opts)
 end
 
+---The kinds of pools, from the one that is the least to handle to the one that is the most.
+---@return string[]
+function M.kinds()
+  return { "inline", "tasks", "threads", "processes" }
+end
+
 return M

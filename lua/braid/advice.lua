@@ -1,0 +1,228 @@
+-- SPDX-License-Identifier: MIT
+-- An advice in words: the document's decision tree with the branch taken and this machine's numbers, and the reasons.
+local units = require "braid.units"
+
+local M = {}
+
+local words = {
+  zh = {
+    question = "任务是 CPU 密集?",
+    yes = "是",
+    processes = "multiprocessing / ProcessPoolExecutor",
+    no_gil = "(这里没有 GIL,线程同样并行)",
+    kernel = "(或考虑 numpy/numba/Cython 释放 GIL)",
+    no = "否(I/O 密集)",
+    sync = "已有同步库(如 requests、psycopg2)",
+    threads = "ThreadPoolExecutor(改造成本低)",
+    async = "有异步库(aiohttp、asyncpg、httpx)",
+    tasks = "asyncio(单机最高吞吐)",
+    small = "任务太小,或没有可以重叠的部分 → 直接调用",
+    own_kernel = "没有给出 kernel",
+    absent = "没有",
+    start = "启动 %s", worker = "每多一个 %s", job = "每个任务 %s", item = "成批时每项 %s", rate = "%s/s",
+    gain = "%d 个核心合计是单核的 %.2f 倍",
+    profile = "每项 %s: 计算 %s (%.0f %%), 阻塞等待 %s, 可让出的等待 %s",
+    chosen = "选 %s: %d 项预计 %s",
+    workers = "%d 个 worker", chunk = "每批 %d 项",
+    runner_up = "其次是 %s: %s",
+    refusal = "不能送到线程或进程: %s",
+    unsafe = "模块 %s 不能由多个线程同时使用 (%s)",
+    isolate = "要求隔离: 崩溃只影响一个进程",
+    no_processes = "要求隔离, 但这里没有进程池",
+    elsewhere = "函数自己已经使用其他线程: 每项 %s",
+    bytes = "每项参数 %s, 结果 %s",
+    cpu_bound = "大部分时间在计算: 只有更多的核心才有用",
+    sync_bound = "等待时线程被阻塞: 只有线程或进程才能重叠这些等待",
+    async_bound = "等待时让出循环: 一个线程内的协程就能重叠这些等待",
+    not_worth = "派发的成本超过它能节省的时间",
+  },
+  en = {
+    question = "Is the task CPU-bound?",
+    yes = "yes",
+    processes = "multiprocessing / ProcessPoolExecutor",
+    no_gil = "(no GIL here: threads run in parallel, too)",
+    kernel = "(or numpy/numba/Cython, which release the GIL)",
+    no = "no (I/O-bound)",
+    sync = "there is a synchronous library (requests, psycopg2)",
+    threads = "ThreadPoolExecutor (little to change)",
+    async = "there is an asynchronous library (aiohttp, asyncpg, httpx)",
+    tasks = "asyncio (the highest throughput of one machine)",
+    small = "too small, or nothing to overlap → just call it",
+    own_kernel = "no kernel was given",
+    absent = "none",
+    start = "start %s", worker = "each further %s", job = "each job %s", item = "in chunks each item %s", rate = "%s/s",
+    gain = "%d cores together are %.2f times one",
+    profile = "each item %s: computing %s (%.0f %%), blocked %s, suspended %s",
+    chosen = "%s: %d items should take %s",
+    workers = "%d workers", chunk = "%d items a chunk",
+    runner_up = "next best is %s: %s",
+    refusal = "cannot be sent to threads or processes: %s",
+    unsafe = "the module %s must not be used by several threads (%s)",
+    isolate = "isolation is wanted: a crash ends one process only",
+    no_processes = "isolation is wanted, but there is no process pool here",
+    elsewhere = "the function uses other threads itself: %s for each item",
+    bytes = "each item's argument %s, result %s",
+    cpu_bound = "most of the time it computes: only more cores help",
+    sync_bound = "while it waits it blocks its thread: only threads or processes overlap such waits",
+    async_bound = "while it waits others may run: tasks of one thread overlap such waits",
+    not_worth = "sending it away costs more than it saves",
+  },
+}
+
+---@type table<string, table>
+M.languages = words
+
+local NAMES = {
+  inline = "braid.inline_pool", tasks = "braid.task_pool", threads = "braid.thread_pool",
+  processes = "braid.process_pool", kernel = "braid.kernels",
+}
+
+-- ---- the tree -------------------------------------------------------------------------------------------------------
+
+-- The document's tree; `leaf(model, blocks)` says what stands behind a leaf.
+local function draw_tree(w, branch, leaf)
+  return table.concat({
+    w.question .. branch "question",
+    "├── " .. w.yes .. " → " .. w.processes .. branch "yes",
+    "│   ├── " .. leaf("processes", true),
+    "│   ├── " .. w.no_gil,
+    "│   │   └── " .. leaf("threads", true),
+    "│   └── " .. w.kernel,
+    "│       └── " .. leaf("kernel", true),
+    "├── " .. w.no .. branch "no",
+    "│   ├── " .. w.sync .. branch "sync",
+    "│   │   └── " .. w.threads,
+    "│   │       └── " .. leaf("threads", false),
+    "│   └── " .. w.async .. branch "async",
+    "│       └── " .. w.tasks,
+    "│           └── " .. leaf("tasks", false),
+    "└── " .. w.small,
+    "    └── " .. leaf("inline", false),
+  }, "\n")
+end
+
+local function costs_of(w, cost)
+  local parts = { w.start:format(units.seconds(cost.start)) }
+  if cost.worker > 0 then parts[#parts + 1] = w.worker:format(units.seconds(cost.worker)) end
+  parts[#parts + 1] = w.job:format(units.seconds(cost.job))
+  if cost.item > 0 then parts[#parts + 1] = w.item:format(units.seconds(cost.item)) end
+  if cost.byte > 0 then parts[#parts + 1] = w.rate:format(units.bytes(1 / cost.byte)) end
+  return table.concat(parts, ", ")
+end
+
+---The tree with this machine's costs.
+---@param costs braid.Costs
+---@param lang string
+---@return string
+function M.tree(costs, lang)
+  local w = words[lang] or words.en
+  return draw_tree(w, function(place)
+    return place == "yes" and "  [" .. w.gain:format(costs.cores, costs.gain) .. "]" or ""
+  end, function(model)
+    if model == "kernel" then return NAMES.kernel end
+    return ("%s: %s"):format(NAMES[model], costs[model] and costs_of(w, costs[model]) or w.absent)
+  end)
+end
+
+-- ---- the advice -----------------------------------------------------------------------------------------------------
+
+---@class braid.Advice
+---@field model "inline"|"tasks"|"threads"|"processes"|"kernel"
+---@field workers integer
+---@field chunk integer items for each job
+---@field predicted number seconds for all items, with opening and closing the pool
+---@field reasons string[]
+---@field items integer
+---@field cpu_bound boolean
+---@field predictions table<string, { model: string, workers: integer, chunk: integer, seconds: number }>
+---@field sample braid.Sample what was measured
+---@field costs braid.Costs this machine's
+local Advice = {}
+local Class = { __name = "braid.advice", __index = Advice }
+
+local function profile(w, s)
+  return w.profile:format(units.seconds(s.wall), units.seconds(s.cpu), s.wall > 0 and s.cpu / s.wall * 100 or 100,
+    units.seconds(s.blocked), units.seconds(s.suspended))
+end
+
+local function runner_up(self)
+  local best
+  for model, one in pairs(self.predictions) do
+    if model ~= self.model and not self.obstacles[model] and (not best or one.seconds < best.seconds) then best = one end
+  end
+  return best
+end
+
+local function nature(self, w)
+  local s = self.sample
+  if self.model == "inline" then return w.not_worth end
+  if self.cpu_bound then return w.cpu_bound end
+  return s.blocked > s.suspended and w.sync_bound or w.async_bound
+end
+
+local function list_reasons(self)
+  local w, s, list = words[self.lang], self.sample, {}
+  local function say(format, ...) list[#list + 1] = format:format(...) end
+  say("%s", profile(w, s))
+  say("%s", nature(self, w))
+  if self.cpu_bound and self.costs.cores > 1 then say(w.gain, self.costs.cores, self.costs.gain) end
+  if s.elsewhere > 0 then say(w.elsewhere, units.seconds(s.elsewhere)) end
+  if s.refusal then
+    say(w.refusal, s.refusal)
+  elseif s.bytes_in + s.bytes_out > 1000 then
+    say(w.bytes, units.bytes(s.bytes_in), units.bytes(s.bytes_out))
+  end
+  if s.unsafe then say(w.unsafe, s.unsafe, s.why_unsafe) end
+  if self.isolate then say("%s", self.predictions.processes and w.isolate or w.no_processes) end
+  say(w.chosen, NAMES[self.model], self.items, units.seconds(self.predicted))
+  local second = runner_up(self)
+  if second then say(w.runner_up, NAMES[second.model], units.seconds(second.seconds)) end
+  return list
+end
+
+---@param fields table
+---@return braid.Advice
+function M.new(fields)
+  local s = fields.sample
+  fields.cpu_bound = s.cpu + s.elsewhere >= 0.5 * s.wall
+  fields.reasons = list_reasons(fields)
+  return setmetatable(fields, Class)
+end
+
+-- Threads stand at two leaves: for computing, and for libraries that block.
+local function is_taken(self, model, computing)
+  if model ~= self.model then return false end
+  return model ~= "threads" or computing == self.cpu_bound
+end
+
+local function leaf_text(self, w, model, computing)
+  local one = self.predictions[model]
+  if not one then return NAMES[model] .. (model == "kernel" and ": " .. w.own_kernel or ": " .. w.absent) end
+  local details = { units.seconds(one.seconds) }
+  if one.workers > 1 and model ~= "kernel" then details[2] = w.workers:format(one.workers) end
+  if one.chunk > 1 then details[#details + 1] = w.chunk:format(one.chunk) end
+  local text = NAMES[model] .. ": " .. table.concat(details, ", ")
+  if self.obstacles[model] then return text .. "  ✗" end
+  return is_taken(self, model, computing) and text .. "  ◀━━" or text
+end
+
+function Class.__tostring(self)
+  local w, s = words[self.lang], self.sample
+  local blocks = s.blocked > s.suspended
+  local way = self.model == "inline" and {} or {
+    yes = self.cpu_bound, no = not self.cpu_bound, sync = not self.cpu_bound and blocks,
+    async = not self.cpu_bound and not blocks,
+  }
+  local tree = draw_tree(w, function(place)
+    if place == "question" then return "  [" .. profile(w, s) .. "]" end
+    return way[place] and "  ◀" or ""
+  end, function(model, computing) return leaf_text(self, w, model, computing) end)
+  return tree .. "\n\n- " .. table.concat(self.reasons, "\n- ")
+end
+
+---Prints the tree and the reasons.
+function Advice:print()
+  print(tostring(self))
+end
+
+return M

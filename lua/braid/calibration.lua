@@ -1,0 +1,122 @@
+-- SPDX-License-Identifier: MIT
+-- What this machine's models cost: to start, for each job, for each item, and for bytes; and how much the cores give
+-- together. Measured once in each state, in some tenths of a second.
+local core = require "braid.core"
+local pools = require "braid.pool"
+local statistics = require "braid.statistics"
+
+local M = {}
+
+local function nothing() end
+
+local function count_up(n)
+  local sum = 0
+  for i = 1, n do sum = sum + i % 7 end
+  return sum
+end
+
+local function seconds(fn, ...)
+  local began = core.now()
+  fn(...)
+  return core.now() - began
+end
+
+local function median_of(times, fn, ...)
+  local list = {}
+  for i = 1, times do list[i] = seconds(fn, ...) end
+  return statistics.median(list)
+end
+
+-- n jobs, the way that map sends them.
+local function map_nothing(pool, n, chunk)
+  pool:map(nothing, { n = n }, { chunk = chunk })
+end
+
+local function open_and_close(kind, workers)
+  local pool <close> = pools.pool(kind, workers)
+  map_nothing(pool, workers, 1)
+end
+
+---@class braid.Cost
+---@field start number seconds to open a pool of one worker, run a job and close it
+---@field worker number seconds for each further worker
+---@field job number seconds for each job
+---@field item number seconds for each item of a job that has several
+---@field byte number seconds for each byte that is carried
+
+-- Seconds for a job and for a further item of it, from many small jobs and few large ones.
+local function dispatch_costs(pool, can_chunk)
+  local jobs, items, chunk = 400, 8000, 200
+  map_nothing(pool, 64, 1)
+  local single = median_of(3, map_nothing, pool, jobs, 1) / jobs
+  if not can_chunk then return single, 0 end
+  local packed = median_of(3, map_nothing, pool, items, chunk) / items
+  local item = math.max(0, (packed - single / chunk) / (1 - 1 / chunk))
+  return math.max(0, single - item), item
+end
+
+local function byte_cost(pool, job)
+  local text = ("x"):rep(1 << 20)
+  local list = { text, text, text, text, text, text, text, text }
+  local each = median_of(3, pool.map, pool, nothing, list, { chunk = 1 }) / #list
+  return math.max(0, each - job) / #text
+end
+
+local function local_cost(kind)
+  local pool <close> = pools.pool(kind)
+  local job = dispatch_costs(pool, false)
+  return { start = median_of(3, open_and_close, kind, 1), worker = 0, job = job, item = 0, byte = 0 }
+end
+
+local function remote_cost(kind, cores)
+  local more = math.max(4, cores)
+  local repeats = kind == "threads" and 5 or 1
+  local start = median_of(repeats, open_and_close, kind, 1)
+  local cost = { start = start, worker = 0 }
+  cost.worker = math.max(0, (median_of(repeats, open_and_close, kind, more) - start) / (more - 1))
+  local pool <close> = pools.pool(kind, cores)
+  cost.job, cost.item = dispatch_costs(pool, true)
+  cost.byte = byte_cost(pool, cost.job)
+  return cost
+end
+
+-- How many times as fast the cores are together as one alone, now, with what else this machine does.
+local function core_gain(cores)
+  if cores == 1 then return 1 end
+  local list, gains = {}, {}
+  for i = 1, cores * 2 do list[i] = 1000000 end
+  local alone <close> = pools.pool("inline")
+  local together <close> = pools.pool("threads", cores)
+  together:map(count_up, list, { chunk = 1 })
+  for i = 1, 5 do
+    local one = seconds(alone.map, alone, count_up, list)
+    gains[i] = one / seconds(together.map, together, count_up, list, { chunk = 1 })
+  end
+  return math.max(1, math.min(cores, statistics.median(gains)))
+end
+
+---@class braid.Costs
+---@field cores integer usable
+---@field gain number how many times as fast they are together as one alone
+---@field inline braid.Cost
+---@field tasks braid.Cost
+---@field threads braid.Cost
+---@field processes braid.Cost? where there are processes
+
+local costs
+
+---This machine's costs. The first call measures, and suspends.
+---@return braid.Costs
+function M.costs()
+  if costs then return costs end
+  local cores = core.cpu_count()
+  local found = { cores = cores, gain = core_gain(cores) }
+  for _, kind in ipairs(pools.kinds()) do
+    local is_local = kind == "inline" or kind == "tasks"
+    found[kind] = is_local and local_cost(kind) or remote_cost(kind, cores)
+  end
+  costs = found
+  return costs
+end
+
+return M

@@ -1,0 +1,195 @@
+-- SPDX-License-Identifier: MIT
+-- What a function does with its time: each item of a sample is run here once, and measured.
+local core = require "braid.core"
+local statistics = require "braid.statistics"
+
+local M = {}
+
+---@class braid.Sample
+---@field count integer
+---@field wall number seconds for an item, on average
+---@field cpu number seconds of it in which this thread computed, or stood ready while others were given its core
+---@field blocked number seconds in which the thread waited and nothing else could run
+---@field suspended number seconds in which the loop was free for others
+---@field elsewhere number seconds of processor time that other threads of this process used meanwhile
+---@field longest number seconds of the longest item
+---@field results table
+---@field refusal string? why the function or an item cannot be sent
+---@field bytes_in number bytes of an item, encoded
+---@field bytes_out number bytes of a result
+---@field encode_in number seconds to encode an item
+---@field decode_in number seconds to decode it
+---@field encode_out number
+---@field decode_out number
+---@field ship number seconds to encode and decode the function
+---@field unsafe string? a module that it uses and that must not be used by several threads
+---@field why_unsafe string? what is wrong with it
+
+-- ---- time -----------------------------------------------------------------------------------------------------------
+
+-- Seconds that this thread was ready and had no core, where the system tells.
+local function stolen_time()
+  local file <close> = io.open "/proc/thread-self/schedstat"
+  local nanoseconds = file and file:read("a"):match "^%d+ (%d+)"
+  return nanoseconds and nanoseconds * 1e-9 or 0
+end
+
+local function run_items(fn, items, n)
+  local walls, cpus, idles, results = {}, {}, {}, { n = n }
+  local now, thread_time, idle_time = core.now, core.thread_time, core.idle_time
+  for i = 1, n do
+    local idle, cpu, began = idle_time(), thread_time(), now()
+    results[i] = fn(items[i])
+    walls[i] = now() - began
+    cpus[i], idles[i] = thread_time() - cpu, idle_time() - idle
+  end
+  return walls, cpus, idles, results
+end
+
+-- A first item that takes several times as long as the others warms something up: it is left out.
+local function first_that_counts(walls, n)
+  if n < 3 then return 1 end
+  local rest = table.move(walls, 2, n, 1, {})
+  return walls[1] > 3 * statistics.median(rest) and 2 or 1
+end
+
+local function mean(values, first, n, overhead)
+  local sum = 0
+  for i = first, n do sum = sum + math.max(0, values[i] - overhead) end
+  return sum / (n - first + 1)
+end
+
+-- What measuring itself seems to take.
+local function overheads()
+  local walls, cpus = run_items(function() end, {}, 50)
+  return statistics.median(walls), statistics.median(cpus)
+end
+
+local function measure_time(sample, fn, items, n)
+  local wall_overhead, cpu_overhead = overheads()
+  local stolen, process, thread, began = stolen_time(), os.clock(), core.thread_time(), core.now()
+  local walls, cpus, idles, results = run_items(fn, items, n)
+  local took = core.now() - began
+  stolen = stolen_time() - stolen
+  local elsewhere = (os.clock() - process) - (core.thread_time() - thread)
+  local first = first_that_counts(walls, n)
+  sample.results = results
+  sample.wall = mean(walls, first, n, wall_overhead)
+  sample.suspended = math.min(sample.wall, mean(idles, first, n, 0))
+  -- Other states of this thread's process compute in their own time; some percent are the clocks' own doing.
+  sample.elsewhere = elsewhere > 0.1 * took and elsewhere / n or 0
+  local cpu = mean(cpus, first, n, cpu_overhead) + math.min(stolen, took) / n
+  sample.cpu = math.min(cpu, sample.wall - sample.suspended)
+  sample.blocked = sample.wall - sample.suspended - sample.cpu
+  if sample.blocked < 0.05 * sample.wall then -- too little to be told from noise
+    sample.cpu, sample.blocked = sample.cpu + sample.blocked, 0
+  end
+  sample.longest = math.max(table.unpack(walls, first, math.min(n, first + 200)))
+end
+
+-- ---- size -----------------------------------------------------------------------------------------------------------
+
+-- Bytes of a list's values on their way, and seconds to encode and to decode them, for one of them.
+local function measure_list(list, n)
+  local size, encoding, decoding = 0, {}, {}
+  for i = 1, 3 do
+    local began = core.now()
+    local parcel = core.encode(list)
+    local between = core.now()
+    core.decode(parcel)
+    encoding[i], decoding[i], size = between - began, core.now() - between, #parcel
+  end
+  return size / n, statistics.median(encoding) / n, statistics.median(decoding) / n
+end
+
+local function measure_size(sample, fn, items, n)
+  local _, encode, decode = measure_list({ fn }, 1)
+  sample.ship = encode + decode
+  sample.bytes_in, sample.encode_in, sample.decode_in = measure_list(table.move(items, 1, n, 1, {}), n)
+  sample.bytes_out, sample.encode_out, sample.decode_out = measure_list(sample.results, n)
+end
+
+-- ---- modules --------------------------------------------------------------------------------------------------------
+
+-- Modules that keep their state for the whole process, or whose libraries are not meant for several threads.
+local UNSAFE = {
+  ["lfs"] = { "chdir", "the working directory is the process's" },
+  ["posix"] = { "chdir umask setenv fork", "the directory, the mask and the environment are the process's" },
+  ["posix.unistd"] = { "chdir fork", "the working directory is the process's" },
+  ["posix.stdlib"] = { "setenv", "the environment is the process's" },
+  ["lgi"] = { true, "GLib's main loop belongs to one thread" },
+  ["curses"] = { true, "there is one screen" }, ["readline"] = { true, "there is one line" },
+  ["rrd"] = { true, "librrd keeps its state for the process" }, ["alien"] = { true, "nobody knows what it calls" },
+  ["ffi"] = { true, "nobody knows what it calls" }, ["cffi"] = { true, "nobody knows what it calls" },
+  ["lua-gtk"] = { true, "GTK belongs to one thread" }, ["wx"] = { true, "windows belong to one thread" },
+  ["iuplua"] = { true, "windows belong to one thread" },
+}
+
+-- The function's own lines, where its file can be read.
+local function source_of(fn)
+  local info = debug.getinfo(fn, "S")
+  if info.source:sub(1, 1) ~= "@" then
+    return info.source:sub(1, 1) ~= "=" and info.source or ""
+  end
+  local file = io.open(info.source:sub(2))
+  if not file then return "" end
+  local held <close> = file
+  local lines, number = {}, 0
+  for line in file:lines() do
+    number = number + 1
+    if number > info.lastlinedefined then break end
+    if number >= info.linedefined then lines[#lines + 1] = line end
+  end
+  return table.concat(lines, "\n")
+end
+
+local function mentions(text, names)
+  for name in names:gmatch "%S+" do
+    if text:find("[%.:]%s*" .. name .. "%f[%W]") then return true end
+  end
+  return false
+end
+
+-- Whether a function uses a module: it names it in a require, or holds it, or has a function of it.
+local function uses(fn, text, name, loaded)
+  if text:find("require%s*%(?%s*[\"']" .. name:gsub("%p", "%%%0") .. "[\"']") then return true end
+  if loaded == nil then return false end
+  for i = 1, 255 do
+    local upvalue, value = debug.getupvalue(fn, i)
+    if not upvalue then return false end
+    if value == loaded then return true end
+    if type(value) == "function" and type(loaded) == "table" then
+      for _, member in pairs(loaded) do
+        if member == value then return true end
+      end
+    end
+  end
+end
+
+local function find_unsafe(sample, fn)
+  if type(fn) ~= "function" or debug.getinfo(fn, "S").what == "C" then return end
+  local text = source_of(fn)
+  for name, entry in pairs(UNSAFE) do
+    local which = entry[1]
+    if which and uses(fn, text, name, package.loaded[name]) and (which == true or mentions(text, which)) then
+      sample.unsafe, sample.why_unsafe = name, entry[2]
+      return
+    end
+  end
+end
+
+---Runs each item once, here, and measures. What fn raises is raised. Suspends.
+---@param fn fun(item: any): any
+---@param items any[] not empty
+---@return braid.Sample
+function M.measure(fn, items)
+  local n = items.n or #items
+  local sample = { count = n }
+  measure_time(sample, fn, items, n)
+  local ok, refusal = pcall(measure_size, sample, fn, items, n)
+  if not ok then sample.refusal = tostring(refusal) end
+  find_unsafe(sample, fn)
+  return sample
+end
+
+return M
