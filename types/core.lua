@@ -241,6 +241,9 @@ function core.thread_id() end
 ---@return number seconds of processor time that this thread has used
 function core.thread_time() end
 
+---@return number seconds of processor time of programs that this process has started and seen end
+function core.children_time() end
+
 ---@return number seconds that this state's loop has slept because nobody could go on
 function core.idle_time() end
 

@@ -2,6 +2,7 @@
  * What the machine says about itself and about this thread: for measurements, reports and progress bars. The state's
  * own thread; nothing blocks. */
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <stdlib.h>
 #include <time.h>
@@ -18,6 +19,15 @@ static int thread_time(lua_State *L) {
   struct timespec used = {0};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
   lua_pushnumber(L, (lua_Number)used.tv_sec + (lua_Number)used.tv_nsec / (lua_Number)BRAID_SECOND);
+  return 1;
+}
+
+/* children_time() -> seconds of processor time that programs used which this process has started and seen end */
+static int children_time(lua_State *L) {
+  struct rusage used;
+  getrusage(RUSAGE_CHILDREN, &used);
+  lua_Number micro = (lua_Number)(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
+  lua_pushnumber(L, (lua_Number)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) + micro * 1e-6);
   return 1;
 }
 
@@ -60,11 +70,8 @@ static int system_facts(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"thread_time", thread_time},
-    {"idle_time", idle_time},
-    {"terminal", terminal},
-    {"system", system_facts},
-    {NULL, NULL},
+    {"thread_time", thread_time}, {"children_time", children_time}, {"idle_time", idle_time},
+    {"terminal", terminal},       {"system", system_facts},         {NULL, NULL},
 };
 
 void lmachine_open(lua_State *L) { sched_register(L, functions); }

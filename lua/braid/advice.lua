@@ -26,10 +26,12 @@ local words = {
     workers = "%d 个 worker", chunk = "每批 %d 项",
     runner_up = "其次是 %s: %s",
     refusal = "不能送到线程或进程: %s",
+    failure = "在 %s 中失败: %s",
+    warm_up = "每个 worker 先要装载 %s",
     unsafe = "模块 %s 不能由多个线程同时使用 (%s)",
     isolate = "要求隔离: 崩溃只影响一个进程",
     no_processes = "要求隔离, 但这里没有进程池",
-    elsewhere = "函数自己已经使用其他线程: 每项 %s",
+    elsewhere = "函数自己已经使用其他线程或程序: 每项 %s",
     bytes = "每项参数 %s, 结果 %s",
     cpu_bound = "大部分时间在计算: 只有更多的核心才有用",
     sync_bound = "等待时线程被阻塞: 只有线程或进程才能重叠这些等待",
@@ -57,10 +59,12 @@ local words = {
     workers = "%d workers", chunk = "%d items a chunk",
     runner_up = "next best is %s: %s",
     refusal = "cannot be sent to threads or processes: %s",
+    failure = "fails in %s: %s",
+    warm_up = "each worker first loads for %s",
     unsafe = "the module %s must not be used by several threads (%s)",
     isolate = "isolation is wanted: a crash ends one process only",
     no_processes = "isolation is wanted, but there is no process pool here",
-    elsewhere = "the function uses other threads itself: %s for each item",
+    elsewhere = "the function uses other threads or programs itself: %s for each item",
     bytes = "each item's argument %s, result %s",
     cpu_bound = "most of the time it computes: only more cores help",
     sync_bound = "while it waits it blocks its thread: only threads or processes overlap such waits",
@@ -79,7 +83,7 @@ local NAMES = {
 
 -- ---- the tree -------------------------------------------------------------------------------------------------------
 
--- The document's tree; `leaf(model, blocks)` says what stands behind a leaf.
+-- The document's tree; `branch(place)` says what stands behind a branch, `leaf(model, computing)` behind a leaf.
 local function draw_tree(w, branch, leaf)
   return table.concat({
     w.question .. branch "question",
@@ -148,7 +152,8 @@ end
 local function runner_up(self)
   local best
   for model, one in pairs(self.predictions) do
-    if model ~= self.model and not self.obstacles[model] and (not best or one.seconds < best.seconds) then best = one end
+    local possible = model ~= self.model and not self.obstacles[model]
+    if possible and (not best or one.seconds < best.seconds) then best = one end
   end
   return best
 end
@@ -172,6 +177,8 @@ local function list_reasons(self)
   elseif s.bytes_in + s.bytes_out > 1000 then
     say(w.bytes, units.bytes(s.bytes_in), units.bytes(s.bytes_out))
   end
+  for model, failure in pairs(s.failures) do say(w.failure, NAMES[model], failure) end
+  if s.warm_up > 0.001 then say(w.warm_up, units.seconds(s.warm_up)) end
   if s.unsafe then say(w.unsafe, s.unsafe, s.why_unsafe) end
   if self.isolate then say("%s", self.predictions.processes and w.isolate or w.no_processes) end
   say(w.chosen, NAMES[self.model], self.items, units.seconds(self.predicted))

@@ -12,29 +12,33 @@ local M = {}
 -- A chunk is to take so long, so that what a job costs does not count.
 local CHUNK_SECONDS = 1e-3
 
--- A model that is more to handle must be so much faster.
-local WORTH = 0.9
+-- A model that is more to handle must be so much faster; than tasks that wait, more: one after the other, as the sample
+-- is run, their steps seem dearer than they are side by side.
+local WORTH, WORTH_WAITING = 0.9, 0.5
 
 local MOST = { tasks = 1000, threads = 256, processes = 32 }
 
 -- ---- what each model would take -------------------------------------------------------------------------------------
 
+local function fitting_chunk(s, n, workers)
+  local fair = n // (workers * 4)
+  return math.max(1, math.min(math.floor(CHUNK_SECONDS / math.max(s.wall, 1e-9)), fair))
+end
+
 local function predict_inline(costs, s, n)
-  return { model = "inline", workers = 1, chunk = 1, seconds = n * (s.wall + costs.inline.job) }
+  local chunk = fitting_chunk(s, n, 1)
+  local cost = costs.inline.item + costs.inline.job / chunk
+  return { model = "inline", workers = 1, chunk = chunk, seconds = n * (s.wall + cost) }
 end
 
 -- The items' own steps one after the other, their waits beside each other.
 local function predict_tasks(costs, s, n, wish)
   local workers = math.min(wish or MOST.tasks, n)
-  local held = s.cpu + s.blocked + costs.tasks.job
+  local cpu = s.together or s.cpu + costs.tasks.job
+  local held = cpu + s.blocked
   local rounds = math.ceil(n / workers)
-  local seconds = math.max(n * held + s.suspended, rounds * s.wall, n * (s.cpu + s.elsewhere) / costs.gain, s.longest)
+  local seconds = math.max(n * held + s.suspended, rounds * s.wall, n * (cpu + s.elsewhere) / costs.gain, s.longest)
   return { model = "tasks", workers = workers, chunk = 1, seconds = seconds + costs.tasks.start }
-end
-
-local function fitting_chunk(s, n, workers)
-  local fair = n // (workers * 4)
-  return math.max(1, math.min(math.floor(CHUNK_SECONDS / math.max(s.wall, 1e-9)), fair))
 end
 
 -- Whatever is slowest: the caller's own part, all computing on all cores, or the rounds of one worker.
@@ -51,7 +55,7 @@ local function predict_remote(kind, costs, s, n, workers)
   local rounds = math.ceil(jobs / workers) * round
   local seconds = math.max(n * here, cpu, rounds, s.longest) + cost.job
   return { model = kind, workers = workers, chunk = chunk,
-    seconds = seconds + cost.start + cost.worker * (workers - 1) }
+    seconds = seconds + cost.start + cost.worker * (workers - 1) + s.warm_up * workers / gain }
 end
 
 -- The number of workers that is predicted to be best: waits want many, computing wants the cores.
@@ -71,7 +75,9 @@ end
 
 -- A kernel is given all items at once.
 local function measure_kernel(kernel, sample, n)
-  local count, began = sample.n or #sample, core.now()
+  local count = sample.n or #sample
+  kernel(sample) -- starts its threads
+  local began = core.now()
   kernel(sample)
   return { model = "kernel", workers = core.cpu_count(), chunk = 1, seconds = (core.now() - began) / count * n }
 end
@@ -82,17 +88,20 @@ end
 local function obstacle(kind, s, isolate)
   local remote = kind == "threads" or kind == "processes"
   if remote and s.refusal then return "refusal" end
+  if s.failures[kind] then return "failure" end
   if isolate and kind ~= "processes" then return "isolate" end
   if kind == "threads" and s.unsafe then return "unsafe" end
 end
 
 local ORDER = { "inline", "tasks", "threads", "processes", "kernel" }
 
-local function choose(predictions, obstacles)
+local function choose(predictions, obstacles, s)
   local chosen
   for _, kind in ipairs(ORDER) do
     local one = predictions[kind]
-    if one and not obstacles[kind] and (not chosen or one.seconds < WORTH * chosen.seconds) then chosen = one end
+    local waits = chosen and chosen.model == "tasks" and s.suspended > 0.9 * s.wall
+    local worth = waits and WORTH_WAITING or WORTH
+    if one and not obstacles[kind] and (not chosen or one.seconds < worth * chosen.seconds) then chosen = one end
   end
   return chosen
 end
@@ -106,6 +115,15 @@ local function predict_all(costs, s, n, opts)
     if costs[kind] then predictions[kind] = best_remote(kind, costs, s, n, opts.workers) end
   end
   return predictions
+end
+
+-- The predictions, what stands in the way of some, and the choice.
+local function weigh(costs, s, n, opts, kernel)
+  local predictions, obstacles = predict_all(costs, s, n, opts), {}
+  predictions.kernel = kernel
+  local isolate = opts.isolate and predictions.processes ~= nil and not s.refusal
+  for _, kind in ipairs(ORDER) do obstacles[kind] = obstacle(kind, s, isolate) end
+  return predictions, obstacles, choose(predictions, obstacles, s)
 end
 
 local known = {
@@ -129,13 +147,15 @@ local function check(fn, sample, opts)
   end
 end
 
----Runs fn(item) once for each item of the sample, here and now, and advises which model to use for many of them. The
----first call measures this machine, which takes some tenths of a second. Call it when nothing else runs. Suspends.
+---Runs fn(item) once for each item of the sample, here and now, and advises which model to use for many of them. Before
+---threads or processes are advised, the first item is run once more in such a worker, to see that it works there;
+---before tasks, up to 16 are run once more side by side. The first call measures this machine, which takes some tenths
+---of a second. Call it when nothing else runs. Suspends.
 ---@param fn fun(item: any): any
 ---@param sample any[] not empty; more like the others say more
----@param opts { items: integer?, workers: integer?, isolate: boolean?, kernel: function?, lang: "zh"|"en"? }? items: for
---- how many (default: the sample's); workers: how many there may be; isolate: a crash must not take the program with it;
---- kernel: the same in native code, given all items at once; lang: of what is printed
+---@param opts { items: integer?, workers: integer?, isolate: boolean?, kernel: function?, lang: "zh"|"en"? }?
+--- items: for how many (default: the sample's); workers: how many there may be; isolate: a crash must not take
+--- the program with it; kernel: the same in native code, given all items at once; lang: of what is printed
 ---@return braid.Advice
 function M.advise(fn, sample, opts)
   check(fn, sample, opts)
@@ -143,11 +163,18 @@ function M.advise(fn, sample, opts)
   local n = opts.items or sample.n or #sample
   local costs = calibration.costs()
   local s = samples.measure(fn, sample)
-  local predictions, obstacles = predict_all(costs, s, n, opts), {}
-  if opts.kernel then predictions.kernel = measure_kernel(opts.kernel, sample, n) end
-  local isolate = opts.isolate and predictions.processes ~= nil
-  for _, kind in ipairs(ORDER) do obstacles[kind] = obstacle(kind, s, isolate) end
-  local chosen = choose(predictions, obstacles)
+  local kernel = opts.kernel and measure_kernel(opts.kernel, sample, n)
+  local predictions, obstacles, chosen = weigh(costs, s, n, opts, kernel)
+  local tried = { inline = true, kernel = true }
+  while not tried[chosen.model] do
+    tried[chosen.model] = true
+    if chosen.model == "tasks" then
+      samples.try_together(s, fn, sample)
+    else
+      samples.try_out(s, chosen.model, fn, sample[1])
+    end
+    predictions, obstacles, chosen = weigh(costs, s, n, opts, kernel)
+  end
   s.results = nil
   return advice.new {
     model = chosen.model, workers = chosen.workers, chunk = chosen.chunk, predicted = chosen.seconds, items = n,

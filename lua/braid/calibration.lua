@@ -32,9 +32,18 @@ local function map_nothing(pool, n, chunk)
   pool:map(nothing, { n = n }, { chunk = chunk })
 end
 
+-- Each worker gets a job: while one sleeps, the next job goes to another.
+local NAP = 0.002
+
+local function nap() core.sleep(NAP) end
+
 local function open_and_close(kind, workers)
   local pool <close> = pools.pool(kind, workers)
-  map_nothing(pool, workers, 1)
+  pool:map(nap, { n = workers }, { chunk = 1 })
+end
+
+local function start_cost(kind, workers, repeats)
+  return math.max(0, median_of(repeats, open_and_close, kind, workers) - NAP)
 end
 
 ---@class braid.Cost
@@ -64,16 +73,15 @@ end
 
 local function local_cost(kind)
   local pool <close> = pools.pool(kind)
-  local job = dispatch_costs(pool, false)
-  return { start = median_of(3, open_and_close, kind, 1), worker = 0, job = job, item = 0, byte = 0 }
+  local job, item = dispatch_costs(pool, kind == "inline")
+  return { start = start_cost(kind, 1, 3), worker = 0, job = job, item = item, byte = 0 }
 end
 
 local function remote_cost(kind, cores)
-  local more = math.max(4, cores)
-  local repeats = kind == "threads" and 5 or 1
-  local start = median_of(repeats, open_and_close, kind, 1)
-  local cost = { start = start, worker = 0 }
-  cost.worker = math.max(0, (median_of(repeats, open_and_close, kind, more) - start) / (more - 1))
+  local more = kind == "threads" and 16 or math.max(4, cores)
+  local repeats = kind == "threads" and 3 or 1
+  local start = start_cost(kind, 1, repeats)
+  local cost = { start = start, worker = math.max(0, (start_cost(kind, more, repeats) - start) / (more - 1)) }
   local pool <close> = pools.pool(kind, cores)
   cost.job, cost.item = dispatch_costs(pool, true)
   cost.byte = byte_cost(pool, cost.job)

@@ -140,7 +140,9 @@ end
 ---@param opts braid.PoolOptions? workers is 1
 ---@return braid.InlinePool
 function M.inline_pool(opts)
-  return M.new(InlinePool, executor.options("inline_pool", opts), 1)
+  local self = M.new(InlinePool, executor.options("inline_pool", opts), 1)
+  self._measured = true -- a job for each small item would cost more than the items
+  return self
 end
 
 ---For kinds that are like it.

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What a function does with its time: each item of a sample is run here once, and measured.
 local core = require "braid.core"
+local pools = require "braid.pool"
 local statistics = require "braid.statistics"
 
 local M = {}
@@ -11,7 +12,7 @@ local M = {}
 ---@field cpu number seconds of it in which this thread computed, or stood ready while others were given its core
 ---@field blocked number seconds in which the thread waited and nothing else could run
 ---@field suspended number seconds in which the loop was free for others
----@field elsewhere number seconds of processor time that other threads of this process used meanwhile
+---@field elsewhere number seconds of processor time that other threads and programs used meanwhile
 ---@field longest number seconds of the longest item
 ---@field results table
 ---@field refusal string? why the function or an item cannot be sent
@@ -22,6 +23,9 @@ local M = {}
 ---@field encode_out number
 ---@field decode_out number
 ---@field ship number seconds to encode and decode the function
+---@field together number? seconds of cpu for an item when some of them run side by side, as tasks
+---@field warm_up number seconds that a worker's first item needs more, for modules that are loaded there
+---@field failures table<string, string> what the function raised when it was tried out in a model
 ---@field unsafe string? a module that it uses and that must not be used by several threads
 ---@field why_unsafe string? what is wrong with it
 
@@ -59,6 +63,11 @@ local function mean(values, first, n, overhead)
   return sum / (n - first + 1)
 end
 
+-- Processor time of this process's other threads, and of programs.
+local function time_elsewhere()
+  return os.clock() + core.children_time() - core.thread_time()
+end
+
 -- What measuring itself seems to take.
 local function overheads()
   local walls, cpus = run_items(function() end, {}, 50)
@@ -67,17 +76,16 @@ end
 
 local function measure_time(sample, fn, items, n)
   local wall_overhead, cpu_overhead = overheads()
-  local stolen, process, thread, began = stolen_time(), os.clock(), core.thread_time(), core.now()
+  local stolen, elsewhere, began = stolen_time(), time_elsewhere(), core.now()
   local walls, cpus, idles, results = run_items(fn, items, n)
   local took = core.now() - began
   stolen = stolen_time() - stolen
-  local elsewhere = (os.clock() - process) - (core.thread_time() - thread)
+  elsewhere = time_elsewhere() - elsewhere
   local first = first_that_counts(walls, n)
   sample.results = results
   sample.wall = mean(walls, first, n, wall_overhead)
   sample.suspended = math.min(sample.wall, mean(idles, first, n, 0))
-  -- Other states of this thread's process compute in their own time; some percent are the clocks' own doing.
-  sample.elsewhere = elsewhere > 0.1 * took and elsewhere / n or 0
+  sample.elsewhere = elsewhere > 0.02 * took and elsewhere / n or 0 -- less is the clocks' own doing
   local cpu = mean(cpus, first, n, cpu_overhead) + math.min(stolen, took) / n
   sample.cpu = math.min(cpu, sample.wall - sample.suspended)
   sample.blocked = sample.wall - sample.suspended - sample.cpu
@@ -184,12 +192,50 @@ end
 ---@return braid.Sample
 function M.measure(fn, items)
   local n = items.n or #items
-  local sample = { count = n }
+  local sample = { count = n, warm_up = 0, failures = {} }
   measure_time(sample, fn, items, n)
   local ok, refusal = pcall(measure_size, sample, fn, items, n)
   if not ok then sample.refusal = tostring(refusal) end
   find_unsafe(sample, fn)
   return sample
+end
+
+local function watched(fn, item)
+  local cpu = core.thread_time()
+  fn(item)
+  return core.thread_time() - cpu
+end
+
+---Runs an item once more, in a worker that is new: does it work there, and what does its first item cost?
+---@param sample braid.Sample gets warm_up or a failure
+---@param kind "threads"|"processes"
+---@param fn fun(item: any): any
+---@param item any
+function M.try_out(sample, kind, fn, item)
+  local pool <close> = pools.pool(kind, 1)
+  local future = pool:submit(watched, fn, item)
+  future:wait()
+  if future:state() == "done" then
+    sample.warm_up = math.max(0, future:result() - sample.cpu)
+  else
+    sample.failures[kind] = tostring(future:error())
+  end
+end
+
+---Runs some items once more, as tasks: steps that follow each other closely are cheaper than those after a wait.
+---@param sample braid.Sample gets together or a failure
+---@param fn fun(item: any): any
+---@param items any[]
+function M.try_together(sample, fn, items)
+  local few = table.move(items, 1, math.min(sample.count, 16), 1, {})
+  local pool <close> = pools.pool("tasks", #few)
+  local cpu = core.thread_time()
+  local ok, failure = pcall(pool.map, pool, fn, few)
+  if not ok then
+    sample.failures.tasks = tostring(failure)
+  elseif #few > 1 then
+    sample.together = (core.thread_time() - cpu) / #few
+  end
 end
 
 return M

@@ -1,0 +1,162 @@
+-- SPDX-License-Identifier: MIT
+-- Advice: on workloads of each kind the model that is chosen, what is predicted, and what is printed. Bounds are wide,
+-- for other programs may run meanwhile; bench/advise.lua has the figures.
+local helper = require "spec.helper"
+local braid = require "braid"
+local advise = require "braid.advise"
+local samples = require "braid.sample"
+local test = helper.test
+
+local function compute(n)
+  local sum = 0
+  for i = 1, n do sum = sum + i % 7 end
+  return sum
+end
+
+-- A function of the real globals: busted's own travel, and are not to be had over there.
+local function plain(code) return assert(load(code, "=plain")) end
+
+local function list_of(n, value)
+  local list = {}
+  for i = 1, n do list[i] = value or i end
+  return list
+end
+
+-- Seconds that a model really takes, the least of some runs.
+local function real(advice, kind, fn, items)
+  local one, least = advice.predictions[kind], math.huge
+  for _ = 1, 3 do
+    local start = braid.now()
+    local pool <close> = braid.pool(one.model, one.workers)
+    pool:map(fn, items, { chunk = one.chunk })
+    pool:close()
+    least = math.min(least, braid.now() - start)
+  end
+  return least
+end
+
+-- The advice for a workload: its choice is not much worse than any other model, its prediction of the right size.
+local function check(fn, items, sample, opts)
+  opts = opts or {}
+  opts.items = #items
+  local advice = braid.advise(fn, list_of(sample, items[1]), opts)
+  local own, least = nil, math.huge
+  for _, kind in ipairs { "inline", "tasks", "threads", "processes" } do
+    local seconds = real(advice, kind, fn, items)
+    if kind == advice.model then own = seconds end
+    least = math.min(least, seconds)
+  end
+  assert.is_true(own <= 2.5 * least + 0.01, ("%s took %g, the best %g\n%s"):format(advice.model, own, least, advice))
+  local ratio = advice.predicted / own
+  assert.is_true(ratio > 0.15 and ratio < 8, ("predicted %g, took %g"):format(advice.predicted, own))
+  return advice
+end
+
+describe("braid.advise chooses well for", function()
+  test("small computing", function()
+    local advice = check(function(x) return x * x end, list_of(2000), 200)
+    assert.equal("inline", advice.model)
+  end, { deadline = 30 })
+
+  test("large computing", function()
+    local advice = check(function() return compute(1000000) end, list_of(16), 3)
+    assert.is_true(advice.cpu_bound)
+    if braid.cpu_count() == 1 then assert.equal("inline", advice.model) end
+  end, { deadline = 30 })
+
+  test("waits that suspend", function()
+    local advice = check(function() braid.sleep(0.02) end, list_of(12), 2)
+    assert.equal("tasks", advice.model)
+    assert.is_false(advice.cpu_bound)
+    assert.is_true(advice.sample.suspended > 0.9 * advice.sample.wall)
+  end, { deadline = 30 })
+
+  test("waits that block", function()
+    local advice = check(plain 'os.execute "sleep 0.05"', list_of(6), 2)
+    assert.equal("threads", advice.model)
+    assert.is_true(advice.workers > 1)
+    assert.is_true(advice.sample.blocked > 0.5 * advice.sample.wall)
+  end, { deadline = 30 })
+
+  test("large arguments", function()
+    check(function(list) return #list end, list_of(6, list_of(20000)), 3)
+  end, { deadline = 30 })
+end)
+
+describe("braid.advise", function()
+  test("chooses a kernel that is faster", function()
+    local advice = braid.advise(function() return compute(300000) end, { 1, 2, 3 }, {
+      kernel = function(items) return items end, lang = "en",
+    })
+    assert.equal("kernel", advice.model)
+    assert.truthy(tostring(advice):find "braid.kernels: [^\n]*◀━━")
+  end)
+
+  test("does not send what cannot be sent", function()
+    local held = coroutine.create(function() end)
+    local function fn() return held and compute(300000) end
+    local advice = braid.advise(fn, { 1, 2, 3 }, { items = 1000, lang = "en" })
+    assert.equal("inline", advice.model)
+    assert.truthy(tostring(advice):find "cannot be sent to threads or processes: ")
+  end)
+
+  test("does not send what fails over there", function()
+    plain "only_here = true" ()
+    finally(plain "only_here = nil")
+    local fn = plain 'os.execute "sleep 0.02" return only_here and 1 or error "not here"'
+    local advice = braid.advise(fn, { 1, 2 }, { items = 50, lang = "en" })
+    assert.is_false(advice.model == "threads" or advice.model == "processes")
+    assert.truthy(tostring(advice):find "fails in braid.thread_pool: .*not here")
+  end, { deadline = 20 })
+
+  test("weighs isolation and unsafe modules", function()
+    local function heavy() return compute(2000000) end
+    local advice = braid.advise(heavy, { 1, 2 }, { items = 100, isolate = true })
+    assert.equal("processes", advice.model)
+    local lfs = require "lfs"
+    local sample = samples.measure(function(path) lfs.chdir(path) end, { "." })
+    assert.equal("lfs", sample.unsafe)
+    assert.is_nil(samples.measure(function(path) return lfs.attributes(path) end, { "." }).unsafe)
+  end, { deadline = 20 })
+
+  test("keeps to the number of workers that there may be", function()
+    local advice = braid.advise(plain 'os.execute "sleep 0.02"', { 1, 2 }, { items = 100, workers = 3 })
+    assert.equal("threads", advice.model)
+    assert.equal(3, advice.workers)
+  end, { deadline = 20 })
+
+  test("prints the document's tree, with reasons, in both languages", function()
+    local text = tostring(braid.advise(function() braid.sleep(0.01) end, { 1, 2, 3 }))
+    for _, line in ipairs { "任务是 CPU 密集?", "否(I/O 密集)  ◀", "已有同步库(如 requests、psycopg2)",
+      "asyncio(单机最高吞吐)", "ThreadPoolExecutor(改造成本低)" } do
+      assert.truthy(text:find(line, 1, true), text)
+    end
+    assert.truthy(text:find "braid.task_pool: [^\n]*◀━━")
+    text = advise.tree "en"
+    assert.truthy(text:find "Is the task CPU%-bound%?")
+    for model in ("inline task thread process"):gmatch "%S+" do
+      assert.truthy(text:find("braid." .. model .. "_pool: start [%d.]+ .?.s"), text)
+    end
+    assert.truthy(advise.tree():find "任务是 CPU 密集")
+  end)
+
+  test("works inside a task, raises what the function raises, and refuses nonsense", function()
+    local advice = helper.run(function()
+      return braid.advise(function() braid.sleep(0.02) end, { 1, 2, 3 })
+    end)
+    assert.equal("tasks", advice.model)
+    local ok, err = pcall(braid.advise, function() error("no", 0) end, { 1 })
+    assert.is_false(ok)
+    assert.equal("no", err)
+    for text, arguments in pairs {
+      ["'fn' to 'advise'"] = { 3, { 1 } }, ["'sample' to 'advise'"] = { compute, {} },
+      ["did you mean 'items'"] = { compute, { 1 }, { item = 3 } },
+      ["'lang' to 'advise'"] = { compute, { 1 }, { lang = "la" } },
+    } do
+      ok, err = pcall(braid.advise, table.unpack(arguments))
+      assert.is_false(ok)
+      assert.truthy(err.message:find(text, 1, true), err.message)
+      assert.truthy(err.message:find "advise_spec", err.message)
+    end
+  end)
+end)
