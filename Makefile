@@ -12,8 +12,8 @@ CORE_FLOORS := base status clock list heap buffer \
 	child broker frame.h link call.h ledger remote export passport \
 	peer process_pool worker_process socket resolve curl request response fetch
 # Plain C on core/parallel: no Lua, no locks.
-KERNEL_FLOORS := montgomery prime curve factor sieve circle mandelbrot digest words \
-	simd.h row reduce scan radix.h sort unique histogram search \
+KERNEL_FLOORS := simd.h montgomery prime curve factor sieve circle mandelbrot text digest words \
+	row reduce scan radix.h sort unique histogram search \
 	operation expression map
 LUA_FLOORS := lsight lerror larg ltree linterrupt lopen.h ltrace lsched lroster lwatchdog \
 	llocals lobject \

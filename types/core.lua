@@ -211,6 +211,43 @@ function core.count_primes(limit, threads) end
 ---@return braid.Array
 function core.list_primes(limit, threads, total, counts) end
 
+---Suspends.
+---@param n integer
+---@param seed integer
+---@param threads integer?
+---@return number estimate
+---@return integer inside
+function core.monte_carlo_pi(n, seed, threads) end
+
+---Suspends.
+---@param width integer
+---@param height integer
+---@param left number
+---@param right number
+---@param bottom number
+---@param top number
+---@param iterations integer
+---@param threads integer?
+---@return braid.Array
+function core.mandelbrot(width, height, left, right, bottom, top, iterations, threads) end
+
+---Suspends.
+---@param list string[]
+---@param algorithm string
+---@param files boolean
+---@param threads integer?
+---@return string[]? digests
+---@return braid.Error? err
+function core.hash(list, algorithm, files, threads) end
+
+---Suspends.
+---@param list string[]
+---@param files boolean
+---@param threads integer?
+---@return table<string, integer>? counts
+---@return table|braid.Error totals
+function core.word_count(list, files, threads) end
+
 -- ---- sight ---------------------------------------------------------------------------------------------------------
 
 ---@return string what this state does

@@ -26,6 +26,7 @@ void lpool_open(lua_State *L);
 void lpeer_open(lua_State *L);
 void lkernel_open(lua_State *L);
 void lnumbers_open(lua_State *L);
+void lworkloads_open(lua_State *L);
 void lvectors_open(lua_State *L);
 void lmap_open(lua_State *L);
 void lfd_open(lua_State *L);

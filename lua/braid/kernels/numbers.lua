@@ -65,4 +65,87 @@ function M.primes(limit, opts)
   return core.list_primes(limit, threads, core.count_primes(limit, threads))
 end
 
+-- ---- whole workloads -----------------------------------------------------------------------------------------------
+
+---Estimates pi: 4 times the share of n random points of a square that lie in its inscribed circle. The i-th point is a
+---function of the seed and i (SplitMix64: G. L. Steele, D. Lea, C. H. Flood 2014), so the result is the same on any
+---number of threads. The error is about 1.6 / sqrt(n). Suspends, but for small n.
+---@param n integer points, 1 and more
+---@param seed integer? 0
+---@param opts? {threads: integer?}
+---@return number estimate
+---@return integer inside how many points lie in the circle
+function M.monte_carlo_pi(n, seed, opts)
+  errors.check_options(1, "monte_carlo_pi", opts, { threads = "integer" })
+  return core.monte_carlo_pi(n, seed or 0, opts and opts.threads)
+end
+
+local mandelbrot_options = {
+  width = "integer", height = "integer", left = "number", right = "number", bottom = "number", top = "number",
+  iterations = "integer", threads = "integer",
+}
+
+---@class braid.kernels.Mandelbrot
+---@field width integer pixels
+---@field height integer
+---@field left number? the part of the plane: -2
+---@field right number? 0.5
+---@field bottom number? -1.25
+---@field top number? 1.25
+---@field iterations integer? 1000
+---@field threads integer?
+
+---A picture of the Mandelbrot set by escape times: for the middle of each pixel as c, how many of 0, c, c^2 + c, ...
+---have an absolute value up to 2, `iterations` at most. In an array of u32, row after row from the top. Suspends, but
+---for tiny pictures.
+---@param opts braid.kernels.Mandelbrot
+---@return braid.Array
+function M.mandelbrot(opts)
+  errors.check_options(1, "mandelbrot", opts or {}, mandelbrot_options)
+  opts = opts or {}
+  return core.mandelbrot(opts.width, opts.height, opts.left or -2, opts.right or 0.5, opts.bottom or -1.25,
+    opts.top or 1.25, opts.iterations or 1000, opts.threads)
+end
+
+-- A list of strings, or { files = names } with options beside it: the list, and whether it has files.
+local function texts(what, list, opts, known)
+  local files = type(list) == "table" and list.files
+  if files then
+    if opts ~= nil then errors.misuse(2, "bad argument 'opts' to '%s' (they stand beside 'files')", what) end
+    opts = list
+  end
+  errors.check_options(2, what, opts, known)
+  return files or list, files and true or false, opts or {}
+end
+
+local hash_options = { algorithm = "string", threads = "integer", files = "table" }
+
+---Checksums of many strings, or of many files: `hash(list)`, `hash { files = names }`. By the system's OpenSSL, which
+---is loaded at the first call; where it is missing the call raises kind "system". Suspends, but for a few short
+---strings.
+---@param list string[]|{files: string[], algorithm: string?, threads: integer?}
+---@param opts? {algorithm: string?, threads: integer?} algorithm: a name that OpenSSL knows; "sha256"
+---@return string[]? digests in hexadecimal, in the list's order; nil when a file could not be read
+---@return braid.Error? err kind "system": the first file that could not be read, and why
+function M.hash(list, opts)
+  local what, files
+  what, files, opts = texts("hash", list, opts, hash_options)
+  return core.hash(what, opts.algorithm or "sha256", files, opts.threads)
+end
+
+local word_options = { threads = "integer", files = "table" }
+
+---How often each word occurs in many strings, or in many files: `word_count(list)`, `word_count { files = names }`. A
+---word is a run of bytes other than ASCII's white space, as wc has it. Each string or file is counted by one thread.
+---Suspends, but for a few short strings.
+---@param list string[]|{files: string[], threads: integer?}
+---@param opts? {threads: integer?}
+---@return table<string, integer>? counts nil when a file could not be read
+---@return {lines: integer, words: integer, bytes: integer}|braid.Error totals or the error, kind "system"
+function M.word_count(list, opts)
+  local what, files
+  what, files, opts = texts("word_count", list, opts, word_options)
+  return core.word_count(what, files, opts.threads)
+end
+
 return M

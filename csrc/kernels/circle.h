@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ * How many random points of a square lie in its inscribed circle. */
+#ifndef BRAID_CIRCLE_H
+#define BRAID_CIRCLE_H
+
+#include "../core/parallel.h"
+
+struct braid_circle {
+  uint64_t points, seed;
+  _Atomic uint64_t inside;
+};
+
+/* The kernel: arguments is a braid_circle. */
+void braid_circle_run(struct braid_team *team, void *arguments);
+
+#endif

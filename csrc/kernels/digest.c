@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT
+ * OpenSSL's digests (EVP), found by name in whatever version is there: no header, and nothing to link against. */
+#include "digest.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+static struct {
+  const void *(*find)(const char *name);
+  void *(*open)(void);
+  void (*close)(void *context);
+  int (*begin)(void *context, const void *algorithm, void *engine);
+  int (*add)(void *context, const void *data, size_t size);
+  int (*end)(void *context, unsigned char *bytes, unsigned *size);
+} evp;
+
+static bool loaded;
+
+static void load(void) {
+  static const char *const names[] = {"libcrypto.so.3", "libcrypto.so.1.1", "libcrypto.so", "libcrypto.3.dylib"};
+  static const struct {
+    const char *name;
+    void *place;
+  } functions[] = {{"EVP_get_digestbyname", &evp.find}, {"EVP_MD_CTX_new", &evp.open},
+                   {"EVP_MD_CTX_free", &evp.close},     {"EVP_DigestInit_ex", &evp.begin},
+                   {"EVP_DigestUpdate", &evp.add},      {"EVP_DigestFinal_ex", &evp.end}};
+  void *library = NULL;
+  for (size_t i = 0; i < sizeof names / sizeof *names && !library; i++)
+    library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+  if (!library) return;
+  loaded = true;
+  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+    void *address = dlsym(library, functions[i].name);
+    *(void **)functions[i].place = address;
+    loaded = loaded && address;
+  }
+}
+
+bool braid_digest_ready(const char **why) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, load);
+  *why = "OpenSSL's libcrypto (version 3 or 1.1) was not found";
+  return loaded;
+}
+
+const void *braid_digest_find(const char *name) { return evp.find(name); }
+
+/* 0 or an error number. */
+static int add_file(const struct braid_digest_list *list, void *context, const char *name) {
+  enum { CHUNK = 64 * 1024 };
+  char chunk[CHUNK];
+  ssize_t size = 0;
+  int fd = open(name, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  while (!braid_team_stopped(list->team)) {
+    size = read(fd, chunk, CHUNK);
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0) break;
+    evp.add(context, chunk, (size_t)size);
+  }
+  int error = size < 0 ? errno : 0;
+  close(fd);
+  return error;
+}
+
+static void add_text(const struct braid_digest_list *list, void *context, const struct braid_text *text) {
+  const size_t part = 1 << 20;
+  for (size_t at = 0; at < text->size && !braid_team_stopped(list->team); at += part)
+    evp.add(context, text->data + at, text->size - at < part ? text->size - at : part);
+}
+
+static void digest_chunk(void *context, size_t first, size_t last) {
+  struct braid_digest_list *list = context;
+  void *evp_context = evp.open();
+  for (size_t i = first; i < last; i++) {
+    struct braid_digest *digest = &list->digests[i];
+    unsigned size = 0;
+    if (!evp_context || !evp.begin(evp_context, list->algorithm, NULL)) {
+      digest->error = ENOMEM;
+      continue;
+    }
+    if (list->files)
+      digest->error = add_file(list, evp_context, list->texts[i].data);
+    else
+      add_text(list, evp_context, &list->texts[i]);
+    evp.end(evp_context, digest->bytes, &size);
+    digest->size = (uint8_t)size;
+  }
+  if (evp_context) evp.close(evp_context);
+}
+
+void braid_digest_run(struct braid_team *team, void *arguments) {
+  enum { GRAIN = 16 };
+  struct braid_digest_list *list = arguments;
+  list->team = team;
+  braid_team_for(team, list->count, list->files ? 1 : GRAIN, digest_chunk, list);
+}
