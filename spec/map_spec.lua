@@ -46,8 +46,8 @@ makers = {
   function() return { "x", "x" } end,
   function() return { "y", "y" } end,
   function()
-    local number = ("%.3g"):format(math.random() * 10)
-    return { number, number .. "e0" }
+    local number = ("%.3f"):format(math.random() * 10)
+    return { number, number }
   end,
   binary "+", binary "-", binary "*", binary "+", binary "*", binary "/", binary "//", binary "%",
   called("-$1", "negate", 1), called("sqrt($1)", "sqrt", 1), called("abs($1)", "abs", 1),
@@ -70,8 +70,8 @@ end
 local environment = {
   negate = function(a) return -a end, sqrt = math.sqrt, abs = math.abs, exp = math.exp,
   sin = math.sin,
-  floor = function(a) return a - a == 0 and math.floor(a) + 0.0 or a end,
-  ceil = function(a) return a - a == 0 and math.ceil(a) + 0.0 or a end,
+  floor = function(a) return a - a == 0 and a ~= 0 and math.floor(a) + 0.0 or a end,
+  ceil = function(a) return a - a == 0 and a ~= 0 and -(math.floor(-a) + 0.0) or a end,
   max = pick(function(a, b) return a > b end), min = pick(function(a, b) return a < b end),
   less = function(a, b) return truth(a < b) end, at_least = function(a, b) return truth(a >= b) end,
   equal = function(a, b) return truth(a == b) end, both = function(a, b) return truth(a ~= 0 and b ~= 0) end,
