@@ -56,6 +56,7 @@ build = {
         "csrc/lua/lkernel.c", "csrc/lua/lnumbers.c", "csrc/lua/lworkloads.c",
         "csrc/lua/lfd.c", "csrc/lua/lnet.c", "csrc/lua/lprocess.c", "csrc/lua/lfetch.c", "csrc/lua/lmachine.c",
         "csrc/lua/lopen.c",
+        "csrc/kernels/matmul.c", "csrc/kernels/random.c",
         "csrc/kernels/operation.c", "csrc/kernels/expression.c", "csrc/kernels/map.c", "csrc/lua/lmap.c",
         "csrc/kernels/row.c", "csrc/kernels/reduce.c", "csrc/kernels/scan.c", "csrc/kernels/sort.c",
         "csrc/kernels/unique.c", "csrc/kernels/histogram.c", "csrc/kernels/search.c", "csrc/lua/lrow.c",

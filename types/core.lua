@@ -359,6 +359,23 @@ function core.trace_stop() end
 ---@return string name
 function core.trace_event(i) end
 
+---@param a braid.Array m rows of k
+---@param b braid.Array k rows of n
+---@param out braid.Array
+---@param m integer
+---@param k integer
+---@param n integer
+---@param threads integer?
+function core.vector_matmul(a, b, out, m, k, n, threads) end
+
+---@param array braid.Array
+---@param seed integer
+---@param normal boolean
+---@param a number the mean, or the lower border
+---@param b number the deviation, or the upper border
+---@param threads integer?
+function core.vector_random(array, seed, normal, a, b, threads) end
+
 ---@param source string
 ---@return userdata? expression
 ---@return integer? column where it is wrong

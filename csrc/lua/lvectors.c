@@ -3,6 +3,8 @@
 #include <lauxlib.h>
 
 #include "../kernels/histogram.h"
+#include "../kernels/matmul.h"
+#include "../kernels/random.h"
 #include "../kernels/reduce.h"
 #include "../kernels/scan.h"
 #include "../kernels/search.h"
@@ -245,10 +247,92 @@ static int vector_search(lua_State *L) {
   return lkernel_run(L, threads, b.count < FEW_TO_SORT);
 }
 
+struct matmul {
+  struct braid_row a, b, c;
+  size_t m, k, n;
+  enum braid_status status;
+};
+
+static void run_matmul(struct braid_team *team, void *arguments) {
+  struct matmul *this = arguments;
+  this->status = braid_matmul(team, &this->a, &this->b, &this->c, this->m, this->k, this->n);
+}
+
+static int finish_matmul(lua_State *L, void *arguments) {
+  struct matmul *this = arguments;
+  lrow_check_status(L, this->status);
+  return 0;
+}
+
+static const struct lkernel matmul_kernel = {"matmul", run_matmul, finish_matmul, NULL};
+
+/* vector_matmul(a, b, out, m, k, n, threads): a has m rows of k, b k rows of n */
+static int vector_matmul(lua_State *L) {
+  struct matmul this = {.a = lrow_check(L, 1, "a"), .b = lrow_check(L, 2, "b"), .c = lrow_check(L, 3, "out")};
+  this.m = (size_t)larg_integer(L, 4, "m", 0);
+  this.k = (size_t)larg_integer(L, 5, "k", 0);
+  this.n = (size_t)larg_integer(L, 6, "n", 0);
+  lrow_check_count(L, &this.a, "a", this.m * this.k);
+  lrow_check_count(L, &this.b, "b", this.k * this.n);
+  lrow_check_count(L, &this.c, "out", this.m * this.n);
+  lrow_check_apart(L, &this.c, "out", &this.a, false);
+  lrow_check_apart(L, &this.c, "out", &this.b, false);
+  unsigned threads = lkernel_threads(L, 7);
+  *(struct matmul *)lkernel_new(L, &matmul_kernel, sizeof this) = this;
+  return lkernel_run(L, threads, this.m * this.n * (this.k + 1) < FEW);
+}
+
+struct fill {
+  struct braid_random random;
+  struct braid_row row;
+  enum braid_status status;
+};
+
+static void run_random(struct braid_team *team, void *arguments) {
+  struct fill *fill = arguments;
+  fill->status = braid_random_fill(team, &fill->random, &fill->row);
+}
+
+static int finish_random(lua_State *L, void *arguments) {
+  struct fill *fill = arguments;
+  lrow_check_status(L, fill->status);
+  return 0;
+}
+
+static const struct lkernel random_kernel = {"random", run_random, finish_random, NULL};
+
+/* vector_random(array, seed, normal, a, b, threads): normal: of mean a and deviation b; else between a and b, which are
+ * integers for arrays of these */
+static int vector_random(lua_State *L) {
+  struct fill fill = {.row = lrow_check(L, 1, "array")};
+  fill.random.seed = (uint64_t)larg_integer(L, 2, "seed", LUA_MININTEGER);
+  fill.random.distribution = lua_toboolean(L, 3) ? BRAID_NORMAL : BRAID_UNIFORM;
+  if (lua_toboolean(L, 3)) {
+    fill.random.mean = larg_number(L, 4, "mean");
+    fill.random.deviation = larg_number(L, 5, "deviation");
+  } else if (braid_row_is_float(fill.row.type)) {
+    fill.random.low = larg_number(L, 4, "low");
+    fill.random.high = larg_number(L, 5, "high");
+  } else {
+    fill.random.least = larg_integer(L, 4, "low", LUA_MININTEGER);
+    fill.random.most = larg_integer(L, 5, "high", LUA_MININTEGER);
+  }
+  unsigned threads = lkernel_threads(L, 6);
+  *(struct fill *)lkernel_new(L, &random_kernel, sizeof fill) = fill;
+  return lkernel_run(L, threads, fill.row.count < FEW_TO_SORT);
+}
+
 void lvectors_open(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"vector_reduce", vector_reduce}, {"vector_scan", vector_scan},           {"vector_sort", vector_sort},
-      {"vector_order", vector_order},   {"vector_take", vector_take},           {"vector_unique", vector_unique},
-      {"vector_search", vector_search}, {"vector_histogram", vector_histogram}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"vector_reduce", vector_reduce},
+                                       {"vector_scan", vector_scan},
+                                       {"vector_sort", vector_sort},
+                                       {"vector_order", vector_order},
+                                       {"vector_take", vector_take},
+                                       {"vector_unique", vector_unique},
+                                       {"vector_search", vector_search},
+                                       {"vector_histogram", vector_histogram},
+                                       {"vector_matmul", vector_matmul},
+                                       {"vector_random", vector_random},
+                                       {NULL, NULL}};
   sched_register(L, functions);
 }

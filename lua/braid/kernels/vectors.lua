@@ -249,6 +249,128 @@ function M.searchsorted(sorted, values, opts)
   return single and places[1] or places
 end
 
+-- ---- matrices ------------------------------------------------------------------------------------------------------
+
+local matmul_options = { threads = "integer", out = "userdata", type = "string" }
+
+-- Rows of a, rows of b, columns of b: what is not given follows from the lengths; nothing given: both are square.
+local function shape_of(a, b, m, k, n)
+  if not (m or k or n) then
+    local side = math.tointeger((#a) ^ 0.5)
+    if not side or #a ~= #b then
+      errors.misuse(2, "matmul needs the number of a's rows, unless both are square (a has %d elements, b %d)", #a, #b)
+    end
+    return side, side, side
+  end
+  k = k or m and m > 0 and #a // m or n and n > 0 and #b // n or 0
+  m = m or k > 0 and #a // k or 0
+  n = n or k > 0 and #b // k or 0
+  if m * k ~= #a or k * n ~= #b or m < 0 or k < 0 then
+    errors.misuse(2, "a of %d x %d and b of %d x %d expected, but a has %d elements, b %d", m, k, k, n, #a, #b)
+  end
+  return m, k, n
+end
+
+---The product of two matrices, whose rows lie one after the other: a has m rows of k elements, b k rows of n. k and n
+---follow from m and the lengths; without m both are square. Computed in doubles, also of integers; whether a product is
+---rounded before it is added depends on the processor.
+---@param a braid.Array
+---@param b braid.Array
+---@param m integer? rows of a
+---@param k integer? columns of a, rows of b
+---@param n integer? columns of b
+---@param opts { out: braid.Array?, type: string?, threads: integer? }? may stand in place of m, k or n. out: where it
+--- goes, apart from a and b; type: that of a new array, "f64"; integer types round as map does
+---@return braid.Array out m rows of n
+---@overload fun(a: braid.Array, b: braid.Array, opts: table?): braid.Array
+function M.matmul(a, b, m, k, n, opts)
+  check_array("matmul", "a", a)
+  check_array("matmul", "b", b)
+  local sizes, names = table.pack(m, k, n), { "m", "k", "n" }
+  for i = 1, 3 do
+    if type(sizes[i]) == "table" and opts == nil then
+      opts, sizes[i] = sizes[i], nil
+    elseif sizes[i] ~= nil and (math.type(sizes[i]) ~= "integer" or sizes[i] < 0) then
+      errors.misuse(1, "bad argument '%s' to 'matmul' (an integer from 0 expected, got %s)", names[i],
+        tostring(sizes[i]))
+    end
+  end
+  errors.check_options(1, "matmul", opts, matmul_options)
+  m, k, n = shape_of(a, b, sizes[1], sizes[2], sizes[3])
+  local out = opts and opts.out or make_array(opts and opts.type or "f64", m * n)
+  core.vector_matmul(a, b, out, m, k, n, opts and opts.threads)
+  return out
+end
+
+-- ---- random numbers ------------------------------------------------------------------------------------------------
+
+local fill_options = {
+  threads = "integer", seed = "integer", distribution = "string", low = "number", high = "number", mean = "number",
+  deviation = "number",
+}
+local random_options = { type = "string" }
+for name, expected in pairs(fill_options) do random_options[name] = expected end
+
+local integer_ranges = {
+  i64 = { math.mininteger, math.maxinteger }, i32 = { -1 << 31, (1 << 31) - 1 }, i16 = { -1 << 15, (1 << 15) - 1 },
+  i8 = { -128, 127 }, u64 = { 0, -1 }, u32 = { 0, (1 << 32) - 1 }, u16 = { 0, (1 << 16) - 1 }, u8 = { 0, 255 },
+}
+
+-- The borders of a uniform distribution.
+local function borders(array, opts)
+  local low, high, range = opts.low, opts.high, integer_ranges[array:type()]
+  if not range then
+    low, high = low or 0.0, high or 1.0
+    if low < high and high - low < math.huge then return low, high end
+    errors.misuse(3, "bad options 'low' and 'high' (low < high, both finite, expected, got %s and %s)", tostring(low),
+      tostring(high))
+  end
+  if not low and not high then return range[1], range[2] end
+  low, high = math.tointeger(low or 0), math.tointeger(high or (range[2] < 0 and math.maxinteger or range[2]))
+  local most = range[2] < 0 and math.maxinteger or range[2]
+  if low and high and range[1] <= low and low <= high and high <= most then return low, high end
+  errors.misuse(3, "bad options 'low' and 'high' (integers of %s, low <= high, expected, got %s and %s)", array:type(),
+    tostring(opts.low), tostring(opts.high))
+end
+
+local function fill_random(array, opts)
+  local distribution, seed = opts.distribution or "uniform", opts.seed or math.random(0)
+  local a, b = opts.mean or 0.0, opts.deviation or 1.0
+  if distribution == "uniform" then
+    a, b = borders(array, opts)
+  elseif distribution ~= "normal" then
+    errors.misuse(2, "bad option 'distribution' (\"uniform\" or \"normal\" expected, got %q)", distribution)
+  end
+  core.vector_random(array, seed, distribution == "normal", a, b, opts.threads)
+  return array
+end
+
+---Fills an array with random numbers: element i is a function of the seed and i. Uniform ones are low <= x < high in
+---floats (f32 rounds, also up to high), low <= x <= high in integers; normal ones in integers are rounded towards zero.
+---@param array braid.Array
+---@param opts { seed: integer?, distribution: "uniform"|"normal"?, low: number?, high: number?, mean: number?,
+--- deviation: number?, threads: integer? }? seed: one of math.random's; low, high: 0 and 1, of integers all that the
+--- type holds; mean, deviation: 0 and 1
+---@return braid.Array array
+function M.fill_random(array, opts)
+  check_array("fill_random", "array", array)
+  errors.check_options(1, "fill_random", opts, fill_options)
+  return fill_random(array, opts or {})
+end
+
+---A new array of n random numbers, as fill_random gives them.
+---@param n integer
+---@param opts table? those of fill_random, and type: "f64"
+---@return braid.Array
+function M.random(n, opts)
+  if math.type(n) ~= "integer" or n < 0 then
+    errors.misuse(1, "bad argument 'n' to 'random' (an integer from 0 expected, got %s)", tostring(n))
+  end
+  errors.check_options(1, "random", opts, random_options)
+  opts = opts or {}
+  return fill_random(make_array(opts.type or "f64", n), opts)
+end
+
 -- ---- expressions ---------------------------------------------------------------------------------------------------
 
 local compiled = setmetatable({}, { __mode = "v" }) -- expressions by their source

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ * Random numbers by counting (Philox 4x32, 10 rounds): the i-th is a function of the seed and i alone. */
+#ifndef BRAID_RANDOM_H
+#define BRAID_RANDOM_H
+
+#include "../core/parallel.h"
+#include "row.h"
+
+enum braid_distribution {
+  BRAID_UNIFORM, /* floats: low <= x < high. Integers: low <= x <= high */
+  BRAID_NORMAL,  /* floats, or rounded towards zero */
+};
+
+struct braid_random {
+  uint64_t seed;
+  enum braid_distribution distribution;
+  double low, high;       /* UNIFORM, of floats */
+  int64_t least, most;    /* UNIFORM, of integers (the bits of u64) */
+  double mean, deviation; /* NORMAL */
+};
+
+/* Fills the row. On the team's thread. */
+enum braid_status braid_random_fill(struct braid_team *team, const struct braid_random *random, struct braid_row *row);
+
+#endif
