@@ -210,7 +210,7 @@ local function draw_legend(draw, y)
   draw('<rect x="%s" y="%s" width="18" height="10" rx="2" fill="var(--c1)" fill-opacity=".28"/>', x - 170, y - 9)
 end
 
----Who worked when: a lane for each worker, a span for each item, the darker the more of it was computing.
+---Who worked when: a lane for each worker, a span for each item, the stronger its colour the more of it was computing.
 ---@param opts { title: string, subtitle: string?, label: string, groups: braid.SpanGroup[] }
 ---@return string svg
 function M.timeline(opts)

@@ -255,7 +255,7 @@ tr.fastest td { font-weight: 650; }
 %s<figcaption>Bar: median of the runs. Whisker: the middle half of them. Dots: each run.</figcaption>
 </figure>
 <figure>
-%s<figcaption>One further run of each model, watched item by item. Dark: computing; light: waiting.</figcaption>
+%s<figcaption>One more run of each model, watched item by item. Strong colour: computing; faint: waiting.</figcaption>
 </figure>
 <div class="card">
 <table>
