@@ -249,6 +249,7 @@ end)
 describe("a worker that", function()
   for _, signal in ipairs { { "SEGV", 11 }, { "KILL", 9 }, { "ABRT", 6 }, { "TERM", 15 } } do
     with_pool(("is killed by SIG%s fails its own job and no other"):format(signal[1]), 2, function(pool)
+      if signal[1] == "SEGV" and helper.slowness > 1 then return pending "sanitizers take SIGSEGV for themselves" end
       local other = pool:submit(function(seconds) require "braid".sleep(seconds) return "whole" end, 0.2)
       eventually(function() return other:running() end)
       local err = died(failure(pool:submit(die_by, signal[1])), "signal", signal[2])
@@ -325,7 +326,7 @@ describe("a worker that", function()
     end)
   end)
 
-  local ways = { { "os.exit(7)", "status", 7 }, { "os.execute 'kill -SEGV $PPID' while true do end", "signal", 11 } }
+  local ways = { { "os.exit(7)", "status", 7 }, { "os.execute 'kill -KILL $PPID' while true do end", "signal", 9 } }
   for _, way in ipairs(ways) do
     test("dies in its init breaks the pool: " .. way[1], function()
       run(function()
