@@ -194,7 +194,7 @@ static void do_endless(struct exchange *e) {
 static void do_drip(struct exchange *e) {
   send_text(e, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
   for (long i = 1; i <= number_of(e, "count", 5); i++) {
-    send_text(e, "5\r\ndrip%ld\r\n", i % 10);
+    if (!send_text(e, "5\r\ndrip%ld\r\n", i % 10)) return;
     nap(number_of(e, "ms", 20));
   }
   send_text(e, "0\r\n\r\n");
