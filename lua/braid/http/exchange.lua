@@ -70,7 +70,7 @@ local function reporter(record, url, begun)
   local total = not begun.headers["content-encoding"] and math.tointeger(begun.headers["content-length"]) or nil
   if type(wish) == "function" then return function(received) wish(received, total) end end
   if not wish then return function() end end
-  if wish == true then wish = { name = (record.file or url):match("([^/?#]+)/?[?#]?[^/]*$") } end
+  if wish == true then wish = { name = (record.file or url:gsub("[?#].*$", "")):match("([^/]+)/*$") } end
   local bar, own = progress.from_option(wish, total, "bytes")
   return function(received) bar:update(received, total) end, own
 end
