@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Requests/s of the web server in one process.
 -- With SPORT in the environment, as the peers' runner has it: serves /hello, and /aggregate, which makes three requests
--- to a delay server on PORT, until it is ended.
+-- to a delay server on PORT, until it is ended; with WORKERS, by so many processes.
 -- Without: starts that server in a process of its own, loads it with wrk where that is installed and with braid's own
 -- client otherwise, and prints name, implementation, metric and value, separated by tabs.
 local braid = require "braid"
@@ -11,7 +11,8 @@ local SECONDS, IN_FLIGHT = 3, 64
 local function serve(port)
   local app = braid.web.app()
   local downstream = ("http://127.0.0.1:%s/delay/10"):format(os.getenv("PORT") or 18080)
-  local session = braid.http.session()
+  local session
+  app:on_start(function() session = braid.http.session() end) -- in each worker its own
 
   local function fetch() return assert(session:get(downstream)).status end
 
@@ -20,7 +21,7 @@ local function serve(port)
     local statuses = braid.gather { fetch, fetch, fetch }
     return { user = statuses[1], order = statuses[2], stock = statuses[3] }
   end)
-  app:serve { port = port }
+  app:serve { port = port, workers = math.tointeger(tonumber(os.getenv("WORKERS") or 1)) }
 end
 
 local function report(metric, value)
