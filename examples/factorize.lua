@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Rows S6, S22-S25: eight big numbers taken apart: one after the other, as tasks of one thread, in threads, where the
 -- document says that nothing is won - here it is - and in processes. `--emulate-gil` shows what the document describes:
--- one lock around each job of this process. Lua needs 0.1 to 0.2 s for the document's number; for more work take 9007199254740881, the largest prime
--- below 2^53.
+-- one lock around each job of this process. Lua needs 0.1 to 0.2 s for the document's number; for more work take
+-- 9007199254740881, the largest prime below 2^53.
 --   lua5.4 examples/factorize.lua [--number 112272535095293] [--count 8] [--workers N] [--emulate-gil] [--lang en]
 package.path = (arg[0]:match "^(.*[/\\])" or "./") .. "?.lua;" .. package.path
 local braid = require "braid"
