@@ -88,9 +88,11 @@ describe("braid.experiment", function()
   end)
 
   test("lets an error of the work out, and closes its pools", function()
-    local ok, err = pcall(small, { work = function(x) error("no " .. x, 0) end })
+    local calls = 0
+    local ok, err = pcall(small, { work = function(x) calls = calls + 1 error("no " .. x, 0) end })
     assert.is_false(ok)
     assert.equal("no 1", err)
+    assert.equal(1, calls, "what follows the failure was begun")
   end)
 
   test("refuses what it does not know", function()

@@ -41,7 +41,7 @@ local function predict_tasks(costs, s, n, wish)
   return { model = "tasks", workers = workers, chunk = 1, seconds = seconds + costs.tasks.start }
 end
 
--- Whatever is slowest: the caller's own part, all computing on all cores, or the rounds of one worker.
+-- Whatever is slowest: the caller's own part, all computing on all cores and the last wait, or the rounds of a worker.
 local function predict_remote(kind, costs, s, n, workers)
   local cost, chunk = costs[kind], fitting_chunk(s, n, workers)
   local jobs = math.ceil(n / chunk)
@@ -50,7 +50,7 @@ local function predict_remote(kind, costs, s, n, workers)
   local there = s.decode_in + s.encode_out + s.ship / 2 / chunk
   local gain = math.min(workers, costs.gain)
   local slower = math.min(workers, costs.cores) / gain
-  local cpu = n * (here + there + s.cpu + s.elsewhere) / gain
+  local cpu = n * (here + there + s.cpu + s.elsewhere) / gain + s.blocked + s.suspended
   local round = chunk * (s.cpu * slower + s.blocked + s.suspended + there)
   local rounds = math.ceil(jobs / workers) * round
   local seconds = math.max(n * here, cpu, rounds, s.longest) + cost.job

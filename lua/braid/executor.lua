@@ -235,7 +235,7 @@ function Executor:map(fn, list, opts)
   local size = opts.chunk or (not self._measured and 1 or nil)
   local m = {
     pool = self, fn = fn, list = list, n = n, next = 1, size = size, single = size == 1, largest = 1,
-    ahead = size and self._ahead or self._slots * 4, live = {}, sizes = {}, count = 0,
+    ahead = size and self._ahead or math.min(self._ahead, self._slots * 4), live = {}, sizes = {}, count = 0,
     arrived = arrived, arrive = function(future) arrived:try_put(future) end,
     results = { n = n }, failures = opts.return_errors and {} or nil, bar = bar,
   }

@@ -31,7 +31,7 @@ local M = {}
 
 -- ---- time -----------------------------------------------------------------------------------------------------------
 
--- Seconds that this thread was ready and had no core, where the system tells.
+-- Seconds that this thread has been ready and had no core, where the system tells.
 local function stolen_time()
   local file <close> = io.open "/proc/thread-self/schedstat"
   local nanoseconds = file and file:read("a"):match "^%d+ (%d+)"
@@ -74,6 +74,20 @@ local function overheads()
   return statistics.median(walls), statistics.median(cpus)
 end
 
+-- Splits an item's time into computing, blocked and suspended. What others took while this thread was ready makes its
+-- steps longer, and its waits: each bears its part.
+local function split(sample, cpu, taken)
+  local share = cpu / math.max(cpu + sample.suspended, sample.wall - taken, 1e-9)
+  sample.cpu = math.min(cpu + taken * share, sample.wall - sample.suspended)
+  local rest = sample.wall - sample.suspended - sample.cpu
+  sample.blocked = math.max(0, rest - taken * (1 - share))
+  sample.suspended = sample.suspended + rest - sample.blocked
+  if sample.blocked > 0.05 * sample.wall then return end -- less cannot be told from noise
+  local greater = sample.suspended > sample.cpu and "suspended" or "cpu"
+  sample[greater] = sample[greater] + sample.blocked
+  sample.blocked = 0
+end
+
 local function measure_time(sample, fn, items, n)
   local wall_overhead, cpu_overhead = overheads()
   local stolen, elsewhere, began = stolen_time(), time_elsewhere(), core.now()
@@ -86,12 +100,7 @@ local function measure_time(sample, fn, items, n)
   sample.wall = mean(walls, first, n, wall_overhead)
   sample.suspended = math.min(sample.wall, mean(idles, first, n, 0))
   sample.elsewhere = elsewhere > 0.02 * took and elsewhere / n or 0 -- less is the clocks' own doing
-  local cpu = mean(cpus, first, n, cpu_overhead) + math.min(stolen, took) / n
-  sample.cpu = math.min(cpu, sample.wall - sample.suspended)
-  sample.blocked = sample.wall - sample.suspended - sample.cpu
-  if sample.blocked < 0.05 * sample.wall then -- too little to be told from noise
-    sample.cpu, sample.blocked = sample.cpu + sample.blocked, 0
-  end
+  split(sample, mean(cpus, first, n, cpu_overhead), math.min(stolen, took) / n)
   sample.longest = math.max(table.unpack(walls, first, math.min(n, first + 200)))
 end
 
