@@ -84,9 +84,11 @@ static void look_for_stops(struct sched *sched) {
     if (now >= active->deadline && active->deadline) active->out_of_time = true;
     if (!active->out_of_time && !stopping && !atomic_load(&active->job->stop)) continue;
     tree_cancel_scope(active->scope);
-    /* It may wait now, and compute for ever after that. */
+    /* It may wait now, and compute for ever after that. If the signal came just before it began to wait, the hook would
+     * raise before the job can do anything with what the wait brings it. */
     lua_State *co = active->task->co;
-    if (co && !lua_gethook(co)) lua_sethook(co, stop_hook, LUA_MASKCOUNT, CLEAN_UP);
+    if (co && (!lua_gethook(co) || lua_gethookmask(co) & LUA_MASKRET))
+      lua_sethook(co, stop_hook, LUA_MASKCOUNT, CLEAN_UP);
   }
 }
 
