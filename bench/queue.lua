@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- A queue between tasks of one loop or between threads, in the form that the peers' runner expects:
---   queue.lua SIZE PRODUCERS CONSUMERS int|str N [tasks|threads]      without arguments: room 10 and 1024, integers,
---                                                                     one to one, both models
+-- A queue between tasks of one loop, between threads or between processes, in the form that the peers' runner expects:
+--   queue.lua SIZE PRODUCERS CONSUMERS int|str N [tasks|threads|processes]    without arguments: room 10 and 1024,
+--                                                                             integers, one to one, all models
 -- Prints BENCH_NAME, BENCH_IMPL, items_per_s and value, separated by tabs.
 local braid = require "braid"
 
--- The two functions are the same for both models; a thread gets them as jobs.
+-- The two functions are the same for all models; threads and processes get them as jobs.
 local function produce(queue, kind, count)
   local text = ("x"):rep(1024)
   for i = 1, count do queue:put(kind == "int" and i or text) end
@@ -39,7 +39,7 @@ braid.run(function()
     local size, producers, consumers, n = tonumber(arg[1]), tonumber(arg[2]), tonumber(arg[3]), tonumber(arg[5])
     return measure(size, producers, consumers, arg[4], n, arg[6] or "tasks")
   end
-  for _, model in ipairs { "tasks", "threads" } do
+  for _, model in ipairs { "tasks", "threads", "processes" } do
     for _, size in ipairs { 10, 1024 } do measure(size, 1, 1, "int", 2000000, model) end
   end
 end)

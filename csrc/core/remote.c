@@ -38,9 +38,9 @@ static struct {
   uint64_t last_number;
   struct hold *holds;
   struct braid_link *link;
-  /* The agent's only. */
-  struct braid_list active; /* stubs with something ahead, each with a reference */
-  struct braid_alarm alarm;
+  struct braid_list active; /* stubs with something ahead, each with a reference; guarded, as is the next */
+  atomic_uint ahead;        /* how many */
+  struct braid_alarm alarm; /* the agent's, as is the next */
   bool ticking;
 } self;
 
@@ -256,6 +256,7 @@ static void return_leases(struct braid_remote *remote, struct braid_item *items)
   for (unsigned i = 0; i < remote->lease_count; i++)
     items[i] = remote->leases[(remote->lease_first + i) % BRAID_REMOTE_AHEAD];
   remote->used += remote->lease_count;
+  if (remote->lease_count > 0) remote->get_window = 0; /* it was too much */
   remote->lease_count = 0;
   remote->lease_open = false;
 }
@@ -267,8 +268,8 @@ static void return_places(struct braid_remote *remote) {
   remote->places = 0;
 }
 
-/* True when nothing is ahead any more. `all`: whether or not it was touched. */
-static bool give_back(struct braid_remote *remote, bool all) {
+/* `all`: whether or not it was touched. */
+static void give_back(struct braid_remote *remote, bool all) {
   struct braid_item items[BRAID_REMOTE_AHEAD];
   unsigned count = 0;
   braid_guard_enter(&remote->object.guard);
@@ -279,35 +280,67 @@ static bool give_back(struct braid_remote *remote, bool all) {
     return_leases(remote, items);
   }
   if (idle && remote->places > 0) return_places(remote);
-  bool nothing = !remote->lease_open && remote->places <= 0;
   braid_guard_leave(&remote->object.guard);
   for (unsigned i = 0; i < count; i++) braid_item_drop(items[i]);
   braid_link_flush(remote->link);
-  return nothing;
 }
 
 void braid_remote_settle(struct braid_remote *remote) { give_back(remote, true); }
 
+static bool has_nothing_ahead(struct braid_remote *remote) {
+  braid_guard_enter(&remote->object.guard);
+  bool nothing = !remote->lease_open && remote->places <= 0;
+  braid_guard_leave(&remote->object.guard);
+  return nothing;
+}
+
+/* Returns whether anything is ahead still. One at a time, so that all are seen. */
+static bool settle_active(bool all) {
+  static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+  struct braid_list rest;
+  braid_list_init(&rest);
+  pthread_mutex_lock(&turn);
+  braid_guard_enter(&self.guard);
+  braid_list_move(&self.active, &rest);
+  while (!braid_list_empty(&rest)) {
+    struct braid_remote *remote = braid_container(rest.next, struct braid_remote, active);
+    braid_guard_leave(&self.guard);
+    give_back(remote, all);
+    braid_guard_enter(&self.guard);
+    braid_list_remove(&remote->active);
+    if (!has_nothing_ahead(remote)) {
+      braid_list_push(&self.active, &remote->active);
+      continue;
+    }
+    atomic_fetch_sub(&self.ahead, 1);
+    braid_guard_leave(&self.guard);
+    braid_object_unref(&remote->object);
+    braid_guard_enter(&self.guard);
+  }
+  braid_guard_leave(&self.guard);
+  pthread_mutex_unlock(&turn);
+  return atomic_load(&self.ahead) > 0;
+}
+
+void braid_remote_settle_all(void) {
+  if (self.link && atomic_load(&self.ahead) > 0) settle_active(true);
+}
+
 static void on_tick(struct braid_alarm *alarm) {
   (void)alarm;
-  struct braid_list *next;
-  for (struct braid_list *at = self.active.next; at != &self.active; at = next) {
-    next = at->next;
-    struct braid_remote *remote = braid_container(at, struct braid_remote, active);
-    if (!give_back(remote, false)) continue;
-    braid_list_remove(&remote->active);
-    braid_object_unref(&remote->object);
-  }
-  self.ticking = !braid_list_empty(&self.active);
+  self.ticking = settle_active(false);
   if (self.ticking) braid_alarm_start(&self.link->broker->loop, &self.alarm, braid_clock_now() + TICK);
 }
 
 /* Something is ahead: it is looked after. */
 static void look_after(struct braid_remote *remote) {
+  braid_guard_enter(&self.guard);
   if (braid_list_empty(&remote->active)) {
     braid_list_push(&self.active, &remote->active);
     braid_object_ref(&remote->object);
+    atomic_fetch_add(&self.ahead, 1);
   }
+  braid_guard_leave(&self.guard);
   if (self.ticking) return;
   self.ticking = true;
   braid_alarm_start(&self.link->broker->loop, &self.alarm, braid_clock_now() + TICK);

@@ -20,13 +20,13 @@ struct braid_remote {
   bool in_order;             /* it is a FIFO: one may work ahead */
 
   /* Guarded by object.guard: what one works ahead with. */
-  struct braid_list active; /* among those that have something to give back; the agent's */
-  bool listed, touched;
-  int64_t places;      /* reserved for puts; a little below 0 while an answer is on its way */
-  uint64_t unmarked;   /* puts since the last mark */
-  bool marked;         /* a mark is under way */
-  int64_t put_called;  /* when a put had to call last */
-  uint64_t put_window; /* places to ask for */
+  struct braid_list active; /* among those that have something to give back */
+  bool touched;             /* since the last tick */
+  int64_t places;           /* reserved for puts; a little below 0 while an answer is on its way */
+  uint64_t unmarked;        /* puts since the last mark */
+  bool marked;              /* a mark is under way */
+  int64_t put_called;       /* when a put had to call last */
+  uint64_t put_window;      /* places to ask for */
   struct braid_item *leases;
   unsigned lease_first, lease_count;
   bool lease_open;
@@ -85,6 +85,8 @@ bool braid_remote_put(struct braid_remote *remote, struct braid_item item, uint6
 bool braid_remote_get(struct braid_remote *remote, struct braid_item *item, struct braid_call *call);
 /* Gives back what it has ahead: before it closes the queue, or looks at it. */
 void braid_remote_settle(struct braid_remote *remote);
+/* The same for all: before a job's reply is put, so that whoever has that finds everything in its place. */
+void braid_remote_settle_all(void);
 
 /* ---- who holds which lock, in this process ---- */
 

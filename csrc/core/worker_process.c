@@ -15,6 +15,7 @@
 #endif
 
 #include "peer.h"
+#include "remote.h"
 
 enum { CANNOT_START = 70, PARENT_IS_GONE = 71 }; /* exit statuses */
 
@@ -54,6 +55,7 @@ static bool forget(struct braid_job *job) {
 static void deliver(struct braid_job *job) {
   bool begun = forget(job);
   if (begun && job->outcome != BRAID_JOB_RECALLED) {
+    braid_remote_settle_all();
     fflush(stdout); /* should we die before the buffer is full */
     struct braid_frame frame = {
         .kind = BRAID_FRAME_REPLY, .id = job->ticket, .value = (uint64_t)job->busy, .status = job->outcome};

@@ -162,8 +162,8 @@ local function load_methods_late()
   }
   for class, module in pairs(modules) do
     setmetatable(core[class], { __index = function(methods, name)
+      require(module) -- first: it can be interrupted
       setmetatable(methods, nil)
-      require(module)
       return methods[name]
     end })
   end
