@@ -51,7 +51,8 @@ describe("a worker process that dies", function()
   end)
 
   case("is in no line any more", function(pool)
-    local queue, lock, semaphore, ready = braid.queue(), braid.lock(), braid.semaphore(0, { unbounded = true }), braid.counter()
+    local queue, lock, ready = braid.queue(), braid.lock(), braid.counter()
+    local semaphore = braid.semaphore(0, { unbounded = true })
     lock:acquire()
     local job = pool:submit(function()
       local b = require "braid"

@@ -8,7 +8,8 @@
 /* A link to a worker is opened: sets its handlers. link->objects is its ledger. */
 void braid_export_begin(struct braid_link *link);
 
-/* The worker has gone: its waits end, what it had ahead comes back, its locks are abandoned. */
+/* The worker has gone, nothing more comes from it: its waits end, what it had ahead comes back, its locks are
+ * abandoned. May be called again. */
 void braid_export_end(struct braid_link *link);
 
 #endif

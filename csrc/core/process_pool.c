@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "export.h"
+
 enum {
   AHEAD = 64,              /* jobs that a worker may be sent ahead */
   AHEAD_TIME = 500 * 1000, /* ns: the work that these are to make */
@@ -414,6 +416,7 @@ static void on_child_ended(struct braid_errand *errand) {
   struct braid_process_pool *pool = peer->pool;
   int status = peer->child->status, pid = peer->child->pid;
   braid_link_read_rest(&peer->link); /* what it had sent counts */
+  braid_export_end(&peer->link);     /* before anybody hears of its death */
   bool hopeless = !peer->ready && !peer->told && count_failed_start(pool, status);
   lock(pool);
   peer->usable = false;
