@@ -33,8 +33,8 @@ local function growth(script)
   local out, err, code = helper.lua_process(measure .. script, { timeout = 60 })
   assert.equal(0, code, err)
   local memory, files, threads = out:match "^(%-?%d+)\t(%-?%d+)\t(%-?%d+)\n$"
-  assert.equal("0", files)
-  assert.equal("0", threads)
+  assert.is_true(tonumber(files) <= 0, files)
+  assert.is_true(tonumber(threads) <= 0, threads)
   return tonumber(memory)
 end
 
