@@ -5,7 +5,7 @@
 # Bottom up: a file includes only what stands before it. `make lint` proves it (tools/floors.lua reads these lists).
 # A name without a .c is a header, one that ends in .h the header alone; of the pollers the system's own is built.
 CORE_FLOORS := base status clock list heap buffer \
-	thread refs code waiter message \
+	thread thread_timer refs code waiter message \
 	poller poller_epoll poller_kqueue doorbell loop \
 	queue gate counter dict segment slab array \
 	permit job pool thread_pool parallel \
@@ -44,7 +44,7 @@ LUA_ARCHIVE = $(or $(wildcard $(shell pkg-config --variable=libdir $(LUA_PC) 2>/
 CURL_CFLAGS := $(shell pkg-config --cflags libcurl 2>/dev/null)
 MICROHTTPD_CFLAGS := $(shell pkg-config --cflags libmicrohttpd 2>/dev/null)
 MICROHTTPD_LIBS := $(or $(shell pkg-config --libs libmicrohttpd 2>/dev/null),-lmicrohttpd)
-HAVE_MICROHTTPD := $(shell echo '\#include <microhttpd.h>' | $(CC) $(MICROHTTPD_CFLAGS) -E -x c - >/dev/null 2>&1 && \
+HAVE_MICROHTTPD := $(shell printf '\#include <microhttpd.h>\n\#include <sys/epoll.h>\n' | $(CC) $(MICROHTTPD_CFLAGS) -E -x c - >/dev/null 2>&1 && \
 	echo yes)
 
 ifeq ($(SYSTEM),Darwin)

@@ -17,6 +17,10 @@
 
 #include "pool.h"
 
+#ifndef MSG_NOSIGNAL /* then the socket is told, when it is made: SO_NOSIGPIPE */
+#define MSG_NOSIGNAL 0
+#endif
+
 enum {
   PIECE = 16 * 1024,     /* room of a piece for small frames */
   BY_REFERENCE = 4096,   /* messages from here on are not copied into pieces */

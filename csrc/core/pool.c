@@ -16,11 +16,7 @@ void braid_pool_init(struct braid_pool *pool, const struct braid_pool_kind *kind
   braid_list_init(&pool->sibling);
   braid_line_init(&pool->ended, &pool->object.guard);
   pthread_mutex_init(&pool->mutex, NULL);
-  pthread_condattr_t monotonic;
-  pthread_condattr_init(&monotonic);
-  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-  pthread_cond_init(&pool->worker_ended, &monotonic);
-  pthread_condattr_destroy(&monotonic);
+  braid_thread_condition_init(&pool->worker_ended);
 }
 
 void braid_pool_term(struct braid_pool *pool) {
@@ -40,12 +36,9 @@ enum braid_status braid_pool_join(struct braid_pool *pool, struct braid_hook *ho
 }
 
 bool braid_pool_await(struct braid_pool *pool, int64_t deadline) {
-  struct timespec time = {.tv_sec = (time_t)(deadline / BRAID_SECOND), .tv_nsec = (long)(deadline % BRAID_SECOND)};
-  int error = 0;
+  bool in_time = true;
   pthread_mutex_lock(&pool->mutex);
-  while (pool->alive > 0 && !error)
-    error = deadline == BRAID_NEVER ? pthread_cond_wait(&pool->worker_ended, &pool->mutex)
-                                    : pthread_cond_timedwait(&pool->worker_ended, &pool->mutex, &time);
+  while (pool->alive > 0 && in_time) in_time = braid_thread_condition_wait(&pool->worker_ended, &pool->mutex, deadline);
   bool ended = pool->alive == 0;
   pthread_mutex_unlock(&pool->mutex);
   return ended;

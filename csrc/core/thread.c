@@ -6,7 +6,10 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 void braid_guard_init(struct braid_guard *guard, bool shared) {
   pthread_mutex_init(&guard->mutex, NULL);
@@ -19,6 +22,35 @@ static void pin(void) {
   Dl_info info;
   if (dladdr((void *)(uintptr_t)braid_thread_start, &info) && info.dli_fname)
     dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+#ifdef __APPLE__ /* which has no clock for conditions, but waits that count from now */
+void braid_thread_condition_init(pthread_cond_t *condition) { pthread_cond_init(condition, NULL); }
+
+static int wait_until(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t deadline) {
+  int64_t left = deadline - braid_clock_now();
+  if (left < 0) left = 0;
+  struct timespec time = {.tv_sec = (time_t)(left / BRAID_SECOND), .tv_nsec = (long)(left % BRAID_SECOND)};
+  return pthread_cond_timedwait_relative_np(condition, mutex, &time);
+}
+#else
+void braid_thread_condition_init(pthread_cond_t *condition) {
+  pthread_condattr_t monotonic;
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_cond_init(condition, &monotonic);
+  pthread_condattr_destroy(&monotonic);
+}
+
+static int wait_until(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t deadline) {
+  struct timespec time = {.tv_sec = (time_t)(deadline / BRAID_SECOND), .tv_nsec = (long)(deadline % BRAID_SECOND)};
+  return pthread_cond_timedwait(condition, mutex, &time);
+}
+#endif
+
+bool braid_thread_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t deadline) {
+  int error = deadline == BRAID_NEVER ? pthread_cond_wait(condition, mutex) : wait_until(condition, mutex, deadline);
+  return error == 0;
 }
 
 int braid_thread_start(pthread_t *thread, void *(*body)(void *), void *argument) {

@@ -25,6 +25,13 @@ static inline void braid_guard_leave(struct braid_guard *guard) {
   if (guard->shared) pthread_mutex_unlock(&guard->mutex);
 }
 
+/* A condition of threads that is waited for until a point of the monotonic clock. */
+void braid_thread_condition_init(pthread_cond_t *condition);
+
+/* Any thread that holds the mutex; blocks until it is signalled or the deadline passes (BRAID_NEVER: none). False when
+ * it has passed. */
+bool braid_thread_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t deadline);
+
 /* Starts a thread in which every signal is blocked: signals are the main thread's. This library stays mapped from then
  * on: lua_close of the state that loaded it would unmap the thread's code. Returns 0 or an error number. */
 int braid_thread_start(pthread_t *thread, void *(*body)(void *), void *argument);

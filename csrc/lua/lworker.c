@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "../core/worker_process.h"
+#include "../core/thread_timer.h"
 #include "larg.h"
 #include "lcodec.h"
 #include "lcoroutine.h"
@@ -32,10 +33,10 @@ struct worker {
   const struct worker_settings *settings;
   struct sched *sched;
   struct lstate_memory memory;
-  struct braid_list active; /* jobs that are begun */
-  uint64_t taken;           /* by this state */
-  int64_t spread;           /* when it last went to a core of its own */
-  timer_t timer;            /* for jobs that never wait */
+  struct braid_list active;        /* jobs that are begun */
+  uint64_t taken;                  /* by this state */
+  int64_t spread;                  /* when it last went to a core of its own */
+  struct braid_thread_timer timer; /* for jobs that never wait */
   bool has_timer, failed;
 };
 
@@ -150,14 +151,12 @@ void worker_prepare(void) {
 /* The signal comes again when the first of the deadlines passes. */
 static void arm_timer(struct worker *worker) {
   if (!worker->has_timer) return;
-  int64_t first = 0;
+  int64_t first = BRAID_NEVER;
   for (struct braid_list *at = worker->active.next; at != &worker->active; at = at->next) {
     int64_t deadline = braid_container(at, struct active, link)->deadline;
-    if (deadline && (!first || deadline < first)) first = deadline;
+    if (deadline && deadline < first) first = deadline;
   }
-  struct itimerspec when = {.it_value = {.tv_sec = first / BRAID_SECOND, .tv_nsec = first % BRAID_SECOND}};
-  if (first) when.it_interval.tv_nsec = 10 * 1000 * 1000; /* and again, should it have been missed */
-  timer_settime(worker->timer, TIMER_ABSTIME, &when, NULL);
+  braid_thread_timer_set(&worker->timer, first);
 }
 
 /* ---- jobs as Lua sees them ------------------------------------------------------------------------------------ */
@@ -473,13 +472,6 @@ static bool live(struct worker *worker) {
   return !worker->failed && worker->settings->max_jobs && !braid_queue_look(worker->core->pool->jobs).closed;
 }
 
-static void make_timer(struct worker *worker) {
-  if (worker->settings->time_limit <= 0) return;
-  struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = BRAID_WORKER_SIGNAL};
-  event._sigev_un._tid = gettid();
-  worker->has_timer = timer_create(CLOCK_MONOTONIC, &event, &worker->timer) == 0;
-}
-
 void worker_body(struct braid_worker *core) {
   struct worker worker = {.core = core, .settings = core->pool->settings};
   braid_list_init(&worker.active);
@@ -489,10 +481,11 @@ void worker_body(struct braid_worker *core) {
   sigemptyset(&signals);
   sigaddset(&signals, BRAID_WORKER_SIGNAL);
   pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
-  make_timer(&worker);
+  if (worker.settings->time_limit > 0)
+    worker.has_timer = braid_thread_timer_open(&worker.timer, BRAID_WORKER_SIGNAL) == 0;
   while (live(&worker)) {
   }
-  if (worker.has_timer) timer_delete(worker.timer);
+  if (worker.has_timer) braid_thread_timer_close(&worker.timer);
   pthread_sigmask(SIG_BLOCK, &signals, NULL);
   self = NULL;
 }
