@@ -118,10 +118,10 @@ without_microhttpd:
 c_tests: $(C_TESTS)
 
 $(BUILD)/spec/core/memory_test: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
-$(C_TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(CORE_OBJECTS)
+$(C_TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(CORE_OBJECTS) $(KERNEL_OBJECTS)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LINK  $@")
-	$(QUIET)$(CC) $(CFLAGS) $(FLAVOUR) $(LDFLAGS) -o $@ $^ -lpthread
+	$(QUIET)$(CC) $(CFLAGS) $(FLAVOUR) $(LDFLAGS) -o $@ $^ -lpthread -lm -ldl
 
 # The server that misbehaves for spec/http_spec.lua; never sanitized.
 RAW_SERVER := build/raw_server

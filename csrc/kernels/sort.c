@@ -35,11 +35,11 @@ struct element {
 
 /* Memory that is written all over once: large pages spare most of its faults. */
 static void *scratch_new(size_t count, size_t width) {
-  size_t page = (size_t)1 << 21, size = count * width;
-  if (size < 2 * page) return malloc(size ? size : 1);
-  void *memory = aligned_alloc(page, (size + page - 1) / page * page);
+  size_t size = count * width;
+  char *memory = malloc(size ? size : 1);
 #ifdef MADV_HUGEPAGE
-  if (memory) madvise(memory, size, MADV_HUGEPAGE);
+  size_t page = (size_t)1 << 21;
+  if (memory && size >= 2 * page) madvise(memory + (page - (uintptr_t)memory % page), size - page, MADV_HUGEPAGE);
 #endif
   return memory;
 }

@@ -10,6 +10,13 @@
 #include "../../csrc/core/gate.h"
 #include "../../csrc/core/loop.h"
 #include "../../csrc/core/queue.h"
+#include "../../csrc/kernels/histogram.h"
+#include "../../csrc/kernels/map.h"
+#include "../../csrc/kernels/matmul.h"
+#include "../../csrc/kernels/reduce.h"
+#include "../../csrc/kernels/scan.h"
+#include "../../csrc/kernels/sort.h"
+#include "../../csrc/kernels/unique.h"
 #include "check.h"
 
 /* ---- the allocator -------------------------------------------------------------------------------------------- */
@@ -122,6 +129,34 @@ static bool make_arrays(void) {
   return through;
 }
 
+/* What kernels allocate for their own use. */
+static bool compute(void) {
+  enum { COUNT = 300000, SIDE = 20 };
+  static double numbers[COUNT], others[COUNT];
+  static int64_t places[COUNT];
+  static struct braid_expression expression;
+  struct braid_expression_error error;
+  for (size_t i = 0; i < COUNT; i++) numbers[i] = (double)(i * 7919 % COUNT);
+  struct braid_row row = {BRAID_F64, numbers, COUNT}, other = {BRAID_F64, others, COUNT};
+  struct braid_row matrix = {BRAID_F64, numbers, SIDE * SIDE}, product = {BRAID_F64, others, SIDE * SIDE};
+  struct braid_map_value value = {.row = row, .is_row = true};
+  struct braid_reduced reduced;
+  size_t found;
+  check(braid_expression_parse(&expression, "2*x + 1", &error));
+  enum braid_status status = braid_reduce(NULL, BRAID_REDUCE_SUM, &row, NULL, &reduced);
+  if (!status) status = braid_scan(NULL, &row, &other);
+  if (!status) status = braid_histogram(NULL, &row, 0, COUNT, 5, places);
+  if (!status) status = braid_map(NULL, &expression, &value, &other);
+  if (!status) status = braid_matmul(NULL, &matrix, &matrix, &product, SIDE, SIDE, SIDE);
+  if (!status) status = braid_sort_order(NULL, &row, false, places);
+  if (!status) status = braid_sort(NULL, &row, &other, false);
+  if (!status) check(places[0] == 1 && others[COUNT - 1] == COUNT - 1);
+  if (!status) status = braid_unique(NULL, &other, &row, NULL, &found);
+  if (!status) check(found == COUNT && numbers[5] == 5);
+  check(!status || status == BRAID_NO_MEMORY);
+  return !status;
+}
+
 static bool fill_queue(void) {
   struct braid_queue *queue = braid_queue_new(0, BRAID_PRIORITY);
   if (!queue) return false;
@@ -191,10 +226,11 @@ static void heap_survives(void) { fail_each_once(fill_heap); }
 static void message_survives(void) { fail_each_once(send_message); }
 static void queue_survives(void) { fail_each_once(fill_queue); }
 static void array_survives(void) { fail_each_once(make_arrays); }
+static void kernels_survive(void) { fail_each_once(compute); }
 static void gate_survives(void) { fail_each_once(make_gate); }
 static void loop_survives(void) { fail_each_once(turn_loop); }
 
 CHECK_MAIN({"memory is out: buffer", buffer_survives}, {"memory is out: heap", heap_survives},
            {"memory is out: message", message_survives}, {"memory is out: queue", queue_survives},
-           {"memory is out: array", array_survives}, {"memory is out: gate", gate_survives},
-           {"memory is out: loop", loop_survives})
+           {"memory is out: array", array_survives}, {"memory is out: kernels", kernels_survive},
+           {"memory is out: gate", gate_survives}, {"memory is out: loop", loop_survives})
