@@ -92,6 +92,37 @@ describe("a server with workers", function()
     assert.equal(2, size_of(seen))
   end), { deadline = 20 })
 
+  local impatient = "app:serve { port = 0, workers = 2, grace = 5, worker_timeout = 2 }"
+  test("replaces a worker that hangs", with_workers(2, impatient, function(server, session)
+    local hanging = braid.spawn(function() return session:get("/hang") end)
+    server.read_until("gives no sign of life")
+    server.read_until("worker %d+ serves")
+    assert.is_nil((hanging:result()))
+    assert.equal(2, size_of(pids_of(server.url)))
+  end), { deadline = 30 })
+
+  test("loses only what a killed worker had in hand", with_workers(3, serve:format(3), function(server)
+    local over, count, failed = false, 0, 0
+    local function ask()
+      local session <close> = braid.http.session { base_url = server.url, timeout = 10 }
+      while not over do
+        local response = session:get("/", { retries = 0 })
+        if response then count = count + 1 else failed = failed + 1 end
+      end
+    end
+    local clients = {}
+    for i = 1, 12 do clients[i] = braid.spawn(ask) end
+    for _ = 1, 5 do
+      local line = assert(braid.process.run { "pgrep", "-P", tostring(server.supervisor) }).stdout
+      kill(line:match("%d+"), "KILL")
+      server.read_until("worker %d+ serves")
+    end
+    over = true
+    braid.gather(clients)
+    assert.is_true(failed <= 5 * 12, failed)
+    assert.is_true(count > 5 * failed, count)
+  end), { deadline = 30 })
+
   test("loses no request when it is reloaded", with_workers(2, serve:format(2), function(server, session)
     local over, count = false, 0
     local function ask()

@@ -14,6 +14,7 @@ FILE is a Lua script that returns an application (braid.web.app()).
   --port N                 (8000; 0: any that is free)
   --workers N              processes that serve, watched over by this one (1: this one serves)
   --grace SECONDS          that running requests get when the server stops (10)
+  --worker-timeout SECONDS without a sign of life, after which a worker is replaced (30)
   --access-log             a line for each request on stderr; --log FILE appends them to a file
   --max-body BYTES         of a request's body (1048576); beyond: 413
   --max-header BYTES       of a request's line and headers (8192); beyond: 431
@@ -28,7 +29,8 @@ FILE anew and losing no request, TTIN and TTOU add and remove one.
 ]]
 
 local known = {
-  host = "string", port = "integer", workers = "integer", grace = "number", access_log = "flag", log = "string",
+  host = "string", port = "integer", workers = "integer", grace = "number", worker_timeout = "number",
+  access_log = "flag", log = "string",
   max_body = "integer", max_header = "integer", max_connections = "integer", idle_timeout = "number",
   request_timeout = "number", cert = "string", key = "string", debug = "flag",
 }

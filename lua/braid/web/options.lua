@@ -8,6 +8,8 @@ local M = {}
 ---@field host string? name or address to listen on, default "127.0.0.1"
 ---@field port integer? default 8000; 0: any that is free
 ---@field workers integer? processes that serve, watched over by this one; default 1: this one serves
+---@field worker_timeout number? seconds after which a worker is replaced that does not even say that it is well,
+---  because a handler computes without end; default 30
 ---@field max_body integer? bytes of a request's body, default 1 MiB; beyond: status 413
 ---@field max_header integer? bytes of a request's line and headers, default 8 KiB; beyond: status 431
 ---@field max_connections integer? beyond: status 503; default: as many as files may be open
@@ -24,12 +26,13 @@ local M = {}
 M.known = {
   host = "string", port = "integer", workers = "integer", max_body = "integer", max_header = "integer",
   max_connections = "integer", idle_timeout = "number", request_timeout = "number", grace = "number",
+  worker_timeout = "number",
   access_log = "boolean|string|function", tls = "table", debug = "boolean",
 }
 
 local defaults = {
   host = "127.0.0.1", port = 8000, workers = 1, max_body = 1 << 20, max_header = 8 << 10, max_connections = 0,
-  idle_timeout = 60, request_timeout = 0, grace = 10, access_log = false, debug = false,
+  idle_timeout = 60, request_timeout = 0, grace = 10, worker_timeout = 30, access_log = false, debug = false,
 }
 
 local ranges = {
@@ -41,6 +44,7 @@ local ranges = {
   idle_timeout = { 0, 1 << 30 },
   request_timeout = { 0, 1 << 30 },
   grace = { 0, math.huge },
+  worker_timeout = { 2, math.huge },
 }
 
 local function read_pem(name, value)

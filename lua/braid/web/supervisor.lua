@@ -12,7 +12,6 @@ local server_module = require "braid.web.server"
 local M = {}
 
 local START_LIMIT = 30 -- seconds a worker has to begin to serve
-local HANG_LIMIT = 30  -- seconds without a sign of life
 local SPARE = 2        -- seconds beyond grace, until a worker that does not end is killed
 local STEADY = 5       -- seconds after which a worker's death is no sign of a lasting trouble
 local LINGER = 0.5     -- seconds a replaced worker keeps connections that are not used
@@ -86,11 +85,11 @@ local function listen_to(worker)
 end
 
 -- Kills a worker that gives no sign of life, or does not end in time.
-local function guard(worker)
+local function guard(worker, limit)
   while true do
     core.sleep(0.5)
     local now = core.now()
-    local silent = now - worker.heard > (worker.is_ready and HANG_LIMIT or START_LIMIT)
+    local silent = now - worker.heard > (worker.is_ready and limit or START_LIMIT)
     if silent then say("worker %d gives no sign of life, and is killed", worker.pid) end
     if silent or worker.deadline and now > worker.deadline then
       worker.child:kill(core.signals.KILL)
@@ -107,7 +106,7 @@ end
 -- The life of a worker's process, from here.
 local function attend(self, worker)
   scope.scope(function(tasks)
-    tasks:spawn(guard, worker):daemon()
+    tasks:spawn(guard, worker, self._hang_limit):daemon()
     listen_to(worker)
     local _, code, signal = worker.child:wait(nil, true)
     worker.ended = how_it_ended(code, signal)
@@ -163,7 +162,9 @@ local function keep(self, place)
         worker.failure and " (" .. worker.failure .. ")" or "")
       pause = core.now() - worker.began > STEADY and 0 or math.min(math.max(pause * 2, 0.05), 5)
       core.sleep(pause)
-      if self._stopping then return end
+      if self._stopping or place.over then return end
+    end
+    if worker == place.worker then -- a reload may have been quicker
       local next_worker, problem = start_worker(self, place)
       if next_worker then
         place.worker = next_worker
@@ -258,7 +259,7 @@ function M.start(source, options)
   local host = options.host
   local self = setmetatable({
     host = host, port = port, _plan = parcel, _workers = {}, _places = {}, _spare = { listener },
-    _grace = options.grace, _started = sync.event(), _stop = sync.event(),
+    _grace = options.grace, _hang_limit = options.worker_timeout, _started = sync.event(), _stop = sync.event(),
   }, Supervisor)
   self.url = ("%s://%s:%d"):format(options.tls and "https" or "http",
     host:find(":", 1, true) and "[" .. host .. "]" or host, port)
@@ -290,21 +291,31 @@ function Supervisor:wait(timeout)
   return true
 end
 
+local function replace(self, place)
+  local worker, problem = start_worker(self, place)
+  if not worker then return nil, problem end
+  local ready
+  ready, problem = await_ready(worker)
+  if self._stopping then return nil, "the server stops" end
+  if not ready then return nil, problem end
+  local before = place.worker -- not the one that was there at first, if that has died meanwhile
+  place.worker = worker
+  tell_to_stop(place.over and worker or before, self._grace, LINGER)
+  say("worker %d takes the place of %d", worker.pid, before.pid)
+  return true
+end
+
 --- Replaces every worker, one after the other: the next one serves before the last one stops, so that no request is
 --- lost. Suspends. A worker that cannot start leaves the old one where it is.
 ---@return boolean? replaced
 ---@return string? problem
 function Supervisor:reload()
+  if self._reloading then return nil, "they are being replaced already" end
+  self._reloading = true
+  local _ <close> = setmetatable({}, { __close = function() self._reloading = false end })
   for _, place in ipairs({ table.unpack(self._places) }) do
-    local before = place.worker
-    local worker, problem = start_worker(self, place)
-    local ready = worker ~= nil
-    if worker then ready, problem = await_ready(worker) end
-    if self._stopping then return nil, "the server stops" end
-    if not ready then return nil, errors.text(problem) end
-    place.worker = worker
-    tell_to_stop(before, self._grace, LINGER)
-    say("worker %d takes the place of %d", worker.pid, before.pid)
+    local replaced, problem = replace(self, place)
+    if not replaced then return nil, errors.text(problem) end
   end
   return true
 end
