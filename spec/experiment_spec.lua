@@ -61,6 +61,16 @@ describe("braid.experiment", function()
     assert.equal(3, report.models[3].workers)
   end)
 
+  test("measures processes", function()
+    local models = { "inline", { kind = "processes", workers = 2 } }
+    local report = small { models = models, work = function(x) return x * x end }
+    local processes = report.models[2]
+    assert.is_true(report.same)
+    assert.equal(2, processes.workers)
+    assert.is_true(processes.start > 0)
+    assert.equal(6, #processes.lanes[1] + #(processes.lanes[2] or {}))
+  end)
+
   test("compares the results", function()
     local calls = 0
     local report = small { work = function(x) calls = calls + 1 return calls * x end, models = { "inline", "tasks" } }

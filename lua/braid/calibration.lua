@@ -96,7 +96,7 @@ local function core_gain(cores)
   local alone <close> = pools.pool("inline")
   local together <close> = pools.pool("threads", cores)
   together:map(count_up, list, { chunk = 1 })
-  for i = 1, 5 do
+  for i = 1, 7 do
     local one = seconds(alone.map, alone, count_up, list)
     gains[i] = one / seconds(together.map, together, count_up, list, { chunk = 1 })
   end
