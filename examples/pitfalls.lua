@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Rows S51, S53-S55: the document's pitfalls, and what becomes of them in threads here.
+-- Rows S51, S53-S55: the document's pitfalls, and what becomes of them in threads and processes here.
 --   lua5.4 examples/pitfalls.lua
 local braid = require "braid"
 
@@ -7,20 +7,24 @@ local function show(row, what, ...)
   print(("%s  %-52s %s"):format(row, what, table.concat({ ... }, " ")))
 end
 
--- S51: globals are not shared, for each worker has a state of its own; counters, queues and the like are.
+-- S51: globals are not shared, for each worker has a state of its own; counters, dicts, queues and the like are.
 total = 0 -- luacheck: ignore 111
-braid.run(function()
-  local pool <close> = braid.thread_pool(2)
-  pool:map(function() total = (total or 0) + 1 end, { 1, 2, 3, 4 }) -- luacheck: ignore 111 113
-  show("S51", "a global that four jobs add to", total) -- luacheck: ignore 113
-  local counter, queue = braid.counter(), braid.queue()
-  pool:map(function(i)
-    counter:add()
-    queue:put(i)
-  end, { 1, 2, 3, 4 })
-  show("S51", "a counter that four jobs add to", counter:get())
-  show("S51", "items that they put into a queue", queue:size())
-end)
+for _, kind in ipairs { "threads", "processes" } do
+  braid.run(function()
+    local pool <close> = braid.pool(kind, 2)
+    pool:map(function() total = (total or 0) + 1 end, { 1, 2, 3, 4 }) -- luacheck: ignore 111 113
+    show("S51", kind .. ": a global that four jobs add to", total) -- luacheck: ignore 113
+    local counter, dict, queue = braid.counter(), braid.dict(), braid.queue()
+    pool:map(function(i)
+      counter:add()
+      dict:update("total", function(old) return (old or 0) + 1 end)
+      queue:put(i)
+    end, { 1, 2, 3, 4 })
+    show("S51", kind .. ": a counter that they add to", counter:get())
+    show("S51", kind .. ": a dict's value that they add to", dict:get("total"))
+    show("S51", kind .. ": items that they put into a queue", queue:size())
+  end)
+end
 
 -- S53: an error in a job waits to be asked for, and is reported when nobody can ask any more.
 local function fail() error("boom", 0) end
@@ -65,9 +69,14 @@ braid.run(function()
   siblings("return_errors: all are collected", { return_errors = true })
 end)
 
--- S51  a global that four jobs add to                       0
--- S51  a counter that four jobs add to                      4
--- S51  items that they put into a queue                     4
+-- S51  threads: a global that four jobs add to              0
+-- S51  threads: a counter that they add to                  4
+-- S51  threads: a dict's value that they add to             4
+-- S51  threads: items that they put into a queue            4
+-- S51  processes: a global that four jobs add to            0
+-- S51  processes: a counter that they add to                4
+-- S51  processes: a dict's value that they add to           4
+-- S51  processes: items that they put into a queue          4
 -- S53  error() gives it                                     boom
 -- S53  result() raises it                                   boom
 -- S53  nobody asked: reported                               boom
