@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Rows S29-S33: a producer and two consumers on a queue with room for ten: the same functions as tasks of one thread,
--- in three threads, or in three processes. The first form ends by closing the queue; `--form sentinel` as the document does, by a value
--- that stands for the end.
+-- in three threads, or in three processes. The first form ends by closing the queue; `--form sentinel` as the document
+-- does, by a value that stands for the end.
 --   lua5.4 examples/pipeline.lua [--model tasks|threads|processes] [--form close|sentinel] [--count 10] [--lang en]
 package.path = (arg[0]:match "^(.*[/\\])" or "./") .. "?.lua;" .. package.path
 local braid = require "braid"
