@@ -24,9 +24,11 @@ end
 
 -- ---- every public function ------------------------------------------------------------------------------------------
 
--- What a user can reach: functions of a module table (M) and methods of a class, unless their names begin with "_".
-local function is_public(owner, name)
-  return (owner == "M" or owner:find("^%u%l")) and not name:find("^_")
+-- What a user can reach: functions of a module table (M) and methods of a class that has a name, unless theirs begins
+-- with "_".
+local function is_public(text, owner, name)
+  local known = owner == "M" or text:find("%-%-%-@class braid[%w_.]*%." .. owner .. "%f[^%w_]")
+  return known and not name:find("^_")
 end
 
 -- What stands behind the public names: files, and the makers that only other modules call.
@@ -40,15 +42,15 @@ local function is_internal(file)
 end
 
 local function check_comments(file)
-  local comment, parameters = false, {}
-  for line in read(file):gmatch("([^\n]*)\n") do
+  local text, comment, parameters = read(file), false, {}
+  for line in text:gmatch("([^\n]*)\n") do
     local owner, name, list = line:match("^function ([%w_]+)[.:]([%w_]+)%s*%(([^)]*)%)")
     if line:find("^%-%-%-") then
       comment = true
       local parameter = line:match("^%-%-%-@param%s+([%w_.]+)")
       if parameter then parameters[parameter] = true end
     else
-      if name and is_public(owner, name) and not makers[name] and not is_internal(file) then
+      if name and is_public(text, owner, name) and not makers[name] and not is_internal(file) then
         if not comment then complain("%s: %s.%s has no comment", file, owner, name) end
         for parameter in list:gmatch("[%w_.]+") do
           if comment and not parameters[parameter] and not parameter:find("^_") then

@@ -106,6 +106,25 @@ function Lab.least(_, repeats, fn, ...)
   return least
 end
 
+---Whether so much of a speed-up over `k` cores holds: three quarters, or nearly what two native threads get at the same
+---time, when something else keeps the machine busy.
+---@param ratio number
+---@param k integer
+---@param goal number? of k, by default 0.75
+---@return boolean
+---@return string? remark when the machine is busy
+function Lab:holds(ratio, k, goal)
+  if ratio >= (goal or 0.75) * k then return true end
+  local numbers = {}
+  for i = 1, 32 do numbers[i] = M.LARGE end
+  local function seconds(threads)
+    return self:least(3, braid.kernels.factorize, numbers, { method = "trial", threads = threads })
+  end
+  local native = seconds(1) / seconds(k)
+  local remark = self:say("(机器正忙: 此刻原生线程也只有 %.2f 倍)", "(the machine is busy: native threads get %.2f x now)", native)
+  return native < 0.9 * k and ratio >= 0.75 * native, remark
+end
+
 ---Rows of cells as a table with even columns.
 ---@param cells string[][]
 ---@return string
