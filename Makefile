@@ -196,7 +196,8 @@ tsan: ## the same under the thread sanitizer
 	@BRAID_LATE_SIGNALS=1 $(MAKE) -j$(CORES) $(TSAN) sanitized
 
 sanitized: c_tests host $(RAW_SERVER) $(SHIP)
-	@$(TREE) BRAID_SLOWNESS=8 $(LUA) tools/suite.lua $(SECONDS) $(call each,$(CALM),$(C_TESTS)) \
+	@$(TREE) BRAID_SLOWNESS=8 BRAID_LUA=$(abspath $(HOST)) $(LUA) tools/suite.lua $(SECONDS) \
+		$(call each,$(CALM),$(C_TESTS)) \
 		$(call each,$(CALM) $(HOST) spec/run.lua,$(SPECS)) $(call each,$(CALM) $(HOST),$(EXAMPLES))
 
 # Under valgrind a vfork is a fork, so a program that cannot be started is noticed too late: no child_test.

@@ -131,6 +131,7 @@ describe("BRAID_DEBUG=1", function()
   end
 
   test("names a step that computes too long by task, function and line", function()
+    if os.getenv "BRAID_LATE_SIGNALS" then return pending "signals come late" end
     assert.matches("slow step: task principal %(script%) has held its loop for 0%.%d+ s, compute at [^\n]+:2",
       run("compute", "1"))
   end)
