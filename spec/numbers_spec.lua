@@ -163,6 +163,7 @@ describe("factorize", function()
   test("runs in several tasks and in workers at once", function()
     run(function()
       local pool <close> = braid.thread_pool(3)
+      local processes <close> = braid.process_pool(1)
       local numbers, expected = { 112272535095293, 360, 9007199254740881 }, {}
       for i, n in ipairs(numbers) do expected[i] = { n } end
       expected[2] = { 2, 2, 2, 3, 3, 5 }
@@ -172,8 +173,23 @@ describe("factorize", function()
         futures[2 * i] = pool:submit(job, i % 2 == 0 and "trial" or nil)
         futures[2 * i - 1] = braid.spawn(job)
       end
+      futures[#futures + 1] = processes:submit(job, "trial")
       for _, future in ipairs(futures) do assert.same(expected, future:result()) end
     end)
+  end)
+
+  test("runs on as many threads as BRAID_THREADS says", function()
+    local stdout = helper.lua_process([[
+      local braid = require "braid"
+      braid.kernels.monte_carlo_pi(1000000)
+      local threads = 0
+      for thread in require "lfs".dir "/proc/self/task" do
+        local file <close> = io.open("/proc/self/task/" .. thread .. "/comm")
+        if file and file:read() == "braid-kernels" then threads = threads + 1 end
+      end
+      print(threads)
+    ]], { env = { BRAID_THREADS = "3" } })
+    assert.equal("3\n", stdout)
   end)
 
   test("ends with the state it was called in", function()

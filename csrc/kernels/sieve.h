@@ -11,7 +11,7 @@ struct braid_sieve {
   uint64_t limit;  /* up to BRAID_SIEVE_MOST */
   int64_t *counts; /* of primes, for each chunk */
   int64_t *primes; /* NULL: they are counted. Else they are written here, and counts are those of an earlier run */
-  bool out_of_memory;
+  atomic_bool out_of_memory;
 };
 
 /* How many chunks a sieve has. Any thread; does not block. */

@@ -17,6 +17,9 @@
 #include "../../csrc/kernels/scan.h"
 #include "../../csrc/kernels/sort.h"
 #include "../../csrc/kernels/unique.h"
+#include "../../csrc/kernels/factor.h"
+#include "../../csrc/kernels/sieve.h"
+#include "../../csrc/kernels/words.h"
 #include "check.h"
 
 /* ---- the allocator -------------------------------------------------------------------------------------------- */
@@ -221,6 +224,41 @@ static bool turn_loop(void) {
   return through;
 }
 
+static bool factor_numbers(void) {
+  enum { COUNT = 100, GRAIN = 10 };
+  uint64_t numbers[COUNT], *rows[COUNT / GRAIN] = {0};
+  uint8_t counts[COUNT];
+  struct braid_factor_list list = {.numbers = numbers, .count = COUNT, .grain = GRAIN, .counts = counts, .rows = rows};
+  for (unsigned i = 0; i < COUNT; i++) numbers[i] = UINT64_C(1) << (i % 64);
+  braid_factor_run(NULL, &list);
+  for (unsigned i = 0; i < COUNT && !list.out_of_memory; i++) check(counts[i] == i % 64);
+  for (unsigned i = 0; i < COUNT / GRAIN; i++) free(rows[i]);
+  return !list.out_of_memory;
+}
+
+static bool sieve_primes(void) {
+  enum { LIMIT = 1000, CHUNKS = 1 };
+  int64_t counts[CHUNKS] = {0};
+  struct braid_sieve sieve = {.limit = LIMIT, .counts = counts};
+  check(braid_sieve_chunks(LIMIT) == CHUNKS);
+  braid_sieve_run(NULL, &sieve);
+  check(sieve.out_of_memory || counts[0] == 168);
+  return !sieve.out_of_memory;
+}
+
+static bool count_words(void) {
+  char text[40 * 1000];
+  struct braid_words table = {0};
+  int error = 0;
+  for (size_t i = 0; i < sizeof text; i++) text[i] = (char)(i % 8 == 7 ? ' ' : 'a' + i / 8 / (i % 8 + 1) % 26);
+  struct braid_text whole = {text, sizeof text};
+  struct braid_words_list list = {.texts = &whole, .count = 1, .errors = &error, .tables = &table, .seats = 1};
+  braid_words_run(NULL, &list);
+  check(list.out_of_memory || table.total == sizeof text / 8);
+  braid_words_free(&table);
+  return !list.out_of_memory;
+}
+
 static void buffer_survives(void) { fail_each_once(fill_buffer); }
 static void heap_survives(void) { fail_each_once(fill_heap); }
 static void message_survives(void) { fail_each_once(send_message); }
@@ -229,8 +267,13 @@ static void array_survives(void) { fail_each_once(make_arrays); }
 static void kernels_survive(void) { fail_each_once(compute); }
 static void gate_survives(void) { fail_each_once(make_gate); }
 static void loop_survives(void) { fail_each_once(turn_loop); }
+static void factor_survives(void) { fail_each_once(factor_numbers); }
+static void sieve_survives(void) { fail_each_once(sieve_primes); }
+static void words_survive(void) { fail_each_once(count_words); }
 
 CHECK_MAIN({"memory is out: buffer", buffer_survives}, {"memory is out: heap", heap_survives},
            {"memory is out: message", message_survives}, {"memory is out: queue", queue_survives},
            {"memory is out: array", array_survives}, {"memory is out: kernels", kernels_survive},
-           {"memory is out: gate", gate_survives}, {"memory is out: loop", loop_survives})
+           {"memory is out: gate", gate_survives}, {"memory is out: loop", loop_survives},
+           {"memory is out: factor", factor_survives}, {"memory is out: sieve", sieve_survives},
+           {"memory is out: words", words_survive})
