@@ -6,31 +6,24 @@ local describe, pending, assert = describe, pending, assert
 local test, run = helper.test, helper.run
 local _ENV = _G -- luacheck: ignore 211/_ENV (not busted's: a job's globals are those of its worker)
 
+-- The thread sanitizer holds signals back until a call blocks.
+local late_signals = os.getenv "BRAID_LATE_SIGNALS" and "signals come late"
+
 -- What a kind cannot do, and why.
 local kinds = {
   { name = "inline", beyond = {
     later = "submit returns when the job has ended", cpu = "nobody else could stop it", workers = "it has none",
   } },
   { name = "tasks", beyond = { cpu = "nobody else could stop it", workers = "it has none" } },
-  { name = "threads", beyond = {
-    cpu = os.getenv "BRAID_LATE_SIGNALS" and "the thread sanitizer holds signals back", -- until a call blocks
-  } },
-  { name = "processes", beyond = { objects = "shared objects do not reach worker processes yet" } },
+  { name = "threads", beyond = { cpu = late_signals } },
+  { name = "processes", beyond = { cpu = late_signals } },
 }
-
--- Whether a case lets jobs share objects with it.
-local function shares(fn)
-  local code = string.dump(fn)
-  for _, name in ipairs { "event", "queue", "lock", "barrier", "semaphore", "counter", "condition" } do
-    if code:find(name, 1, true) then return true end
-  end
-end
 
 -- The case is fn(pool_of, kind), run in a task; pool_of(opts) makes a pool. `needs`: what a kind must be able to do.
 local function case(name, fn, needs, opts)
   for _, kind in ipairs(kinds) do
     local title = ("%s: %s"):format(kind.name, name)
-    local why = needs and kind.beyond[needs] or kind.beyond.objects and shares(fn) and kind.beyond.objects
+    local why = needs and kind.beyond[needs]
     if why then
       describe(title, function() pending(why) end)
     else

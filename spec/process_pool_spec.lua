@@ -237,6 +237,12 @@ describe("between processes", function()
     assert.equal(1, pool:submit(echo, 1):result())
   end)
 
+  with_pool("what was made in a worker stays there, and is named by its path", 1, function(pool)
+    local err = failure(pool:submit(function() return { deep = { queue = require "braid".queue() } } end))
+    assert.is_true(braid.is_error(err, "not_sendable"), tostring(err))
+    assert.matches("^result 1 %-> %.deep%.queue: a braid%.queue cannot be sent to another process", err.message)
+  end)
+
   with_pool("a result that cannot be sent fails its job alone", 1, function(pool)
     assert.is_true(braid.is_error(failure(pool:submit(function() return io.stdout end)), "not_sendable"))
     assert.matches("file", tostring(failure(pool:submit(function() error(io.stdout) end))))

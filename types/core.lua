@@ -388,4 +388,15 @@ function core.expression_new(source) end
 ---@param ... braid.Array|number for the variables, in order of first appearance
 function core.vector_map(expression, threads, out, ...) end
 
+-- ---- pools of processes --------------------------------------------------------------------------------------------
+
+---Starts worker processes. Raises kind "not_sendable" when init or its arguments cannot be sent.
+---@param workers integer
+---@param settings table for lua/braid/worker.lua
+---@return userdata pool with the methods of core.pool_new's, and pids
+function core.process_pool_new(workers, settings) end
+
+---This process is a worker from here to its end, which its parent or `os.exit` brings. Never returns.
+function core.work() end
+
 return core

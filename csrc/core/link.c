@@ -62,17 +62,19 @@ static struct braid_code *code_of(struct braid_object *object) {
   return braid_container(object, struct braid_code, object);
 }
 
+const char *braid_link_refuse_object(enum braid_link_side side, const struct braid_object *object) {
+  if (object->class == &braid_code_class || object->class == &braid_pool_class) return NULL;
+  return passport ? passport->refuse(side, object) : "it belongs to this process";
+}
+
 const char *braid_link_refuse(enum braid_link_side side, const struct braid_message *message,
                               const struct braid_object **which) {
-  for (uint32_t i = 0; i < message->object_count; i++) {
-    const struct braid_object *object = message->objects[i];
-    if (object->class == &braid_code_class || object->class == &braid_pool_class) continue;
-    const char *why = passport ? passport->refuse(side, object) : "it belongs to this process";
-    if (!why) continue;
-    *which = object;
-    return why;
+  const char *why = NULL;
+  for (uint32_t i = 0; i < message->object_count && !why; i++) {
+    *which = message->objects[i];
+    why = braid_link_refuse_object(side, *which);
   }
-  return NULL;
+  return why;
 }
 
 /* ---- putting: under the mutex --------------------------------------------------------------------------------- */

@@ -72,7 +72,10 @@ struct braid_link {
 /* Before the first link is opened. */
 void braid_link_use_passport(const struct braid_passport *passport);
 
-/* NULL, or why an object of the message may not cross to that side; *which is the object then. Any thread. */
+/* NULL, or why the object may not cross to that side. Any thread. */
+const char *braid_link_refuse_object(enum braid_link_side side, const struct braid_object *object);
+
+/* The same for all of a message; *which is the object then. */
 const char *braid_link_refuse(enum braid_link_side side, const struct braid_message *message,
                               const struct braid_object **which);
 

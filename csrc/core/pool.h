@@ -15,6 +15,7 @@ struct braid_pool_stats {
 
 /* What differs. Any thread, except where said otherwise; nothing blocks. */
 struct braid_pool_kind {
+  bool apart; /* its workers are processes of their own */
   /* BRAID_CLOSED, BRAID_NO_MEMORY: nothing has happened. */
   enum braid_status (*submit)(struct braid_pool *pool, struct braid_job *job);
   /* A queued job ends at once, a running one is asked to. False when it had ended. */

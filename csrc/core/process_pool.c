@@ -577,7 +577,8 @@ static void destroy(struct braid_pool *common) {
   free(pool);
 }
 
-static const struct braid_pool_kind kind = {.submit = submit,
+static const struct braid_pool_kind kind = {.apart = true,
+                                            .submit = submit,
                                             .cancel = cancel,
                                             .close = close_pool,
                                             .stop = stop,

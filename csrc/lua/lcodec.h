@@ -14,6 +14,12 @@
  * that memory is out. Shared objects among them are shared from then on, also when it raises. */
 struct braid_message *lcodec_encode(lua_State *L, int index, int count, const char *what);
 
+/* NULL: the object may leave this process; else a sentence that says why not. */
+typedef const char *lcodec_border(const struct braid_object *object);
+
+/* The same for a message that crosses a border: what may not leave is refused. */
+struct braid_message *lcodec_encode_across(lua_State *L, int index, int count, const char *what, lcodec_border *border);
+
 /* Pushes the values and returns how many; the message stays the caller's. May require modules, and call the functions
  * that __braid_pack gave. Raises what these raise, kind "not_sendable", or that memory is out. Bytes that no encoder
  * wrote are refused; yet they can name any function of a module to be called, so they must not come from outside. */

@@ -313,6 +313,8 @@ static void refuse_userdata(struct writer *w) {
 
 static void put_object(struct writer *w, struct braid_object *object) {
   lua_State *L = w->L;
+  const char *why = w->border ? w->border(object) : NULL;
+  if (why) writer_refuse(w, "a %s cannot be sent to another process: %s", object->class->name, why);
   if (!lobject_share(L, -1)) { /* what it holds cannot be sent */
     if (!lerror_is(L, -1, "not_sendable")) lua_error(L);
     lua_getfield(L, -1, "message");
@@ -384,13 +386,20 @@ static void put_all(struct writer *w, int index, int count) {
 }
 
 struct braid_message *lcodec_encode(lua_State *L, int index, int count, const char *what) {
+  return lcodec_encode_across(L, index, count, what, NULL);
+}
+
+struct braid_message *lcodec_encode_across(lua_State *L, int index, int count, const char *what,
+                                           lcodec_border *border) {
   struct writer w;
   index = lua_absindex(L, index);
   writer_open(&w, L, what);
+  w.border = border;
   put_all(&w, index, count);
   if (w.stale) {
     writer_discard(&w);
     writer_open(&w, L, what);
+    w.border = border;
     w.updated = true;
     put_all(&w, index, count);
   }

@@ -117,22 +117,10 @@ static void check_depth(lua_State *L) {
                 (int)depth + 1);
 }
 
-static void check_table(lua_State *L, struct braid_message *table) {
-  const struct braid_object *which;
-  const char *why = braid_link_refuse(BRAID_LINK_TO_WORKER, table, &which);
-  if (!why) return;
-  const char *name = which->class->name;
-  braid_message_unref(table);
-  lerror_raise(L, "not_sendable", "init or init_args have a %s, which cannot be sent to a worker process: %s", name,
-               why);
-}
-
 /* Arguments: settings, plan. Fills the plan as far as it comes. */
 static int make_plan(lua_State *L) {
   struct braid_process_plan *plan = lua_touserdata(L, 2);
-  struct braid_message *table = lcodec_encode(L, 1, 1, "settings");
-  check_table(L, table);
-  plan->table = table;
+  plan->table = lcodec_encode_across(L, 1, 1, "settings", worker_border_there);
   plan->argv = make_arguments(L);
   read_settings(L, 1, plan);
   return 0;

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "../core/link.h"
 #include "larg.h"
 #include "lcodec.h"
 #include "lerror.h"
@@ -251,16 +250,6 @@ static int refuse(lua_State *L, struct job_future *this, enum braid_status statu
                       luaL_tolstring(L, 1, NULL));
 }
 
-/* What cannot leave this process is refused before the job is made. */
-static void check_crossing(lua_State *L, const struct braid_pool *pool, struct braid_message *call) {
-  const struct braid_object *which;
-  const char *why = pool->kind->pids ? braid_link_refuse(BRAID_LINK_TO_WORKER, call, &which) : NULL;
-  if (!why) return;
-  const char *name = which->class->name;
-  braid_message_unref(call);
-  lerror_raise(L, "not_sendable", "a %s cannot be sent to a worker process: %s", name, why);
-}
-
 /* pool:submit(fn, ...) -> future */
 static int pool_submit(lua_State *L) {
   struct sched *sched = sched_of(L);
@@ -272,8 +261,8 @@ static int pool_submit(lua_State *L) {
   braid_waiter_init(&this->future.waiter, &sched->loop, BRAID_WAITER_JOB);
   lua_rawgeti(L, LUA_REGISTRYINDEX, sched->task_metatable);
   lua_setmetatable(L, -2);
-  struct braid_message *call = lcodec_encode(L, 2, count, "argument");
-  check_crossing(L, pool, call);
+  struct braid_message *call =
+      lcodec_encode_across(L, 2, count, "argument", pool->kind->apart ? worker_border_there : NULL);
   this->job = braid_job_new(call, &this->future.waiter);
   if (!this->job) {
     braid_message_unref(call);

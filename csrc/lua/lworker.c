@@ -240,17 +240,16 @@ static int job_limit(lua_State *L) {
   return 1;
 }
 
-/* lcodec_encode; what cannot leave a worker's process is refused, too. */
+const char *worker_border_there(const struct braid_object *object) {
+  return braid_link_refuse_object(BRAID_LINK_TO_WORKER, object);
+}
+
+const char *worker_border_home(const struct braid_object *object) {
+  return braid_link_refuse_object(BRAID_LINK_TO_PARENT, object);
+}
+
 static struct braid_message *encode_reply(lua_State *L, int index, int count, const char *what) {
-  struct braid_message *message = lcodec_encode(L, index, count, what);
-  const struct braid_object *which;
-  if (!self->settings->process) return message;
-  const char *why = braid_link_refuse(BRAID_LINK_TO_PARENT, message, &which);
-  if (!why) return message;
-  const char *name = which->class->name;
-  braid_message_unref(message);
-  lerror_raise(L, "not_sendable", "the %s has a %s, which cannot be sent from a worker process: %s", what, name, why);
-  return NULL;
+  return lcodec_encode_across(L, index, count, what, self->settings->process ? worker_border_home : NULL);
 }
 
 /* job:done(...): the results travel home; raises when they cannot. */

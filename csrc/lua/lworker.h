@@ -21,6 +21,10 @@ void worker_settings_free(void *settings);
 /* The body of every worker's thread. */
 void worker_body(struct braid_worker *worker);
 
+/* What may go to a worker process, and from one to its parent. */
+const char *worker_border_there(const struct braid_object *object);
+const char *worker_border_home(const struct braid_object *object);
+
 /* Makes running jobs interruptible; once for the process, before the first pool. */
 void worker_prepare(void);
 

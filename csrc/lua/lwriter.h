@@ -13,6 +13,7 @@
 #include <lua.h>
 #include <string.h>
 
+#include "lcodec.h"
 #include "ldraft.h"
 #include "lpath.h"
 #include "lwire.h"
@@ -33,6 +34,7 @@ struct writer {
   bool updated; /* the names are up to date */
   bool stale;   /* they were not, and something may have been written that has a name: all must be written again */
   const char *what;
+  lcodec_border *border; /* NULL: the message stays in this process */
 };
 
 /* Pushes what stands on the stack; begins a message. */

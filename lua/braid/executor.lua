@@ -10,7 +10,7 @@ local Future = require "braid.future"
 
 local M = {}
 
----Runs functions as jobs: here at once, as tasks, or in threads. Close it, or hold it in a `<close>` variable.
+---Runs functions as jobs: here at once, as tasks, in threads, or in processes. Close it, or hold it in a `<close>` variable.
 ---@class braid.Executor
 ---@field _slots integer jobs that may run at once
 ---@field _ahead integer jobs that map hands out before the first has come back
@@ -39,15 +39,15 @@ local known = {
 }
 
 ---@class braid.PoolOptions
----@field workers integer? how many; threads: the usable cores, tasks: 1000
+---@field workers integer? how many; threads and processes: the usable cores, tasks: 1000
 ---@field init fun(...)? run once in each worker; if it raises, the pool is broken
 ---@field init_args any[]? its arguments
----@field max_jobs_per_worker integer? then a worker's state is made anew. Threads only
----@field tasks_per_worker integer? jobs that a worker runs at once, as tasks of its loop: 1. Threads only
+---@field max_jobs_per_worker integer? then a worker's state is made anew, or its process. Not for tasks
+---@field tasks_per_worker integer? jobs that a worker runs at once, as tasks of its loop: 1. Not for tasks
 ---@field backlog integer? submit suspends while so many jobs have not ended
 ---@field time_limit number? seconds a job may take; then it is stopped, and fails with kind "limit". A job of an inline
 --- or task pool is stopped at its next wait
----@field memory_limit number? bytes a job may need; then it fails with kind "limit". Threads only
+---@field memory_limit number? bytes a job may need; then it fails with kind "limit". Not for tasks
 ---@field name string? for reports
 
 ---Checks what a pool is made with.
