@@ -10,7 +10,8 @@ local Future = require "braid.future"
 
 local M = {}
 
----Runs functions as jobs: here at once, as tasks, in threads, or in processes. Close it, or hold it in a `<close>` variable.
+---Runs functions as jobs: here at once, as tasks, in threads, or in processes. Close it, or hold it in a `<close>`
+---variable.
 ---@class braid.Executor
 ---@field _slots integer jobs that may run at once
 ---@field _ahead integer jobs that map hands out before the first has come back
