@@ -116,9 +116,9 @@ end
 function Lab:holds(ratio, k, goal)
   if ratio >= (goal or 0.75) * k then return true end
   local numbers = {}
-  for i = 1, 32 do numbers[i] = M.LARGE end
+  for i = 1, 8 * k do numbers[i] = M.PRIME end
   local function seconds(threads)
-    return self:least(3, braid.kernels.factorize, numbers, { method = "trial", threads = threads })
+    return self:least(2, braid.kernels.factorize, numbers, { method = "trial", threads = threads })
   end
   local native = seconds(1) / seconds(k)
   local remark = self:say("(机器正忙: 此刻原生线程也只有 %.2f 倍)", "(the machine is busy: native threads get %.2f x now)", native)
