@@ -44,8 +44,8 @@ local function with_workers(count, tail, fn)
     run(function()
       local server = start { helper.lua, file }
       local process <close> = server.process
-      server.supervisor = tonumber(server.read_until("supervisor: process (%d+)"))
-      for i = 1, count do server.pids[i] = tonumber((server.read_until("worker %d+: process (%d+)"))) end
+      server.supervisor = tonumber(server.read_until("supervisor pid (%d+)"))
+      for i = 1, count do server.pids[i] = tonumber((server.read_until("worker %d+ pid (%d+)"))) end
       local session <close> = braid.http.session { base_url = server.url, timeout = 10 }
       fn(server, session)
       process:kill("TERM")
@@ -163,7 +163,7 @@ describe("a server with workers", function()
     run(function()
       local server = start { helper.lua, file }
       local process <close> = server.process
-      server.read_until("worker 2: process")
+      server.read_until("worker 2 pid")
       local session <close> = braid.http.session { base_url = server.url, timeout = 10 }
       local slow = braid.spawn(function() return assert(session:get("/slow")).body end)
       braid.sleep(0.2)
@@ -179,7 +179,7 @@ describe("a server with workers", function()
     run(function()
       local server = start { helper.lua, file }
       local process <close> = server.process
-      local pid = server.read_until("worker 2: process (%d+)")
+      local pid = server.read_until("worker 2 pid (%d+)")
       process:kill("INT")
       assert.equal(130, assert(process:wait(10)).code)
       assert.not_equal(0, assert(braid.process.run { "kill", "-0", pid }).code)
@@ -208,7 +208,7 @@ describe("a server with workers", function()
     run(function()
       local server = start { helper.lua, file }
       local process <close> = server.process
-      local pid = server.read_until("worker 2: process (%d+)")
+      local pid = server.read_until("worker 2 pid (%d+)")
       process:kill("KILL")
       process:wait(5)
       local deadline = braid.now() + 5
@@ -251,7 +251,7 @@ describe("braid serve", function()
     run(function()
       local server = start(command(file, "--workers", "2", "--access-log"))
       local process <close> = server.process
-      server.read_until("worker 2: process")
+      server.read_until("worker 2 pid")
       assert.equal("hello", assert(braid.http.get(server.url .. "/")):json().greeting)
       server.read_until("127.0.0.1 GET / 200")
       local handle = assert(io.open(file, "w"))

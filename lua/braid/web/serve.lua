@@ -48,8 +48,8 @@ end
 
 local function name_processes(running)
   if not running.pids then return end
-  say("supervisor: process %d", require("braid.serve_core").process_id())
-  for i, pid in ipairs(running:pids()) do say("worker %d: process %d", i, pid) end
+  say("supervisor pid %d", require("braid.serve_core").process_id())
+  for i, pid in ipairs(running:pids()) do say("worker %d pid %d", i, pid) end
 end
 
 --- Serves until it is stopped. Suspends. Raises when the server cannot start.
