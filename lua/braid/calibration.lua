@@ -43,7 +43,7 @@ local function open_and_close(kind, workers)
 end
 
 local function start_cost(kind, workers, repeats)
-  return math.max(0, median_of(repeats, open_and_close, kind, workers) - NAP)
+  return math.max(0, median_of(repeats, open_and_close, kind, workers) - median_of(repeats, nap))
 end
 
 ---@class braid.Cost
@@ -120,8 +120,13 @@ function M.costs()
   local cores = core.cpu_count()
   local found = { cores = cores, gain = core_gain(cores) }
   for _, kind in ipairs(pools.kinds()) do
-    local is_local = kind == "inline" or kind == "tasks"
-    found[kind] = is_local and local_cost(kind) or remote_cost(kind, cores)
+    if kind == "inline" or kind == "tasks" then
+      found[kind] = local_cost(kind)
+    else
+      local ok, cost = pcall(remote_cost, kind, cores) -- not every program can start workers of its own
+      found[kind] = ok and cost or nil
+      core.checkpoint()
+    end
   end
   costs = found
   return costs
