@@ -14,7 +14,7 @@ CORE_FLOORS := base status clock list heap buffer \
 # Plain C on core/parallel: no Lua, no locks.
 KERNEL_FLOORS := simd.h montgomery prime curve factor sieve circle mandelbrot text digest words \
 	row reduce scan radix.h sort unique histogram search \
-	operation expression map \
+	elementary.h operation expression map \
 	matmul random
 LUA_FLOORS := lsight lerror larg ltree linterrupt lopen.h ltrace lsched lroster lwatchdog \
 	llocals lobject \

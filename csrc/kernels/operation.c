@@ -4,8 +4,9 @@
 #include "operation.h"
 
 #include <math.h>
+#include <stdbool.h>
 
-#include "simd.h"
+#include "elementary.h"
 
 /* No iteration needs what another one writes: `to` is exactly one of the others, or apart from them. */
 #ifdef __clang__
@@ -61,10 +62,30 @@ WIDE(root, sqrt(a[i]))
 WIDE(magnitude, fabs(a[i]))
 WIDE(round_down, floor(a[i]))
 WIDE(round_up, ceil(a[i]))
-EACH(exponential, exp(a[i]))
-EACH(logarithm, log(a[i]))
-EACH(sine, sin(a[i]))
-EACH(cosine, cos(a[i]))
+WIDE(exponential, elementary_exp(a[i]))
+WIDE(logarithm, elementary_log(a[i]))
+WIDE(near_sine, elementary_sin(a[i], 0))
+WIDE(near_cosine, elementary_sin(a[i], 1))
+BRAID_INLINE void find_far_body(const double *a, size_t count, double *far) {
+  double found = 0;
+  for (size_t i = 0; i < count; i++) found = fabs(a[i]) <= ELEMENTARY_FAR ? found : 1;
+  *far = found;
+}
+BRAID_SIMD(find_far, (const double *a, size_t count, double *far), (a, count, far))
+
+/* What an element becomes does not depend on its neighbours: near ones are computed in the same way in both loops. */
+#define CIRCULAR(name, near, near_term, far_term)                                                                      \
+  static void name PARAMETERS {                                                                                        \
+    double far;                                                                                                        \
+    find_far(a, count, &far);                                                                                          \
+    if (far == 0)                                                                                                      \
+      near(to, a, b, c, count);                                                                                        \
+    else                                                                                                               \
+      for (size_t i = 0; i < count; i++) to[i] = fabs(a[i]) <= ELEMENTARY_FAR ? (near_term) : (far_term);              \
+  }
+CIRCULAR(sine, near_sine, elementary_sin(a[i], 0), sin(a[i]))
+CIRCULAR(cosine, near_cosine, elementary_sin(a[i], 1), cos(a[i]))
+
 EACH(tangent, tan(a[i]))
 EACH(arc_sine, asin(a[i]))
 EACH(arc_cosine, acos(a[i]))

@@ -442,7 +442,7 @@ end
 ---The language: numbers, pi, inf, nan; + - * / // % ^ as in Lua; < <= > >= == ~= (or !=), `and`, `or`, `not`, where
 ---truth is 1 and 0, and what is not 0 is true; sqrt exp log sin cos tan asin acos atan tanh abs floor ceil,
 ---pow(x, y), min and max of two or more (NaN when one is), where(condition, then, otherwise). Everything is computed in
----doubles, also of integers.
+---doubles, also of integers; exp and log to the last bit, sin and cos to the last two.
 ---@param expression string
 ---@param ... table|braid.Array|number the values of the variables by name, or one after the other; then the options:
 --- `{ out = array, type = string, threads = integer }`. out: where the result goes, which may be one of the arrays, or
