@@ -387,6 +387,59 @@ describe("a worker that", function()
   end, { deadline = 60 })
 end)
 
+-- ---- at random ------------------------------------------------------------------------------------------------------
+
+-- Jobs of all lengths, sizes and fates, on workers that are killed, stopped and cancelled meanwhile.
+local function storm(pool, count)
+  local random = math.random
+  local fates = {
+    function() return pool:submit(echo, random(1000)) end,
+    function() return pool:submit(function(s) return #s end, ("y"):rep(random(1 << random(10, 20)))) end,
+    function() return pool:submit(string.rep, "z", random(1 << random(10, 20))) end,
+    function() return pool:submit(braid.sleep, random() * 0.01) end,
+    function() return pool:submit(error, "x") end,
+    function() return pool:submit(os.exit, random(0, 9)) end,
+  }
+  local futures = {}
+  for i = 1, count do
+    futures[i] = fates[random() < 0.98 and random(5) or 6]()
+    if random() < 0.1 then futures[random(i)]:cancel() end
+    if random() < 0.05 then braid.sleep(random() * 0.005) end
+  end
+  return futures
+end
+
+describe("whatever happens", function()
+  test("every job ends, once, and the pool after them", function()
+    run(function()
+      local signals, random, stop = { "KILL", "SEGV", "STOP", "TERM" }, math.random, braid.now() + 2
+      while braid.now() < stop do
+        local pool = braid.process_pool { workers = random(3), tasks_per_worker = random(3) }
+        local killer = braid.spawn(function()
+          while true do
+            braid.sleep(random() * 0.05)
+            local pids = pool:pids()
+            if #pids > 0 then kill(pids[random(#pids)], signals[random(4)]) end
+            for _, pid in ipairs(pids) do kill(pid, "CONT") end
+          end
+        end)
+        local count = random(200)
+        local futures = storm(pool, count)
+        if random() < 0.3 then pool:shutdown { wait = false, cancel_pending = random() < 0.5 } end
+        for _, future in ipairs(futures) do
+          assert.is_true(future:wait(20 * helper.slowness))
+          future:error()
+        end
+        pool:close()
+        killer:cancel()
+        local stats = pool:stats()
+        assert.equal(count, stats.done + stats.failed + stats.cancelled)
+        assert.same({ 0, 0, 0 }, { stats.queued, stats.running, stats.workers })
+      end
+    end)
+  end, { deadline = 40 })
+end)
+
 -- ---- limits and cancels ---------------------------------------------------------------------------------------------
 
 describe("a job in a process", function()

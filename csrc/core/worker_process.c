@@ -137,9 +137,14 @@ static void open_link(struct braid_errand *errand) {
   self.open = true;
 }
 
-/* Our end is the parent's business: the terminal's interrupt is for the parent, and its death is ours. */
+static void leave_to_parent(int number) { (void)number; }
+
+/* Our end is the parent's business: what the terminal sends to all of its group is for the parent, and its death is
+ * ours. Handlers instead of SIG_IGN, because programs that jobs start would inherit that. */
 static void belong_to_parent(void) {
-  signal(SIGINT, SIG_IGN);
+  struct sigaction nothing = {.sa_handler = leave_to_parent, .sa_flags = SA_RESTART};
+  sigaction(SIGINT, &nothing, NULL);
+  sigaction(SIGQUIT, &nothing, NULL);
 #ifdef __linux__
   prctl(PR_SET_PDEATHSIG, SIGKILL);
 #endif
