@@ -12,9 +12,8 @@ local M = {}
 -- A chunk is to take so long, so that what a job costs does not count.
 local CHUNK_SECONDS = 1e-3
 
--- A model that is more to handle must be so much faster; than tasks that wait, more: one after the other, as the sample
--- is run, their steps seem dearer than they are side by side.
-local WORTH, WORTH_WAITING = 0.9, 0.5
+-- A model that is more to handle must be so much faster.
+local WORTH = 0.9
 
 local MOST = { tasks = 1000, threads = 256, processes = 32 }
 
@@ -95,13 +94,11 @@ end
 
 local ORDER = { "inline", "tasks", "threads", "processes", "kernel" }
 
-local function choose(predictions, obstacles, s)
+local function choose(predictions, obstacles)
   local chosen
   for _, kind in ipairs(ORDER) do
     local one = predictions[kind]
-    local waits = chosen and chosen.model == "tasks" and s.suspended > 0.9 * s.wall
-    local worth = waits and WORTH_WAITING or WORTH
-    if one and not obstacles[kind] and (not chosen or one.seconds < worth * chosen.seconds) then chosen = one end
+    if one and not obstacles[kind] and (not chosen or one.seconds < WORTH * chosen.seconds) then chosen = one end
   end
   return chosen
 end
@@ -123,7 +120,7 @@ local function weigh(costs, s, n, opts, kernel)
   predictions.kernel = kernel
   local isolate = opts.isolate and predictions.processes ~= nil and not s.refusal
   for _, kind in ipairs(ORDER) do obstacles[kind] = obstacle(kind, s, isolate) end
-  return predictions, obstacles, choose(predictions, obstacles, s)
+  return predictions, obstacles, choose(predictions, obstacles)
 end
 
 local known = {
@@ -147,10 +144,10 @@ local function check(fn, sample, opts)
   end
 end
 
----Runs fn(item) once for each item of the sample, here and now, and advises which model to use for many of them. Before
----threads or processes are advised, the first item is run once more in such a worker, to see that it works there;
----before tasks, up to 16 are run once more side by side. The first call measures this machine, which takes some tenths
----of a second. Call it when nothing else runs. Suspends.
+---Runs fn(item) once for each item of the sample, here and now, and advises which model to use for many of them. What
+---lets others run while it waits is run again, 16 items side by side; before threads or processes are advised, the
+---first item is run once more in such a worker, to see that it works there. The first call measures this machine, which
+---takes some tenths of a second. Call it when nothing else runs. Suspends.
 ---@param fn fun(item: any): any
 ---@param sample any[] not empty; more like the others say more
 ---@param opts { items: integer?, workers: integer?, isolate: boolean?, kernel: function?, lang: "zh"|"en"? }?
@@ -164,15 +161,12 @@ function M.advise(fn, sample, opts)
   local costs = calibration.costs()
   local s = samples.measure(fn, sample)
   local kernel = opts.kernel and measure_kernel(opts.kernel, sample, n)
+  if n > 1 and s.suspended > 0.1 * s.wall then samples.try_together(s, fn, sample, n) end
   local predictions, obstacles, chosen = weigh(costs, s, n, opts, kernel)
-  local tried = { inline = true, kernel = true }
-  while not tried[chosen.model] do
+  local tried = {}
+  while (chosen.model == "threads" or chosen.model == "processes") and not tried[chosen.model] do
     tried[chosen.model] = true
-    if chosen.model == "tasks" then
-      samples.try_together(s, fn, sample)
-    else
-      samples.try_out(s, chosen.model, fn, sample[1])
-    end
+    samples.try_out(s, chosen.model, fn, sample[1])
     predictions, obstacles, chosen = weigh(costs, s, n, opts, kernel)
   end
   s.results = nil

@@ -231,20 +231,19 @@ function M.try_out(sample, kind, fn, item)
   end
 end
 
----Runs some items once more, as tasks: steps that follow each other closely are cheaper than those after a wait.
+---Runs up to 16 items once more, as tasks: steps that follow each other closely are cheaper than those after a wait.
 ---@param sample braid.Sample gets together or a failure
 ---@param fn fun(item: any): any
----@param items any[]
-function M.try_together(sample, fn, items)
-  local few = table.move(items, 1, math.min(sample.count, 16), 1, {})
+---@param items any[] begun again when there are fewer
+---@param n integer how many there will be
+function M.try_together(sample, fn, items, n)
+  local few = {}
+  for i = 1, math.min(n, 16) do few[i] = items[(i - 1) % sample.count + 1] end
   local pool <close> = pools.pool("tasks", #few)
   local cpu = core.thread_time()
   local ok, failure = pcall(pool.map, pool, fn, few)
-  if not ok then
-    sample.failures.tasks = tostring(failure)
-  elseif #few > 1 then
-    sample.together = (core.thread_time() - cpu) / #few
-  end
+  sample.together = (core.thread_time() - cpu) / #few
+  if not ok then sample.failures.tasks = tostring(failure) end
 end
 
 return M
