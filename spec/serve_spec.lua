@@ -405,6 +405,14 @@ describe("app:serve", function()
 
   test("serves a script until it is interrupted", with_script("app:serve { port = 0 }", ends_on_interrupt))
 
+  test("ends when it is told to", with_script("app:serve { port = 0 } print('served')", function(process, url)
+    assert.equal(404, assert(braid.http.get(url .. "/", { timeout = 5 })).status)
+    braid.http.close()
+    process:kill("TERM")
+    assert.equal(0, assert(process:wait(5)).code)
+    assert.equal("started\nstopped\nserved\n", process:read("a", 5))
+  end))
+
   test("serves inside braid.run until it is interrupted",
     with_script("braid.run(function() app:serve { port = 0 } end)", ends_on_interrupt))
 end)

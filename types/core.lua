@@ -399,4 +399,24 @@ function core.process_pool_new(workers, settings) end
 ---This process is a worker from here to its end, which its parent or `os.exit` brings. Never returns.
 function core.work() end
 
+---The values as a parcel; raises kind "not_sendable" for what cannot travel. A parcel has bytes(), as which it travels
+---to another process of this build.
+---@param ... any
+---@return userdata parcel
+function core.encode(...) end
+
+---The parcel of these bytes.
+---@param bytes string
+---@return userdata parcel
+function core.parcel(bytes) end
+
+---The values of a parcel.
+---@param parcel userdata
+---@return any ...
+function core.decode(parcel) end
+
+---The program that runs Lua code by `-e` as this one does: BRAID_LUA, or our own, or lua5.4.
+---@return string
+function core.interpreter() end
+
 return core

@@ -84,6 +84,12 @@ static const char *push_interpreter(lua_State *L) {
   return is_lua || !own_file() ? lua_pushstring(L, path) : lua_pushliteral(L, "lua5.4");
 }
 
+/* interpreter() -> the program that runs Lua code by `-e` as this one does */
+static int interpreter(lua_State *L) {
+  push_interpreter(L);
+  return 1;
+}
+
 /* Pushes the code of a worker. */
 static const char *push_code(lua_State *L) {
   const char *file = own_file();
@@ -183,6 +189,7 @@ static int work(lua_State *L) {
   braid_worker_process_end(EXIT_SUCCESS);
 }
 
-static const luaL_Reg functions[] = {{"process_pool_new", process_pool_new}, {"work", work}, {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"process_pool_new", process_pool_new}, {"work", work}, {"interpreter", interpreter}, {NULL, NULL}};
 
 void lpeer_open(lua_State *L) { sched_register(L, functions); }

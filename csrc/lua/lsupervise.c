@@ -138,20 +138,6 @@ static int die_with_parent(lua_State *L) {
   return 0;
 }
 
-static int process_id(lua_State *L) {
-  lua_pushinteger(L, getpid());
-  return 1;
-}
-
-/* executable() -> the file of the program that runs, or nil */
-static int executable(lua_State *L) {
-  char path[4096];
-  ssize_t size = readlink("/proc/self/exe", path, sizeof path);
-  if (size <= 0 || (size_t)size == sizeof path) return 0;
-  lua_pushlstring(L, path, (size_t)size);
-  return 1;
-}
-
 void lsupervise_open(lua_State *L) {
   static const luaL_Reg methods[] = {{"send", channel_send},   {"receive", channel_receive}, {"fd", channel_fd},
                                      {"close", channel_close}, {"__gc", channel_close},      {NULL, NULL}};
@@ -162,8 +148,6 @@ void lsupervise_open(lua_State *L) {
                                        {"next_signal", next_signal},
                                        {"give_signals", give_signals},
                                        {"die_with_parent", die_with_parent},
-                                       {"process_id", process_id},
-                                       {"executable", executable},
                                        {NULL, NULL}};
   if (luaL_newmetatable(L, CHANNEL)) {
     luaL_setfuncs(L, methods, 0);

@@ -48,7 +48,7 @@ end
 
 local function name_processes(running)
   if not running.pids then return end
-  say("supervisor pid %d", require("braid.serve_core").process_id())
+  say("supervisor pid %d", core.pid())
   for i, pid in ipairs(running:pids()) do say("worker %d pid %d", i, pid) end
 end
 

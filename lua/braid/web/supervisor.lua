@@ -29,17 +29,8 @@ local function say(format, ...) io.stderr:write(("braid: " .. format .. "\n"):fo
 
 -- ---- a worker -------------------------------------------------------------------------------------------------------
 
--- The interpreter that runs us, or that BRAID_LUA names.
-local function interpreter()
-  local named = os.getenv("BRAID_LUA")
-  if named then return named end
-  local path = require("braid.serve_core").executable()
-  if path and path:match("[^/]*$"):find("lua", 1, true) then return path end
-  return "lua5.4"
-end
-
 local function spawn_process(theirs)
-  local argv = { interpreter(), "-e", 'require("braid.web.worker").main()' }
+  local argv = { core.interpreter(), "-e", 'require("braid.web.worker").main()' }
   local env = {
     LUA_PATH_5_4 = "LUA_PATH_5_4=" .. package.path, LUA_CPATH_5_4 = "LUA_CPATH_5_4=" .. package.cpath,
     LUA_INIT = false, LUA_INIT_5_4 = false,
