@@ -26,6 +26,7 @@ enum {
   BY_REFERENCE = 4096,   /* messages from here on are not copied into pieces */
   MOST_PIECES = 32,      /* in one system call */
   FIRST_IN = 64 * 1024,  /* bytes that are read at once */
+  MOST_DESCRIPTORS = 8,  /* in one of these; one is enough on Linux */
   MOST_READS = 8,        /* then others have their turn */
   KEPT_IN = 1024 * 1024, /* a larger buffer is given back when it is empty */
 };
@@ -362,10 +363,7 @@ static void keep_descriptors(struct braid_link *link, struct msghdr *head) {
     for (size_t i = 0; i < count; i++) {
       int descriptor;
       memcpy(&descriptor, CMSG_DATA(at) + i * sizeof(int), sizeof descriptor);
-      if (link->descriptor_count < BRAID_LINK_DESCRIPTORS)
-        link->descriptors[link->descriptor_count++] = descriptor;
-      else
-        close(descriptor);
+      if (!braid_buffer_append(&link->descriptors, &descriptor, sizeof descriptor)) close(descriptor);
     }
   }
 }
@@ -373,7 +371,7 @@ static void keep_descriptors(struct braid_link *link, struct msghdr *head) {
 static ssize_t receive(struct braid_link *link, char *room, size_t size) {
   union {
     struct cmsghdr head;
-    char room[CMSG_SPACE(BRAID_LINK_DESCRIPTORS * sizeof(int))];
+    char room[CMSG_SPACE(MOST_DESCRIPTORS * sizeof(int))];
   } control;
   struct iovec vector = {room, size};
   struct msghdr head = {
@@ -514,9 +512,11 @@ struct braid_message *braid_link_message(struct braid_link *link, const struct b
 }
 
 int braid_link_descriptor(struct braid_link *link) {
-  if (link->descriptor_count == 0) return -1;
-  int first = link->descriptors[0];
-  memmove(link->descriptors, link->descriptors + 1, --link->descriptor_count * sizeof(int));
+  struct braid_buffer *all = &link->descriptors;
+  int first;
+  if (all->size == 0) return -1;
+  memcpy(&first, all->data, sizeof first);
+  memmove(all->data, all->data + sizeof first, all->size -= sizeof first);
   return first;
 }
 
@@ -532,11 +532,12 @@ int braid_link_open(struct braid_link *link, struct braid_broker *broker, enum b
   link->broker = broker;
   link->side = side;
   link->objects = NULL;
-  link->out_size = link->descriptor_count = 0;
+  link->out_size = 0;
   link->broken = false;
   link->watch = (struct braid_watch){.fire = on_event};
   braid_list_init(&link->out);
   braid_buffer_init(&link->in);
+  braid_buffer_init(&link->descriptors);
   braid_errand_init(&link->nudge, broker, on_nudge);
   if (passport && !passport->begin(link)) return ENOMEM;
   link->fd = fd;
@@ -563,7 +564,8 @@ void braid_link_close(struct braid_link *link) {
   braid_buffer_term(&link->in);
   drop_codes(link->sent_codes);
   drop_codes(link->known_codes);
-  while (link->descriptor_count > 0) close(link->descriptors[--link->descriptor_count]);
+  for (int left; (left = braid_link_descriptor(link)) >= 0;) close(left);
+  braid_buffer_term(&link->descriptors);
   close(link->fd);
   link->fd = -1;
   pthread_mutex_destroy(&link->mutex);

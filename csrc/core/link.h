@@ -43,7 +43,7 @@ struct braid_passport {
 
 typedef void braid_link_handler(struct braid_link *link, const struct braid_frame *frame, const char *body);
 
-enum { BRAID_LINK_CODES = 256, BRAID_LINK_DESCRIPTORS = 32 };
+enum { BRAID_LINK_CODES = 256 };
 
 struct braid_link {
   struct braid_broker *broker;
@@ -62,8 +62,7 @@ struct braid_link {
   struct braid_errand nudge; /* asks the broker to write the rest */
   struct braid_watch watch;
   struct braid_buffer in;
-  int descriptors[BRAID_LINK_DESCRIPTORS]; /* that have come and are not taken */
-  unsigned descriptor_count;
+  struct braid_buffer descriptors; /* that have come and are not taken */
   struct braid_code *known_codes[BRAID_LINK_CODES];
   void (*ended)(struct braid_link *link); /* the other end is gone; called once */
   braid_link_handler *handlers[BRAID_FRAME_KINDS];

@@ -33,7 +33,7 @@ static void push_error(lua_State *L, struct future *future) {
   if (future->waiter.kind == BRAID_WAITER_TASK && future->waiter.state == FUTURE_PENDING)
     sched_push_unbegun(L, sched_of(L), braid_container(future, struct task, future));
   else
-    lerror_push(L, "cancelled", "cancelled before it began");
+    lerror_push(L, "cancelled", future->waiter.kind == BRAID_WAITER_JOB ? "cancelled" : "cancelled before it began");
 }
 
 static int push_results(lua_State *L, struct future *future) {
