@@ -17,7 +17,7 @@ local app_code = [[
   local greeting = "hello"
   local function pid() return io.open("/proc/self/stat"):read("n") end
   app:get("/", function() return { greeting = greeting, pid = pid() } end)
-  app:get("/slow", function() braid.sleep(0.5) return "slow" end)
+  app:get("/slow", function() braid.sleep(0.5) return app and "slow" end)
   app:get("/hang", function() while true do end end)
 ]]
 

@@ -15,6 +15,7 @@ local M = {}
 local App = {}
 App.__index = App
 App.__name = "braid.app"
+M.App = App -- by this name the metatable of an application that is sent to another process is found there
 
 --- A new application.
 ---@return braid.web.App
@@ -264,17 +265,6 @@ end
 function App:serve(options)
   return require("braid.web.serve").serve({ app = self }, serve_options.read(1, "serve", options))
 end
-
---- The application in another process.
----@private
-function M.unpack(routes, middleware, on_start, on_stop)
-  local app = M.new()
-  for _, route in ipairs(routes) do app._router:add(table.unpack(route, 1, 4)) end
-  app._middleware, app._on_start, app._on_stop = middleware, on_start, on_stop
-  return app
-end
-
-function App:__braid_pack() return M.unpack, self._router:added(), self._middleware, self._on_start, self._on_stop end
 
 --- A client that calls the application without a socket.
 ---@return braid.web.TestClient

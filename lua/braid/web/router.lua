@@ -15,10 +15,11 @@ local M = {}
 ---@class braid.web.Router
 local Router = {}
 Router.__index = Router
+M.Router = Router -- as in app.lua
 
 local function new_node() return { literal = {}, routes = {} } end
 
-function M.new() return setmetatable({ _exact = {}, _root = new_node(), _added = {} }, Router) end
+function M.new() return setmetatable({ _exact = {}, _root = new_node() }, Router) end
 
 local kinds = { int = true, number = true, path = true }
 
@@ -77,13 +78,8 @@ function Router:add(method, path, handler, options)
     self.asks = true
   end
   node.routes[method] = route
-  self._added[#self._added + 1] = { method, path, handler, options }
   if #names == 0 and not path:find("%", 1, true) then self._exact[path] = node.routes end
 end
-
---- What was added, in order: for another router.
----@return any[][]
-function Router:added() return self._added end
 
 local function choose(routes, method) return routes[method] or method == "HEAD" and routes.GET or routes["*"] end
 
