@@ -240,32 +240,34 @@ describe("primes", function()
     assert.same(primes, on_all_threads(function(threads)
       return kernels.primes(limit, { threads = threads }):totable()
     end))
-    for n = 0, 2000 do
+    for n = 0, 500 do
       local list = kernels.primes(n)
       assert.equal(count[n], #list)
       assert.equal(count[n], kernels.count_primes(n))
       if #list > 0 then assert.equal(primes[#list], list[#list]) end
     end
-    for n = 2001, limit, 97 do assert.equal(count[n], kernels.count_primes(n)) end
+    for n = 501, limit, 997 do assert.equal(count[n], kernels.count_primes(n)) end
   end)
 
   test("are as many as is known", function()
-    for exponent, known in ipairs { 4, 25, 168, 1229, 9592, 78498, 664579, 5761455 } do
+    for exponent, known in ipairs { 4, 25, 168, 1229, 9592, 78498, 664579 } do
       assert.equal(known, on_all_threads(function(threads)
         return kernels.count_primes(10 ^ exponent // 1 | 0, { threads = threads })
       end))
     end
     local segment = 30 * 32 * 1024 -- numbers: the sieve's borders, and its chunks'
     for _, n in ipairs { segment, 2 * segment, 5 * segment, 64 * segment, 128 * segment } do
-      local before = kernels.count_primes(n - 31)
-      for m = n - 30, n + 30 do
+      local around = n < 10 * segment and 30 or 3
+      local before = kernels.count_primes(n - around - 1)
+      for m = n - around, n + around do
         before = before + (kernels.is_prime(m) and 1 or 0)
         assert.equal(before, kernels.count_primes(m, { threads = m % 3 + 1 }))
       end
     end
   end)
 
-  test("are counted beyond 2^32", function()
+  test("are counted beyond 2^32", function() -- some seconds under the sanitizers
+    assert.equal(5761455, kernels.count_primes(100000000))
     assert.equal(208013454, kernels.count_primes(4400000000))
   end)
 
