@@ -121,7 +121,7 @@ void braid_exchange_discard(struct braid_exchange *exchange);
 struct braid_serve {
   struct MHD_Daemon *daemon;
   int fd, departures;
-  bool draining;
+  bool draining, encrypted;
   struct braid_serve_options options;
   struct braid_exchange **slots;
   unsigned slot_count, slot_room;

@@ -371,6 +371,7 @@ static struct braid_serve *serve_new(const struct braid_serve_options *options) 
   struct braid_serve *serve = calloc(1, sizeof *serve);
   if (!serve) return NULL;
   serve->options = *options;
+  serve->encrypted = options->key != NULL;
   struct braid_list *lists[] = {&serve->fresh, &serve->watched, &serve->unanswered,
                                 &serve->told,  &serve->idle,    &serve->receiving};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) braid_list_init(lists[i]);
@@ -508,10 +509,11 @@ static void look_at_clock(struct braid_serve *serve) {
   look_at_bodies(serve, now);
 }
 
-/* What came before it left, such as a next request, does not count against it while the connection is whole. */
+/* What came before it left, such as a next request, does not count against it while the connection is whole. With TLS
+ * its farewell is always there, and nobody closes half a connection. */
 static bool has_left(const struct braid_exchange *exchange, uint32_t events) {
   char byte;
-  if (events & (EPOLLHUP | EPOLLERR)) return true;
+  if (exchange->serve->encrypted || events & (EPOLLHUP | EPOLLERR)) return true;
   return recv(exchange->client->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
 }
 
