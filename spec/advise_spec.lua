@@ -136,7 +136,7 @@ describe("braid.advise", function()
     text = advise.tree "en"
     assert.truthy(text:find "Is the task CPU%-bound%?")
     for model in ("inline task thread process"):gmatch "%S+" do
-      assert.truthy(text:find("braid." .. model .. "_pool: start [%d.]+ .?.s"), text)
+      assert.truthy(text:find("braid." .. model .. "_pool: start [%d.]+ .?.?s"), text)
     end
     assert.truthy(advise.tree():find "任务是 CPU 密集")
   end)

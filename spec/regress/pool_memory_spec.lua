@@ -69,13 +69,13 @@ end)
 
 describe("a pool", function()
   helper.test("comes back to what it had before ten thousand jobs", function()
-    assert_below(4000, growth [[
+    assert_below(8000, growth [[ -- how much is under way at once varies; 40 bytes a job would be too many
       local pool <close> = braid.thread_pool(2)
       measure(function()
         local futures = {}
         for i = 1, 10000 do futures[i] = pool:submit(function(x) return { x } end, i) end
         for i = 1, 10000 do assert(futures[i]:result()[1] == i) end
-      end, 2, 5)
+      end, 5, 20)
     ]])
   end, { deadline = 60 })
 end)
