@@ -358,6 +358,29 @@ describe("a worker that", function()
     assert.matches("^false\t%a+\t.*a worker process could not be started: No such file", out)
   end)
 
+  test("cannot be replaced for want of descriptors is, once there are some", function()
+    local out, err, status = helper.lua_process [[
+      local braid = require "braid"
+      local pool = braid.process_pool(1)
+      local pid = pool:submit(math.abs, -1):result() and pool:pids()[1]
+      os.execute("(sleep 0.3; kill -KILL " .. pid .. ") &")
+      local held = {}
+      repeat
+        local file = io.open "/dev/null"
+        held[#held + 1] = file
+      until not file or #held > 30000
+      if #held > 30000 then return print "no limit" end
+      while pool:pids()[1] == pid do braid.sleep(0.01) end
+      local future = pool:submit(math.abs, -2)
+      print(future:wait(0.2))
+      for _, file in ipairs(held) do file:close() end
+      print(future:result(5))
+      pool:close()
+    ]]
+    assert.same({ "", 0 }, { err, status })
+    assert.is_true(out == "false\n2\n" or out == "no limit\n", out)
+  end)
+
   test("is killed again and again: every job of a map is accounted for once", function()
     run(function()
       local n, pool <close> = 20000, braid.process_pool(2)

@@ -12,6 +12,12 @@
 
 extern char **environ;
 
+void braid_process_plan_free(struct braid_process_plan *plan) {
+  free(plan->argv);
+  free(plan->settings);
+  if (plan->table) braid_message_unref(plan->table);
+}
+
 bool braid_peer_init(struct braid_peer *peer, struct braid_process_pool *pool, unsigned slots) {
   peer->pool = pool;
   peer->slots = slots;
@@ -133,4 +139,54 @@ unsigned braid_peer_begun(const struct braid_peer *peer) {
   for (unsigned i = 0; i < peer->slots && peer->in_flight > 0; i++)
     if (peer->jobs[i] && braid_permit_begun(&peer->permits[i], peer->jobs[i]->ticket)) count++;
   return count;
+}
+
+/* ---- jobs and workers that are to end ------------------------------------------------------------------------- */
+
+#define GRACE (3 * BRAID_SECOND)      /* from the request to end to SIGTERM */
+#define LAST_GRACE (1 * BRAID_SECOND) /* from there to SIGKILL */
+
+void braid_peer_stop(struct braid_job *job) {
+  struct braid_frame frame = {.kind = BRAID_FRAME_STOP, .id = job->ticket};
+  atomic_store(&job->stop, true);
+  job->stopped = braid_clock_now();
+  braid_link_put(&job->peer->link, frame, NULL, 0);
+  braid_link_flush(&job->peer->link);
+}
+
+void braid_peer_stop_all(struct braid_peer *peer) {
+  for (unsigned i = 0; peer->in_flight > 0 && i < peer->slots; i++)
+    if (peer->jobs[i] && !atomic_load(&peer->jobs[i]->stop)) braid_peer_stop(peer->jobs[i]);
+}
+
+int64_t braid_peer_deadline(const struct braid_peer *peer, int64_t time_limit) {
+  int64_t first = 0;
+  for (unsigned i = 0; peer->in_flight > 0 && i < peer->slots; i++) {
+    const struct braid_job *job = peer->jobs[i];
+    if (!job || !braid_permit_begun(&peer->permits[i], job->ticket)) continue;
+    int64_t began = atomic_load(&peer->permits[i].began), deadline = 0;
+    if (time_limit && began) deadline = began + time_limit;
+    if (job->stopped && (!deadline || job->stopped < deadline)) deadline = job->stopped;
+    if (deadline && (!first || deadline < first)) first = deadline;
+  }
+  return first;
+}
+
+void braid_peer_press(struct braid_peer *peer, int64_t deadline, int64_t now) {
+  if (!peer->child || !deadline) return;
+  if (peer->killed == 0 && now > deadline + GRACE) {
+    peer->killed = 1;
+    braid_child_kill(peer->child, SIGTERM);
+  } else if (peer->killed == 1 && now > deadline + GRACE + LAST_GRACE) {
+    peer->killed = 2;
+    braid_child_kill(peer->child, SIGKILL);
+  }
+}
+
+/* Where we have killed it, the job is what we killed it for. */
+enum braid_job_outcome braid_peer_fate(const struct braid_peer *peer, const struct braid_job *job, int64_t time_limit) {
+  int64_t began = atomic_load(&peer->permits[job->ticket % peer->slots].began);
+  if (!peer->killed) return BRAID_JOB_DIED;
+  if (job->stopped) return BRAID_JOB_CANCELLED;
+  return time_limit && began && braid_clock_now() > began + time_limit ? BRAID_JOB_OVERDUE : BRAID_JOB_DIED;
 }

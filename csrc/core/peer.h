@@ -17,6 +17,8 @@ struct braid_process_plan {
   int64_t time_limit;          /* ns a job may take; 0: any time */
 };
 
+void braid_process_plan_free(struct braid_process_plan *plan);
+
 /* The descriptors of a worker: its link, and its permits. */
 enum { BRAID_WORKER_LINK = 3, BRAID_WORKER_PERMITS = 4 };
 
@@ -30,6 +32,8 @@ struct braid_peer {
   bool told;                 /* that there will be no more jobs */
   int64_t doomed;            /* when it was to end; 0: it is not */
   int killed;                /* signals that were sent to make it end */
+  int refusals;              /* how often the system refused to start it, in a row */
+  bool again;                /* so it is to be tried again */
 
   /* Guarded. */
   bool usable; /* can be sent jobs */
@@ -61,6 +65,19 @@ struct braid_job *braid_peer_release(struct braid_peer *peer, uint64_t ticket);
 
 /* Guarded: the job that was sent last of those that it has not begun, recalled; NULL: there is none. */
 struct braid_job *braid_peer_recall(struct braid_peer *peer);
+
+/* Guarded: asks a job that a worker has begun to end; all of a worker's. */
+void braid_peer_stop(struct braid_job *job);
+void braid_peer_stop_all(struct braid_peer *peer);
+
+/* Guarded: when the first of its jobs should have ended that was asked to, or that is over its time; 0: none. */
+int64_t braid_peer_deadline(const struct braid_peer *peer, int64_t time_limit);
+
+/* The broker's thread: it should have ended by then. SIGTERM after a grace, SIGKILL after another. */
+void braid_peer_press(struct braid_peer *peer, int64_t deadline, int64_t now);
+
+/* Guarded: what becomes of a job that it had begun when it died. */
+enum braid_job_outcome braid_peer_fate(const struct braid_peer *peer, const struct braid_job *job, int64_t time_limit);
 
 /* Guarded: how many of its jobs it has begun. */
 unsigned braid_peer_begun(const struct braid_peer *peer);

@@ -24,11 +24,9 @@ enum {
   SLOW_TICK = 100 * 1000 * 1000,
   MOST_ATTEMPTS = 10,    /* workers that a job may see die before it begins */
   ONE_FAILED_START = 16, /* see count_failed_start */
-  MOST_FAILED_STARTS = 32
+  MOST_FAILED_STARTS = 32,
+  MOST_REFUSALS = 30 /* of the system to start a process, one after each slow tick */
 };
-
-#define GRACE (3 * BRAID_SECOND)      /* from the request to end to SIGTERM */
-#define LAST_GRACE (1 * BRAID_SECOND) /* from there to SIGKILL */
 
 struct braid_process_pool {
   struct braid_pool pool;
@@ -36,7 +34,7 @@ struct braid_process_pool {
   struct braid_process_plan plan;
   struct braid_errand errand; /* looks what is to be done */
   struct braid_alarm alarm;
-  bool started;
+  bool started, proven; /* proven: a worker was ready once */
 
   struct braid_list pending; /* jobs */
   size_t pending_count;
@@ -179,51 +177,7 @@ static enum braid_status submit(struct braid_pool *common, struct braid_job *job
   return closed ? BRAID_CLOSED : BRAID_OK;
 }
 
-/* ---- workers that are to end: the broker's thread ------------------------------------------------------------- */
-
-static void ask_to_stop(struct braid_job *job) {
-  struct braid_frame frame = {.kind = BRAID_FRAME_STOP, .id = job->ticket};
-  atomic_store(&job->stop, true);
-  job->stopped = braid_clock_now();
-  braid_link_put(&job->peer->link, frame, NULL, 0);
-  braid_link_flush(&job->peer->link);
-}
-
-/* Asks all jobs that are begun. Under the mutex. */
-static void stop_jobs(struct braid_process_pool *pool) {
-  for (unsigned i = 0; i < pool->count; i++) {
-    struct braid_peer *peer = &pool->peers[i];
-    for (unsigned k = 0; peer->in_flight > 0 && k < peer->slots; k++)
-      if (peer->jobs[k] && !atomic_load(&peer->jobs[k]->stop)) ask_to_stop(peer->jobs[k]);
-  }
-}
-
-/* When the first of its jobs should have ended that was asked to, or that is over its time; 0: none. Under the mutex.
- */
-static int64_t find_deadline(const struct braid_process_pool *pool, const struct braid_peer *peer) {
-  int64_t first = 0;
-  for (unsigned i = 0; peer->in_flight > 0 && i < peer->slots; i++) {
-    const struct braid_job *job = peer->jobs[i];
-    if (!job || !braid_permit_begun(&peer->permits[i], job->ticket)) continue;
-    int64_t began = atomic_load(&peer->permits[i].began), deadline = 0;
-    if (pool->plan.time_limit && began) deadline = began + pool->plan.time_limit;
-    if (job->stopped && (!deadline || job->stopped < deadline)) deadline = job->stopped;
-    if (deadline && (!first || deadline < first)) first = deadline;
-  }
-  return first;
-}
-
-/* SIGTERM after a grace, SIGKILL after another. */
-static void press(struct braid_peer *peer, int64_t deadline, int64_t now) {
-  if (!peer->child || !deadline) return;
-  if (peer->killed == 0 && now > deadline + GRACE) {
-    peer->killed = 1;
-    braid_child_kill(peer->child, SIGTERM);
-  } else if (peer->killed == 1 && now > deadline + GRACE + LAST_GRACE) {
-    peer->killed = 2;
-    braid_child_kill(peer->child, SIGKILL);
-  }
-}
+/* ---- now and then: the broker's thread ------------------------------------------------------------------------ */
 
 /* A worker that has jobs ahead and has not replied since the last look: they go to others. Under the mutex. */
 static void look_if_stuck(struct braid_process_pool *pool, struct braid_peer *peer) {
@@ -241,28 +195,15 @@ static int64_t pause_of(const struct braid_process_pool *pool) {
   for (unsigned i = 0; i < pool->count; i++) {
     const struct braid_peer *peer = &pool->peers[i];
     if (peer->in_flight > pool->plan.tasks) return TICK;
-    if (peer->doomed || (pool->plan.time_limit && peer->in_flight) || find_deadline(pool, peer)) pause = SLOW_TICK;
+    if (peer->again || peer->doomed || (pool->plan.time_limit && peer->in_flight) ||
+        braid_peer_deadline(peer, pool->plan.time_limit))
+      pause = SLOW_TICK;
   }
   return pause;
 }
 
 static void tick_on(struct braid_process_pool *pool, int64_t pause) {
   pool->ticking = pause > 0 && braid_alarm_start(&pool->broker->loop, &pool->alarm, braid_clock_now() + pause);
-}
-
-static void on_alarm(struct braid_alarm *alarm) {
-  struct braid_process_pool *pool = braid_container(alarm, struct braid_process_pool, alarm);
-  int64_t now = braid_clock_now();
-  pool->ticking = false;
-  lock(pool);
-  for (unsigned i = 0; i < pool->count; i++) {
-    struct braid_peer *peer = &pool->peers[i];
-    int64_t deadline = find_deadline(pool, peer);
-    press(peer, peer->doomed ? peer->doomed : deadline, now);
-    look_if_stuck(pool, peer);
-  }
-  ask_broker(pool);
-  unlock(pool);
 }
 
 /* ---- the pool breaks, or ends: the broker's thread ------------------------------------------------------------ */
@@ -352,8 +293,9 @@ static void on_reply(struct braid_link *link, const struct braid_frame *frame, c
 
 static void on_ready(struct braid_link *link, const struct braid_frame *frame, const char *body) {
   (void)frame, (void)body;
-  peer_of(link)->ready = true;
-  peer_of(link)->pool->failed_starts = 0;
+  struct braid_peer *peer = peer_of(link);
+  peer->ready = peer->pool->proven = true;
+  peer->refusals = peer->pool->failed_starts = 0;
 }
 
 static void on_failed(struct braid_link *link, const struct braid_frame *frame, const char *body) {
@@ -372,15 +314,6 @@ static void on_link_ended(struct braid_link *link) {
   unlock(peer->pool);
 }
 
-/* What a job becomes whose worker has died. */
-static enum braid_job_outcome outcome_of(const struct braid_process_pool *pool, const struct braid_peer *peer,
-                                         const struct braid_job *job, int64_t began) {
-  if (!peer->killed) return BRAID_JOB_DIED;
-  if (job->stopped) return BRAID_JOB_CANCELLED;
-  bool over = pool->plan.time_limit && began && braid_clock_now() > began + pool->plan.time_limit;
-  return over ? BRAID_JOB_OVERDUE : BRAID_JOB_DIED;
-}
-
 /* When it has died: the job that it may have begun is lost, the others go to other workers. Under the mutex. */
 static void take_jobs_back(struct braid_process_pool *pool, struct braid_peer *peer, int status, int pid) {
   struct braid_job *job;
@@ -395,10 +328,11 @@ static void take_jobs_back(struct braid_process_pool *pool, struct braid_peer *p
   }
   for (unsigned i = 0; i < peer->slots && peer->in_flight > 0; i++) {
     if (!peer->jobs[i]) continue;
+    enum braid_job_outcome fate = braid_peer_fate(peer, peer->jobs[i], pool->plan.time_limit);
     job = braid_peer_release(peer, peer->jobs[i]->ticket);
     job->death = status;
     job->pid = pid;
-    end_job(pool, job, outcome_of(pool, peer, job, atomic_load(&peer->permits[i].began)));
+    end_job(pool, job, fate);
   }
 }
 
@@ -411,6 +345,9 @@ static bool count_failed_start(struct braid_process_pool *pool, int status) {
 
 static void start_peer(struct braid_peer *peer);
 
+/* Whether workers that have ended are to be replaced. Under the mutex. */
+static bool is_needed(const struct braid_process_pool *pool) { return !pool->closed || pool->pending_count > 0; }
+
 static void on_child_ended(struct braid_errand *errand) {
   struct braid_peer *peer = braid_container(errand, struct braid_peer, ended);
   struct braid_process_pool *pool = peer->pool;
@@ -421,7 +358,7 @@ static void on_child_ended(struct braid_errand *errand) {
   lock(pool);
   peer->usable = false;
   take_jobs_back(pool, peer, status, pid);
-  bool needed = !hopeless && (!pool->closed || pool->pending_count > 0);
+  bool needed = !hopeless && is_needed(pool);
   ask_broker(pool);
   unlock(pool);
   braid_peer_close(peer); /* nobody else knows its link any more */
@@ -440,6 +377,20 @@ static void wait_for_end(struct braid_peer *peer) {
   braid_errand_send(&peer->ended);
 }
 
+/* Where workers have run before, what is missing may come back: descriptors, memory, room for one more process. */
+static void handle_refusal(struct braid_peer *peer, int error) {
+  struct braid_process_pool *pool = peer->pool;
+  if (pool->proven && ++peer->refusals <= MOST_REFUSALS) {
+    lock(pool);
+    peer->again = true;
+    ask_broker(pool);
+    unlock(pool);
+    return;
+  }
+  break_pool(pool, NULL, 0, error);
+  lose(pool);
+}
+
 static void start_peer(struct braid_peer *peer) {
   struct braid_process_pool *pool = peer->pool;
   peer->ready = peer->told = false;
@@ -447,8 +398,7 @@ static void start_peer(struct braid_peer *peer) {
   peer->killed = 0;
   int error = braid_peer_start(peer, pool->broker, &pool->plan);
   if (error) {
-    break_pool(pool, NULL, 0, error);
-    lose(pool);
+    handle_refusal(peer, error);
     return;
   }
   peer->link.ended = on_link_ended;
@@ -461,6 +411,42 @@ static void start_peer(struct braid_peer *peer) {
   peer->stuck = false;
   ask_broker(pool);
   unlock(pool);
+}
+
+/* Those that the system refused to start. */
+static void start_again(struct braid_process_pool *pool) {
+  for (unsigned i = 0; i < pool->count; i++) {
+    struct braid_peer *peer = &pool->peers[i];
+    if (!peer->again) continue;
+    peer->again = false;
+    lock(pool);
+    bool needed = is_needed(pool);
+    unlock(pool);
+    if (needed)
+      start_peer(peer);
+    else
+      lose(pool);
+  }
+}
+
+static void on_alarm(struct braid_alarm *alarm) {
+  struct braid_process_pool *pool = braid_container(alarm, struct braid_process_pool, alarm);
+  int64_t now = braid_clock_now();
+  braid_object_ref(&pool->pool.object); /* the last worker may give its up */
+  pool->ticking = false;
+  lock(pool);
+  for (unsigned i = 0; i < pool->count; i++) {
+    struct braid_peer *peer = &pool->peers[i];
+    int64_t deadline = braid_peer_deadline(peer, pool->plan.time_limit);
+    braid_peer_press(peer, peer->doomed ? peer->doomed : deadline, now);
+    look_if_stuck(pool, peer);
+  }
+  unlock(pool);
+  start_again(pool);
+  lock(pool);
+  ask_broker(pool);
+  unlock(pool);
+  braid_object_unref(&pool->pool.object);
 }
 
 static void kill_all(struct braid_process_pool *pool) {
@@ -479,7 +465,7 @@ static void look(struct braid_errand *errand) {
   lock(pool);
   if (!pool->over) {
     hand_out(pool);
-    if (pool->stopping) stop_jobs(pool);
+    for (unsigned i = 0; pool->stopping && i < pool->count; i++) braid_peer_stop_all(&pool->peers[i]);
     if (pool->killing) kill_all(pool);
     say_good_bye(pool);
     int64_t pause = pause_of(pool);
@@ -504,7 +490,7 @@ static bool cancel(struct braid_pool *common, struct braid_job *job) {
     braid_peer_release(job->peer, job->ticket);
     end_job(pool, job, BRAID_JOB_CANCELLED);
   } else if (permit) {
-    if (!atomic_load(&job->stop)) ask_to_stop(job);
+    if (!atomic_load(&job->stop)) braid_peer_stop(job);
   } else {
     found = false;
   }
@@ -563,16 +549,10 @@ static unsigned pids(struct braid_pool *common, int *numbers, unsigned room) {
   return count;
 }
 
-static void free_plan(struct braid_process_plan *plan) {
-  free(plan->argv);
-  free(plan->settings);
-  if (plan->table) braid_message_unref(plan->table);
-}
-
 static void destroy(struct braid_pool *common) {
   struct braid_process_pool *pool = of(common);
   for (unsigned i = 0; i < pool->count; i++) braid_peer_term(&pool->peers[i]);
-  free_plan(&pool->plan);
+  braid_process_plan_free(&pool->plan);
   braid_pool_term(common);
   free(pool);
 }
@@ -598,7 +578,7 @@ static unsigned slots_for(unsigned tasks) {
 struct braid_pool *braid_process_pool_new(unsigned count, struct braid_process_plan plan) {
   struct braid_process_pool *pool = calloc(1, sizeof *pool + count * sizeof *pool->peers);
   if (!pool) {
-    free_plan(&plan);
+    braid_process_plan_free(&plan);
     return NULL;
   }
   braid_pool_init(&pool->pool, &kind);

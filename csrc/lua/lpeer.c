@@ -132,12 +132,6 @@ static int make_plan(lua_State *L) {
   return 0;
 }
 
-static void drop_plan(struct braid_process_plan *plan) {
-  if (plan->table) braid_message_unref(plan->table);
-  free(plan->argv);
-  free(plan->settings);
-}
-
 /* process_pool_new(workers, settings) -> pool */
 static int process_pool_new(lua_State *L) {
   struct sched *sched = sched_of(L);
@@ -150,7 +144,7 @@ static int process_pool_new(lua_State *L) {
   lua_pushvalue(L, 2);
   lua_pushlightuserdata(L, &plan);
   if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
-    drop_plan(&plan);
+    braid_process_plan_free(&plan);
     return lua_error(L);
   }
   sched->loop.social = braid_thread_cores() > 1;
