@@ -146,6 +146,23 @@ describe("a server with workers", function()
     for _, pid in ipairs(server.pids) do assert.is_nil(seen[pid]) end
   end), { deadline = 30 })
 
+  if os.execute("command -v wrk >/dev/null 2>&1") then
+    test("loses no request of wrk's when it is reloaded", with_workers(3, serve:format(3), function(server)
+      local wrk = braid.spawn(function()
+        return assert(braid.process.run { "wrk", "-t1", "-c32", "-d3s", server.url .. "/" }).stdout
+      end)
+      for _ = 1, 2 do
+        braid.sleep(0.6)
+        kill(server.supervisor, "HUP")
+        for _ = 1, 3 do server.read_until("takes the place") end
+      end
+      local output = wrk:result()
+      assert.is_truthy(output:find("requests in", 1, true), output)
+      assert.is_nil(output:find("Socket errors", 1, true), output)
+      assert.is_nil(output:find("Non-2xx", 1, true), output)
+    end), { deadline = 30 })
+  end
+
   test("gets one more, and one fewer", with_workers(2, serve:format(2), function(server)
     kill(server.supervisor, "TTIN")
     server.read_until("worker %d+ serves")
