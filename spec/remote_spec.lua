@@ -175,6 +175,23 @@ describe("working ahead", function()
     end
   end)
 
+  case("places that cross on their way are counted once: the end is told", function(pool)
+    for _ = 1, 5 do
+      local queue, n = braid.queue(10), 10000
+      local count = pool:submit(function()
+        local taken = 0
+        for item in queue:items() do
+          taken = taken + 1
+          if item ~= taken then return "out of order" end
+        end
+        return taken
+      end)
+      pool:submit(function() for i = 1, n do queue:put(i) end end):result()
+      queue:close()
+      assert.equal(n, count:result(10 * helper.slowness))
+    end
+  end, { deadline = 30 })
+
   case("keeps the order of each kind of queue", function(pool)
     local lifo, priority = braid.queue(0, { order = "lifo" }), braid.queue(0, { order = "priority" })
     pool:submit(function()

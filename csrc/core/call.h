@@ -15,7 +15,7 @@ enum braid_call_frame {
   BRAID_FRAME_DROP,      /* value: the object, which the sender knows no more; id: how often it had been sent */
   BRAID_FRAME_PUT,       /* value: the queue; body: struct braid_wire_item; into a reserved place */
   BRAID_FRAME_MARK,      /* value: the queue; id: places that are wanted */
-  BRAID_FRAME_PLACES,    /* the answer to a mark; id: places that are reserved from now on */
+  BRAID_FRAME_PLACES,    /* id: places that are reserved from now on; status: 0: it answers a mark */
   BRAID_FRAME_UNRESERVE, /* value: the queue; id: places that are not needed */
   BRAID_FRAME_LEASE,     /* value: the queue; body: struct braid_wire_item */
   BRAID_FRAME_RETURN     /* value: the queue; id: how many leased items are not needed; body: uint64_t, how many have

@@ -482,13 +482,23 @@ static struct braid_entry *queue_entry(struct braid_link *link, uint64_t id) {
   return entry && queue_of(entry->object) ? entry : NULL;
 }
 
+/* An answer that takes a place back has crossed what the worker did with that place: it is to forget the answer. */
+static void correct(struct braid_link *link, const struct braid_entry *entry, uint64_t places) {
+  struct braid_frame frame = {.kind = BRAID_FRAME_PLACES, .value = entry->id, .id = places, .status = true};
+  braid_link_put(link, frame, NULL, 0);
+  braid_errand_send(&link->nudge);
+}
+
 static void on_put(struct braid_link *link, const struct braid_frame *frame, const char *body) {
   struct braid_wire_item wire;
   struct braid_entry *entry = queue_entry(link, frame->value);
   if (frame->size < sizeof wire) return;
   memcpy(&wire, body, sizeof wire);
   struct braid_item item = read_item(link, frame, body, wire, sizeof wire);
-  if (entry && entry->places > 0) entry->places--;
+  if (entry && entry->places > 0)
+    entry->places--;
+  else if (entry)
+    correct(link, entry, 1);
   if (!entry || braid_queue_put_reserved(queue_of(entry->object), item) != BRAID_OK) braid_item_drop(item);
 }
 
@@ -509,6 +519,7 @@ static void on_unreserve(struct braid_link *link, const struct braid_frame *fram
   size_t count = frame->id < entry->places ? (size_t)frame->id : entry->places;
   entry->places -= count;
   braid_queue_unreserve(queue_of(entry->object), count);
+  if (frame->id > count) correct(link, entry, frame->id - count);
 }
 
 static void on_return(struct braid_link *link, const struct braid_frame *frame, const char *body) {

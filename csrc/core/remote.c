@@ -209,7 +209,8 @@ bool braid_remote_put(struct braid_remote *remote, struct braid_item item, uint6
     remote->places--;
     remote->unmarked++;
     put_item(remote->link, (struct braid_frame){.kind = BRAID_FRAME_PUT, .value = remote->id}, item);
-    flush = !remote->marked;
+    /* Who puts much sends many at once, and the tick sends what is left over; who puts little sends each. */
+    flush = !remote->marked && remote->places <= (int64_t)remote->put_window / 2;
     if (flush) mark(remote);
   } else {
     int64_t now = braid_clock_now();
@@ -376,7 +377,7 @@ static void on_places(struct braid_link *link, const struct braid_frame *frame, 
   (void)body;
   struct braid_remote *remote = find_stub(link, frame->value);
   if (!remote) return; /* the parent gives them back when it hears of that */
-  grant(remote, (int64_t)frame->id, true);
+  grant(remote, (int64_t)frame->id, frame->status == 0);
   braid_object_unref(&remote->object);
 }
 
