@@ -210,6 +210,32 @@ describe("working ahead", function()
   end)
 end)
 
+describe("select in a worker", function()
+  case("takes part in what is far and what is near, once each", function(pool)
+    local queue, event, full = braid.queue(), braid.event(), braid.queue(1)
+    full:put(0)
+    local kinds = pool:submit(function()
+      local b = require "braid"
+      local near, list = b.queue(), {}
+      local function note(index, value, err)
+        list[#list + 1] = ("%s %s"):format(index, braid.is_error(value) and value.kind or err and err.kind or value)
+      end
+      note(b.select({ { queue, "get" }, { event }, { near, "get" } }, 0.01))
+      near:put("near")
+      note(b.select { { queue, "get" }, { near, "get" } })
+      b.spawn(function() b.sleep(0.01) queue:put("far") end)
+      note(b.select { { queue, "get" }, { full, "put", 1 }, { near, "get" } })
+      event:set()
+      note(b.select { { queue, "get" }, { event } })
+      queue:close()
+      note(b.select { { queue, "get" } })
+      return list
+    end):result()
+    assert.same({ "nil timeout", "2 near", "1 far", "2 true", "1 closed" }, kinds)
+    assert.equal(1, full:size())
+  end)
+end)
+
 describe("what crosses", function()
   case("an object is one object on each side, and comes home as itself", function(pool)
     local lock, dict, condition = braid.lock(), braid.dict(), braid.condition()

@@ -304,7 +304,7 @@ describe("queue", function()
       end
     end
     assert.same({ 21, 121 }, { next_a, next_b })
-  end, { skip = { processes = "a worker process selects among its own objects only" } })
+  end)
 
   case("a pipeline of three stages", function(pool)
     local first, second = braid.queue(2), braid.queue(2)

@@ -658,6 +658,8 @@ void lremote_open(lua_State *L) {
     lobject_class(L, &braid_remote_classes[kind], classes[kind].methods);
     lua_pushstring(L, classes[kind].of);
     lua_setfield(L, -2, "__name");
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "_remote"); /* for lua/braid/gather.lua */
     lua_createtable(L, 0, 1);
     luaL_getmetatable(L, classes[kind].of);
     lua_setfield(L, -2, "__index");

@@ -284,6 +284,66 @@ function M.wait(futures, opts)
   return done, pending
 end
 
-M.select = core.select
+-- An object of the parent's, in a worker process.
+local function is_remote(value)
+  local meta = getmetatable(value)
+  return type(value) == "userdata" and type(meta) == "table" and rawget(meta, "_remote") == true
+end
+
+-- Tries one case: whether it has happened or never can, and what select returns behind its index.
+local function try_case(case, index)
+  local object, verb = case[1], case[2]
+  if not is_remote(object) then
+    local made, value, err = core.select({ case }, 0)
+    return made ~= nil, value, err
+  end
+  local value, err
+  if object.is_set then
+    value = object:is_set() or nil
+    return value ~= nil, value
+  elseif verb == "get" then
+    value, err = object:try_get()
+  elseif verb == "put" then
+    value, err = object:try_put(case[3])
+  else
+    errors.misuse(2, "select: case %d wants to \"get\" or to \"put\"", index)
+  end
+  return not (err and (err.kind == "empty" or err.kind == "full")), value, err
+end
+
+-- Where the parent has some of the objects, nobody could claim one of them and leave the others: each is tried in turn,
+-- again and again.
+local function select_far(cases, timeout)
+  local deadline = errors.deadline(2, "select", timeout)
+  local pause, first = 0.0002, 0
+  while true do
+    for n = 1, #cases do
+      local i = (first + n) % #cases + 1
+      local made, value, err = try_case(cases[i], i)
+      if made then return i, value, err end
+    end
+    first = first + 1
+    local left = deadline and deadline - core.now()
+    if left and left <= 0 then return nil, errors.new("timeout", "select: timed out") end
+    core.sleep(math.min(pause, left or pause))
+    pause = math.min(pause * 1.5, 0.005)
+  end
+end
+
+---Waits until one of the cases can happen, and lets that one happen: `{ queue, "get" }`, `{ queue, "put", value }`,
+---`{ event }`, `{ future }`. Suspends.
+---@param cases table[]
+---@param timeout number? seconds
+---@return integer? index of the case
+---@return any value what was got, true, or the future's results; or the error, when there is no index
+---@return braid.Error? err kind "closed"
+function M.select(cases, timeout)
+  if type(cases) == "table" then
+    for i = 1, #cases do
+      if type(cases[i]) == "table" and is_remote(cases[i][1]) then return select_far(cases, timeout) end
+    end
+  end
+  return core.select(cases, timeout)
+end
 
 return M
