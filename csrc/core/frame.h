@@ -10,7 +10,7 @@
 enum braid_frame_kind {
   BRAID_FRAME_NONE,
   /* ---- of pools (process_pool, worker_process) ---- */
-  BRAID_FRAME_SETTINGS, /* to a worker, first of all; message: for lua/braid/worker.lua; see worker_process.h */
+  BRAID_FRAME_SETTINGS, /* to a worker, first of all; id: its slots; status: its index; message: what it is told */
   BRAID_FRAME_JOB,      /* to a worker; id: its ticket; message: the function and its arguments */
   BRAID_FRAME_STOP,     /* to a worker; id: the ticket of a job that is to end */
   BRAID_FRAME_REPLY,    /* from a worker; id: ticket; status: enum braid_job_outcome; value: busy ns; message or none */

@@ -18,8 +18,9 @@ void braid_process_plan_free(struct braid_process_plan *plan) {
   if (plan->table) braid_message_unref(plan->table);
 }
 
-bool braid_peer_init(struct braid_peer *peer, struct braid_process_pool *pool, unsigned slots) {
+bool braid_peer_init(struct braid_peer *peer, struct braid_process_pool *pool, unsigned index, unsigned slots) {
   peer->pool = pool;
+  peer->index = index;
   peer->slots = slots;
   peer->link.fd = -1;
   peer->free_slots = calloc(slots, sizeof *peer->free_slots);
@@ -56,7 +57,8 @@ static void forget_child(struct braid_peer *peer) {
 }
 
 static bool put_settings(struct braid_peer *peer, const struct braid_process_plan *plan) {
-  struct braid_frame frame = {.kind = BRAID_FRAME_SETTINGS, .id = peer->slots, .value = plan->settings_size};
+  struct braid_frame frame = {
+      .kind = BRAID_FRAME_SETTINGS, .id = peer->slots, .value = plan->settings_size, .status = peer->index};
   bool done = braid_link_put_message(&peer->link, frame, plan->settings, plan->settings_size, plan->table);
   braid_link_flush(&peer->link);
   return done;

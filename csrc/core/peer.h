@@ -24,6 +24,7 @@ enum { BRAID_WORKER_LINK = 3, BRAID_WORKER_PERMITS = 4 };
 
 struct braid_peer {
   struct braid_process_pool *pool;
+  unsigned index;            /* among its peers */
   struct braid_child *child; /* NULL: none runs */
   atomic_int pid;            /* of the child; 0: none runs. Any thread */
   struct braid_link link;
@@ -47,7 +48,7 @@ struct braid_peer {
 };
 
 /* Room for so many jobs; false when memory is out. */
-bool braid_peer_init(struct braid_peer *peer, struct braid_process_pool *pool, unsigned slots);
+bool braid_peer_init(struct braid_peer *peer, struct braid_process_pool *pool, unsigned index, unsigned slots);
 void braid_peer_term(struct braid_peer *peer);
 
 /* The broker's thread: starts the process, opens the link and puts the settings; 0 or an error number. Handlers and

@@ -587,7 +587,7 @@ struct braid_pool *braid_process_pool_new(unsigned count, struct braid_process_p
   pool->count = count;
   pool->alarm.fire = on_alarm;
   bool done = true;
-  for (unsigned i = 0; i < count; i++) done = braid_peer_init(&pool->peers[i], pool, slots_for(plan.tasks)) && done;
+  for (unsigned i = 0; i < count; i++) done = braid_peer_init(&pool->peers[i], pool, i, slots_for(plan.tasks)) && done;
   if (!done) errno = ENOMEM;
   pool->broker = done ? braid_broker_enter() : NULL;
   if (!pool->broker) {

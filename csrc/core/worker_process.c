@@ -112,7 +112,7 @@ static void on_settings(struct braid_link *link, const struct braid_frame *frame
   self.permits = braid_permits_map(self.slots, BRAID_WORKER_PERMITS);
   close(BRAID_WORKER_PERMITS);
   struct braid_thread_pool *pool =
-      table && self.jobs && self.permits ? self.maker(body, (size_t)frame->value, table) : NULL;
+      table && self.jobs && self.permits ? self.maker(body, (size_t)frame->value, table, frame->status) : NULL;
   if (!pool) die(CANNOT_START);
   pthread_mutex_lock(&self.mutex);
   self.pool = pool;

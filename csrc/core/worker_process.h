@@ -7,9 +7,10 @@
 #include "link.h"
 #include "thread_pool.h"
 
-/* How a worker makes its pool of what it is told; takes over the message. The broker's thread. NULL: memory is out. */
+/* How a worker makes its pool of what it is told, the index-th of its pool; takes over the message. The broker's
+ * thread. NULL: memory is out. */
 typedef struct braid_thread_pool *braid_worker_process_maker(const char *settings, size_t size,
-                                                             struct braid_message *table);
+                                                             struct braid_message *table, unsigned index);
 
 /* This process is a worker: opens its link, and waits until it is told how to work. The main thread; returns the pool
  * whose lone worker is to be run here. Does not return when the system refuses. */

@@ -157,7 +157,8 @@ static int process_pool_new(lua_State *L) {
 /* ---- being a worker ------------------------------------------------------------------------------------------- */
 
 /* The broker's thread. */
-static struct braid_thread_pool *make_lone(const char *bytes, size_t size, struct braid_message *table) {
+static struct braid_thread_pool *make_lone(const char *bytes, size_t size, struct braid_message *table,
+                                           unsigned index) {
   struct wire_settings head;
   struct worker_settings *settings = calloc(1, sizeof *settings);
   if (!settings || size < sizeof head) return NULL;
@@ -169,7 +170,7 @@ static struct braid_thread_pool *make_lone(const char *bytes, size_t size, struc
   settings->max_jobs = head.max_jobs;
   settings->memory_limit = (size_t)head.memory_limit;
   settings->time_limit = head.time_limit;
-  settings->core = head.core;
+  settings->core = head.core + index;
   settings->process = true;
   depth = head.depth;
   return braid_thread_pool_lone(worker_body, settings, worker_settings_free);
