@@ -4,6 +4,7 @@ local core = require "braid.core"
 local options_of = require "braid.web.options"
 local server = require "braid.web.server"
 local supervisor = require "braid.web.supervisor"
+local task = require "braid.task"
 local worker = require "braid.web.worker"
 
 local M = {}
@@ -39,8 +40,7 @@ local signals = {
 
 local function obey_signals(running, fd)
   local serve_core = require "braid.serve_core"
-  while true do
-    core.wait_fd(fd, "r")
+  while core.wait_fd(fd, "r") do -- until it is closed: signals are given back
     local obey = signals[serve_core.next_signal()]
     if obey then obey(running) end
   end
@@ -52,10 +52,7 @@ local function name_processes(running)
   for i, pid in ipairs(running:pids()) do say("worker %d pid %d", i, pid) end
 end
 
---- Serves until it is stopped. Suspends. Raises when the server cannot start.
----@param source {app: braid.web.App?, file: string?}
----@param options braid.web.ServeOptions as options.read gives them
-function M.serve(source, options)
+local function serve(source, options)
   local serve_core = require "braid.serve_core"
   local running <close>, err = M.start(source, options)
   if not running then error(err, 0) end
@@ -66,6 +63,15 @@ function M.serve(source, options)
   local _ <close> = setmetatable({}, { __close = serve_core.give_signals })
   if fd then core.spawn(obey_signals, running, fd):daemon() end
   running:wait()
+end
+
+--- Serves until it is stopped. Suspends. Raises when the server cannot start. In a script it is a run of its own, so
+--- that SIGINT finds a loop at any time.
+---@param source {app: braid.web.App?, file: string?}
+---@param options braid.web.ServeOptions as options.read gives them
+function M.serve(source, options)
+  if core.current() then return serve(source, options) end
+  return task.run(serve, source, options)
 end
 
 --- The options of app:serve, checked.

@@ -41,12 +41,10 @@ local function spawn_process(theirs)
 end
 
 local function send(channel, text, descriptor)
-  while true do
-    local sent, problem = channel:send(text, descriptor)
-    if sent then return true end
-    if sent == nil then return nil, problem end
-    core.wait_fd(channel:fd(), "w")
-  end
+  repeat
+    local sent = channel:send(text, descriptor)
+    if sent ~= false then return sent end
+  until not core.wait_fd(channel:fd(), "w")
 end
 
 local function send_plan(self, worker, listener)
@@ -64,7 +62,7 @@ local function listen_to(worker)
     local text = channel:receive()
     if text == nil then return end
     if text == false then
-      core.wait_fd(channel:fd(), "r")
+      if not core.wait_fd(channel:fd(), "r") then return end
     else
       local letter = text:sub(1, 1)
       worker.heard = core.now()

@@ -15,11 +15,10 @@ M.BEAT = 1 -- seconds between two signs of life
 
 -- Waits for a message; nil when the supervisor is gone.
 local function receive(channel)
-  while true do
+  repeat
     local text, descriptor = channel:receive()
     if text ~= false then return text, descriptor end
-    core.wait_fd(channel:fd(), "r")
-  end
+  until not core.wait_fd(channel:fd(), "r")
 end
 
 local function receive_plan(channel)
@@ -67,8 +66,7 @@ local function obey_signals(server)
   local serve_core = require "braid.serve_core"
   local fd = serve_core.take_signals("TERM", "INT", "HUP", "TTIN", "TTOU")
   core.spawn(function()
-    while fd do
-      core.wait_fd(fd, "r")
+    while fd and core.wait_fd(fd, "r") do
       if serve_core.next_signal() == "TERM" then server:stop(nil, 0.2) end
     end
   end):daemon()
