@@ -210,7 +210,7 @@ bool braid_remote_put(struct braid_remote *remote, struct braid_item item, uint6
     remote->unmarked++;
     put_item(remote->link, (struct braid_frame){.kind = BRAID_FRAME_PUT, .value = remote->id}, item);
     /* Who puts much sends many at once, and the tick sends what is left over; who puts little sends each. */
-    flush = !remote->marked && remote->places <= (int64_t)remote->put_window / 2;
+    flush = !remote->marked && remote->places <= remote->send_at;
     if (flush) mark(remote);
   } else {
     int64_t now = braid_clock_now();
@@ -351,6 +351,7 @@ static void grant(struct braid_remote *remote, int64_t places, bool answers_mark
   bool flush = false;
   braid_guard_enter(&remote->object.guard);
   remote->places += places;
+  remote->send_at = remote->put_window < 4 ? remote->places : remote->places / 2;
   if (answers_mark) {
     remote->marked = false;
     flush = remote->unmarked > 0;

@@ -23,6 +23,7 @@ struct braid_remote {
   struct braid_list active; /* among those that have something to give back */
   bool touched;             /* since the last tick */
   int64_t places;           /* reserved for puts; a little below 0 while an answer is on its way */
+  int64_t send_at;          /* puts are sent when so few places are left */
   uint64_t unmarked;        /* puts since the last mark */
   bool marked;              /* a mark is under way */
   int64_t put_called;       /* when a put had to call last */
