@@ -876,11 +876,12 @@ describe("map", function()
 
   case("raises kind timeout when not all came in time, and cancels the rest", function(pool_of)
     local pool <close> = pool_of { workers = 1 }
+    pool:submit(echo):result() -- it has started
     local event, calls = braid.event(), braid.counter()
     local err = raises("timeout", pool.map, pool, function()
       calls:add(1)
       event:wait()
-    end, { 1, 2, 3 }, { timeout = 0.02, chunk = 1 })
+    end, { 1, 2, 3 }, { timeout = 0.1, chunk = 1 })
     assert.equal("3 (of 3) items unfinished", err.message)
     pool:submit(echo):result(5)
     assert.equal(1, calls:get())
@@ -1449,6 +1450,7 @@ describe("futures of jobs", function()
     local pool <close> = pool_of { workers = 2 }
     local event = braid.event()
     local futures = { pool:submit(echo), pool:submit(wait_for, event), pool:submit(wait_for, event) }
+    futures[1]:wait()
     local err = raises("timeout", function() for _ in braid.as_completed(futures, 0.03) do end end)
     assert.equal("2 (of 3) futures unfinished", err.message)
     event:set()

@@ -121,12 +121,22 @@ static struct braid_object *read_array(struct braid_ledger *ledger, const struct
   return &array->object;
 }
 
-static struct braid_object *read_stub(struct braid_link *link, enum braid_remote_kind kind, uint64_t id) {
+/* What is said of a queue is said before anybody knows the stub, and once. */
+static void describe(struct braid_remote *remote, const struct braid_wire_object *wire) {
+  if (remote->kind != BRAID_REMOTE_QUEUE) return;
+  remote->maxsize = wire->value;
+  remote->order = (unsigned)wire->more[0];
+  remote->in_order = !(wire->flags & OUT_OF_ORDER);
+}
+
+static struct braid_object *read_stub(struct braid_link *link, enum braid_remote_kind kind, uint64_t id,
+                                      const struct braid_wire_object *wire) {
   struct braid_object *object = braid_ledger_import(link->objects, id);
   if (object) return object;
   struct braid_import *import = braid_import_new(link->objects, id);
   struct braid_remote *remote = import ? braid_remote_new(link, kind, id, &import->keeper) : NULL;
   if (!remote) return give_up(import, NULL);
+  describe(remote, wire);
   braid_import_set(import, &remote->object);
   return &remote->object;
 }
@@ -134,19 +144,14 @@ static struct braid_object *read_stub(struct braid_link *link, enum braid_remote
 static struct braid_object *read_remote(struct braid_link *link, const struct braid_wire_object *wire) {
   enum braid_remote_kind kind = (enum braid_remote_kind)wire->class;
   bool has_lock = kind == BRAID_REMOTE_CONDITION || kind == BRAID_REMOTE_DICT;
-  struct braid_object *object = read_stub(link, kind, wire->id);
-  struct braid_object *lock = has_lock ? read_stub(link, BRAID_REMOTE_LOCK, wire->value) : NULL;
+  struct braid_object *object = read_stub(link, kind, wire->id, wire);
+  struct braid_object *lock = has_lock ? read_stub(link, BRAID_REMOTE_LOCK, wire->value, wire) : NULL;
   if (!object || (has_lock && !lock)) {
     if (object) braid_object_unref(object);
     if (lock) braid_object_unref(lock);
     return NULL;
   }
   struct braid_remote *remote = braid_container(object, struct braid_remote, object);
-  if (kind == BRAID_REMOTE_QUEUE) {
-    remote->maxsize = wire->value;
-    remote->order = (unsigned)wire->more[0];
-    remote->in_order = !(wire->flags & OUT_OF_ORDER);
-  }
   if (lock && remote->lock)
     braid_object_unref(lock);
   else if (lock)
