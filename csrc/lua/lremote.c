@@ -84,7 +84,7 @@ static int call_k(lua_State *L, int ignored, lua_KContext context) {
   return conclude(L, sched, call);
 }
 
-/* Calls, waits for the answer and finishes. Uses the item up. `masked`: the wait is not cancelled. */
+/* Calls, waits for the answer, which `masked` says cannot be cancelled, and finishes. Uses the item up. */
 static int perform(lua_State *L, struct braid_remote *remote, enum braid_call_operation operation,
                    struct braid_call *call, const char *key, struct braid_item item, int64_t deadline, bool masked) {
   struct sched *sched = sched_of(L);
@@ -106,6 +106,12 @@ static int perform_plain(lua_State *L, struct braid_remote *remote, enum braid_c
   return perform(L, remote, operation, &call, NULL, nothing, deadline, false);
 }
 
+/* For what does not suspend where the object lives: nor is it cancelled here, so that clean-up may use it. */
+static int ask(lua_State *L, struct braid_remote *remote, enum braid_call_operation operation, int64_t number) {
+  struct braid_call call = {.owner = me(sched_of(L)), .number = number};
+  return perform(L, remote, operation, &call, NULL, nothing, BRAID_NEVER, true);
+}
+
 /* Without an answer. */
 static void tell(lua_State *L, struct braid_remote *remote, enum braid_call_operation operation, int64_t number) {
   struct braid_call call = {.owner = me(sched_of(L)), .number = number};
@@ -125,7 +131,7 @@ static int put(lua_State *L, int64_t deadline) {
   struct braid_call call = {.key = remote->order == ORDER_PRIORITY ? litem_key(L, 2) : 0};
   struct braid_item item = make_item(L, 2);
   if (!braid_remote_put(remote, item, &call.bits))
-    return perform(L, remote, BRAID_QUEUE_PUT, &call, NULL, item, deadline, false);
+    return perform(L, remote, BRAID_QUEUE_PUT, &call, NULL, item, deadline, deadline == LARG_ONCE);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -158,7 +164,7 @@ static int get(lua_State *L, int64_t deadline) {
   struct braid_call call = {0};
   struct braid_item item;
   if (!braid_remote_get(remote, &item, &call))
-    return perform(L, remote, BRAID_QUEUE_GET, &call, NULL, nothing, deadline, false);
+    return perform(L, remote, BRAID_QUEUE_GET, &call, NULL, nothing, deadline, deadline == LARG_ONCE);
   litem_push(L, item, 1);
   return 1;
 }
@@ -226,9 +232,7 @@ static int get_answer(lua_State *L, enum braid_status status, struct braid_item 
   return lerror_return(L, status, "queue:get");
 }
 
-static int queue_task_done(lua_State *L) {
-  return perform_plain(L, check(L, BRAID_REMOTE_QUEUE), BRAID_QUEUE_DONE, 0, BRAID_NEVER);
-}
+static int queue_task_done(lua_State *L) { return ask(L, check(L, BRAID_REMOTE_QUEUE), BRAID_QUEUE_DONE, 0); }
 
 static int queue_join(lua_State *L) {
   return perform_plain(L, check(L, BRAID_REMOTE_QUEUE), BRAID_QUEUE_JOIN, 0, larg_timeout(L, 2));
@@ -247,7 +251,7 @@ static int look(lua_State *L, const char *what) {
   lua_settop(L, 1);
   lua_pushstring(L, what);
   braid_remote_settle(remote);
-  return perform_plain(L, remote, BRAID_QUEUE_LOOK, 0, BRAID_NEVER);
+  return ask(L, remote, BRAID_QUEUE_LOOK, 0);
 }
 
 static int queue_size(lua_State *L) { return look(L, "size"); }
@@ -290,7 +294,8 @@ static int acquire(lua_State *L, struct braid_remote *remote, enum braid_call_op
   lua_settop(L, 2);
   lua_pushboolean(L, hold);
   lua_pushboolean(L, once);
-  return perform_plain(L, remote, operation, 0, deadline);
+  struct braid_call call = {.owner = me(sched_of(L))};
+  return perform(L, remote, operation, &call, NULL, nothing, deadline, once);
 }
 
 static int acquired(lua_State *L, enum braid_status status, const char *what) {
@@ -330,9 +335,7 @@ static int lock_release(lua_State *L) {
   return 0;
 }
 
-static int lock_locked(lua_State *L) {
-  return perform_plain(L, check(L, BRAID_REMOTE_LOCK), BRAID_GATE_LOOK, 0, BRAID_NEVER);
-}
+static int lock_locked(lua_State *L) { return ask(L, check(L, BRAID_REMOTE_LOCK), BRAID_GATE_LOOK, 0); }
 
 static const luaL_Reg lock_methods[] = {
     {"acquire", lock_acquire}, {"try_acquire", lock_try_acquire}, {"hold", lock_hold}, {"release", lock_release},
@@ -359,8 +362,7 @@ static int semaphore_try_acquire(lua_State *L) { return take_turn(L, false, true
 
 static int semaphore_release(lua_State *L) {
   struct braid_remote *semaphore = check(L, BRAID_REMOTE_SEMAPHORE);
-  return perform_plain(L, semaphore, BRAID_SEMAPHORE_RELEASE,
-                       lua_isnoneornil(L, 2) ? 1 : larg_integer(L, 2, "count", 1), BRAID_NEVER);
+  return ask(L, semaphore, BRAID_SEMAPHORE_RELEASE, lua_isnoneornil(L, 2) ? 1 : larg_integer(L, 2, "count", 1));
 }
 
 static int semaphore_close(lua_State *L) {
@@ -368,9 +370,7 @@ static int semaphore_close(lua_State *L) {
   return 0;
 }
 
-static int semaphore_value(lua_State *L) {
-  return perform_plain(L, check(L, BRAID_REMOTE_SEMAPHORE), BRAID_GATE_LOOK, 0, BRAID_NEVER);
-}
+static int semaphore_value(lua_State *L) { return ask(L, check(L, BRAID_REMOTE_SEMAPHORE), BRAID_GATE_LOOK, 0); }
 
 static const luaL_Reg semaphore_methods[] = {
     {"acquire", semaphore_acquire},
@@ -401,9 +401,7 @@ static int event_clear(lua_State *L) {
   return 0;
 }
 
-static int event_is_set(lua_State *L) {
-  return perform_plain(L, check(L, BRAID_REMOTE_EVENT), BRAID_GATE_LOOK, 0, BRAID_NEVER);
-}
+static int event_is_set(lua_State *L) { return ask(L, check(L, BRAID_REMOTE_EVENT), BRAID_GATE_LOOK, 0); }
 
 static const luaL_Reg event_methods[] = {
     {"wait", event_wait}, {"set", event_set}, {"clear", event_clear}, {"is_set", event_is_set}, {NULL, NULL},
@@ -512,13 +510,10 @@ static const luaL_Reg barrier_methods[] = {
 
 static int counter_add(lua_State *L) {
   struct braid_remote *counter = check(L, BRAID_REMOTE_COUNTER);
-  return perform_plain(L, counter, BRAID_COUNTER_ADD,
-                       lua_isnoneornil(L, 2) ? 1 : larg_integer(L, 2, "n", LUA_MININTEGER), BRAID_NEVER);
+  return ask(L, counter, BRAID_COUNTER_ADD, lua_isnoneornil(L, 2) ? 1 : larg_integer(L, 2, "n", LUA_MININTEGER));
 }
 
-static int counter_get(lua_State *L) {
-  return perform_plain(L, check(L, BRAID_REMOTE_COUNTER), BRAID_COUNTER_GET, 0, BRAID_NEVER);
-}
+static int counter_get(lua_State *L) { return ask(L, check(L, BRAID_REMOTE_COUNTER), BRAID_COUNTER_GET, 0); }
 
 static int counter_set(lua_State *L) {
   struct braid_remote *counter = check(L, BRAID_REMOTE_COUNTER);
@@ -541,7 +536,7 @@ static int perform_keyed(lua_State *L, enum braid_call_operation operation, stru
   bytes.data = lua_newuserdatauv(L, size, 0); /* Lua's, so that nothing is lost when something raises */
   bytes.capacity = size;
   braid_key_write(&bytes, &key);
-  return perform(L, dict, operation, &call, bytes.data, item, BRAID_NEVER, false);
+  return perform(L, dict, operation, &call, bytes.data, item, BRAID_NEVER, true);
 }
 
 static int dict_get(lua_State *L) { return perform_keyed(L, BRAID_DICT_GET, nothing); }
@@ -553,13 +548,9 @@ static int dict_set(lua_State *L) {
   return perform_keyed(L, BRAID_DICT_SET, make_item(L, 3));
 }
 
-static int dict_size(lua_State *L) {
-  return perform_plain(L, check(L, BRAID_REMOTE_DICT), BRAID_DICT_SIZE, 0, BRAID_NEVER);
-}
+static int dict_size(lua_State *L) { return ask(L, check(L, BRAID_REMOTE_DICT), BRAID_DICT_SIZE, 0); }
 
-static int dict_keys(lua_State *L) {
-  return perform_plain(L, check(L, BRAID_REMOTE_DICT), BRAID_DICT_KEYS, 0, BRAID_NEVER);
-}
+static int dict_keys(lua_State *L) { return ask(L, check(L, BRAID_REMOTE_DICT), BRAID_DICT_KEYS, 0); }
 
 static int dict_lock(lua_State *L) { return push_lock(L, check(L, BRAID_REMOTE_DICT)); }
 
