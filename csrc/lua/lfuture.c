@@ -14,6 +14,13 @@ static struct future *check(lua_State *L) {
   return future;
 }
 
+/* A job is known to run to its worker first, and one that was cancelled while it waited has ended before it is home. */
+static enum future_state state_of(const struct future *future) {
+  return future->waiter.kind == BRAID_WAITER_JOB ? job_state(future) : future_state(future);
+}
+
+static bool has_ended(const struct future *future) { return state_of(future) >= FUTURE_DONE; }
+
 /* Pushes the failure's error, or its traceback. */
 static void push_failure(lua_State *L, int part) {
   lua_getiuservalue(L, 1, 1);
@@ -81,7 +88,8 @@ static int try(lua_State *L, int entered, lua_KContext how) {
   struct future *future = check(L);
   int64_t deadline = larg_timeout(L, 2);
   sched_entered(sched, entered);
-  if (future_ended(future) || deadline == LARG_ONCE) return answer(L, future, future_ended(future), how);
+  bool ended = has_ended(future);
+  if (ended || deadline == LARG_ONCE) return answer(L, future, ended, how);
   if (future == &sched->current->future) return lerror_misuse(L, "a task cannot wait for itself");
   struct braid_waiter *waiter = sched_begin(L, sched);
   if (!future_join(future, &waiter->hook)) {
@@ -102,18 +110,13 @@ static int future_wait(lua_State *L) { return wait_for(L, TELL); }
 /* ---- looking at it -------------------------------------------------------------------------------------------- */
 
 static int future_done(lua_State *L) {
-  lua_pushboolean(L, future_ended(check(L)));
+  lua_pushboolean(L, has_ended(check(L)));
   return 1;
 }
 
 static int future_cancelled(lua_State *L) {
-  lua_pushboolean(L, future_state(check(L)) == FUTURE_CANCELLED);
+  lua_pushboolean(L, state_of(check(L)) == FUTURE_CANCELLED);
   return 1;
-}
-
-/* A job is known to run to its worker first. */
-static enum future_state state_of(const struct future *future) {
-  return future->waiter.kind == BRAID_WAITER_JOB ? job_state(future) : future_state(future);
 }
 
 static int future_running(lua_State *L) {
@@ -133,7 +136,7 @@ static int future_error(lua_State *L) {
   future->waiter.flags |= TASK_ASKED;
   if (future_state(future) == FUTURE_FAILED)
     push_failure(L, 1);
-  else if (future_state(future) == FUTURE_CANCELLED)
+  else if (state_of(future) == FUTURE_CANCELLED)
     push_error(L, future);
   else
     lua_pushnil(L);
@@ -166,7 +169,7 @@ static int future_cancel(lua_State *L) {
   struct sched *sched = sched_of(L);
   struct future *future = check(L);
   lua_settop(L, 2);
-  bool alive = !future_ended(future);
+  bool alive = !has_ended(future);
   if (alive && future->waiter.kind == BRAID_WAITER_JOB) {
     alive = job_cancel(future);
   } else if (alive) {

@@ -9,18 +9,18 @@ bool job_cancel(struct future *future) {
   return this->job && this->pool->kind->cancel(this->pool, this->job);
 }
 
-/* A worker process has it, and has begun it. */
-static bool has_begun(struct braid_pool *pool, struct braid_job *job) {
+/* What is known of it before it is home: it waits, it runs, or it was cancelled. */
+static enum future_state state_before(struct braid_pool *pool, struct braid_job *job) {
   pthread_mutex_lock(&pool->mutex); /* under which the permit stays */
   struct braid_permit *permit = atomic_load(&job->permit);
-  bool begun = permit && braid_permit_begun(permit, job->ticket);
+  bool cancelled = !job->home && job->outcome == BRAID_JOB_CANCELLED;
+  bool begun = permit && braid_permit_begun(permit, job->ticket); /* in a worker process */
   pthread_mutex_unlock(&pool->mutex);
-  return begun;
+  if (cancelled) return FUTURE_CANCELLED;
+  return atomic_load(&job->state) == BRAID_JOB_QUEUED && !begun ? FUTURE_PENDING : FUTURE_RUNNING;
 }
 
 enum future_state job_state(const struct future *future) {
   const struct job_future *this = (const struct job_future *)(const void *)future;
-  if (!this->job) return (enum future_state)future->waiter.state;
-  bool queued = atomic_load(&this->job->state) == BRAID_JOB_QUEUED;
-  return queued && !has_begun(this->pool, this->job) ? FUTURE_PENDING : FUTURE_RUNNING;
+  return this->job ? state_before(this->pool, this->job) : (enum future_state)future->waiter.state;
 }

@@ -16,7 +16,7 @@ struct job_future {
 /* False when the job had ended. */
 bool job_cancel(struct future *future);
 
-/* state() of a future: a job's is known to its worker first. */
+/* state() of a future: a job's is known to its worker first, and to whom cancels it. */
 enum future_state job_state(const struct future *future);
 
 #endif
