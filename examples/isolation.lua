@@ -28,7 +28,7 @@ braid.run(function()
     if ok then
       print(("job %d: %d"):format(i, result))
     else
-      print(("job %d: %s, signal %d"):format(i, result.kind, result.signal))
+      print(("job %d: %s, signal %s"):format(i, result.kind, result.signal))
     end
   end
   local stats = pool:stats()

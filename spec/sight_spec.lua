@@ -92,6 +92,7 @@ describe("SIGQUIT", function()
   end)
 
   test("is asked from outside as braid ps does", function()
+    if os.getenv "BRAID_LATE_SIGNALS" then return pending "signals come late" end
     local child <close> = braid.process.start({ helper.lua, "-e", [[
       local braid = require "braid"
       braid.run(function()

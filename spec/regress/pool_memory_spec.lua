@@ -23,7 +23,11 @@ local measure = [[
     for _ = 1, count do work() end
     collectgarbage() collectgarbage()
     local patience = braid.now() + 10 -- a thread that was forgotten ends a moment later
-    while entries "/proc/self/task" > threads and braid.now() < patience do braid.sleep(0.01) end
+    local function is_back() return entries "/proc/self/task" <= threads and entries "/proc/self/fd" <= files end
+    while not is_back() and braid.now() < patience do
+      collectgarbage()
+      braid.sleep(0.01)
+    end
     print(resident() - memory, entries "/proc/self/fd" - files, entries "/proc/self/task" - threads)
   end
 ]]
