@@ -109,7 +109,7 @@ describe("braid.experiment", function()
     for text, opts in pairs {
       ["did you mean 'items'"] = { item = {} }, ["'models' to 'experiment'"] = { models = { "fibres" } },
       ["needs the option 'kernel'"] = { models = { "kernel" } }, ["'items' to 'experiment'"] = { items = {} },
-      ["'repeats' to 'experiment'"] = { repeats = 0 },
+      ["'repeats' to 'experiment'"] = { repeats = 0 }, ["'models' to 'experiment' (a list"] = { models = {} },
     } do
       local ok, err = pcall(small, opts)
       assert.is_false(ok)
@@ -139,6 +139,11 @@ describe("a report", function()
     end
     assert.truthy(report:svg():find("a &lt; b &amp; c", 1, true))
     assert.has_error(function() report:svg(nil, "pie") end)
+    for _, form in ipairs { "svg", "json", "html" } do
+      local ok, err = pcall(function() return (report[form](report, 5)) end)
+      assert.is_false(ok)
+      assert.matches("experiment_spec.*'path' to '" .. form .. "'", tostring(err))
+    end
   end)
 
   test("is JSON", function()

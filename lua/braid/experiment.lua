@@ -225,6 +225,9 @@ local function check(opts)
   if not opts.items or (opts.items.n or #opts.items) == 0 then
     errors.misuse(2, "bad option 'items' to 'experiment' (a list that is not empty expected)")
   end
+  if opts.models and #opts.models == 0 then
+    errors.misuse(2, "bad option 'models' to 'experiment' (a list that is not empty expected)")
+  end
   for _, name in ipairs { "repeats", "workers", "chunk", "limit" } do
     if opts[name] and opts[name] <= 0 then
       errors.misuse(2, "bad option '%s' to 'experiment' (a number above 0 expected, got %s)", name, opts[name])

@@ -44,7 +44,8 @@ end
 ---@param value any
 ---@return string
 function M.encode(value)
-  local text = json.encode(value)
+  local ok, text = pcall(json.encode, value) -- called so it does not name this line
+  if not ok then error(text, 0) end
   -- Only a number of more than 14 digits has an exponent: or somebody's text looks so.
   if text:find("e+", 1, true) then text = encode(value, 1) end
   -- lua-cjson writes every slash as \/, for pages that carry JSON in a script.

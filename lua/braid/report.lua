@@ -172,6 +172,12 @@ local function timeline(self)
   }
 end
 
+local function check_path(what, path)
+  if path ~= nil and type(path) ~= "string" then
+    errors.misuse(2, "bad argument 'path' to '%s' (a string or nil expected, got a %s)", what, type(path))
+  end
+end
+
 local function write(path, text)
   if not path then return text end
   local file, why = io.open(path, "wb")
@@ -188,6 +194,7 @@ end
 ---@return string? svg
 ---@return braid.Error? err
 function Report:svg(path, which)
+  check_path("svg", path)
   if which ~= nil and which ~= "times" and which ~= "timeline" then
     errors.misuse(1, "bad argument 'which' to 'svg' (\"times\" or \"timeline\" expected, got %s)", tostring(which))
   end
@@ -199,6 +206,7 @@ end
 ---@return string? json
 ---@return braid.Error? err
 function Report:json(path)
+  check_path("json", path)
   local models = {}
   for i, model in ipairs(self.models) do
     models[i] = {
@@ -285,6 +293,7 @@ end
 ---@return string? html
 ---@return braid.Error? err
 function Report:html(path)
+  check_path("html", path)
   local name, facts = plot.escape(self.name), plot.escape(machine.line(self.machine))
   return write(path, PAGE:format(name, name, facts .. ". " .. plot.escape(self.date) .. ".",
     plot.escape(self:verdict()), bars(self, true), timeline(self), html_table(self), plot.escape(self.models[1].name)))

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- braid tutorial: the document, row by row, on this machine.
 
+local errors = require "braid.errors"
 local options = require "braid.command.options"
 
 local M = { summary = "the document's claims, measured on this machine" }
@@ -25,6 +26,9 @@ function M.main(words)
     print()
     io.stdout:flush()
   end)
+  if #outcomes == 0 then
+    error(errors.new("misuse", ("there is no row %s"):format(table.concat(rows, " "))), 0)
+  end
   if read.json then
     print(require("braid.json").encode(outcomes))
   else
