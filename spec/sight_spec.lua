@@ -22,6 +22,20 @@ describe("dump", function()
     end)
   end)
 
+  test("names worker processes, and what their pool has to do", function()
+    helper.run(function()
+      local pool <close> = braid.process_pool(1)
+      local job = pool:submit(braid.sleep, 60)
+      for _ = 1, 1000 do
+        if job:running() then break end
+        braid.sleep(0.005)
+      end
+      local text = braid.dump(false)
+      assert.matches("pool of processes: 1 jobs run, 0 wait\n  worker process " .. pool:pids()[1] .. "\n", text)
+      job:cancel()
+    end)
+  end)
+
   test("shows nested tasks under those that spawned them", function()
     helper.run(function()
       local task = braid.spawn(function()

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "../core/buffer.h"
+#include "../core/pool.h"
 #include "../core/thread_pool.h"
 #include "larg.h"
 #include "lerror.h"
@@ -141,6 +142,21 @@ static int tell(lua_State *L) {
   return 0;
 }
 
+/* The worker processes of the pool, which do not tell of themselves, and how much it has to do. */
+static void tell_processes(struct braid_pool *pool, struct braid_buffer *text) {
+  enum { MOST = 256 };
+  int pids[MOST];
+  unsigned count = pool->kind->pids(pool, pids, MOST);
+  if (count == 0) return;
+  pthread_mutex_lock(&pool->mutex);
+  struct braid_pool_stats stats = pool->stats;
+  size_t queued = pool->kind->queued(pool);
+  if (pool->kind->complete) pool->kind->complete(pool, &stats);
+  pthread_mutex_unlock(&pool->mutex);
+  add(text, "pool of processes: %llu jobs run, %zu wait\n", (unsigned long long)stats.running, queued);
+  for (unsigned i = 0; i < count && i < MOST; i++) add(text, "  worker process %d\n", pids[i]);
+}
+
 /* Adds what this state does. Does not raise: what memory allows is told. */
 static void tell_state(struct sched *sched, struct braid_buffer *text) {
   lua_State *L = sched->running ? sched->running : sched->L;
@@ -149,6 +165,10 @@ static void tell_state(struct sched *sched, struct braid_buffer *text) {
   lua_pushcfunction(L, tell);
   lua_pushlightuserdata(L, &telling);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+  for (struct braid_list *at = sched->pools.next; at != &sched->pools; at = at->next) {
+    struct braid_pool *pool = braid_container(at, struct braid_pool, sibling);
+    if (pool->kind->pids) tell_processes(pool, text);
+  }
 }
 
 /* ---- asking and answering ------------------------------------------------------------------------------------- */
