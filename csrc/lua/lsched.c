@@ -37,8 +37,7 @@ static bool may_wait(lua_State *L, const struct sched *sched) {
   return L == sched->running && (sched->current == &sched->tree.script || lua_isyieldable(L));
 }
 
-void sched_check_fork(lua_State *L) {
-  if (!braid_loop_is_fork) return;
+void sched_refuse_fork(lua_State *L) {
   lerror_misuse(L, "this process was forked from one that uses braid, whose threads and descriptors are not its own: "
                    "fork before braid is touched, or start programs with braid.process");
 }
@@ -70,7 +69,7 @@ static bool is_interrupted(lua_State *L, struct sched *sched) {
          atomic_exchange(&sched->loop.interrupts, 0);
 }
 
-static void raise_if_cancelled(lua_State *L, struct sched *sched) {
+static inline void raise_if_cancelled(lua_State *L, struct sched *sched) {
   sched_check_fork(L);
   if (is_interrupted(L, sched)) sched_raise(L, sched, BRAID_INTERRUPTED);
   if (is_cancelled(L, sched)) sched_raise(L, sched, BRAID_CANCELLED);
@@ -150,6 +149,11 @@ static int park_script(lua_State *L, struct sched *sched, lua_KFunction k, lua_K
 /* Time in units of some 67 ms, as far as it fits the flags: round after a day. */
 static uint32_t tick_of(int64_t time) { return (uint32_t)(time >> 26); }
 
+static void set_polled(struct sched *sched, int64_t now) {
+  sched->polled = now;
+  sched->stamp = TASK_PARKED | tick_of(now) * TASK_SINCE;
+}
+
 double sched_waited(const struct task *task) {
   enum { MASK = (1u << 20) - 1 };
   uint32_t ticks = (tick_of(braid_clock_now()) - task->waiter.flags / TASK_SINCE) & MASK;
@@ -159,7 +163,7 @@ double sched_waited(const struct task *task) {
 static int park(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
   sched->quick = 0;
   uint32_t *flags = &sched->current->waiter.flags;
-  *flags = (*flags & (TASK_SINCE - 1)) | TASK_PARKED | tick_of(sched->polled) * TASK_SINCE;
+  *flags = (*flags & (TASK_SINCE - 1)) | sched->stamp;
   if (sched->current == &sched->tree.script) return park_script(L, sched, k, context);
   return lua_yieldk(L, 0, context, k);
 }
@@ -439,13 +443,14 @@ void sched_step(struct sched *sched, struct task *task, lua_State *from) {
     task->waiter.state = FUTURE_RUNNING;
     arguments = lua_gettop(co) - 1;
   }
-  trace_note(TRACE_STEP, task);
+  bool traced = trace_is_on();
+  if (traced) trace_record(TRACE_STEP, task, NULL);
   task->waiter.flags &= ~(uint32_t)TASK_PARKED;
   sched->current = task;
   sched->running = co;
   int status = lua_resume(co, from, arguments, &results);
   sched_return(sched, before);
-  trace_note(TRACE_PARK, task);
+  if (traced) trace_record(TRACE_PARK, task, NULL);
   if (status == LUA_YIELD) {
     if (task->waiter.flags & TASK_PARKED) return;
     status = LUA_ERRRUN;
@@ -493,7 +498,7 @@ bool sched_turn(struct sched *sched, int64_t deadline) {
   if (now - sched->polled > LONGEST) sched->interval = FIRST_LOOK;
   sched->steps = 0;
   sched->next_look = sched->interval;
-  sched->polled = now;
+  set_polled(sched, now);
   return false;
 }
 
@@ -575,7 +580,7 @@ struct sched *sched_open(lua_State *L) {
   sched->current = &sched->tree.script;
   sched->running = sched->L;
   sched->interval = sched->next_look = FIRST_LOOK;
-  sched->polled = braid_clock_now();
+  set_polled(sched, braid_clock_now());
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, close_sched);
   lua_setfield(L, -2, "__gc");

@@ -68,6 +68,7 @@ struct sched {
   unsigned quick;               /* calls that did not have to wait, since somebody last did */
   unsigned turns;               /* of select, which begins each time with another case */
   int64_t polled;               /* when the loop was last polled */
+  uint32_t stamp;               /* flags of tasks that park now: that they do, and since when */
   void *sentinel;               /* the object whose end is the state's */
   bool closing;
 };
@@ -79,7 +80,10 @@ static inline struct sched *sched_of(lua_State *L) { return (struct sched *)lua_
 struct braid_waiter *sched_begin(lua_State *L, struct sched *sched);
 
 /* Raises in a process that was forked from the one that uses braid. */
-void sched_check_fork(lua_State *L);
+void sched_refuse_fork(lua_State *L);
+static inline void sched_check_fork(lua_State *L) {
+  if (__builtin_expect(braid_loop_is_fork, false)) sched_refuse_fork(L);
+}
 
 /* Raises where L cannot wait: for what will have to wait at its end, as a scope has. */
 void sched_check(lua_State *L, struct sched *sched);
