@@ -154,7 +154,7 @@ describe("a worker's state", function()
 
   with_pool("tells what to do about a global that is nil there", 1, function(pool)
     _G.braid_spec_function = function() end
-    local hint = "globals are not shared between threads: pass it as an argument or an upvalue"
+    local hint = "globals are not shared between workers: pass it as an argument or an upvalue"
     local uses = {
       function() braid_spec_function() end, -- luacheck: ignore 113
       function() return braid_spec_function.field end, -- luacheck: ignore 113

@@ -56,7 +56,8 @@ function M.main(words)
   local ok, status = pcall(command.main, rest)
   if ok then return status end
   if errors.is_error(status, "interrupted") then return 130 end
-  io.stderr:write("braid " .. name .. ": " .. tostring(status) .. "\n")
+  local text = tostring(status):gsub("^[^\n]-bin/braid:%d+: ", "") -- the launcher's line helps nobody
+  io.stderr:write("braid " .. name .. ": " .. text .. "\n")
   return 1
 end
 
