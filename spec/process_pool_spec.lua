@@ -34,7 +34,8 @@ local function kill(pid, signal) os.execute(("kill -%s %d 2>/dev/null"):format(s
 -- Whether a process runs: one that is dead and not yet reaped does not.
 local function lives(pid)
   local file <close> = io.open(("/proc/%d/stat"):format(pid))
-  return file ~= nil and not file:read("a"):find("%) [ZX] ")
+  local text = file and file:read("a") -- nil when it goes meanwhile
+  return text ~= nil and not text:find("%) [ZX] ")
 end
 
 local function eventually(condition, what)
