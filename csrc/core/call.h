@@ -23,8 +23,9 @@ enum braid_call_frame {
 };
 
 enum braid_call_operation {
-  BRAID_QUEUE_PUT, /* bits: places wanted; the item */
-  BRAID_QUEUE_GET, /* number: leases wanted; bits: leases used, ever */
+  BRAID_QUEUE_PUT,  /* bits: places wanted; the item */
+  BRAID_QUEUE_GET,  /* number: leases wanted; bits: leases used, ever */
+  BRAID_QUEUE_MARK, /* a mark, on its way to its answer; no call */
   BRAID_QUEUE_DONE,
   BRAID_QUEUE_JOIN,
   BRAID_QUEUE_CLOSE, /* number: at once */

@@ -30,6 +30,7 @@ struct visit {
   uint64_t id;                 /* of the object */
   struct holding *holding;
   uint64_t ahead; /* places or leases that are wanted */
+  int64_t extra;  /* of the answer: what is known of it already */
 };
 
 /* What a call is about, while it is tried. */
@@ -345,16 +346,26 @@ static void undo(struct visit *visit, struct braid_item item) {
   }
 }
 
+/* Places for a worker that puts much. `ahead` is how many it would like to have. */
+static void finish_mark(struct visit *visit) {
+  struct braid_entry *entry = braid_ledger_entry(visit->ledger, visit->id);
+  if (!entry) return;
+  uint64_t want = visit->ahead > entry->places ? visit->ahead - entry->places : 0;
+  struct braid_frame reply = {.kind = BRAID_FRAME_PLACES, .value = entry->id, .id = (uint64_t)reserve(entry, want)};
+  braid_link_put(visit->ledger->link, reply, NULL, 0);
+  braid_errand_send(&visit->ledger->link->nudge);
+}
+
 /* What came of a visit that is over. */
 static void finish(struct visit *visit, enum braid_status status) {
   struct braid_hook *hook = &visit->errand.waiter.hook;
   struct braid_item item = braid_hook_item(hook);
-  int64_t extra = 0;
+  int64_t extra = visit->extra;
   struct braid_entry *entry = braid_ledger_entry(visit->ledger, visit->id);
   if (visit->operation == BRAID_QUEUE_PUT) {
     if (status != BRAID_OK) braid_item_drop(item);
     item = (struct braid_item){0};
-    if (status == BRAID_OK && entry) extra = reserve(entry, visit->ahead);
+    if (status == BRAID_OK && entry) extra += reserve(entry, visit->ahead);
   } else if (visit->operation == BRAID_BARRIER_WAIT) {
     item = (struct braid_item){hook->bits, BRAID_ITEM_INTEGER};
     if (status == BRAID_CANCELLED)
@@ -374,7 +385,9 @@ static void finish(struct visit *visit, enum braid_status status) {
 static void on_end_of_visit(struct braid_errand *errand) {
   struct visit *visit = braid_container(errand, struct visit, errand);
   enum braid_status status = (enum braid_status)errand->waiter.status;
-  if (visit->ledger) {
+  if (visit->ledger && visit->operation == BRAID_QUEUE_MARK) {
+    finish_mark(visit);
+  } else if (visit->ledger) {
     finish(visit, status);
   } else {
     if (status == BRAID_OK) undo(visit, braid_hook_item(&errand->waiter.hook));
@@ -392,7 +405,8 @@ static struct visit *new_visit(struct attempt *attempt, enum braid_call_operatio
   visit->number = number;
   visit->object = attempt->entry->object;
   visit->id = attempt->entry->id;
-  visit->ahead = operation == BRAID_QUEUE_PUT ? attempt->call.bits : (uint64_t)attempt->call.number;
+  visit->ahead = operation == BRAID_QUEUE_GET ? (uint64_t)attempt->call.number : attempt->call.bits;
+  visit->extra = attempt->extra;
   braid_object_ref(visit->object);
   braid_list_init(&visit->link);
   braid_errand_init(&visit->errand, visit->broker, on_end_of_visit);
@@ -419,6 +433,19 @@ static enum braid_status wait(struct attempt *attempt, enum braid_call_operation
   return status;
 }
 
+/* Served, but finished in its turn: places are reserved when those who were served before have taken their leases, for
+ * that makes room. False: memory is out. */
+static bool finish_later(struct attempt *attempt, enum braid_call_operation operation, uint64_t number) {
+  struct visit *visit = new_visit(attempt, operation, number);
+  if (!visit) return false;
+  braid_waiter_arm(&visit->errand.waiter);
+  visit->errand.waiter.hook.tag = BRAID_ITEM_NONE;
+  braid_waiter_claim(&visit->errand.waiter, BRAID_OK);
+  braid_list_push(&attempt->ledger->visits, &visit->link);
+  braid_loop_post(&visit->errand.waiter);
+  return true;
+}
+
 static void serve(struct attempt *attempt, enum braid_call_operation operation, uint64_t number) {
   enum braid_status status = try(attempt, operation, NULL);
   bool must_wait = status == BRAID_EMPTY || status == BRAID_FULL;
@@ -427,7 +454,9 @@ static void serve(struct attempt *attempt, enum braid_call_operation operation, 
   if (status == BRAID_WAIT) return;
   if (status == BRAID_OK && operation == BRAID_QUEUE_GET)
     lease(attempt->ledger, attempt->entry, (uint64_t)attempt->call.number);
-  if (status == BRAID_OK && operation == BRAID_QUEUE_PUT) attempt->extra += reserve(attempt->entry, attempt->call.bits);
+  if (status == BRAID_OK && operation == BRAID_QUEUE_PUT && attempt->call.bits > 0 &&
+      finish_later(attempt, operation, number))
+    return;
   if (status != BRAID_OK) {
     braid_item_drop(attempt->item);
     attempt->item = (struct braid_item){0};
@@ -504,12 +533,8 @@ static void on_put(struct braid_link *link, const struct braid_frame *frame, con
 
 static void on_mark(struct braid_link *link, const struct braid_frame *frame, const char *body) {
   (void)body;
-  struct braid_entry *entry = queue_entry(link, frame->value);
-  if (!entry) return;
-  uint64_t want = frame->id > entry->places ? frame->id - entry->places : 0;
-  struct braid_frame reply = {.kind = BRAID_FRAME_PLACES, .value = entry->id, .id = (uint64_t)reserve(entry, want)};
-  braid_link_put(link, reply, NULL, 0);
-  braid_errand_send(&link->nudge);
+  struct attempt attempt = {.ledger = link->objects, .entry = queue_entry(link, frame->value), .call.bits = frame->id};
+  if (attempt.entry) finish_later(&attempt, BRAID_QUEUE_MARK, 0);
 }
 
 static void on_unreserve(struct braid_link *link, const struct braid_frame *frame, const char *body) {

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -276,7 +277,8 @@ static void wait_for_events(struct braid_loop *loop, int64_t timeout) {
 }
 
 /* A wake across cores costs more than most answers take. So where the last sleep was short the loop looks for mail for
- * as long as a wake would take; where that was in vain it sleeps at once until a sleep turns out short again. */
+ * as long as a wake would take; where that was in vain it sleeps at once until a sleep turns out short again. It stands
+ * aside between the looks: what it waits for may be next on this very core. */
 static bool try_briefly(struct braid_loop *loop) {
   enum { LOOKS = 32 };
   if (loop->patience == 0) return false;
@@ -286,6 +288,7 @@ static bool try_briefly(struct braid_loop *loop) {
       if (atomic_load_explicit(&loop->mail, memory_order_acquire)) return true;
       relax();
     }
+    sched_yield();
   } while (braid_clock_now() < end);
   loop->patience = 0;
   return false;

@@ -209,7 +209,7 @@ bool braid_remote_put(struct braid_remote *remote, struct braid_item item, uint6
     remote->places--;
     remote->unmarked++;
     put_item(remote->link, (struct braid_frame){.kind = BRAID_FRAME_PUT, .value = remote->id}, item);
-    /* Who puts much sends many at once, and the tick sends what is left over; who puts little sends each. */
+    /* The tick sends what is left over. */
     flush = !remote->marked && remote->places <= remote->send_at;
     if (flush) mark(remote);
   } else {
@@ -347,11 +347,19 @@ static void look_after(struct braid_remote *remote) {
   braid_alarm_start(&self.link->broker->loop, &self.alarm, braid_clock_now() + TICK);
 }
 
+/* Who puts little sends each. Who puts much into much room sends the first half and asks for more, so that both ends
+ * work at a time; little room goes in one piece, with the call for more. Under the stub's guard. */
+static int64_t send_at(const struct braid_remote *remote) {
+  enum { LITTLE = 32 };
+  if (remote->put_window < 4) return remote->places;
+  return remote->places <= LITTLE ? -1 : remote->places / 2;
+}
+
 static void grant(struct braid_remote *remote, int64_t places, bool answers_mark) {
   bool flush = false;
   braid_guard_enter(&remote->object.guard);
   remote->places += places;
-  remote->send_at = remote->put_window < 4 ? remote->places : remote->places / 2;
+  remote->send_at = send_at(remote);
   if (answers_mark) {
     remote->marked = false;
     flush = remote->unmarked > 0;
