@@ -53,11 +53,19 @@ M.KNOWN = {
 }
 for name, expected in pairs(M.COMMON) do M.KNOWN[name] = expected end
 
+-- libcurl looks at the environment for each request; nil lets it, where there is something to be seen.
+local function default_proxy()
+  for _, name in ipairs { "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" } do
+    if (os.getenv(name) or "") ~= "" then return nil end
+  end
+  return ""
+end
+
 -- What a request is when nobody says otherwise: the fields that the core is given.
 M.DEFAULTS = {
   plain = true, -- nothing but status, headers and body is wanted
   fields = {}, lines = nil, body = nil, timeout = 30, connect_timeout = 0, redirects = 10, max_body = 0, verify = true,
-  ca_file = nil, proxy = nil, version = 0, user = nil, password = nil,
+  ca_file = nil, proxy = default_proxy(), version = 0, user = nil, password = nil,
   rare = nil, -- a table with what few requests say
   sink = nil, file = nil, progress = nil, stream = nil, retries = nil, trace = nil,
 }
