@@ -41,7 +41,7 @@ build = {
         "csrc/core/child.c", "csrc/core/broker.c", "csrc/core/link.c", "csrc/core/ledger.c",
         "csrc/core/remote.c", "csrc/core/export.c", "csrc/core/passport.c", "csrc/core/peer.c",
         "csrc/core/process_pool.c", "csrc/core/worker_process.c", "csrc/core/socket.c", "csrc/core/resolve.c",
-        "csrc/core/curl.c", "csrc/core/request.c", "csrc/core/response.c",
+        "csrc/core/openssl.c", "csrc/core/curl.c", "csrc/core/request.c", "csrc/core/response.c",
         "csrc/core/fetch.c", "csrc/lua/lsight.c", "csrc/lua/lerror.c",
         "csrc/lua/larg.c", "csrc/lua/ltree.c", "csrc/lua/linterrupt.c", "csrc/lua/lsched.c", "csrc/lua/llocals.c",
         "csrc/lua/lobject.c", "csrc/lua/lname.c", "csrc/lua/lcode.c", "csrc/lua/ldraft.c", "csrc/lua/lpath.c",

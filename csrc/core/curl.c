@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <stddef.h>
 
+#include "openssl.h"
+
 #ifdef __APPLE__
 #define LIBRARY "libcurl.4.dylib"
 #else
@@ -31,6 +33,7 @@ static void load(void) {
 #define TAKE(name) *(void **)&braid_curl.name = find(library, "curl_" #name);
   BRAID_CURL_FUNCTIONS(TAKE)
 #undef TAKE
+  braid_openssl_keep(library);
 }
 
 const char *braid_curl_load(void) {

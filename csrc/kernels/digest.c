@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "../core/openssl.h"
+
 static struct {
   const void *(*find)(const char *name);
   void *(*open)(void);
@@ -30,6 +32,7 @@ static void load(void) {
   for (size_t i = 0; i < sizeof names / sizeof *names && !library; i++)
     library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
   if (!library) return;
+  braid_openssl_keep(library);
   loaded = true;
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     void *address = dlsym(library, functions[i].name);
