@@ -192,6 +192,19 @@ describe("a worker's state", function()
     os.execute("rm -r " .. folder)
   end)
 
+  test("is there though a loader of package.preload cannot be sent, which only its user is told", function()
+    run(function()
+      local file = io.stdout
+      package.preload.braid_spec_unsendable = function() return file end
+      local pool <close> = braid.thread_pool(1)
+      package.preload.braid_spec_unsendable = nil
+      assert.equal(1, pool:submit(math.abs, -1):result())
+      local future = pool:submit(function() return require "braid_spec_unsendable" end)
+      future:wait()
+      assert.matches("braid_spec_unsendable.*could not be sent.*upvalue file.*userdata", future:error())
+    end)
+  end)
+
   test("is made anew after max_jobs_per_worker jobs, and init run in it", function()
     run(function()
       local inits = braid.counter()

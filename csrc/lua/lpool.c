@@ -245,9 +245,9 @@ static int refuse(lua_State *L, struct job_future *this, enum braid_status statu
   if (status != BRAID_CLOSED) return lerror_memory(L);
   lua_settop(L, 0);
   if (push_failure(L, pool) == 0) return lerror_misuse(L, "this pool is closed: it takes no more jobs");
-  return lerror_raise(L, "broken",
-                      pool->failure ? "this pool is broken: its init failed: %s" : "this pool is broken: %s",
-                      luaL_tolstring(L, 1, NULL));
+  lua_settop(L, 1);
+  if (lerror_is(L, 1, "broken")) return lua_error(L);
+  return lerror_raise(L, "broken", "this pool is broken: %s", luaL_tolstring(L, 1, NULL));
 }
 
 /* pool:submit(fn, ...) -> future */

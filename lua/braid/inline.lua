@@ -40,8 +40,7 @@ end
 
 local function refuse(self)
   if self._broken == nil then errors.misuse(1, "this pool is closed: it takes no more jobs") end
-  local err = self._broken[1]
-  error(errors.new("broken", "this pool is broken: its init failed: " .. tostring(err), { cause = err }), 0)
+  error(self._broken, 0)
 end
 
 -- A job that waits to be started.
@@ -129,7 +128,7 @@ function M.new(class, options, slots)
     local args = options.init_args or {}
     local ok, err = pcall(options.init, table.unpack(args, 1, args.n or #args))
     if not ok then
-      self._broken = { err }
+      self._broken = worker.init_failed(err)
       self._closed = true
     end
   end

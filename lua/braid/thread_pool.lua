@@ -87,11 +87,21 @@ function M.complete(class, unpack)
   end
 end
 
--- The loaders that can be sent: those written in Lua.
+-- Stands for a loader that cannot be sent: only who requires its module is told.
+local function absent_loader(reason)
+  return function(name)
+    error(("the loader of module '%s' in package.preload could not be sent to this worker: %s"):format(name, reason), 2)
+  end
+end
+
+-- The loaders that are written in Lua.
 local function lua_loaders()
   local loaders = {}
   for name, loader in pairs(package.preload) do
-    if debug.getinfo(loader, "S").what ~= "C" then loaders[name] = loader end
+    if type(loader) ~= "function" or debug.getinfo(loader, "S").what ~= "C" then
+      local ok, err = pcall(core.encode, loader)
+      loaders[name] = ok and loader or absent_loader(errors.text(err))
+    end
   end
   return loaders
 end
@@ -142,6 +152,7 @@ local default
 ---@param ... any its arguments
 ---@return any ... what fn returned
 function M.to_thread(fn, ...)
+  errors.check_function(1, "to_thread", "fn", fn)
   default = default or M.thread_pool { workers = math.min(32, core.cpu_count() + 4), name = "to_thread" }
   return executor.await(default:submit(fn, ...))
 end

@@ -74,6 +74,13 @@ function M.over_limit(which, limit)
   return errors.new("limit", ("the job " .. what .. ", and was stopped"):format(limit))
 end
 
+---The error of a pool whose init has raised this.
+---@param err any
+---@return braid.Error
+function M.init_failed(err)
+  return errors.new("broken", "this pool is broken: its init failed: " .. errors.text(err), { cause = err })
+end
+
 -- ---- many items as one job ------------------------------------------------------------------------------------------
 
 -- A global that is nil here was set over there, most likely.
@@ -174,7 +181,7 @@ local function run_init(worker, settings)
   local args = settings.init_args or {}
   local handler, taken = M.tracer()
   local ok, err = xpcall(settings.init, handler, table.unpack(args, 1, args.n or #args))
-  if not ok then worker:broken(with_hint(err), taken()) end
+  if not ok then worker:broken(M.init_failed(with_hint(err)), taken()) end
   return ok
 end
 
