@@ -887,6 +887,16 @@ describe("map", function()
     assert.equal(1, calls:get())
   end, "later")
 
+  case("hands nothing out any more when its time is up", function(pool_of)
+    local pool <close> = pool_of { workers = 1 }
+    local calls = braid.counter()
+    raises("timeout", pool.map, pool, function()
+      calls:add(1)
+      braid.sleep(0.06)
+    end, { 1, 2, 3, 4, 5, 6 }, { timeout = 0.1, chunk = 1 })
+    assert.is_true(calls:get() <= 3, calls:get())
+  end)
+
   case("with time enough gives the results", function(pool_of)
     local pool <close> = pool_of()
     assert.same({ 1, 4, n = 2 }, pool:map(square, { 1, 2 }, { timeout = 5 }))
@@ -962,6 +972,22 @@ describe("imap", function()
       braid.sleep(0.003 * x)
       return x
     end, { 3, 2, 1 })))
+  end)
+
+  case("takes nothing more of its input after a failure", function(pool_of)
+    local pool <close> = pool_of { workers = 1 }
+    local input, taken = counting(100), 0
+    local function next_item()
+      taken = taken + 1
+      return input.next()
+    end
+    assert.is_false(pcall(function()
+      for _ in pool:imap(fail_at_2, next_item, { buffer = 2 }) do end
+    end))
+    local by_then = taken
+    braid.sleep(0)
+    braid.sleep(0.001)
+    assert.equal(by_then, taken)
   end)
 
   case("gives them as they come when asked to", function(pool_of)
@@ -1294,9 +1320,9 @@ describe("options", function()
         assert.matches("no database", future.message)
         return true
       end
-      local done, err = pcall(future.result, future, 5)
-      assert.is_false(done)
-      assert.matches("no database", tostring(err))
+      local err = raises("broken", future.result, future, 5)
+      assert.matches("its init failed: no database", err.message)
+      assert.equal("no database", err.cause)
     end)
   end)
 

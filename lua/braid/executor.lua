@@ -56,14 +56,14 @@ local known = {
 ---@param opts integer|braid.PoolOptions|nil
 ---@return braid.PoolOptions
 function M.options(what, opts)
-  if math.type(opts) == "integer" then opts = { workers = opts } end
+  if type(opts) == "number" then opts = { workers = opts } end
   errors.check_options(1, what, opts, known)
   local options = {}
   for name, value in pairs(opts or {}) do
     if type(value) == "number" and (value <= 0 or value ~= value) then
       errors.misuse(1, "bad option '%s' to '%s' (a number above 0 expected, got %s)", name, what, value)
     end
-    options[name] = value
+    options[name] = known[name] == "integer" and math.tointeger(value) or value
   end
   return options
 end
@@ -168,16 +168,18 @@ local function take_chunk(m, first, size, results, seconds, failed)
   m.largest = math.max(1, math.min(fitting, size * GROWTH)) // 1 | 0
 end
 
+local function late(m)
+  local left = m.n - m.next + 1
+  for other in pairs(m.live) do left = left + m.sizes[other] end
+  error(errors.new("timeout", ("%d (of %d) items unfinished"):format(left, m.n)), 0)
+end
+
 -- Takes the jobs as they come back; returns the first that failed, unless failures are kept.
 local function take_all(m, deadline)
   hand_out(m)
   while m.count > 0 do
     local future = m.arrived:get(deadline and math.max(0, deadline - core.now()))
-    if not future then
-      local left = m.n - m.next + 1
-      for other in pairs(m.live) do left = left + m.sizes[other] end
-      error(errors.new("timeout", ("%d (of %d) items unfinished"):format(left, m.n)), 0)
-    end
+    if not future then late(m) end
     local first, size = m.live[future], m.sizes[future]
     m.live[future] = nil
     m.count = m.count - 1
@@ -190,6 +192,7 @@ local function take_all(m, deadline)
       take_chunk(m, first, size, future:result())
     end
     if m.bar then m.bar:advance(size) end
+    if deadline and m.next <= m.n and core.now() >= deadline then late(m) end
     hand_out(m)
   end
 end
@@ -226,14 +229,14 @@ end
 function Executor:map(fn, list, opts)
   errors.check_function(1, "map", "fn", fn)
   if type(list) ~= "table" then
-    errors.misuse(1, "bad argument 'list' to 'map' (a list expected, got a %s)", type(list))
+    errors.misuse(1, "bad argument 'list' to 'map' (a list expected, got %s)", errors.described(list))
   end
   errors.check_options(1, "map", opts, map_options)
   opts = opts or {}
   check_map_options(opts)
   local n, arrived = list.n or #list, core.queue_new(0)
   local bar, held <close> = progress.from_option(opts.progress, n)
-  local size = opts.chunk or (not self._measured and 1 or nil)
+  local size = opts.chunk and math.tointeger(opts.chunk) or (not self._measured and 1 or nil)
   local m = {
     pool = self, fn = fn, list = list, n = n, next = 1, size = size, single = size == 1, largest = 1,
     ahead = size and self._ahead or math.min(self._ahead, self._slots * 4), live = {}, sizes = {}, count = 0,
@@ -269,14 +272,19 @@ end
 -- order, or as they end.
 local function feeder(pool, fn, iterator, s)
   local function arrive(future) s.arrived:try_put(future) end
+  local function may_go_on()
+    s.turns:acquire() -- a turn that was on its way when the task was cancelled still comes
+    return not s.ended
+  end
   local task = core.spawn(function()
-    s.turns:acquire()
+    if not may_go_on() then return end
     for item in iterator do
+      if s.ended then return end
       local future = pool:submit(fn, item)
       s.live[future] = true
       s.count = s.count + 1
       if s.ordered then arrive(future) else future:on_done(arrive) end
-      s.turns:acquire()
+      if not may_go_on() then return end
     end
   end)
   return task:daemon():on_done(arrive)
