@@ -283,6 +283,10 @@ describe("current and tasks", function()
     end)
   end)
 
+  test("current is nil outside every task", function()
+    assert.same({ n = 1 }, table.pack(braid.current()))
+  end)
+
   test("tasks lists those that have not ended", function()
     run(function()
       local before = #braid.tasks()

@@ -32,6 +32,7 @@ lua_Integer larg_integer(lua_State *L, int index, const char *name, lua_Integer 
   int whole;
   lua_Integer value = lua_tointegerx(L, index, &whole);
   if (lua_type(L, index) != LUA_TNUMBER || !whole || value < least) {
+    if (lua_isnone(L, index)) lua_settop(L, index); /* what is pushed now is not the argument */
     lua_pushfstring(L, "an integer from %I", (LUAI_UACINT)least);
     larg_error(L, index, name, least == LUA_MININTEGER ? "an integer" : lua_tostring(L, -1));
   }

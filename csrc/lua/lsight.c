@@ -122,7 +122,7 @@ void sight_callee(lua_State *L) {
   lua_getinfo(L, "nf", &ar);
   if (ar.name) {
     lua_pop(L, 1);
-    lua_pushstring(L, ar.name);
+    lua_pushstring(L, *ar.name == '_' ? ar.name + 1 : ar.name); /* set calls _set */
   } else if (push_global_name(L)) {
     const char *name = lua_tostring(L, -1), *last = strrchr(name, '.');
     lua_pushstring(L, last ? last + 1 : name);

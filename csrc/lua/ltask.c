@@ -364,8 +364,10 @@ static int lua_start_now(lua_State *L) {
 static int lua_current(lua_State *L) {
   struct sched *sched = sched_of(L);
   struct task *task = sched->current;
-  if (!task->co) return 0;
-  sched_push_task(L, task);
+  if (task->co)
+    sched_push_task(L, task);
+  else
+    lua_pushnil(L);
   return 1;
 }
 

@@ -52,11 +52,12 @@ local types = { f64 = 8, f32 = 4, i64 = 8, i32 = 4, i16 = 2, i8 = 1, u64 = 8, u3
 
 -- How many elements an array made of this has.
 local function count(type, source)
-  if math.type(source) == "integer" and source >= 0 then return source end
+  local whole = _G.type(source) == "number" and math.tointeger(source)
+  if whole and whole >= 0 then return whole end
   if _G.type(source) == "string" then return #source // types[type] end
   if _G.type(source) == "table" or getmetatable(source) == Array then return #source end
   errors.misuse(2, "bad argument 'n' to 'array' (how many, or a list, expected, got %s)",
-    math.type(source) and tostring(source) or source == nil and "nil" or "a " .. _G.type(source))
+    errors.described(source))
 end
 
 ---Makes an array.
@@ -67,7 +68,7 @@ function M.array(type, source)
   if not types[type] then
     local nearest = _G.type(type) == "string" and errors.nearest(type, types)
     errors.misuse(1, "bad argument 'type' to 'array' (the type of its numbers expected, got %s%s)",
-      _G.type(type) == "string" and ("%q"):format(type) or type == nil and "nil" or "a " .. _G.type(type),
+      _G.type(type) == "string" and ("%q"):format(type) or errors.described(type),
       nearest and (": did you mean %q?"):format(nearest) or "")
   end
   local array = core.array_new(type, count(type, source))

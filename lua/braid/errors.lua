@@ -96,12 +96,40 @@ function M.nearest(name, known)
   return least and least < #name and least <= math.max(2, #name // 3) and best or nil
 end
 
+---How a wrong argument is spoken of: "3.5" for numbers, "a string" and the like for the rest.
+---@param value any
+---@return string
+function M.described(value)
+  if type(value) == "number" then return tostring(value) end
+  return value == nil and "nil" or "a " .. type(value)
+end
+
+-- A whole number's integer, also of 2.0; nil of everything else.
+local function whole(value) return type(value) == "number" and math.tointeger(value) or nil end
+
 local function fits(value, expected)
   for alternative in expected:gmatch("[^|]+") do
-    if alternative == "any" or type(value) == alternative or math.type(value) == alternative then return true end
-    if alternative == "function" and (getmetatable(value) or {}).__call then return true end
+    if alternative == "any" or type(value) == alternative then return true end
+    if alternative == "integer" and whole(value) then return true end
+    if alternative == "function" and (debug.getmetatable(value) or {}).__call then return true end
   end
   return false
+end
+
+---A whole number as an integer: 2.0 counts as 2. Refuses everything else, and what is below `least`.
+---@param level integer as for misuse
+---@param what string the function, for the message
+---@param name string the argument
+---@param value any
+---@param least integer
+---@return integer
+function M.integer(level, what, name, value, least)
+  local number = whole(value)
+  if not number or number < least then
+    M.misuse(level + 1, "bad argument '%s' to '%s' (an integer from %d expected, got %s)", name, what, least,
+      M.described(value))
+  end
+  return number
 end
 
 ---Refuses options that are unknown or of the wrong type.
@@ -112,7 +140,7 @@ end
 function M.check_options(level, what, options, known)
   if options == nil then return end
   if type(options) ~= "table" then
-    M.misuse(level + 1, "bad argument 'opts' to '%s' (a table expected, got a %s)", what, type(options))
+    M.misuse(level + 1, "bad argument 'opts' to '%s' (a table expected, got %s)", what, M.described(options))
   end
   for name, value in pairs(options) do
     local expected = known[name]
@@ -122,7 +150,7 @@ function M.check_options(level, what, options, known)
         nearest and (" (did you mean '%s'?)"):format(nearest) or "")
     elseif not fits(value, expected) then
       M.misuse(level + 1, "bad option '%s' to '%s' (%s expected, got %s)", name, what,
-        expected:gsub("|", " or "), type(value) == "number" and tostring(value) or "a " .. type(value))
+        expected:gsub("|", " or "), M.described(value))
     end
   end
 end
@@ -134,8 +162,7 @@ end
 ---@param value any
 function M.check_function(level, what, name, value)
   if not fits(value, "function") then
-    M.misuse(level + 1, "bad argument '%s' to '%s' (a function expected, got %s)", name, what,
-      value == nil and "nil" or "a " .. type(value))
+    M.misuse(level + 1, "bad argument '%s' to '%s' (a function expected, got %s)", name, what, M.described(value))
   end
 end
 
@@ -156,7 +183,7 @@ function M.deadline(level, what, timeout)
   if timeout == nil then return nil end
   if type(timeout) ~= "number" or timeout < 0 or timeout ~= timeout then
     M.misuse(level + 1, "bad argument 'timeout' to '%s' (seconds, not negative, expected, got %s)", what,
-      type(timeout) == "number" and tostring(timeout) or "a " .. type(timeout))
+      M.described(timeout))
   end
   return core.now() + timeout
 end

@@ -16,7 +16,7 @@ end
 
 local function check_list(what, name, list)
   if type(list) ~= "table" or is_future(list) then
-    errors.misuse(2, "bad argument '%s' to '%s' (a list expected, got a %s)", name, what, type(list))
+    errors.misuse(2, "bad argument '%s' to '%s' (a list expected, got %s)", name, what, errors.described(list))
   end
   local n = list.n or #list
   if math.type(n) ~= "integer" or n < 0 then
@@ -30,8 +30,8 @@ local function check_futures(what, list)
   local n = check_list(what, "futures", list)
   for i = 1, n do
     if not is_future(list[i]) then
-      errors.misuse(2, "bad argument 'futures' to '%s' (element %d: a future expected, got a %s)", what, i,
-        type(list[i]))
+      errors.misuse(2, "bad argument 'futures' to '%s' (element %d: a future expected, got %s)", what, i,
+        errors.described(list[i]))
     end
   end
   return n

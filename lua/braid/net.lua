@@ -41,13 +41,16 @@ local function place_of(what, known, host, port, opts)
     return place
   end
   if type(place.host) ~= "string" and (place.host ~= nil or known == CONNECT_OPTIONS) then
-    errors.misuse(1, "bad argument 'host' to '%s' (a name or an address expected, got %s)", what, type(place.host))
+    errors.misuse(1, "bad argument 'host' to '%s' (a name or an address expected, got %s)", what,
+      errors.described(place.host))
   end
   if place.host then check_text("host", place.host) end
-  local number = math.type(place.port) == "integer" and place.port
+  local number = type(place.port) == "number" and math.tointeger(place.port)
   if not number or number < (known == CONNECT_OPTIONS and 1 or 0) or number > 65535 then
-    errors.misuse(1, "bad argument 'port' to '%s' (a number up to 65535 expected, got %s)", what, tostring(place.port))
+    errors.misuse(1, "bad argument 'port' to '%s' (a number up to 65535 expected, got %s)", what,
+      errors.described(place.port))
   end
+  place.port = number
   return place
 end
 

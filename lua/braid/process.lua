@@ -22,7 +22,7 @@ for name, expected in pairs(START_OPTIONS) do RUN_OPTIONS[name] = expected end
 -- As text for the system, for which a zero byte ends a string.
 local function text_of(name, value)
   if type(value) ~= "string" and type(value) ~= "number" then
-    errors.misuse(1, "bad %s (a string expected, got %s)", name, type(value))
+    errors.misuse(1, "bad %s (a string expected, got %s)", name, errors.described(value))
   end
   value = tostring(value)
   if value:find("\0", 1, true) then errors.misuse(1, "bad %s (it contains a zero byte)", name) end
@@ -32,7 +32,7 @@ end
 local function arguments_of(argv, shell)
   if shell then
     if type(argv) == "string" then return { "/bin/sh", "-c", text_of("argument 'argv'", argv) } end
-    errors.misuse(1, "bad argument 'argv' (with shell = true a string expected, got %s)", type(argv))
+    errors.misuse(1, "bad argument 'argv' (with shell = true a string expected, got %s)", errors.described(argv))
   end
   if type(argv) ~= "table" or #argv == 0 then
     errors.misuse(1, "bad argument 'argv' (a list such as { \"ls\", \"-l\" } expected, got %s)",

@@ -74,7 +74,7 @@ end
 ---@return braid.Error? err its `count` tells how many were put
 function Queue:put_many(list, timeout)
   if type(list) ~= "table" then
-    errors.misuse(1, "bad argument 'list' to 'put_many' (a list expected, got %s)", tostring(list))
+    errors.misuse(1, "bad argument 'list' to 'put_many' (a list expected, got %s)", errors.described(list))
   end
   local deadline = errors.deadline(1, "put_many", timeout)
   for i = 1, #list do
@@ -98,9 +98,7 @@ end
 ---@return any[]? values
 ---@return braid.Error? err kind "timeout" or "closed"
 function Queue:get_many(max, timeout)
-  if math.type(max) ~= "integer" or max < 1 then
-    errors.misuse(1, "bad argument 'max' to 'get_many' (an integer from 1 expected, got %s)", tostring(max))
-  end
+  max = errors.integer(1, "get_many", "max", max, 1)
   errors.deadline(1, "get_many", timeout)
   local first, err = self:get(timeout)
   if err then return nil, err end
@@ -132,10 +130,7 @@ local orders = { fifo = true, lifo = true, priority = true }
 --- smallest leaves first, equal ones in order of arrival
 ---@return braid.Queue
 function M.queue(maxsize, opts)
-  if maxsize ~= nil and (math.type(maxsize) ~= "integer" or maxsize < 0) then
-    errors.misuse(1, "bad argument 'maxsize' to 'queue' (an integer, not negative, expected, got %s)",
-      tostring(maxsize))
-  end
+  if maxsize ~= nil then maxsize = errors.integer(1, "queue", "maxsize", maxsize, 0) end
   errors.check_options(1, "queue", opts, queue_options)
   local order = opts and opts.order or "fifo"
   if not orders[order] then

@@ -174,7 +174,7 @@ end
 
 local function check_path(what, path)
   if path ~= nil and type(path) ~= "string" then
-    errors.misuse(2, "bad argument 'path' to '%s' (a string or nil expected, got a %s)", what, type(path))
+    errors.misuse(2, "bad argument 'path' to '%s' (a string or nil expected, got %s)", what, errors.described(path))
   end
 end
 

@@ -139,11 +139,12 @@ function Stream:read(what, timeout)
   local deadline = deadline_of(timeout)
   if what == nil or what == "l" or what == "L" then return read_line(self, deadline, what == "L") end
   if what == "a" then return read_all(self, deadline) end
-  if math.type(what) ~= "integer" or what < 0 then
+  local count = type(what) == "number" and math.tointeger(what)
+  if not count or count < 0 then
     errors.misuse(1, "bad argument 'what' to 'read' (\"l\", \"L\", \"a\" or a number of bytes expected, got %s)",
-      tostring(what))
+      type(what) == "string" and ("%q"):format(what) or errors.described(what))
   end
-  return read_bytes(self, deadline, what)
+  return read_bytes(self, deadline, count)
 end
 
 ---Reads what is there, and waits only when nothing is. Suspends.
@@ -153,11 +154,8 @@ end
 ---@return braid.Error? err kinds: timeout, closed, system
 function Stream:read_some(most, timeout)
   check_reader(self)
-  if most ~= nil and (math.type(most) ~= "integer" or most < 1) then
-    errors.misuse(1, "bad argument 'most' to 'read_some' (a number of bytes expected, got %s)", tostring(most))
-  end
+  most = most ~= nil and errors.integer(1, "read_some", "most", most, 1) or math.huge
   local deadline = deadline_of(timeout)
-  most = most or math.huge
   local data = take(self, most)
   if data then return data end
   local piece, err = fetch(self, deadline)
@@ -185,7 +183,7 @@ end
 ---@return braid.Error? err kinds: timeout, closed (also by the other side), system; `err.written` bytes are gone
 function Stream:write(data, timeout)
   if type(data) ~= "string" and type(data) ~= "number" then
-    errors.misuse(1, "bad argument 'data' to 'write' (a string expected, got %s)", type(data))
+    errors.misuse(1, "bad argument 'data' to 'write' (a string expected, got %s)", errors.described(data))
   end
   data = tostring(data)
   local deadline = deadline_of(timeout)

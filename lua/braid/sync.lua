@@ -74,9 +74,7 @@ local semaphore_options = { unbounded = "boolean" }
 ---@param opts { unbounded: boolean? }? unbounded: may be released more often than acquired
 ---@return braid.Semaphore
 function M.semaphore(n, opts)
-  if math.type(n) ~= "integer" or n < 0 then
-    errors.misuse(1, "bad argument 'n' to 'semaphore' (an integer, not negative, expected, got %s)", tostring(n))
-  end
+  n = errors.integer(1, "semaphore", "n", n, 0)
   errors.check_options(1, "semaphore", opts, semaphore_options)
   return core.semaphore_new(n, opts and opts.unbounded)
 end
@@ -178,10 +176,7 @@ Barrier.reset = Barrier.reset
 ---@param n integer
 ---@return braid.Barrier
 function M.barrier(n)
-  if math.type(n) ~= "integer" or n < 1 then
-    errors.misuse(1, "bad argument 'n' to 'barrier' (an integer from 1 expected, got %s)", tostring(n))
-  end
-  return core.barrier_new(n)
+  return core.barrier_new(errors.integer(1, "barrier", "n", n, 1))
 end
 
 -- ---- counter -------------------------------------------------------------------------------------------------------

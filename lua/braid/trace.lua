@@ -187,7 +187,7 @@ end
 ---@return any ... what fn returned
 function M.trace(path, fn, ...)
   if type(path) ~= "string" then
-    errors.misuse(1, "bad argument #1 to 'trace' (path: a string expected, got a %s)", type(path))
+    errors.misuse(1, "bad argument #1 to 'trace' (path: a string expected, got %s)", errors.described(path))
   end
   errors.check_function(1, "trace", "fn", fn)
   if not core.trace_start() then errors.misuse(1, "a trace is under way already: one at a time") end

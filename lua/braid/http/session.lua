@@ -12,7 +12,7 @@ local M = {}
 -- Relative ones stand below the session's base_url.
 local function address(self, url)
   if type(url) ~= "string" then
-    errors.misuse(1, "bad argument 'url' (a string expected, got %s)", url == nil and "nil" or "a " .. type(url))
+    errors.misuse(1, "bad argument 'url' (a string expected, got %s)", errors.described(url))
   end
   if find(url, "^[Hh][Tt][Tt][Pp][Ss]?://") then return url end
   local scheme = url:match("^(%a[%w+.-]*)://")

@@ -27,8 +27,7 @@ end
 
 local function check_array(what, name, value)
   if is_array(value) then return end
-  errors.misuse(2, "bad argument '%s' to '%s' (a braid.array expected, got %s)", name, what,
-    math.type(value) and tostring(value) or value == nil and "nil" or "a " .. type(value))
+  errors.misuse(2, "bad argument '%s' to '%s' (a braid.array expected, got %s)", name, what, errors.described(value))
 end
 
 -- ---- to one number -------------------------------------------------------------------------------------------------
@@ -214,7 +213,8 @@ end
 function M.histogram(array, bins, opts)
   check_array("histogram", "array", array)
   if bins == nil then bins = 10 end
-  if math.type(bins) ~= "integer" or bins < 1 or bins > 1 << 24 then
+  bins = errors.integer(1, "histogram", "bins", bins, 1)
+  if bins > 1 << 24 then
     errors.misuse(1, "bad argument 'bins' to 'histogram' (an integer from 1 to 2^24 expected, got %s)", tostring(bins))
   end
   errors.check_options(1, "histogram", opts, histogram_options)
@@ -290,9 +290,8 @@ function M.matmul(a, b, m, k, n, opts)
   for i = 1, 3 do
     if type(sizes[i]) == "table" and opts == nil then
       opts, sizes[i] = sizes[i], nil
-    elseif sizes[i] ~= nil and (math.type(sizes[i]) ~= "integer" or sizes[i] < 0) then
-      errors.misuse(1, "bad argument '%s' to 'matmul' (an integer from 0 expected, got %s)", names[i],
-        tostring(sizes[i]))
+    elseif sizes[i] ~= nil then
+      sizes[i] = errors.integer(1, "matmul", names[i], sizes[i], 0)
     end
   end
   errors.check_options(1, "matmul", opts, matmul_options)
@@ -363,9 +362,7 @@ end
 ---@param opts table? those of fill_random, and type: "f64"
 ---@return braid.Array
 function M.random(n, opts)
-  if math.type(n) ~= "integer" or n < 0 then
-    errors.misuse(1, "bad argument 'n' to 'random' (an integer from 0 expected, got %s)", tostring(n))
-  end
+  n = errors.integer(1, "random", "n", n, 0)
   errors.check_options(1, "random", opts, random_options)
   opts = opts or {}
   return fill_random(make_array(opts.type or "f64", n), opts)
@@ -377,8 +374,7 @@ local compiled = setmetatable({}, { __mode = "v" }) -- expressions by their sour
 
 local function compile(source)
   if type(source) ~= "string" then
-    errors.misuse(2, "bad argument 'expression' to 'map' (a string expected, got %s)",
-      math.type(source) and tostring(source) or source == nil and "nil" or "a " .. type(source))
+    errors.misuse(2, "bad argument 'expression' to 'map' (a string expected, got %s)", errors.described(source))
   end
   if compiled[source] then return compiled[source] end
   local expression, column, message = core.expression_new(source)
@@ -430,7 +426,7 @@ local function length_of(names, list)
       length = length or #list[i]
     elseif type(list[i]) ~= "number" then
       errors.misuse(2, "bad argument '%s' to 'map' (a braid.array or a number expected, got %s)", name,
-        list[i] == nil and "nil" or "a " .. type(list[i]))
+        errors.described(list[i]))
     end
   end
   return length

@@ -138,7 +138,7 @@ end
 function M.abort(status, message)
   check_status(status)
   if message ~= nil and type(message) ~= "string" then
-    errors.misuse(1, "bad argument 'message' to 'abort' (a string expected, got a %s)", type(message))
+    errors.misuse(1, "bad argument 'message' to 'abort' (a string expected, got %s)", errors.described(message))
   end
   error(M.failure(status, message), 0)
 end

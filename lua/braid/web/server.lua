@@ -59,7 +59,7 @@ end
 -- Waits while the client does not take what was written.
 local function write_piece(server, exchange, req, piece)
   if type(piece) ~= "string" then
-    errors.misuse(1, "bad argument 'piece' to 'write' (a string expected, got a %s)", type(piece))
+    errors.misuse(1, "bad argument 'piece' to 'write' (a string expected, got %s)", errors.described(piece))
   end
   if piece == "" then return true end
   local room, problem = server._handle:write(exchange, piece)

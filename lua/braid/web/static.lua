@@ -142,7 +142,7 @@ local known = { index = "string", max_age = "integer" }
 function M.handler(folder, options)
   errors.check_options(1, "static", options, known)
   if type(folder) ~= "string" then
-    errors.misuse(1, "bad argument 'folder' to 'static' (a string expected, got %s)", type(folder))
+    errors.misuse(1, "bad argument 'folder' to 'static' (a string expected, got %s)", errors.described(folder))
   end
   local index, max_age = options and options.index or "index.html", options and options.max_age
   return function(request) return serve_file(request, folder, index, max_age) end
