@@ -63,8 +63,7 @@ static inline uint8_t bit_of(unsigned number) {
     at += high * (v - w) + spoke * v / 30 - spoke * w / 30
 
 /* Crosses off the multiples of 30 * high + spoke, a constant, in the segment. */
-static inline __attribute__((always_inline)) void cross(uint8_t *data, uint32_t size, struct runner *runner,
-                                                        const unsigned spoke) {
+BRAID_INLINE void cross(uint8_t *data, uint32_t size, struct runner *runner, const unsigned spoke) {
   const uint32_t high = runner->state >> 6, prime = 30 * high + spoke;
   const uint32_t last = high * 28 + spoke * 29 / 30; /* from the first multiple of a turn to its last */
   uint32_t at = runner->at, wheel = runner->state & 7;

@@ -160,7 +160,7 @@ double sched_waited(const struct task *task) {
   return (double)((int64_t)ticks << 26) / (double)BRAID_SECOND;
 }
 
-static int park(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
+BRAID_INLINE int park(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
   sched->quick = 0;
   uint32_t *flags = &sched->current->waiter.flags;
   *flags = (*flags & (TASK_SINCE - 1)) | sched->stamp;
@@ -431,7 +431,7 @@ static void skip(struct sched *sched, struct task *task) {
   sched->finish(sched, task, LUA_OK);
 }
 
-void sched_step(struct sched *sched, struct task *task, lua_State *from) {
+BRAID_INLINE void step(struct sched *sched, struct task *task, lua_State *from) {
   struct sched_frame before = {sched->current, sched->running};
   lua_State *co = task->co;
   int arguments = 0, results;
@@ -463,6 +463,8 @@ void sched_step(struct sched *sched, struct task *task, lua_State *from) {
   sched->finish(sched, task, status);
 }
 
+void sched_step(struct sched *sched, struct task *task, lua_State *from) { step(sched, task, from); }
+
 /* Whether it is time to poll. The clock is looked at ever more rarely while steps are short, as it costs as much as
  * some of them. */
 static bool long_enough(struct sched *sched) {
@@ -482,7 +484,7 @@ static bool run_ready(struct sched *sched) {
     if (waiter->kind == BRAID_WAITER_JOB)
       sched->arrive(sched, waiter);
     else
-      sched_step(sched, braid_container(waiter, struct task, waiter), sched->L);
+      step(sched, braid_container(waiter, struct task, waiter), sched->L);
     if (long_enough(sched)) break;
   }
   return false;
