@@ -42,7 +42,7 @@ build = {
         "csrc/core/remote.c", "csrc/core/export.c", "csrc/core/passport.c", "csrc/core/peer.c",
         "csrc/core/process_pool.c", "csrc/core/worker_process.c", "csrc/core/socket.c", "csrc/core/resolve.c",
         "csrc/core/openssl.c", "csrc/core/curl.c", "csrc/core/request.c", "csrc/core/response.c",
-        "csrc/core/fetch.c", "csrc/lua/lsight.c", "csrc/lua/lerror.c",
+        "csrc/core/fetch.c", "csrc/lua/lregistry.c", "csrc/lua/lsight.c", "csrc/lua/lerror.c",
         "csrc/lua/larg.c", "csrc/lua/ltree.c", "csrc/lua/linterrupt.c", "csrc/lua/lsched.c", "csrc/lua/llocals.c",
         "csrc/lua/lobject.c", "csrc/lua/lname.c", "csrc/lua/lcode.c", "csrc/lua/ldraft.c", "csrc/lua/lpath.c",
         "csrc/lua/lwriter.c", "csrc/lua/lencode.c", "csrc/lua/ldecode.c", "csrc/lua/lcodec.c",

@@ -8,22 +8,11 @@
 #include "../core/buffer.h"
 #include "lerror.h"
 #include "lobject.h"
+#include "lregistry.h"
 
 static const char CODES, LOADED; /* keys in the registry */
 
-static void push_weak(lua_State *L, const void *key, const char *mode) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushstring(L, mode);
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
-}
-
-static void push_codes(lua_State *L) { push_weak(L, &CODES, "k"); }
+static void push_codes(lua_State *L) { lregistry_table(L, &CODES, "k"); }
 
 static struct braid_code *of(struct braid_object *object) { return braid_container(object, struct braid_code, object); }
 
@@ -96,7 +85,7 @@ static void push_loaded(lua_State *L, struct braid_code *code) {
 }
 
 void lcode_push(lua_State *L, struct braid_code *code) {
-  push_weak(L, &LOADED, "v");
+  lregistry_table(L, &LOADED, "v");
   if (lua_rawgetp(L, -1, code) != LUA_TUSERDATA || lobject_at(L, -1) != &code->object) {
     lua_pop(L, 1);
     push_loaded(L, code);

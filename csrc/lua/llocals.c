@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 
 #include "lopen.h"
+#include "lregistry.h"
 
 static const char LOCALS; /* registry key, by address */
 
@@ -41,18 +42,8 @@ void locals_inherit(lua_State *L, struct sched *sched) {
 static int lua_locals(lua_State *L) {
   struct sched *sched = sched_of(L);
   lua_settop(L, 0);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &LOCALS) != LUA_TTABLE) {
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &LOCALS);
-    lua_replace(L, 1);
-    lua_settop(L, 1);
-    sched->locals = true;
-  }
+  lregistry_table(L, &LOCALS, "k");
+  sched->locals = true;
   push_self(L, sched);
   lua_pushvalue(L, -1);
   if (lua_rawget(L, 1) == LUA_TTABLE) return 1;

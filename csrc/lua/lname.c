@@ -11,21 +11,12 @@
 #include <string.h>
 
 #include "lerror.h"
+#include "lregistry.h"
 
 static const char NAMES; /* the registry's key of the table */
 static const char PRINT; /* the table's own key of the fingerprint */
 
-void lname_table(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &NAMES) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &NAMES);
-}
+void lname_table(lua_State *L) { lregistry_table(L, &NAMES, "k"); }
 
 /* ---- filling it ----------------------------------------------------------------------------------------------- */
 

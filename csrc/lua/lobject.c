@@ -7,6 +7,7 @@
 
 #include "larg.h"
 #include "lerror.h"
+#include "lregistry.h"
 #include "lsched.h"
 
 struct box {
@@ -77,17 +78,7 @@ struct braid_object *lobject_at(lua_State *L, int index) {
 
 /* ---- from state to state -------------------------------------------------------------------------------------- */
 
-static void push_map(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &BOXES) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "v");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &BOXES);
-}
+static void push_map(lua_State *L) { lregistry_table(L, &BOXES, "v"); }
 
 bool lobject_share(lua_State *L, int index) {
   struct braid_object *object = lobject_at(L, index);

@@ -14,6 +14,7 @@
 #include "lobject.h"
 #include "lopen.h"
 #include "lpool.h"
+#include "lregistry.h"
 #include "ltask.h"
 #include "ltrace.h"
 #include "lworker.h"
@@ -23,14 +24,6 @@ static const char PENDING; /* future's address -> future, until it is home */
 
 static struct braid_pool *check(lua_State *L) {
   return braid_container(lobject_check(L, 1, &braid_pool_class), struct braid_pool, object);
-}
-
-static void push_table(lua_State *L, const void *key) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
 }
 
 /* ---- the pool ------------------------------------------------------------------------------------------------- */
@@ -229,7 +222,7 @@ static void give_up_job(struct job_future *this) {
 
 /* Arguments: the future. It stays until its waiter is home. */
 static int anchor(lua_State *L) {
-  push_table(L, &PENDING);
+  lregistry_table(L, &PENDING, NULL);
   lua_pushvalue(L, 1);
   lua_rawsetp(L, -2, lua_touserdata(L, 1));
   return 0;
@@ -239,7 +232,7 @@ static int refuse(lua_State *L, struct job_future *this, enum braid_status statu
   struct braid_pool *pool = this->pool;
   braid_job_unref(this->job); /* the submitter's reference, and the pool's */
   give_up_job(this);
-  push_table(L, &PENDING);
+  lregistry_table(L, &PENDING, NULL);
   lua_pushnil(L);
   lua_rawsetp(L, -2, this);
   if (status != BRAID_CLOSED) return lerror_memory(L);
@@ -384,7 +377,7 @@ static void arrive(struct sched *sched, struct braid_waiter *waiter) {
 /* Nobody will fetch these any more; threads that would not end must not post to what is freed now. */
 static void orphan_pending(struct sched *sched) {
   lua_State *L = sched->L;
-  push_table(L, &PENDING);
+  lregistry_table(L, &PENDING, NULL);
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
     struct job_future *this = lua_touserdata(L, -1);
     pthread_mutex_lock(&this->pool->mutex);

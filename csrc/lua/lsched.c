@@ -8,6 +8,7 @@
 
 #include "lerror.h"
 #include "linterrupt.h"
+#include "lregistry.h"
 #include "lsight.h"
 #include "ltrace.h"
 
@@ -201,27 +202,15 @@ enum braid_status sched_end(struct sched *sched) {
 static const char REASONS; /* canceller's address -> reason */
 static const char NAMES;   /* task -> name, weak */
 
-static void push_table(lua_State *L, const void *key, const char *mode) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushstring(L, mode);
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
-}
-
 void sched_set_reason(lua_State *L, const void *canceller) {
-  push_table(L, &REASONS, "");
+  lregistry_table(L, &REASONS, NULL);
   lua_insert(L, -2);
   lua_rawsetp(L, -2, canceller);
   lua_pop(L, 1);
 }
 
 static void push_reason(lua_State *L, const void *canceller) {
-  push_table(L, &REASONS, "");
+  lregistry_table(L, &REASONS, NULL);
   lua_rawgetp(L, -1, canceller);
   lua_remove(L, -2);
 }
@@ -282,7 +271,7 @@ void sched_push_task(lua_State *L, const struct task *task) {
 void sched_set_name(lua_State *L, int index) {
   index = lua_absindex(L, index);
   if (trace_is_on() && lua_isstring(L, -1)) trace_record(TRACE_NAME, lua_touserdata(L, index), lua_tostring(L, -1));
-  push_table(L, &NAMES, "k");
+  lregistry_table(L, &NAMES, "k");
   lua_pushvalue(L, index);
   lua_pushvalue(L, -3);
   lua_rawset(L, -3);
@@ -291,7 +280,7 @@ void sched_set_name(lua_State *L, int index) {
 
 void sched_push_name(lua_State *L, int index) {
   index = lua_absindex(L, index);
-  push_table(L, &NAMES, "k");
+  lregistry_table(L, &NAMES, "k");
   lua_pushvalue(L, index);
   lua_rawget(L, -2);
   lua_remove(L, -2);

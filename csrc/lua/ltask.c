@@ -13,6 +13,7 @@
 #include "larg.h"
 #include "lerror.h"
 #include "llocals.h"
+#include "lregistry.h"
 #include "lsight.h"
 #include "ltrace.h"
 
@@ -26,15 +27,6 @@ struct task_store { /* a userdata of the registry */
 /* Registry keys, by address. */
 static const char STORE, ANCHORS, FAILURES, WATCHERS, TRACEBACK, RETHROWN;
 
-/* Pushes the registry's table under this key; makes it when it is missing. */
-static void push_table(lua_State *L, const void *key) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
-}
-
 /* ---- coroutines ----------------------------------------------------------------------------------------------- */
 
 /* Where the coroutine is in the table of anchors: kept in its extra space. */
@@ -42,7 +34,7 @@ static int *slot_of(lua_State *co) { return (int *)lua_getextraspace(co); }
 
 static lua_State *take_coroutine(lua_State *L, struct task_store *store) {
   if (store->count > 0) return store->idle[--store->count];
-  push_table(L, &ANCHORS);
+  lregistry_table(L, &ANCHORS, NULL);
   lua_State *co = lua_newthread(L);
   *slot_of(co) = luaL_ref(L, -2);
   lua_pop(L, 1);
@@ -55,7 +47,7 @@ static void give_coroutine(lua_State *L, struct task_store *store, lua_State *co
     store->idle[store->count++] = co;
     return;
   }
-  push_table(L, &ANCHORS);
+  lregistry_table(L, &ANCHORS, NULL);
   luaL_unref(L, -1, *slot_of(co));
   lua_pop(L, 1);
 }
@@ -208,7 +200,7 @@ static void wake_joiners(struct future *future) {
 /* Arguments: the task. Appends it to the failures of its scope. */
 static int record_failure(lua_State *L) {
   const struct task *task = lua_touserdata(L, 1);
-  push_table(L, &FAILURES);
+  lregistry_table(L, &FAILURES, NULL);
   if (lua_rawgetp(L, -1, task->nursery) != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_newtable(L);
@@ -228,7 +220,7 @@ int task_tell_failure(lua_State *L) {
 }
 
 void task_take_failures(lua_State *L, const struct scope *scope) {
-  push_table(L, &FAILURES);
+  lregistry_table(L, &FAILURES, NULL);
   lua_rawgetp(L, -1, scope);
   lua_pushnil(L);
   lua_rawsetp(L, -3, scope);
@@ -237,7 +229,7 @@ void task_take_failures(lua_State *L, const struct scope *scope) {
 
 /* Arguments: the future. Calls its callbacks; those that raise are reported by the Lua layer's function. */
 static int call_watchers(lua_State *L) {
-  push_table(L, &WATCHERS);
+  lregistry_table(L, &WATCHERS, NULL);
   lua_rawgetp(L, -1, lua_touserdata(L, 1));
   lua_pushnil(L);
   lua_rawsetp(L, -3, lua_touserdata(L, 1));
@@ -422,7 +414,7 @@ static int lua_now(lua_State *L) {
 }
 
 void future_watch(lua_State *L, struct future *future) {
-  push_table(L, &WATCHERS);
+  lregistry_table(L, &WATCHERS, NULL);
   if (lua_rawgetp(L, -1, future) != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_newtable(L);
