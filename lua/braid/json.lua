@@ -68,6 +68,10 @@ end
 --- Decodes a text; null becomes braid.null, whole numbers integers. Raises for what is not JSON.
 ---@param text string
 ---@return any
-function M.decode(text) return with_integers(json.decode(text)) end
+function M.decode(text)
+  local ok, value = pcall(json.decode, text)
+  if not ok then error(value, 0) end
+  return with_integers(value)
+end
 
 return M
