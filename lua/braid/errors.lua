@@ -155,6 +155,18 @@ function M.check_options(level, what, options, known)
   end
 end
 
+---Refuses an option that is a time and negative, or not a number. Its type has been checked.
+---@param level integer as for misuse
+---@param what string the function, for the message
+---@param options table?
+---@param name string
+function M.check_seconds(level, what, options, name)
+  local value = options and options[name]
+  if value and (value < 0 or value ~= value) then
+    M.misuse(level + 1, "bad option '%s' to '%s' (seconds, not negative, expected, got %s)", name, what, value)
+  end
+end
+
 ---Refuses a value that cannot be called.
 ---@param level integer as for misuse
 ---@param what string the function, for the message

@@ -212,9 +212,7 @@ local function check_map_options(opts)
   if opts.chunk and opts.chunk < 1 then
     errors.misuse(1, "bad option 'chunk' to 'map' (an integer from 1 expected, got %d)", opts.chunk)
   end
-  if opts.timeout and (opts.timeout < 0 or opts.timeout ~= opts.timeout) then
-    errors.misuse(1, "bad option 'timeout' to 'map' (seconds, not negative, expected, got %s)", opts.timeout)
-  end
+  errors.check_seconds(1, "map", opts, "timeout")
 end
 
 ---fn(item) for each item of the list, as jobs of this pool. The first failure is raised, and what has not begun is

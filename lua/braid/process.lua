@@ -224,7 +224,7 @@ function M.run(argv, opts)
   errors.check_options(1, "process.run", opts, RUN_OPTIONS)
   opts = opts or {}
   local input, timeout = nil, opts.timeout
-  if timeout and timeout < 0 then errors.misuse(1, "bad option 'timeout' (it is negative)") end
+  errors.check_seconds(1, "process.run", opts, "timeout")
   local how = setmetatable({ stdin = opts.stdin or "null" }, { __index = opts })
   if type(opts.stdin) == "string" then input, how.stdin = opts.stdin, "pipe" end
   local process <close>, failure = start(argv, how)

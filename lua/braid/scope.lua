@@ -106,9 +106,7 @@ local known = { timeout = "number" }
 function M.scope(fn, opts)
   if opts == nil and type(fn) == "table" and not (getmetatable(fn) or {}).__call then fn, opts = nil, fn end
   errors.check_options(1, "scope", opts, known)
-  if opts and opts.timeout and (opts.timeout < 0 or opts.timeout ~= opts.timeout) then
-    errors.misuse(1, "bad option 'timeout' to 'scope' (seconds, not negative, expected, got %s)", opts.timeout)
-  end
+  errors.check_seconds(1, "scope", opts, "timeout")
   if fn ~= nil then errors.check_function(1, "scope", "fn", fn) end
   local scope = core.scope_enter("nursery", opts and opts.timeout)
   if not fn then return scope end

@@ -30,15 +30,6 @@ function M.new(descriptor, class)
   }, class or Stream)
 end
 
--- The point of time at which `timeout` is over; nil: never.
-local function deadline_of(timeout)
-  if timeout == nil then return nil end
-  if type(timeout) ~= "number" or timeout < 0 then
-    errors.misuse(1, "bad argument 'timeout' (seconds, not negative, expected, got %s)", tostring(timeout))
-  end
-  return core.now() + timeout
-end
-
 local function time_left(deadline)
   if not deadline then return nil end
   local left = deadline - core.now()
@@ -136,7 +127,7 @@ end
 ---@return braid.Error? err kinds: timeout, closed, system
 function Stream:read(what, timeout)
   check_reader(self)
-  local deadline = deadline_of(timeout)
+  local deadline = errors.deadline(1, "read", timeout)
   if what == nil or what == "l" or what == "L" then return read_line(self, deadline, what == "L") end
   if what == "a" then return read_all(self, deadline) end
   local count = type(what) == "number" and math.tointeger(what)
@@ -155,7 +146,7 @@ end
 function Stream:read_some(most, timeout)
   check_reader(self)
   most = most ~= nil and errors.integer(1, "read_some", "most", most, 1) or math.huge
-  local deadline = deadline_of(timeout)
+  local deadline = errors.deadline(1, "read_some", timeout)
   local data = take(self, most)
   if data then return data end
   local piece, err = fetch(self, deadline)
@@ -167,6 +158,10 @@ end
 ---@param what? "l"|"L" without (the default) or with their ends
 ---@return fun(): string?
 function Stream:lines(what)
+  if what ~= nil and what ~= "l" and what ~= "L" then
+    errors.misuse(1, "bad argument 'what' to 'lines' (\"l\" or \"L\" expected, got %s)",
+      type(what) == "string" and ("%q"):format(what) or errors.described(what))
+  end
   return function()
     local line, err = self:read(what or "l")
     if err then error(err, 0) end
@@ -186,7 +181,7 @@ function Stream:write(data, timeout)
     errors.misuse(1, "bad argument 'data' to 'write' (a string expected, got %s)", errors.described(data))
   end
   data = tostring(data)
-  local deadline = deadline_of(timeout)
+  local deadline = errors.deadline(1, "write", timeout)
   local turn <close>, err = self._turn:hold(timeout)
   if not turn then return nil, err end
   local from = 1

@@ -40,6 +40,15 @@ describe("an argument", function()
     end
   end)
 
+  test("that is a time is a number, not negative", function()
+    for _, bad in ipairs { -1, 0 / 0 } do
+      refused("'timeout' to 'scope' (seconds", braid.scope, function() end, { timeout = bad })
+      refused("'timeout' to 'process.run' (seconds", braid.process.run, { "true" }, { timeout = bad })
+      refused("'timeout' to 'wait' (seconds", braid.wait, {}, { timeout = bad })
+      refused("'s' to 'timeout' (seconds", braid.timeout, bad, print)
+    end
+  end)
+
   test("may be called though its metatable is hidden", function()
     run(function()
       local callable = setmetatable({}, { __call = function(_, x) return x end, __metatable = true })

@@ -35,7 +35,7 @@ local CODES = set_of {
 ---@return table?
 function M.policy(wish)
   if wish == true then wish = {} end
-  if math.type(wish) == "integer" then wish = { count = wish } end
+  if type(wish) == "number" then wish = { count = wish } end
   if not wish then return nil end
   errors.check_options(1, "retries", wish, KNOWN)
   local policy = {

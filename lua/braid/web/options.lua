@@ -71,7 +71,7 @@ function M.read(level, what, options)
     if range and not (value >= range[1] and value <= range[2]) then
       errors.misuse(level + 1, "option '%s' must be from %s to %s, not %s", name, range[1], range[2], value)
     end
-    read[name] = value
+    read[name] = M.known[name] == "integer" and math.tointeger(value) or value
   end
   if read.tls then
     errors.check_options(level + 1, what, read.tls, { cert = "string", key = "string" })
