@@ -10,7 +10,7 @@ CORE_FLOORS := base status clock list heap buffer \
 	queue gate counter dict segment slab array \
 	permit job pool thread_pool parallel \
 	child broker frame.h link call.h ledger remote export passport \
-	peer process_pool worker_process socket resolve openssl curl request response fetch
+	peer dispatch process_pool worker_process socket resolve openssl curl request response fetch
 # Plain C on core/parallel: no Lua, no locks.
 KERNEL_FLOORS := simd.h montgomery prime curve factor sieve circle mandelbrot text digest words \
 	row reduce scan radix.h sort unique histogram search \

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Jobs that no worker has wait in a list. Who submits gives a job to a worker that has nothing to do, at once;
- * otherwise the broker hands them out as replies come in, several ahead where jobs are short, so that a worker does not
- * wait for the next one. What a worker has not begun can be recalled, and is: when the worker dies, or is held up, or
- * when another has nothing to do.
+ * The life of the workers and of the pool: processes are started, replies taken in, those that have died replaced, all
+ * of it on the broker's thread. Which of them gets which job is the dispatch's business.
  *
- * Owned by its references: the submitter's box holds one, and its workers one. What is below `pending` is guarded by
+ * Owned by its references: the submitter's box holds one, and its workers one. What is below `dispatch` is guarded by
  * the pool's mutex, the alarm and the errand's run are the broker's thread's. */
 #include "process_pool.h"
 
@@ -14,13 +12,11 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "dispatch.h"
 #include "export.h"
 
 enum {
-  AHEAD = 64,              /* jobs that a worker may be sent ahead */
-  AHEAD_TIME = 500 * 1000, /* ns: the work that these are to make */
-  LONG = 10 * 1000 * 1000, /* ns: jobs that take longer are not sent ahead at all */
-  TICK = 2 * 1000 * 1000,  /* ns: a worker with jobs ahead that has not replied for so long is stuck */
+  TICK = 2 * 1000 * 1000, /* ns: a worker with jobs ahead that has not replied for so long is stuck */
   SLOW_TICK = 100 * 1000 * 1000,
   MOST_ATTEMPTS = 10,    /* workers that a job may see die before it begins */
   ONE_FAILED_START = 16, /* see count_failed_start */
@@ -36,13 +32,10 @@ struct braid_process_pool {
   struct braid_alarm alarm;
   bool started, proven; /* proven: a worker was ready once */
 
-  struct braid_list pending; /* jobs */
-  size_t pending_count;
+  struct braid_dispatch dispatch;
   bool closed, over; /* over: all workers have ended, the broker is not there for us any more */
   bool stopping, killing, ticking;
-  int64_t typical; /* ns that jobs take; 0: not known */
   int failed_starts;
-  unsigned count;
   struct braid_peer peers[];
 };
 
@@ -67,23 +60,6 @@ static void end_job(struct braid_process_pool *pool, struct braid_job *job, enum
   braid_job_unref(job);
 }
 
-static void push_front(struct braid_process_pool *pool, struct braid_job *job) {
-  braid_list_push(pool->pending.next, &job->link);
-  pool->pending_count++;
-}
-
-static void push_back(struct braid_process_pool *pool, struct braid_job *job) {
-  braid_list_push(&pool->pending, &job->link);
-  pool->pending_count++;
-}
-
-static struct braid_job *pop(struct braid_process_pool *pool) {
-  struct braid_list *first = braid_list_pop(&pool->pending);
-  if (!first) return NULL;
-  pool->pending_count--;
-  return braid_container(first, struct braid_job, link);
-}
-
 /* Because of which the pool is given up. */
 static void end_broken(struct braid_process_pool *pool, struct braid_job *job) {
   struct braid_message *failure = pool->pool.failure;
@@ -97,9 +73,8 @@ static void end_broken(struct braid_process_pool *pool, struct braid_job *job) {
 /* Ends what is queued and what no worker has begun. */
 static void end_queued(struct braid_process_pool *pool, bool broken) {
   struct braid_job *job;
-  for (unsigned i = 0; i < pool->count; i++)
-    while ((job = braid_peer_recall(&pool->peers[i]))) push_front(pool, job);
-  while ((job = pop(pool))) {
+  braid_dispatch_recall_all(&pool->dispatch);
+  while ((job = braid_dispatch_pop(&pool->dispatch))) {
     if (broken)
       end_broken(pool, job);
     else
@@ -107,92 +82,12 @@ static void end_queued(struct braid_process_pool *pool, bool broken) {
   }
 }
 
-/* ---- handing jobs out: under the mutex ------------------------------------------------------------------------ */
-
-/* How many jobs a worker may have. */
-static unsigned depth_of(const struct braid_process_pool *pool, const struct braid_peer *peer) {
-  if (peer->stuck || pool->typical == 0 || pool->typical > LONG) return pool->plan.tasks;
-  int64_t ahead = AHEAD_TIME / pool->typical;
-  return pool->plan.tasks + (ahead < 1 ? 1 : ahead > AHEAD ? AHEAD : (unsigned)ahead);
-}
-
-/* Gives it jobs up to so many. */
-static void fill(struct braid_process_pool *pool, struct braid_peer *peer, unsigned depth) {
-  if (!peer->usable || peer->in_flight >= depth || !pool->pending_count) return;
-  while (peer->in_flight < depth && pool->pending_count > 0) braid_peer_assign(peer, pop(pool));
-  braid_link_flush(&peer->link);
-}
-
-/* Who has nothing to do takes what others have not begun. */
-static void share_out(struct braid_process_pool *pool, struct braid_peer *idle) {
-  enum { WORTH_IT = 100 * 1000 };
-  struct braid_peer *most = NULL;
-  if (!idle->usable || idle->in_flight > 0 || pool->typical < WORTH_IT) return;
-  for (unsigned i = 0; i < pool->count; i++) {
-    struct braid_peer *peer = &pool->peers[i];
-    if (peer->in_flight > pool->plan.tasks && (!most || peer->in_flight > most->in_flight)) most = peer;
-  }
-  struct braid_job *job = most ? braid_peer_recall(most) : NULL;
-  if (!job) return;
-  push_front(pool, job);
-  fill(pool, idle, 1);
-}
-
-/* First everybody gets something to do, then something ahead: to those that have come down to half of it. */
-static void hand_out(struct braid_process_pool *pool) {
-  for (unsigned i = 0; i < pool->count; i++) fill(pool, &pool->peers[i], pool->plan.tasks);
-  for (unsigned i = 0; i < pool->count && pool->pending_count > 0; i++) {
-    struct braid_peer *peer = &pool->peers[i];
-    unsigned depth = depth_of(pool, peer);
-    if (depth - pool->plan.tasks > pool->pending_count) depth = pool->plan.tasks + (unsigned)pool->pending_count;
-    if (peer->in_flight <= depth / 2 || depth <= pool->plan.tasks + 1) fill(pool, peer, depth);
-  }
-  for (unsigned i = 0; i < pool->count && pool->pending_count == 0; i++) share_out(pool, &pool->peers[i]);
-}
-
-static struct braid_peer *find_idle(struct braid_process_pool *pool) {
-  struct braid_peer *best = NULL;
-  for (unsigned i = 0; i < pool->count; i++) {
-    struct braid_peer *peer = &pool->peers[i];
-    if (!peer->usable || peer->in_flight >= pool->plan.tasks) continue;
-    if (!best || peer->in_flight < best->in_flight) best = peer;
-    if (best->in_flight == 0) break;
-  }
-  return best;
-}
-
-static enum braid_status submit(struct braid_pool *common, struct braid_job *job) {
-  struct braid_process_pool *pool = of(common);
-  lock(pool);
-  bool closed = pool->closed;
-  struct braid_peer *idle = closed || pool->pending_count > 0 ? NULL : find_idle(pool);
-  if (idle) {
-    braid_peer_assign(idle, job);
-    braid_link_flush(&idle->link);
-    if (pool->plan.time_limit && !pool->ticking) ask_broker(pool);
-  } else if (!closed) {
-    push_back(pool, job);
-  }
-  unlock(pool);
-  return closed ? BRAID_CLOSED : BRAID_OK;
-}
-
 /* ---- now and then: the broker's thread ------------------------------------------------------------------------ */
-
-/* A worker that has jobs ahead and has not replied since the last look: they go to others. Under the mutex. */
-static void look_if_stuck(struct braid_process_pool *pool, struct braid_peer *peer) {
-  struct braid_job *job;
-  if (peer->in_flight > pool->plan.tasks && peer->replies == peer->seen_replies) {
-    peer->stuck = true;
-    while (peer->in_flight > pool->plan.tasks && (job = braid_peer_recall(peer))) push_front(pool, job);
-  }
-  peer->seen_replies = peer->replies;
-}
 
 /* How long until it is worth another look; 0: never. Under the mutex. */
 static int64_t pause_of(const struct braid_process_pool *pool) {
   int64_t pause = 0;
-  for (unsigned i = 0; i < pool->count; i++) {
+  for (unsigned i = 0; i < pool->dispatch.count; i++) {
     const struct braid_peer *peer = &pool->peers[i];
     if (peer->in_flight > pool->plan.tasks) return TICK;
     if (peer->again || peer->doomed || (pool->plan.time_limit && peer->in_flight) ||
@@ -229,8 +124,8 @@ static void break_pool(struct braid_process_pool *pool, struct braid_message *fa
 /* Nothing is left to do: the workers are told so. Under the mutex. */
 static void say_good_bye(struct braid_process_pool *pool) {
   struct braid_frame bye = {.kind = BRAID_FRAME_BYE};
-  if (!pool->closed || pool->pending_count > 0) return;
-  for (unsigned i = 0; i < pool->count; i++) {
+  if (!pool->closed || pool->dispatch.pending_count > 0) return;
+  for (unsigned i = 0; i < pool->dispatch.count; i++) {
     struct braid_peer *peer = &pool->peers[i];
     if (!peer->usable || peer->in_flight > 0) continue;
     peer->usable = false;
@@ -262,11 +157,6 @@ static void lose(struct braid_process_pool *pool) {
 
 static struct braid_peer *peer_of(struct braid_link *link) { return braid_container(link, struct braid_peer, link); }
 
-static void learn_time(struct braid_process_pool *pool, int64_t busy) {
-  if (busy < 1) busy = 1;
-  pool->typical = pool->typical ? (pool->typical * 7 + busy) / 8 + 1 : busy;
-}
-
 static void on_reply(struct braid_link *link, const struct braid_frame *frame, const char *body) {
   struct braid_peer *peer = peer_of(link);
   struct braid_process_pool *pool = peer->pool;
@@ -276,7 +166,7 @@ static void on_reply(struct braid_link *link, const struct braid_frame *frame, c
   if (job) {
     peer->replies++;
     peer->stuck = false;
-    learn_time(pool, (int64_t)frame->value);
+    braid_dispatch_learn(&pool->dispatch, (int64_t)frame->value);
     pool->pool.stats.bytes_in += job->call->size;
     pool->pool.stats.bytes_out += reply ? reply->size : 0;
     pool->pool.stats.busy += frame->value;
@@ -286,7 +176,7 @@ static void on_reply(struct braid_link *link, const struct braid_frame *frame, c
     job->pid = atomic_load(&peer->pid);
     end_job(pool, job, (enum braid_job_outcome)frame->status);
   }
-  if (pool->pending_count > 0 || pool->closed || peer->in_flight == 0) ask_broker(pool);
+  if (pool->dispatch.pending_count > 0 || pool->closed || peer->in_flight == 0) ask_broker(pool);
   unlock(pool);
   if (!job && reply) braid_message_unref(reply);
 }
@@ -324,7 +214,7 @@ static void take_jobs_back(struct braid_process_pool *pool, struct braid_peer *p
     if (alone && peer->ready && ++job->attempts > MOST_ATTEMPTS)
       end_job(pool, job, BRAID_JOB_DIED);
     else
-      push_front(pool, job);
+      braid_dispatch_return(&pool->dispatch, job);
   }
   for (unsigned i = 0; i < peer->slots && peer->in_flight > 0; i++) {
     if (!peer->jobs[i]) continue;
@@ -346,7 +236,9 @@ static bool count_failed_start(struct braid_process_pool *pool, int status) {
 static void start_peer(struct braid_peer *peer);
 
 /* Whether workers that have ended are to be replaced. Under the mutex. */
-static bool is_needed(const struct braid_process_pool *pool) { return !pool->closed || pool->pending_count > 0; }
+static bool is_needed(const struct braid_process_pool *pool) {
+  return !pool->closed || pool->dispatch.pending_count > 0;
+}
 
 static void on_child_ended(struct braid_errand *errand) {
   struct braid_peer *peer = braid_container(errand, struct braid_peer, ended);
@@ -415,7 +307,7 @@ static void start_peer(struct braid_peer *peer) {
 
 /* Those that the system refused to start. */
 static void start_again(struct braid_process_pool *pool) {
-  for (unsigned i = 0; i < pool->count; i++) {
+  for (unsigned i = 0; i < pool->dispatch.count; i++) {
     struct braid_peer *peer = &pool->peers[i];
     if (!peer->again) continue;
     peer->again = false;
@@ -435,11 +327,11 @@ static void on_alarm(struct braid_alarm *alarm) {
   braid_object_ref(&pool->pool.object); /* the last worker may give its up */
   pool->ticking = false;
   lock(pool);
-  for (unsigned i = 0; i < pool->count; i++) {
+  for (unsigned i = 0; i < pool->dispatch.count; i++) {
     struct braid_peer *peer = &pool->peers[i];
     int64_t deadline = braid_peer_deadline(peer, pool->plan.time_limit);
     braid_peer_press(peer, peer->doomed ? peer->doomed : deadline, now);
-    look_if_stuck(pool, peer);
+    braid_dispatch_look(&pool->dispatch, peer);
   }
   unlock(pool);
   start_again(pool);
@@ -450,7 +342,7 @@ static void on_alarm(struct braid_alarm *alarm) {
 }
 
 static void kill_all(struct braid_process_pool *pool) {
-  for (unsigned i = 0; i < pool->count; i++)
+  for (unsigned i = 0; i < pool->dispatch.count; i++)
     if (pool->peers[i].child) braid_child_kill(pool->peers[i].child, SIGKILL);
 }
 
@@ -460,12 +352,12 @@ static void look(struct braid_errand *errand) {
   braid_object_ref(&pool->pool.object); /* the last worker may give its up */
   if (!pool->started) {
     pool->started = true;
-    for (unsigned i = 0; i < pool->count; i++) start_peer(&pool->peers[i]);
+    for (unsigned i = 0; i < pool->dispatch.count; i++) start_peer(&pool->peers[i]);
   }
   lock(pool);
   if (!pool->over) {
-    hand_out(pool);
-    for (unsigned i = 0; pool->stopping && i < pool->count; i++) braid_peer_stop_all(&pool->peers[i]);
+    braid_dispatch_hand_out(&pool->dispatch);
+    for (unsigned i = 0; pool->stopping && i < pool->dispatch.count; i++) braid_peer_stop_all(&pool->peers[i]);
     if (pool->killing) kill_all(pool);
     say_good_bye(pool);
     int64_t pause = pause_of(pool);
@@ -477,14 +369,22 @@ static void look(struct braid_errand *errand) {
 
 /* ---- what others call ----------------------------------------------------------------------------------------- */
 
+static enum braid_status submit(struct braid_pool *common, struct braid_job *job) {
+  struct braid_process_pool *pool = of(common);
+  lock(pool);
+  bool closed = pool->closed;
+  bool given = !closed && braid_dispatch_submit(&pool->dispatch, job);
+  if (given && pool->plan.time_limit && !pool->ticking) ask_broker(pool);
+  unlock(pool);
+  return closed ? BRAID_CLOSED : BRAID_OK;
+}
+
 static bool cancel(struct braid_pool *common, struct braid_job *job) {
   struct braid_process_pool *pool = of(common);
   bool found = true;
   lock(pool);
   struct braid_permit *permit = atomic_load(&job->permit);
-  if (!braid_list_empty(&job->link)) {
-    braid_list_remove(&job->link);
-    pool->pending_count--;
+  if (braid_dispatch_remove(&pool->dispatch, job)) {
     end_job(pool, job, BRAID_JOB_CANCELLED);
   } else if (permit && braid_permit_take(permit, job->ticket, BRAID_PERMIT_NONE)) {
     braid_peer_release(job->peer, job->ticket);
@@ -524,14 +424,14 @@ static void kill_workers(struct braid_pool *common) {
 
 static unsigned count_begun(struct braid_process_pool *pool) {
   unsigned begun = 0;
-  for (unsigned i = 0; i < pool->count; i++) begun += braid_peer_begun(&pool->peers[i]);
+  for (unsigned i = 0; i < pool->dispatch.count; i++) begun += braid_peer_begun(&pool->peers[i]);
   return begun;
 }
 
 static size_t queued(struct braid_pool *common) {
   struct braid_process_pool *pool = of(common);
-  size_t count = pool->pending_count;
-  for (unsigned i = 0; i < pool->count; i++) count += pool->peers[i].in_flight;
+  size_t count = pool->dispatch.pending_count;
+  for (unsigned i = 0; i < pool->dispatch.count; i++) count += pool->peers[i].in_flight;
   return count - count_begun(pool);
 }
 
@@ -542,7 +442,7 @@ static void complete(struct braid_pool *common, struct braid_pool_stats *stats) 
 static unsigned pids(struct braid_pool *common, int *numbers, unsigned room) {
   struct braid_process_pool *pool = of(common);
   unsigned count = 0;
-  for (unsigned i = 0; i < pool->count && count < room; i++) {
+  for (unsigned i = 0; i < pool->dispatch.count && count < room; i++) {
     int pid = atomic_load(&pool->peers[i].pid);
     if (pid) numbers[count++] = pid;
   }
@@ -551,7 +451,7 @@ static unsigned pids(struct braid_pool *common, int *numbers, unsigned room) {
 
 static void destroy(struct braid_pool *common) {
   struct braid_process_pool *pool = of(common);
-  for (unsigned i = 0; i < pool->count; i++) braid_peer_term(&pool->peers[i]);
+  for (unsigned i = 0; i < pool->dispatch.count; i++) braid_peer_term(&pool->peers[i]);
   braid_process_plan_free(&pool->plan);
   braid_pool_term(common);
   free(pool);
@@ -568,13 +468,6 @@ static const struct braid_pool_kind kind = {.apart = true,
                                             .pids = pids,
                                             .destroy = destroy};
 
-/* Room for the jobs that a worker runs and for those ahead. */
-static unsigned slots_for(unsigned tasks) {
-  unsigned slots = 2 * AHEAD;
-  while (slots < tasks + AHEAD) slots *= 2;
-  return slots;
-}
-
 struct braid_pool *braid_process_pool_new(unsigned count, struct braid_process_plan plan) {
   struct braid_process_pool *pool = calloc(1, sizeof *pool + count * sizeof *pool->peers);
   if (!pool) {
@@ -582,12 +475,12 @@ struct braid_pool *braid_process_pool_new(unsigned count, struct braid_process_p
     return NULL;
   }
   braid_pool_init(&pool->pool, &kind);
-  braid_list_init(&pool->pending);
+  braid_dispatch_init(&pool->dispatch, pool->peers, count, plan.tasks);
   pool->plan = plan;
-  pool->count = count;
   pool->alarm.fire = on_alarm;
+  unsigned slots = braid_dispatch_slots(plan.tasks);
   bool done = true;
-  for (unsigned i = 0; i < count; i++) done = braid_peer_init(&pool->peers[i], pool, i, slots_for(plan.tasks)) && done;
+  for (unsigned i = 0; i < count; i++) done = braid_peer_init(&pool->peers[i], pool, i, slots) && done;
   if (!done) errno = ENOMEM;
   pool->broker = done ? braid_broker_enter() : NULL;
   if (!pool->broker) {

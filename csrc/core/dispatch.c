@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT
+ * What a worker has not begun can be recalled, and is: when it dies, or is held up, or when another has nothing to do.
+ */
+#include "dispatch.h"
+
+enum {
+  AHEAD = 64,              /* jobs that a worker may be sent ahead */
+  AHEAD_TIME = 500 * 1000, /* ns: the work that these are to make */
+  LONG = 10 * 1000 * 1000  /* ns: jobs that take longer are not sent ahead at all */
+};
+
+void braid_dispatch_init(struct braid_dispatch *dispatch, struct braid_peer *peers, unsigned count, unsigned tasks) {
+  *dispatch = (struct braid_dispatch){.peers = peers, .count = count, .tasks = tasks};
+  braid_list_init(&dispatch->pending);
+}
+
+unsigned braid_dispatch_slots(unsigned tasks) {
+  unsigned slots = 2 * AHEAD;
+  while (slots < tasks + AHEAD) slots *= 2;
+  return slots;
+}
+
+/* ---- those that wait ------------------------------------------------------------------------------------------ */
+
+void braid_dispatch_return(struct braid_dispatch *dispatch, struct braid_job *job) {
+  braid_list_push(dispatch->pending.next, &job->link);
+  dispatch->pending_count++;
+}
+
+static void push_back(struct braid_dispatch *dispatch, struct braid_job *job) {
+  braid_list_push(&dispatch->pending, &job->link);
+  dispatch->pending_count++;
+}
+
+struct braid_job *braid_dispatch_pop(struct braid_dispatch *dispatch) {
+  struct braid_list *first = braid_list_pop(&dispatch->pending);
+  if (!first) return NULL;
+  dispatch->pending_count--;
+  return braid_container(first, struct braid_job, link);
+}
+
+bool braid_dispatch_remove(struct braid_dispatch *dispatch, struct braid_job *job) {
+  if (braid_list_empty(&job->link)) return false;
+  braid_list_remove(&job->link);
+  dispatch->pending_count--;
+  return true;
+}
+
+void braid_dispatch_recall_all(struct braid_dispatch *dispatch) {
+  struct braid_job *job;
+  for (unsigned i = 0; i < dispatch->count; i++)
+    while ((job = braid_peer_recall(&dispatch->peers[i]))) braid_dispatch_return(dispatch, job);
+}
+
+/* ---- handing out ---------------------------------------------------------------------------------------------- */
+
+/* How many jobs a worker may have. */
+static unsigned depth_of(const struct braid_dispatch *dispatch, const struct braid_peer *peer) {
+  if (peer->stuck || dispatch->typical == 0 || dispatch->typical > LONG) return dispatch->tasks;
+  int64_t ahead = AHEAD_TIME / dispatch->typical;
+  return dispatch->tasks + (ahead < 1 ? 1 : ahead > AHEAD ? AHEAD : (unsigned)ahead);
+}
+
+/* Gives it jobs up to so many. */
+static void fill(struct braid_dispatch *dispatch, struct braid_peer *peer, unsigned depth) {
+  if (!peer->usable || peer->in_flight >= depth || !dispatch->pending_count) return;
+  while (peer->in_flight < depth && dispatch->pending_count > 0) braid_peer_assign(peer, braid_dispatch_pop(dispatch));
+  braid_link_flush(&peer->link);
+}
+
+/* Who has nothing to do takes what others have not begun. */
+static void share_out(struct braid_dispatch *dispatch, struct braid_peer *idle) {
+  enum { WORTH_IT = 100 * 1000 };
+  struct braid_peer *most = NULL;
+  if (!idle->usable || idle->in_flight > 0 || dispatch->typical < WORTH_IT) return;
+  for (unsigned i = 0; i < dispatch->count; i++) {
+    struct braid_peer *peer = &dispatch->peers[i];
+    if (peer->in_flight > dispatch->tasks && (!most || peer->in_flight > most->in_flight)) most = peer;
+  }
+  struct braid_job *job = most ? braid_peer_recall(most) : NULL;
+  if (!job) return;
+  braid_dispatch_return(dispatch, job);
+  fill(dispatch, idle, 1);
+}
+
+/* Ahead are filled up those that have come down to half of it. */
+void braid_dispatch_hand_out(struct braid_dispatch *dispatch) {
+  for (unsigned i = 0; i < dispatch->count; i++) fill(dispatch, &dispatch->peers[i], dispatch->tasks);
+  for (unsigned i = 0; i < dispatch->count && dispatch->pending_count > 0; i++) {
+    struct braid_peer *peer = &dispatch->peers[i];
+    unsigned depth = depth_of(dispatch, peer);
+    if (depth - dispatch->tasks > dispatch->pending_count) depth = dispatch->tasks + (unsigned)dispatch->pending_count;
+    if (peer->in_flight <= depth / 2 || depth <= dispatch->tasks + 1) fill(dispatch, peer, depth);
+  }
+  for (unsigned i = 0; i < dispatch->count && dispatch->pending_count == 0; i++)
+    share_out(dispatch, &dispatch->peers[i]);
+}
+
+static struct braid_peer *find_idle(struct braid_dispatch *dispatch) {
+  struct braid_peer *best = NULL;
+  for (unsigned i = 0; i < dispatch->count; i++) {
+    struct braid_peer *peer = &dispatch->peers[i];
+    if (!peer->usable || peer->in_flight >= dispatch->tasks) continue;
+    if (!best || peer->in_flight < best->in_flight) best = peer;
+    if (best->in_flight == 0) break;
+  }
+  return best;
+}
+
+bool braid_dispatch_submit(struct braid_dispatch *dispatch, struct braid_job *job) {
+  struct braid_peer *idle = dispatch->pending_count > 0 ? NULL : find_idle(dispatch);
+  if (!idle) {
+    push_back(dispatch, job);
+    return false;
+  }
+  braid_peer_assign(idle, job);
+  braid_link_flush(&idle->link);
+  return true;
+}
+
+/* ---- what is learned ------------------------------------------------------------------------------------------ */
+
+void braid_dispatch_look(struct braid_dispatch *dispatch, struct braid_peer *peer) {
+  struct braid_job *job;
+  if (peer->in_flight > dispatch->tasks && peer->replies == peer->seen_replies) {
+    peer->stuck = true;
+    while (peer->in_flight > dispatch->tasks && (job = braid_peer_recall(peer))) braid_dispatch_return(dispatch, job);
+  }
+  peer->seen_replies = peer->replies;
+}
+
+void braid_dispatch_learn(struct braid_dispatch *dispatch, int64_t busy) {
+  if (busy < 1) busy = 1;
+  dispatch->typical = dispatch->typical ? (dispatch->typical * 7 + busy) / 8 + 1 : busy;
+}
