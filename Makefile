@@ -16,11 +16,11 @@ KERNEL_FLOORS := simd.h montgomery prime curve factor sieve circle mandelbrot te
 	row reduce scan radix.h sort unique histogram search \
 	elementary.h operation expression map \
 	matmul random
-LUA_FLOORS := lregistry lsight lerror larg ltree linterrupt lopen.h ltrace lsched lroster lwatchdog \
+LUA_FLOORS := lregistry lsight lerror larg ltree linterrupt lopen.h ltrace lsched \
 	llocals lobject \
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
 	ltask ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lremote lselect \
-	lcoroutine lstdin lstate lworker lpool lpeer \
+	lcoroutine lstdin lstate lroster lwatchdog lworker lpool lpeer \
 	lkernel lnumbers lworkloads lrow lvectors lmap lfd lnet lprocess lfetch lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 SERVE_CORE_FLOORS := signals channel asset listen screen serve.h exchange serve

@@ -81,6 +81,29 @@ describe("braid", function()
   end)
 end)
 
+describe("braid ps", function()
+  test("asks the worker processes as well", function()
+    if helper.slowness > 1 then return pending "braid is linked into this interpreter: ps would not know it" end
+    local pooling = script [[
+      local braid = require "braid"
+      braid.run(function()
+        local pool <close> = braid.process_pool { workers = 1, name = "diggers" }
+        pool:submit(braid.sleep, 20)
+        while pool:stats().running == 0 do braid.sleep(0.01) end
+        print "ready"
+        io.stdout:flush()
+        braid.sleep(20)
+      end)]]
+    local child <close> = braid.process.start { helper.lua, pooling }
+    assert.equal("ready", child:read "l")
+    local told = command("ps", tostring(child.pid)).stdout
+    assert.matches("  worker process %d+: runs braid.sleep, for", told)
+    assert.matches("worker of pool diggers of process " .. child.pid .. " [^\n]*\n", told)
+    child:kill(9)
+    os.remove(pooling)
+  end)
+end)
+
 describe("braid tutorial", function()
   test("prints what the document says, what was measured, and the verdict", function()
     local ran = command("tutorial", "S11", "S55", "--lang", "en")

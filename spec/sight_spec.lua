@@ -6,6 +6,12 @@ local helper = require "spec.helper"
 
 local test, describe = helper.test, require("busted").describe
 
+local function until_running(job)
+  for _ = 1, 1000 do
+    if job:running() then return end
+    braid.sleep(0.005)
+  end
+end
 
 describe("dump", function()
   test("names every task, where it stands, what it waits in and for how long", function()
@@ -22,17 +28,43 @@ describe("dump", function()
     end)
   end)
 
-  test("names worker processes, and what their pool has to do", function()
+  test("names worker processes, the jobs that they run, and what their pool has to do", function()
     helper.run(function()
-      local pool <close> = braid.process_pool(1)
-      local job = pool:submit(braid.sleep, 60)
+      local pool <close> = braid.process_pool { workers = 1, name = "resizers" }
+      local jobs = { pool:submit(braid.sleep, 60), pool:submit(braid.sleep, 60) }
+      until_running(jobs[1])
+      local text = braid.dump(false)
+      assert.matches("pool resizers %(processes%): workers 1, jobs running 1, waiting 1\n"
+        .. "  worker process " .. pool:pids()[1] .. ": runs braid.sleep, for %d+%.%d s\n", text)
+      for _, job in ipairs(jobs) do job:cancel() end
+    end)
+  end)
+
+  test("names a process's job by where its function was defined, that of a map as well", function()
+    helper.run(function()
+      local pool <close> = braid.process_pool { workers = 3, tasks_per_worker = 2 }
+      local seconds = 60
+      local jobs = {
+        pool:submit(function() braid.sleep(60) end), pool:submit(function() braid.sleep(seconds) end),
+        braid.spawn(function() pool:map(function(item) braid.sleep(item) end, { 60, 60 }, { chunk = 2 }) end),
+      }
       for _ = 1, 1000 do
-        if job:running() then break end
+        if pool:stats().running == 3 then break end
         braid.sleep(0.005)
       end
+      local text, here = braid.dump(false), debug.getinfo(1, "l").currentline
+      for line = here - 7, here - 6 do assert.matches("runs [^\n]*sight_spec.lua:" .. line .. ", for", text) end
+      for _, job in ipairs(jobs) do job:cancel() end
+    end)
+  end)
+
+  test("names what threads work for", function()
+    helper.run(function()
+      local pool <close> = braid.thread_pool { workers = 1, name = "pixels" }
+      pool:submit(function() end):result()
       local text = braid.dump(false)
-      assert.matches("pool of processes: 1 jobs run, 0 wait\n  worker process " .. pool:pids()[1] .. "\n", text)
-      job:cancel()
+      assert.matches("pool pixels %(threads%): workers 1, jobs running 0, waiting 0\n", text)
+      assert.matches("worker 1 of pool pixels %(thread %d+%)", text)
     end)
   end)
 
@@ -118,6 +150,50 @@ describe("SIGQUIT", function()
     assert.equal("ready", child:read "l")
     local text = require("braid.sight").ask(child.pid)
     assert.matches("task busy: computing", text)
+    child:kill(9)
+  end)
+
+  test("is answered by worker processes, those that compute as well", function()
+    if os.getenv "BRAID_LATE_SIGNALS" then return pending "signals come late" end
+    local ask = require("braid.sight").ask
+    helper.run(function()
+      local pool <close> = braid.process_pool { workers = 1, name = "diggers" }
+      local job = pool:submit(function()
+        while true do end
+      end)
+      until_running(job)
+      local text = ask(pool:pids()[1])
+      assert.matches("^worker of pool diggers of process %d+ %(thread", text)
+      assert.matches("task computing at [^\n]*sight_spec.lua", text)
+      assert.not_matches("inside a C function", text)
+      job:cancel()
+      assert.equal(7, pool:submit(math.abs, -7):result())
+      braid.process.run { "kill", "-QUIT", tostring(pool:pids()[1]) } -- a terminal's: not for it
+      assert.equal(8, pool:submit(math.abs, -8):result())
+    end)
+  end)
+
+  test("of a worker process that is deaf names the process to ask", function()
+    helper.run(function()
+      local pool <close> = braid.process_pool(1)
+      local job = pool:submit(os.execute, "sleep 1")
+      until_running(job)
+      local pid = pool:pids()[1]
+      local text, err = require("braid.sight").ask(pid, 0.1)
+      assert.is_nil(text)
+      local parent = require("braid.core").pid()
+      assert.equal(("process %d is a worker of process %d and inside a C function: ask process %d")
+        :format(pid, parent, parent), err.message)
+      job:result()
+    end)
+  end)
+
+  test("is not sent to a process that ignores it", function()
+    local child <close> = braid.process.start({ "sh", "-c", "trap '' QUIT; echo ready; sleep 5" }, {})
+    assert.equal("ready", child:read "l")
+    local text, err = require("braid.sight").ask(child.pid)
+    assert.is_nil(text)
+    assert.matches("ignores SIGQUIT", tostring(err))
     child:kill(9)
   end)
 

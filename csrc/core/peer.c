@@ -143,6 +143,17 @@ unsigned braid_peer_begun(const struct braid_peer *peer) {
   return count;
 }
 
+unsigned braid_peer_list_begun(const struct braid_peer *peer, struct braid_begun *list, unsigned room) {
+  unsigned count = 0;
+  for (unsigned i = 0; i < peer->slots && peer->in_flight > 0 && count < room; i++) {
+    struct braid_job *job = peer->jobs[i];
+    if (!job || !braid_permit_begun(&peer->permits[i], job->ticket)) continue;
+    braid_job_ref(job);
+    list[count++] = (struct braid_begun){job, atomic_load(&peer->pid), atomic_load(&peer->permits[i].began)};
+  }
+  return count;
+}
+
 /* ---- jobs and workers that are to end ------------------------------------------------------------------------- */
 
 #define GRACE (3 * BRAID_SECOND)      /* from the request to end to SIGTERM */

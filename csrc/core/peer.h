@@ -80,7 +80,8 @@ void braid_peer_press(struct braid_peer *peer, int64_t deadline, int64_t now);
 /* Guarded: what becomes of a job that it had begun when it died. */
 enum braid_job_outcome braid_peer_fate(const struct braid_peer *peer, const struct braid_job *job, int64_t time_limit);
 
-/* Guarded: how many of its jobs it has begun. */
+/* Guarded: how many of its jobs it has begun; which, at most so many, each with a reference for the caller. */
 unsigned braid_peer_begun(const struct braid_peer *peer);
+unsigned braid_peer_list_begun(const struct braid_peer *peer, struct braid_begun *list, unsigned room);
 
 #endif

@@ -13,6 +13,13 @@ struct braid_pool_stats {
   uint64_t running, done, failed, cancelled, bytes_in, bytes_out, busy; /* busy: nanoseconds */
 };
 
+/* A job that a worker process has begun. */
+struct braid_begun {
+  struct braid_job *job;
+  int pid;
+  int64_t since;
+};
+
 /* What differs. Any thread, except where said otherwise; nothing blocks. */
 struct braid_pool_kind {
   bool apart; /* its workers are processes of their own */
@@ -31,6 +38,8 @@ struct braid_pool_kind {
   void (*complete)(struct braid_pool *pool, struct braid_pool_stats *stats);
   /* The numbers of its worker processes, at most so many; how many there are. */
   unsigned (*pids)(struct braid_pool *pool, int *pids, unsigned room);
+  /* What they have begun, at most so many, each with a reference for the caller; how many. */
+  unsigned (*begun)(struct braid_pool *pool, struct braid_begun *list, unsigned room);
   /* Frees it; its common part is terminated with braid_pool_term. */
   void (*destroy)(struct braid_pool *pool);
 };
@@ -39,6 +48,7 @@ struct braid_pool {
   struct braid_object object;
   const struct braid_pool_kind *kind;
   struct braid_list sibling; /* among the pools of the state that made it; that thread only */
+  char name[40];             /* for dumps; "": it has none. That thread only */
   struct braid_line ended;   /* who waits for the last worker; guarded by object.guard */
   pthread_mutex_t mutex;
   pthread_cond_t worker_ended;

@@ -449,6 +449,16 @@ static unsigned pids(struct braid_pool *common, int *numbers, unsigned room) {
   return count;
 }
 
+static unsigned begun(struct braid_pool *common, struct braid_begun *list, unsigned room) {
+  struct braid_process_pool *pool = of(common);
+  unsigned count = 0;
+  lock(pool);
+  for (unsigned i = 0; i < pool->dispatch.count; i++)
+    count += braid_peer_list_begun(&pool->peers[i], list + count, room - count);
+  unlock(pool);
+  return count;
+}
+
 static void destroy(struct braid_pool *common) {
   struct braid_process_pool *pool = of(common);
   for (unsigned i = 0; i < pool->dispatch.count; i++) braid_peer_term(&pool->peers[i]);
@@ -466,6 +476,7 @@ static const struct braid_pool_kind kind = {.apart = true,
                                             .queued = queued,
                                             .complete = complete,
                                             .pids = pids,
+                                            .begun = begun,
                                             .destroy = destroy};
 
 struct braid_pool *braid_process_pool_new(unsigned count, struct braid_process_plan plan) {

@@ -28,6 +28,10 @@ int lcodec_decode(lua_State *L, const struct braid_message *message);
 /* The same, and uses the message up, also when it raises. */
 int lcodec_take(lua_State *L, struct braid_message *message);
 
+/* Pushes which function the message begins with, without decoding it: where that was defined, "file:line", or its name,
+ * "string.format". Where it is braid's own, the one that it is to call. */
+void lcodec_push_callee(lua_State *L, const struct braid_message *message);
+
 /* The most bytes and values of one message, in all states. Any thread. */
 void lcodec_limit(size_t bytes, size_t values);
 

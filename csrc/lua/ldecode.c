@@ -335,6 +335,46 @@ int lcodec_decode(lua_State *L, const struct braid_message *message) {
   return count;
 }
 
+/* ---- what a call is ------------------------------------------------------------------------------------------- */
+
+/* Pushes "string.format" for the name that comes next. */
+static void push_dotted(struct decoder *d) {
+  luaL_Buffer buffer;
+  if ((get_byte(d) & ~WIRE_KEPT) != WIRE_STRING) refuse(d);
+  size_t size = get_size(d);
+  need(d, size);
+  luaL_buffinit(d->L, &buffer);
+  for (size_t i = 0; i < size; i++) luaL_addchar(&buffer, d->at[i] ? (char)d->at[i] : '.');
+  luaL_pushresult(&buffer);
+  d->at += size;
+}
+
+/* Pushes which function comes next, if it is one. */
+static bool push_function(struct decoder *d) {
+  lua_Debug ar;
+  switch (get_byte(d) & ~WIRE_KEPT) {
+    case WIRE_CODE:
+    case WIRE_FUNCTION:
+    case WIRE_LATER_FUNCTION:
+      lcode_load(d->L, get_code(d));
+      lua_getinfo(d->L, ">S", &ar);
+      lua_pushfstring(d->L, "%s:%d", ar.short_src, ar.linedefined);
+      return true;
+    case WIRE_NAME: push_dotted(d); return true;
+    default: return false;
+  }
+}
+
+void lcodec_push_callee(lua_State *L, const struct braid_message *message) {
+  const uint8_t *start = (const uint8_t *)message->bytes;
+  struct decoder d = {.L = L, .message = message, .start = start, .at = start, .end = start + message->size};
+  luaL_checkstack(L, 20, NULL);
+  int count = get_count(&d);
+  if (count == 0 || !push_function(&d)) lua_pushliteral(L, "?");
+  bool ours = strncmp(lua_tostring(L, -1), "braid.", 6) == 0;
+  if (ours && count > 1 && push_function(&d)) lua_remove(L, -2);
+}
+
 static int decode(lua_State *L) {
   const struct braid_message *message = lua_touserdata(L, 1);
   lua_settop(L, 0);

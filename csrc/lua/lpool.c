@@ -63,9 +63,12 @@ static struct worker_settings *read_settings(lua_State *L, int index) {
 
 static int release_pools(struct sched *sched, bool all);
 
-void lpool_keep(lua_State *L, struct sched *sched, struct braid_pool *pool) {
+void lpool_keep(lua_State *L, struct sched *sched, struct braid_pool *pool, int settings) {
   release_pools(sched, false);
   lobject_fill(L, &pool->object);
+  if (lua_getfield(L, settings, "name") == LUA_TSTRING)
+    snprintf(pool->name, sizeof pool->name, "%s", lua_tostring(L, -1));
+  lua_pop(L, 1);
   braid_object_ref(&pool->object); /* the state's own, until its workers have ended */
   braid_list_push(&sched->pools, &pool->sibling);
 }
@@ -85,7 +88,7 @@ static int pool_new(lua_State *L) {
     worker_settings_free(settings);
     return lerror_raise(L, "system", "the threads could not be started: %s", strerror(errno));
   }
-  lpool_keep(L, sched, &pool->pool);
+  lpool_keep(L, sched, &pool->pool, 2);
   return 1;
 }
 

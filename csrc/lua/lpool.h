@@ -6,7 +6,8 @@
 #include "../core/pool.h"
 #include "lsched.h"
 
-/* Fills the box on the top of the stack with a new pool, whose end is from then on the state's to see to. */
-void lpool_keep(lua_State *L, struct sched *sched, struct braid_pool *pool);
+/* Fills the box on the top of the stack with a new pool, whose end is from then on the state's to see to. Its name is
+ * in the settings at that index. */
+void lpool_keep(lua_State *L, struct sched *sched, struct braid_pool *pool, int settings);
 
 #endif

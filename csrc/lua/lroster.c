@@ -16,6 +16,7 @@
 #include "../core/pool.h"
 #include "../core/thread_pool.h"
 #include "larg.h"
+#include "lcodec.h"
 #include "lerror.h"
 #include "linterrupt.h"
 #include "lopen.h"
@@ -142,19 +143,55 @@ static int tell(lua_State *L) {
   return 0;
 }
 
-/* The worker processes of the pool, which do not tell of themselves, and how much it has to do. */
-static void tell_processes(struct braid_pool *pool, struct braid_buffer *text) {
+/* ---- what its pools do ---------------------------------------------------------------------------------------- */
+
+/* Arguments: the text, a job, what to put in front. */
+static int tell_job(lua_State *L) {
+  const struct braid_begun *begun = lua_touserdata(L, 2);
+  const char *mark = lua_touserdata(L, 3);
+  double seconds = (double)(braid_clock_now() - begun->since) / (double)BRAID_SECOND;
+  lcodec_push_callee(L, begun->job->call);
+  add(lua_touserdata(L, 1), "%s runs %s, for %.1f s", mark, lua_tostring(L, -1), seconds);
+  return 0;
+}
+
+/* What the process has begun, as the parent knows it: the process itself may be past answering. */
+static void tell_process(lua_State *L, struct braid_buffer *text, int pid, struct braid_begun *list, unsigned count) {
+  const char *mark = ":";
+  add(text, "  worker process %d", pid);
+  for (unsigned i = 0; i < count; i++) {
+    if (list[i].pid != pid) continue;
+    lua_pushcfunction(L, tell_job);
+    lua_pushlightuserdata(L, text);
+    lua_pushlightuserdata(L, &list[i]);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)mark);
+    if (lua_pcall(L, 3, 0, 0) != LUA_OK) lua_pop(L, 1);
+    mark = ";";
+  }
+  add(text, "\n");
+}
+
+static void tell_processes(lua_State *L, struct braid_pool *pool, struct braid_buffer *text) {
   enum { MOST = 256 };
   int pids[MOST];
-  unsigned count = pool->kind->pids(pool, pids, MOST);
-  if (count == 0) return;
+  struct braid_begun list[MOST];
+  unsigned count = pool->kind->pids(pool, pids, MOST), begun = pool->kind->begun(pool, list, MOST);
+  for (unsigned i = 0; i < count; i++) tell_process(L, text, pids[i], list, begun);
+  for (unsigned i = 0; i < begun; i++) braid_job_unref(list[i].job);
+}
+
+/* How much the pool has to do; its threads tell of themselves. */
+static void tell_pool(lua_State *L, struct braid_pool *pool, struct braid_buffer *text) {
   pthread_mutex_lock(&pool->mutex);
   struct braid_pool_stats stats = pool->stats;
+  unsigned alive = pool->alive;
   size_t queued = pool->kind->queued(pool);
   if (pool->kind->complete) pool->kind->complete(pool, &stats);
   pthread_mutex_unlock(&pool->mutex);
-  add(text, "pool of processes: %llu jobs run, %zu wait\n", (unsigned long long)stats.running, queued);
-  for (unsigned i = 0; i < count && i < MOST; i++) add(text, "  worker process %d\n", pids[i]);
+  if (alive == 0) return;
+  add(text, "pool %s%s(%s): workers %u, jobs running %llu, waiting %zu\n", pool->name, *pool->name ? " " : "",
+      pool->kind->pids ? "processes" : "threads", alive, (unsigned long long)stats.running, queued);
+  if (pool->kind->pids) tell_processes(L, pool, text);
 }
 
 /* Adds what this state does. Does not raise: what memory allows is told. */
@@ -165,10 +202,8 @@ static void tell_state(struct sched *sched, struct braid_buffer *text) {
   lua_pushcfunction(L, tell);
   lua_pushlightuserdata(L, &telling);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
-  for (struct braid_list *at = sched->pools.next; at != &sched->pools; at = at->next) {
-    struct braid_pool *pool = braid_container(at, struct braid_pool, sibling);
-    if (pool->kind->pids) tell_processes(pool, text);
-  }
+  for (struct braid_list *at = sched->pools.next; at != &sched->pools; at = at->next)
+    tell_pool(L, braid_container(at, struct braid_pool, sibling), text);
 }
 
 /* ---- asking and answering ------------------------------------------------------------------------------------- */
@@ -188,13 +223,20 @@ static void answer(struct sched *sched) {
   braid_buffer_term(&text);
 }
 
+static int answer_question(lua_State *L) {
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "braid.sight");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "answer");
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
 /* The Lua layer writes the whole dump: to stderr, or where `braid ps` looks. */
 static void dump(lua_State *L, bool to_file) {
   if (!lua_checkstack(L, 4)) return;
-  if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.dump") != LUA_TFUNCTION) {
-    lua_pop(L, 1);
-    return;
-  }
+  lua_pushcfunction(L, answer_question);
   lua_pushboolean(L, to_file);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
 }
@@ -221,8 +263,9 @@ void roster_attend(struct sched *sched) {
   if (asked & (SCHED_DUMP | SCHED_FILE)) dump(sched->running ? sched->running : sched->L, asked & SCHED_FILE);
 }
 
-static void ask(struct roster_entry *entry, struct sched *asker) {
-  if (entry->sched == asker) return;
+/* A state that stands below the asker on its own thread cannot answer: that of a worker process's interpreter. */
+static void ask(struct roster_entry *entry) {
+  if (pthread_equal(entry->thread, pthread_self())) return;
   entry->tells = true;
   roster.missing++;
   atomic_fetch_or(&entry->sched->asked, SCHED_TELL);
@@ -232,7 +275,6 @@ static void ask(struct roster_entry *entry, struct sched *asker) {
 /* tell_states(seconds) -> what every other state of this process does, as text. Blocks until all have answered, for so
  * long at most. */
 static int tell_states(lua_State *L) {
-  struct sched *sched = sched_of(L);
   int64_t deadline = braid_clock_after(larg_number(L, 1, "seconds"));
   struct braid_buffer text;
   braid_buffer_init(&text);
@@ -241,7 +283,7 @@ static int tell_states(lua_State *L) {
   roster.answers.size = 0;
   roster.missing = 0;
   for (struct braid_list *at = roster.entries.next; at != &roster.entries; at = at->next)
-    ask(braid_container(at, struct roster_entry, link), sched);
+    ask(braid_container(at, struct roster_entry, link));
   while (roster.missing > 0 && braid_clock_now() < deadline) {
     pthread_mutex_unlock(&roster.mutex);
     usleep(1000);

@@ -11,7 +11,7 @@ struct roster_entry {
   struct sched *sched;    /* NULL: the state has closed */
   pthread_t thread;
   int tid;
-  char name[48];      /* "script", "worker 2 of pool" */
+  char name[96];      /* "script", "worker 2 of pool NAME" */
   bool tells;         /* somebody waits for its answer */
   uint64_t step;      /* the watchdog's: the step that it saw last ... */
   struct task *task;  /* ... whose it is ... */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../core/worker_process.h"
 #include "../core/thread_timer.h"
@@ -19,6 +20,7 @@
 #include "lcodec.h"
 #include "lcoroutine.h"
 #include "lerror.h"
+#include "linterrupt.h"
 #include "lopen.h"
 #include "lroster.h"
 #include "lsched.h"
@@ -133,6 +135,14 @@ static void on_signal(int number) {
   braid_loop_interrupt(&self->sched->loop); /* it may sleep: the timer only sends this signal */
   lua_State *L = lcoroutine_inner() ? lcoroutine_inner() : self->sched->running;
   if (L) lua_sethook(L, stop_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+}
+
+/* SIGQUIT in a worker process: `braid ps` is answered; what a terminal sends to all of its group is for the parent. */
+static void on_question(int number, siginfo_t *info, void *context) {
+  (void)context;
+  if (info->si_code != SI_QUEUE || info->si_value.sival_int != INTERRUPT_ASKED || !self || !self->sched) return;
+  atomic_fetch_or(&self->sched->asked, SCHED_FILE);
+  on_signal(number);
 }
 
 static void prepare(void) {
@@ -417,6 +427,17 @@ static void set_path(lua_State *L, const char *name, const char *value) {
   lua_pop(L, 1);
 }
 
+/* For dumps; the settings are on the top of the stack. */
+static void introduce(lua_State *L, const struct worker *worker) {
+  bool named = lua_getfield(L, -1, "name") == LUA_TSTRING;
+  const char *pool = named ? "pool " : "a pool", *name = named ? lua_tostring(L, -1) : "";
+  if (worker->settings->process)
+    roster_name(worker->sched, "worker of %s%s of process %d", pool, name, (int)getppid());
+  else
+    roster_name(worker->sched, "worker %u of %s%s", worker->core->index + 1, pool, name);
+  lua_pop(L, 1);
+}
+
 /* Runs protected: serves jobs until there will be no more for this state. */
 static int serve(lua_State *L) {
   struct worker *worker = lua_touserdata(L, 1);
@@ -438,11 +459,11 @@ static int serve(lua_State *L) {
   lua_getglobal(L, "require");
   lua_pushliteral(L, "braid.worker");
   lua_call(L, 1, 1);
-  roster_name(worker->sched, "worker %u of a pool", worker->core->index + 1);
   lua_getfield(L, -1, "main");
   lua_newuserdatauv(L, 0, 0);
   luaL_setmetatable(L, WORKER_METATABLE);
   int count = lcodec_decode(L, worker->settings->table);
+  introduce(L, worker);
   lua_call(L, 1 + count, 0);
   return 0;
 }
@@ -480,6 +501,8 @@ void worker_body(struct braid_worker *core) {
   sigemptyset(&signals);
   sigaddset(&signals, BRAID_WORKER_SIGNAL);
   pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+  if (worker.settings->process)
+    sigaction(SIGQUIT, &(struct sigaction){.sa_sigaction = on_question, .sa_flags = SA_SIGINFO | SA_RESTART}, NULL);
   if (worker.settings->time_limit > 0)
     worker.has_timer = braid_thread_timer_open(&worker.timer, BRAID_WORKER_SIGNAL) == 0;
   while (live(&worker)) {

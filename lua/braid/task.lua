@@ -92,8 +92,6 @@ function M.run(main, ...)
   return task:result()
 end
 
-core.set_hook("dump", function(to_file) require("braid.sight").answer(to_file) end)
-
 -- At the end of the state: what failed outside every run, and what would not end.
 core.set_hook("closing", function(left, pools)
   if pools > 0 then

@@ -8,7 +8,8 @@ local M = { summary = "what every task and worker of a running process does" }
 
 M.usage = [[
 usage: braid ps            lists this user's processes in which braid runs
-       braid ps PID        every task and worker of that process: its name, where it stands, what it waits in, how long
+       braid ps PID        every task and worker of that process: its name, where it stands, what it waits in, how long;
+                           then the same of its worker processes
 
 The process is asked by SIGQUIT, which braid answers while a script waits or runs tasks; no other process is touched.
 ]]
@@ -30,6 +31,15 @@ local function list()
   return 0
 end
 
+-- A dump, and those of the worker processes that it names.
+local function tell(text)
+  io.stdout:write(text)
+  for pid in text:gmatch "\n  worker process (%d+)" do
+    local answer, err = sight.ask(tonumber(pid), 0.5)
+    tell(answer or err.message .. "\n")
+  end
+end
+
 function M.main(words)
   if #words == 0 then return list() end
   local pid = math.tointeger(tonumber(words[1]))
@@ -39,7 +49,7 @@ function M.main(words)
   end
   local text, err = sight.ask(pid)
   if not text then error(err.message, 0) end
-  io.stdout:write(text)
+  tell(text)
   return 0
 end
 
