@@ -19,6 +19,8 @@ void lgate_open(lua_State *L);
 void lcounter_open(lua_State *L);
 void ldict_open(lua_State *L);
 void larray_open(lua_State *L);
+void lremotequeue_open(lua_State *L);
+void lremotegate_open(lua_State *L);
 void lremote_open(lua_State *L);
 void lselect_open(lua_State *L);
 void lcoroutine_open(lua_State *L);
