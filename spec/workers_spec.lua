@@ -27,7 +27,8 @@ local function start(argv, env)
   local server = { process = process, lines = {}, pids = {} }
   function server.read_until(pattern)
     while true do
-      local line = assert(process.stderr:read("l", 10 * helper.slowness))
+      local line, err = process.stderr:read("l", 10 * helper.slowness)
+      if not line then error(table.concat(server.lines, "\n") .. "\nand then " .. tostring(err or "the end")) end
       server.lines[#server.lines + 1] = line
       server.url = server.url or line:match("serving on (%S+)")
       local found = { line:match(pattern) }
@@ -122,6 +123,18 @@ describe("a server with workers", function()
     assert.is_true(failed <= 5 * 12, failed)
     assert.is_true(count > 5 * failed, count)
   end), { deadline = 30 })
+
+  test("obeys a signal from the moment it has said whom to send it to", with_workers(2, [[
+    local files = getmetatable(io.stderr).__index
+    local write = files.write
+    function files.write(file, text)
+      write(file, text)
+      if text:find("worker 2 pid", 1, true) then os.execute "kill -HUP $PPID" end
+      return file
+    end
+  ]] .. serve:format(2), function(server)
+    for _ = 1, 2 do server.read_until("takes the place") end
+  end))
 
   test("loses no request when it is reloaded", with_workers(2, serve:format(2), function(server, session)
     local over, count = false, 0

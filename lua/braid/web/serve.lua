@@ -56,12 +56,12 @@ local function serve(source, options)
   local serve_core = require "braid.serve_core"
   local running <close>, err = M.start(source, options)
   if not running then error(err, 0) end
-  say("serving on %s", running.url)
-  name_processes(running)
   local fd <const> = options.workers > 1 and serve_core.take_signals("TERM", "HUP", "TTIN", "TTOU")
     or serve_core.take_signals("TERM")
   local _ <close> = setmetatable({}, { __close = serve_core.give_signals })
   if fd then core.spawn(obey_signals, running, fd):daemon() end
+  say("serving on %s", running.url) -- who reads this may send a signal at once
+  name_processes(running)
   running:wait()
 end
 
