@@ -10,8 +10,9 @@ local function with_silent_input(code)
     local file <close> = assert(io.open(script, "w"))
     file:write(%q)
     file:close()
-    local pipe = assert(io.popen(("sleep 8 | { '%%s' %%s 2>&1; kill $(ps -o pid= --ppid $$ -C sleep) 2>/dev/null; }")
-      :format(%q, script)))
+    local fifo = os.tmpname()
+    local pipe = assert(io.popen(("rm %%s && mkfifo %%s && exec 3<>%%s && rm %%s && exec '%%s' %%s <&3 2>&1")
+      :format(fifo, fifo, fifo, fifo, %q, script)))
     local start = os.time()
     while true do
       local line = pipe:read "L"
