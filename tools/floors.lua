@@ -20,7 +20,7 @@ local LUA_FLOORS = {
   "braid.web.server", "braid.web.worker", "braid.web.supervisor", "braid.web.serve",
   "braid.web.test_client", "braid.web.app", "braid.web",
   "braid.statistics", "braid.machine", "braid.plot", "braid.report", "braid.experiment",
-  "braid.calibration", "braid.sample", "braid.advice", "braid.advise",
+  "braid.calibration", "braid.sample", "braid.reckoning", "braid.trial", "braid.advice", "braid.advise",
   "braid",
   "braid.tutorial.delay_server", "braid.tutorial.lab",
   "braid.tutorial.concepts", "braid.tutorial.fetching", "braid.tutorial.computing", "braid.tutorial.pipeline",

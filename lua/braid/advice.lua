@@ -27,10 +27,11 @@ local words = {
     runner_up = "其次是 %s: %s",
     refusal = "不能送到线程或进程: %s",
     failure = "在 %s 中失败: %s",
-    warm_up = "每个 worker 先要装载 %s",
+    trial = "试运行 %s: %d 项用了 %s (推算为 %s)%s", start_up = ", 打开、预热和关闭用了 %s",
     unsafe = "模块 %s 不能由多个线程同时使用 (%s)",
     isolate = "要求隔离: 崩溃只影响一个进程",
-    no_processes = "要求隔离, 但这里没有进程池",
+    no_processes = "要求隔离, 但这里不能用进程",
+    reckoned = "仅推算",
     elsewhere = "函数自己已经使用其他线程或程序: 每项 %s",
     bytes = "每项参数 %s, 结果 %s",
     cpu_bound = "大部分时间在计算: 只有更多的核心才有用",
@@ -60,10 +61,11 @@ local words = {
     runner_up = "next best is %s: %s",
     refusal = "cannot be sent to threads or processes: %s",
     failure = "fails in %s: %s",
-    warm_up = "each worker first loads for %s",
+    trial = "tried %s: %d items took %s (reckoned: %s)%s", start_up = ", to open, warm up and close it %s",
     unsafe = "the module %s must not be used by several threads (%s)",
     isolate = "isolation is wanted: a crash ends one process only",
-    no_processes = "isolation is wanted, but there is no process pool here",
+    no_processes = "isolation is wanted, but processes cannot be used here",
+    reckoned = "only reckoned",
     elsewhere = "the function uses other threads or programs itself: %s for each item",
     bytes = "each item's argument %s, result %s",
     cpu_bound = "most of the time it computes: only more cores help",
@@ -80,6 +82,9 @@ local NAMES = {
   inline = "braid.inline_pool", tasks = "braid.task_pool", threads = "braid.thread_pool",
   processes = "braid.process_pool", kernel = "braid.kernels",
 }
+
+---@type string[] the least to handle first
+M.models = { "inline", "tasks", "threads", "processes", "kernel" }
 
 -- ---- the tree -------------------------------------------------------------------------------------------------------
 
@@ -138,7 +143,7 @@ end
 ---@field reasons string[]
 ---@field items integer
 ---@field cpu_bound boolean
----@field predictions table<string, { model: string, workers: integer, chunk: integer, seconds: number }>
+---@field predictions table<string, braid.Prediction>
 ---@field sample braid.Sample what was measured
 ---@field costs braid.Costs this machine's
 local Advice = {}
@@ -165,6 +170,13 @@ local function nature(self, w)
   return s.blocked > s.suspended and w.sync_bound or w.async_bound
 end
 
+local function trial_text(w, one)
+  local trial = one.trial
+  local start = (one.model == "threads" or one.model == "processes") and w.start_up:format(units.seconds(one.start))
+  return w.trial:format(NAMES[one.model], trial.items, units.seconds(trial.seconds), units.seconds(trial.reckoned),
+    start or "")
+end
+
 local function list_reasons(self)
   local w, s, list = words[self.lang], self.sample, {}
   local function say(format, ...) list[#list + 1] = format:format(...) end
@@ -178,9 +190,14 @@ local function list_reasons(self)
     say(w.bytes, units.bytes(s.bytes_in), units.bytes(s.bytes_out))
   end
   for model, failure in pairs(s.failures) do say(w.failure, NAMES[model], failure) end
-  if s.warm_up > 0.001 then say(w.warm_up, units.seconds(s.warm_up)) end
   if s.unsafe then say(w.unsafe, s.unsafe, s.why_unsafe) end
-  if self.isolate then say("%s", self.predictions.processes and w.isolate or w.no_processes) end
+  if self.isolate then
+    say("%s", self.predictions.processes and not s.failures.processes and w.isolate or w.no_processes)
+  end
+  for _, model in ipairs(M.models) do
+    local one = self.predictions[model]
+    if one and one.trial then say("%s", trial_text(w, one)) end
+  end
   say(w.chosen, NAMES[self.model], self.items, units.seconds(self.predicted))
   local second = runner_up(self)
   if second then say(w.runner_up, NAMES[second.model], units.seconds(second.seconds)) end
@@ -208,6 +225,7 @@ local function leaf_text(self, w, model, computing)
   local details = { units.seconds(one.seconds) }
   if one.workers > 1 and model ~= "kernel" then details[2] = w.workers:format(one.workers) end
   if one.chunk > 1 then details[#details + 1] = w.chunk:format(one.chunk) end
+  if not one.trial then details[#details + 1] = w.reckoned end
   local text = NAMES[model] .. ": " .. table.concat(details, ", ")
   if self.obstacles[model] then return text .. "  ✗" end
   return is_taken(self, model, computing) and text .. "  ◀━━" or text

@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What a function does with its time: each item of a sample is run here once, and measured.
+-- What a function does with its time: each item of a sample is run here, and measured.
 local core = require "braid.core"
-local pools = require "braid.pool"
 local statistics = require "braid.statistics"
 
 local M = {}
@@ -23,8 +22,7 @@ local M = {}
 ---@field encode_out number
 ---@field decode_out number
 ---@field ship number seconds to encode and decode the function
----@field together number? seconds of cpu for an item when some of them run side by side, as tasks
----@field warm_up number seconds that a worker's first item needs more, for modules that are loaded there
+---@field kernel number? seconds of an item, given to a kernel with the others
 ---@field failures table<string, string> what the function raised when it was tried out in a model
 ---@field unsafe string? a module that it uses and that must not be used by several threads
 ---@field why_unsafe string? what is wrong with it
@@ -50,17 +48,10 @@ local function run_items(fn, items, n)
   return walls, cpus, idles, results
 end
 
--- A first item that takes several times as long as the others warms something up: it is left out.
-local function first_that_counts(walls, n)
-  if n < 3 then return 1 end
-  local rest = table.move(walls, 2, n, 1, {})
-  return walls[1] > 3 * statistics.median(rest) and 2 or 1
-end
-
-local function mean(values, first, n, overhead)
+local function mean(values, n, overhead)
   local sum = 0
-  for i = first, n do sum = sum + math.max(0, values[i] - overhead) end
-  return sum / (n - first + 1)
+  for i = 1, n do sum = sum + math.max(0, values[i] - overhead) end
+  return sum / n
 end
 
 -- Processor time of this process's other threads, and of programs.
@@ -90,18 +81,18 @@ end
 
 local function measure_time(sample, fn, items, n)
   local wall_overhead, cpu_overhead = overheads()
+  fn(items[1]) -- modules, connections: what only the first call has to do is none of the items' time
   local stolen, elsewhere, began = stolen_time(), time_elsewhere(), core.now()
   local walls, cpus, idles, results = run_items(fn, items, n)
   local took = core.now() - began
   stolen = stolen_time() - stolen
   elsewhere = time_elsewhere() - elsewhere
-  local first = first_that_counts(walls, n)
   sample.results = results
-  sample.wall = mean(walls, first, n, wall_overhead)
-  sample.suspended = math.min(sample.wall, mean(idles, first, n, 0))
+  sample.wall = mean(walls, n, wall_overhead)
+  sample.suspended = math.min(sample.wall, mean(idles, n, 0))
   sample.elsewhere = elsewhere > 0.02 * took and elsewhere / n or 0 -- less is the clocks' own doing
-  split(sample, mean(cpus, first, n, cpu_overhead), math.min(stolen, took) / n)
-  sample.longest = math.max(table.unpack(walls, first, math.min(n, first + 200)))
+  split(sample, mean(cpus, n, cpu_overhead), math.min(stolen, took) / n)
+  sample.longest = math.max(table.unpack(walls, 1, math.min(n, 200)))
 end
 
 -- ---- size -----------------------------------------------------------------------------------------------------------
@@ -195,55 +186,29 @@ local function find_unsafe(sample, fn)
   end
 end
 
----Runs each item once, here, and measures. What fn raises is raised. Suspends.
+---Measures a kernel, which is given all items at once.
+---@param sample braid.Sample gets kernel
+---@param kernel fun(items: any[]): any
+---@param items any[]
+function M.measure_kernel(sample, kernel, items)
+  kernel(items) -- starts its threads
+  local began = core.now()
+  kernel(items)
+  sample.kernel = (core.now() - began) / sample.count
+end
+
+---Runs each item once, here, and the first once before, and measures. What fn raises is raised. Suspends.
 ---@param fn fun(item: any): any
 ---@param items any[] not empty
 ---@return braid.Sample
 function M.measure(fn, items)
   local n = items.n or #items
-  local sample = { count = n, warm_up = 0, failures = {} }
+  local sample = { count = n, failures = {} }
   measure_time(sample, fn, items, n)
   local ok, refusal = pcall(measure_size, sample, fn, items, n)
   if not ok then sample.refusal = tostring(refusal) end
   find_unsafe(sample, fn)
   return sample
-end
-
-local function watched(fn, item)
-  local cpu = core.thread_time()
-  fn(item)
-  return core.thread_time() - cpu
-end
-
----Runs an item once more, in a worker that is new: does it work there, and what does its first item cost?
----@param sample braid.Sample gets warm_up or a failure
----@param kind "threads"|"processes"
----@param fn fun(item: any): any
----@param item any
-function M.try_out(sample, kind, fn, item)
-  local pool <close> = pools.pool(kind, 1)
-  local future = pool:submit(watched, fn, item)
-  future:wait()
-  if future:state() == "done" then
-    sample.warm_up = math.max(0, future:result() - sample.cpu)
-  else
-    sample.failures[kind] = tostring(future:error())
-  end
-end
-
----Runs up to 16 items once more, as tasks: steps that follow each other closely are cheaper than those after a wait.
----@param sample braid.Sample gets together or a failure
----@param fn fun(item: any): any
----@param items any[] begun again when there are fewer
----@param n integer how many there will be
-function M.try_together(sample, fn, items, n)
-  local few = {}
-  for i = 1, math.min(n, 16) do few[i] = items[(i - 1) % sample.count + 1] end
-  local pool <close> = pools.pool("tasks", #few)
-  local cpu = core.thread_time()
-  local ok, failure = pcall(pool.map, pool, fn, few)
-  sample.together = (core.thread_time() - cpu) / #few
-  if not ok then sample.failures.tasks = tostring(failure) end
 end
 
 return M
