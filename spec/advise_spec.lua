@@ -101,6 +101,36 @@ describe("braid.advise", function()
     assert.truthy(tostring(advice):find "cannot be sent to threads or processes: ")
   end)
 
+  test("tries what could be best, says so, and sees waits that do not overlap", function()
+    local two = braid.semaphore(2)
+    local function fn()
+      two:acquire()
+      braid.sleep(0.004)
+      two:release()
+    end
+    for _, n in ipairs { 40, 400 } do -- all are tried; some
+      local advice = braid.advise(fn, { 1, 2, 3 }, { items = n, lang = "en" })
+      local one = advice.predictions.tasks
+      assert.equal("tasks", advice.model)
+      assert.is_true(one.trial.items >= 40 and one.trial.items <= 64)
+      assert.is_true(one.trial.seconds > 5 * one.trial.reckoned)
+      assert.is_true(advice.predicted > n / 2 * 0.0038, ("predicted %g"):format(advice.predicted))
+      assert.truthy(tostring(advice):find "%- tried braid.task_pool: 4%d items took [%d.]+ ms %(reckoned: ")
+      assert.is_nil(advice.predictions.inline.trial)
+      assert.truthy(tostring(advice):find "braid.inline_pool: [^\n]*, only reckoned")
+    end
+  end, { deadline = 30 })
+
+  test("does not count what only the first call does", function()
+    local calls = 0
+    local advice = braid.advise(function()
+      calls = calls + 1
+      braid.sleep(calls == 1 and 0.3 or 0.005)
+    end, { 1, 2 }, { items = 20 })
+    assert.is_true(advice.sample.wall < 0.1)
+    assert.is_true(advice.predicted < 0.15)
+  end)
+
   test("does not send what fails over there", function()
     plain "only_here = true" ()
     finally(plain "only_here = nil")
@@ -108,6 +138,9 @@ describe("braid.advise", function()
     local advice = braid.advise(fn, { 1, 2 }, { items = 50, lang = "en" })
     assert.is_false(advice.model == "threads" or advice.model == "processes")
     assert.truthy(tostring(advice):find "fails in braid.thread_pool: .*not here")
+    advice = braid.advise(fn, { 1, 2 }, { items = 50, lang = "en", isolate = true })
+    assert.is_false(advice.model == "threads" or advice.model == "processes")
+    assert.truthy(tostring(advice):find "processes cannot be used here")
   end, { deadline = 20 })
 
   test("weighs isolation and unsafe modules", function()

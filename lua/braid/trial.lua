@@ -13,6 +13,10 @@ local SECONDS, MOST_TIMES = 0.1, 5
 -- So many items that wait are enough: what they wait for may be somebody's server.
 local MOST_WAITING = 64
 
+-- So many times as long as reckoned, and the items are in each other's way, as where a server answers a few at a time:
+-- more of them take longer in proportion.
+local IN_THE_WAY = 1.5
+
 ---@class braid.Trial
 ---@field items integer
 ---@field seconds number for them all, when everything was warm
@@ -20,11 +24,12 @@ local MOST_WAITING = 64
 
 -- All items, or the sample as often as is reckoned to be over soon.
 local function fitting_count(case, reckoned)
-  local s, n = case.sample, case.count
-  local count = math.min(s.count, n)
-  local enough = math.max(SECONDS, 1.2 * reckoned(count).steady)
-  local most = reckoning.waits(s) and math.min(n, MOST_WAITING) or n
-  while count < most and reckoned(math.min(2 * count, n)).steady <= enough do count = math.min(2 * count, n) end
+  local n, most = case.count, reckoning.waits(case.sample) and MOST_WAITING or math.huge
+  local count = math.min(case.sample.count, n)
+  local more, enough = math.min(2 * count, n), math.max(SECONDS, 1.2 * reckoned(count).steady)
+  while more > count and more <= most and reckoned(more).steady <= enough do
+    count, more = more, math.min(2 * more, n)
+  end
   return count
 end
 
@@ -35,11 +40,14 @@ local function repeated(case, count)
   return list
 end
 
--- The pool of a prediction, and what runs a list in it. A kernel has no pool.
+-- The pool of a prediction, and what runs a list in it, where failures may be expected. A kernel has no pool.
 local function open(one, chunk, case)
-  if one.model == "kernel" then return nil, case.kernel end
+  if one.model == "kernel" then return nil, function(list) case.kernel(list) end end
   local pool = pools.pool(one.model, one.workers)
-  return pool, function(list) pool:map(case.fn, list, { chunk = chunk }) end
+  return pool, function(list, careful)
+    local _, failures = pool:map(case.fn, list, { chunk = chunk, return_errors = careful })
+    if failures and next(failures) then error(select(2, next(failures)), 0) end
+  end
 end
 
 -- Runs the first items, which warm everything up, and then all items, several times where that is soon done. Returns
@@ -49,7 +57,7 @@ local function run(one, chunk, case, first, items)
   local warm, last
   do
     local held <close>, map = open(one, chunk, case)
-    map(first)
+    map(first, true)
     warm = core.now()
     last = warm
     repeat
@@ -61,8 +69,8 @@ local function run(one, chunk, case, first, items)
   return statistics.median(times), warm - began + core.now() - last
 end
 
----Runs a few items and corrects the prediction: the items' time in proportion; and the start of workers, which others
----do not have, for what was warmed up here stays warm. What the items raise is raised. Suspends.
+---Runs a few items and corrects the prediction: the items' time, and the start of workers; others do not have that, for
+---what was warmed up here stays warm. What the items raise is raised. Suspends.
 ---@param one braid.Prediction
 ---@param case braid.Case
 function M.try(one, case)
@@ -73,6 +81,7 @@ function M.try(one, case)
   local ratio = seconds / math.max(few.steady, 1e-9)
   one.trial = { items = count, seconds = seconds, reckoned = few.steady }
   one.steady = one.steady * ratio
+  if ratio > IN_THE_WAY then one.steady = seconds * case.count / count end
   if one.model == "threads" or one.model == "processes" then
     one.start = math.max(0, around - ratio * reckoned(first).steady)
   end
