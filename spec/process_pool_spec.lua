@@ -364,12 +364,14 @@ describe("a worker that", function()
       local braid = require "braid"
       local pool = braid.process_pool(1)
       local pid = pool:submit(math.abs, -1):result() and pool:pids()[1]
-      os.execute("(sleep 0.3; kill -KILL " .. pid .. ") &")
+      local mark = os.tmpname()
+      os.execute(("(while [ -e %s ]; do sleep 0.05; done; kill -KILL %d) &"):format(mark, pid))
       local held = {}
       repeat
         local file = io.open "/dev/null"
         held[#held + 1] = file
       until not file or #held > 30000
+      os.remove(mark)
       if #held > 30000 then return print "no limit" end
       while pool:pids()[1] == pid do braid.sleep(0.01) end
       local future = pool:submit(math.abs, -2)
