@@ -3,6 +3,7 @@
 #include "larg.h"
 
 #include <lauxlib.h>
+#include <string.h>
 
 #include "../core/clock.h"
 #include "lerror.h"
@@ -60,8 +61,23 @@ void larg_function(lua_State *L, int index, const char *name) {
   if (!callable(L, index)) larg_error(L, index, name, "a function");
 }
 
+static const char KIND; /* its address is a field of our metatables: the name's */
+
+void larg_mark(lua_State *L, const char *name) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)name);
+  lua_rawsetp(L, -2, &KIND);
+}
+
+void *larg_test(lua_State *L, int index, const char *name) {
+  if (!lua_getmetatable(L, index)) return NULL;
+  lua_rawgetp(L, -1, &KIND);
+  const char *kind = lua_touserdata(L, -1);
+  lua_pop(L, 2);
+  return kind && (kind == name || strcmp(kind, name) == 0) ? lua_touserdata(L, index) : NULL;
+}
+
 void *larg_object(lua_State *L, int index, const char *metatable) {
-  void *object = luaL_testudata(L, index, metatable);
+  void *object = larg_test(L, index, metatable);
   if (!object) larg_error(L, index, "self", metatable);
   return object;
 }

@@ -41,7 +41,7 @@ enum argument {
 /* Failures beside libcurl's codes: the fetcher was closed; the deadline came before the end. */
 enum { CLOSED = -1, EXPIRED = -2 };
 
-static struct braid_fetcher *fetcher_at(lua_State *L, int index) { return luaL_checkudata(L, index, FETCHER); }
+static struct braid_fetcher *fetcher_at(lua_State *L, int index) { return larg_object(L, index, FETCHER); }
 
 /* A string without a zero byte in it, where libcurl would take it to end; NULL when absent. */
 static const char *text_at(lua_State *L, int index, const char *name) {
@@ -218,7 +218,7 @@ struct stream {
   int64_t until; /* of the read that is under way */
 };
 
-static struct stream *self(lua_State *L) { return luaL_checkudata(L, 1, TRANSFER); }
+static struct stream *self(lua_State *L) { return larg_object(L, 1, TRANSFER); }
 
 static bool alive(const struct stream *stream) { return stream->transfer && stream->fetcher->loop; }
 

@@ -11,6 +11,7 @@ struct job_future {
   struct future future;
   struct braid_job *job; /* NULL once it is home */
   struct braid_pool *pool;
+  int slot; /* in which it is kept until it is home */
 };
 
 /* False when the job had ended. */

@@ -53,7 +53,7 @@ void lobject_fill(lua_State *L, struct braid_object *object) {
 }
 
 struct braid_object *lobject_test(lua_State *L, int index, const struct braid_class *class) {
-  struct box *box = luaL_testudata(L, index, class->name);
+  struct box *box = larg_test(L, index, class->name);
   return box ? box->object : NULL;
 }
 

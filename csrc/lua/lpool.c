@@ -20,7 +20,7 @@
 #include "lworker.h"
 
 /* Registry key, by address. */
-static const char PENDING; /* future's address -> future, until it is home */
+static const char PENDING; /* the futures of jobs that are not home */
 
 static struct braid_pool *check(lua_State *L) {
   return braid_container(lobject_check(L, 1, &braid_pool_class), struct braid_pool, object);
@@ -225,9 +225,8 @@ static void give_up_job(struct job_future *this) {
 
 /* Arguments: the future. It stays until its waiter is home. */
 static int anchor(lua_State *L) {
-  lregistry_table(L, &PENDING, NULL);
-  lua_pushvalue(L, 1);
-  lua_rawsetp(L, -2, lua_touserdata(L, 1));
+  struct job_future *this = lua_touserdata(L, 1);
+  this->slot = lregistry_keep(L, &PENDING);
   return 0;
 }
 
@@ -235,9 +234,7 @@ static int refuse(lua_State *L, struct job_future *this, enum braid_status statu
   struct braid_pool *pool = this->pool;
   braid_job_unref(this->job); /* the submitter's reference, and the pool's */
   give_up_job(this);
-  lregistry_table(L, &PENDING, NULL);
-  lua_pushnil(L);
-  lua_rawsetp(L, -2, this);
+  lregistry_drop(L, &PENDING, this->slot);
   if (status != BRAID_CLOSED) return lerror_memory(L);
   lua_settop(L, 0);
   if (push_failure(L, pool) == 0) return lerror_misuse(L, "this pool is closed: it takes no more jobs");
@@ -253,7 +250,7 @@ static int pool_submit(lua_State *L) {
   larg_function(L, 2, "fn");
   int count = lua_gettop(L) - 1;
   struct job_future *this = lua_newuserdatauv(L, sizeof *this, 1);
-  *this = (struct job_future){.pool = pool};
+  *this = (struct job_future){.pool = pool, .slot = LUA_NOREF};
   braid_waiter_init(&this->future.waiter, &sched->loop, BRAID_WAITER_JOB);
   lua_rawgeti(L, LUA_REGISTRYINDEX, sched->task_metatable);
   lua_setmetatable(L, -2);
@@ -354,10 +351,8 @@ static void arrive(struct sched *sched, struct braid_waiter *waiter) {
   if (!this->job) return; /* given up at the end of the state */
   sched->jobs--;
   if (trace_is_on()) trace_home(this->job);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &PENDING);
-  lua_rawgetp(L, -1, this);
-  lua_pushnil(L);
-  lua_rawsetp(L, -3, this);
+  lregistry_kept(L, &PENDING, this->slot);
+  lregistry_drop(L, &PENDING, this->slot);
   enum future_state state = states[this->job->outcome];
   if (!call_with(L, unpack)) { /* memory, most likely: that is the job's failure then */
     lua_pushcfunction(L, keep_error);
@@ -372,7 +367,7 @@ static void arrive(struct sched *sched, struct braid_waiter *waiter) {
   braid_object_unref(&this->pool->object);
   if (state == FUTURE_FAILED && !call_with(L, task_tell_failure)) lua_pop(L, 1);
   future_settle(L, sched, &this->future);
-  lua_pop(L, 2);
+  lua_pop(L, 1);
 }
 
 /* ---- the end of the state ------------------------------------------------------------------------------------- */
@@ -383,6 +378,7 @@ static void orphan_pending(struct sched *sched) {
   lregistry_table(L, &PENDING, NULL);
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
     struct job_future *this = lua_touserdata(L, -1);
+    if (!this) continue; /* a slot that is free */
     pthread_mutex_lock(&this->pool->mutex);
     this->job->home = NULL;
     pthread_mutex_unlock(&this->pool->mutex);

@@ -2,6 +2,8 @@
  * See the header. */
 #include "lregistry.h"
 
+#include <lauxlib.h>
+
 static void make(lua_State *L, const void *key, const char *mode) {
   lua_newtable(L);
   if (mode) {
@@ -18,4 +20,24 @@ void lregistry_table(lua_State *L, const void *key, const char *mode) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE) return;
   lua_pop(L, 1);
   make(L, key, mode);
+}
+
+int lregistry_keep(lua_State *L, const void *key) {
+  lregistry_table(L, key, NULL);
+  lua_insert(L, -2);
+  int slot = luaL_ref(L, -2);
+  lua_pop(L, 1);
+  return slot;
+}
+
+void lregistry_kept(lua_State *L, const void *key, int slot) {
+  lregistry_table(L, key, NULL);
+  lua_rawgeti(L, -1, slot);
+  lua_remove(L, -2);
+}
+
+void lregistry_drop(lua_State *L, const void *key, int slot) {
+  lregistry_table(L, key, NULL);
+  luaL_unref(L, -1, slot);
+  lua_pop(L, 1);
 }

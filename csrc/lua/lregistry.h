@@ -9,4 +9,11 @@
  * weak), which may raise for want of memory. */
 void lregistry_table(lua_State *L, const void *key, const char *mode);
 
+/* Keeps the value on the top of the stack in the table under this key, and pops it: returns its slot. May raise for
+ * want of memory. Slots are used again, so that what comes and goes all the time costs no rehash. */
+int lregistry_keep(lua_State *L, const void *key);
+/* Pushes it. */
+void lregistry_kept(lua_State *L, const void *key, int slot);
+void lregistry_drop(lua_State *L, const void *key, int slot);
+
 #endif

@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "larg.h"
 #include "lerror.h"
 #include "linterrupt.h"
 #include "lregistry.h"
@@ -592,6 +593,7 @@ void sched_register(lua_State *L, const luaL_Reg *functions) {
 
 void sched_class(lua_State *L, const char *name, const luaL_Reg *functions) {
   luaL_newmetatable(L, name);
+  larg_mark(L, name);
   lua_pushvalue(L, -1);
   lua_setfield(L, -2, "__index");
   sched_register(L, functions);

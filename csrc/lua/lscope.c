@@ -6,6 +6,7 @@
 #include "larg.h"
 #include "lerror.h"
 #include "lopen.h"
+#include "lregistry.h"
 #include "ltask.h"
 
 #define SCOPE_METATABLE "braid.scope"
@@ -18,21 +19,9 @@ static void expire(struct braid_alarm *alarm) {
   tree_cancel_scope(scope);
 }
 
-static const char ENTERED; /* registry key, by address: the scopes that are entered */
-
-/* Anchors the scope at the top of the stack until it is left, for tasks point to it: one that is forgotten, in a
- * coroutine that is never finished, stays. */
-static void anchor(lua_State *L, const struct scope *scope) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &ENTERED) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &ENTERED);
-  }
-  lua_pushvalue(L, -2);
-  lua_rawsetp(L, -2, scope);
-  lua_pop(L, 1);
-}
+/* Registry key, by address: the scopes that are entered, for tasks point to them. One that is forgotten, in a coroutine
+ * that is never finished, stays. */
+static const char ENTERED;
 
 /* scope_enter(kind, timeout?) -> scope: "nursery", "limit" (a deadline only) or "shield". */
 static int scope_enter(lua_State *L) {
@@ -44,14 +33,17 @@ static int scope_enter(lua_State *L) {
   sched_check(L, sched);
   struct scope *scope = lua_newuserdatauv(L, sizeof *scope, 0);
   luaL_setmetatable(L, SCOPE_METATABLE);
-  anchor(L, scope);
+  lua_pushvalue(L, -1);
+  int slot = lregistry_keep(L, &ENTERED);
   tree_enter(&sched->tree, scope, sched->current, flags[kind]);
+  scope->slot = slot;
   if (deadline == LARG_ONCE) {
     expire(&scope->alarm);
   } else {
     scope->alarm.fire = expire;
     if (!braid_alarm_start(&sched->loop, &scope->alarm, deadline)) {
       tree_leave(scope);
+      lregistry_drop(L, &ENTERED, slot);
       return lerror_memory(L);
     }
   }
@@ -111,12 +103,13 @@ static int scope_join(lua_State *L) {
 /* scope:_leave() -> the list of its failed tasks, or nil. */
 static int scope_leave(lua_State *L) {
   struct scope *scope = check(L);
+  bool cancelled = scope->flags & SCOPE_CANCELLED;
   tree_leave(scope);
-  lua_pushnil(L);
-  sched_set_reason(L, scope);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &ENTERED);
-  lua_pushnil(L);
-  lua_rawsetp(L, -2, scope);
+  if (cancelled) {
+    lua_pushnil(L);
+    sched_set_reason(L, scope);
+  }
+  lregistry_drop(L, &ENTERED, scope->slot);
   task_take_failures(L, scope);
   return 1;
 }

@@ -34,10 +34,8 @@ static int *slot_of(lua_State *co) { return (int *)lua_getextraspace(co); }
 
 static lua_State *take_coroutine(lua_State *L, struct task_store *store) {
   if (store->count > 0) return store->idle[--store->count];
-  lregistry_table(L, &ANCHORS, NULL);
   lua_State *co = lua_newthread(L);
-  *slot_of(co) = luaL_ref(L, -2);
-  lua_pop(L, 1);
+  *slot_of(co) = lregistry_keep(L, &ANCHORS);
   return co;
 }
 
@@ -47,9 +45,7 @@ static void give_coroutine(lua_State *L, struct task_store *store, lua_State *co
     store->idle[store->count++] = co;
     return;
   }
-  lregistry_table(L, &ANCHORS, NULL);
-  luaL_unref(L, -1, *slot_of(co));
-  lua_pop(L, 1);
+  lregistry_drop(L, &ANCHORS, *slot_of(co));
 }
 
 /* ---- the body ------------------------------------------------------------------------------------------------- */
@@ -209,6 +205,7 @@ static int record_failure(lua_State *L) {
   }
   lua_pushvalue(L, 1);
   lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  task->nursery->flags |= SCOPE_FAILED;
   return 0;
 }
 
@@ -219,7 +216,12 @@ int task_tell_failure(lua_State *L) {
   return 0;
 }
 
-void task_take_failures(lua_State *L, const struct scope *scope) {
+void task_take_failures(lua_State *L, struct scope *scope) {
+  if (!(scope->flags & SCOPE_FAILED)) {
+    lua_pushnil(L);
+    return;
+  }
+  scope->flags &= ~(unsigned)SCOPE_FAILED;
   lregistry_table(L, &FAILURES, NULL);
   lua_rawgetp(L, -1, scope);
   lua_pushnil(L);

@@ -41,7 +41,7 @@ void future_watch(lua_State *L, struct future *future);
 void future_settle(lua_State *L, struct sched *sched, struct future *future);
 
 /* Pushes the list of the failed tasks of a scope that nobody has taken yet, or nil; it is taken with this. */
-void task_take_failures(lua_State *L, const struct scope *scope);
+void task_take_failures(lua_State *L, struct scope *scope);
 
 /* A C function for Lua: tells the Lua layer of the failed future of a job. */
 int task_tell_failure(lua_State *L);

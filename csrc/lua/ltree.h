@@ -52,10 +52,11 @@ struct task {
 
 enum scope_flag {
   SCOPE_CANCELLED = 1,
-  SCOPE_SHIELD = 2,  /* cancels from outside stop here */
-  SCOPE_NURSERY = 4, /* takes children */
-  SCOPE_ENDED = 8,   /* takes no more */
-  SCOPE_EXPIRED = 16 /* its deadline has cancelled it */
+  SCOPE_SHIELD = 2,   /* cancels from outside stop here */
+  SCOPE_NURSERY = 4,  /* takes children */
+  SCOPE_ENDED = 8,    /* takes no more */
+  SCOPE_EXPIRED = 16, /* its deadline has cancelled it */
+  SCOPE_FAILED = 32   /* the Lua layer keeps failures of its children */
 };
 
 /* Userdata "braid.scope", on the stack of whoever entered it. */
@@ -69,6 +70,7 @@ struct scope {
   const void *doom; /* what is cancelled around it, with no shield between: a cancel that spread has left it here */
   unsigned alive;   /* children that keep it open */
   unsigned flags;
+  int slot; /* in which the Lua layer keeps it */
 };
 
 struct tree {
