@@ -136,6 +136,11 @@ int sight_culprit(lua_State *L) {
   lua_Debug ar;
   for (int level = 1; lua_getstack(L, level, &ar); level++) {
     lua_getinfo(L, "Sfn", &ar);
+    if (strcmp(ar.namewhat, "hook") == 0) {
+      lua_pop(L, 1);
+      lua_pushliteral(L, "a debug hook");
+      return 1;
+    }
     if (*ar.what != 'C') {
       lua_pop(L, 1);
       continue;
