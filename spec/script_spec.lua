@@ -234,6 +234,23 @@ describe("when a script ends", function()
     assert.equal(0, code)
   end, { deadline = 20 })
 
+  test("what would not end is named", function()
+    local stdout, stderr, code = lua(head .. [[
+      local pool = braid.thread_pool { workers = 1, name = "stuck" }
+      pool:submit(function() os.execute "sleep 4" end)
+      local task = braid.spawn(function()
+        braid.shield(function() braid.sleep(60) end)
+      end)
+      task.name = "stubborn"
+      braid.sleep(0.1)
+      print "last line"
+    ]])
+    assert.equal("last line\n", stdout)
+    assert.matches("the workers of pool 'stuck' would not end with the script", stderr, 1, true)
+    assert.matches("1 tasks would not end with the script: braid.task: stubborn", stderr, 1, true)
+    assert.equal(0, code)
+  end, { deadline = 20 })
+
   test("after an error of the main chunk too, with exit status 1", function()
     local stdout, stderr, code = lua(head .. [[
       braid.spawn(function() local _ <close> = on_close "closed" braid.sleep(60) end)

@@ -396,6 +396,10 @@ function core.vector_map(expression, threads, out, ...) end
 ---@return userdata pool with the methods of core.pool_new's, and pids
 function core.process_pool_new(workers, settings) end
 
+---The names of the pools that this state has made and whose workers have not all ended; "" for one without.
+---@return string[]
+function core.pools() end
+
 ---This process is a worker from here to its end, which its parent or `os.exit` brings. Never returns.
 function core.work() end
 

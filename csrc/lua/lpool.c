@@ -61,7 +61,7 @@ static struct worker_settings *read_settings(lua_State *L, int index) {
   return settings;
 }
 
-static int release_pools(struct sched *sched, bool all);
+static void release_pools(struct sched *sched, bool all);
 
 void lpool_keep(lua_State *L, struct sched *sched, struct braid_pool *pool, int settings) {
   release_pools(sched, false);
@@ -397,10 +397,8 @@ static bool await(struct braid_pool *pool, int64_t deadline) {
   return braid_pool_await(pool, braid_clock_after(2.0));
 }
 
-/* Gives the pools up whose workers have ended; with `all` asks the others to end first and waits a moment for them.
- * How many would not. */
-static int release_pools(struct sched *sched, bool all) {
-  int left = 0;
+/* Gives the pools up whose workers have ended; with `all` asks the others to end first and waits a moment for them. */
+static void release_pools(struct sched *sched, bool all) {
   for (struct braid_list *at = sched->pools.next; all && at != &sched->pools; at = at->next) {
     struct braid_pool *pool = braid_container(at, struct braid_pool, sibling);
     pool->kind->close(pool, true);
@@ -412,14 +410,24 @@ static int release_pools(struct sched *sched, bool all) {
   for (struct braid_list *at = sched->pools.next; at != &sched->pools; at = next) {
     next = at->next;
     struct braid_pool *pool = braid_container(at, struct braid_pool, sibling);
-    if (!await(pool, deadline)) {
-      left++;
-      continue;
-    }
+    if (!await(pool, deadline)) continue;
     braid_list_remove(at);
     braid_object_unref(&pool->object);
   }
-  return left;
+}
+
+/* pools() -> the names of those that this state has made and whose workers have not all ended; "" for one without. */
+static int lua_pools(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  lua_newtable(L);
+  lua_Integer count = 0;
+  for (struct braid_list *at = sched->pools.next; at != &sched->pools; at = at->next) {
+    struct braid_pool *pool = braid_container(at, struct braid_pool, sibling);
+    if (braid_pool_await(pool, 0)) continue;
+    lua_pushstring(L, pool->name);
+    lua_rawseti(L, -2, ++count);
+  }
+  return 1;
 }
 
 /* ---- cores ---------------------------------------------------------------------------------------------------- */
@@ -435,7 +443,8 @@ static const luaL_Reg methods[] = {
     {"stop", pool_stop},     {"own", pool_own},     {"pids", pool_pids}, {NULL, NULL},
 };
 
-static const luaL_Reg functions[] = {{"pool_new", pool_new}, {"cpu_count", cpu_count}, {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"pool_new", pool_new}, {"pools", lua_pools}, {"cpu_count", cpu_count}, {NULL, NULL}};
 
 void lpool_open(lua_State *L) {
   struct sched *sched = sched_open(L);

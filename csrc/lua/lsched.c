@@ -535,11 +535,10 @@ static void close_state(lua_State *L, struct sched *sched) {
   int left;
   while ((left = tasks_left(sched)) > 0 && braid_clock_now() < grace)
     sched_turn(sched, sched->loop.ready.first ? 0 : grace);
-  int pools = sched->release_pools ? sched->release_pools(sched, true) : 0;
+  if (sched->release_pools) sched->release_pools(sched, true);
   if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.closing") != LUA_TFUNCTION) return;
   lua_pushinteger(L, left);
-  lua_pushinteger(L, pools);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
 }
 
 /* ---- the state's scheduler ------------------------------------------------------------------------------------ */

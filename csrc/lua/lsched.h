@@ -58,8 +58,8 @@ struct sched {
   void (*interrupted)(struct sched *sched);
   struct braid_list pools; /* that this state has made, until their threads have ended */
   unsigned jobs;           /* that are not home yet */
-  /* Gives up the pools that have ended; with `all` it ends them. How many are left. Set by lpool. */
-  int (*release_pools)(struct sched *sched, bool all);
+  /* Gives up the pools that have ended; with `all` it ends them. Set by lpool. */
+  void (*release_pools)(struct sched *sched, bool all);
   atomic_uint asked; /* enum sched_question: what others want to know of this state */
   /* Answers them. Set by lroster. */
   void (*attend)(struct sched *sched);

@@ -92,12 +92,21 @@ function M.run(main, ...)
   return task:result()
 end
 
+local MOST_NAMED = 10
+
 -- At the end of the state: what failed outside every run, and what would not end.
-core.set_hook("closing", function(left, pools)
-  if pools > 0 then
-    io.stderr:write(("braid: the threads of %d pools would not end with the script\n"):format(pools))
+core.set_hook("closing", function(left)
+  for _, name in ipairs(core.pools()) do
+    io.stderr:write(("braid: the workers of %s would not end with the script\n"):format(
+      name == "" and "a pool without a name" or ("pool '%s'"):format(name)))
   end
-  if left > 0 then io.stderr:write(("braid: %d tasks would not end with the script\n"):format(left)) end
+  if left > 0 then
+    local names = {}
+    for i, task in ipairs(core.tasks()) do names[i] = tostring(task) end
+    local more = #names > MOST_NAMED and (" and %d more"):format(#names - MOST_NAMED) or ""
+    io.stderr:write(("braid: %d tasks would not end with the script: %s%s\n"):format(left,
+      table.concat(names, ", ", 1, math.min(#names, MOST_NAMED)), more))
+  end
   for _, task in ipairs(core.root_failures() or {}) do
     if not task:_asked() then errors.report(task:error(), task:traceback(), task.name) end
   end
