@@ -234,6 +234,17 @@ describe("when a script ends", function()
     assert.equal(0, code)
   end, { deadline = 20 })
 
+  test("tasks that swallow their cancellation again and again do not keep it alive", function()
+    local stdout, stderr, code = lua(head .. [[
+      for _, fn in ipairs { braid.sleep, function() braid.checkpoint() error "again" end } do
+        braid.spawn(function() while true do pcall(fn, 60) end end)
+      end
+      braid.sleep(0.005)
+      print "last line"
+    ]])
+    assert.same({ "last line\n", "", 0 }, { stdout, stderr, code })
+  end, { deadline = 20 })
+
   test("what would not end is named", function()
     local stdout, stderr, code = lua(head .. [[
       local pool = braid.thread_pool { workers = 1, name = "stuck" }

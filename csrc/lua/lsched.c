@@ -530,11 +530,12 @@ static int tasks_left(struct sched *sched) {
 static void close_state(lua_State *L, struct sched *sched) {
   sched->closing = true;
   if (braid_loop_is_fork) return; /* all that is left is the parent's */
-  int64_t grace = braid_clock_after(1.0);
-  for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer) tree_cancel_scope(scope);
+  sched->grace = braid_clock_after(1.0);
+  for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer)
+    tree_cancel_scope(scope), tree_walk(scope, sched->hurry, NULL);
   int left;
-  while ((left = tasks_left(sched)) > 0 && braid_clock_now() < grace)
-    sched_turn(sched, sched->loop.ready.first ? 0 : grace);
+  while ((left = tasks_left(sched)) > 0 && braid_clock_now() < sched->grace)
+    sched_turn(sched, sched->loop.ready.first ? 0 : sched->grace);
   if (sched->release_pools) sched->release_pools(sched, true);
   if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.closing") != LUA_TFUNCTION) return;
   lua_pushinteger(L, left);

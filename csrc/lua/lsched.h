@@ -71,6 +71,9 @@ struct sched {
   uint32_t stamp;               /* flags of tasks that park now: that they do, and since when */
   void *sentinel;               /* the object whose end is the state's */
   bool closing;
+  int64_t grace; /* then: when it is over */
+  /* Has a task stopped wherever it stands when the grace is over. Set by ltask. */
+  void (*hurry)(struct task *task, void *ignored);
 };
 
 /* The scheduler of the state: the first upvalue of every function that needs it. */

@@ -310,6 +310,22 @@ static void finish(struct sched *sched, struct task *task, int status) {
   settle(sched, task);
 }
 
+/* In a task that swallows its cancel and goes on though the script has ended: raises after each instruction, so that
+ * no pcall can hold it for ever. */
+static void hurry_hook(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  struct sched *sched = sched_open(L);
+  if (braid_clock_now() < sched->grace) return;
+  lua_sethook(L, hurry_hook, LUA_MASKCOUNT, 1);
+  lerror_raise(L, "cancelled", "the script has ended, and so has the time to clean up");
+}
+
+static void hurry(struct task *task, void *ignored) {
+  enum { INSTRUCTIONS_PER_LOOK = 1000 };
+  (void)ignored;
+  if (task->co) lua_sethook(task->co, hurry_hook, LUA_MASKCOUNT, INSTRUCTIONS_PER_LOOK);
+}
+
 /* ---- what Lua calls ------------------------------------------------------------------------------------------- */
 
 static struct task *spawn(lua_State *L, unsigned flags) {
@@ -454,6 +470,7 @@ static const luaL_Reg functions[] = {
 void ltask_open(lua_State *L) {
   struct sched *sched = sched_open(L);
   sched->finish = finish;
+  sched->hurry = hurry;
   sched->task_body = task_body;
   sched->store = lua_newuserdatauv(L, sizeof(struct task_store), 0);
   sched->store->count = 0;
