@@ -28,6 +28,19 @@ describe("dump", function()
     end)
   end)
 
+  test("names the loop over a queue's items", function()
+    helper.run(function()
+      local queue = braid.queue()
+      local task = braid.spawn(function()
+        for _ in queue:items() do end -- luacheck: ignore 542
+      end)
+      braid.sleep(0.01)
+      assert.matches("task waiting in queue:items at [^\n]*sight_spec.lua", braid.dump(false))
+      queue:close()
+      task:result()
+    end)
+  end)
+
   test("names worker processes, the jobs that they run, and what their pool has to do", function()
     helper.run(function()
       local pool <close> = braid.process_pool { workers = 1, name = "resizers" }

@@ -75,7 +75,7 @@ static void push_wait(lua_State *L, lua_State *co, lua_Debug *ar) {
   lua_xmove(co, L, 1);
   if (ar->name) {
     lua_pop(L, 1);
-    lua_pushstring(L, ar->name);
+    lua_pushstring(L, strcmp(ar->name, "for iterator") == 0 ? "items" : ar->name); /* queue:items() has made it */
   } else if (!push_global_name(L)) {
     lua_pushliteral(L, "?");
   }

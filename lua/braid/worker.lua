@@ -155,8 +155,11 @@ local function serve(worker, settings)
     return finish(job, scope, job:run(handler))
   end
 
-  for job in worker.next, worker do
+  local next_job = worker.next
+  local job = next_job(worker)
+  while job do
     spawn_now(run, job):wait()
+    job = next_job(worker)
   end
 end
 
