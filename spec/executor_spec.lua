@@ -229,9 +229,10 @@ describe("submit", function()
 
   case("never more jobs than workers run at once", function(pool_of)
     local pool <close> = pool_of { workers = 2 }
-    local inside, peak = braid.counter(), braid.queue()
+    local inside, peak, pairing = braid.counter(), braid.queue(), braid.barrier(2)
     pool:map(function()
       peak:put(inside:add(1))
+      pairing:wait(5)
       braid.sleep(0.002)
       inside:add(-1)
     end, range(10), { chunk = 1 })
