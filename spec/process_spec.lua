@@ -213,6 +213,16 @@ describe("process.run", function()
     end
   end), { deadline = 60 })
 
+  test("runs programs of several threads at once", in_run(function()
+    local pool <close> = braid.thread_pool(3)
+    local said = pool:map(function(word)
+      local all = ""
+      for _ = 1, 60 do all = all .. process.run({ "echo", word }).stdout end
+      return all
+    end, { "a", "b", "c" }, { chunk = 1 })
+    for i, word in ipairs { "a", "b", "c" } do assert.equal((word .. "\n"):rep(60), said[i]) end
+  end), { deadline = 20 })
+
   test("works outside every task", function()
     assert.equal("hi\n", process.run({ "echo", "hi" }).stdout)
     fails("timeout", process.run({ "sleep", "100" }, { timeout = 0.05 }))
