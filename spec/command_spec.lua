@@ -43,6 +43,15 @@ describe("braid", function()
     assert.matches("no row S999", row.stderr)
   end)
 
+  test("advise: a file's function, for as many items as one wishes", function()
+    local name = script "return function(n) return n * n end, { 1, 2, 3 }"
+    local advice = command("advise", name, "--items", "1000", "--lang", "en")
+    assert.equal(0, advice.code)
+    assert.matches("braid.inline_pool: 1000 items should take", advice.stdout)
+    assert.matches("bad option 'items'", command("advise", name, "--items", "0").stderr)
+    os.remove(name)
+  end)
+
   test("run: a script as the main task, with its arguments and its status", function()
     local name = script [[
       local braid = require "braid"

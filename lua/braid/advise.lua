@@ -12,7 +12,7 @@ local trials = require "braid.trial"
 local M = {}
 
 -- A model that is more to handle must be so much faster.
-local WORTH = 0.9
+local WORTH = 0.87
 
 -- A model is tried if it is reckoned to take at most so many times as long as the best: reckonings err.
 local NEAR = 1.5
