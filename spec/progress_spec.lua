@@ -125,6 +125,10 @@ describe("braid.progress", function()
     ok, err = pcall(braid.progress, "text")
     assert.is_false(ok)
     assert.truthy(err.message:find "'what' to 'progress'")
+    for _, bad in ipairs { -5, 0 / 0 } do
+      assert.is_true(braid.is_error(select(2, pcall(braid.progress, bad)), "misuse"))
+      assert.is_true(braid.is_error(select(2, pcall(braid.progress, nil, { total = bad })), "misuse"))
+    end
   end)
 end)
 

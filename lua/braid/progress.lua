@@ -213,11 +213,15 @@ function M.progress(what, opts)
   errors.check_options(1, "progress", opts, known)
   opts = opts or {}
   local input, total = read(what)
+  total = opts.total or total
+  if total and (total < 0 or total ~= total) then
+    errors.misuse(1, "bad argument 'what' to 'progress' (a total, not negative, expected, got %s)", total)
+  end
   local columns = core.terminal(2)
   local interval = opts.interval or (columns and 0.1 or 10)
   local now = core.now()
   local self = setmetatable({
-    count = 0, total = opts.total or total, _input = input, _name = opts.name, _unit = opts.unit,
+    count = 0, total = total, _input = input, _name = opts.name, _unit = opts.unit,
     _columns = columns, _interval = interval, _began = now, _looked = now, _seen = 0,
     _next = columns and now or now + interval, _line = {}, _ended = false,
   }, Class)
