@@ -19,6 +19,47 @@ local function aggregate_app(base)
   return app
 end
 
+-- A service in worker processes, as a user starts it.
+local SERVICE = [[
+  local braid = require "braid"
+  local app = braid.web.app()
+  app:get("/pid", function() return { pid = require("braid.core").pid() } end)
+  app:get("/compute", function() return { factors = require("braid.tutorial.lab").factorize(112272535095293) } end)
+  app:serve { port = %d, workers = %d, access_log = false }]]
+
+-- Starts it; returns its process and address.
+local function serve(workers)
+  local lab = require "braid.tutorial.lab"
+  local listener = assert(braid.net.listen("127.0.0.1", 0)) -- a port that is free now
+  local port = listener.port
+  listener:close()
+  local process = assert(braid.process.start({ lab.interpreter(), "-e", SERVICE:format(port, workers) }, {
+    env = { LUA_PATH = package.path, LUA_CPATH = package.cpath },
+  }))
+  local url = ("http://127.0.0.1:%d"):format(port)
+  local deadline = braid.now() + 10
+  repeat braid.sleep(0.05) until braid.http.get(url .. "/pid", { timeout = 1 }) or braid.now() > deadline
+  return process, url
+end
+
+local function stop(process)
+  process:kill(15)
+  process:wait(5)
+end
+
+-- Seconds for `count` requests that compute, asked for at once, each on a connection of its own.
+local function seconds_to_compute(workers, count)
+  local process <close>, url = serve(workers)
+  local headers = { Connection = "close" }
+  local start = braid.now()
+  local asks = {}
+  for i = 1, count do asks[i] = function() assert(braid.http.get(url .. "/compute", { headers = headers })) end end
+  braid.gather(asks)
+  local seconds = braid.now() - start
+  stop(process)
+  return seconds
+end
+
 -- The numbers of the processes that answered `count` requests.
 local function pids(url, count)
   local seen, list = {}, {}
@@ -55,31 +96,22 @@ return {
     row = "S37-S38", says = { zh = "uvicorn main:app --workers 4: 多进程并行 + 协程并发 = 双层加速",
       en = "uvicorn main:app --workers 4: processes and tasks, both at once" },
     run = function(self)
-      local lab = require "braid.tutorial.lab"
-      local chunk = [[
-        local braid = require "braid"
-        local app = braid.web.app()
-        app:get("/pid", function() return { pid = require("braid.core").pid() } end)
-        app:serve { port = tonumber(os.getenv "BRAID_TUTORIAL_PORT"), workers = 4, access_log = false }]]
-      local listener = assert(braid.net.listen("127.0.0.1", 0)) -- a port that is free now
-      local port = listener.port
-      listener:close()
-      local process <close> = assert(braid.process.start({ lab.interpreter(), "-e", chunk }, {
-        env = { LUA_PATH = package.path, LUA_CPATH = package.cpath, BRAID_TUTORIAL_PORT = tostring(port) },
-      }))
-      local url = ("http://127.0.0.1:%d/pid"):format(port)
-      local deadline = braid.now() + 10
-      repeat braid.sleep(0.05) until braid.http.get(url, { timeout = 1 }) or braid.now() > deadline
+      local process <close>, base = serve(4)
+      local url = base .. "/pid"
       local before = pids(url, 60)
       if before[1] then braid.process.run { "kill", "-9", tostring(before[1]) } end
       braid.sleep(0.5)
       local after = pids(url, 60)
-      process:kill(15)
-      process:wait(5)
+      stop(process)
+      local workers, count = math.min(4, self.cores), 16
+      local ratio = seconds_to_compute(1, count) / seconds_to_compute(workers, count)
+      local scales, remark = self:holds(ratio, workers, 0.6)
       return {
-        measured = self:say("主进程 %d, 工作进程 %s; kill -9 %s 之后 %s", "parent %d, workers %s; after kill -9 %s: %s",
-          process.pid, table.concat(before, " "), tostring(before[1]), table.concat(after, " ")),
-        ok = #before >= 2 and #after >= 2,
+        measured = self:say("主进程 %d, 工作进程 %s; kill -9 %s 之后 %s\n计算: %d 个工作进程是 1 个的 %.2f 倍 %s",
+          "parent %d, workers %s; after kill -9 %s: %s\ncomputing: %d workers do %.2f times what one does %s",
+          process.pid, table.concat(before, " "), tostring(before[1]), table.concat(after, " "), workers, ratio,
+          remark or ""),
+        ok = #before == 4 and #after == 4 and scales,
       }
     end,
   },
