@@ -182,12 +182,17 @@ describe("factorize", function()
     local stdout = helper.lua_process([[
       local braid = require "braid"
       braid.kernels.monte_carlo_pi(1000000)
-      local threads = 0
-      for thread in require "lfs".dir "/proc/self/task" do
-        local file <close> = io.open("/proc/self/task/" .. thread .. "/comm")
-        if file and file:read() == "braid-kernels" then threads = threads + 1 end
+      local function count()
+        local threads = 0
+        for thread in require "lfs".dir "/proc/self/task" do
+          local file <close> = io.open("/proc/self/task/" .. thread .. "/comm")
+          if file and file:read() == "braid-kernels" then threads = threads + 1 end
+        end
+        return threads
       end
-      print(threads)
+      local patience = braid.now() + 5
+      while count() < 3 and braid.now() < patience do braid.sleep(0.01) end -- each names itself when it begins
+      print(count())
     ]], { env = { BRAID_THREADS = "3" } })
     assert.equal("3\n", stdout)
   end)
