@@ -25,7 +25,7 @@ do
   local pool <close> = braid.thread_pool(1)
   for _, case in ipairs(values) do
     local ok, future = pcall(pool.submit, pool, type, case[2])
-    print(("S27  %-30s %s"):format(case[1], ok and "travels as a " .. future:result() or future.message))
+    print(("S27  %-29s %s"):format(case[1], ok and "travels as a " .. future:result() or future.message))
   end
 end
 
@@ -67,15 +67,15 @@ for model in options.models:gmatch "%w+" do
     milliseconds(function() return pool:map(trivial, items) end)))
 end
 
--- S27  a number                       travels as a number
--- S27  a string of any bytes          travels as a string
--- S27  a table that contains itself   travels as a table
--- S27  a function with an upvalue     travels as a function
--- S27  a table with a metatable       travels as a table
--- S27  a queue, by reference          travels as a userdata
--- S27  braid.null                     travels as a userdata
--- S27  an open file                   argument 2 -> .log.file: userdata (FILE*) cannot be sent
--- S27  a coroutine                    argument 2: coroutine cannot be sent
+-- S27  a number                      travels as a number
+-- S27  a string of any bytes         travels as a string
+-- S27  a table that contains itself  travels as a table
+-- S27  a function with an upvalue    travels as a function
+-- S27  a table with a metatable      travels as a table
+-- S27  a queue, by reference         travels as a userdata
+-- S27  braid.null                    travels as a userdata
+-- S27  an open file                  examples/overhead.lua:27: argument 2 -> .log.file: userdata (FILE*) cannot be sent
+-- S27  a coroutine                   examples/overhead.lua:27: argument 2: coroutine cannot be sent
 -- S28  1000 jobs         start   one by one    chunk = 1   by measure
 --      no pool                      0.13 ms
 --      inline          0.25 ms      3.34 ms      3.94 ms      9.27 ms

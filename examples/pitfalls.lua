@@ -81,7 +81,7 @@ end)
 -- S53  result() raises it                                   boom
 -- S53  nobody asked: reported                               boom
 -- S54  a nested function with an upvalue                    42
--- S54  argument 1 -> (upvalue sinks).file: userdata (FILE*) cannot be sent
+-- S54  examples/pitfalls.lua:51: argument 1 -> (upvalue sinks).file: userdata (FILE*) cannot be sent
 -- S55  gather: the others are cancelled                     raised boom; siblings cancelled, cancelled
 -- S55  on_error = "continue": they go on (asyncio's way)    raised boom; siblings done, done
 -- S55  return_errors: all are collected                     results slow, slow; errors[2] boom; siblings done, done

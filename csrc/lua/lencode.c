@@ -8,6 +8,7 @@
 #include "lcodec.h"
 #include "lerror.h"
 #include "lobject.h"
+#include "lsight.h"
 #include "lwriter.h"
 
 static void put_value(struct writer *w);
@@ -311,15 +312,22 @@ static void refuse_userdata(struct writer *w) {
   lua_settop(L, top);
 }
 
+/* What the object holds cannot be sent: the error that says so is on the top of the stack, with its line. */
+static void refuse_content(struct writer *w) {
+  lua_State *L = w->L;
+  if (!lerror_is(L, -1, "not_sendable")) lua_error(L);
+  lua_getfield(L, -1, "message");
+  sight_where(L, 1);
+  const char *message = luaL_tolstring(L, -2, NULL), *where = lua_tostring(L, -2);
+  size_t size = strlen(where);
+  writer_refuse(w, "%s", strncmp(message, where, size) == 0 ? message + size : message);
+}
+
 static void put_object(struct writer *w, struct braid_object *object) {
   lua_State *L = w->L;
   const char *why = w->border ? w->border(object) : NULL;
   if (why) writer_refuse(w, "a %s cannot be sent to another process: %s", object->class->name, why);
-  if (!lobject_share(L, -1)) { /* what it holds cannot be sent */
-    if (!lerror_is(L, -1, "not_sendable")) lua_error(L);
-    lua_getfield(L, -1, "message");
-    writer_refuse(w, "%s", luaL_tolstring(L, -1, NULL));
-  }
+  if (!lobject_share(L, -1)) refuse_content(w);
   writer_tag(w, WIRE_OBJECT, writer_object(w, object));
 }
 

@@ -9,6 +9,7 @@
 #include "lcodec.h"
 #include "lerror.h"
 #include "lname.h"
+#include "lsight.h"
 
 enum { FIRST_ROOM = 1024 };
 
@@ -63,7 +64,9 @@ void writer_refuse(struct writer *w, const char *format, ...) {
   lua_pushvfstring(w->L, format, arguments);
   va_end(arguments);
   draft_close(w->draft);
-  lerror_raise(w->L, "not_sendable", "%s: %s", lua_tostring(w->L, -2), lua_tostring(w->L, -1));
+  sight_where(w->L, 1);
+  lerror_raise(w->L, "not_sendable", "%s%s: %s", lua_tostring(w->L, -1), lua_tostring(w->L, -3),
+               lua_tostring(w->L, -2));
 }
 
 void writer_raise_memory(struct writer *w) {
