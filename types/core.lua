@@ -78,6 +78,9 @@ function core.scope_enter(kind, timeout) end
 ---@return boolean
 function core.cancelled() end
 
+---Raises when a wait here and now would be cancelled: for calls that may turn out to have nothing to wait for.
+function core.look() end
+
 ---@param task braid.Task? whom SIGINT is for
 function core.set_main(task) end
 

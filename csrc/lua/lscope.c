@@ -136,6 +136,13 @@ static int lua_cancelled(lua_State *L) {
   return 1;
 }
 
+/* look(): raises when a wait here and now would be cancelled; for calls that may turn out to have nothing to wait for.
+ */
+static int lua_look(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  return tree_canceller(&sched->tree, sched->current) ? sched_raise(L, sched, BRAID_CANCELLED) : 0;
+}
+
 /* set_main(task or nil) -> whether SIGINT came for the one before: whom SIGINT is for. */
 static int set_main(lua_State *L) {
   const struct task *before = sched_of(L)->main;
@@ -158,6 +165,7 @@ static const luaL_Reg methods[] = {
 static const luaL_Reg functions[] = {
     {"scope_enter", scope_enter},
     {"cancelled", lua_cancelled},
+    {"look", lua_look},
     {"set_main", set_main},
     {NULL, NULL},
 };

@@ -232,6 +232,7 @@ function Executor:map(fn, list, opts)
   errors.check_options(1, "map", opts, map_options)
   opts = opts or {}
   check_map_options(opts)
+  core.look()
   local n, arrived = list.n or #list, core.queue_new(0)
   local bar, held <close> = progress.from_option(opts.progress, n)
   local size = opts.chunk and math.tointeger(opts.chunk) or (not self._measured and 1 or nil)

@@ -132,6 +132,7 @@ local function gather(what, n, start, opts)
   if opts.limit and opts.limit < 1 then
     errors.misuse(2, "bad option 'limit' to '%s' (an integer from 1 expected, got %d)", what, opts.limit)
   end
+  core.look()
   local results, failures = { n = n }, {}
   local queue = core.queue_new(0)
   local bar, held <close> = progress.from_option(opts.progress, n)
@@ -205,6 +206,7 @@ function M.race(list)
   for i = 1, n do
     if not is_future(list[i]) then errors.check_function(1, "race", ("list[%d]"):format(i), list[i]) end
   end
+  core.look()
   local scope = core.scope_enter("nursery")
   local futures = {}
   for i = 1, n do futures[i] = is_future(list[i]) and list[i] or core.spawn(list[i]) end
@@ -234,7 +236,7 @@ function M.as_completed(futures, timeout)
   local queue, left = arrivals(futures, n)
   local total = left
   return function()
-    if left == 0 then return nil end
+    if left == 0 then return core.look() end
     local future, err = queue:get(deadline and math.max(0, deadline - core.now()))
     if not future then
       error(errors.new("timeout", ("%d (of %d) futures unfinished"):format(left, total), { cause = err }), 0)
@@ -265,6 +267,7 @@ function M.wait(futures, opts)
     errors.misuse(1, "bad option 'return_when' to 'wait' (\"all\", \"first\" or \"first_error\" expected, got %q)",
       opts.return_when)
   end
+  core.look()
   local queue, left = arrivals(futures, #futures)
   local deadline = errors.deadline(1, "wait", opts.timeout)
   while left > 0 do

@@ -106,6 +106,7 @@ function methods:_join()
   if self._live[current] then
     errors.misuse(1, "a job cannot wait for the end of its own pool: use shutdown{wait = false} there")
   end
+  core.look()
   while true do
     local task = next(self._live)
     if not task then return end

@@ -82,6 +82,7 @@ function Queue:put_many(list, timeout)
       errors.misuse(1, "bad argument 'list' to 'put_many' (element %d is nil: braid.null stands for nothing)", i)
     end
   end
+  core.look()
   for i = 1, #list do
     local ok, err = self:put(list[i], remaining(deadline))
     if not ok then

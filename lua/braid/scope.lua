@@ -108,6 +108,7 @@ function M.scope(fn, opts)
   errors.check_options(1, "scope", opts, known)
   errors.check_seconds(1, "scope", opts, "timeout")
   if fn ~= nil then errors.check_function(1, "scope", "fn", fn) end
+  core.look()
   local scope = core.scope_enter("nursery", opts and opts.timeout)
   if not fn then return scope end
   local state = {}
@@ -160,6 +161,7 @@ end
 function M.timeout(s, fn, ...)
   check_seconds("timeout", s)
   errors.check_function(1, "timeout", "fn", fn)
+  core.look()
   return or_timeout(s, inside("limit", s, fn, ...))
 end
 
@@ -172,6 +174,7 @@ end
 function M.move_on_after(s, fn, ...)
   check_seconds("move_on_after", s)
   errors.check_function(1, "move_on_after", "fn", fn)
+  core.look()
   return inside("limit", s, fn, ...)
 end
 

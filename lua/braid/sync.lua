@@ -130,6 +130,7 @@ Condition.notify_all = Condition.notify_all
 function Condition:wait_for(predicate, timeout)
   errors.check_function(1, "wait_for", "predicate", predicate)
   local deadline = errors.deadline(1, "wait_for", timeout)
+  core.look()
   while true do
     local value = predicate()
     if value then return value end
