@@ -76,8 +76,34 @@ void *larg_test(lua_State *L, int index, const char *name) {
   return kind && (kind == name || strcmp(kind, name) == 0) ? lua_touserdata(L, index) : NULL;
 }
 
+/* Pushes by which name the class has the C function that runs. */
+static void push_method(lua_State *L, const char *class) {
+  lua_Debug ar;
+  int top = lua_gettop(L);
+  lua_getstack(L, 0, &ar);
+  lua_getinfo(L, "f", &ar);
+  luaL_getmetatable(L, class);
+  for (lua_pushnil(L); lua_istable(L, top + 2) && lua_next(L, top + 2); lua_pop(L, 1)) {
+    if (!lua_rawequal(L, -1, top + 1) || lua_type(L, -2) != LUA_TSTRING) continue;
+    lua_pop(L, 1);
+    lua_replace(L, top + 1);
+    lua_settop(L, top + 1);
+    return;
+  }
+  lua_settop(L, top);
+  sight_callee(L);
+}
+
+int larg_self(lua_State *L, const char *class) {
+  const char *got = larg_describe(L, 1), *last = strrchr(class, '.');
+  push_method(L, class);
+  const char *method = lua_tostring(L, -1);
+  return lerror_misuse(L, "call it with a colon: %s:%s(...) (%s expected as self, got %s)", last ? last + 1 : class,
+                       *method == '_' ? method + 1 : method, class, got);
+}
+
 void *larg_object(lua_State *L, int index, const char *metatable) {
   void *object = larg_test(L, index, metatable);
-  if (!object) larg_error(L, index, "self", metatable);
+  if (!object) index == 1 ? larg_self(L, metatable) : larg_error(L, index, "object", metatable);
   return object;
 }

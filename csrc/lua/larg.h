@@ -27,6 +27,9 @@ void *larg_object(lua_State *L, int index, const char *metatable);
 /* "3.5" for numbers, "a string" and the like for the rest. Pushes some values. */
 const char *larg_describe(lua_State *L, int index);
 
+/* Raises: a method of this class was called on something else, most likely with a dot. Never returns. */
+int larg_self(lua_State *L, const char *class);
+
 /* Raises: argument `name` should have been `expected`. Never returns. */
 int larg_error(lua_State *L, int index, const char *name, const char *expected);
 

@@ -149,8 +149,7 @@ static struct braid_array *self(lua_State *L) {
     if (lua_rawequal(L, -1, lua_upvalueindex(1))) object = lobject_at(L, 1);
     lua_pop(L, 1);
   }
-  if (!object) larg_error(L, 1, "self", braid_array_class.name);
-  return to_array(object);
+  return to_array(object ? object : lobject_check(L, 1, &braid_array_class));
 }
 
 /* The place of the element whose number is at 2. */

@@ -10,7 +10,7 @@
 
 static struct future *check(lua_State *L) {
   struct future *future = future_test(L, sched_of(L), 1);
-  if (!future) larg_error(L, 1, "self", TASK_METATABLE);
+  if (!future) larg_self(L, TASK_METATABLE);
   return future;
 }
 

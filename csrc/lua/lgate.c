@@ -175,6 +175,7 @@ static int give_turns(lua_State *L, int64_t turns) {
 
 /* semaphore:release(count?) */
 static int semaphore_release(lua_State *L) {
+  check(L, &braid_semaphore_class);
   return give_turns(L, lua_isnoneornil(L, 2) ? 1 : larg_integer(L, 2, "count", 1));
 }
 
@@ -327,7 +328,10 @@ static int notify(lua_State *L, int64_t most) {
 }
 
 /* condition:notify(n?) */
-static int condition_notify(lua_State *L) { return notify(L, lua_isnoneornil(L, 2) ? 1 : larg_integer(L, 2, "n", 0)); }
+static int condition_notify(lua_State *L) {
+  check(L, &braid_condition_class);
+  return notify(L, lua_isnoneornil(L, 2) ? 1 : larg_integer(L, 2, "n", 0));
+}
 
 static int condition_notify_all(lua_State *L) { return notify(L, INT64_MAX); }
 

@@ -58,8 +58,9 @@ struct braid_object *lobject_test(lua_State *L, int index, const struct braid_cl
 }
 
 struct braid_object *lobject_check(lua_State *L, int index, const struct braid_class *class) {
-  struct braid_object *object = lobject_test(L, index, class);
-  if (!object) larg_error(L, index, index == 1 ? "self" : "object", class->name);
+  struct box *box = larg_object(L, index, class->name);
+  struct braid_object *object = box->object;
+  if (!object) lerror_misuse(L, "this %s is gone: its state is about to end", class->name);
   sched_check_fork(L);
   return object;
 }

@@ -243,9 +243,14 @@ static int refuse(lua_State *L, struct job_future *this, enum braid_status statu
   return lerror_raise(L, "broken", "this pool is broken: %s", luaL_tolstring(L, 1, NULL));
 }
 
-/* pool:submit(fn, ...) -> future */
+/* pool:submit(fn, ...) -> future. Also the `submit` of the tables that have the pool as `_core`: the way to it in Lua
+ * would be a good part of the whole. */
 static int pool_submit(lua_State *L) {
   struct sched *sched = sched_of(L);
+  if (lua_istable(L, 1)) {
+    lua_getfield(L, 1, "_core");
+    lua_replace(L, 1);
+  }
   struct braid_pool *pool = check(L);
   larg_function(L, 2, "fn");
   int count = lua_gettop(L) - 1;

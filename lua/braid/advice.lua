@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- An advice in words: the document's decision tree with the branch taken and this machine's numbers, and the reasons.
+local errors = require "braid.errors"
 local units = require "braid.units"
 
 local M = {}
@@ -249,5 +250,7 @@ end
 function Advice:print()
   print(tostring(self))
 end
+
+errors.guard(Class, Advice)
 
 return M

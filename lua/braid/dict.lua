@@ -40,7 +40,8 @@ end
 ---@return boolean? ok
 ---@return braid.Error? err kind "timeout"
 function Dict:set(key, value, timeout)
-  local deadline = errors.deadline(1, "set", timeout)
+  if type(self) ~= "userdata" then errors.no_self(1, Dict, "set", self) end
+  local deadline = timeout ~= nil and errors.deadline(1, "set", timeout) or nil
   if self:_set(key, value) then return true end
   local held <close>, err = hold(self, deadline)
   if not held then return nil, err end
@@ -70,5 +71,7 @@ end
 ---Makes a dict.
 ---@return braid.Dict
 M.dict = core.dict_new
+
+errors.guard(Dict, Dict, { set = true })
 
 return M

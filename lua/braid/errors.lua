@@ -200,6 +200,47 @@ function M.deadline(level, what, timeout)
   return core.now() + timeout
 end
 
+-- ---- methods -------------------------------------------------------------------------------------------------------
+
+-- A guarded method -> the method itself, for classes that take over those of another one.
+local unguarded = setmetatable({}, { __mode = "k" })
+
+local function is_object(value, class) return debug.getmetatable(value) == class or type(value) == "userdata" end
+
+---Raises: a method of this class was called on something else, most likely with a dot.
+---@param level integer as for misuse
+---@param class table its metatable
+---@param name string the method
+---@param value any
+function M.no_self(level, class, name, value)
+  M.misuse(level + 1, "call it with a colon: %s:%s(...) (%s expected as self, got %s)",
+    class.__name:match "[^._]*$":lower(), name, class.__name, M.described(value))
+end
+
+local function guarded(class, name, method)
+  return function(self, ...)
+    if getmetatable(self) ~= class and not is_object(self, class) then M.no_self(1, class, name, self) end
+    return method(self, ...)
+  end
+end
+
+---Has the public methods of a class that are written in Lua refuse to be called with a dot; those written in C do so
+---themselves. For the end of the module that makes the class.
+---@param class table its metatable, with `__name`
+---@param methods table? where they are; by default in the class
+---@param but table<string, true>? methods that look after themselves
+function M.guard(class, methods, but)
+  methods = methods or class
+  for name, method in pairs(methods) do
+    method = unguarded[method] or method
+    local public = type(name) == "string" and type(method) == "function" and name:sub(1, 1) ~= "_"
+    if public and debug.getinfo(method, "S").what == "Lua" and not (but and but[name]) then
+      methods[name] = guarded(class, name, method)
+      unguarded[methods[name]] = method
+    end
+  end
+end
+
 -- ---- groups --------------------------------------------------------------------------------------------------------
 
 ---Several failures as one error: kind "group", `errors` has them.

@@ -68,18 +68,6 @@ function M.options(what, opts)
   return options
 end
 
--- submit of a pool with a backlog.
-local function submit_in_turn(self, fn, ...)
-  local turns = self._turns
-  turns:acquire()
-  local ok, future = pcall(getmetatable(self).__index.submit, self, fn, ...)
-  if not ok then
-    turns:release()
-    error(future, 0)
-  end
-  return future:on_done(function() turns:release() end)
-end
-
 ---Makes a kind of pool.
 ---@param name string of its metatable
 ---@param base table? the methods of another kind
@@ -97,16 +85,27 @@ end
 ---@param options braid.PoolOptions
 function M.new(class, self, options)
   self._name = options.name
+  setmetatable(self, class)
   if options.backlog then M.take_turns(self, core.semaphore_new(options.backlog)) end
-  return setmetatable(self, class)
+  return self
 end
 
 ---From now on submit waits for a turn, which is given back when the job has ended.
 ---@param self braid.Executor
 ---@param turns braid.Semaphore
 function M.take_turns(self, turns)
+  local submit = self.submit
   self._turns = turns
-  self.submit = submit_in_turn
+  function self.submit(pool, fn, ...)
+    turns:acquire()
+    local ok, future = pcall(submit, pool, fn, ...)
+    if not ok then
+      turns:release()
+      error(future, 0)
+    end
+    return future:on_done(function() turns:release() end)
+  end
+  errors.guard(getmetatable(self), self)
 end
 
 function Executor:_tostring()

@@ -148,4 +148,6 @@ end
 ---For kinds that are like it.
 M.methods = methods
 
+errors.guard(InlinePool, methods)
+
 return M

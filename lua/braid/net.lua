@@ -84,9 +84,10 @@ end
 ---A connection: a braid.Stream (read, read_some, lines, write, close) that knows its two ends.
 ---@class braid.net.Stream: braid.Stream
 ---@field private _address string of the other side
-local Stream = setmetatable({ __name = "braid.net.stream" }, { __index = stream.Stream })
+local Stream = {}
+for name, method in pairs(stream.Stream) do Stream[name] = method end
+Stream.__name = "braid.net.stream"
 Stream.__index = Stream
-Stream.__close = stream.Stream.close
 
 ---Ends this side's writing: the other side reads an end, and can still be read from.
 ---@return true? done
@@ -233,5 +234,8 @@ function M.listen(host, port, opts)
   if not place.unix then listener.host, listener.port = core.address_text(descriptor:here()) end
   return listener
 end
+
+errors.guard(Stream, Stream, stream.SELF_CHECKED)
+errors.guard(Listener)
 
 return M

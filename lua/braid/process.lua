@@ -236,4 +236,6 @@ function M.run(argv, opts)
     { stdout = so_far(process.stdout), stderr = so_far(process.stderr) })
 end
 
+errors.guard(Process)
+
 return M

@@ -2,6 +2,7 @@
 -- The pool of processes: what thread pools do, with workers that share nothing with us. A crash takes one of them along
 -- and the job that it had, and nothing else.
 local core = require "braid.core"
+local errors = require "braid.errors"
 local executor = require "braid.executor"
 local thread_pool = require "braid.thread_pool"
 
@@ -35,5 +36,7 @@ function M.process_pool(opts)
   local pool = core.process_pool_new(workers, thread_pool.settings(options))
   return thread_pool.new(ProcessPool, pool, workers, options)
 end
+
+errors.guard(ProcessPool, methods)
 
 return M

@@ -244,4 +244,6 @@ function M.from_option(wish, total, unit)
   return made, made
 end
 
+errors.guard(Class, Progress)
+
 return M

@@ -140,4 +140,6 @@ function M.queue(maxsize, opts)
   return core.queue_new(maxsize or 0, order)
 end
 
+errors.guard(Queue)
+
 return M

@@ -299,4 +299,6 @@ function Report:html(path)
     plot.escape(self:verdict()), bars(self, true), timeline(self), html_table(self), plot.escape(self.models[1].name)))
 end
 
+errors.guard(Class, Report)
+
 return M

@@ -113,7 +113,8 @@ local function read_all(self, deadline)
   return take(self, math.huge) or ""
 end
 
-local function check_reader(self)
+local function check_reader(self, name)
+  if type(self) ~= "table" then errors.no_self(2, Stream, name, self) end
   if self._descriptor:reading() then
     errors.misuse(1, "another task is reading from this stream: let one task read and hand on what it gets")
   end
@@ -126,8 +127,8 @@ end
 ---@return string? data nil at the end, except that "a" gives "" there
 ---@return braid.Error? err kinds: timeout, closed, system
 function Stream:read(what, timeout)
-  check_reader(self)
-  local deadline = errors.deadline(1, "read", timeout)
+  check_reader(self, "read")
+  local deadline = timeout ~= nil and errors.deadline(1, "read", timeout) or nil
   if what == nil or what == "l" or what == "L" then return read_line(self, deadline, what == "L") end
   if what == "a" then return read_all(self, deadline) end
   local count = type(what) == "number" and math.tointeger(what)
@@ -144,7 +145,7 @@ end
 ---@return string? data nil at the end
 ---@return braid.Error? err kinds: timeout, closed, system
 function Stream:read_some(most, timeout)
-  check_reader(self)
+  check_reader(self, "read_some")
   most = most ~= nil and errors.integer(1, "read_some", "most", most, 1) or math.huge
   local deadline = errors.deadline(1, "read_some", timeout)
   local data = take(self, most)
@@ -177,6 +178,7 @@ end
 ---@return true? written
 ---@return braid.Error? err kinds: timeout, closed (also by the other side), system; `err.written` bytes are gone
 function Stream:write(data, timeout)
+  if type(self) ~= "table" then errors.no_self(1, Stream, "write", self) end
   if type(data) ~= "string" and type(data) ~= "number" then
     errors.misuse(1, "bad argument 'data' to 'write' (a string expected, got %s)", errors.described(data))
   end
@@ -214,5 +216,8 @@ function M.pipe()
   if not reader then return nil, writer end
   return M.new(reader), M.new(writer)
 end
+
+M.SELF_CHECKED = { read = true, read_some = true, write = true } -- the others can afford to be guarded
+errors.guard(Stream, Stream, M.SELF_CHECKED)
 
 return M

@@ -139,11 +139,26 @@ function Condition:wait_for(predicate, timeout)
   end
 end
 
-for _, verb in ipairs { "acquire", "try_acquire", "release", "hold", "with", "locked" } do
+for _, verb in ipairs { "try_acquire", "hold", "with", "locked" } do
   Condition[verb] = function(self, ...)
     local lock = self:lock()
     return lock[verb](lock, ...)
   end
+end
+
+---Takes the lock. Suspends.
+---@param timeout number? seconds
+---@return boolean? ok
+---@return braid.Error? err kind "timeout", or "owner_died": its last owner ended while holding it
+function Condition:acquire(timeout)
+  if type(self) ~= "userdata" then errors.no_self(1, Condition, "acquire", self) end
+  return self:lock():acquire(timeout)
+end
+
+---Gives the lock up; an error for anyone but its owner.
+function Condition:release()
+  if type(self) ~= "userdata" then errors.no_self(1, Condition, "release", self) end
+  return self:lock():release()
 end
 
 ---Makes a condition on a lock, by default one of its own.
@@ -200,5 +215,9 @@ Counter.set = Counter.set
 ---@param start integer? 0
 ---@return braid.Counter
 M.counter = core.counter_new
+
+errors.guard(Lock)
+errors.guard(Semaphore)
+errors.guard(Condition, Condition, { acquire = true, release = true })
 
 return M

@@ -64,4 +64,6 @@ function M.task_pool(opts)
   return self
 end
 
+errors.guard(TaskPool, methods)
+
 return M

@@ -24,12 +24,12 @@ local AHEAD = 1024
 ---@param fn fun(...): ...
 ---@param ... any its arguments
 ---@return braid.Future
-function methods:submit(fn, ...)
-  local nested = self._nested
-  if nested then
-    local stats = self._core:stats()
-    if self._elsewhere or stats.queued + stats.running >= self._slots then return nested:submit(fn, ...) end
-  end
+methods.submit = core.Pool.submit
+
+-- In a worker of this very pool: what would wait for a free worker runs at once.
+local function submit_from_worker(self, fn, ...)
+  local stats = self._core:stats()
+  if self._elsewhere or stats.queued + stats.running >= self._slots then return self._nested:submit(fn, ...) end
   return self._core:submit(fn, ...)
 end
 
@@ -62,7 +62,10 @@ end
 function M.receive(class, pool, slots, turns, name)
   local self = fields(pool, slots)
   local own, elsewhere = pool:own()
-  if own then self._nested, self._elsewhere = inline.inline_pool(), elsewhere end
+  if own then
+    self._nested, self._elsewhere, self.submit = inline.inline_pool(), elsewhere, submit_from_worker
+    errors.guard(class, self)
+  end
   executor.new(class, self, { name = name })
   if turns then executor.take_turns(self, turns) end
   return self
@@ -158,5 +161,7 @@ function M.to_thread(fn, ...)
 end
 
 M.cpu_count = executor.cpu_count
+
+errors.guard(ThreadPool, methods)
 
 return M

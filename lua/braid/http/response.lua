@@ -217,4 +217,6 @@ function M.new(method, url, status, body, head, version, times)
   }, Response)
 end
 
+errors.guard(Response, methods)
+
 return M

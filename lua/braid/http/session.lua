@@ -150,4 +150,6 @@ function M.new(opts)
   }, Session)
 end
 
+errors.guard(Session)
+
 return M

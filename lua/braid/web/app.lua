@@ -270,4 +270,6 @@ end
 ---@return braid.web.TestClient
 function App:test_client() return require("braid.web.test_client").new(self) end
 
+errors.guard(App)
+
 return M

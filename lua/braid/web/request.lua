@@ -183,4 +183,6 @@ function M.made(method, path, query, header_table, body)
   return setmetatable(fields, Request)
 end
 
+errors.guard(Request, methods)
+
 return M

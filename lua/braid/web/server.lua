@@ -345,4 +345,6 @@ function Server.__close(server)
   end)
 end
 
+errors.guard(Server)
+
 return M
