@@ -96,6 +96,50 @@ describe("gather", function()
     end)
   end, { deadline = 10 })
 
+  -- Functions alone are waited for in another way than a list with a future in it: both have to behave the same.
+  for how, extra in pairs { ["functions only"] = 0, ["with a future"] = 1 } do
+    local function list_of(...)
+      local list = { ... }
+      if extra > 0 then list[#list + 1] = braid.spawn(function() end) end
+      return list
+    end
+
+    test("a function that is cancelled by itself counts as a failure, " .. how, function()
+      run(function()
+        local start, others = braid.now(), 0
+        local ok, err = pcall(braid.gather, list_of(function()
+          braid.sleep(0.01)
+          braid.current():cancel()
+          braid.sleep(60)
+        end, function()
+          local _ <close> = setmetatable({}, { __close = function() others = others + 1 end })
+          braid.sleep(60)
+        end))
+        assert.is_false(ok)
+        assert.equal("cancelled", err.kind)
+        assert.equal(1, others)
+        assert.is_true(braid.now() - start < 5)
+        braid.sleep(0) -- the caller itself is not cancelled
+      end)
+    end, { deadline = 10 })
+
+    test("what a second one fails with is reported, and not raised, " .. how, function()
+      local _, stderr = helper.lua_process(([[
+        local braid = require "braid"
+        braid.run(function()
+          local list = { function() braid.sleep(0.01) error("first", 0) end, function()
+            pcall(braid.sleep, 60)
+            error("second", 0)
+          end }
+          if %d > 0 then list[3] = braid.spawn(function() end) end
+          local ok, err = pcall(braid.gather, list)
+          assert(not ok and err == "first", err)
+        end)
+      ]]):format(extra))
+      assert.truthy(stderr:find("second", 1, true), stderr)
+    end)
+  end
+
   test("the caller can go on after a failure", function()
     run(function()
       for _ = 1, 20 do

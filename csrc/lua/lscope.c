@@ -23,10 +23,10 @@ static void expire(struct braid_alarm *alarm) {
  * that is never finished, stays. */
 static const char ENTERED;
 
-/* scope_enter(kind, timeout?) -> scope: "nursery", "limit" (a deadline only) or "shield". */
+/* scope_enter(kind, timeout?) -> scope: "nursery", "gather" (a nursery, too), "limit" (a deadline only) or "shield". */
 static int scope_enter(lua_State *L) {
-  static const char *const kinds[] = {"nursery", "limit", "shield", NULL};
-  static const unsigned flags[] = {SCOPE_NURSERY, 0, SCOPE_SHIELD};
+  static const char *const kinds[] = {"nursery", "gather", "limit", "shield", NULL};
+  static const unsigned flags[] = {SCOPE_NURSERY, SCOPE_NURSERY | SCOPE_GATHER, 0, SCOPE_SHIELD};
   struct sched *sched = sched_of(L);
   int kind = luaL_checkoption(L, 1, NULL, kinds);
   int64_t deadline = larg_timeout(L, 2);

@@ -279,6 +279,9 @@ static void settle(struct sched *sched, struct task *task) {
   if (task->waiter.state == FUTURE_FAILED) {
     with_task(sched, co, task->waiter.flags & TASK_APART ? task_tell_failure : record_failure);
     if (task->waiter.flags & TASK_LINKED) tree_cancel_scope(task->nursery);
+  } else if (task->waiter.state == FUTURE_CANCELLED && (task->waiter.flags & TASK_LINKED) &&
+             (task->nursery->flags & SCOPE_GATHER)) {
+    tree_cancel_scope(task->nursery);
   }
   if (task->waiter.flags & TASK_CANCELLED) {
     lua_pushnil(sched->L); /* its address may be another task's next */

@@ -56,7 +56,8 @@ enum scope_flag {
   SCOPE_NURSERY = 4,  /* takes children */
   SCOPE_ENDED = 8,    /* takes no more */
   SCOPE_EXPIRED = 16, /* its deadline has cancelled it */
-  SCOPE_FAILED = 32   /* the Lua layer keeps failures of its children */
+  SCOPE_FAILED = 32,  /* the Lua layer keeps failures of its children */
+  SCOPE_GATHER = 64   /* a linked child that is cancelled cancels it, as one that fails does */
 };
 
 /* Userdata "braid.scope", on the stack of whoever entered it. */

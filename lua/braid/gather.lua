@@ -123,8 +123,19 @@ local function gather_closed(g, results, failures, all)
   scopes.conclude(scope, ok, failed)
 end
 
+-- Functions only, whose first failure cancels the others: that is what a scope does by itself.
+local function gather_linked(n, spawn)
+  local scope, tasks = core.scope_enter("gather"), {}
+  local ok, err = pcall(function()
+    for i = 1, n do tasks[i] = spawn(scope, i) end
+  end)
+  scopes.conclude(scope, ok, err, nil, true)
+  local results = { n = n }
+  for i = 1, n do results[i] = (tasks[i]:result()) end -- raises when it was cancelled
+  return results
+end
+
 local function gather(what, n, start, opts)
-  opts = opts or {}
   local on_error = opts.on_error or "cancel"
   if on_error ~= "cancel" and on_error ~= "continue" then
     errors.misuse(2, "bad option 'on_error' to '%s' (\"cancel\" or \"continue\" expected, got %q)", what, on_error)
@@ -160,13 +171,19 @@ end
 function M.gather(list, opts)
   local n = check_list("gather", "list", list)
   errors.check_options(1, "gather", opts, gather_options)
+  local functions = true
   for i = 1, n do
-    if not is_future(list[i]) then errors.check_function(1, "gather", ("list[%d]"):format(i), list[i]) end
+    if is_future(list[i]) then
+      functions = false
+    else
+      errors.check_function(1, "gather", ("list[%d]"):format(i), list[i])
+    end
   end
+  if functions and not opts then return gather_linked(n, function(scope, i) return scope:spawn(list[i]) end) end
   return gather("gather", n, function(i)
     local item = list[i]
     return is_future(item) and item or core.spawn(item)
-  end, opts)
+  end, opts or {})
 end
 
 ---gather of fn(item, index). Suspends.
@@ -179,6 +196,7 @@ function M.map(fn, list, opts)
   errors.check_function(1, "map", "fn", fn)
   local n = check_list("map", "list", list)
   errors.check_options(1, "map", opts, gather_options)
+  if not opts then return gather_linked(n, function(scope, i) return scope:spawn(fn, list[i], i) end) end
   return gather("map", n, function(i) return core.spawn(fn, list[i], i) end, opts)
 end
 

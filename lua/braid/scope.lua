@@ -57,13 +57,29 @@ local function join(scope)
   return err
 end
 
--- Waits for the children, leaves the scope, and raises what has to be raised. Returns whether the body's results count.
-local function conclude(scope, ok, err, traceback)
+-- The linked task that failed first: what the others failed with is reported.
+local function take_first(failed)
+  local first
+  for _, task in ipairs(failed or {}) do
+    if task:_linked() and not first then
+      first = task
+    elseif task:_linked() or not task:_asked() then
+      errors.report(task:error(), task:traceback(), task.name)
+    end
+  end
+  return first
+end
+
+-- Waits for the children, leaves the scope, and raises what has to be raised: with `gathers` the first failure of a
+-- linked task, and no group. Returns whether the body's results count.
+local function conclude(scope, ok, err, traceback, gathers)
   local echo = not ok and is_echo(err) and core.cancelled()
   if not ok then scope:cancel() end
   local stuck = join(scope)
   local expired = scope:expired()
   local failed = scope:_leave()
+  local first = gathers and take_first(failed)
+  if first then core.rethrow(first:error(), first:traceback()) end
   local list = { n = 0 }
   if not ok and not echo then add(list, err) end
   local child_traceback = collect(list, failed)
