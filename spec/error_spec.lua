@@ -474,9 +474,15 @@ describe("deadlock", function()
 
   test("outside a run too", function()
     local queue = braid.queue()
-    local ok, err = pcall(queue.get, queue)
+    local line
+    local ok, err = pcall(function()
+      line = debug.getinfo(1, "l").currentline + 1
+      queue:get()
+      return 1
+    end)
     assert.is_false(ok)
     assert.is_true(braid.is_error(err, "deadlock"), tostring(err))
+    assert.matches("the script itself: queue:get at .*error_spec.lua:" .. line, tostring(err))
   end, { deadline = 10 })
 end)
 

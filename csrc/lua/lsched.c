@@ -315,7 +315,10 @@ static int raise_deadlock(lua_State *L, struct sched *sched) {
   struct report report = {L, lua_gettop(L), 0};
   for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer)
     tree_walk(scope, report_task, &report);
-  if (report.lines == 0) lua_pushliteral(L, "\n  the script itself");
+  if (report.lines == 0) {
+    sight_place(L, L);
+    lua_pushfstring(L, "\n  the script itself: %s", lua_tostring(L, -1));
+  }
   return lerror_raise(L, "deadlock", "nothing is left that could wake anybody; who waits:%s", lua_tostring(L, -1));
 }
 
