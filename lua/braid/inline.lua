@@ -61,6 +61,7 @@ end
 ---@param ... any its arguments
 ---@return braid.Future
 function methods:submit(fn, ...)
+  if type(self) ~= "table" then errors.no_self(1, InlinePool, "submit", self) end
   errors.check_function(1, "submit", "fn", fn)
   local task = self:_prepare(fn, ...)
   self:_count_in(task)
@@ -148,6 +149,6 @@ end
 ---For kinds that are like it.
 M.methods = methods
 
-errors.guard(InlinePool, methods)
+errors.guard(InlinePool, methods, { submit = true })
 
 return M

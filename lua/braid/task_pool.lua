@@ -43,6 +43,7 @@ end
 ---@param ... any its arguments
 ---@return braid.Future
 function methods:submit(fn, ...)
+  if type(self) ~= "table" then errors.no_self(1, TaskPool, "submit", self) end
   errors.check_function(1, "submit", "fn", fn)
   local task = self:_prepare(fn, ...)
   if self._running < self._slots or self._live[core.current()] then
@@ -64,6 +65,6 @@ function M.task_pool(opts)
   return self
 end
 
-errors.guard(TaskPool, methods)
+errors.guard(TaskPool, methods, { submit = true })
 
 return M
