@@ -48,7 +48,6 @@ struct braid_pool {
   struct braid_object object;
   const struct braid_pool_kind *kind;
   struct braid_list sibling; /* among the pools of the state that made it; that thread only */
-  char name[40];             /* for dumps; "": it has none. That thread only */
   struct braid_line ended;   /* who waits for the last worker; guarded by object.guard */
   pthread_mutex_t mutex;
   pthread_cond_t worker_ended;
@@ -57,6 +56,7 @@ struct braid_pool {
   bool dead;                     /* or, without a message: a worker died in its init, or could not be started */
   int death, error;              /* then: how it died, as waitpid tells; or why it could not be started (errno) */
   struct braid_pool_stats stats;
+  char name[40]; /* for dumps; "": it has none. The thread of the state that made it only */
 };
 
 extern const struct braid_class braid_pool_class;
