@@ -120,6 +120,13 @@ describe("braid.advise", function()
     end
   end, { deadline = 30 })
 
+  test("takes a sample of nothing", function()
+    local advice = braid.advise(function() braid.sleep(0.01) end, { n = 2 }, { items = 20 })
+    local trial = advice.predictions.tasks.trial
+    assert.equal(20, trial.items)
+    assert.is_true(trial.seconds > 0.009)
+  end)
+
   test("does not count what only the first call does", function()
     local calls = 0
     local advice = braid.advise(function()

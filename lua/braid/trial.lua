@@ -35,7 +35,7 @@ end
 
 -- The sample's items, begun again as often as need be.
 local function repeated(case, count)
-  local list, n = {}, case.sample.count
+  local list, n = { n = count }, case.sample.count
   for i = 1, count do list[i] = case.items[(i - 1) % n + 1] end
   return list
 end
