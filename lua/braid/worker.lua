@@ -86,7 +86,7 @@ end
 -- A global that is nil here was set over there, most likely.
 local function with_hint(err)
   if type(err) ~= "string" or not err:find "a nil value %(global '" then return err end
-  return err .. " (globals are not shared between workers: pass it as an argument or an upvalue)"
+  return err .. " (globals are not shared between workers: pass it as an argument or an upvalue; make it local)"
 end
 
 local function apply_all(fn, items, results, failures)
