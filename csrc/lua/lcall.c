@@ -7,6 +7,7 @@
 #include "lerror.h"
 #include "litem.h"
 #include "lobject.h"
+#include "lsight.h"
 
 /* In every state the same. */
 static lcall_finisher *_Atomic finishers[BRAID_REMOTE_KINDS];
@@ -24,7 +25,9 @@ struct braid_item lcall_item(lua_State *L, int index) {
   if (!why) return item;
   const char *name = which->class->name;
   braid_message_unref(message);
-  lerror_raise(L, "not_sendable", "the item has a %s, which cannot be sent from a worker process: %s", name, why);
+  sight_where(L, 1);
+  lerror_raise(L, "not_sendable", "%sthe item has a %s, which cannot be sent from a worker process: %s",
+               lua_tostring(L, -1), name, why);
   return item;
 }
 

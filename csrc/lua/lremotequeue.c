@@ -6,11 +6,12 @@
 #include "lerror.h"
 #include "litem.h"
 #include "lopen.h"
+#include "lsight.h"
 
 enum { ORDER_PRIORITY = 2 };
 
 static void check_value(lua_State *L) {
-  if (lua_isnoneornil(L, 2)) larg_error(L, 2, "value", "anything but nil (braid.null stands for lcall_nothing)");
+  if (lua_isnoneornil(L, 2)) larg_error(L, 2, "value", "anything but nil (braid.null stands for nothing)");
 }
 
 static int put(lua_State *L, int64_t deadline) {
@@ -39,6 +40,7 @@ static int queue_put(lua_State *L) {
 
 /* The queue's own answer, "full", in place of a timeout: 4 tells. */
 static int queue_try_put(lua_State *L) {
+  lcall_check(L, BRAID_REMOTE_QUEUE);
   check_value(L);
   lua_settop(L, 2);
   lua_pushnil(L);
@@ -114,8 +116,11 @@ static int get_answer(lua_State *L, enum braid_status status, struct braid_item 
   }
   if (status == BRAID_CLOSED && lua_gettop(L) == 3) return 0;
   if (status == BRAID_EMPTY && !lua_toboolean(L, 4)) status = BRAID_TIMEOUT;
-  if (status == BRAID_MISUSE)
-    return lerror_raise(L, "not_sendable", "the item has something that cannot be sent to a worker process");
+  if (status == BRAID_MISUSE) {
+    sight_where(L, 1);
+    return lerror_raise(L, "not_sendable", "%sthe item has something that cannot be sent to a worker process",
+                        lua_tostring(L, -1));
+  }
   return lerror_return(L, status, "queue:get");
 }
 
