@@ -196,11 +196,14 @@ local function take_all(m, deadline)
   end
 end
 
--- Nobody waits for these jobs any more. Those that run are let run, unless the caller itself was stopped.
+-- Nobody waits for these jobs any more. Those that run are let run, unless the caller itself was stopped; they come
+-- last, for in their place another one would begin.
 local function give_up(live, running)
   for future in pairs(live) do
-    if running or future:state() == "pending" then future:cancel() end
+    if future:state() == "pending" then future:cancel() end
   end
+  if not running then return end
+  for future in pairs(live) do future:cancel() end
 end
 
 local map_options = {
