@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Signals as something that can be waited for: a pipe from which their numbers are read. One for the process. */
+ * Signals as something that can be waited for: a pipe from which their numbers are read. One for the process:
+ * all functions for the thread that took the signals over. None blocks. */
 #ifndef BRAID_SIGNALS_H
 #define BRAID_SIGNALS_H
 

@@ -10,7 +10,7 @@ struct braid_circle {
   _Atomic uint64_t inside;
 };
 
-/* The kernel: arguments is a braid_circle. */
+/* The kernel: arguments is a braid_circle. On the team's thread; returns when its threads are done. */
 void braid_circle_run(struct braid_team *team, void *arguments);
 
 #endif

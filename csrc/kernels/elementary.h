@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * exp, log, sin and cos without branches, so that loops over them become vectors: reduced to a short interval, then
  * the series. Errors are below 1 unit in the last place, of sin and cos below 2.5. For every machine the same bits, as
- * long as the compiler does not fuse multiplications and additions. */
+ * long as the compiler does not fuse multiplications and additions. Any thread; none blocks. */
 #ifndef BRAID_ELEMENTARY_H
 #define BRAID_ELEMENTARY_H
 

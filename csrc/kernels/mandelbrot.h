@@ -13,7 +13,7 @@ struct braid_mandelbrot {
   struct braid_team *team; /* while it runs */
 };
 
-/* The kernel: arguments is a braid_mandelbrot. */
+/* The kernel: arguments is a braid_mandelbrot. On the team's thread; returns when its threads are done. */
 void braid_mandelbrot_run(struct braid_team *team, void *arguments);
 
 #endif
