@@ -81,6 +81,9 @@ end
 ---  form: table<string, any>?}?
 ---@return braid.web.TestResponse
 function TestClient:request(method, path, options)
+  if type(path) ~= "string" then
+    errors.misuse(1, "bad argument 'path' to 'request' (a string expected, got %s)", errors.described(path))
+  end
   options = options or {}
   check_options(options)
   local header_table = headers.checked(options.headers)
