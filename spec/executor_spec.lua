@@ -341,6 +341,27 @@ describe("a failed job", function()
     end
   end)
 
+  case("that called coroutine.yield is told so, and the worker serves on", function(pool_of)
+    local pool <close> = pool_of { workers = 1 }
+    local closed, child = braid.event(), braid.event()
+    for _ = 1, 3 do
+      local future = pool:submit(function()
+        local _ <close> = setmetatable({}, { __close = function() closed:set() end })
+        braid.spawn(function()
+          local _ <close> = setmetatable({}, { __close = function() child:set() end })
+          braid.sleep(60)
+        end)
+        braid.sleep(0)
+        coroutine.yield()
+      end)
+      assert.is_true(future:wait(5))
+      assert.matches("coroutine.yield in a task", raises("misuse", future.result, future).message)
+      assert.is_true(closed:is_set())
+      assert.is_true(child:wait(5))
+      assert.equal(2, pool:submit(echo, 2):result(5))
+    end
+  end)
+
   case("its <close> variables have run", function(pool_of)
     local pool <close> = pool_of()
     local closed = braid.event()

@@ -192,6 +192,8 @@ static int job_enter(lua_State *L) {
   struct active *active = check_job(L);
   struct worker *worker = active->worker;
   active->scope = larg_object(L, 2, "braid.scope");
+  lua_settop(L, 2);
+  lua_setiuservalue(L, 1, 1); /* it outlives a task that forgets it */
   active->task = worker->sched->current;
   if (worker->settings->time_limit > 0) {
     active->deadline = braid_clock_after(worker->settings->time_limit);
@@ -370,7 +372,7 @@ static int next_k(lua_State *L, int ignored, lua_KContext context) {
 /* worker:next() -> job, or nil when there will be no more for this state. Suspends. */
 static int worker_next(lua_State *L) {
   lua_settop(L, 1);
-  struct active *active = lua_newuserdatauv(L, sizeof *active, 0);
+  struct active *active = lua_newuserdatauv(L, sizeof *active, 1);
   active->job = NULL;
   luaL_setmetatable(L, JOB_METATABLE);
   return next_job(L);

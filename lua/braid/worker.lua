@@ -158,7 +158,9 @@ local function serve(worker, settings)
   local next_job = worker.next
   local job = next_job(worker)
   while job do
-    spawn_now(run, job):wait()
+    local task = spawn_now(run, job)
+    task:wait()
+    if task:state() == "failed" then pcall(job.failed, job, task:error(), task:traceback()) end -- by coroutine.yield
     job = next_job(worker)
   end
 end
