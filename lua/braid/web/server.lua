@@ -99,6 +99,7 @@ local function send_source(server, exchange, req, status, source, headers)
   local sent, refused = handle:respond_stream(exchange, status, headers)
   if not sent then return 0, nil, sent, refused end
   kick(server, sent)
+  req._streams = true
   local size, cancelled = send_stream(server, exchange, req, source)
   return size, cancelled, sent
 end
@@ -129,6 +130,19 @@ local function serve_request(server, exchange, req)
   if cancelled then error(cancelled, 0) end
 end
 
+-- A handler that called coroutine.yield never came to its end.
+local function answer_failure(server, exchange, req, task)
+  if req._done or task:state() ~= "failed" then return end
+  req._done, server._live[exchange] = true, nil
+  local status, body, headers = server._app:_failed(req, task:error())
+  if req._streams then
+    server._handle:finish(exchange, true)
+    server._late:set()
+  else
+    kick(server, server._handle:respond(exchange, status, body, headers))
+  end
+end
+
 local function make_dispatch(server)
   local handle, arrived, spawn_now, live = server._handle, request.arrived, core.spawn_now, server._live
   return function(exchange, method, path, query)
@@ -136,7 +150,9 @@ local function make_dispatch(server)
     local req = arrived(handle, exchange, method, path, query)
     if server._streamed == exchange then req._streamed, req._late, server._streamed = true, server._late, nil end
     local task = spawn_now(serve_request, server, exchange, req)
-    if not req._done then req._task, live[exchange] = task, req end
+    if req._done then return end
+    req._task, live[exchange] = task, req
+    task:on_done(function() answer_failure(server, exchange, req, task) end)
   end
 end
 
