@@ -269,12 +269,12 @@ describe("primes", function()
         assert.equal(before, kernels.count_primes(m, { threads = m % 3 + 1 }))
       end
     end
-  end)
+  end, { deadline = 60 })
 
   test("are counted beyond 2^32", function() -- some seconds under the sanitizers
     assert.equal(5761455, kernels.count_primes(100000000))
     assert.equal(208013454, kernels.count_primes(4400000000))
-  end)
+  end, { deadline = 60 })
 
   test("refuse other limits", function()
     for _, n in ipairs { -1, 2.5, 10 ^ 13 // 1 + 1 | 0 } do
