@@ -28,7 +28,9 @@ describe("trace", function()
         local task = braid.spawn(braid.sleep, 0.01)
         task.name = "napper"
         local pool <close> = braid.thread_pool(2)
+        local both = braid.barrier(2) -- one thread may begin so late that the other could do it all
         local results = pool:map(function(n)
+          assert(both:wait(20))
           braid.sleep(0.01)
           return n
         end, { 1, 2, 3, 4 }, { chunk = 1 })
