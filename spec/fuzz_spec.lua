@@ -304,8 +304,12 @@ end)
 local interrupted_script = [[
 local braid = require "braid"
 local lock, semaphore = braid.lock(), braid.semaphore(1)
-killer = io.popen("sleep %.3f; kill -INT $PPID")
-local ok, err = pcall(braid.run, function() while true do %s end end)
+killer = io.popen("read go; sleep %.3f; kill -INT $PPID", "w")
+local ok, err = pcall(braid.run, function()
+  killer:write "go\n"
+  killer:flush()
+  while true do %s end
+end)
 print(ok, braid.is_error(err, "interrupted"), #braid.tasks(), (lock:acquire(0)), (semaphore:acquire(0)))
 print(braid.run(function() return braid.gather { function() braid.sleep(0) return 3 end }[1] end))
 ]]
