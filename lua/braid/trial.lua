@@ -7,11 +7,12 @@ local statistics = require "braid.statistics"
 
 local M = {}
 
--- A trial's items are to take at most so long, and are run again until they have taken so long together.
-local SECONDS, TOGETHER, MOST_TIMES = 0.1, 0.2, 5
+-- A trial's items are to take at most so long, and are run again until they have taken so long together: short
+-- ones more often, for a moment in which others have the core is much to them.
+local SECONDS, TOGETHER, MOST_TIMES = 0.1, 0.2, 15
 
--- So many items that wait are enough: what they wait for may be somebody's server.
-local MOST_WAITING = 64
+-- So many items that wait are enough, so often: what they wait for may be somebody's server.
+local MOST_WAITING, MOST_TIMES_WAITING = 64, 3
 
 -- So many times as long as reckoned, and the items are in each other's way, as where a server answers a few at a time:
 -- more of them take longer in proportion.
@@ -53,6 +54,7 @@ end
 -- Runs the first items, which warm everything up, and then all items, several times where that is soon done. Returns
 -- the seconds that these took, and those that opening, the first ones and closing took.
 local function run(one, chunk, case, first, items)
+  local most = reckoning.waits(case.sample) and MOST_TIMES_WAITING or MOST_TIMES
   local began, times = core.now(), {}
   local warm, last
   do
@@ -64,7 +66,7 @@ local function run(one, chunk, case, first, items)
       map(items)
       local ended = core.now()
       times[#times + 1], last = ended - last, ended
-    until #times == MOST_TIMES or last - warm > TOGETHER
+    until #times == most or last - warm > TOGETHER
   end
   return statistics.median(times), warm - began + core.now() - last
 end
