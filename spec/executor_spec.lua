@@ -1350,6 +1350,22 @@ describe("options", function()
     end)
   end)
 
+  local endless = {
+    computes = function() while true do end end,
+    waits = function() braid.sleep(60) end,
+    ["swallows what stops it"] = function() while true do pcall(braid.sleep, 60) end end,
+  }
+  for what, init in pairs(endless) do
+    case(("init that %s for ever is stopped with its pool"):format(what), function(pool_of)
+      local ok, err = pcall(function()
+        local pool <close> = pool_of { workers = 2, init = init }
+        pool:submit(echo, 1):result(0.05)
+      end)
+      assert.is_false(ok)
+      assert.is_true(braid.is_error(err, "timeout"), tostring(err))
+    end, "workers", { deadline = 20 })
+  end
+
   case("backlog: submit waits while so many jobs have not ended", function(pool_of)
     local pool <close> = pool_of { workers = 1, backlog = 2 }
     local event, submitted = braid.event(), 0

@@ -36,6 +36,7 @@ struct worker {
   struct sched *sched;
   struct lstate_memory memory;
   struct braid_list active;        /* jobs that are begun */
+  struct scope *init;              /* in which the init runs, or NULL */
   uint64_t taken;                  /* by this state */
   int64_t spread;                  /* when it last went to a core of its own */
   struct braid_thread_timer timer; /* for jobs that never wait */
@@ -75,10 +76,16 @@ enum { CLEAN_UP = 1000 * 1000 }; /* instructions that a stopped job has before i
 
 static void stop_hook(lua_State *L, lua_Debug *ar);
 
+/* It may wait now, and compute for ever after that. If the signal came just before it began to wait, the hook would
+ * raise before it can do anything with what the wait brings it. */
+static void stop_later(lua_State *co) {
+  if (co && (!lua_gethook(co) || lua_gethookmask(co) & LUA_MASKRET))
+    lua_sethook(co, stop_hook, LUA_MASKCOUNT, CLEAN_UP);
+}
+
 /* Cancels the scopes of jobs that are to end. In the loop's turn and in the hook: runs no Lua. */
 static void look_for_stops(struct sched *sched) {
   struct worker *worker = self;
-  (void)sched;
   bool stopping = atomic_load(&worker->core->pool->stopping);
   int64_t now = worker->settings->time_limit > 0 ? braid_clock_now() : 0;
   for (struct braid_list *at = worker->active.next; at != &worker->active; at = at->next) {
@@ -87,12 +94,11 @@ static void look_for_stops(struct sched *sched) {
     if (now >= active->deadline && active->deadline) active->out_of_time = true;
     if (!active->out_of_time && !stopping && !atomic_load(&active->job->stop)) continue;
     tree_cancel_scope(active->scope);
-    /* It may wait now, and compute for ever after that. If the signal came just before it began to wait, the hook would
-     * raise before the job can do anything with what the wait brings it. */
-    lua_State *co = active->task->co;
-    if (co && (!lua_gethook(co) || lua_gethookmask(co) & LUA_MASKRET))
-      lua_sethook(co, stop_hook, LUA_MASKCOUNT, CLEAN_UP);
+    stop_later(active->task->co);
   }
+  if (!stopping || !worker->init) return;
+  tree_cancel_scope(worker->init);
+  stop_later(sched->L);
 }
 
 static struct active *active_of(struct worker *worker, const struct task *task) {
@@ -392,6 +398,13 @@ static int worker_broken(lua_State *L) {
   return 0;
 }
 
+/* worker:enter(scope or nil): the scope in which the init runs is cancelled when the pool is stopped. */
+static int worker_enter(lua_State *L) {
+  self->init = lua_isnil(L, 2) ? NULL : larg_object(L, 2, "braid.scope");
+  if (self->init) look_for_stops(self->sched);
+  return 0;
+}
+
 /* worker:ready(): its init has run. */
 static int worker_ready(lua_State *L) {
   (void)L;
@@ -405,7 +418,7 @@ static const luaL_Reg job_methods[] = {
 };
 
 static const luaL_Reg worker_methods[] = {
-    {"next", worker_next}, {"ready", worker_ready}, {"broken", worker_broken}, {NULL, NULL}};
+    {"next", worker_next}, {"enter", worker_enter}, {"ready", worker_ready}, {"broken", worker_broken}, {NULL, NULL}};
 
 /* os.exit where the process is the worker's own. */
 static int exit_process(lua_State *L) {
@@ -452,6 +465,7 @@ static int serve(lua_State *L) {
   lua_setfield(L, -2, "braid.core");
   lua_pop(L, 1);
   worker->sched = sched_open(L);
+  worker->init = NULL;
   worker->sched->interrupted = look_for_stops;
   worker->sched->loop.social = braid_thread_cores() > 1;
   braid_worker_attach(worker->core, &worker->sched->loop);

@@ -185,7 +185,11 @@ local function run_init(worker, settings)
   if not settings.init then return true end
   local args = settings.init_args or {}
   local handler, taken = M.tracer()
+  local scope = core.scope_enter("limit") -- what init spawns lives on with the worker
+  worker:enter(scope)
   local ok, err = xpcall(settings.init, handler, table.unpack(args, 1, args.n or #args))
+  worker:enter(nil)
+  scope:_leave()
   if not ok then worker:broken(M.init_failed(with_hint(err)), taken()) end
   return ok
 end
