@@ -22,6 +22,9 @@ local function list_of(n, value)
   return list
 end
 
+-- Fierce garbage collection slows this state down and not the workers', so that another model may be right.
+local tortured = os.getenv "BRAID_GC" and "the time goes into collecting garbage"
+
 -- What is advised, asked some times: other programs may slow a trial down so much that another model looks better.
 local function choice(expected, ask)
   local advice = ask()
@@ -29,7 +32,7 @@ local function choice(expected, ask)
     if advice.model == expected then return advice end
     advice = ask()
   end
-  assert.equal(expected, advice.model)
+  if not tortured then assert.equal(expected, advice.model) end
   return advice
 end
 
@@ -66,8 +69,7 @@ end
 
 describe("braid.advise chooses well for", function()
   test("small computing", function()
-    local advice = check(function(x) return x * x end, list_of(2000), 200)
-    assert.equal("inline", advice.model)
+    choice("inline", function() return check(function(x) return x * x end, list_of(2000), 200) end)
   end, { deadline = 30 })
 
   test("large computing", function()
@@ -77,8 +79,7 @@ describe("braid.advise chooses well for", function()
   end, { deadline = 30 })
 
   test("waits that suspend", function()
-    local advice = check(function() braid.sleep(0.02) end, list_of(12), 2)
-    assert.equal("tasks", advice.model)
+    local advice = choice("tasks", function() return check(function() braid.sleep(0.02) end, list_of(12), 2) end)
     assert.is_false(advice.cpu_bound)
     assert.is_true(advice.sample.suspended > 0.9 * advice.sample.wall)
   end, { deadline = 30 })
@@ -112,10 +113,11 @@ describe("braid.advise", function()
   end)
 
   test("tries what could be best, says so, and sees waits that do not overlap", function()
+    if tortured then return pending(tortured) end
     local four = braid.semaphore(4)
     local function fn()
       four:acquire()
-      braid.sleep(0.004)
+      braid.sleep(0.008)
       four:release()
     end
     for _, n in ipairs { 40, 400 } do -- all are tried; some
@@ -123,7 +125,7 @@ describe("braid.advise", function()
       local one = advice.predictions.tasks
       assert.is_true(one.trial.items >= 40 and one.trial.items <= 64)
       assert.is_true(one.trial.seconds > 5 * one.trial.reckoned)
-      assert.is_true(one.seconds > n / 4 * 0.0038, ("predicted %g"):format(one.seconds))
+      assert.is_true(one.seconds > n / 4 * 0.0076, ("predicted %g"):format(one.seconds))
       assert.truthy(tostring(advice):find "%- tried braid.task_pool: 4%d items took [%d.]+ ms %(reckoned: ")
       assert.is_nil(advice.predictions.inline.trial)
       assert.truthy(tostring(advice):find "braid.inline_pool: [^\n]*, only reckoned")
@@ -131,6 +133,7 @@ describe("braid.advise", function()
   end, { deadline = 30 })
 
   test("takes a sample of nothing", function()
+    if tortured then return pending(tortured) end
     local advice = braid.advise(function() braid.sleep(0.01) end, { n = 2 }, { items = 20 })
     local trial = advice.predictions.tasks.trial
     assert.equal(20, trial.items)
@@ -177,6 +180,7 @@ describe("braid.advise", function()
   end, { deadline = 40 })
 
   test("prints the document's tree, with reasons, in both languages", function()
+    if tortured then return pending(tortured) end
     local text = tostring(braid.advise(function() braid.sleep(0.01) end, { 1, 2, 3 }))
     for _, line in ipairs { "任务是 CPU 密集?", "否(I/O 密集)  ◀", "已有同步库(如 requests、psycopg2)",
       "asyncio(单机最高吞吐)", "ThreadPoolExecutor(改造成本低)" } do
@@ -192,10 +196,9 @@ describe("braid.advise", function()
   end)
 
   test("works inside a task, raises what the function raises, and refuses nonsense", function()
-    local advice = helper.run(function()
-      return braid.advise(function() braid.sleep(0.02) end, { 1, 2, 3 })
+    choice("tasks", function()
+      return helper.run(function() return braid.advise(function() braid.sleep(0.02) end, { 1, 2, 3 }) end)
     end)
-    assert.equal("tasks", advice.model)
     local ok, err = pcall(braid.advise, function() error("no", 0) end, { 1 })
     assert.is_false(ok)
     assert.equal("no", err)
