@@ -5,11 +5,11 @@
 #include <dlfcn.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "quota.h"
 
 void braid_guard_init(struct braid_guard *guard, bool shared) {
   pthread_mutex_init(&guard->mutex, NULL);
@@ -110,19 +110,9 @@ int braid_thread_cores(void) {
   return count > 0 ? (int)count : 1;
 }
 
-/* The quota of the process's control group in cores; 0: none. */
-static double cgroup_quota(void) {
-  FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
-  if (!file) return 0;
-  double quota = 0, period = 0;
-  int read = fscanf(file, "%lf %lf", &quota, &period);
-  fclose(file);
-  return read == 2 && period > 0 ? quota / period : 0;
-}
-
 int braid_thread_usable(void) {
   int count = braid_thread_cores();
-  double quota = cgroup_quota();
+  double quota = braid_quota("");
   return quota > 0 && quota < count ? (int)(quota + 0.999) : count;
 }
 
