@@ -12,7 +12,7 @@ local M = {}
 local SECONDS, TOGETHER, MOST_TIMES = 0.1, 0.2, 15
 
 -- So many items that wait are enough, so often: what they wait for may be somebody's server.
-local MOST_WAITING, MOST_TIMES_WAITING = 64, 3
+local MOST_WAITING, MOST_TIMES_WAITING = 64, 5
 
 -- So many times as long as reckoned, and the items are in each other's way, as where a server answers a few at a time:
 -- more of them take longer in proportion.
