@@ -25,9 +25,13 @@ local function in_child(before, code)
   return out
 end
 
+-- Both workers have begun: the child's exit moves the positions of files that are being read, such as modules.
 local with_pool = [[
   pool = braid.thread_pool(2)
-  pool:submit(function() end):result()
+  local both = braid.barrier(2)
+  local one, other = pool:submit(both.wait, both), pool:submit(both.wait, both)
+  one:result()
+  other:result()
   queue = braid.queue()
   pool:submit(function(q) q:put(1) end, queue):result()
 ]]
