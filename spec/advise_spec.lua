@@ -3,6 +3,7 @@
 -- for other programs may run meanwhile; bench/advise.lua has the figures.
 local helper = require "spec.helper"
 local braid = require "braid"
+local advice_words = require "braid.advice"
 local advise = require "braid.advise"
 local samples = require "braid.sample"
 local test = helper.test
@@ -193,6 +194,18 @@ describe("braid.advise", function()
       assert.truthy(text:find("braid." .. model .. "_pool: start [%d.]+ .?.?s"), text)
     end
     assert.truthy(advise.tree():find "任务是 CPU 密集")
+  end)
+
+  test("says why it takes the simpler of two that are nearly alike", function()
+    local sample = { wall = 1, cpu = 0, elsewhere = 0, blocked = 0, suspended = 1, bytes_in = 0, bytes_out = 0,
+      failures = {} }
+    for seconds, said in pairs { [0.09] = true, [0.2] = false } do
+      local reasons = advice_words.new({ items = 4, lang = "en", model = "tasks", predicted = 0.1, obstacles = {},
+        costs = { cores = 1 }, sample = sample,
+        predictions = { tasks = { seconds = 0.1 }, threads = { model = "threads", seconds = seconds } } }).reasons
+      assert.truthy(reasons[#reasons]:find "^next best is braid.thread_pool")
+      assert.equal(said, reasons[#reasons]:find "not so much faster" ~= nil)
+    end
   end)
 
   test("works inside a task, raises what the function raises, and refuses nonsense", function()

@@ -25,7 +25,7 @@ local words = {
     profile = "每项 %s: 计算 %s (%.0f %%), 阻塞等待 %s, 可让出的等待 %s",
     chosen = "选 %s: %d 项预计 %s",
     workers = "%d 个 worker", chunk = "每批 %d 项",
-    runner_up = "其次是 %s: %s",
+    runner_up = "其次是 %s: %s", simpler = " (没有快到值得用更复杂的模型)",
     refusal = "不能送到线程或进程: %s",
     failure = "在 %s 中失败: %s",
     trial = "试运行 %s: %d 项用了 %s (推算为 %s)%s", start_up = ", 打开、预热和关闭用了 %s",
@@ -59,7 +59,7 @@ local words = {
     profile = "each item %s: computing %s (%.0f %%), blocked %s, suspended %s",
     chosen = "%s: %d items should take %s",
     workers = "%d workers", chunk = "%d items a chunk",
-    runner_up = "next best is %s: %s",
+    runner_up = "next best is %s: %s", simpler = " (not so much faster that it is worth handling more)",
     refusal = "cannot be sent to threads or processes: %s",
     failure = "fails in %s: %s",
     trial = "tried %s: %d items took %s (reckoned: %s)%s", start_up = ", to open, warm up and close it %s",
@@ -201,7 +201,10 @@ local function list_reasons(self)
   end
   say(w.chosen, NAMES[self.model], self.items, units.seconds(self.predicted))
   local second = runner_up(self)
-  if second then say(w.runner_up, NAMES[second.model], units.seconds(second.seconds)) end
+  if second then
+    local why = second.seconds < self.predicted and w.simpler or ""
+    say(w.runner_up .. why, NAMES[second.model], units.seconds(second.seconds))
+  end
   return list
 end
 
