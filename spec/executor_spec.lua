@@ -1363,7 +1363,7 @@ describe("options", function()
       end)
       assert.is_false(ok)
       assert.is_true(braid.is_error(err, "timeout"), tostring(err))
-    end, "workers", { deadline = 20 })
+    end, what == "computes" and "cpu" or "workers", { deadline = 20 })
   end
 
   case("backlog: submit waits while so many jobs have not ended", function(pool_of)
