@@ -28,26 +28,27 @@ for _, workload in ipairs(workloads) do
 end
 
 -- == compute: threads
--- 任务是 CPU 密集?  [每项 17.9 ms: 计算 17.9 ms (100 %), 阻塞等待 0 s, 可让出的等待 0 s]
+-- 任务是 CPU 密集?  [每项 23.0 ms: 计算 23.0 ms (100 %), 阻塞等待 0 s, 可让出的等待 0 s]
 -- ├── 是 → multiprocessing / ProcessPoolExecutor  ◀
--- │   ├── braid.process_pool: 3.04 s, 2 个 worker
+-- │   ├── braid.process_pool: 3.05 s, 2 个 worker, 仅推算
 -- │   ├── (这里没有 GIL,线程同样并行)
--- │   │   └── braid.thread_pool: 2.98 s, 2 个 worker  ◀━━
+-- │   │   └── braid.thread_pool: 1.76 s, 2 个 worker  ◀━━
 -- │   └── (或考虑 numpy/numba/Cython 释放 GIL)
 -- │       └── braid.kernels: 没有给出 kernel
 -- ├── 否(I/O 密集)
 -- │   ├── 已有同步库(如 requests、psycopg2)
 -- │   │   └── ThreadPoolExecutor(改造成本低)
--- │   │       └── braid.thread_pool: 2.98 s, 2 个 worker
+-- │   │       └── braid.thread_pool: 1.76 s, 2 个 worker
 -- │   └── 有异步库(aiohttp、asyncpg、httpx)
 -- │       └── asyncio(单机最高吞吐)
--- │           └── braid.task_pool: 3.58 s, 200 个 worker
+-- │           └── braid.task_pool: 4.61 s, 200 个 worker, 仅推算  ✗
 -- └── 任务太小,或没有可以重叠的部分 → 直接调用
---     └── braid.inline_pool: 3.57 s
+--     └── braid.inline_pool: 4.61 s, 仅推算
 --
--- - 每项 17.9 ms: 计算 17.9 ms (100 %), 阻塞等待 0 s, 可让出的等待 0 s
+-- - 每项 23.0 ms: 计算 23.0 ms (100 %), 阻塞等待 0 s, 可让出的等待 0 s
 -- - 大部分时间在计算: 只有更多的核心才有用
--- - 2 个核心合计是单核的 1.20 倍
--- - 选 braid.thread_pool: 200 项预计 2.98 s
--- - 其次是 braid.process_pool: 3.04 s
+-- - 2 个核心合计是单核的 1.51 倍
+-- - 试运行 braid.thread_pool: 6 项用了 51.8 ms (推算为 91.5 ms), 打开、预热和关闭用了 32.7 ms
+-- - 选 braid.thread_pool: 200 项预计 1.76 s
+-- - 其次是 braid.process_pool: 3.05 s
 -- ...
