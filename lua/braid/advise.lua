@@ -38,13 +38,13 @@ local function choose(predictions, s, isolate)
   return chosen, obstacles
 end
 
--- What is to be tried next: the chosen one, then what is near it.
-local function untried(predictions, chosen, obstacles)
+-- What is to be tried next: the chosen one, then what is near it, or near what the first one had been reckoned to take.
+local function untried(predictions, chosen, obstacles, reckoned)
   local function open(one) return one and not one.trial and not obstacles[one.model] end
   if open(chosen) then return chosen end
   for _, kind in ipairs(advice.models) do
     local one = predictions[kind]
-    if open(one) and one.seconds < NEAR * chosen.seconds then return one end
+    if open(one) and one.seconds < NEAR * math.max(chosen.seconds, reckoned) then return one end
   end
 end
 
@@ -103,11 +103,11 @@ function M.advise(fn, sample, opts)
   local case = { fn = fn, items = sample, count = n, kernel = opts.kernel, costs = costs, sample = s }
   local predictions = reckoning.all(costs, s, n, opts.workers)
   local chosen, obstacles = choose(predictions, s, opts.isolate)
-  local candidate = chosen
+  local candidate, reckoned = chosen, chosen.seconds
   while candidate do
     try(candidate, case)
     chosen, obstacles = choose(predictions, s, opts.isolate)
-    candidate = untried(predictions, chosen, obstacles)
+    candidate = untried(predictions, chosen, obstacles, reckoned)
   end
   s.results = nil
   return advice.new {
