@@ -19,7 +19,7 @@ KERNEL_FLOORS := simd.h montgomery prime curve factor sieve circle mandelbrot te
 LUA_FLOORS := lregistry lsight lerror larg ltree linterrupt lopen.h ltrace lsched \
 	llocals lobject \
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
-	ltask ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lcall lremotequeue lremotegate lremote lselect \
+	ltask ldeadlock ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lcall lremotequeue lremotegate lremote lselect \
 	lcoroutine lstdin lstate lroster lwatchdog lworker lpool lpeer \
 	lkernel lnumbers lworkloads lrow lvectors lmap lfd lnet lprocess lfetch lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.

@@ -47,7 +47,7 @@ build = {
         "csrc/lua/larg.c", "csrc/lua/ltree.c", "csrc/lua/linterrupt.c", "csrc/lua/lsched.c", "csrc/lua/llocals.c",
         "csrc/lua/lobject.c", "csrc/lua/lname.c", "csrc/lua/lcode.c", "csrc/lua/ldraft.c", "csrc/lua/lpath.c",
         "csrc/lua/lwriter.c", "csrc/lua/lencode.c", "csrc/lua/ldecode.c", "csrc/lua/lcodec.c",
-        "csrc/lua/litem.c", "csrc/lua/ltask.c", "csrc/lua/ljob.c", "csrc/lua/lfuture.c",
+        "csrc/lua/litem.c", "csrc/lua/ltask.c", "csrc/lua/ldeadlock.c", "csrc/lua/ljob.c", "csrc/lua/lfuture.c",
         "csrc/lua/lwrap.c",
         "csrc/lua/ltrace.c", "csrc/lua/lroster.c", "csrc/lua/lwatchdog.c",
         "csrc/lua/lscope.c", "csrc/lua/lqueue.c", "csrc/lua/lgate.c", "csrc/lua/lcounter.c",

@@ -11,6 +11,7 @@ __attribute__((visibility("default"))) int luaopen_braid_core(lua_State *L);
 void llocals_open(lua_State *L);
 void lcodec_open(lua_State *L);
 void ltask_open(lua_State *L);
+void ldeadlock_open(lua_State *L);
 void lfuture_open(lua_State *L);
 void lwrap_open(lua_State *L);
 void lscope_open(lua_State *L);

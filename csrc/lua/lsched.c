@@ -287,43 +287,8 @@ void sched_push_name(lua_State *L, int index) {
   lua_remove(L, -2);
 }
 
-struct report {
-  lua_State *L;
-  int text; /* where it is on the stack */
-  int lines;
-};
-
-/* Adds a line for the task to the text on the top of the stack. */
-static void report_task(struct task *task, void *context) {
-  enum { MOST_LINES = 100 };
-  struct report *report = context;
-  lua_State *L = report->L;
-  if (!(task->waiter.flags & TASK_PARKED) || ++report->lines > MOST_LINES) return;
-  luaL_checkstack(L, 6, "too deep to report");
-  sched_push_task(L, task);
-  sched_push_name(L, -1);
-  const char *name = lua_isnil(L, -1) ? "" : luaL_tolstring(L, -1, NULL);
-  sight_place(L, task->co);
-  lua_pushfstring(L, "\n  task %s%s%s", name, *name ? ": " : "", lua_tostring(L, -1));
-  lua_replace(L, report->text + 1);
-  lua_settop(L, report->text + 1);
-  lua_concat(L, 2);
-}
-
-static int raise_deadlock(lua_State *L, struct sched *sched) {
-  lua_pushliteral(L, "");
-  struct report report = {L, lua_gettop(L), 0};
-  for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer)
-    tree_walk(scope, report_task, &report);
-  if (report.lines == 0) {
-    sight_place(L, L);
-    lua_pushfstring(L, "\n  the script itself: %s", lua_tostring(L, -1));
-  }
-  return lerror_raise(L, "deadlock", "nothing is left that could wake anybody; who waits:%s", lua_tostring(L, -1));
-}
-
 int sched_raise(lua_State *L, struct sched *sched, enum braid_status status) {
-  if (status == BRAID_DEADLOCK) return raise_deadlock(L, sched);
+  if (status == BRAID_DEADLOCK) return sched->raise_deadlock(L, sched);
   const void *canceller = tree_canceller(&sched->tree, sched->current);
   bool interrupted = status == BRAID_INTERRUPTED ||
                      (sched->main && canceller == sched->main && (sched->main->waiter.flags & TASK_INTERRUPTED));

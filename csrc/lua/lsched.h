@@ -72,6 +72,8 @@ struct sched {
   void *sentinel;               /* the object whose end is the state's */
   bool closing;
   int64_t grace; /* then: when it is over */
+  /* Raises what a deadlock is told by. Set by ldeadlock. */
+  int (*raise_deadlock)(lua_State *L, struct sched *sched);
   /* Has a task stopped wherever it stands when the grace is over. Set by ltask. */
   void (*hurry)(struct task *task, void *ignored);
 };
