@@ -242,8 +242,8 @@ demo: ## install what is missing, build, fetch five pages one by one and at once
 	@$(MAKE) -j$(CORES) all
 	@$(TREE) $(LUA) examples/fetch.lua
 
-env: ## print the lines that let Lua find the tree: eval "$(make -s env)"
-	@echo "export LUA_PATH='$(TREE_LUA_PATH)';export LUA_CPATH='$(TREE_LUA_CPATH)'"
+env: ## print the lines that let Lua and the shell find the tree: eval "$(make -s env)"
+	@echo "export LUA_PATH='$(TREE_LUA_PATH)';export LUA_CPATH='$(TREE_LUA_CPATH)';export PATH='$(CURDIR)/bin:'\"\$$PATH\""
 
 bench: all ## run the programs behind the README's figures
 	@for program in $(sort $(wildcard bench/*.lua)); do echo "# $$program"; $(TREE) $(LUA) $$program || exit 1; done

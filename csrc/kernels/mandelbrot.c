@@ -10,9 +10,9 @@ enum { LANES = 8 };
 typedef double reals __attribute__((vector_size(LANES * sizeof(double))));
 typedef int64_t integers __attribute__((vector_size(LANES * sizeof(int64_t))));
 
-BRAID_INLINE bool any(integers lanes) {
+BRAID_INLINE bool any(const integers *lanes) {
   int64_t all = 0;
-  for (int i = 0; i < LANES; i++) all |= lanes[i];
+  for (int i = 0; i < LANES; i++) all |= (*lanes)[i];
   return all != 0;
 }
 
@@ -31,7 +31,7 @@ BRAID_INLINE void escape_body(const double x[LANES], double y, uint32_t iteratio
       zy = 2.0 * zx * zy + cy;
       zx = xx - yy + cx;
     }
-  } while (done < iterations && any(inside));
+  } while (done < iterations && any(&inside));
   for (int i = 0; i < LANES; i++) counts[i] = (uint32_t)count[i];
 }
 
