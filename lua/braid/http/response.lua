@@ -198,13 +198,16 @@ function methods:json()
     { url = self.url, code = "NOT_JSON" })
 end
 
----Raises kind http (with `status`, `url` and `response`) for a status from 400; any other gives the response back.
+---Raises kind http (with `status`, `url`, `code` and `response`) for a status from 400; any other gives the response
+---back.
 ---@return braid.http.Response self
 function methods:raise_for_status()
   if self.status < 400 then return self end
   local reason = self._head:match("^%S+ %d+ ([^\r\n]+)")
-  error(errors.new("http", ("%s %s: status %d%s"):format(self._method, self.url, self.status,
-    reason and " " .. reason or ""), { url = self.url, status = self.status, response = self }), 0)
+  local text = ("%s %s: status %d%s"):format(self._method, self.url, self.status, reason and " " .. reason or "")
+  error(errors.new("http", text, {
+    url = self.url, code = "HTTP_RETURNED_ERROR", status = self.status, response = self,
+  }), 0)
 end
 
 local VERSIONS = { [10] = "1.0", [11] = "1.1", [20] = "2", [30] = "3" }
