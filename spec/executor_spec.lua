@@ -287,6 +287,25 @@ describe("a failed job", function()
     assert.same({ "a", "b" }, err.path)
   end)
 
+  case("with something that cannot be sent keeps the rest", function(pool_of, kind)
+    local pool <close> = pool_of()
+    local err = failure(pool:submit(function()
+      local _, timeout = braid.queue():get(0)
+      timeout.code, timeout.file = 7, io.stdout
+      error(timeout)
+    end))
+    assert.is_true(braid.is_error(err, "timeout"), tostring(err))
+    assert.equal(7, err.code)
+    if kind == "inline" or kind == "tasks" then return end
+    assert.is_nil(err.file)
+    err = failure(pool:submit(function() error({ code = 7, file = io.stdout }) end))
+    assert.is_true(braid.is_error(err, "not_sendable"), tostring(err))
+    assert.matches("error %-> %.file: userdata %(FILE%*%) cannot be sent", err.message)
+    local broken <close> = pool_of { workers = 1, init = function() error({ io.stdout }) end }
+    err = failure(broken:submit(echo))
+    assert.is_true(braid.is_error(err, "broken"), tostring(err))
+  end)
+
   case("keeps kind, message and cause of braid's errors", function(pool_of)
     local pool <close> = pool_of()
     local err = failure(pool:submit(function() braid.timeout(0.001, braid.sleep, 5) end))

@@ -123,6 +123,23 @@ end
 
 -- ---- the worker -----------------------------------------------------------------------------------------------------
 
+-- What can travel of an error: all of it; of one of braid's own, the fields that can.
+local function fit(err)
+  if type(err) ~= "table" and type(err) ~= "userdata" then return err end
+  local ok, refusal = pcall(core.encode, err)
+  if ok then return err end
+  if not errors.is_error(err) then
+    local why = errors.text(refusal):gsub("^argument 1", "error")
+    return errors.new("not_sendable", ("the job failed with %s, of which this cannot be sent: %s"):format(
+      errors.text(err), why))
+  end
+  local rest = {}
+  for name, value in pairs(err) do
+    if pcall(core.encode, value) then rest[name] = value end
+  end
+  return setmetatable(rest, getmetatable(err))
+end
+
 -- The job failed, or was stopped: what goes home in place of results.
 local function send_failure(job, settings, how, err, traceback)
   local limit = job:limit()
@@ -133,7 +150,7 @@ local function send_failure(job, settings, how, err, traceback)
   elseif how == "cancelled" then
     job:cancelled()
   else
-    job:failed(with_hint(err), traceback)
+    job:failed(fit(with_hint(err)), traceback)
   end
 end
 
@@ -190,7 +207,7 @@ local function run_init(worker, settings)
   local ok, err = xpcall(settings.init, handler, table.unpack(args, 1, args.n or #args))
   worker:enter(nil)
   scope:_leave()
-  if not ok then worker:broken(M.init_failed(with_hint(err)), taken()) end
+  if not ok then worker:broken(fit(M.init_failed(with_hint(err))), taken()) end
   return ok
 end
 
