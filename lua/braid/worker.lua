@@ -125,7 +125,7 @@ end
 
 -- What can travel of an error: all of it; of one of braid's own, the fields that can.
 local function fit(err)
-  if type(err) ~= "table" and type(err) ~= "userdata" then return err end
+  if type(err) ~= "table" then return err end -- what else there is comes as its text
   local ok, refusal = pcall(core.encode, err)
   if ok then return err end
   if not errors.is_error(err) then
