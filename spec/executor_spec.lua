@@ -890,7 +890,7 @@ describe("map", function()
     local calls = braid.counter()
     local ok = pcall(pool.map, pool, function(x)
       calls:add(1)
-      braid.sleep(0.002)
+      if x > 2 then braid.sleep(0.05) end -- long enough for us to hear of the failure
       fail_at_2(x)
     end, range(50), { chunk = 1 })
     assert.is_false(ok)
