@@ -37,6 +37,7 @@ struct worker {
   struct lstate_memory memory;
   struct braid_list active;        /* jobs that are begun */
   struct scope *init;              /* in which the init runs, or NULL */
+  unsigned put_off;                /* times that the hook has let pass before it raises */
   uint64_t taken;                  /* by this state */
   int64_t spread;                  /* when it last went to a core of its own */
   struct braid_thread_timer timer; /* for jobs that never wait */
@@ -117,9 +118,24 @@ static int patience(struct active *active) {
   return steps[active->raised < 2 ? active->raised++ : 2];
 }
 
+/* What a C function has just returned, a lock say, would be lost with an error here: the next instruction puts it where
+ * clean-up finds it; and clean-up may be a call of a C function itself. So the hook raises neither there nor where it
+ * came upon the code, which may be just behind, but two instructions later. */
+static bool put_off(lua_State *L, lua_Debug *ar) {
+  enum { MOST = 100, SOON = 2 }; /* code that is nothing but C functions must end, too */
+  bool between = ar->event != LUA_HOOKCOUNT && lua_getinfo(L, "S", ar) && *ar->what == 'C';
+  if ((self->put_off > 0 && !between) || self->put_off >= MOST) {
+    self->put_off = 0;
+    return false;
+  }
+  self->put_off++;
+  lua_sethook(L, stop_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, SOON);
+  return true;
+}
+
 /* Stays armed while the job is to end: it may be shielded now, or in our own code, but not later. */
 static void stop_hook(lua_State *L, lua_Debug *ar) {
-  (void)ar;
+  if (put_off(L, ar)) return;
   struct sched *sched = self->sched;
   if (atomic_load(&sched->asked)) sched->attend(sched);
   look_for_stops(sched);

@@ -1,0 +1,26 @@
+-- SPDX-License-Identifier: MIT
+-- A computing job was stopped between taking a lock and knowing it: the lock stayed with a task that had ended.
+local helper = require "spec.helper"
+local braid = require "braid"
+local abs = math.abs
+
+describe("a job that is stopped", function()
+  for _, kind in ipairs { "threads", "processes" } do
+    helper.test("never loses a lock that it takes with a scope: " .. kind, function()
+      helper.run(function()
+        local pool <close> = braid.pool(kind, 2)
+        local lock = braid.lock()
+        for i = 1, kind == "threads" and 150 or 40 do
+          local job = pool:submit(function()
+            while true do lock:with(abs, 1) end
+          end)
+          braid.sleep(0.001 + i % 7 * 0.0003)
+          job:cancel()
+          braid.wait { job }
+          assert(lock:acquire(10))
+          lock:release()
+        end
+      end)
+    end, { deadline = 60 })
+  end
+end)
