@@ -449,6 +449,7 @@ static bool run_ready(struct sched *sched) {
 }
 
 bool sched_turn(struct sched *sched, int64_t deadline) {
+  if (take_interrupt(sched)) return false; /* who has waited till now learns it from that wait */
   if (run_ready(sched)) return true;
   if (take_interrupt(sched)) return false;
   if (deadline == BRAID_NEVER && sched_deadlocked(sched)) return false;

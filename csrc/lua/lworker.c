@@ -118,12 +118,12 @@ static int patience(struct active *active) {
   return steps[active->raised < 2 ? active->raised++ : 2];
 }
 
-/* What a C function has just returned, a lock say, would be lost with an error here: the next instruction puts it where
- * clean-up finds it; and clean-up may be a call of a C function itself. So the hook raises neither there nor where it
- * came upon the code, which may be just behind, but two instructions later. */
+/* What a function has just returned, a lock or an item say, would be lost with an error here: the next instruction puts
+ * it where clean-up finds it; and clean-up may be a call of a C function itself. So the hook raises neither at calls
+ * and returns nor where it came upon the code, which may be just behind one, but two instructions later. */
 static bool put_off(lua_State *L, lua_Debug *ar) {
-  enum { MOST = 100, SOON = 2 }; /* code that is nothing but C functions must end, too */
-  bool between = ar->event != LUA_HOOKCOUNT && lua_getinfo(L, "S", ar) && *ar->what == 'C';
+  enum { MOST = 100, SOON = 2 }; /* code that is nothing but calls must end, too */
+  bool between = ar->event != LUA_HOOKCOUNT;
   if ((self->put_off > 0 && !between) || self->put_off >= MOST) {
     self->put_off = 0;
     return false;
