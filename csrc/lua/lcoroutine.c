@@ -14,6 +14,13 @@ static _Thread_local lua_State *inner;
 
 lua_State *lcoroutine_inner(void) { return inner; }
 
+/* A hook of ours that waits in a coroutine for what is over, a job that was stopped, makes room for the user's. */
+static void drop_stale_hook(struct sched *sched, lua_State *co) {
+  bool soon = lua_gethookmask(co) != LUA_MASKCOUNT, interrupted = !sched->interrupted && sched->loop.interrupts;
+  if (!soon && !interrupted && !sched->closing && !tree_canceller(&sched->tree, sched->current))
+    hook_disarm(&sched->hooks, co);
+}
+
 /* Resumes `co` with the arguments on the top of L, known as the one that runs, so that an interrupt finds it. */
 static int resume_known(lua_State *L, lua_State *co, int arguments, int *results) {
   if (!lua_checkstack(co, arguments)) luaL_error(L, "too many arguments to resume");
@@ -21,6 +28,7 @@ static int resume_known(lua_State *L, lua_State *co, int arguments, int *results
     lua_pushliteral(L, "cannot resume dead coroutine");
     return -1;
   }
+  if (hook_is_armed(co)) drop_stale_hook(sched_open(L), co);
   lua_State *before = inner;
   lua_xmove(L, co, arguments);
   inner = co;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * One handler for the process, installed only while a loop turns for the main thread. What it touches is
- * async-signal-safe: an atomic, a descriptor, and lua_sethook, which Lua's own interpreter calls from its handler. */
+ * async-signal-safe: an atomic, a descriptor, and the hook's lua_sethook, which Lua's own interpreter calls from its
+ * handler. */
 #include "linterrupt.h"
 
 #include <signal.h>
@@ -19,19 +20,20 @@ static struct {
 enum {
   POKED = INTERRUPT_ASKED + 1,
   EXIT_STATUS = 128 + SIGINT,
-  PATIENCE = 10 * 1000 * 1000 /* instructions: some 100 ms */
 };
 
 static void on_interrupt(const struct interrupt_target *meant) {
   if (++count > 1) _exit(EXIT_STATUS);
-  if (*meant->running) lua_sethook(*meant->running, meant->stop, LUA_MASKCOUNT, PATIENCE);
+  lua_State *co = *meant->running;
+  if (co && !hook_is_armed(co))
+    hook_arm(meant->hooks, co, LUA_MASKCOUNT, INTERRUPT_PATIENCE); /* else soon by the hook */
   braid_loop_interrupt(meant->loop);
 }
 
 static void on_quit(const struct interrupt_target *meant, const siginfo_t *info) {
   int why = info->si_code == SI_QUEUE ? info->si_value.sival_int : 0;
   if (why != POKED) atomic_fetch_or(meant->asked, why == INTERRUPT_ASKED ? meant->file : meant->dump);
-  if (*meant->running) lua_sethook(*meant->running, meant->attend, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+  if (*meant->running) hook_arm(meant->hooks, *meant->running, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
   braid_doorbell_ring(&meant->loop->bell);
 }
 

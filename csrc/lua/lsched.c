@@ -97,8 +97,6 @@ void sched_forget(struct sched *sched) { braid_waiter_claim(sched_waiter(sched),
 
 #define SENTINEL_METATABLE "braid.sentinel"
 
-static void stop_hook(lua_State *L, lua_Debug *ar);
-static void attend_hook(lua_State *L, lua_Debug *ar);
 static void close_state(lua_State *L, struct sched *sched);
 
 /* A state's end is seen by the finalizer of an object that nothing else outlives: Lua calls finalizers in the reverse
@@ -132,8 +130,7 @@ static int park_script(lua_State *L, struct sched *sched, lua_KFunction k, lua_K
   const struct interrupt_target target = {.loop = &sched->loop,
                                           .running = &sched->running,
                                           .asked = &sched->asked,
-                                          .stop = stop_hook,
-                                          .attend = attend_hook,
+                                          .hooks = &sched->hooks,
                                           .dump = SCHED_DUMP,
                                           .file = SCHED_FILE};
   if (!sched->interrupted) interrupt_begin(&target);
@@ -326,22 +323,21 @@ static bool take_interrupt(struct sched *sched) {
   return true;
 }
 
-/* In the code that ran when the signal came, long after: stops the main task if it has not waited since, nor called
- * anything that might. */
-static void stop_hook(lua_State *L, lua_Debug *ar) {
+/* In code that computes, when somebody wants to know what it does; and, long after SIGINT came: stops the main task if
+ * it has not waited since, nor called anything that might. */
+static void on_hook(lua_State *L, lua_Debug *ar) {
   (void)ar;
-  lua_sethook(L, NULL, 0, 0);
   struct sched *sched = sched_open(L);
+  bool late = lua_gethookcount(L) == INTERRUPT_PATIENCE;
+  hook_disarm(&sched->hooks, L);
+  if (atomic_load(&sched->asked)) sched->attend(sched);
+  if (atomic_load(&sched->loop.interrupts) == 0) return;
+  if (!late) {
+    hook_arm(&sched->hooks, L, LUA_MASKCOUNT, INTERRUPT_PATIENCE);
+    return;
+  }
   if (sched->current != sched->main || !take_interrupt(sched)) return;
   if (tree_canceller(&sched->tree, sched->main)) sched_raise(L, sched, BRAID_INTERRUPTED); /* else it is shielded */
-}
-
-/* In code that computes: somebody wants to know what it does. */
-static void attend_hook(lua_State *L, lua_Debug *ar) {
-  (void)ar;
-  lua_sethook(L, NULL, 0, 0);
-  struct sched *sched = sched_open(L);
-  sched->attend(sched);
 }
 
 /* ---- the turn ------------------------------------------------------------------------------------------------- */
@@ -501,7 +497,7 @@ static void close_state(lua_State *L, struct sched *sched) {
   if (braid_loop_is_fork) return; /* all that is left is the parent's */
   sched->grace = braid_clock_after(1.0);
   for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer)
-    tree_cancel_scope(scope), tree_walk(scope, sched->hurry, NULL);
+    tree_cancel_scope(scope), tree_walk(scope, sched->hurry, sched);
   int left;
   while ((left = tasks_left(sched)) > 0 && braid_clock_now() < sched->grace)
     sched_turn(sched, sched->loop.ready.first ? 0 : sched->grace);
@@ -533,6 +529,8 @@ struct sched *sched_open(lua_State *L) {
   int error = braid_loop_open(&sched->loop);
   if (error) lerror_raise(L, "system", "the loop could not be opened: %s", strerror(error));
   tree_init(&sched->tree, &sched->loop);
+  sched->hooks.act = on_hook;
+  hook_open(L, &sched->hooks);
   braid_list_init(&sched->held);
   braid_list_init(&sched->pools);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);

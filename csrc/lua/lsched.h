@@ -26,6 +26,7 @@
 
 #include <lua.h>
 
+#include "lhook.h"
 #include "ltree.h"
 
 enum sched_question {
@@ -38,10 +39,11 @@ enum sched_question {
 struct sched {
   struct braid_loop loop;
   struct tree tree;
-  lua_State *L;           /* the main state */
-  struct task *current;   /* who runs: a task, or the script */
-  lua_State *running;     /* the coroutine in which it may wait; NULL inside callbacks */
-  struct task *main;      /* of braid.run: SIGINT is for it; NULL: for the script */
+  lua_State *L;         /* the main state */
+  struct task *current; /* who runs: a task, or the script */
+  lua_State *running;   /* the coroutine in which it may wait; NULL inside callbacks */
+  struct task *main;    /* of braid.run: SIGINT is for it; NULL: for the script */
+  struct hook_store hooks;
   struct braid_list held; /* locks that tasks of this state hold */
   /* Called when a task's coroutine has ended: what its body returned, or the error, is on the top of co. */
   void (*finish)(struct sched *sched, struct task *task, int status);
@@ -75,7 +77,7 @@ struct sched {
   /* Raises what a deadlock is told by. Set by ldeadlock. */
   int (*raise_deadlock)(lua_State *L, struct sched *sched);
   /* Has a task stopped wherever it stands when the grace is over. Set by ltask. */
-  void (*hurry)(struct task *task, void *ignored);
+  void (*hurry)(struct task *task, void *sched);
 };
 
 /* The scheduler of the state: the first upvalue of every function that needs it. */

@@ -32,16 +32,22 @@ static const char STORE, ANCHORS, FAILURES, WATCHERS, TRACEBACK, RETHROWN;
 /* Where the coroutine is in the table of anchors: kept in its extra space. */
 static int *slot_of(lua_State *co) { return (int *)lua_getextraspace(co); }
 
-static lua_State *take_coroutine(lua_State *L, struct task_store *store) {
-  if (store->count > 0) return store->idle[--store->count];
-  lua_State *co = lua_newthread(L);
-  *slot_of(co) = lregistry_keep(L, &ANCHORS);
+static lua_State *take_coroutine(lua_State *L, struct sched *sched) {
+  lua_State *co;
+  if (sched->store->count > 0) {
+    co = sched->store->idle[--sched->store->count];
+  } else {
+    co = lua_newthread(L);
+    *slot_of(co) = lregistry_keep(L, &ANCHORS);
+  }
+  hook_inherit(&sched->hooks, L, co);
   return co;
 }
 
-static void give_coroutine(lua_State *L, struct task_store *store, lua_State *co) {
+static void give_coroutine(lua_State *L, struct sched *sched, lua_State *co) {
+  struct task_store *store = sched->store;
   lua_settop(co, 0);
-  if (store->count < MOST_IDLE) {
+  if (hook_end(&sched->hooks, co) && store->count < MOST_IDLE) {
     store->idle[store->count++] = co;
     return;
   }
@@ -148,9 +154,9 @@ struct task *task_spawn(lua_State *L, struct sched *sched, struct scope *scope, 
   lua_rawgeti(L, LUA_REGISTRYINDEX, sched->task_metatable);
   lua_setmetatable(L, -2);
   locals_inherit(L, sched);
-  lua_State *co = take_coroutine(L, sched->store);
+  lua_State *co = take_coroutine(L, sched);
   if (count > LUA_MINSTACK / 2 && !lua_checkstack(co, count + LUA_MINSTACK / 2)) {
-    give_coroutine(L, sched->store, co);
+    give_coroutine(L, sched, co);
     lerror_memory(L);
   }
   lua_pushcfunction(co, task_body);
@@ -289,7 +295,7 @@ static void settle(struct sched *sched, struct task *task) {
   }
   if (task->waiter.flags & TASK_HOLDS) sched->abandon(sched, task);
   if (task->waiter.flags & TASK_WATCHED) with_task(sched, co, call_watchers);
-  give_coroutine(sched->L, sched->store, co);
+  give_coroutine(sched->L, sched, co);
 }
 
 /* The task and an error that its body could not take are on the coroutine's stack: the failure becomes its result. */
@@ -316,17 +322,18 @@ static void finish(struct sched *sched, struct task *task, int status) {
 /* In a task that swallows its cancel and goes on though the script has ended: raises after each instruction, so that
  * no pcall can hold it for ever. */
 static void hurry_hook(lua_State *L, lua_Debug *ar) {
+  enum { INSTRUCTIONS_PER_LOOK = 1000 };
   (void)ar;
   struct sched *sched = sched_open(L);
-  if (braid_clock_now() < sched->grace) return;
-  lua_sethook(L, hurry_hook, LUA_MASKCOUNT, 1);
-  lerror_raise(L, "cancelled", "the script has ended, and so has the time to clean up");
+  bool over = braid_clock_now() >= sched->grace;
+  hook_arm(&sched->hooks, L, LUA_MASKCOUNT, over ? 1 : INSTRUCTIONS_PER_LOOK);
+  if (over) lerror_raise(L, "cancelled", "the script has ended, and so has the time to clean up");
 }
 
-static void hurry(struct task *task, void *ignored) {
-  enum { INSTRUCTIONS_PER_LOOK = 1000 };
-  (void)ignored;
-  if (task->co) lua_sethook(task->co, hurry_hook, LUA_MASKCOUNT, INSTRUCTIONS_PER_LOOK);
+static void hurry(struct task *task, void *context) {
+  struct sched *sched = context;
+  sched->hooks.act = hurry_hook;
+  if (task->co) hook_arm(&sched->hooks, task->co, LUA_MASKCOUNT, 1);
 }
 
 /* ---- what Lua calls ------------------------------------------------------------------------------------------- */

@@ -75,13 +75,11 @@ void worker_settings_free(void *settings) {
 
 enum { CLEAN_UP = 1000 * 1000 }; /* instructions that a stopped job has before it is stopped again: some 10 ms */
 
-static void stop_hook(lua_State *L, lua_Debug *ar);
-
 /* It may wait now, and compute for ever after that. If the signal came just before it began to wait, the hook would
  * raise before it can do anything with what the wait brings it. */
 static void stop_later(lua_State *co) {
-  if (co && (!lua_gethook(co) || lua_gethookmask(co) & LUA_MASKRET))
-    lua_sethook(co, stop_hook, LUA_MASKCOUNT, CLEAN_UP);
+  if (co && (!hook_is_armed(co) || lua_gethookmask(co) & LUA_MASKRET))
+    hook_arm(&self->sched->hooks, co, LUA_MASKCOUNT, CLEAN_UP);
 }
 
 /* Cancels the scopes of jobs that are to end. In the loop's turn and in the hook: runs no Lua. */
@@ -129,7 +127,7 @@ static bool put_off(lua_State *L, lua_Debug *ar) {
     return false;
   }
   self->put_off++;
-  lua_sethook(L, stop_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, SOON);
+  hook_arm(&self->sched->hooks, L, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, SOON);
   return true;
 }
 
@@ -144,9 +142,9 @@ static void stop_hook(lua_State *L, lua_Debug *ar) {
   bool ending = cancelled || (active && active->scope && (active->scope->flags & SCOPE_CANCELLED));
   bool raise = cancelled && (!active || active->inside);
   if (!ending)
-    lua_sethook(L, NULL, 0, 0);
+    hook_disarm(&sched->hooks, L);
   else
-    lua_sethook(L, stop_hook, LUA_MASKCOUNT, raise ? patience(active) : CLEAN_UP / 100);
+    hook_arm(&sched->hooks, L, LUA_MASKCOUNT, raise ? patience(active) : CLEAN_UP / 100);
   if (raise) sched_raise(L, sched, BRAID_CANCELLED);
 }
 
@@ -156,7 +154,7 @@ static void on_signal(int number) {
   if (!self || !self->sched) return;
   braid_loop_interrupt(&self->sched->loop); /* it may sleep: the timer only sends this signal */
   lua_State *L = lcoroutine_inner() ? lcoroutine_inner() : self->sched->running;
-  if (L) lua_sethook(L, stop_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+  if (L) hook_arm(&self->sched->hooks, L, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
 }
 
 /* SIGQUIT in a worker process: `braid ps` is answered; what a terminal sends to all of its group is for the parent. */
@@ -483,6 +481,7 @@ static int serve(lua_State *L) {
   worker->sched = sched_open(L);
   worker->init = NULL;
   worker->sched->interrupted = look_for_stops;
+  worker->sched->hooks.act = stop_hook;
   worker->sched->loop.social = braid_thread_cores() > 1;
   braid_worker_attach(worker->core, &worker->sched->loop);
   sched_class(L, JOB_METATABLE, job_methods);
