@@ -167,6 +167,45 @@ describe("gather", function()
     end)
   end, { deadline = 10 })
 
+  -- What on_unhandled was told while fn ran in a task.
+  local function reported(fn)
+    local told = {}
+    finally(function() braid.on_unhandled(nil) end)
+    braid.on_unhandled(function(err) told[#told + 1] = err end)
+    run(fn)
+    return told
+  end
+
+  local function clean_up_badly(what)
+    return function()
+      local _ <close> = setmetatable({}, { __close = function() error(what, 0) end })
+      braid.sleep(60)
+    end
+  end
+
+  test("reports what a loser fails with in its clean-up, and not what failed before", function()
+    local told = reported(function()
+      assert.equal("good", braid.race { failing("early"), after(0.01, "good"), clean_up_badly("late") })
+    end)
+    assert.same({ "late" }, told)
+  end, { deadline = 10 })
+
+  test("reports what a task that was given fails with in its clean-up, once", function()
+    local told = reported(function()
+      local task = braid.spawn(clean_up_badly("late"))
+      assert.equal("good", braid.race { task, after(0.01, "good"), task })
+    end)
+    assert.same({ "late" }, told)
+  end, { deadline = 10 })
+
+  test("that is cancelled reports what its tasks fail with in their clean-up", function()
+    local told = reported(function()
+      assert.is_false((braid.move_on_after(0.01, braid.race, { clean_up_badly("one"), clean_up_badly("two") })))
+    end)
+    table.sort(told)
+    assert.same({ "one", "two" }, told)
+  end, { deadline = 10 })
+
   test("on_error = continue raises at once, and the rest go on", function()
     local ended = 0
     run(function()

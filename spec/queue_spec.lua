@@ -254,6 +254,21 @@ describe("queue", function()
     end)
   end)
 
+  test("put_many that is cancelled says how many went in", function()
+    run(function()
+      local queue, err = braid.queue(3), nil
+      local task = braid.spawn(function()
+        local _
+        _, err = pcall(queue.put_many, queue, { 1, 2, 3, 4, 5 })
+      end)
+      braid.sleep(0)
+      task:cancel()
+      task:wait()
+      assert.is_true(braid.is_error(err, "cancelled"), tostring(err))
+      assert.equal(3, err.count)
+    end)
+  end)
+
   test("may hold itself, and be collected", function()
     local weak = setmetatable({}, { __mode = "k" })
     local function fill()

@@ -265,6 +265,62 @@ describe("queue", function()
     for i = 1, 20 do assert.equal(i, list[i]) end
   end)
 
+  case("put_many that is cut short says how many went in", function(pool)
+    local queue = braid.queue(3)
+    local function fill(q, list, timeout)
+      local ok, value, err = pcall(q.put_many, q, list, timeout)
+      err = ok and err or value
+      return err.kind, err.count
+    end
+    local items = { 1, 2, 3, 4, 5 }
+    assert.same({ "timeout", 3 }, { pool:submit(fill, queue, items, 0.05):result(8 * helper.slowness) })
+    assert.same({ "timeout", 0 }, { pool:submit(fill, queue, items, 0):result(8 * helper.slowness) })
+    assert.equal(3, queue:size())
+    queue:get()
+    local cut = pool:submit(fill, queue, items)
+    eventually(function() return queue:is_full() end)
+    queue:close()
+    assert.same({ "closed", 1 }, { cut:result(8 * helper.slowness) })
+    assert.same({ "closed", 0 }, { pool:submit(fill, queue, items):result(8 * helper.slowness) })
+  end)
+
+  case("put_many says how many went in before an item that cannot be sent", function(pool, kind)
+    local queue, none = braid.queue(), kind == "tasks"
+    local count, size = pool:submit(function(q)
+      local ok, err = pcall(q.put_many, q, { 1, 2, coroutine.create(print), 4 })
+      return not ok and err.count, q:size()
+    end, queue):result(8 * helper.slowness)
+    assert.same(none and { false, 4 } or { 2, 2 }, { count, size })
+  end)
+
+  case("wait_for asks once more when its time is over", function(pool)
+    local condition, ready = braid.condition(), braid.counter()
+    local begun = braid.event()
+    local waiting = pool:submit(function(c, r, b, seconds)
+      return c:with(function()
+        return c:wait_for(function()
+          b:set()
+          return r:get() == 1
+        end, seconds)
+      end)
+    end, condition, ready, begun, 0.02)
+    begun:wait()
+    condition:acquire()
+    braid.sleep(0.05)
+    ready:set(1)
+    condition:release()
+    assert.is_true(waiting:result(8 * helper.slowness))
+    assert.is_true(pool:submit(function(c)
+      local asked = 0
+      return c:with(function()
+        return c:wait_for(function()
+          asked = asked + 1
+          return asked == 2
+        end, 0)
+      end)
+    end, condition):result(8 * helper.slowness))
+  end)
+
   case("a get that is cancelled has not taken its item", function(pool)
     local queue = braid.queue()
     for i = 1, 20 do

@@ -161,7 +161,7 @@ static size_t check_place(lua_State *L, const struct braid_array *array) {
     lerror_misuse(L, "there is no element %I in an array of %I", (LUAI_UACINT)number, (LUAI_UACINT)array->length);
   }
   lerror_misuse(L, "the elements of an array have the numbers 1 to %I: there is none for %s",
-                (LUAI_UACINT)array->length, luaL_tolstring(L, 2, NULL));
+                (LUAI_UACINT)array->length, lerror_text(L, 2));
   return 0;
 }
 

@@ -318,7 +318,7 @@ static void refuse_content(struct writer *w) {
   if (!lerror_is(L, -1, "not_sendable")) lua_error(L);
   lua_getfield(L, -1, "message");
   sight_where(L, 1);
-  const char *message = luaL_tolstring(L, -2, NULL), *where = lua_tostring(L, -2);
+  const char *message = lerror_text(L, -2), *where = lua_tostring(L, -2);
   size_t size = strlen(where);
   writer_refuse(w, "%s", strncmp(message, where, size) == 0 ? message + size : message);
 }

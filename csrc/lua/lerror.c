@@ -78,6 +78,22 @@ int lerror_memory(lua_State *L) {
   return lua_error(L);
 }
 
+static int tell(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
+const char *lerror_text(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  lua_pushcfunction(L, tell);
+  lua_pushvalue(L, index);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+    lua_pop(L, 1);
+    lua_pushfstring(L, "a %s whose __tostring fails", luaL_typename(L, index));
+  }
+  return lua_tostring(L, -1);
+}
+
 int lerror_is(lua_State *L, int index, const char *kind) {
   if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return 0;
   luaL_getmetatable(L, LERROR_METATABLE);

@@ -28,6 +28,10 @@ int lerror_system(lua_State *L, int error, const char *what);
 /* Raises "not enough memory", as Lua does. Never returns. */
 int lerror_memory(lua_State *L);
 
+/* Pushes the text of the value at `index` and returns it, as luaL_tolstring does; what its __tostring raises only
+ * changes the text. */
+const char *lerror_text(lua_State *L, int index);
+
 /* The value at `index` is a braid error of that kind (NULL: of any). */
 int lerror_is(lua_State *L, int index, const char *kind);
 

@@ -223,7 +223,7 @@ static int task_index(lua_State *L) {
 static int task_newindex(lua_State *L) {
   check(L);
   lua_pushliteral(L, "name");
-  if (!lua_rawequal(L, 2, -1)) return lerror_misuse(L, "a task has no field '%s' to set", luaL_tolstring(L, 2, NULL));
+  if (!lua_rawequal(L, 2, -1)) return lerror_misuse(L, "a task has no field '%s' to set", lerror_text(L, 2));
   if (lua_type(L, 3) != LUA_TSTRING)
     return lerror_misuse(L, "a task's name is a string, and this is a %s", luaL_typename(L, 3));
   lua_settop(L, 3);

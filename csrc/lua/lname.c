@@ -159,7 +159,7 @@ static void push_module(lua_State *L, const char *module) {
     lua_pushstring(L, module);
     if (lua_pcall(L, 1, 1, 0) != LUA_OK)
       lerror_raise(L, "not_sendable", "module '%s' travels by its name, and cannot be loaded here: %s", module,
-                   luaL_tolstring(L, -1, NULL));
+                   lerror_text(L, -1));
   }
   lua_remove(L, -2);
 }

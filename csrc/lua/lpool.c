@@ -240,7 +240,7 @@ static int refuse(lua_State *L, struct job_future *this, enum braid_status statu
   if (push_failure(L, pool) == 0) return lerror_misuse(L, "this pool is closed: it takes no more jobs");
   lua_settop(L, 1);
   if (lerror_is(L, 1, "broken")) return lua_error(L);
-  return lerror_raise(L, "broken", "this pool is broken: %s", luaL_tolstring(L, 1, NULL));
+  return lerror_raise(L, "broken", "this pool is broken: %s", lerror_text(L, 1));
 }
 
 /* pool:submit(fn, ...) -> future. Also the `submit` of the tables that have the pool as `_core`: the way to it in Lua

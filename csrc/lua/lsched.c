@@ -220,7 +220,7 @@ static void push_cancelled(lua_State *L, const void *canceller, const char *what
   if (lua_isnil(L, reason))
     lerror_push(L, "cancelled", "%s", what);
   else
-    lerror_push(L, "cancelled", "%s: %s", what, luaL_tolstring(L, reason, NULL));
+    lerror_push(L, "cancelled", "%s: %s", what, lerror_text(L, reason));
   lua_pushvalue(L, reason);
   lua_setfield(L, -2, "reason");
   lua_replace(L, reason);

@@ -105,7 +105,7 @@ static int io_popen(lua_State *L) {
 
 static int os_exit(lua_State *L) {
   return lerror_raise(L, "worker_died", "os.exit(%s) in a job: it ends the job, not the process",
-                      lua_isnoneornil(L, 1) ? "" : luaL_tolstring(L, 1, NULL));
+                      lua_isnoneornil(L, 1) ? "" : lerror_text(L, 1));
 }
 
 static int print_line(lua_State *L) {

@@ -257,7 +257,7 @@ static void call_protected(lua_State *L, struct sched *sched, lua_CFunction func
   lua_pushvalue(L, -2);
   struct sched_frame frame = sched_callbacks(sched);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-    lua_writestringerror("braid: %s\n", luaL_tolstring(L, -1, NULL));
+    lua_writestringerror("braid: %s\n", lerror_text(L, -1));
     lua_pop(L, 2);
   }
   sched_return(sched, frame);

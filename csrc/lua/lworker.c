@@ -305,7 +305,7 @@ static struct braid_message *pack_failure(lua_State *L, int error, int traceback
     if (try == 0)
       lua_pushvalue(L, error);
     else
-      luaL_tolstring(L, error, NULL);
+      lerror_text(L, error);
     lua_pushvalue(L, traceback);
     lua_pushlightuserdata(L, &reply);
     if (lua_pcall(L, 3, 0, 0) == LUA_OK) return reply;

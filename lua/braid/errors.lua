@@ -14,7 +14,8 @@ local M = {}
 local Error = core.Error
 
 function Error:__tostring()
-  return self.message
+  local message = self.message -- who has the error may have changed it
+  return type(message) == "string" and message or ("%s: a message that is a %s"):format(self.kind, type(message))
 end
 
 Error.__name = "braid.error"
@@ -146,7 +147,7 @@ function M.check_options(level, what, options, known)
     local expected = known[name]
     if not expected then
       local nearest = type(name) == "string" and M.nearest(name, known)
-      M.misuse(level + 1, "unknown option '%s' to '%s'%s", tostring(name), what,
+      M.misuse(level + 1, "unknown option '%s' to '%s'%s", M.text(name), what,
         nearest and (" (did you mean '%s'?)"):format(nearest) or "")
     elseif not fits(value, expected) then
       M.misuse(level + 1, "bad option '%s' to '%s' (%s expected, got %s)", name, what,
@@ -320,7 +321,7 @@ function M.raise_to_script(err, traceback)
       io.stderr:write("braid: interrupted\n")
       os.exit(130, true)
     end
-    if traceback then err = tostring(err) .. "\n" .. traceback end
+    if traceback then err = M.text(err) .. "\n" .. traceback end
   end
   core.rethrow(err, traceback)
 end

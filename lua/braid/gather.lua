@@ -21,7 +21,7 @@ local function check_list(what, name, list)
   local n = list.n or #list
   if math.type(n) ~= "integer" or n < 0 then
     errors.misuse(2, "bad argument '%s' to '%s' (its n is to be an integer, not negative, and is %s)", name, what,
-      tostring(n))
+      errors.text(n))
   end
   return n
 end
@@ -214,8 +214,26 @@ local function first_success(futures, n)
   return nil, errors.group(failures)
 end
 
----Runs all at once: the results of the first to succeed; the others are cancelled and awaited. When all fail: kind
----"group". Suspends.
+-- The others are cancelled and awaited. What they failed with before is the race's; what they fail with now, in their
+-- clean-up, is reported.
+local function end_losers(futures)
+  local left, seen = {}, {}
+  for _, future in ipairs(futures) do
+    if not future:done() and not seen[future] then left[#left + 1] = future end
+    seen[future] = true
+    future:error()
+    future:cancel()
+  end
+  scopes.shield(function()
+    for _, future in ipairs(left) do future:wait() end
+  end)
+  for _, future in ipairs(left) do
+    if future:state() == "failed" then errors.report(future:error(), future:traceback(), future.name) end
+  end
+end
+
+---Runs all at once: the results of the first to succeed; the others are cancelled and awaited, and what they fail with
+---then is reported. When all fail: kind "group". Suspends.
 ---@param list (fun():... | braid.Future)[]
 ---@return any ...
 function M.race(list)
@@ -229,13 +247,7 @@ function M.race(list)
   local futures = {}
   for i = 1, n do futures[i] = is_future(list[i]) and list[i] or core.spawn(list[i]) end
   local ok, winner, group = pcall(first_success, futures, n)
-  for _, future in ipairs(futures) do
-    future:error()
-    future:cancel()
-  end
-  scopes.shield(function()
-    for _, future in ipairs(futures) do future:wait() end
-  end)
+  end_losers(futures)
   scopes.conclude(scope, ok, winner)
   if not winner then error(group, 0) end
   return winner:result()

@@ -22,7 +22,7 @@ function M.pool(kind, opts)
   if not make then
     errors.misuse(1,
       "bad argument 'kind' to 'pool' (\"inline\", \"tasks\", \"threads\" or \"processes\" expected, got %s)",
-      type(kind) == "string" and ("%q"):format(kind) or tostring(kind))
+      type(kind) == "string" and ("%q"):format(kind) or errors.text(kind))
   end
   return make(opts)
 end

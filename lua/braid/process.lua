@@ -131,7 +131,8 @@ function Process:kill(signal)
   local number = signal or "TERM"
   if type(number) == "string" then number = core.signals[number:gsub("^SIG", "")] end
   if math.type(number) ~= "integer" or number < 0 or number > 64 then
-    errors.misuse(1, "bad argument 'signal' (a number or a name such as \"TERM\" expected, got %s)", tostring(signal))
+    errors.misuse(1, "bad argument 'signal' (a number or a name such as \"TERM\" expected, got %s)",
+      errors.text(signal))
   end
   return self._child:kill(number)
 end

@@ -67,11 +67,18 @@ local function remaining(deadline)
   return deadline and math.max(0, deadline - core.now())
 end
 
----Puts the values of a list, in order. Suspends.
+-- An error of ours says how many of the values were put before it.
+local function counted(err, count)
+  if errors.is_error(err) then err.count = count end
+  return err
+end
+
+---Puts the values of a list, in order. Suspends. Whatever ends it early, also what it raises (a cancel, a value that
+---cannot be sent), has a field `count`: so many were put, the first ones of the list.
 ---@param list any[]
 ---@param timeout number? seconds, for all
 ---@return boolean? ok
----@return braid.Error? err its `count` tells how many were put
+---@return braid.Error? err kind "timeout" or "closed"
 function Queue:put_many(list, timeout)
   if type(list) ~= "table" then
     errors.misuse(1, "bad argument 'list' to 'put_many' (a list expected, got %s)", errors.described(list))
@@ -82,14 +89,17 @@ function Queue:put_many(list, timeout)
       errors.misuse(1, "bad argument 'list' to 'put_many' (element %d is nil: braid.null stands for nothing)", i)
     end
   end
-  core.look()
-  for i = 1, #list do
-    local ok, err = self:put(list[i], remaining(deadline))
-    if not ok then
-      err.count = i - 1
-      return nil, err
+  local put, count = self.put, 0
+  local ok, refusal = pcall(function()
+    core.look()
+    for i = 1, #list do
+      local taken, err = put(self, list[i], remaining(deadline))
+      if not taken then return err end
+      count = i
     end
-  end
+  end)
+  if not ok then core.rethrow(counted(refusal, count)) end
+  if refusal then return nil, counted(refusal, count) end
   return true
 end
 

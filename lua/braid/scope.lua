@@ -160,7 +160,7 @@ end
 
 local function check_seconds(what, seconds)
   if seconds ~= nil and not (type(seconds) == "number" and seconds >= 0) then
-    errors.misuse(2, "bad argument 's' to '%s' (seconds, not negative, expected, got %s)", what, tostring(seconds))
+    errors.misuse(2, "bad argument 's' to '%s' (seconds, not negative, expected, got %s)", what, errors.text(seconds))
   end
 end
 

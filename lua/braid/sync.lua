@@ -122,7 +122,7 @@ Condition.notify = Condition.notify
 ---Wakes all.
 Condition.notify_all = Condition.notify_all
 
----Waits until the predicate holds; returns its value. Suspends.
+---Waits until the predicate holds; returns its value. It is asked once more when the time is over. Suspends.
 ---@param predicate fun(): any
 ---@param timeout number? seconds
 ---@return any? value
@@ -135,7 +135,11 @@ function Condition:wait_for(predicate, timeout)
     local value = predicate()
     if value then return value end
     local ok, err = self:wait(deadline and math.max(0, deadline - core.now()))
-    if not ok then return nil, err end
+    if not ok then
+      value = err.kind == "timeout" and predicate()
+      if value then return value end
+      return nil, err
+    end
   end
 end
 
@@ -166,7 +170,7 @@ end
 ---@return braid.Condition
 function M.condition(lock)
   if lock ~= nil and getmetatable(lock) ~= Lock then
-    errors.misuse(1, "bad argument 'lock' to 'condition' (a lock expected, got %s)", tostring(lock))
+    errors.misuse(1, "bad argument 'lock' to 'condition' (a lock expected, got %s)", errors.text(lock))
   end
   return core.condition_new(lock or core.lock_new())
 end
