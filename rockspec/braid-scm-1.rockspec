@@ -91,6 +91,7 @@ build = {
     ["braid.command.tutorial"] = "lua/braid/command/tutorial.lua",
     ["braid.dict"] = "lua/braid/dict.lua",
     ["braid.descriptor"] = "lua/braid/descriptor.lua",
+    ["braid.excerpt"] = "lua/braid/excerpt.lua",
     ["braid.executor"] = "lua/braid/executor.lua",
     ["braid.inline"] = "lua/braid/inline.lua",
     ["braid.pool"] = "lua/braid/pool.lua",

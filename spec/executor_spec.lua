@@ -298,12 +298,127 @@ describe("a failed job", function()
     assert.equal(7, err.code)
     if kind == "inline" or kind == "tasks" then return end
     assert.is_nil(err.file)
-    err = failure(pool:submit(function() error({ code = 7, file = io.stdout }) end))
-    assert.is_true(braid.is_error(err, "not_sendable"), tostring(err))
-    assert.matches("error %-> %.file: userdata %(FILE%*%) cannot be sent", err.message)
-    local broken <close> = pool_of { workers = 1, init = function() error({ io.stdout }) end }
-    err = failure(broken:submit(echo))
+    assert.same({ file = "userdata (FILE*) cannot be sent" }, err.not_sent)
+    err = failure(pool:submit(function() error({ code = 7, message = "full", file = io.stdout }) end))
+    assert.same({ code = 7, message = "full", not_sent = { file = "userdata (FILE*) cannot be sent" } }, err)
+    local broken <close> = pool_of { workers = 1, init = function() error({ 7, io.stdout }) end }
+    for _ = 1, 1000 do
+      local ok, job = pcall(broken.submit, broken, echo)
+      err = ok and failure(job) or job
+      if not ok then break end
+      braid.sleep(0.001)
+    end
     assert.is_true(braid.is_error(err, "broken"), tostring(err))
+    assert.equal(7, err.cause[1])
+    assert.matches("FILE", err.not_sent["cause[2]"])
+  end)
+
+  case("keeps what can travel, however deep and round, and names the rest", function(pool_of, kind)
+    if kind == "inline" or kind == "tasks" then return end
+    local pool <close> = pool_of(1)
+    local err = failure(pool:submit(function()
+      local log, shared = io.stdout, { "shared" }
+      local list = { 1, coroutine.create(print), { deep = { log = log, left = "left" } }, shared }
+      local whole = { list = list, shared = shared, fn = function() return log end, [log] = 1, ["odd key"] = log }
+      list.whole = whole
+      error(whole)
+    end))
+    assert.equal(1, err.list[1])
+    assert.is_nil(err.list[2])
+    assert.equal("left", err.list[3].deep.left)
+    assert.equal(err, err.list.whole)
+    assert.equal(err.shared, err.list[4])
+    local named = {}
+    for way, what in pairs(err.not_sent) do named[#named + 1] = way .. ": " .. what end
+    table.sort(named)
+    assert.same({
+      "[\"odd key\"]: userdata (FILE*) cannot be sent", "[userdata] (key): userdata (FILE*) cannot be sent",
+      "fn: (upvalue log): userdata (FILE*) cannot be sent", "list[2]: coroutine cannot be sent",
+      "list[3].deep.log: userdata (FILE*) cannot be sent",
+    }, named)
+  end)
+
+  case("with something that cannot be sent keeps its text", function(pool_of)
+    local pool <close> = pool_of(1)
+    local err = failure(pool:submit(function()
+      local class = { __tostring = function(self) return "failed with " .. self.code end }
+      error(setmetatable({ code = 7, file = io.stdout }, class))
+    end))
+    assert.equal("failed with 7", tostring(err))
+    err = failure(pool:submit(function()
+      local log = io.stdout
+      local class = { __tostring = function(self) return log and "failed with " .. self.code end, name = "class" }
+      class.__index = class
+      error(setmetatable({ code = 7 }, class))
+    end))
+    assert.equal("failed with 7", tostring(err))
+    assert.equal("class", err.name)
+    err = failure(pool:submit(function()
+      local class = { __gc = function() end, __tostring = function() return "text" end }
+      error(setmetatable({ code = 7, file = io.stdout }, class))
+    end))
+    assert.equal("text", tostring(err))
+  end)
+
+  case("with a cause, or of several, keeps what can travel of each", function(pool_of)
+    local pool <close> = pool_of(1)
+    local err = failure(pool:submit(function()
+      local _, timeout = braid.queue():get(0)
+      timeout.cause = { code = 7, file = io.stdout }
+      error(timeout)
+    end))
+    assert.is_true(braid.is_error(err, "timeout"))
+    assert.equal(7, err.cause.code)
+    err = failure(pool:submit(function()
+      braid.scope(function(scope)
+        for i = 1, 2 do
+          scope:spawn(function()
+            pcall(braid.sleep, i == 1 and 0 or 60)
+            error { code = i, file = io.stdout }
+          end)
+        end
+      end)
+    end))
+    assert.is_true(braid.is_error(err, "group"))
+    assert.same({ 1, 2 }, { err.errors[1].code, err.errors[2].code })
+    local _, failures = pool:map(function(n) error { code = n, file = io.stdout } end, { 1, 2, 3 },
+      { return_errors = true, chunk = 3 })
+    for i = 1, 3 do assert.equal(i, failures[i].code) end
+  end)
+
+  case("that passes several workers keeps what can travel, and the names of all that cannot", function(pool_of, kind)
+    local pool <close> = pool_of(1)
+    local err = failure(pool:submit(function(nested)
+      local inner <close> = braid.pool(nested, 1)
+      local job = inner:submit(function() error { code = 7, file = io.stdout } end)
+      job:wait()
+      local failed = job:error()
+      failed.routine = coroutine.create(print)
+      error(failed)
+    end, kind))
+    assert.equal(7, err.code)
+    if kind == "inline" or kind == "tasks" then return end
+    assert.matches("FILE", err.not_sent.file)
+    assert.matches("coroutine", err.not_sent.routine)
+  end, nil, { deadline = 20 })
+
+  case("of braid's with a shared object keeps what can travel", function(pool_of)
+    local pool <close> = pool_of(1)
+    local err = failure(pool:submit(function()
+      error { code = 7, message = "disk full", worker = coroutine.create(print), lock = braid.lock() }
+    end))
+    assert.same({ 7, "disk full" }, { err.code, err.message })
+  end)
+
+  case("may be deep and not be sendable", function(pool_of)
+    local pool <close> = pool_of(1)
+    local err = failure(pool:submit(function()
+      local deep = { io.stdout, "here" }
+      for _ = 1, 20000 do deep = { deep } end
+      error(deep)
+    end))
+    for _ = 1, 20000 do err = err[1] end
+    assert.equal("here", err[2])
   end)
 
   case("keeps kind, message and cause of braid's errors", function(pool_of)

@@ -412,6 +412,20 @@ static int worker_broken(lua_State *L) {
   return 0;
 }
 
+static int try_reply(lua_State *L) {
+  braid_message_unref(encode_reply(L, 1, 1, "error"));
+  return 0;
+}
+
+/* worker:refusal(value) -> why it cannot go home, or nil */
+static int worker_refusal(lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushcfunction(L, try_reply);
+  lua_insert(L, 2);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) lua_pushnil(L);
+  return 1;
+}
+
 /* worker:enter(scope or nil): the scope in which the init runs is cancelled when the pool is stopped. */
 static int worker_enter(lua_State *L) {
   self->init = lua_isnil(L, 2) ? NULL : larg_object(L, 2, "braid.scope");
@@ -432,7 +446,9 @@ static const luaL_Reg job_methods[] = {
 };
 
 static const luaL_Reg worker_methods[] = {
-    {"next", worker_next}, {"enter", worker_enter}, {"ready", worker_ready}, {"broken", worker_broken}, {NULL, NULL}};
+    {"next", worker_next},     {"enter", worker_enter},     {"ready", worker_ready},
+    {"broken", worker_broken}, {"refusal", worker_refusal}, {NULL, NULL},
+};
 
 /* os.exit where the process is the worker's own. */
 static int exit_process(lua_State *L) {

@@ -11,6 +11,7 @@ local M = {}
 --- "owner_died", "broken", "group", "limit", "deadlock", "http", "system" or "misuse"
 ---@field message string
 ---@field cause any? the error behind this one
+---@field not_sent table<string, string>? of one that came from a worker: what of it could not be sent
 local Error = core.Error
 
 function Error:__tostring()

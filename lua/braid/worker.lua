@@ -3,6 +3,7 @@
 -- pools that run their jobs at home, too.
 local core = require "braid.core"
 local errors = require "braid.errors"
+local excerpt = require "braid.excerpt"
 
 local M = {}
 
@@ -81,6 +82,21 @@ function M.init_failed(err)
   return errors.new("broken", "this pool is broken: its init failed: " .. errors.text(err), { cause = err })
 end
 
+-- ---- errors on their way home --------------------------------------------------------------------------------------
+
+-- Why a value cannot go home; nil: it can. Where jobs run at home everything can.
+local why_not = function() end
+
+-- What can travel of an error. What is no table, and cannot, comes as its text.
+local function fit(err)
+  local why = type(err) == "table" and why_not(err)
+  if not why then return err end
+  local rest = excerpt.of(err, why_not)
+  if why_not(rest) == nil then return rest end
+  return errors.new("not_sendable", ("the job failed with %s, of which this cannot be sent: %s"):format(
+    errors.text(err), (errors.text(why):gsub("^argument 1", "error"))))
+end
+
 -- ---- many items as one job ------------------------------------------------------------------------------------------
 
 -- A global that is nil here was set over there, most likely.
@@ -97,7 +113,7 @@ local function apply_all(fn, items, results, failures)
     elseif is_echo(value) and core.cancelled() then
       error(value, 0)
     else
-      failures[i] = with_hint(value)
+      failures[i] = fit(with_hint(value))
     end
   end
 end
@@ -122,23 +138,6 @@ function M.chunk(fn, items, keep)
 end
 
 -- ---- the worker -----------------------------------------------------------------------------------------------------
-
--- What can travel of an error: all of it; of one of braid's own, the fields that can.
-local function fit(err)
-  if type(err) ~= "table" then return err end -- what else there is comes as its text
-  local ok, refusal = pcall(core.encode, err)
-  if ok then return err end
-  if not errors.is_error(err) then
-    local why = errors.text(refusal):gsub("^argument 1", "error")
-    return errors.new("not_sendable", ("the job failed with %s, of which this cannot be sent: %s"):format(
-      errors.text(err), why))
-  end
-  local rest = {}
-  for name, value in pairs(err) do
-    if pcall(core.encode, value) then rest[name] = value end
-  end
-  return setmetatable(rest, getmetatable(err))
-end
 
 -- The job failed, or was stopped: what goes home in place of results.
 local function send_failure(job, settings, how, err, traceback)
@@ -217,6 +216,7 @@ end
 function M.main(worker, settings)
   for name, loader in pairs(settings.preload) do package.preload[name] = loader end
   load_methods_late()
+  function why_not(value) return worker:refusal(value) end
   if not run_init(worker, settings) then return end
   worker:ready()
   local scope = core.scope_enter("nursery")
