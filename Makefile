@@ -5,7 +5,7 @@
 # Bottom up: a file includes only what stands before it. `make lint` proves it (tools/floors.lua reads these lists).
 # A name without a .c is a header, one that ends in .h the header alone; of the pollers the system's own is built.
 CORE_FLOORS := base status clock list heap buffer quota \
-	thread thread_timer refs code waiter message \
+	thread thread_timer question answer refs code waiter message \
 	poller poller_epoll poller_kqueue doorbell loop \
 	queue gate counter dict segment slab array \
 	permit job pool thread_pool parallel \
@@ -20,7 +20,7 @@ LUA_FLOORS := lregistry lsight lerror larg ltree lhook linterrupt lopen.h ltrace
 	llocals lobject \
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
 	ltask ldeadlock ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lcall lremotequeue lremotegate lremote lselect \
-	lcoroutine lstdin lstate lroster lwatchdog lworker lpool lpeer \
+	lcoroutine lstdin lstate lroster lquestion lwatchdog lworker lpool lpeer \
 	lkernel lnumbers lworkloads lrow lvectors lmap lfd lnet lprocess lfetch lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 SERVE_CORE_FLOORS := signals channel asset listen screen serve.h exchange serve

@@ -31,6 +31,7 @@ build = {
       sources = { -- the poller first, because macOS replaces it below
         "csrc/core/poller_epoll.c", "csrc/core/status.c", "csrc/core/clock.c", "csrc/core/heap.c",
         "csrc/core/buffer.c", "csrc/core/quota.c", "csrc/core/thread.c", "csrc/core/thread_timer.c",
+        "csrc/core/question.c", "csrc/core/answer.c",
         "csrc/core/waiter.c", "csrc/core/message.c",
         "csrc/core/doorbell.c", "csrc/core/loop.c", "csrc/core/queue.c", "csrc/core/gate.c", "csrc/core/counter.c",
         "csrc/core/dict.c", "csrc/core/segment.c", "csrc/core/slab.c", "csrc/core/array.c",
@@ -49,7 +50,7 @@ build = {
         "csrc/lua/lpath.c", "csrc/lua/lwriter.c", "csrc/lua/lencode.c", "csrc/lua/ldecode.c", "csrc/lua/lcodec.c",
         "csrc/lua/litem.c", "csrc/lua/ltask.c", "csrc/lua/ldeadlock.c", "csrc/lua/ljob.c", "csrc/lua/lfuture.c",
         "csrc/lua/lwrap.c",
-        "csrc/lua/ltrace.c", "csrc/lua/lroster.c", "csrc/lua/lwatchdog.c",
+        "csrc/lua/ltrace.c", "csrc/lua/lroster.c", "csrc/lua/lquestion.c", "csrc/lua/lwatchdog.c",
         "csrc/lua/lscope.c", "csrc/lua/lqueue.c", "csrc/lua/lgate.c", "csrc/lua/lcounter.c",
         "csrc/lua/ldict.c", "csrc/lua/larray.c", "csrc/lua/lcall.c",
         "csrc/lua/lremotequeue.c", "csrc/lua/lremotegate.c", "csrc/lua/lremote.c",

@@ -41,7 +41,7 @@ local function unwatch() watch(os.time() + 365 * 86400, "nothing") end
 
 -- ---- what is left behind --------------------------------------------------------------------------------------------
 
-local KERNEL_THREAD = "braid-kernels" -- these stay until the process ends
+local LASTING = { ["braid-kernels"] = true, ["braid-answer"] = true } -- threads that stay until the process ends
 
 local function first_line(file)
   local handle <close> = io.open(file)
@@ -62,7 +62,7 @@ local function holdings()
   end
   for thread in lfs.dir("/proc/self/task") do
     local name = thread:find("%d") and first_line(("/proc/self/task/%s/comm"):format(thread))
-    if name and name ~= KERNEL_THREAD then held["thread " .. thread .. " " .. name] = true end
+    if name and not LASTING[name] then held["thread " .. thread .. " " .. name] = true end
   end
   return held
 end

@@ -3,6 +3,7 @@
 local assert = require "luassert"
 local braid = require "braid"
 local helper = require "spec.helper"
+local sight = require "braid.sight"
 
 local test, describe = helper.test, require("busted").describe
 
@@ -150,25 +151,101 @@ describe("SIGQUIT", function()
     assert.equal(0, child:wait().code)
   end)
 
-  test("is asked from outside as braid ps does", function()
+  test("is answered though no Lua runs: the script is inside a C function", function()
     if os.getenv "BRAID_LATE_SIGNALS" then return pending "signals come late" end
     local child <close> = braid.process.start({ helper.lua, "-e", [[
       local braid = require "braid"
       braid.run(function()
-        braid.current().name = "busy"
-        print "ready"
-        io.stdout:flush()
-        while true do end
+        io.popen("echo ready >&2; sleep 0.5"):read "a"
       end)]] }, {})
+    assert.equal("ready", child.stderr:read "l")
+    child:kill(3)
+    assert.matches("script %(thread %d+%): inside a C function", child.stderr:read "a")
+    assert.equal(0, child:wait().code)
+  end)
+end)
+
+describe("braid ps", function()
+  local ask = sight.ask
+
+  -- Runs a script that prints a line when it is ready, and hands it and what it tells to `look`. With `shell` the words
+  -- before it are a shell's.
+  local function with(script, look, words)
+    local argv = words or {}
+    table.move({ helper.lua, "-e", 'local braid = require "braid"\n' .. script }, 1, 3, #argv + 1, argv)
+    local child <close> = braid.process.start(argv, {})
     assert.equal("ready", child:read "l")
-    local text = require("braid.sight").ask(child.pid)
-    assert.matches("task busy: computing", text)
+    look(child)
     child:kill(9)
+  end
+
+  local READY = 'print "ready" io.stdout:flush() '
+
+  test("asks a task that computes", function()
+    if os.getenv "BRAID_LATE_SIGNALS" then return pending "signals come late" end
+    with("braid.run(function() braid.current().name = 'busy' " .. READY .. "while true do end end)", function(child)
+      assert.matches("task busy: computing", ask(child.pid))
+      assert.matches("task busy: computing", ask(child.pid))
+    end)
+  end)
+
+  test("asks a script that computes outside its loop, in a coroutine of its own as well", function()
+    if os.getenv "BRAID_LATE_SIGNALS" then return pending "signals come late" end
+    with("braid.sleep(0) " .. READY .. "while true do end", function(child)
+      assert.matches("^script %(thread %d+%): computing at [^\n]+:2\n$", ask(child.pid))
+    end)
+    local compute = "coroutine.resume(coroutine.create(function() while true do end end))"
+    with("braid.sleep(0) " .. READY .. compute, function(child)
+      assert.matches("^script %(thread %d+%)", ask(child.pid))
+      assert.not_matches("inside a C function", ask(child.pid))
+    end)
+  end)
+
+  test("asks what was started with & by a shell, which ignores SIGQUIT", function()
+    with("braid.run(function() braid.current().name = 'watch' " .. READY .. "braid.sleep(20) end)", function(child)
+      assert.matches("task watch: ", ask(child.pid))
+    end, { "sh", "-c", "trap '' QUIT; exec \"$@\"", "sh" })
+  end)
+
+  test("names a state that is inside a C function, and tells the others", function()
+    if os.getenv "BRAID_LATE_SIGNALS" then return pending "signals come late" end
+    with([[
+      braid.run(function()
+        local pool <close> = braid.thread_pool { workers = 1, name = "pixels" }
+        pool:submit(function() braid.sleep(20) end)
+        while pool:stats().running == 0 do braid.sleep(0.01) end
+        os.execute "echo ready; exec sleep 3"
+      end)]], function(child)
+      local text = ask(child.pid)
+      assert.matches("^script %(thread %d+%): inside a C function", text)
+      assert.matches("worker 1 of pool pixels %(thread %d+%)\n +task", text)
+    end)
+  end)
+
+  test("says within a second that no loop has turned there yet", function()
+    if helper.slowness > 1 then return pending "braid is linked into this interpreter: it cannot be seen in it yet" end
+    with("local _ = braid.sleep " .. READY .. "io.read()", function(child)
+      local text, err = ask(child.pid, 0.1)
+      assert.is_nil(text)
+      assert.equal(("process %d does not answer: no loop of braid's has turned in it yet, and no pool was started")
+        :format(child.pid), err.message)
+    end)
+  end)
+
+  test("says that a process is stopped; it is none the worse for the question", function()
+    with("braid.run(function() " .. READY .. "braid.sleep(0.3) print 'done' end)", function(child)
+      child:kill "STOP"
+      local text, err = ask(child.pid, 0.1)
+      assert.is_nil(text)
+      assert.matches("does not answer: it is stopped", err.message)
+      child:kill "CONT"
+      assert.equal("done", child:read "l")
+      assert.equal(0, child:wait().code)
+    end)
   end)
 
   test("is answered by worker processes, those that compute as well", function()
     if os.getenv "BRAID_LATE_SIGNALS" then return pending "signals come late" end
-    local ask = require("braid.sight").ask
     helper.run(function()
       local pool <close> = braid.process_pool { workers = 1, name = "diggers" }
       local job = pool:submit(function()
@@ -183,39 +260,65 @@ describe("SIGQUIT", function()
       assert.equal(7, pool:submit(math.abs, -7):result())
       braid.process.run { "kill", "-QUIT", tostring(pool:pids()[1]) } -- a terminal's: not for it
       assert.equal(8, pool:submit(math.abs, -8):result())
-    end)
-  end)
-
-  test("of a worker process that is deaf names the process to ask", function()
-    helper.run(function()
-      local pool <close> = braid.process_pool(1)
-      local job = pool:submit(os.execute, "sleep 1")
+      job = pool:submit(os.execute, "sleep 0.5")
       until_running(job)
-      local pid = pool:pids()[1]
-      local text, err = require("braid.sight").ask(pid, 0.1)
-      assert.is_nil(text)
-      local parent = require("braid.core").pid()
-      assert.equal(("process %d is a worker of process %d and inside a C function: ask process %d")
-        :format(pid, parent, parent), err.message)
+      assert.matches("^worker of pool diggers [^\n]+: inside a C function", ask(pool:pids()[1]))
       job:result()
     end)
   end)
 
-  test("is not sent to a process that ignores it", function()
-    local child <close> = braid.process.start({ "sh", "-c", "trap '' QUIT; echo ready; sleep 5" }, {})
-    assert.equal("ready", child:read "l")
-    local text, err = require("braid.sight").ask(child.pid)
-    assert.is_nil(text)
-    assert.matches("ignores SIGQUIT", tostring(err))
-    child:kill(9)
+  test("does not stop a job that it asks of", function()
+    helper.run(function()
+      local pool <close> = braid.process_pool(1)
+      local job = pool:submit(function()
+        local sum = 0
+        for i = 1, 2e7 do sum = sum + i % 7 end
+        return sum
+      end)
+      until_running(job)
+      for _ = 1, 5 do assert.matches("task", ask(pool:pids()[1])) end
+      assert.equal(60000003, math.tointeger(job:result()))
+    end)
   end)
 
-  test("is not sent to a process that would die of it", function()
-    local child <close> = braid.process.start({ "sleep", "5" }, {})
-    local text, err = require("braid.sight").ask(child.pid)
+  test("sends nothing to other programs, though they have a handler", function()
+    local child <close> = braid.process.start({ "sh", "-c",
+      "trap 'echo got' QUIT URG; echo ready; read -r line; echo end" }, { stdin = "pipe" })
+    assert.equal("ready", child:read "l")
+    local text, err = ask(child.pid)
     assert.is_nil(text)
-    assert.matches("not waiting in braid", tostring(err))
-    child:kill(9)
+    assert.equal(("process %d does not use braid"):format(child.pid), err.message)
+    child.stdin:write "\n"
+    assert.equal("end", child:read "l")
+    child:wait()
+    text, err = ask(child.pid)
+    assert.is_nil(text)
+    assert.matches("no process", err.message)
+  end)
+
+  test("lets no name write lines of its own, or order a terminal about", function()
+    with([[
+      braid.run(function()
+        braid.current().name = "evil\27[2J\u{9b}m\n  worker process 1: caf\u{e9}\127"
+        ]] .. READY .. [[
+        braid.sleep(20)
+      end)]], function(child)
+      assert.matches("task evil\\x1b[2J\\xc2\\x9bm\\x0a  worker process 1: caf\u{e9}\\x7f: ",
+        ask(child.pid), 1, true)
+    end)
+  end)
+
+  test("lists processes of braid's only", function()
+    with("braid.sleep(0) " .. READY .. "io.read()", function(child)
+      local other <close> = braid.process.start({ "sleep", "5" }, {})
+      local listed = {}
+      for _, pid in ipairs(sight.processes()) do listed[pid] = true end
+      assert.is_true(listed[child.pid])
+      assert.is_nil(listed[other.pid])
+      assert.matches("braid.sleep%(0%)", sight.words(child.pid))
+      assert.not_matches("\n", sight.words(child.pid))
+      other:kill(9)
+    end)
   end)
 end)
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
- * One handler for the process, installed only while a loop turns for the main thread. What it touches is
- * async-signal-safe: an atomic, a descriptor, and the hook's lua_sethook, which Lua's own interpreter calls from its
- * handler. */
+ * The handlers of SIGINT and SIGQUIT stand only while a loop turns for the main thread, that of SIGURG from the first
+ * loop or pool on. What they touch is async-signal-safe: atomics, descriptors, a semaphore, and the hook's lua_sethook,
+ * which Lua's own interpreter calls from its handler. */
 #include "linterrupt.h"
 
-#include <signal.h>
+#include <errno.h>
 #include <stdatomic.h>
 #include <unistd.h>
+
+#include "../core/thread_pool.h"
 
 /* NULL: no handlers of ours stand. */
 static _Atomic(const struct interrupt_target *) target;
@@ -17,10 +19,7 @@ static struct {
   struct sigaction host;
 } signals[] = {{.number = SIGINT}, {.number = SIGQUIT}};
 
-enum {
-  POKED = INTERRUPT_ASKED + 1,
-  EXIT_STATUS = 128 + SIGINT,
-};
+enum { EXIT_STATUS = 128 + SIGINT };
 
 static void on_interrupt(const struct interrupt_target *meant) {
   if (++count > 1) _exit(EXIT_STATUS);
@@ -30,21 +29,13 @@ static void on_interrupt(const struct interrupt_target *meant) {
   braid_loop_interrupt(meant->loop);
 }
 
-static void on_quit(const struct interrupt_target *meant, const siginfo_t *info) {
-  int why = info->si_code == SI_QUEUE ? info->si_value.sival_int : 0;
-  if (why != POKED) atomic_fetch_or(meant->asked, why == INTERRUPT_ASKED ? meant->file : meant->dump);
-  if (*meant->running) hook_arm(meant->hooks, *meant->running, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
-  braid_doorbell_ring(&meant->loop->bell);
-}
-
-static void on_signal(int number, siginfo_t *info, void *context) {
-  (void)context;
+static void on_signal(int number) {
   const struct interrupt_target *meant = atomic_load(&target);
   if (!meant) return;
   if (number == SIGINT)
     on_interrupt(meant);
   else
-    on_quit(meant, info);
+    braid_answer_dump();
 }
 
 void interrupt_begin(const struct interrupt_target *wanted) {
@@ -54,7 +45,7 @@ void interrupt_begin(const struct interrupt_target *wanted) {
   for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
     sigaction(signals[i].number, NULL, &signals[i].host);
     bool ignored = !(signals[i].host.sa_flags & SA_SIGINFO) && signals[i].host.sa_handler == SIG_IGN;
-    struct sigaction ours = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
+    struct sigaction ours = {.sa_handler = on_signal};
     signals[i].ours = !ignored && sigaction(signals[i].number, &ours, NULL) == 0;
   }
 }
@@ -66,6 +57,48 @@ void interrupt_end(const struct interrupt_target *wanted) {
   atomic_store(&target, NULL);
 }
 
+/* ---- SIGURG --------------------------------------------------------------------------------------------------- */
+
+static _Atomic(braid_answer_collector *) collector;
+static atomic_bool urgent_is_ours;
+static _Thread_local void (*on_poke)(void);
+
+/* A poke is sent to one thread. Where that is the thread's own state's, so that `on_poke` has its place in memory: the
+ * handler must not be the one who makes it. */
+static bool is_poke(const siginfo_t *info) {
+#ifdef __linux__
+  return info->si_code == SI_TKILL || info->si_code == SI_TIMER;
+#else
+  (void)info;
+  return true;
+#endif
+}
+
+static void on_urgent(int number, siginfo_t *info, void *context) {
+  (void)number, (void)context;
+  int saved = errno;
+  if (!braid_answer_note(info) && is_poke(info) && on_poke) on_poke();
+  errno = saved;
+}
+
+static void prepare(void) {
+  struct sigaction now, ours = {.sa_sigaction = on_urgent, .sa_flags = SA_SIGINFO | SA_RESTART};
+  sigaction(BRAID_WORKER_SIGNAL, NULL, &now);
+  bool host = (now.sa_flags & SA_SIGINFO) || (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN);
+  bool mine = !host && sigaction(BRAID_WORKER_SIGNAL, &ours, NULL) == 0;
+  atomic_store(&urgent_is_ours, mine);
+  if (atomic_load(&collector)) braid_answer_start(atomic_load(&collector), mine);
+}
+
+void interrupt_answer_by(braid_answer_collector *collect) { atomic_store(&collector, collect); }
+
+void interrupt_prepare(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, prepare);
+}
+
+void interrupt_on_poke(void (*poked)(void)) { on_poke = poked; }
+
 void interrupt_poke(pthread_t thread) {
-  if (atomic_load(&target)) pthread_sigqueue(thread, SIGQUIT, (union sigval){.sival_int = POKED});
+  if (atomic_load(&urgent_is_ours)) pthread_kill(thread, BRAID_WORKER_SIGNAL);
 }

@@ -37,6 +37,7 @@ void lnet_open(lua_State *L);
 void lprocess_open(lua_State *L);
 void lfetch_open(lua_State *L);
 void lroster_open(lua_State *L);
+void lquestion_open(lua_State *L);
 void ltrace_open(lua_State *L);
 void lwatchdog_open(lua_State *L);
 void lmachine_open(lua_State *L);

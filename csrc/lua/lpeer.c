@@ -13,9 +13,11 @@
 #include "larg.h"
 #include "lcodec.h"
 #include "lerror.h"
+#include "linterrupt.h"
 #include "lobject.h"
 #include "lopen.h"
 #include "lpool.h"
+#include "lroster.h"
 #include "lworker.h"
 
 enum {
@@ -178,8 +180,8 @@ static struct braid_thread_pool *make_lone(const char *bytes, size_t size, struc
 
 /* work(): this process is a worker from here to its end. */
 static int work(lua_State *L) {
-  (void)L;
-  worker_prepare();
+  interrupt_prepare();
+  roster_mute(sched_of(L));
   braid_thread_pool_run(braid_worker_process_begin(make_lone));
   braid_worker_process_end(EXIT_SUCCESS);
 }

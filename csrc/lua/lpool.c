@@ -10,6 +10,7 @@
 #include "larg.h"
 #include "lcodec.h"
 #include "lerror.h"
+#include "linterrupt.h"
 #include "ljob.h"
 #include "lobject.h"
 #include "lopen.h"
@@ -80,7 +81,7 @@ static int pool_new(lua_State *L) {
   if (!lua_istable(L, 2)) return larg_error(L, 2, "settings", "a table");
   sched_check_fork(L);
   lobject_box(L, &braid_pool_class);
-  worker_prepare();
+  interrupt_prepare();
   sched->loop.social = braid_thread_cores() > 1;
   struct worker_settings *settings = read_settings(L, 2);
   struct braid_thread_pool *pool = braid_thread_pool_new(count, worker_body, settings, worker_settings_free);

@@ -1,38 +1,40 @@
 /* SPDX-License-Identifier: MIT
  * Entries belong to their states' registries. Who asks waits a moment only: a state that is inside a C function that
- * does not return is named, and that it did not answer. */
+ * does not return is named, and that it did not answer. A state that runs Lua is poked: the signal's handler, on the
+ * state's own thread, arms a hook there. */
 #include "lroster.h"
 
-#include <errno.h>
 #include <lauxlib.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../core/buffer.h"
 #include "../core/pool.h"
-#include "../core/thread_pool.h"
+#include "../core/thread.h"
 #include "larg.h"
 #include "lcodec.h"
-#include "lerror.h"
+#include "lcoroutine.h"
 #include "linterrupt.h"
 #include "lopen.h"
 #include "lsight.h"
 
 static const char ENTRY; /* its address is the registry's key */
 
+enum { PATIENCE = BRAID_SECOND / 4 }; /* for answers: a state inside a long C function has none */
+
 static struct {
   pthread_mutex_t asking; /* one asks at a time */
   pthread_mutex_t mutex;
   struct braid_list entries;
-  struct braid_buffer answers;
   int missing; /* answers that have not come */
 } roster = {.asking = PTHREAD_MUTEX_INITIALIZER,
             .mutex = PTHREAD_MUTEX_INITIALIZER,
             .entries = {&roster.entries, &roster.entries}};
+
+/* The states of this thread: changed by it alone, and read in its signals' handlers. */
+static _Thread_local struct roster_entry *_Atomic here;
 
 void roster_visit(void (*visit)(struct roster_entry *entry, void *context), void *context) {
   pthread_mutex_lock(&roster.mutex);
@@ -43,10 +45,7 @@ void roster_visit(void (*visit)(struct roster_entry *entry, void *context), void
 
 void roster_poke(struct roster_entry *entry) {
   braid_doorbell_ring(&entry->sched->loop.bell);
-  if (entry->sched->interrupted)
-    pthread_kill(entry->thread, BRAID_WORKER_SIGNAL);
-  else
-    interrupt_poke(entry->thread);
+  interrupt_poke(entry->thread);
 }
 
 static struct roster_entry *entry_of(lua_State *L) {
@@ -74,14 +73,19 @@ struct telling {
   struct braid_buffer *text;
 };
 
+/* The names in it may hold anything: what is no text is shown as it is written in Lua, so that none can write a line of
+ * its own, or order a terminal about. The format's own end of line stays. */
 __attribute__((format(printf, 2, 3))) static void add(struct braid_buffer *text, const char *format, ...) {
-  enum { MOST = 512 };
+  char line[512];
   va_list arguments;
   va_start(arguments, format);
-  char *room = braid_buffer_reserve(text, MOST);
-  int written = room ? vsnprintf(room, MOST, format, arguments) : 0;
+  int written = vsnprintf(line, sizeof line, format, arguments);
   va_end(arguments);
-  if (written > 0) text->size += (size_t)(written < MOST ? written : MOST - 1);
+  if (written <= 0) return;
+  size_t size = (size_t)written < sizeof line ? (size_t)written : sizeof line - 1;
+  bool ends = format[strlen(format) - 1] == '\n';
+  sight_show(text, line, ends && line[size - 1] == '\n' ? size - 1 : size, false);
+  if (ends) braid_buffer_append(text, "\n", 1);
 }
 
 static int depth_of(const struct task *task) {
@@ -215,30 +219,14 @@ static void answer(struct sched *sched) {
   tell_state(sched, &text);
   pthread_mutex_lock(&roster.mutex);
   if (entry->tells) {
-    braid_buffer_append(&roster.answers, text.data, text.size);
+    braid_buffer_term(&entry->told);
+    entry->told = text;
     entry->tells = false;
     roster.missing--;
+    braid_buffer_init(&text);
   }
   pthread_mutex_unlock(&roster.mutex);
   braid_buffer_term(&text);
-}
-
-static int answer_question(lua_State *L) {
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "braid.sight");
-  lua_call(L, 1, 1);
-  lua_getfield(L, -1, "answer");
-  lua_pushvalue(L, 1);
-  lua_call(L, 1, 0);
-  return 0;
-}
-
-/* The Lua layer writes the whole dump: to stderr, or where `braid ps` looks. */
-static void dump(lua_State *L, bool to_file) {
-  if (!lua_checkstack(L, 4)) return;
-  lua_pushcfunction(L, answer_question);
-  lua_pushboolean(L, to_file);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
 }
 
 /* The step that runs names itself. */
@@ -260,42 +248,73 @@ void roster_attend(struct sched *sched) {
     lua_pushcfunction(sched->running, tell_slow);
     if (lua_pcall(sched->running, 0, 0, 0) != LUA_OK) lua_pop(sched->running, 1);
   }
-  if (asked & (SCHED_DUMP | SCHED_FILE)) dump(sched->running ? sched->running : sched->L, asked & SCHED_FILE);
 }
 
-/* A state that stands below the asker on its own thread cannot answer: that of a worker process's interpreter. */
+/* In the signal's handler, for states whose thread is no worker's. */
+static void on_poke(void) {
+  for (struct roster_entry *entry = here; entry; entry = entry->below) {
+    struct sched *sched = entry->sched;
+    lua_State *L = lcoroutine_inner() ? lcoroutine_inner() : sched->running;
+    if (L && atomic_load(&sched->asked)) hook_arm(&sched->hooks, L, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+  }
+}
+
 static void ask(struct roster_entry *entry) {
-  if (pthread_equal(entry->thread, pthread_self())) return;
   entry->tells = true;
   roster.missing++;
   atomic_fetch_or(&entry->sched->asked, SCHED_TELL);
   roster_poke(entry);
 }
 
-/* tell_states(seconds) -> what every other state of this process does, as text. Blocks until all have answered, for so
- * long at most. */
-static int tell_states(lua_State *L) {
-  int64_t deadline = braid_clock_after(larg_number(L, 1, "seconds"));
-  struct braid_buffer text;
-  braid_buffer_init(&text);
-  pthread_mutex_lock(&roster.asking);
+/* With the roster's mutex: all have answered, or had their time. The thread's own states answer meanwhile, should they
+ * be asked, too. */
+static void take_answers(struct braid_buffer *text) {
+  for (struct braid_list *at = roster.entries.next; at != &roster.entries; at = at->next) {
+    struct roster_entry *entry = braid_container(at, struct roster_entry, link);
+    if (entry->tells) add(text, "%s (thread %d): inside a C function, or starting\n", entry->name, entry->tid);
+    entry->tells = false;
+    braid_buffer_append(text, entry->told.data, entry->told.size);
+    braid_buffer_term(&entry->told);
+  }
+}
+
+/* Adds what every state does but those of `except` (NULL: none). With `asking` taken; blocks for PATIENCE at most. */
+static void ask_states(struct braid_buffer *text, const pthread_t *except) {
+  int64_t deadline = braid_clock_after((double)PATIENCE / BRAID_SECOND);
   pthread_mutex_lock(&roster.mutex);
-  roster.answers.size = 0;
   roster.missing = 0;
-  for (struct braid_list *at = roster.entries.next; at != &roster.entries; at = at->next)
-    ask(braid_container(at, struct roster_entry, link));
+  for (struct braid_list *at = roster.entries.next; at != &roster.entries; at = at->next) {
+    struct roster_entry *entry = braid_container(at, struct roster_entry, link);
+    if (!entry->mute && !(except && pthread_equal(entry->thread, *except))) ask(entry);
+  }
   while (roster.missing > 0 && braid_clock_now() < deadline) {
     pthread_mutex_unlock(&roster.mutex);
     usleep(1000);
     pthread_mutex_lock(&roster.mutex);
   }
-  for (struct braid_list *at = roster.entries.next; at != &roster.entries; at = at->next) {
-    struct roster_entry *entry = braid_container(at, struct roster_entry, link);
-    if (entry->tells) add(&text, "%s (thread %d): inside a C function, or starting\n", entry->name, entry->tid);
-    entry->tells = false;
-  }
-  braid_buffer_append(&text, roster.answers.data, roster.answers.size);
+  take_answers(text);
   pthread_mutex_unlock(&roster.mutex);
+}
+
+/* On the thread that answers other processes. */
+static void collect(struct braid_buffer *text) {
+  pthread_mutex_lock(&roster.asking);
+  ask_states(text, NULL);
+  pthread_mutex_unlock(&roster.asking);
+}
+
+/* tell_states() -> what every other state of this process does, as text. Blocks until all have answered, for 0.25 s at
+ * most. States that ask each other at once answer each other. */
+static int tell_states(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  pthread_t own = pthread_self();
+  struct braid_buffer text;
+  braid_buffer_init(&text);
+  while (pthread_mutex_trylock(&roster.asking)) {
+    roster_attend(sched);
+    usleep(1000);
+  }
+  ask_states(&text, &own);
   pthread_mutex_unlock(&roster.asking);
   lua_pushlstring(L, text.data ? text.data : "", text.size);
   braid_buffer_term(&text);
@@ -312,41 +331,16 @@ static int tell_own(lua_State *L) {
   return 1;
 }
 
-/* ---- other processes ------------------------------------------------------------------------------------------ */
-
-/* dump_file(pid) -> the file through which a process tells its dump to another one of the same user; its folder is
- * there and nobody else's. */
-static int dump_file(lua_State *L) {
-  lua_Integer pid = larg_integer(L, 1, "pid", 1);
-  char folder[64];
-  struct stat facts;
-  snprintf(folder, sizeof folder, "/tmp/braid-%u", (unsigned)geteuid());
-  mkdir(folder, 0700);
-  bool ours =
-      lstat(folder, &facts) == 0 && S_ISDIR(facts.st_mode) && facts.st_uid == geteuid() && (facts.st_mode & 0077) == 0;
-  if (!ours) return lerror_raise(L, "system", "%s is not a folder that only this user may enter", folder);
-  lua_pushfstring(L, "%s/%I.txt", folder, pid);
-  return 1;
-}
-
-/* ask_dump(pid) -> true, or nil and why not: asks another process for its dump. */
-static int ask_dump(lua_State *L) {
-  pid_t pid = (pid_t)larg_integer(L, 1, "pid", 1);
-  if (sigqueue(pid, SIGQUIT, (union sigval){.sival_int = INTERRUPT_ASKED}) == 0) {
-    lua_pushboolean(L, 1);
-    return 1;
-  }
-  lua_pushnil(L);
-  lua_pushstring(L, strerror(errno));
-  return 2;
-}
-
 /* ---- entries -------------------------------------------------------------------------------------------------- */
 
 static int leave(lua_State *L) {
   struct roster_entry *entry = lua_touserdata(L, 1);
+  struct roster_entry *_Atomic *at = &here;
+  while (*at && *at != entry) at = &(*at)->below;
+  if (*at) *at = entry->below;
   pthread_mutex_lock(&roster.mutex);
   if (entry->tells) roster.missing--;
+  braid_buffer_term(&entry->told);
   braid_list_remove(&entry->link);
   pthread_mutex_unlock(&roster.mutex);
   return 0;
@@ -354,7 +348,10 @@ static int leave(lua_State *L) {
 
 static void enter(lua_State *L, struct sched *sched) {
   struct roster_entry *entry = lua_newuserdatauv(L, sizeof *entry, 0);
-  *entry = (struct roster_entry){.sched = sched, .thread = pthread_self(), .tid = braid_thread_number()};
+  memset(entry, 0, sizeof *entry);
+  entry->sched = sched;
+  entry->thread = pthread_self();
+  entry->tid = braid_thread_number();
   snprintf(entry->name, sizeof entry->name, "script");
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, leave);
@@ -362,8 +359,17 @@ static void enter(lua_State *L, struct sched *sched) {
   pthread_mutex_lock(&roster.mutex);
   braid_list_push(&roster.entries, &entry->link);
   pthread_mutex_unlock(&roster.mutex);
+  entry->below = here;
+  here = entry;
   lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &ENTRY);
+}
+
+void roster_mute(struct sched *sched) {
+  struct roster_entry *entry = entry_of(sched->L);
+  pthread_mutex_lock(&roster.mutex);
+  entry->mute = true;
+  pthread_mutex_unlock(&roster.mutex);
 }
 
 /* pid() -> the number of this process */
@@ -379,18 +385,14 @@ static int thread_id(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"thread_id", thread_id},
-    {"pid", own_pid},
-    {"tell_state", tell_own},
-    {"tell_states", tell_states},
-    {"dump_file", dump_file},
-    {"ask_dump", ask_dump},
-    {NULL, NULL},
+    {"thread_id", thread_id}, {"pid", own_pid}, {"tell_state", tell_own}, {"tell_states", tell_states}, {NULL, NULL},
 };
 
 void lroster_open(lua_State *L) {
   struct sched *sched = sched_open(L);
   sched->attend = roster_attend;
+  interrupt_answer_by(collect);
+  if (!sched->interrupted) interrupt_on_poke(on_poke);
   enter(L, sched);
   sched_register(L, functions);
 }

@@ -4,6 +4,7 @@
 #ifndef BRAID_LROSTER_H
 #define BRAID_LROSTER_H
 
+#include "../core/buffer.h"
 #include "lsched.h"
 
 struct roster_entry {
@@ -11,12 +12,15 @@ struct roster_entry {
   struct sched *sched;    /* NULL: the state has closed */
   pthread_t thread;
   int tid;
-  char name[96];      /* "script", "worker 2 of pool NAME" */
-  bool tells;         /* somebody waits for its answer */
-  uint64_t step;      /* the watchdog's: the step that it saw last ... */
-  struct task *task;  /* ... whose it is ... */
-  int64_t since;      /* ... and since when */
-  uint8_t complaints; /* about that step */
+  char name[96];                      /* "script", "worker 2 of pool NAME" */
+  bool mute;                          /* it is not asked */
+  bool tells;                         /* somebody waits for its answer ... */
+  struct braid_buffer told;           /* ... which this is */
+  struct roster_entry *_Atomic below; /* another one of the same thread; the thread's own */
+  uint64_t step;                      /* the watchdog's: the step that it saw last ... */
+  struct task *task;                  /* ... whose it is ... */
+  int64_t since;                      /* ... and since when */
+  uint8_t complaints;                 /* about that step */
 };
 
 /* What the state is, for readers. The state's thread. */
@@ -24,6 +28,9 @@ void roster_name(struct sched *sched, const char *format, ...) __attribute__((fo
 
 /* In a hook of a state that computes: tells what it was asked for. */
 void roster_attend(struct sched *sched);
+
+/* The state will not come back to Lua before its end: that of a worker process's interpreter. The state's thread. */
+void roster_mute(struct sched *sched);
 
 /* Calls `visit` for every state. Any thread; blocks while another one visits. No state closes meanwhile. */
 void roster_visit(void (*visit)(struct roster_entry *entry, void *context), void *context);

@@ -127,12 +127,8 @@ static void renew_sentinel(lua_State *L, struct sched *sched) {
 /* Outside every task: the loop is turned here until the script's waiter is home. */
 static int park_script(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
   struct sched_frame frame = sched_callbacks(sched); /* a finalizer that runs now must not use the script's waiter */
-  const struct interrupt_target target = {.loop = &sched->loop,
-                                          .running = &sched->running,
-                                          .asked = &sched->asked,
-                                          .hooks = &sched->hooks,
-                                          .dump = SCHED_DUMP,
-                                          .file = SCHED_FILE};
+  const struct interrupt_target target = {.loop = &sched->loop, .running = &sched->running, .hooks = &sched->hooks};
+  interrupt_prepare();
   if (!sched->interrupted) interrupt_begin(&target);
   while (!sched_turn(sched, BRAID_NEVER)) {
     if (sched_deadlocked(sched)) braid_loop_end_wait(&sched->loop, sched_waiter(sched), BRAID_DEADLOCK);

@@ -30,10 +30,8 @@
 #include "ltree.h"
 
 enum sched_question {
-  SCHED_TELL = 1, /* what it does, to another state */
-  SCHED_DUMP = 2, /* what everybody does, to stderr */
-  SCHED_FILE = 4, /* the same, to a file */
-  SCHED_SLOW = 8  /* which step holds the loop */
+  SCHED_TELL = 1, /* what it does */
+  SCHED_SLOW = 2  /* which step holds the loop */
 };
 
 struct sched {

@@ -7,6 +7,8 @@
 #include <lua.h>
 #include <stdbool.h>
 
+#include "../core/buffer.h"
+
 /* Frames of files that begin with this prefix (a source name as Lua has it, "@/usr/share/lua/5.4/braid/") are ours. */
 void sight_set_home(const char *prefix);
 
@@ -27,5 +29,9 @@ void sight_callee(lua_State *L);
 
 /* Pushes "table.sort" for the innermost C function on L that Lua cannot suspend; false when there is none. */
 int sight_culprit(lua_State *L);
+
+/* Adds text that may have come from anywhere, for a terminal: what is not a visible character of UTF-8 is written as
+ * \xNN; with `lines` ends of lines stay. What memory does not allow is left out. Any thread. */
+void sight_show(struct braid_buffer *to, const char *text, size_t size, bool lines);
 
 #endif

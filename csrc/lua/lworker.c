@@ -148,34 +148,13 @@ static void stop_hook(lua_State *L, lua_Debug *ar) {
   if (raise) sched_raise(L, sched, BRAID_CANCELLED);
 }
 
-/* On the worker's own thread, wherever it stands; lua_sethook is what Lua's interpreter calls from its handler. */
-static void on_signal(int number) {
-  (void)number;
+/* In the signal's handler, on the worker's own thread, wherever it stands; lua_sethook is what Lua's interpreter calls
+ * from its handler. */
+static void on_poke(void) {
   if (!self || !self->sched) return;
   braid_loop_interrupt(&self->sched->loop); /* it may sleep: the timer only sends this signal */
   lua_State *L = lcoroutine_inner() ? lcoroutine_inner() : self->sched->running;
   if (L) hook_arm(&self->sched->hooks, L, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
-}
-
-/* SIGQUIT in a worker process: `braid ps` is answered; what a terminal sends to all of its group is for the parent. */
-static void on_question(int number, siginfo_t *info, void *context) {
-  (void)context;
-  if (info->si_code != SI_QUEUE || info->si_value.sival_int != INTERRUPT_ASKED || !self || !self->sched) return;
-  atomic_fetch_or(&self->sched->asked, SCHED_FILE);
-  on_signal(number);
-}
-
-static void prepare(void) {
-  struct sigaction now;
-  sigaction(BRAID_WORKER_SIGNAL, NULL, &now);
-  if (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN) return; /* the host's: then only waits are interrupted */
-  struct sigaction ours = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-  sigaction(BRAID_WORKER_SIGNAL, &ours, NULL);
-}
-
-void worker_prepare(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, prepare);
 }
 
 /* The signal comes again when the first of the deadlines passes. */
@@ -543,18 +522,18 @@ void worker_body(struct braid_worker *core) {
   struct worker worker = {.core = core, .settings = core->pool->settings};
   braid_list_init(&worker.active);
   self = &worker;
+  interrupt_on_poke(on_poke);
   braid_thread_spread(worker.settings->core + 1 + core->index);
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, BRAID_WORKER_SIGNAL);
   pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
-  if (worker.settings->process)
-    sigaction(SIGQUIT, &(struct sigaction){.sa_sigaction = on_question, .sa_flags = SA_SIGINFO | SA_RESTART}, NULL);
   if (worker.settings->time_limit > 0)
     worker.has_timer = braid_thread_timer_open(&worker.timer, BRAID_WORKER_SIGNAL) == 0;
   while (live(&worker)) {
   }
   if (worker.has_timer) braid_thread_timer_close(&worker.timer);
   pthread_sigmask(SIG_BLOCK, &signals, NULL);
+  interrupt_on_poke(NULL);
   self = NULL;
 }

@@ -25,9 +25,6 @@ void worker_body(struct braid_worker *worker);
 const char *worker_border_there(const struct braid_object *object);
 const char *worker_border_home(const struct braid_object *object);
 
-/* Makes running jobs interruptible; once for the process, before the first pool. */
-void worker_prepare(void);
-
 /* The caller's thread is a worker of this pool, or of a process whose parent has it. */
 bool worker_belongs_to(const struct braid_pool *pool);
 

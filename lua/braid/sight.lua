@@ -6,12 +6,10 @@ local errors = require "braid.errors"
 
 local M = {}
 
-local ANSWERS = 0.25 -- seconds that other states have to answer: one inside a long C function cannot
-
 ---Tells what everything in this process does: every task of every state (the script and the workers of its pools), with
 ---its name, where it stands, what it waits in and for how long; every pool, and which function each of its worker
----processes runs. Does not suspend; blocks for at most 0.25 s. SIGQUIT (Ctrl-\) does the same while a script waits or
----runs tasks, and `braid ps PID` from outside, which asks the worker processes themselves as well.
+---processes runs. Does not suspend; blocks for at most 0.25 s. SIGQUIT (Ctrl-\) has the same written to stderr while a
+---script waits or runs tasks, and `braid ps PID` asks from outside, and the worker processes themselves as well.
 ---@param out file*|false|nil where it is written to, by default io.stderr; false: nowhere
 ---@return string text
 function M.dump(out)
@@ -19,75 +17,142 @@ function M.dump(out)
     errors.misuse(1, "bad argument #1 to 'dump' (out: an open file, false or nil expected, got %s)",
       io.type(out) or type(out))
   end
-  local text = core.tell_state() .. core.tell_states(ANSWERS)
+  local text = core.tell_state() .. core.tell_states()
   if out ~= false then (out or io.stderr):write(text) end
   return text
 end
 
--- Where `braid ps` looks for it: written aside and moved there, so that it is seen whole or not at all.
-local function write_file()
-  local name = core.dump_file(core.pid())
-  local file = io.open(name .. ".new", "w")
-  if not file then return end
-  M.dump(file)
-  file:close()
-  os.rename(name .. ".new", name)
-end
+-- ---- other processes ------------------------------------------------------------------------------------------------
 
----Answers SIGQUIT.
----@param to_file boolean
-function M.answer(to_file)
-  if to_file then write_file() else M.dump() end
-end
+local CONNECT, WHOLE = 1, 10 -- seconds for an answer to begin, and to be all there
+local AGAIN = 0.1 -- seconds until one asks again
+local THREAD = "braid-answer" -- the name of the thread that answers: see csrc/core/answer.h
 
-local function read(name)
-  local file <close> = io.open(name, "rb")
+local function read(path)
+  local file <close> = io.open(path, "rb")
   return file and file:read "a"
 end
 
--- Whether SIGQUIT is in a set of signals in /proc/PID/status.
-local function has_quit(status, set)
-  return tonumber(status:match(set .. ":%s*(%x+)"), 16) & (1 << 2) ~= 0
-end
-
--- Why a process cannot be asked, or has not answered.
-local function refusal(pid, status)
-  local words = read(("/proc/%d/cmdline"):format(pid)) or ""
-  local worker = words:find "braid[^%z]*%.work%(%)%z" -- see push_code in lpeer.c
-  if worker then
-    local parent = status:match "PPid:%s*(%d+)"
-    return ("process %d is a worker of process %s and inside a C function: ask process %s"):format(pid, parent, parent)
-  elseif has_quit(status, "SigIgn") then
-    return ("process %d ignores SIGQUIT, as what a script starts with `&` does: it cannot be asked"):format(pid)
-  elseif not has_quit(status, "SigCgt") then
-    return ("process %d is not waiting in braid, nor running its tasks"):format(pid)
+local function answers(pid)
+  for _, thread in ipairs(core.numbers(("/proc/%d/task"):format(pid)) or {}) do
+    if read(("/proc/%d/task/%d/comm"):format(pid, thread)) == THREAD .. "\n" then return true end
   end
-  return ("process %d did not answer"):format(pid)
+  return false
 end
 
----The dump of another process of this user in which braid runs.
+local function has_module(maps) return maps:find("/braid/core%.so\n") or maps:find("/braid/core%.so %(deleted%)\n") end
+
+---The processes in which braid is loaded, of those that this user may look at.
+---@return integer[] pids
+function M.processes()
+  local pids = {}
+  for _, pid in ipairs(core.numbers "/proc" or {}) do
+    local maps = pid ~= core.pid() and read(("/proc/%d/maps"):format(pid))
+    if maps and (has_module(maps) or answers(pid)) then pids[#pids + 1] = pid end
+  end
+  return pids
+end
+
+---The command line of a process, for a terminal.
 ---@param pid integer
----@param timeout number? seconds, by default 2
----@return string? text
----@return table? err
-function M.ask(pid, timeout)
+---@return string
+function M.words(pid)
+  local words = (read(("/proc/%d/cmdline"):format(pid)) or ""):gsub("%z$", ""):gsub("%z", " ")
+  return core.printable(words)
+end
+
+-- One of the words of /proc/PID/status.
+local function status_of(pid, name)
   local status = read(("/proc/%d/status"):format(pid))
-  if not status then return nil, errors.new("closed", ("there is no process %d"):format(pid)) end
-  if not has_quit(status, "SigCgt") then return nil, errors.new("closed", refusal(pid, status)) end -- it might end it
-  local name = core.dump_file(pid)
-  os.remove(name)
-  local ok, why = core.ask_dump(pid)
-  if not ok then return nil, errors.new("closed", ("process %d: %s"):format(pid, why)) end
-  local deadline = core.now() + (timeout or 2)
-  repeat
-    local text = read(name)
-    if text then
-      os.remove(name)
-      return text
-    end
+  return status and status:match("\n" .. name .. ":%s*(%S+)")
+end
+
+---Whether a process was started by another one.
+---@param pid integer
+---@param parent integer
+---@return boolean
+function M.is_child(pid, parent) return tonumber(status_of(pid, "PPid")) == parent end
+
+local function has_ended(pid)
+  local state = status_of(pid, "State")
+  return state == nil or state == "Z"
+end
+
+local STOPPED = "does not answer: it is stopped, and can when it goes on (SIGCONT)"
+local function is_stopped(pid) return (status_of(pid, "State") or ""):find "[Tt]" end
+
+-- Waits for a process that has just begun.
+local function begins_to_answer(pid, patience)
+  local began = core.now()
+  while not answers(pid) do
+    if core.now() - began > patience or has_ended(pid) then return false end
     core.sleep(0.01)
-  until core.now() > deadline
-  return nil, errors.new("timeout", refusal(pid, status))
+  end
+  return true
+end
+
+-- Why a process is not asked; nil when it can be. Nothing is sent to who would not expect it.
+local function obstacle(pid, patience)
+  local maps = read(("/proc/%d/maps"):format(pid))
+  if not maps and not has_ended(pid) then
+    return "may not be looked at by this user: ask as the user that it runs as, or as root"
+  end
+  local loaded = maps and has_module(maps)
+  local space = core.other_space(pid)
+  if maps and not loaded and not answers(pid) then return "does not use braid" end
+  if space then return ("is in another %s name space: ask from within that"):format(space) end
+  if begins_to_answer(pid, patience) then return nil end
+  if has_ended(pid) then return "has ended" end
+  if is_stopped(pid) then return STOPPED end
+  return "does not answer: no loop of braid's has turned in it yet, and no pool was started"
+end
+
+-- Why there was no answer.
+local function silence(pid, patience)
+  return is_stopped(pid) and STOPPED or ("did not answer within %g s"):format(patience)
+end
+
+local function failure(kind, pid, why) return nil, errors.new(kind, ("process %d %s"):format(pid, why)) end
+
+local function trouble(pid, why)
+  return failure("closed", pid, why == "ended" and "has ended" or "cannot be asked: " .. why)
+end
+
+-- Asks, again and again, until the answer begins; returns the text when it is there.
+local function converse(question, pid, patience)
+  local began, ask_next, answering = core.now(), 0, false
+  while true do
+    local now = core.now()
+    if not answering and now >= ask_next then
+      local ok, why = question:ask()
+      if not ok then return trouble(pid, why) end
+      ask_next = now + AGAIN
+    end
+    local text, state = question:look()
+    if text then return core.printable(text, true) end
+    if text == nil then return trouble(pid, state) end
+    answering = state
+    if not answering and now - began > patience then return failure("timeout", pid, silence(pid, patience)) end
+    if now - began > WHOLE then return failure("timeout", pid, "did not answer to the end") end
+    core.sleep(0.005)
+  end
+end
+
+---The dump of another process in which braid runs, this user's or, for root, anybody's. Suspends.
+---@param pid integer
+---@param patience number? seconds until it has begun to answer, by default 1
+---@return string? text control characters are escaped
+---@return table? err
+function M.ask(pid, patience)
+  local question <close>, why = core.question_new(pid)
+  if not question then
+    if why == "ended" then return nil, errors.new("closed", ("there is no process %d"):format(pid)) end
+    return trouble(pid, why)
+  end
+  patience = patience or CONNECT
+  local refusal = obstacle(pid, patience)
+  if refusal then return failure("closed", pid, refusal) end
+  return converse(question, pid, patience)
 end
 
 return M

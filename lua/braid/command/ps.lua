@@ -1,55 +1,48 @@
 -- SPDX-License-Identifier: MIT
 --- braid ps: what the tasks of another process do.
 
-local braid = require "braid"
 local sight = require "braid.sight"
 
 local M = { summary = "what every task and worker of a running process does" }
 
 M.usage = [[
-usage: braid ps            lists this user's processes in which braid runs
+usage: braid ps            lists the processes in which braid is loaded, of those that this user may look at
        braid ps PID        every task and worker of that process: its name, where it stands, what it waits in, how long;
                            then the same of its worker processes
 
-The process is asked by SIGQUIT, which braid answers while a script waits or runs tasks; no other process is touched.
+The process answers once a loop of braid's has turned in it, or a pool was started, whatever it does then. Users may ask
+their own processes, root everybody's, in the same name spaces. No other process is touched, and nothing is left behind.
 ]]
 
-local function read(path)
-  local file <close> = io.open(path, "rb")
-  return file and file:read "a"
-end
-
 local function list()
-  local entries = assert(braid.process.run { "ls", "/proc" }).stdout
-  for pid in entries:gmatch "(%d+)" do
-    local maps = read(("/proc/%s/maps"):format(pid))
-    if maps and maps:find("/braid/core.so", 1, true) and tonumber(pid) ~= require("braid.core").pid() then
-      local words = (read(("/proc/%s/cmdline"):format(pid)) or ""):gsub("%z", " ")
-      print(("%8s  %s"):format(pid, words))
-    end
-  end
+  for _, pid in ipairs(sight.processes()) do print(("%8d  %s"):format(pid, sight.words(pid))) end
   return 0
 end
 
--- A dump, and those of the worker processes that it names.
-local function tell(text)
+-- A dump, and those of the worker processes that it names. A process may say what it likes, so only its own children
+-- are asked, each once.
+local function tell(pid, text, asked)
   io.stdout:write(text)
-  for pid in text:gmatch "\n  worker process (%d+)" do
-    local answer, err = sight.ask(tonumber(pid), 0.5)
-    tell(answer or err.message .. "\n")
+  for number in text:gmatch "\n  worker process (%d+)" do
+    local worker = tonumber(number)
+    if sight.is_child(worker, pid) and not asked[worker] then
+      asked[worker] = true
+      local answer, err = sight.ask(worker)
+      tell(worker, answer or err.message .. "\n", asked)
+    end
   end
 end
 
 function M.main(words)
   if #words == 0 then return list() end
   local pid = math.tointeger(tonumber(words[1]))
-  if not pid or #words > 1 then
+  if not pid or pid < 1 or #words > 1 then
     io.stderr:write(M.usage)
     return 2
   end
   local text, err = sight.ask(pid)
   if not text then error(err.message, 0) end
-  tell(text)
+  tell(pid, text, {})
   return 0
 end
 
