@@ -352,6 +352,32 @@ describe("a worker that", function()
     end)
   end
 
+  test("dies where the system keeps no status of children: how is not known", function()
+    local out = helper.lua_process(([[
+      local name = os.tmpname()
+      local file = io.open(name, "w")
+      file:write [==[
+        local braid = require "braid"
+        local pool = braid.process_pool(1)
+        for _, code in ipairs { "os.exit(3)", "os.execute 'kill -KILL $PPID' while true do end" } do
+          local err = select(2, pcall(function() pool:submit(load(code)):result(10) end))
+          print(err.kind, err.status, err.signal, math.type(err.pid), err.message:match "its status was taken")
+        end
+        pool = braid.process_pool { workers = 1, init = function() os.exit(3) end }
+        print(pcall(function() pool:submit(print):result() end))
+      ]==]
+      file:close()
+      local done = os.execute("env --ignore-signal=CHLD %s " .. name)
+      os.remove(name)
+      os.exit(done)
+    ]]):format(helper.lua))
+    if out == "" then return pending "another env than GNU's" end
+    local line = "worker_died\tnil\tnil\tinteger\tits status was taken\n"
+    assert.equal(line .. line, out:sub(1, 2 * #line))
+    local last = out:sub(2 * #line + 1)
+    assert.matches("^false\t.*before they are ready: the last one ended, but its status was taken", last)
+  end)
+
   test("cannot be started breaks the pool", function()
     local out, err, status = helper.lua_process([[
       local braid = require "braid"

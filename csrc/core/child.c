@@ -128,7 +128,7 @@ static bool reap(struct braid_child *child) {
   while (found < 0 && errno == EINTR);
   if (found == 0) return false;
   child->ended = true;
-  child->lost = found < 0;
+  if (found < 0) child->status = BRAID_CHILD_UNKNOWN;
   forget(child);
   struct braid_road road = {0};
   braid_line_claim_all(&child->line, BRAID_OK, &road);
@@ -175,7 +175,8 @@ void braid_children_term(struct braid_children *children) {
     if (reap(child)) continue;
     forget(child);
     braid_line_dissolve(&child->line);
-    child->ended = child->lost = true;
+    child->ended = true;
+    child->status = BRAID_CHILD_UNKNOWN;
     if (!child->held) free(child);
   }
 }

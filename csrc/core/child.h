@@ -19,6 +19,10 @@ struct braid_child_plan {
   bool group; /* a process group of its own, which signals reach as a whole */
 };
 
+/* A status that somebody else has taken: another part of the program that waits for all children, or the system, where
+ * SIGCHLD is ignored. */
+enum { BRAID_CHILD_UNKNOWN = -1 };
+
 /* The children of one loop that have not ended. */
 struct braid_children {
   struct braid_loop *loop;
@@ -34,11 +38,10 @@ struct braid_child {
   int64_t pause;            /* until the next look */
   pid_t pid;
   int pidfd;  /* -1: there is none, or it has ended */
-  int status; /* as waitpid tells, once it has ended */
+  int status; /* as waitpid tells, once it has ended; or BRAID_CHILD_UNKNOWN */
   bool group;
   bool doomed; /* what is left of its group when it ends is killed */
   bool ended;
-  bool lost; /* it has ended, but somebody else took its status */
   bool held; /* whoever started it still wants to know */
 };
 

@@ -4,9 +4,10 @@
 #include "dispatch.h"
 
 enum {
-  AHEAD = 64,              /* jobs that a worker may be sent ahead */
-  AHEAD_TIME = 500 * 1000, /* ns: the work that these are to make */
-  LONG = 10 * 1000 * 1000  /* ns: jobs that take longer are not sent ahead at all */
+  AHEAD = 64,               /* jobs that a worker may be sent ahead */
+  AHEAD_TIME = 500 * 1000,  /* ns: the work that these are to make */
+  LONG = 10 * 1000 * 1000,  /* ns: jobs that take longer are not sent ahead at all */
+  MOMENT = 20 * 1000 * 1000 /* ns: in which a worker begins a job unless something holds it up */
 };
 
 void braid_dispatch_init(struct braid_dispatch *dispatch, struct braid_peer *peers, unsigned count, unsigned tasks) {
@@ -46,24 +47,27 @@ bool braid_dispatch_remove(struct braid_dispatch *dispatch, struct braid_job *jo
   return true;
 }
 
-void braid_dispatch_recall_all(struct braid_dispatch *dispatch) {
+void braid_dispatch_recall(struct braid_dispatch *dispatch, struct braid_peer *peer) {
   struct braid_job *job;
-  for (unsigned i = 0; i < dispatch->count; i++)
-    while ((job = braid_peer_recall(&dispatch->peers[i]))) braid_dispatch_return(dispatch, job);
+  while ((job = braid_peer_recall(peer))) braid_dispatch_return(dispatch, job);
+}
+
+void braid_dispatch_recall_all(struct braid_dispatch *dispatch) {
+  for (unsigned i = 0; i < dispatch->count; i++) braid_dispatch_recall(dispatch, &dispatch->peers[i]);
 }
 
 /* ---- handing out ---------------------------------------------------------------------------------------------- */
 
-/* How many jobs a worker may have. */
-static unsigned depth_of(const struct braid_dispatch *dispatch, const struct braid_peer *peer) {
-  if (peer->stuck || dispatch->typical == 0 || dispatch->typical > LONG) return dispatch->tasks;
+/* How many jobs a worker may have that is not held up. */
+static unsigned depth_of(const struct braid_dispatch *dispatch) {
+  if (dispatch->typical == 0 || dispatch->typical > LONG) return dispatch->tasks;
   int64_t ahead = AHEAD_TIME / dispatch->typical;
   return dispatch->tasks + (ahead < 1 ? 1 : ahead > AHEAD ? AHEAD : (unsigned)ahead);
 }
 
 /* Gives it jobs up to so many. */
 static void fill(struct braid_dispatch *dispatch, struct braid_peer *peer, unsigned depth) {
-  if (!peer->usable || peer->in_flight >= depth || !dispatch->pending_count) return;
+  if (!braid_peer_is_open(peer) || peer->in_flight >= depth || !dispatch->pending_count) return;
   while (peer->in_flight < depth && dispatch->pending_count > 0) braid_peer_assign(peer, braid_dispatch_pop(dispatch));
   braid_link_flush(&peer->link);
 }
@@ -72,7 +76,7 @@ static void fill(struct braid_dispatch *dispatch, struct braid_peer *peer, unsig
 static void share_out(struct braid_dispatch *dispatch, struct braid_peer *idle) {
   enum { WORTH_IT = 100 * 1000 };
   struct braid_peer *most = NULL;
-  if (!idle->usable || idle->in_flight > 0 || dispatch->typical < WORTH_IT) return;
+  if (!braid_peer_is_open(idle) || idle->in_flight > 0 || dispatch->typical < WORTH_IT) return;
   for (unsigned i = 0; i < dispatch->count; i++) {
     struct braid_peer *peer = &dispatch->peers[i];
     if (peer->in_flight > dispatch->tasks && (!most || peer->in_flight > most->in_flight)) most = peer;
@@ -88,7 +92,7 @@ void braid_dispatch_hand_out(struct braid_dispatch *dispatch) {
   for (unsigned i = 0; i < dispatch->count; i++) fill(dispatch, &dispatch->peers[i], dispatch->tasks);
   for (unsigned i = 0; i < dispatch->count && dispatch->pending_count > 0; i++) {
     struct braid_peer *peer = &dispatch->peers[i];
-    unsigned depth = depth_of(dispatch, peer);
+    unsigned depth = depth_of(dispatch);
     if (depth - dispatch->tasks > dispatch->pending_count) depth = dispatch->tasks + (unsigned)dispatch->pending_count;
     if (peer->in_flight <= depth / 2 || depth <= dispatch->tasks + 1) fill(dispatch, peer, depth);
   }
@@ -100,28 +104,55 @@ static struct braid_peer *find_idle(struct braid_dispatch *dispatch) {
   struct braid_peer *best = NULL;
   for (unsigned i = 0; i < dispatch->count; i++) {
     struct braid_peer *peer = &dispatch->peers[i];
-    if (!peer->usable || peer->in_flight >= dispatch->tasks) continue;
+    if (!braid_peer_is_open(peer) || peer->in_flight >= dispatch->tasks) continue;
     if (!best || peer->in_flight < best->in_flight) best = peer;
     if (best->in_flight == 0) break;
   }
   return best;
 }
 
+static void send(struct braid_peer *peer, struct braid_job *job) {
+  braid_peer_assign(peer, job);
+  braid_link_flush(&peer->link);
+}
+
 bool braid_dispatch_submit(struct braid_dispatch *dispatch, struct braid_job *job) {
   struct braid_peer *idle = dispatch->pending_count > 0 ? NULL : find_idle(dispatch);
-  if (!idle) {
+  if (idle)
+    send(idle, job);
+  else
     push_back(dispatch, job);
-    return false;
-  }
-  braid_peer_assign(idle, job);
-  braid_link_flush(&idle->link);
-  return true;
+  return idle != NULL;
 }
 
 /* ---- what is learned ------------------------------------------------------------------------------------------ */
 
-void braid_dispatch_look(struct braid_dispatch *dispatch, struct braid_peer *peer) {
+/* Where nobody can take them they stay: it may go on any time. */
+static void relieve(struct braid_dispatch *dispatch, struct braid_peer *peer) {
+  struct braid_peer *idle;
   struct braid_job *job;
+  bool stuck = peer->stuck;
+  peer->stuck = true; /* it is not to find itself */
+  while ((idle = find_idle(dispatch)) && (job = braid_peer_recall(peer))) {
+    send(idle, job);
+    stuck = true;
+  }
+  peer->stuck = stuck;
+}
+
+static void look_at_waiting(struct braid_dispatch *dispatch, struct braid_peer *peer, int64_t now) {
+  uint64_t waiting = braid_peer_waiting(peer);
+  if (waiting != peer->waiting) {
+    peer->waiting = waiting;
+    peer->waiting_since = now;
+  } else if (waiting && now - peer->waiting_since > MOMENT) {
+    relieve(dispatch, peer);
+  }
+}
+
+void braid_dispatch_look(struct braid_dispatch *dispatch, struct braid_peer *peer, int64_t now) {
+  struct braid_job *job;
+  look_at_waiting(dispatch, peer, now);
   if (peer->in_flight > dispatch->tasks && peer->replies == peer->seen_replies) {
     peer->stuck = true;
     while (peer->in_flight > dispatch->tasks && (job = braid_peer_recall(peer))) braid_dispatch_return(dispatch, job);

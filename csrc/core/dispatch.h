@@ -27,8 +27,9 @@ bool braid_dispatch_submit(struct braid_dispatch *dispatch, struct braid_job *jo
 /* Everybody gets something to do, if there is anything, and then something ahead. */
 void braid_dispatch_hand_out(struct braid_dispatch *dispatch);
 
-/* A worker that has jobs ahead and has not replied since the last look is held up: they wait for others. */
-void braid_dispatch_look(struct braid_dispatch *dispatch, struct braid_peer *peer);
+/* A worker that has jobs ahead and has not replied since the last look is held up: they wait for others. One that has
+ * not begun a job after a moment is, too: what it has not begun goes to those that have nothing to do. */
+void braid_dispatch_look(struct braid_dispatch *dispatch, struct braid_peer *peer, int64_t now);
 
 /* A job took so long. */
 void braid_dispatch_learn(struct braid_dispatch *dispatch, int64_t busy);
@@ -42,7 +43,8 @@ struct braid_job *braid_dispatch_pop(struct braid_dispatch *dispatch);
 /* Takes out a job that waits; false when it does not. */
 bool braid_dispatch_remove(struct braid_dispatch *dispatch, struct braid_job *job);
 
-/* What no worker has begun waits again. */
+/* What a worker has not begun, and what none has begun, waits again. */
+void braid_dispatch_recall(struct braid_dispatch *dispatch, struct braid_peer *peer);
 void braid_dispatch_recall_all(struct braid_dispatch *dispatch);
 
 #endif

@@ -13,10 +13,13 @@ enum braid_frame_kind {
   BRAID_FRAME_SETTINGS, /* to a worker, first of all; id: its slots; status: its index; message: what it is told */
   BRAID_FRAME_JOB,      /* to a worker; id: its ticket; message: the function and its arguments */
   BRAID_FRAME_STOP,     /* to a worker; id: the ticket of a job that is to end */
-  BRAID_FRAME_REPLY,    /* from a worker; id: ticket; status: enum braid_job_outcome; value: busy ns; message or none */
+  BRAID_FRAME_REPLY,    /* from a worker; id: ticket; status: enum braid_job_outcome, BRAID_JOB_RECALLED for one that
+                           it came upon and has not begun; value: busy ns; message or none */
   BRAID_FRAME_READY,    /* from a worker: its init has run */
   BRAID_FRAME_FAILED,   /* from a worker: its init has failed; message: the error and its traceback, or none */
   BRAID_FRAME_BYE,      /* to a worker: there will be no more jobs */
+  BRAID_FRAME_PING,     /* to a worker: does it live? Its I/O thread answers */
+  BRAID_FRAME_PONG,     /* from a worker */
   /* ---- of remote objects (export, remote): from here on theirs ---- */
   BRAID_FRAME_OBJECTS = 16,
   BRAID_FRAME_KINDS = 64

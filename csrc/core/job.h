@@ -15,7 +15,8 @@ enum braid_job_outcome {
   BRAID_JOB_CANCELLED,
   BRAID_JOB_DIED,    /* its worker process has ended: `death` tells how */
   BRAID_JOB_OVERDUE, /* it was over its time limit, and would not end: its worker process was killed */
-  BRAID_JOB_RECALLED /* in a worker process: the parent has taken it back */
+  BRAID_JOB_SILENT,  /* its worker process, which the pool's end waited for, gave no sign of life: it was killed */
+  BRAID_JOB_RECALLED /* between two processes: the worker has not begun it, and will not */
 };
 
 struct braid_worker;
@@ -39,7 +40,7 @@ struct braid_job {
   struct braid_list link;  /* among those that wait for a worker process */
   struct braid_peer *peer; /* the process that has it */
   int64_t stopped;         /* when it was asked to end */
-  int death;               /* BRAID_JOB_DIED: as waitpid tells */
+  int death;               /* BRAID_JOB_DIED: as waitpid tells, or BRAID_CHILD_UNKNOWN */
   int pid;                 /* of the process that ran it; 0: none did */
   int64_t ended;           /* when its reply came */
   uint16_t attempts;       /* workers that have died before they began it, and had nothing else to do */

@@ -316,13 +316,17 @@ static void drop_out(struct braid_link *link) {
 static bool send_all(struct braid_link *link) {
   while (link->out_size > 0 && !link->broken) {
     ssize_t sent = send_some(link);
-    if (sent > 0)
+    if (sent > 0) {
+      if (link->full) atomic_fetch_add(&link->signs, (unsigned long long)sent);
       send_away(link, (size_t)sent);
-    else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS))
+    } else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)) {
+      link->full = true;
       return false;
-    else if (sent < 0 && errno != EINTR)
+    } else if (sent < 0 && errno != EINTR) {
       link->broken = true; /* whoever reads learns of it */
+    }
   }
+  link->full = false;
   if (link->broken) drop_out(link);
   return true;
 }
@@ -425,6 +429,7 @@ static bool read_some(struct braid_link *link, bool *full) {
     end(link);
     return false;
   }
+  atomic_fetch_add(&link->signs, (unsigned long long)got);
   link->in.size += (size_t)got;
   *full = (size_t)got == want;
   handle(link);
@@ -533,7 +538,8 @@ int braid_link_open(struct braid_link *link, struct braid_broker *broker, enum b
   link->side = side;
   link->objects = NULL;
   link->out_size = 0;
-  link->broken = false;
+  link->broken = link->full = false;
+  atomic_init(&link->signs, 0);
   link->watch = (struct braid_watch){.fire = on_event};
   braid_list_init(&link->out);
   braid_buffer_init(&link->in);

@@ -56,7 +56,10 @@ struct braid_link {
   struct braid_list out; /* pieces that are not sent */
   size_t out_size;
   bool broken; /* nothing more can be sent */
+  bool full;   /* the socket took no more */
   struct braid_code *sent_codes[BRAID_LINK_CODES];
+
+  atomic_ullong signs; /* of life of the other end: bytes that it sent, and for which it made room. Any thread */
 
   /* The broker's thread only. */
   struct braid_errand nudge; /* asks the broker to write the rest */

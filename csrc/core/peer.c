@@ -56,6 +56,14 @@ static void forget_child(struct braid_peer *peer) {
   atomic_store(&peer->pid, 0);
 }
 
+/* Before the settings: the answer says that the link is open over there, before any init can freeze. */
+static void ask_for_sign(struct braid_peer *peer) {
+  peer->asked = true;
+  peer->asked_at = braid_clock_now();
+  peer->silence = 0;
+  braid_link_put(&peer->link, (struct braid_frame){.kind = BRAID_FRAME_PING}, NULL, 0);
+}
+
 static bool put_settings(struct braid_peer *peer, const struct braid_process_plan *plan) {
   struct braid_frame frame = {
       .kind = BRAID_FRAME_SETTINGS, .id = peer->slots, .value = plan->settings_size, .status = peer->index};
@@ -75,6 +83,7 @@ int braid_peer_start(struct braid_peer *peer, struct braid_broker *broker, const
     error = braid_link_open(&peer->link, broker, BRAID_LINK_TO_WORKER, ends[0]);
     if (error) forget_child(peer);
   }
+  if (!error) ask_for_sign(peer);
   if (!error && put_settings(peer, plan)) return 0;
   if (!error) { /* memory was out */
     forget_child(peer);
@@ -105,7 +114,7 @@ void braid_peer_assign(struct braid_peer *peer, struct braid_job *job) {
   peer->jobs[slot] = job;
   job->peer = peer;
   job->ticket = frame.id;
-  braid_permit_set(&peer->permits[slot], frame.id, BRAID_PERMIT_SENT);
+  braid_permit_issue(&peer->permits[slot], frame.id);
   atomic_store(&job->permit, &peer->permits[slot]);
   braid_link_put_message(&peer->link, frame, NULL, 0,
                          job->call); /* memory out: the link ends, and so does the worker */
@@ -120,6 +129,18 @@ struct braid_job *braid_peer_release(struct braid_peer *peer, uint64_t ticket) {
   atomic_store(&job->permit, NULL);
   job->peer = NULL;
   return job;
+}
+
+uint64_t braid_peer_waiting(const struct braid_peer *peer) {
+  uint64_t first = 0;
+  for (unsigned i = 0, left = peer->in_flight; left > 0; i++) {
+    const struct braid_job *job = peer->jobs[i];
+    if (!job) continue;
+    left--;
+    if (first && first < job->ticket) continue;
+    if (!braid_permit_begun(&peer->permits[i], job->ticket)) first = job->ticket;
+  }
+  return first;
 }
 
 struct braid_job *braid_peer_recall(struct braid_peer *peer) {
@@ -138,8 +159,11 @@ struct braid_job *braid_peer_recall(struct braid_peer *peer) {
 
 unsigned braid_peer_begun(const struct braid_peer *peer) {
   unsigned count = 0;
-  for (unsigned i = 0; i < peer->slots && peer->in_flight > 0; i++)
-    if (peer->jobs[i] && braid_permit_begun(&peer->permits[i], peer->jobs[i]->ticket)) count++;
+  for (unsigned i = 0, left = peer->in_flight; left > 0; i++) {
+    if (!peer->jobs[i]) continue;
+    left--;
+    if (braid_permit_begun(&peer->permits[i], peer->jobs[i]->ticket)) count++;
+  }
   return count;
 }
 
@@ -174,9 +198,11 @@ void braid_peer_stop_all(struct braid_peer *peer) {
 
 int64_t braid_peer_deadline(const struct braid_peer *peer, int64_t time_limit) {
   int64_t first = 0;
-  for (unsigned i = 0; peer->in_flight > 0 && i < peer->slots; i++) {
+  for (unsigned i = 0, left = peer->in_flight; left > 0; i++) {
     const struct braid_job *job = peer->jobs[i];
-    if (!job || !braid_permit_begun(&peer->permits[i], job->ticket)) continue;
+    if (!job) continue;
+    left--;
+    if (!braid_permit_begun(&peer->permits[i], job->ticket)) continue;
     int64_t began = atomic_load(&peer->permits[i].began), deadline = 0;
     if (time_limit && began) deadline = began + time_limit;
     if (job->stopped && (!deadline || job->stopped < deadline)) deadline = job->stopped;
@@ -185,15 +211,49 @@ int64_t braid_peer_deadline(const struct braid_peer *peer, int64_t time_limit) {
   return first;
 }
 
-void braid_peer_press(struct braid_peer *peer, int64_t deadline, int64_t now) {
-  if (!peer->child || !deadline) return;
-  if (peer->killed == 0 && now > deadline + GRACE) {
+/* What has passed is counted in small steps, not seen by the clock: that goes on while we are stopped ourselves. */
+void braid_peer_press(struct braid_peer *peer, int64_t deadline, int64_t now, int64_t elapsed) {
+  if (!peer->child || !deadline || now < deadline) {
+    peer->overdue = 0;
+    return;
+  }
+  peer->overdue += elapsed;
+  if (peer->killed == 0 && peer->overdue > GRACE) {
     peer->killed = 1;
     braid_child_kill(peer->child, SIGTERM);
-  } else if (peer->killed == 1 && now > deadline + GRACE + LAST_GRACE) {
+  } else if (peer->killed == 1 && peer->overdue > GRACE + LAST_GRACE) {
     peer->killed = 2;
     braid_child_kill(peer->child, SIGKILL);
   }
+}
+
+/* ---- signs of life -------------------------------------------------------------------------------------------- */
+
+#define SILENCE (2 * BRAID_SECOND)        /* after which what it has not begun goes elsewhere */
+#define LONG_SILENCE (4 * BRAID_SECOND)   /* after which it is killed with what it has begun */
+#define FIRST_SILENCE (30 * BRAID_SECOND) /* that a new one may need until it is there */
+#define ASK_AGAIN (100 * 1000 * 1000)     /* after an answer */
+
+bool braid_peer_is_silent(struct braid_peer *peer, bool suspect, int64_t now, int64_t elapsed) {
+  if (!peer->child) return false;
+  uint64_t signs = atomic_load(&peer->link.signs);
+  if (!suspect || signs != peer->signs)
+    peer->silence = 0;
+  else if (peer->asked)
+    peer->silence += elapsed;
+  peer->signs = signs;
+  if (suspect && !peer->asked && now - peer->asked_at > ASK_AGAIN) {
+    ask_for_sign(peer);
+    braid_link_flush(&peer->link);
+  }
+  return peer->silence > (peer->heard ? SILENCE : FIRST_SILENCE);
+}
+
+void braid_peer_kill_silent(struct braid_peer *peer, bool has_begun) {
+  if (peer->silent || (has_begun && peer->silence <= LONG_SILENCE)) return;
+  peer->silent = true;
+  peer->killed = 2;
+  braid_child_kill(peer->child, SIGKILL); /* what is stopped does not hear anything else */
 }
 
 /* Where we have killed it, the job is what we killed it for. */
@@ -201,5 +261,6 @@ enum braid_job_outcome braid_peer_fate(const struct braid_peer *peer, const stru
   int64_t began = atomic_load(&peer->permits[job->ticket % peer->slots].began);
   if (!peer->killed) return BRAID_JOB_DIED;
   if (job->stopped) return BRAID_JOB_CANCELLED;
+  if (peer->silent) return BRAID_JOB_SILENT;
   return time_limit && began && braid_clock_now() > began + time_limit ? BRAID_JOB_OVERDUE : BRAID_JOB_DIED;
 }

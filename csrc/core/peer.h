@@ -29,22 +29,30 @@ struct braid_peer {
   atomic_int pid;            /* of the child; 0: none runs. Any thread */
   struct braid_link link;
   struct braid_errand ended; /* stands in the child's line */
-  bool ready;                /* its init has run */
   bool told;                 /* that there will be no more jobs */
   int64_t doomed;            /* when it was to end; 0: it is not */
+  int64_t overdue;           /* ns that it, or one of its jobs, should have ended before */
   int killed;                /* signals that were sent to make it end */
   int refusals;              /* how often the system refused to start it, in a row */
   bool again;                /* so it is to be tried again */
+  bool asked;                /* for a sign of life, and has not answered */
+  bool heard;                /* it has answered once */
+  bool silent;               /* it was killed because it did not answer */
+  int64_t asked_at, silence; /* when it was asked; ns that there has been none since */
+  uint64_t signs;            /* of the link, when it was looked at last */
 
   /* Guarded. */
-  bool usable; /* can be sent jobs */
-  bool stuck;  /* has not replied for a while: gets no jobs ahead */
+  bool usable; /* its link can be used */
+  bool ready;  /* its init has run */
+  bool stuck;  /* does not begin what it has: gets no jobs until it replies */
   unsigned slots, in_flight;
   unsigned *free_slots;    /* a stack of slots - in_flight */
   struct braid_job **jobs; /* by slot */
   uint64_t next_ticket;    /* of the next job, without the slot */
   struct braid_permit *permits;
   uint64_t replies, seen_replies;
+  uint64_t waiting; /* the ticket of what it has longest and has not begun, when that was looked for last; 0: none */
+  int64_t waiting_since;
 };
 
 /* Room for so many jobs; false when memory is out. */
@@ -64,6 +72,14 @@ void braid_peer_assign(struct braid_peer *peer, struct braid_job *job);
 /* Guarded: the job with this ticket, which is not the peer's any more; NULL: it has none. */
 struct braid_job *braid_peer_release(struct braid_peer *peer, uint64_t ticket);
 
+/* Guarded: whether it can be sent a job. */
+static inline bool braid_peer_is_open(const struct braid_peer *peer) {
+  return peer->usable && peer->ready && !peer->stuck;
+}
+
+/* Guarded: the ticket of the job that was sent first of those that it has not begun; 0: there is none. */
+uint64_t braid_peer_waiting(const struct braid_peer *peer);
+
 /* Guarded: the job that was sent last of those that it has not begun, recalled; NULL: there is none. */
 struct braid_job *braid_peer_recall(struct braid_peer *peer);
 
@@ -74,8 +90,16 @@ void braid_peer_stop_all(struct braid_peer *peer);
 /* Guarded: when the first of its jobs should have ended that was asked to, or that is over its time; 0: none. */
 int64_t braid_peer_deadline(const struct braid_peer *peer, int64_t time_limit);
 
-/* The broker's thread: it should have ended by then. SIGTERM after a grace, SIGKILL after another. */
-void braid_peer_press(struct braid_peer *peer, int64_t deadline, int64_t now);
+/* The broker's thread, now and then, `elapsed` after the last time: it should have ended by the deadline (0: there is
+ * none). SIGTERM after a grace, SIGKILL after another. */
+void braid_peer_press(struct braid_peer *peer, int64_t deadline, int64_t now, int64_t elapsed);
+
+/* The broker's thread, now and then, guarded: somebody depends on it, so it is asked for a sign of life. True when it
+ * has given none for so long that its jobs are to go elsewhere: it is frozen (SIGSTOP, a debugger), most likely. */
+bool braid_peer_is_silent(struct braid_peer *peer, bool suspect, int64_t now, int64_t elapsed);
+
+/* The broker's thread: kills one that is silent. With jobs that it has begun only after a longer silence. */
+void braid_peer_kill_silent(struct braid_peer *peer, bool has_begun);
 
 /* Guarded: what becomes of a job that it had begun when it died. */
 enum braid_job_outcome braid_peer_fate(const struct braid_peer *peer, const struct braid_job *job, int64_t time_limit);

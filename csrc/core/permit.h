@@ -13,11 +13,13 @@ enum braid_permit_state { BRAID_PERMIT_NONE, BRAID_PERMIT_SENT, BRAID_PERMIT_BEG
 
 struct braid_permit {
   _Atomic uint64_t word; /* the job's ticket * 4 + enum braid_permit_state */
-  _Atomic int64_t began; /* by the clock that all processes have in common */
+  _Atomic int64_t began; /* by the clock that all processes have in common; 0: not yet, or that is not written yet */
 };
 
-static inline void braid_permit_set(struct braid_permit *permit, uint64_t ticket, enum braid_permit_state state) {
-  atomic_store(&permit->word, ticket << 2 | state);
+/* The parent's: the job is about to be sent. The worker has done with the permit's last job. */
+static inline void braid_permit_issue(struct braid_permit *permit, uint64_t ticket) {
+  atomic_store(&permit->began, 0);
+  atomic_store(&permit->word, ticket << 2 | BRAID_PERMIT_SENT);
 }
 
 /* From sent to another state: true for the first only. */

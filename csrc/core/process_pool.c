@@ -16,10 +16,12 @@
 #include "export.h"
 
 enum {
-  TICK = 2 * 1000 * 1000, /* ns: a worker with jobs ahead that has not replied for so long is stuck */
+  TICK = 2 * 1000 * 1000,        /* ns: a worker with jobs ahead that has not replied for so long is stuck */
+  FIRST_TICK = 20 * 1000 * 1000, /* so soon it is seen whether what was sent has begun */
   SLOW_TICK = 100 * 1000 * 1000,
   MOST_ATTEMPTS = 10,    /* workers that a job may see die before it begins */
   ONE_FAILED_START = 16, /* see count_failed_start */
+  ONE_SILENT_START = 4,
   MOST_FAILED_STARTS = 32,
   MOST_REFUSALS = 30 /* of the system to start a process, one after each slow tick */
 };
@@ -34,7 +36,8 @@ struct braid_process_pool {
 
   struct braid_dispatch dispatch;
   bool closed, over; /* over: all workers have ended, the broker is not there for us any more */
-  bool stopping, killing, ticking;
+  bool stopping, killing;
+  int64_t next_tick, last_tick; /* 0: none is to come */
   int failed_starts;
   struct braid_peer peers[];
 };
@@ -84,21 +87,32 @@ static void end_queued(struct braid_process_pool *pool, bool broken) {
 
 /* ---- now and then: the broker's thread ------------------------------------------------------------------------ */
 
-/* How long until it is worth another look; 0: never. Under the mutex. */
-static int64_t pause_of(const struct braid_process_pool *pool) {
-  int64_t pause = 0;
-  for (unsigned i = 0; i < pool->dispatch.count; i++) {
-    const struct braid_peer *peer = &pool->peers[i];
-    if (peer->in_flight > pool->plan.tasks) return TICK;
-    if (peer->again || peer->doomed || (pool->plan.time_limit && peer->in_flight) ||
-        braid_peer_deadline(peer, pool->plan.time_limit))
-      pause = SLOW_TICK;
-  }
-  return pause;
+/* Whether something depends on this worker, and it may be frozen: it has not begun what it was sent, is not ready while
+ * jobs wait, or is to end. Under the mutex. */
+static bool is_suspect(const struct braid_process_pool *pool, const struct braid_peer *peer) {
+  if (pool->closed || peer->waiting) return true;
+  return pool->dispatch.pending_count > 0 && (!peer->ready || (peer->stuck && peer->in_flight == 0));
 }
 
-static void tick_on(struct braid_process_pool *pool, int64_t pause) {
-  pool->ticking = pause > 0 && braid_alarm_start(&pool->broker->loop, &pool->alarm, braid_clock_now() + pause);
+/* How long until it is worth another look at this worker; 0: never. Under the mutex. */
+static int64_t pause_of(const struct braid_process_pool *pool, const struct braid_peer *peer) {
+  if (peer->in_flight > pool->plan.tasks) return TICK;
+  if (!peer->waiting && braid_peer_waiting(peer)) return FIRST_TICK;
+  bool due = peer->again || peer->doomed || (pool->plan.time_limit && peer->in_flight);
+  return due || is_suspect(pool, peer) || braid_peer_deadline(peer, pool->plan.time_limit) ? SLOW_TICK : 0;
+}
+
+/* The next look comes as soon as one of them wants it. Under the mutex. */
+static void tick_on(struct braid_process_pool *pool) {
+  int64_t first = 0;
+  for (unsigned i = 0; i < pool->dispatch.count; i++) {
+    int64_t pause = pause_of(pool, &pool->peers[i]);
+    if (pause && (!first || pause < first)) first = pause;
+  }
+  if (!first) return;
+  int64_t next = braid_clock_now() + first;
+  if (pool->next_tick && pool->next_tick <= next) return;
+  pool->next_tick = braid_alarm_start(&pool->broker->loop, &pool->alarm, next) ? next : 0;
 }
 
 /* ---- the pool breaks, or ends: the broker's thread ------------------------------------------------------------ */
@@ -157,40 +171,66 @@ static void lose(struct braid_process_pool *pool) {
 
 static struct braid_peer *peer_of(struct braid_link *link) { return braid_container(link, struct braid_peer, link); }
 
+/* Under the mutex; takes over the reply. */
+static void take_reply(struct braid_peer *peer, struct braid_job *job, const struct braid_frame *frame,
+                       struct braid_message *reply) {
+  struct braid_process_pool *pool = peer->pool;
+  braid_dispatch_learn(&pool->dispatch, (int64_t)frame->value);
+  pool->pool.stats.bytes_in += job->call->size;
+  pool->pool.stats.bytes_out += reply ? reply->size : 0;
+  pool->pool.stats.busy += frame->value;
+  job->reply = reply;
+  job->busy = (int64_t)frame->value;
+  job->ended = braid_clock_now();
+  job->pid = atomic_load(&peer->pid);
+  end_job(pool, job, (enum braid_job_outcome)frame->status);
+}
+
 static void on_reply(struct braid_link *link, const struct braid_frame *frame, const char *body) {
   struct braid_peer *peer = peer_of(link);
   struct braid_process_pool *pool = peer->pool;
-  struct braid_message *reply = frame->has_message ? braid_link_message(link, frame, body, 0) : NULL;
+  bool begun = frame->status != BRAID_JOB_RECALLED;
+  struct braid_message *reply = begun && frame->has_message ? braid_link_message(link, frame, body, 0) : NULL;
   lock(pool);
   struct braid_job *job = braid_peer_release(peer, frame->id);
-  if (job) {
-    peer->replies++;
-    peer->stuck = false;
-    braid_dispatch_learn(&pool->dispatch, (int64_t)frame->value);
-    pool->pool.stats.bytes_in += job->call->size;
-    pool->pool.stats.bytes_out += reply ? reply->size : 0;
-    pool->pool.stats.busy += frame->value;
-    job->reply = reply;
-    job->busy = (int64_t)frame->value;
-    job->ended = braid_clock_now();
-    job->pid = atomic_load(&peer->pid);
-    end_job(pool, job, (enum braid_job_outcome)frame->status);
-  }
+  peer->replies++;
+  peer->stuck = false;
+  if (job && begun)
+    take_reply(peer, job, frame, reply);
+  else if (job && job->stopped)
+    end_job(pool, job, BRAID_JOB_CANCELLED);
+  else if (job)
+    braid_dispatch_return(&pool->dispatch, job);
   if (pool->dispatch.pending_count > 0 || pool->closed || peer->in_flight == 0) ask_broker(pool);
   unlock(pool);
   if (!job && reply) braid_message_unref(reply);
 }
 
+static void be_ready(struct braid_peer *peer) {
+  lock(peer->pool);
+  peer->ready = true;
+  ask_broker(peer->pool);
+  unlock(peer->pool);
+}
+
 static void on_ready(struct braid_link *link, const struct braid_frame *frame, const char *body) {
   (void)frame, (void)body;
   struct braid_peer *peer = peer_of(link);
-  peer->ready = peer->pool->proven = true;
+  peer->pool->proven = true;
   peer->refusals = peer->pool->failed_starts = 0;
+  be_ready(peer);
+}
+
+static void on_pong(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  (void)frame, (void)body;
+  struct braid_peer *peer = peer_of(link);
+  peer->heard = true;
+  peer->asked = false;
 }
 
 static void on_failed(struct braid_link *link, const struct braid_frame *frame, const char *body) {
   struct braid_message *failure = frame->has_message ? braid_link_message(link, frame, body, 0) : NULL;
-  peer_of(link)->ready = true; /* what kills it from here on is not its init */
+  be_ready(peer_of(link)); /* what kills it from here on is not its init */
   break_pool(peer_of(link)->pool, failure, 0, failure ? 0 : ENOMEM);
 }
 
@@ -227,9 +267,10 @@ static void take_jobs_back(struct braid_process_pool *pool, struct braid_peer *p
 }
 
 /* A worker that dies again and again before it is ready will always do so. Being killed from outside counts little. */
-static bool count_failed_start(struct braid_process_pool *pool, int status) {
-  bool from_outside = WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
-  pool->failed_starts += from_outside ? 1 : ONE_FAILED_START;
+static bool count_failed_start(struct braid_process_pool *pool, const struct braid_peer *peer, int status) {
+  bool killed = status != BRAID_CHILD_UNKNOWN && WIFSIGNALED(status);
+  bool from_outside = killed && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
+  pool->failed_starts += peer->silent ? ONE_SILENT_START : from_outside ? 1 : ONE_FAILED_START;
   return pool->failed_starts >= MOST_FAILED_STARTS;
 }
 
@@ -246,7 +287,7 @@ static void on_child_ended(struct braid_errand *errand) {
   int status = peer->child->status, pid = peer->child->pid;
   braid_link_read_rest(&peer->link); /* what it had sent counts */
   braid_export_end(&peer->link);     /* before anybody hears of its death */
-  bool hopeless = !peer->ready && !peer->told && count_failed_start(pool, status);
+  bool hopeless = !peer->ready && !peer->told && count_failed_start(pool, peer, status);
   lock(pool);
   peer->usable = false;
   take_jobs_back(pool, peer, status, pid);
@@ -285,9 +326,10 @@ static void handle_refusal(struct braid_peer *peer, int error) {
 
 static void start_peer(struct braid_peer *peer) {
   struct braid_process_pool *pool = peer->pool;
-  peer->ready = peer->told = false;
-  peer->doomed = 0;
+  peer->told = peer->heard = peer->silent = false;
+  peer->doomed = peer->overdue = 0;
   peer->killed = 0;
+  peer->signs = 0;
   int error = braid_peer_start(peer, pool->broker, &pool->plan);
   if (error) {
     handle_refusal(peer, error);
@@ -297,10 +339,12 @@ static void start_peer(struct braid_peer *peer) {
   braid_link_handle(&peer->link, BRAID_FRAME_REPLY, on_reply);
   braid_link_handle(&peer->link, BRAID_FRAME_READY, on_ready);
   braid_link_handle(&peer->link, BRAID_FRAME_FAILED, on_failed);
+  braid_link_handle(&peer->link, BRAID_FRAME_PONG, on_pong);
   wait_for_end(peer);
   lock(pool);
   peer->usable = true;
-  peer->stuck = false;
+  peer->ready = peer->stuck = false;
+  peer->waiting = 0;
   ask_broker(pool);
   unlock(pool);
 }
@@ -321,18 +365,33 @@ static void start_again(struct braid_process_pool *pool) {
   }
 }
 
+/* One that is frozen, most likely: what it has not begun goes elsewhere. Itself it is killed, and another takes its
+ * place, when jobs wait that it could do; and with what it has begun only when the pool is to end. Under the mutex. */
+static void give_up_silent(struct braid_process_pool *pool, struct braid_peer *peer) {
+  bool has_begun = braid_peer_begun(peer) > 0;
+  if (peer->waiting) peer->stuck = true;
+  braid_dispatch_recall(&pool->dispatch, peer);
+  bool missed = pool->dispatch.pending_count > 0 && !has_begun;
+  if (pool->closed || missed) braid_peer_kill_silent(peer, has_begun);
+}
+
+/* Under the mutex. */
+static void look_after(struct braid_process_pool *pool, struct braid_peer *peer, int64_t now, int64_t elapsed) {
+  int64_t deadline = braid_peer_deadline(peer, pool->plan.time_limit);
+  braid_peer_press(peer, peer->doomed ? peer->doomed : deadline, now, elapsed);
+  braid_dispatch_look(&pool->dispatch, peer, now);
+  if (braid_peer_is_silent(peer, is_suspect(pool, peer), now, elapsed)) give_up_silent(pool, peer);
+}
+
 static void on_alarm(struct braid_alarm *alarm) {
   struct braid_process_pool *pool = braid_container(alarm, struct braid_process_pool, alarm);
-  int64_t now = braid_clock_now();
-  braid_object_ref(&pool->pool.object); /* the last worker may give its up */
-  pool->ticking = false;
+  int64_t now = braid_clock_now(), elapsed = now - pool->last_tick;
+  if (elapsed > 2 * SLOW_TICK) elapsed = 2 * SLOW_TICK; /* we have been stopped, or there were no ticks */
+  braid_object_ref(&pool->pool.object);                 /* the last worker may give its up */
+  pool->last_tick = now;
   lock(pool);
-  for (unsigned i = 0; i < pool->dispatch.count; i++) {
-    struct braid_peer *peer = &pool->peers[i];
-    int64_t deadline = braid_peer_deadline(peer, pool->plan.time_limit);
-    braid_peer_press(peer, peer->doomed ? peer->doomed : deadline, now);
-    braid_dispatch_look(&pool->dispatch, peer);
-  }
+  pool->next_tick = 0;
+  for (unsigned i = 0; i < pool->dispatch.count; i++) look_after(pool, &pool->peers[i], now, elapsed);
   unlock(pool);
   start_again(pool);
   lock(pool);
@@ -360,8 +419,7 @@ static void look(struct braid_errand *errand) {
     for (unsigned i = 0; pool->stopping && i < pool->dispatch.count; i++) braid_peer_stop_all(&pool->peers[i]);
     if (pool->killing) kill_all(pool);
     say_good_bye(pool);
-    int64_t pause = pause_of(pool);
-    if (!pool->ticking) tick_on(pool, pause);
+    tick_on(pool);
   }
   unlock(pool);
   braid_object_unref(&pool->pool.object);
@@ -374,7 +432,7 @@ static enum braid_status submit(struct braid_pool *common, struct braid_job *job
   lock(pool);
   bool closed = pool->closed;
   bool given = !closed && braid_dispatch_submit(&pool->dispatch, job);
-  if (given && pool->plan.time_limit && !pool->ticking) ask_broker(pool);
+  if (given && !pool->next_tick) ask_broker(pool); /* which looks whether it is begun */
   unlock(pool);
   return closed ? BRAID_CLOSED : BRAID_OK;
 }

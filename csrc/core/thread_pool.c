@@ -201,7 +201,6 @@ struct braid_job *braid_worker_begin(struct braid_worker *worker, struct braid_i
     return NULL;
   }
   if (!has_permit(job)) {
-    job->outcome = BRAID_JOB_RECALLED;
     job->deliver(job);
     braid_job_unref(job);
     return NULL;

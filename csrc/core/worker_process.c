@@ -51,19 +51,20 @@ static bool forget(struct braid_job *job) {
   return braid_permit_begun(atomic_load(&job->permit), job->ticket);
 }
 
-/* Takes a job home, unless it was never begun: then it is the parent's again, or the parent ends with us. */
+/* Takes a job home. One that was never begun is the parent's again: it is told all the same that we take jobs. */
 static void deliver(struct braid_job *job) {
-  bool begun = forget(job);
-  if (begun && job->outcome != BRAID_JOB_RECALLED) {
+  struct braid_frame frame = {.kind = BRAID_FRAME_REPLY, .id = job->ticket, .status = BRAID_JOB_RECALLED};
+  if (forget(job)) {
     braid_remote_settle_all();
     fflush(stdout); /* should we die before the buffer is full */
-    struct braid_frame frame = {
-        .kind = BRAID_FRAME_REPLY, .id = job->ticket, .value = (uint64_t)job->busy, .status = job->outcome};
-    bool sent = job->reply ? braid_link_put_message(&self.link, frame, NULL, 0, job->reply)
-                           : braid_link_put(&self.link, frame, NULL, 0);
-    if (!sent) die(CANNOT_START);
-    braid_link_flush(&self.link);
+    frame.value = (uint64_t)job->busy;
+    frame.status = job->outcome;
   }
+  bool sent = frame.status != BRAID_JOB_RECALLED && job->reply
+                  ? braid_link_put_message(&self.link, frame, NULL, 0, job->reply)
+                  : braid_link_put(&self.link, frame, NULL, 0);
+  if (!sent) die(CANNOT_START);
+  braid_link_flush(&self.link);
   braid_job_unref(job);
 }
 
@@ -80,8 +81,7 @@ static void on_job(struct braid_link *link, const struct braid_frame *frame, con
   pthread_mutex_unlock(&self.mutex);
   struct braid_pool *pool = &self.pool->pool;
   if (pool->kind->submit(pool, job) == BRAID_OK) return;
-  job->outcome = BRAID_JOB_RECALLED; /* we are about to end */
-  braid_job_unref(job);
+  braid_job_unref(job); /* we are about to end */
   deliver(job);
 }
 
@@ -96,6 +96,12 @@ static void on_stop(struct braid_link *link, const struct braid_frame *frame, co
   if (!job) return;
   pool->kind->cancel(pool, job);
   braid_job_unref(job);
+}
+
+static void on_ping(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  (void)frame, (void)body;
+  braid_link_put(link, (struct braid_frame){.kind = BRAID_FRAME_PONG}, NULL, 0);
+  braid_link_flush(link);
 }
 
 static void on_bye(struct braid_link *link, const struct braid_frame *frame, const char *body) {
@@ -134,6 +140,7 @@ static void open_link(struct braid_errand *errand) {
   braid_link_handle(&self.link, BRAID_FRAME_JOB, on_job);
   braid_link_handle(&self.link, BRAID_FRAME_STOP, on_stop);
   braid_link_handle(&self.link, BRAID_FRAME_BYE, on_bye);
+  braid_link_handle(&self.link, BRAID_FRAME_PING, on_ping);
   self.open = true;
 }
 

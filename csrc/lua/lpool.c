@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "../core/child.h"
 #include "larg.h"
 #include "lcodec.h"
 #include "lerror.h"
@@ -162,15 +163,20 @@ static int pool_pids(lua_State *L) {
 
 /* How a process died. */
 static void push_death(lua_State *L, int status) {
-  if (WIFSIGNALED(status))
+  if (status == BRAID_CHILD_UNKNOWN)
+    lua_pushliteral(L, "ended, but its status was taken by somebody else (is SIGCHLD ignored?)");
+  else if (WIFSIGNALED(status))
     lua_pushfstring(L, "was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
   else
     lua_pushfstring(L, "exited with status %d", WEXITSTATUS(status));
 }
 
+/* Neither signal nor status where it is not known. */
 static void set_death_fields(lua_State *L, int status, int pid) {
-  lua_pushinteger(L, WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-  lua_setfield(L, -2, WIFSIGNALED(status) ? "signal" : "status");
+  if (status != BRAID_CHILD_UNKNOWN) {
+    lua_pushinteger(L, WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    lua_setfield(L, -2, WIFSIGNALED(status) ? "signal" : "status");
+  }
   if (pid == 0) return;
   lua_pushinteger(L, pid);
   lua_setfield(L, -2, "pid");
@@ -289,7 +295,10 @@ static int push_job_death(lua_State *L, const struct job_future *this) {
   } else if (job->outcome == BRAID_JOB_OVERDUE) {
     lerror_push(L, "limit", "the job took longer than its time limit, and its worker process had to be killed");
   } else {
-    push_death(L, job->death);
+    if (job->outcome == BRAID_JOB_SILENT)
+      lua_pushliteral(L, "gave no sign of life (is it stopped?), and was killed at the end of its pool");
+    else
+      push_death(L, job->death);
     lerror_push(L, "worker_died", "the worker process (pid %d) %s while it had this job", job->pid,
                 lua_tostring(L, -1));
     lua_remove(L, -2);
@@ -301,7 +310,8 @@ static int push_job_death(lua_State *L, const struct job_future *this) {
 /* Pushes what the job brought home, and returns how many. */
 static int push_reply(lua_State *L, const struct job_future *this) {
   if (this->job->reply) return lcodec_decode(L, this->job->reply);
-  bool lost = this->job->outcome == BRAID_JOB_DIED || this->job->outcome == BRAID_JOB_OVERDUE;
+  enum braid_job_outcome outcome = (enum braid_job_outcome)this->job->outcome;
+  bool lost = outcome == BRAID_JOB_DIED || outcome == BRAID_JOB_OVERDUE || outcome == BRAID_JOB_SILENT;
   return lost ? push_job_death(L, this) : 0;
 }
 
@@ -350,8 +360,8 @@ static void trace_home(const struct braid_job *job) {
 }
 
 static void arrive(struct sched *sched, struct braid_waiter *waiter) {
-  static const enum future_state states[] = {FUTURE_DONE, FUTURE_FAILED, FUTURE_CANCELLED, FUTURE_FAILED,
-                                             FUTURE_FAILED};
+  static const enum future_state states[] = {FUTURE_DONE,   FUTURE_FAILED, FUTURE_CANCELLED,
+                                             FUTURE_FAILED, FUTURE_FAILED, FUTURE_FAILED};
   lua_State *L = sched->L;
   struct job_future *this = braid_container(waiter, struct job_future, future.waiter);
   if (!this->job) return; /* given up at the end of the state */

@@ -177,7 +177,7 @@ static int child_pid(lua_State *L) {
 }
 
 static int push_end(lua_State *L, const struct braid_child *child) {
-  if (child->lost) {
+  if (child->status == BRAID_CHILD_UNKNOWN) {
     lua_pushnil(L);
     lerror_push(L, "system", "process %d has ended, but its status was taken by somebody else (is SIGCHLD ignored?)",
                 (int)child->pid);
