@@ -180,8 +180,15 @@ static void spread_from(struct scope *inner, struct scope *end, const void *canc
   for (; inner != end; inner = inner->outer) spread(inner, canceller);
 }
 
+/* Where a cancel has come from further out already, another one finds nobody whom that has not reached: so each task is
+ * walked over once, however many of the scopes and tasks around it are cancelled one after the other. */
 void tree_cancel_scope(struct scope *scope) {
   if (scope->flags & (SCOPE_CANCELLED | SCOPE_ENDED)) return;
+  if (scope->doom) {
+    scope->flags |= SCOPE_CANCELLED;
+    scope->tree->cancels++;
+    return;
+  }
   struct scope *inner = strike(scope->tree, scope->owner, scope, scope); /* entered since: they stand inside this one */
   scope->flags |= SCOPE_CANCELLED;
   scope->tree->cancels++;
@@ -193,5 +200,6 @@ void tree_cancel_task(struct tree *tree, struct task *task, unsigned flags) {
   task->waiter.flags |= TASK_CANCELLED | flags;
   if (before) return;
   tree->cancels++;
+  if (!(task->waiter.flags & TASK_HELD) && (task->nursery->doom || task->nursery->flags & SCOPE_CANCELLED)) return;
   spread_from(strike(tree, task, task->nursery, task), task->nursery, task);
 }

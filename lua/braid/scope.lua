@@ -24,10 +24,13 @@ local function is_echo(err)
   return errors.is_error(err, "cancelled") or errors.is_error(err, "interrupted")
 end
 
--- An error may be nil: the list has its own count.
+local function failure_list() return { n = 0, seen = {} } end
+
+-- The same error once. It may be nil, or not a number: the list has its own count.
 local function add(list, err)
-  for i = 1, list.n do
-    if rawequal(list[i], err) then return end
+  if err ~= nil and err == err then
+    if list.seen[err] then return end
+    list.seen[err] = true
   end
   list.n = list.n + 1
   list[list.n] = err
@@ -80,7 +83,7 @@ local function conclude(scope, ok, err, traceback, gathers)
   local failed = scope:_leave()
   local first = gathers and take_first(failed)
   if first then core.rethrow(first:error(), first:traceback()) end
-  local list = { n = 0 }
+  local list = failure_list()
   if not ok and not echo then add(list, err) end
   local child_traceback = collect(list, failed)
   if stuck and list.n == 0 then core.rethrow(stuck) end
@@ -98,7 +101,7 @@ end
 function M.abandon(scope)
   scope:cancel()
   join(scope)
-  collect({ n = 0 }, scope:_leave())
+  collect(failure_list(), scope:_leave())
 end
 
 -- For `local scope <close>`: the body's own error goes on by itself unless something else is to be raised.
