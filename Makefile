@@ -16,7 +16,7 @@ KERNEL_FLOORS := simd.h montgomery prime curve factor sieve circle mandelbrot te
 	row reduce scan radix.h sort unique histogram search \
 	elementary.h operation expression map \
 	matmul random
-LUA_FLOORS := lregistry lsight lerror larg ltree lhook linterrupt lopen.h ltrace lsched \
+LUA_FLOORS := lregistry lsight lerror larg lreason ltree lhook linsist linterrupt lopen.h ltrace lsched \
 	llocals lobject \
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
 	ltask ldeadlock ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lcall lremotequeue lremotegate lremote lselect \

@@ -6,6 +6,7 @@
 #include "lerror.h"
 #include "ljob.h"
 #include "lopen.h"
+#include "lreason.h"
 #include "ltask.h"
 
 static struct future *check(lua_State *L) {
@@ -174,7 +175,7 @@ static int future_cancel(lua_State *L) {
     alive = job_cancel(future);
   } else if (alive) {
     struct task *task = braid_container(future, struct task, future);
-    sched_set_reason(L, task);
+    reason_set(L, task);
     tree_cancel_task(&sched->tree, task, 0);
   }
   lua_pushboolean(L, alive);

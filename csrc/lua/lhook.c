@@ -49,6 +49,10 @@ void hook_disarm(struct hook_store *store, lua_State *co) {
   lua_sethook(co, user.hook, user.mask, user.count);
 }
 
+void hook_share(struct hook_store *store, lua_State *from, lua_State *co) {
+  if (hook_is_armed(from) && !hook_is_armed(co)) hook_arm(store, co, lua_gethookmask(from), lua_gethookcount(from));
+}
+
 void hook_inherit(struct hook_store *store, lua_State *from, lua_State *co) {
   struct hook_saved user = hook_is_armed(from) ? saved_hook(store, from, false) : hook_of(from);
   if (user.hook || lua_gethook(co)) lua_sethook(co, user.hook, user.mask, user.count);

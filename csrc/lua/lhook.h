@@ -34,6 +34,9 @@ bool hook_is_armed(lua_State *co);
 /* The user's hook is back, or none. Nothing happens when ours is not armed. */
 void hook_disarm(struct hook_store *store, lua_State *co);
 
+/* Where ours is armed in `from`, it is in `co`, too: what is to be stopped runs on there. */
+void hook_share(struct hook_store *store, lua_State *from, lua_State *co);
+
 /* A new coroutine gets the user's hook of the one that makes it, as Lua's own do, and never ours. */
 void hook_inherit(struct hook_store *store, lua_State *from, lua_State *co);
 

@@ -16,7 +16,8 @@ static int set_home(lua_State *L) {
 }
 
 /* set_hook(name, fn): "callback" is called as fn(function, future) for callbacks, "closing" with the number of tasks
- * that would not end when the state does, "interrupted" before the script's own wait raises after SIGINT. */
+ * that would not end when the state does, "interrupted" before the script's own wait raises after SIGINT,
+ * "insists" as fn(place, task or nil) when code is stopped that goes on after its cancel. */
 static int set_hook(lua_State *L) {
   lua_pushfstring(L, "braid.%s", larg_string(L, 1, "name", NULL));
   larg_function(L, 2, "fn");

@@ -8,7 +8,9 @@
 
 #include "larg.h"
 #include "lerror.h"
+#include "linsist.h"
 #include "linterrupt.h"
+#include "lreason.h"
 #include "lregistry.h"
 #include "lsight.h"
 #include "ltrace.h"
@@ -141,8 +143,8 @@ static int park_script(lua_State *L, struct sched *sched, lua_KFunction k, lua_K
   return 0;
 }
 
-/* Time in units of some 67 ms, as far as it fits the flags: round after a day. */
-static uint32_t tick_of(int64_t time) { return (uint32_t)(time >> 26); }
+/* Time in units of some 134 ms, as far as it fits the flags: round after most of a day. */
+static uint32_t tick_of(int64_t time) { return (uint32_t)(time >> 27); }
 
 static void set_polled(struct sched *sched, int64_t now) {
   sched->polled = now;
@@ -150,9 +152,9 @@ static void set_polled(struct sched *sched, int64_t now) {
 }
 
 double sched_waited(const struct task *task) {
-  enum { MASK = (1u << 20) - 1 };
+  enum { MASK = UINT32_MAX / TASK_SINCE };
   uint32_t ticks = (tick_of(braid_clock_now()) - task->waiter.flags / TASK_SINCE) & MASK;
-  return (double)((int64_t)ticks << 26) / (double)BRAID_SECOND;
+  return (double)((int64_t)ticks << 27) / (double)BRAID_SECOND;
 }
 
 BRAID_INLINE int park(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
@@ -170,12 +172,16 @@ int sched_park(lua_State *L, struct sched *sched, int64_t deadline, lua_KFunctio
   return park(L, sched, k, context);
 }
 
-int sched_pass(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
-  raise_if_cancelled(L, sched);
-  if (!may_wait(L, sched)) refuse(L, sched);
+static void push_ready(struct sched *sched) {
   struct braid_waiter *waiter = sched_waiter(sched);
   waiter->status = BRAID_OK;
   braid_road_push(&sched->loop.ready, waiter);
+}
+
+int sched_pass(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
+  raise_if_cancelled(L, sched);
+  if (!may_wait(L, sched)) refuse(L, sched);
+  push_ready(sched);
   return park(L, sched, k, context);
 }
 
@@ -192,36 +198,7 @@ enum braid_status sched_end(struct sched *sched) {
 
 /* ---- why it stopped ------------------------------------------------------------------------------------------- */
 
-/* Registry keys, by address. */
-static const char REASONS; /* canceller's address -> reason */
-static const char NAMES;   /* task -> name, weak */
-
-void sched_set_reason(lua_State *L, const void *canceller) {
-  lregistry_table(L, &REASONS, NULL);
-  lua_insert(L, -2);
-  lua_rawsetp(L, -2, canceller);
-  lua_pop(L, 1);
-}
-
-static void push_reason(lua_State *L, const void *canceller) {
-  lregistry_table(L, &REASONS, NULL);
-  lua_rawgetp(L, -1, canceller);
-  lua_remove(L, -2);
-}
-
-/* Pushes the error of a cancel, with its reason. */
-static void push_cancelled(lua_State *L, const void *canceller, const char *what) {
-  push_reason(L, canceller);
-  int reason = lua_gettop(L);
-  if (lua_isnil(L, reason))
-    lerror_push(L, "cancelled", "%s", what);
-  else
-    lerror_push(L, "cancelled", "%s: %s", what, lerror_text(L, reason));
-  lua_pushvalue(L, reason);
-  lua_setfield(L, -2, "reason");
-  lua_replace(L, reason);
-  lua_settop(L, reason);
-}
+static const char NAMES; /* registry key, by address: task -> name, weak */
 
 /* The outermost frame of a coroutine: Lua finds frames from the innermost on only. False when it has none. */
 static bool find_bottom(lua_State *co, lua_Debug *ar) {
@@ -280,7 +257,7 @@ void sched_push_name(lua_State *L, int index) {
   lua_remove(L, -2);
 }
 
-int sched_raise(lua_State *L, struct sched *sched, enum braid_status status) {
+int sched_raise_now(lua_State *L, struct sched *sched, enum braid_status status) {
   if (status == BRAID_DEADLOCK) return sched->raise_deadlock(L, sched);
   const void *canceller = tree_canceller(&sched->tree, sched->current);
   bool interrupted = status == BRAID_INTERRUPTED ||
@@ -291,12 +268,32 @@ int sched_raise(lua_State *L, struct sched *sched, enum braid_status status) {
       lua_call(L, 0, 0);
     return lerror_raise(L, "interrupted", "interrupted");
   }
-  push_cancelled(L, canceller, "cancelled");
+  reason_push_error(L, canceller, "cancelled");
   return lua_error(L);
 }
 
+static int raise_k(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  struct sched *sched = sched_open(L);
+  sched_end(sched);
+  return sched_raise_now(L, sched, BRAID_CANCELLED);
+}
+
+/* Raising is a step like any other: code that swallows the error and goes on must not hold the loop with it. */
+int sched_raise(lua_State *L, struct sched *sched, enum braid_status status) {
+  if (status != BRAID_CANCELLED) return sched_raise_now(L, sched, status);
+  const struct insistence *again = insist_count(L, sched->current, tree_canceller(&sched->tree, sched->current));
+  bool give_way = again || ++sched->quick > MOST_QUICK;
+  int patience = again ? insist_patience(again) : 0;
+  if (patience && (!hook_is_armed(L) || patience < lua_gethookcount(L)))
+    hook_arm(&sched->hooks, L, LUA_MASKCOUNT, patience);
+  if (!give_way || !may_wait(L, sched)) return sched_raise_now(L, sched, status);
+  push_ready(sched);
+  return park(L, sched, raise_k, 0);
+}
+
 void sched_push_unbegun(lua_State *L, struct sched *sched, const struct task *task) {
-  push_cancelled(L, tree_canceller(&sched->tree, task), "cancelled before it began");
+  reason_push_error(L, tree_canceller(&sched->tree, task), "cancelled before it began");
 }
 
 /* ---- SIGINT --------------------------------------------------------------------------------------------------- */
@@ -319,21 +316,37 @@ static bool take_interrupt(struct sched *sched) {
   return true;
 }
 
-/* In code that computes, when somebody wants to know what it does; and, long after SIGINT came: stops the main task if
- * it has not waited since, nor called anything that might. */
+void sched_stop_insisting(lua_State *L, struct sched *sched, lua_Debug *ar) {
+  const void *canceller = tree_canceller(&sched->tree, sched->current);
+  struct insistence *insistence = canceller ? insist_find(L, sched->current, canceller) : NULL;
+  int patience = insistence ? insist_patience(insistence) : 0;
+  if (!patience) return;
+  lua_getinfo(L, "S", ar);
+  if (sight_is_ours(ar)) { /* which will come to its end */
+    hook_arm(&sched->hooks, L, LUA_MASKCOUNT, 1);
+    return;
+  }
+  bool first = insist_stopped(insistence);
+  hook_arm(&sched->hooks, L, LUA_MASKCOUNT, insist_patience(insistence));
+  if (first && sched->insists) sched->insists(L, sched);
+  sched_raise_now(L, sched, BRAID_CANCELLED);
+}
+
+/* In code that computes: when somebody wants to know what it does; when it goes on after its cancel; and, long after
+ * SIGINT came: stops the main task if it has not waited since, nor called anything that might. */
 static void on_hook(lua_State *L, lua_Debug *ar) {
-  (void)ar;
   struct sched *sched = sched_open(L);
   bool late = lua_gethookcount(L) == INTERRUPT_PATIENCE;
   hook_disarm(&sched->hooks, L);
   if (atomic_load(&sched->asked)) sched->attend(sched);
+  sched_stop_insisting(L, sched, ar);
   if (atomic_load(&sched->loop.interrupts) == 0) return;
   if (!late) {
     hook_arm(&sched->hooks, L, LUA_MASKCOUNT, INTERRUPT_PATIENCE);
     return;
   }
   if (sched->current != sched->main || !take_interrupt(sched)) return;
-  if (tree_canceller(&sched->tree, sched->main)) sched_raise(L, sched, BRAID_INTERRUPTED); /* else it is shielded */
+  if (tree_canceller(&sched->tree, sched->main)) sched_raise_now(L, sched, BRAID_INTERRUPTED); /* else it is shielded */
 }
 
 /* ---- the turn ------------------------------------------------------------------------------------------------- */

@@ -74,6 +74,8 @@ struct sched {
   int64_t grace; /* then: when it is over */
   /* Raises what a deadlock is told by. Set by ldeadlock. */
   int (*raise_deadlock)(lua_State *L, struct sched *sched);
+  /* Reports that code which goes on after its cancel is stopped. Set by ltask. */
+  void (*insists)(lua_State *L, struct sched *sched);
   /* Has a task stopped wherever it stands when the grace is over. Set by ltask. */
   void (*hurry)(struct task *task, void *sched);
 };
@@ -118,11 +120,14 @@ static inline bool sched_stopped(enum braid_status status) {
 /* Raises the error for a wait that was cancelled, interrupted or deadlocked. Never returns. */
 int sched_raise(lua_State *L, struct sched *sched, enum braid_status status);
 
+/* The same for hooks: sched_raise lets others run first when it was raised before, and code goes on all the same. */
+int sched_raise_now(lua_State *L, struct sched *sched, enum braid_status status);
+
+/* For the hook: raises in code that has gone on after its cancel too often. */
+void sched_stop_insisting(lua_State *L, struct sched *sched, lua_Debug *ar);
+
 /* Pushes the error of a task that is cancelled and has not begun. */
 void sched_push_unbegun(lua_State *L, struct sched *sched, const struct task *task);
-
-/* Keeps the reason for a cancel, which is on the top of the stack (nil: forgets it); pops it. */
-void sched_set_reason(lua_State *L, const void *canceller);
 
 /* Pushes the name of the task at `index`; nil when it has none. */
 void sched_push_name(lua_State *L, int index);

@@ -6,6 +6,7 @@
 #include "larg.h"
 #include "lerror.h"
 #include "lopen.h"
+#include "lreason.h"
 #include "lregistry.h"
 #include "ltask.h"
 
@@ -64,7 +65,7 @@ static int scope_spawn(lua_State *L) {
 static int scope_cancel(lua_State *L) {
   struct scope *scope = check(L);
   lua_settop(L, 2);
-  if (!(scope->flags & (SCOPE_ENDED | SCOPE_CANCELLED))) sched_set_reason(L, scope);
+  if (!(scope->flags & (SCOPE_ENDED | SCOPE_CANCELLED))) reason_set(L, scope);
   tree_cancel_scope(scope);
   return 0;
 }
@@ -107,7 +108,7 @@ static int scope_leave(lua_State *L) {
   tree_leave(scope);
   if (cancelled) {
     lua_pushnil(L);
-    sched_set_reason(L, scope);
+    reason_set(L, scope);
   }
   lregistry_drop(L, &ENTERED, scope->slot);
   task_take_failures(L, scope);

@@ -12,7 +12,9 @@
 
 #include "larg.h"
 #include "lerror.h"
+#include "linsist.h"
 #include "llocals.h"
+#include "lreason.h"
 #include "lregistry.h"
 #include "lsight.h"
 #include "ltrace.h"
@@ -291,8 +293,9 @@ static void settle(struct sched *sched, struct task *task) {
   }
   if (task->waiter.flags & TASK_CANCELLED) {
     lua_pushnil(sched->L); /* its address may be another task's next */
-    sched_set_reason(sched->L, task);
+    reason_set(sched->L, task);
   }
+  insist_forget(sched->L, task);
   if (task->waiter.flags & TASK_HOLDS) sched->abandon(sched, task);
   if (task->waiter.flags & TASK_WATCHED) with_task(sched, co, call_watchers);
   give_coroutine(sched->L, sched, co);
@@ -317,6 +320,26 @@ static void finish(struct sched *sched, struct task *task, int status) {
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
   }
   settle(sched, task);
+}
+
+/* Arguments: the place. Tells the Lua layer. */
+static int tell_insistence(lua_State *L) {
+  if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.insists") != LUA_TFUNCTION) return 0;
+  lua_insert(L, 1);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+static void insists(lua_State *L, struct sched *sched) {
+  struct sched_frame frame = sched_callbacks(sched);
+  lua_pushcfunction(L, tell_insistence);
+  sight_where(L, 0);
+  if (frame.current->co)
+    sched_push_task(L, frame.current);
+  else
+    lua_pushnil(L);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+  sched_return(sched, frame);
 }
 
 /* In a task that swallows its cancel and goes on though the script has ended: raises after each instruction, so that
@@ -481,6 +504,7 @@ void ltask_open(lua_State *L) {
   struct sched *sched = sched_open(L);
   sched->finish = finish;
   sched->hurry = hurry;
+  sched->insists = insists;
   sched->task_body = task_body;
   sched->store = lua_newuserdatauv(L, sizeof(struct task_store), 0);
   sched->store->count = 0;

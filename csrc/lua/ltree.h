@@ -25,7 +25,8 @@ enum task_flag {
   TASK_HOLDS = 512,     /* has held a lock */
   TASK_APART = 1024,    /* a pool's: its failure is no scope's */
   TASK_HELD = 2048,     /* has not been started: not ready yet */
-  TASK_SINCE = 4096     /* times the tick at which it was parked: the upper bits of the flags */
+  TASK_RAISED = 4096,   /* a cancel from outside was raised in it */
+  TASK_SINCE = 8192     /* times the tick at which it was parked: the upper bits of the flags */
 };
 
 /* A result that is not there yet: of a task, or of a job that a worker runs. */
@@ -60,6 +61,13 @@ enum scope_flag {
   SCOPE_GATHER = 64   /* a linked child that is cancelled cancels it, as one that fails does */
 };
 
+/* How often a cancel was raised that somebody goes on after. */
+struct insistence {
+  unsigned raises;
+  bool stopped;  /* wherever it stood, and reported */
+  int64_t since; /* the second raise */
+};
+
 /* Userdata "braid.scope", on the stack of whoever entered it. */
 struct scope {
   struct scope *outer; /* the scope around it; NULL: the script's */
@@ -71,7 +79,8 @@ struct scope {
   const void *doom; /* what is cancelled around it, with no shield between: a cancel that spread has left it here */
   unsigned alive;   /* children that keep it open */
   unsigned flags;
-  int slot; /* in which the Lua layer keeps it */
+  int slot;                     /* in which the Lua layer keeps it */
+  struct insistence insistence; /* of its owner with the scope's own cancel */
 };
 
 struct tree {

@@ -145,7 +145,7 @@ static void stop_hook(lua_State *L, lua_Debug *ar) {
     hook_disarm(&sched->hooks, L);
   else
     hook_arm(&sched->hooks, L, LUA_MASKCOUNT, raise ? patience(active) : CLEAN_UP / 100);
-  if (raise) sched_raise(L, sched, BRAID_CANCELLED);
+  if (raise) sched_raise_now(L, sched, BRAID_CANCELLED);
 }
 
 /* In the signal's handler, on the worker's own thread, wherever it stands; lua_sethook is what Lua's interpreter calls

@@ -30,7 +30,9 @@ static int drive(lua_State *L, struct sched *sched, lua_State *co, int arguments
   bool script = task == &sched->tree.script;
   /* Where the task could not be suspended from here, nothing inside may wait either. */
   sched->running = L == before && (script || lua_isyieldable(L)) ? co : NULL;
+  hook_share(&sched->hooks, L, co);
   int results, status = lua_resume(co, L, arguments, &results);
+  hook_share(&sched->hooks, co, L);
   sched->running = before;
   if (status == LUA_YIELD && !script && (task->waiter.flags & TASK_PARKED)) {
     lua_pop(co, results);

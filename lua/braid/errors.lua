@@ -301,6 +301,12 @@ core.set_hook("callback", function(fn, future)
   if not ok then M.report(err, traceback, "on_done callback") end
 end)
 
+core.set_hook("insists", function(place, task)
+  local message = place .. "what was cancelled went on again and again, and is stopped here: let errors of kind "
+    .. '"cancelled" through, and clean up inside braid.shield'
+  M.report(M.new("misuse", message), debug.traceback(nil, 2), task and task.name)
+end)
+
 -- Whether an error that is raised here would end the script: no pcall stands between it and the interpreter.
 local function is_uncaught()
   local _, is_main = coroutine.running()

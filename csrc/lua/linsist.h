@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ * Code that goes on after its cancel: how often it has been told, and when its patience with us is over, ours with it.
+ * The state's own thread. */
+#ifndef BRAID_LINSIST_H
+#define BRAID_LINSIST_H
+
+#include "ltree.h"
+
+/* A cancel by `canceller` is raised in the task. Returns NULL the first time, and from then on how often that was. */
+struct insistence *insist_count(lua_State *L, struct task *task, const void *canceller);
+
+/* The same without counting: NULL when it was raised once at most. */
+struct insistence *insist_find(lua_State *L, struct task *task, const void *canceller);
+
+/* Instructions after which such code is to be stopped wherever it stands; 0: it is not yet. */
+int insist_patience(const struct insistence *insistence);
+
+/* It was stopped so: the next time is sooner. True the first time. */
+bool insist_stopped(struct insistence *insistence);
+
+/* The task has ended. */
+void insist_forget(lua_State *L, struct task *task);
+
+#endif
