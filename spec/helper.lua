@@ -54,7 +54,8 @@ local function holdings()
   if not lfs.attributes("/proc/self/fd") then return held end
   for fd in lfs.dir("/proc/self/fd") do
     local target = lfs.symlinkattributes("/proc/self/fd/" .. fd, "target")
-    if target and not target:find("^/proc/%d+/fd$") then held["descriptor " .. fd .. " " .. target] = true end
+    local fleeting = target and (target:find("^/proc/%d+/fd$") or target:find("^/memfd:braid ")) -- the memory of arrays
+    if target and not fleeting then held["descriptor " .. fd .. " " .. target] = true end
   end
   local pid = first_line("/proc/self/stat"):match("^%d+")
   for child in (first_line(("/proc/%s/task/%s/children"):format(pid, pid)) or ""):gmatch("%d+") do

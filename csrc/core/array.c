@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "loop.h"
+
 static const struct {
   const char *name;
   size_t width;
@@ -18,8 +20,10 @@ size_t braid_array_width(enum braid_array_type type) { return types[type].width;
 
 const char *braid_array_type_name(enum braid_array_type type) { return types[type].name; }
 
+/* What was forked has the same memory as its parent, whose it stays. */
 static void destroy(struct braid_object *object) {
   struct braid_array *array = braid_container(object, struct braid_array, object);
+  if (braid_loop_is_fork) return;
   if (array->whole)
     braid_object_unref(&array->whole->object);
   else
@@ -58,11 +62,19 @@ struct braid_array *braid_array_slice(struct braid_array *array, size_t first, s
   return slice;
 }
 
-struct braid_array *braid_array_adopt(enum braid_array_type type, size_t length, struct braid_segment *segment,
-                                      size_t offset, struct braid_array_keeper *keeper) {
+static bool is_within(const struct braid_segment *segment, size_t width, size_t length, size_t offset) {
+  return offset % width == 0 && offset <= segment->size && length <= (segment->size - offset) / width;
+}
+
+struct braid_array *braid_array_adopt(unsigned type, size_t length, struct braid_segment *segment, size_t offset,
+                                      struct braid_array_keeper *keeper) {
+  if (type >= BRAID_ARRAY_TYPES || !is_within(segment, types[type].width, length, offset)) {
+    errno = EBADMSG;
+    return NULL;
+  }
   struct braid_array *array = malloc(sizeof *array);
   if (!array) return NULL;
-  *array = (struct braid_array){.type = type, .length = length, .keeper = keeper};
+  *array = (struct braid_array){.type = (enum braid_array_type)type, .length = length, .keeper = keeper};
   array->room = (struct braid_room){.segment = segment, .offset = offset};
   array->data = braid_room_data(&array->room);
   braid_object_init(&array->object, &braid_array_class);

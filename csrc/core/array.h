@@ -45,9 +45,10 @@ struct braid_array *braid_array_new(enum braid_array_type type, size_t length);
  */
 struct braid_array *braid_array_slice(struct braid_array *array, size_t first, size_t length);
 
-/* An array in another process's segment, whose reference it takes over. NULL when memory is out. */
-struct braid_array *braid_array_adopt(enum braid_array_type type, size_t length, struct braid_segment *segment,
-                                      size_t offset, struct braid_array_keeper *keeper);
+/* An array in another process's segment, whose reference it takes over when it succeeds. What another process says is
+ * not believed. NULL: errno tells; EBADMSG: there is no such type, or the array does not lie within the segment. */
+struct braid_array *braid_array_adopt(unsigned type, size_t length, struct braid_segment *segment, size_t offset,
+                                      struct braid_array_keeper *keeper);
 
 /* Where its memory is, counted in bytes from the beginning of its segment. */
 static inline const struct braid_room *braid_array_room(const struct braid_array *array) {

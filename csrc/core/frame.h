@@ -14,12 +14,18 @@ enum braid_frame_kind {
   BRAID_FRAME_JOB,      /* to a worker; id: its ticket; message: the function and its arguments */
   BRAID_FRAME_STOP,     /* to a worker; id: the ticket of a job that is to end */
   BRAID_FRAME_REPLY,    /* from a worker; id: ticket; status: enum braid_job_outcome, BRAID_JOB_RECALLED for one that
-                           it came upon and has not begun; value: busy ns; message or none */
+                           it came upon and has not begun; value: busy ns, or why it could not be taken in; message or
+                           none */
   BRAID_FRAME_READY,    /* from a worker: its init has run */
-  BRAID_FRAME_FAILED,   /* from a worker: its init has failed; message: the error and its traceback, or none */
+  BRAID_FRAME_FAILED,   /* from a worker: its init has failed; message: the error and its traceback, or none; value:
+                           an error number, when the system refused something, or 0 */
   BRAID_FRAME_BYE,      /* to a worker: there will be no more jobs */
   BRAID_FRAME_PING,     /* to a worker: does it live? Its I/O thread answers */
   BRAID_FRAME_PONG,     /* from a worker */
+  /* ---- of the memory of arrays (segment_table) ---- */
+  BRAID_FRAME_SEGMENT, /* its descriptor travels with it; status: an error number because of which it does not; body:
+                          struct wire_segment */
+  BRAID_FRAME_SEGMENT_LOST, /* id: the serial of one that could not be received or mapped */
   /* ---- of remote objects (export, remote): from here on theirs ---- */
   BRAID_FRAME_OBJECTS = 16,
   BRAID_FRAME_KINDS = 64

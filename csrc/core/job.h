@@ -13,10 +13,12 @@ enum braid_job_outcome {
   BRAID_JOB_DONE,
   BRAID_JOB_FAILED,
   BRAID_JOB_CANCELLED,
-  BRAID_JOB_DIED,    /* its worker process has ended: `death` tells how */
-  BRAID_JOB_OVERDUE, /* it was over its time limit, and would not end: its worker process was killed */
-  BRAID_JOB_SILENT,  /* its worker process, which the pool's end waited for, gave no sign of life: it was killed */
-  BRAID_JOB_RECALLED /* between two processes: the worker has not begun it, and will not */
+  BRAID_JOB_DIED,       /* its worker process has ended: `death` tells how */
+  BRAID_JOB_OVERDUE,    /* it was over its time limit, and would not end: its worker process was killed */
+  BRAID_JOB_SILENT,     /* its worker process, which the pool's end waited for, gave no sign of life: it was killed */
+  BRAID_JOB_NOT_TAKEN,  /* its worker process could not take in its arguments: `error` tells why */
+  BRAID_JOB_REPLY_LOST, /* it was done, but its reply could not be taken in here: `error` tells why */
+  BRAID_JOB_RECALLED    /* between two processes: the worker has not begun it, and will not */
 };
 
 struct braid_worker;
@@ -41,6 +43,7 @@ struct braid_job {
   struct braid_peer *peer; /* the process that has it */
   int64_t stopped;         /* when it was asked to end */
   int death;               /* BRAID_JOB_DIED: as waitpid tells, or BRAID_CHILD_UNKNOWN */
+  int error;               /* BRAID_JOB_NOT_TAKEN, BRAID_JOB_REPLY_LOST: an error number */
   int pid;                 /* of the process that ran it; 0: none did */
   int64_t ended;           /* when its reply came */
   uint16_t attempts;       /* workers that have died before they began it, and had nothing else to do */

@@ -199,6 +199,7 @@ void braid_ledger_free(struct braid_ledger *ledger) {
     for (struct braid_import *import = ledger->imports[row]; import; import = import->next) import->ledger = NULL;
   pthread_mutex_unlock(&mutex);
   braid_errand_recall(&ledger->dropper);
+  braid_segment_table_clear(&ledger->segments);
   struct braid_import *import = take_drops(ledger), *next;
   for (; import; import = next) {
     next = import->next;

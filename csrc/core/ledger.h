@@ -7,7 +7,7 @@
 
 #include "array.h"
 #include "call.h"
-#include "link.h"
+#include "segment_table.h"
 
 enum { BRAID_LEDGER_ROWS = 64 };
 
@@ -38,6 +38,7 @@ struct braid_ledger {
   struct braid_import *drops; /* the other end is to be told */
   struct braid_errand dropper;
   uint64_t last_id;
+  struct braid_segment_table segments; /* the memory of arrays: the passport's */
   /* For export: calls that wait, and locks that the other end holds. The broker's thread only. */
   struct braid_list visits, holdings;
 };

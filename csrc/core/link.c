@@ -7,7 +7,6 @@
 #include "link.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "pool.h"
+#include "segment.h"
 
 #ifndef MSG_NOSIGNAL /* then the socket is told, when it is made: SO_NOSIGPIPE */
 #define MSG_NOSIGNAL 0
@@ -26,15 +26,18 @@ enum {
   BY_REFERENCE = 4096,   /* messages from here on are not copied into pieces */
   MOST_PIECES = 32,      /* in one system call */
   FIRST_IN = 64 * 1024,  /* bytes that are read at once */
-  MOST_DESCRIPTORS = 8,  /* in one of these; one is enough on Linux */
   MOST_READS = 8,        /* then others have their turn */
   KEPT_IN = 1024 * 1024, /* a larger buffer is given back when it is empty */
 };
 
+#define RETRY (5 * BRAID_SECOND / 1000) /* when the system is short of something */
+#define PATIENCE (2 * BRAID_SECOND)     /* then a descriptor is not sent, and what needs it fails */
+
 struct piece {
   struct braid_list link;
   struct braid_message *message; /* whose bytes these are; NULL: our own */
-  int descriptor;                /* travels with the first byte; -1: none */
+  struct braid_segment *segment; /* whose descriptor travels with the first byte, that of a head; NULL: none */
+  int64_t refused;               /* since when the system does not take it; 0: it was not asked */
   size_t size, sent, room;
   char bytes[];
 };
@@ -51,7 +54,6 @@ struct wire_mention {
   uint32_t what; /* enum mention */
   uint32_t place;
   uint32_t upvalues;
-  uint32_t has_descriptor;
   uint64_t size; /* of the code's bytes, which follow */
 };
 
@@ -87,7 +89,7 @@ static struct piece *last_piece(struct braid_link *link) {
 static struct piece *new_piece(struct braid_link *link, size_t room) {
   struct piece *piece = malloc(sizeof *piece + room);
   if (!piece) return NULL;
-  *piece = (struct piece){.room = room, .descriptor = -1};
+  *piece = (struct piece){.room = room};
   braid_list_init(&piece->link);
   braid_list_push(&link->out, &piece->link);
   return piece;
@@ -96,7 +98,7 @@ static struct piece *new_piece(struct braid_link *link, size_t room) {
 static void drop_piece(struct piece *piece) {
   braid_list_remove(&piece->link);
   if (piece->message) braid_message_unref(piece->message);
-  if (piece->descriptor >= 0) close(piece->descriptor);
+  if (piece->segment) braid_segment_unref(piece->segment);
   free(piece);
 }
 
@@ -131,15 +133,13 @@ static bool append_message(struct braid_link *link, struct braid_message *messag
   return true;
 }
 
-/* The next bytes are the first of a piece with which the descriptor travels. */
-static bool attach(struct braid_link *link, int descriptor) {
-  int copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
-  struct piece *piece = copy >= 0 ? new_piece(link, PIECE) : NULL;
-  if (piece)
-    piece->descriptor = copy;
-  else if (copy >= 0)
-    close(copy);
-  return piece != NULL;
+/* The next bytes are the first of a piece with which the segment's descriptor travels. */
+static bool attach(struct braid_link *link, struct braid_segment *segment) {
+  struct piece *piece = new_piece(link, PIECE);
+  if (!piece) return false;
+  braid_segment_ref(segment);
+  piece->segment = segment;
+  return true;
 }
 
 static uint32_t place_of(const struct braid_code *code) {
@@ -148,7 +148,7 @@ static uint32_t place_of(const struct braid_code *code) {
 
 static bool append_code(struct braid_link *link, struct braid_code *code) {
   uint32_t place = place_of(code);
-  struct wire_mention mention = {MENTION_CODE, place, (uint32_t)code->upvalues, 0, 0};
+  struct wire_mention mention = {MENTION_CODE, place, (uint32_t)code->upvalues, 0};
   if (link->sent_codes[place] == code) return append(link, &mention, sizeof mention);
   mention.what = MENTION_NEW_CODE;
   mention.size = code->size;
@@ -159,16 +159,10 @@ static bool append_code(struct braid_link *link, struct braid_code *code) {
   return true;
 }
 
-static bool append_object(struct braid_link *link, struct braid_object *object, unsigned *descriptors) {
+static bool append_object(struct braid_link *link, struct braid_object *object) {
   struct wire_mention mention = {.what = MENTION_OBJECT};
   struct braid_wire_object wire = {0};
-  int descriptor = -1;
-  if (!passport || !passport->write(link, object, &wire, &descriptor)) return false;
-  mention.has_descriptor = descriptor >= 0;
-  if (descriptor >= 0) {
-    if (!attach(link, descriptor)) return false;
-    ++*descriptors;
-  }
+  if (!passport || !passport->write(link, object, &wire)) return false;
   return append(link, &mention, sizeof mention) && append(link, &wire, sizeof wire);
 }
 
@@ -178,17 +172,17 @@ static bool append_pool(struct braid_link *link) {
   return append(link, &mention, sizeof mention);
 }
 
-static bool append_mention(struct braid_link *link, struct braid_object *object, unsigned *descriptors) {
+static bool append_mention(struct braid_link *link, struct braid_object *object) {
   if (object->class == &braid_code_class) return append_code(link, code_of(object));
   if (object->class == &braid_pool_class) return append_pool(link);
-  return append_object(link, object, descriptors);
+  return append_object(link, object);
 }
 
-static bool append_mentions(struct braid_link *link, const struct braid_message *message, unsigned *descriptors) {
+static bool append_mentions(struct braid_link *link, const struct braid_message *message) {
   struct wire_message head = {message->size, message->object_count};
   if (!append(link, &head, sizeof head)) return false;
   for (uint32_t i = 0; i < message->object_count; i++)
-    if (!append_mention(link, message->objects[i], descriptors)) return false;
+    if (!append_mention(link, message->objects[i])) return false;
   return true;
 }
 
@@ -201,46 +195,49 @@ static bool give_up(struct braid_link *link) {
 
 /* The head is written last, for it tells the size: its place is kept in a piece of its own until then. */
 static bool put(struct braid_link *link, struct braid_frame *frame, const void *body, size_t size,
-                struct braid_message *message, int descriptor) {
-  if (link->broken) return true;
-  unsigned descriptors = 0;
-  if (descriptor >= 0) {
-    if (!attach(link, descriptor)) return give_up(link);
-    descriptors++;
-  }
+                struct braid_message *message) {
   char *head = reserve(link, sizeof *frame);
   if (!head) return give_up(link);
   size_t before = link->out_size;
   if (!append(link, body, size)) return give_up(link);
-  if (message && (!append_mentions(link, message, &descriptors) || !append_message(link, message)))
-    return give_up(link);
+  if (message && (!append_mentions(link, message) || !append_message(link, message))) return give_up(link);
   frame->size = link->out_size - before;
   frame->has_message = message != NULL;
-  frame->descriptors = (uint16_t)descriptors;
   memcpy(head, frame, sizeof *frame);
   return true;
 }
 
+/* What its objects need at the other end goes in front of the frame, in frames of its own. */
+static bool prepare(struct braid_link *link, const struct braid_message *message) {
+  for (uint32_t i = 0; message && i < message->object_count; i++) {
+    struct braid_object *object = message->objects[i];
+    if (object->class == &braid_code_class || object->class == &braid_pool_class) continue;
+    if (!passport || !passport->prepare(link, object)) return give_up(link);
+  }
+  return true;
+}
+
 static bool put_in_turn(struct braid_link *link, struct braid_frame *frame, const void *body, size_t size,
-                        struct braid_message *message, int descriptor) {
+                        struct braid_message *message) {
   pthread_mutex_lock(&link->mutex);
-  bool done = put(link, frame, body, size, message, descriptor);
+  bool done = link->broken || (prepare(link, message) && put(link, frame, body, size, message));
   pthread_mutex_unlock(&link->mutex);
   return done;
 }
 
 bool braid_link_put(struct braid_link *link, struct braid_frame frame, const void *body, size_t size) {
-  return put_in_turn(link, &frame, body, size, NULL, -1);
+  return put_in_turn(link, &frame, body, size, NULL);
 }
 
 bool braid_link_put_message(struct braid_link *link, struct braid_frame frame, const void *body, size_t size,
                             struct braid_message *message) {
-  return put_in_turn(link, &frame, body, size, message, -1);
+  return put_in_turn(link, &frame, body, size, message);
 }
 
-bool braid_link_put_descriptor(struct braid_link *link, struct braid_frame frame, const void *body, size_t size,
-                               int descriptor) {
-  return put_in_turn(link, &frame, body, size, NULL, descriptor);
+bool braid_link_put_segment(struct braid_link *link, struct braid_frame frame, const void *body, size_t size,
+                            struct braid_segment *segment) {
+  frame.descriptors = 1;
+  return attach(link, segment) && put(link, &frame, body, size, NULL);
 }
 
 /* ---- sending: under the mutex --------------------------------------------------------------------------------- */
@@ -254,7 +251,7 @@ static int gather(struct braid_link *link, struct iovec *vector) {
   if (first->size == first->sent) drop_piece(first); /* it was kept, and something else came behind it */
   for (struct braid_list *at = link->out.next; at != &link->out && count < MOST_PIECES; at = at->next) {
     struct piece *piece = braid_container(at, struct piece, link);
-    if (count > 0 && piece->descriptor >= 0) break;
+    if (count > 0 && piece->segment) break;
     vector[count].iov_base = (char *)(uintptr_t)bytes_of(piece) + piece->sent;
     vector[count++].iov_len = piece->size - piece->sent;
   }
@@ -269,7 +266,7 @@ static void send_away(struct braid_link *link, size_t sent) {
     size_t part = first->size - first->sent;
     if (part > sent) break;
     sent -= part;
-    bool keep = first->link.next == &link->out && !first->message && first->room == PIECE && first->descriptor < 0;
+    bool keep = first->link.next == &link->out && !first->message && first->room == PIECE && !first->segment;
     if (keep) { /* for the next frames */
       first->size = first->sent = 0;
       return;
@@ -279,9 +276,9 @@ static void send_away(struct braid_link *link, size_t sent) {
   }
   if (!first) return;
   first->sent += sent;
-  if (sent > 0 && first->descriptor >= 0) {
-    close(first->descriptor);
-    first->descriptor = -1;
+  if (sent > 0 && first->segment) {
+    braid_segment_unref(first->segment);
+    first->segment = NULL;
   }
 }
 
@@ -293,8 +290,8 @@ static ssize_t send_some(struct braid_link *link) {
     char room[CMSG_SPACE(sizeof(int))];
   } control;
   head.msg_iovlen = (size_t)gather(link, vector);
-  int descriptor = braid_container(link->out.next, struct piece, link)->descriptor;
-  if (descriptor >= 0) {
+  const struct braid_segment *segment = braid_container(link->out.next, struct piece, link)->segment;
+  if (segment) {
     memset(&control, 0, sizeof control);
     head.msg_control = &control;
     head.msg_controllen = sizeof control.room;
@@ -302,7 +299,7 @@ static ssize_t send_some(struct braid_link *link) {
     cmsg->cmsg_level = SOL_SOCKET;
     cmsg->cmsg_type = SCM_RIGHTS;
     cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(cmsg), &descriptor, sizeof descriptor);
+    memcpy(CMSG_DATA(cmsg), &segment->fd, sizeof segment->fd);
   }
   return sendmsg(link->fd, &head, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
@@ -312,70 +309,117 @@ static void drop_out(struct braid_link *link) {
   link->out_size = 0;
 }
 
-/* False when the socket takes no more now. */
-static bool send_all(struct braid_link *link) {
+/* The system is short of something that comes back: memory, or descriptors that may be on their way (ETOOMANYREFS),
+ * which others have to receive first. When that takes too long the frame goes without, and says why. */
+static void bear_shortage(struct braid_link *link, int error) {
+  struct piece *first = braid_container(link->out.next, struct piece, link);
+  int64_t now = braid_clock_now();
+  if (!first->segment) return;
+  if (!first->refused) first->refused = now;
+  if (now - first->refused < PATIENCE) return;
+  struct braid_frame frame;
+  memcpy(&frame, first->bytes, sizeof frame);
+  frame.descriptors = 0;
+  frame.status = (uint32_t)error;
+  memcpy(first->bytes, &frame, sizeof frame);
+  braid_segment_unref(first->segment);
+  first->segment = NULL;
+}
+
+static bool is_shortage(int error) { return error == ETOOMANYREFS || error == ENOBUFS || error == ENOMEM; }
+
+enum progress { DONE, FULL, SHORT }; /* all is sent; the socket takes no more now; the system is short of something */
+
+static enum progress send_all(struct braid_link *link) {
   while (link->out_size > 0 && !link->broken) {
     ssize_t sent = send_some(link);
     if (sent > 0) {
       if (link->full) atomic_fetch_add(&link->signs, (unsigned long long)sent);
       send_away(link, (size_t)sent);
-    } else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)) {
+    } else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
       link->full = true;
-      return false;
+      return FULL;
+    } else if (sent < 0 && is_shortage(errno)) {
+      bear_shortage(link, errno);
+      return SHORT;
     } else if (sent < 0 && errno != EINTR) {
       link->broken = true; /* whoever reads learns of it */
     }
   }
   link->full = false;
   if (link->broken) drop_out(link);
-  return true;
+  return DONE;
+}
+
+static enum progress send_in_turn(struct braid_link *link) {
+  pthread_mutex_lock(&link->mutex);
+  enum progress progress = send_all(link);
+  pthread_mutex_unlock(&link->mutex);
+  return progress;
 }
 
 void braid_link_flush(struct braid_link *link) {
-  pthread_mutex_lock(&link->mutex);
-  bool done = send_all(link);
-  pthread_mutex_unlock(&link->mutex);
-  if (!done) braid_errand_send(&link->nudge);
+  if (send_in_turn(link) != DONE) braid_errand_send(&link->nudge);
 }
 
 void braid_link_drain(struct braid_link *link) {
-  for (;;) {
-    pthread_mutex_lock(&link->mutex);
-    bool done = send_all(link);
-    pthread_mutex_unlock(&link->mutex);
-    if (done) return;
+  enum progress progress;
+  while ((progress = send_in_turn(link)) != DONE) {
     struct pollfd wait = {.fd = link->fd, .events = POLLOUT};
-    poll(&wait, 1, 1000);
+    poll(&wait, progress == FULL ? 1 : 0, progress == FULL ? 1000 : (int)(RETRY * 1000 / BRAID_SECOND));
   }
 }
 
 /* The broker's thread: sends what it can, and waits for the socket to take the rest. */
 static void on_nudge(struct braid_errand *errand) {
   struct braid_link *link = braid_container(errand, struct braid_link, nudge);
-  pthread_mutex_lock(&link->mutex);
-  bool done = send_all(link);
-  pthread_mutex_unlock(&link->mutex);
-  if (link->watch.events) braid_watch_change(&link->broker->loop, &link->watch, done ? BRAID_READ : BRAID_BOTH);
+  struct braid_loop *loop = &link->broker->loop;
+  enum progress progress = send_in_turn(link);
+  if (!link->watch.events) return; /* it has ended */
+  braid_watch_change(loop, &link->watch, progress == FULL ? BRAID_BOTH : BRAID_READ);
+  if (progress == SHORT && !braid_alarm_start(loop, &link->retry, braid_clock_now() + RETRY))
+    braid_watch_change(loop, &link->watch, BRAID_BOTH); /* then at once */
 }
+
+static void on_retry(struct braid_alarm *alarm) { on_nudge(&braid_container(alarm, struct braid_link, retry)->nudge); }
 
 /* ---- reading: the broker's thread ----------------------------------------------------------------------------- */
 
+/* Descriptors stand in the order of their frames. More than there can be are closed: the link fails. */
+static void keep_descriptor(struct braid_link *link, int descriptor) {
+  if (link->descriptor_count < BRAID_LINK_DESCRIPTORS) {
+    link->descriptors[link->descriptor_count++] = descriptor;
+    return;
+  }
+  if (descriptor >= 0) close(descriptor);
+  braid_link_fail(link, "descriptors came that belong to no frame");
+}
+
+/* One system call brings one at most, for the kernel does not read on behind bytes with which one travels. It may have
+ * found no number for it here: then it says MSG_CTRUNC, and something has to stand for it. */
 static void keep_descriptors(struct braid_link *link, struct msghdr *head) {
+  bool any = false;
   for (struct cmsghdr *at = CMSG_FIRSTHDR(head); at; at = CMSG_NXTHDR(head, at)) {
     if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS) continue;
     size_t count = (at->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (size_t i = 0; i < count; i++) {
       int descriptor;
       memcpy(&descriptor, CMSG_DATA(at) + i * sizeof(int), sizeof descriptor);
-      if (!braid_buffer_append(&link->descriptors, &descriptor, sizeof descriptor)) close(descriptor);
+      keep_descriptor(link, descriptor);
+      any = true;
     }
   }
+  if (!(head->msg_flags & MSG_CTRUNC)) return;
+  if (any)
+    braid_link_fail(link, "more descriptors came at once than travel with a frame");
+  else
+    keep_descriptor(link, -1);
 }
 
 static ssize_t receive(struct braid_link *link, char *room, size_t size) {
   union {
     struct cmsghdr head;
-    char room[CMSG_SPACE(MOST_DESCRIPTORS * sizeof(int))];
+    char room[CMSG_SPACE(sizeof(int))];
   } control;
   struct iovec vector = {room, size};
   struct msghdr head = {
@@ -396,15 +440,36 @@ static size_t wanted(const struct braid_link *link) {
   return whole - link->in.size > FIRST_IN ? whole - link->in.size : FIRST_IN;
 }
 
+void braid_link_fail(struct braid_link *link, const char *why) {
+  if (link->fault) return;
+  link->fault = why;
+  pthread_mutex_lock(&link->mutex);
+  give_up(link);
+  pthread_mutex_unlock(&link->mutex);
+}
+
+/* The handler may claim the descriptors that travelled with the frame; what it leaves is closed. */
+static void handle_frame(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  if (frame->descriptors > link->descriptor_count) {
+    braid_link_fail(link, "a frame came without its descriptor");
+    return;
+  }
+  link->claimable = frame->descriptors;
+  if (frame->kind < BRAID_FRAME_KINDS && link->handlers[frame->kind]) link->handlers[frame->kind](link, frame, body);
+  while (link->claimable > 0) {
+    int left = braid_link_descriptor(link);
+    if (left >= 0) close(left);
+  }
+}
+
 /* Handles the frames that are complete. */
 static void handle(struct braid_link *link) {
   size_t at = 0;
   struct braid_frame frame;
-  while (link->in.size - at >= sizeof frame) {
+  while (!link->fault && link->in.size - at >= sizeof frame) {
     memcpy(&frame, link->in.data + at, sizeof frame);
     if (frame.size > link->in.size - at - sizeof frame) break;
-    if (frame.kind < BRAID_FRAME_KINDS && link->handlers[frame.kind])
-      link->handlers[frame.kind](link, &frame, link->in.data + at + sizeof frame);
+    handle_frame(link, &frame, link->in.data + at + sizeof frame);
     at += sizeof frame + (size_t)frame.size;
   }
   if (at > 0) memmove(link->in.data, link->in.data + at, link->in.size - at);
@@ -433,7 +498,8 @@ static bool read_some(struct braid_link *link, bool *full) {
   link->in.size += (size_t)got;
   *full = (size_t)got == want;
   handle(link);
-  return true;
+  if (link->fault) end(link);
+  return !link->fault;
 }
 
 void braid_link_read_rest(struct braid_link *link) {
@@ -469,34 +535,51 @@ static bool take(struct reader *reader, void *bytes, size_t size) {
   return true;
 }
 
+/* Should memory be out nothing is at its place, so that never the wrong code is run. */
+static bool learn_code(struct reader *reader, const struct wire_mention *mention, struct braid_code **known) {
+  if ((size_t)(reader->end - reader->at) < mention->size) return false;
+  if (*known) braid_object_unref(&(*known)->object);
+  *known = braid_code_new(reader->at, mention->size, (int)mention->upvalues);
+  if (*known) braid_object_share(&(*known)->object);
+  reader->at += mention->size;
+  return *known != NULL;
+}
+
 static struct braid_object *read_code(struct reader *reader, const struct wire_mention *mention) {
-  struct braid_link *link = reader->link;
-  if (mention->place >= BRAID_LINK_CODES) return NULL;
-  struct braid_code **known = &link->known_codes[mention->place];
-  if (mention->what == MENTION_NEW_CODE) {
-    if ((size_t)(reader->end - reader->at) < mention->size) return NULL;
-    struct braid_code *code = braid_code_new(reader->at, mention->size, (int)mention->upvalues);
-    if (!code) return NULL;
-    braid_object_share(&code->object);
-    reader->at += mention->size;
-    if (*known) braid_object_unref(&(*known)->object);
-    *known = code;
-  }
+  if (mention->place >= BRAID_LINK_CODES || mention->what > MENTION_NEW_CODE) return NULL;
+  struct braid_code **known = &reader->link->known_codes[mention->place];
+  if (mention->what == MENTION_NEW_CODE && !learn_code(reader, mention, known)) return NULL;
   if (!*known) return NULL;
   braid_object_ref(&(*known)->object);
   return &(*known)->object;
 }
 
-/* With a reference; NULL when something is wrong. */
+/* With a reference; NULL: errno tells. */
 static struct braid_object *read_mention(struct reader *reader) {
   struct wire_mention mention;
   struct braid_wire_object wire;
+  errno = EBADMSG;
   if (!take(reader, &mention, sizeof mention)) return NULL;
   if (mention.what == MENTION_POOL) return &braid_pool_elsewhere()->object;
   if (mention.what != MENTION_OBJECT) return read_code(reader, &mention);
   if (!take(reader, &wire, sizeof wire) || !passport) return NULL;
-  int descriptor = mention.has_descriptor ? braid_link_descriptor(reader->link) : -1;
-  return passport->read(reader->link, &wire, descriptor);
+  return passport->read(reader->link, &wire);
+}
+
+/* All of them are read, so that both ends know the same afterwards, though the system may refuse some of it. The count
+ * of those that we have, and the reason why we do not have all. */
+static uint32_t read_mentions(struct reader *reader, uint64_t mentions, struct braid_object **objects, int *error) {
+  uint32_t count = 0;
+  for (uint64_t i = 0; i < mentions && *error != EBADMSG; i++) {
+    struct braid_object *object = read_mention(reader);
+    if (object && objects)
+      objects[count++] = object;
+    else if (object)
+      braid_object_unref(object);
+    else
+      *error = errno;
+  }
+  return count;
 }
 
 struct braid_message *braid_link_message(struct braid_link *link, const struct braid_frame *frame, const char *body,
@@ -504,24 +587,28 @@ struct braid_message *braid_link_message(struct braid_link *link, const struct b
   struct reader reader = {link, body + skip, body + frame->size};
   struct wire_message head;
   struct braid_message *message = NULL;
+  errno = EBADMSG;
   if (skip > frame->size || !take(&reader, &head, sizeof head)) return NULL;
   if (head.mentions > (size_t)(reader.end - reader.at) / sizeof(struct wire_mention)) return NULL;
   struct braid_object **objects = calloc((size_t)head.mentions + 1, sizeof *objects);
-  uint32_t count = 0;
-  while (objects && count < head.mentions && (objects[count] = read_mention(&reader))) count++;
-  if (objects && count == head.mentions && head.size == (size_t)(reader.end - reader.at))
+  int error = objects ? 0 : ENOMEM;
+  uint32_t count = read_mentions(&reader, head.mentions, objects, &error);
+  if (error != EBADMSG && head.size != (size_t)(reader.end - reader.at)) error = EBADMSG;
+  if (!error) {
     message = braid_message_new(reader.at, (size_t)head.size, objects, count);
+    error = ENOMEM;
+  }
   for (uint32_t i = 0; i < count; i++) braid_object_unref(objects[i]);
   free(objects);
+  errno = error;
   return message;
 }
 
 int braid_link_descriptor(struct braid_link *link) {
-  struct braid_buffer *all = &link->descriptors;
-  int first;
-  if (all->size == 0) return -1;
-  memcpy(&first, all->data, sizeof first);
-  memmove(all->data, all->data + sizeof first, all->size -= sizeof first);
+  if (link->claimable == 0) return -1;
+  int first = link->descriptors[0];
+  link->claimable--;
+  memmove(link->descriptors, link->descriptors + 1, --link->descriptor_count * sizeof first);
   return first;
 }
 
@@ -539,11 +626,13 @@ int braid_link_open(struct braid_link *link, struct braid_broker *broker, enum b
   link->objects = NULL;
   link->out_size = 0;
   link->broken = link->full = false;
+  link->fault = NULL;
+  link->descriptor_count = link->claimable = 0;
   atomic_init(&link->signs, 0);
   link->watch = (struct braid_watch){.fire = on_event};
+  link->retry = (struct braid_alarm){.fire = on_retry};
   braid_list_init(&link->out);
   braid_buffer_init(&link->in);
-  braid_buffer_init(&link->descriptors);
   braid_errand_init(&link->nudge, broker, on_nudge);
   if (passport && !passport->begin(link)) return ENOMEM;
   link->fd = fd;
@@ -564,14 +653,15 @@ static void drop_codes(struct braid_code **codes) {
 
 void braid_link_close(struct braid_link *link) {
   braid_watch_stop(&link->broker->loop, &link->watch);
+  braid_alarm_stop(&link->broker->loop, &link->retry);
   braid_errand_recall(&link->nudge);
   if (passport) passport->end(link);
   drop_out(link);
   braid_buffer_term(&link->in);
   drop_codes(link->sent_codes);
   drop_codes(link->known_codes);
-  for (int left; (left = braid_link_descriptor(link)) >= 0;) close(left);
-  braid_buffer_term(&link->descriptors);
+  for (unsigned i = 0; i < link->descriptor_count; i++)
+    if (link->descriptors[i] >= 0) close(link->descriptors[i]);
   close(link->fd);
   link->fd = -1;
   pthread_mutex_destroy(&link->mutex);

@@ -29,12 +29,15 @@ enum braid_link_side {
 struct braid_passport {
   /* NULL: the object may cross to that side; else a sentence that says why not. Any thread. */
   const char *(*refuse)(enum braid_link_side side, const struct braid_object *object);
-  /* What stands for it over there; keeps what it needs alive. *fd: a descriptor to travel along, which stays ours, -1:
-   * none. Under the link's mutex, in the order of the frames; any thread. False: memory is out. */
-  bool (*write)(struct braid_link *link, struct braid_object *object, struct braid_wire_object *wire, int *fd);
-  /* The object here, with a reference for the caller; takes over the descriptor that came along (-1: none). NULL:
-   * memory is out. The broker's thread. */
-  struct braid_object *(*read)(struct braid_link *link, const struct braid_wire_object *wire, int fd);
+  /* A frame that mentions it is about to be put: segments that the other end needs for it are put first. Under the
+   * link's mutex; any thread. False: memory is out. */
+  bool (*prepare)(struct braid_link *link, struct braid_object *object);
+  /* What stands for it over there; keeps what it needs alive. Under the link's mutex, in the order of the frames; any
+   * thread. False: memory is out. */
+  bool (*write)(struct braid_link *link, struct braid_object *object, struct braid_wire_object *wire);
+  /* The object here, with a reference for the caller. NULL: errno tells; EBADMSG: what came is not sound. The broker's
+   * thread. */
+  struct braid_object *(*read)(struct braid_link *link, const struct braid_wire_object *wire);
   /* A link is opened, is closed: where link->objects is made and freed, and handlers are set. The broker's thread, or
    * before anybody else knows the link. */
   bool (*begin)(struct braid_link *link);
@@ -43,7 +46,9 @@ struct braid_passport {
 
 typedef void braid_link_handler(struct braid_link *link, const struct braid_frame *frame, const char *body);
 
-enum { BRAID_LINK_CODES = 256 };
+enum { BRAID_LINK_CODES = 256, BRAID_LINK_DESCRIPTORS = 4 };
+
+struct braid_segment;
 
 struct braid_link {
   struct braid_broker *broker;
@@ -65,9 +70,12 @@ struct braid_link {
   struct braid_errand nudge; /* asks the broker to write the rest */
   struct braid_watch watch;
   struct braid_buffer in;
-  struct braid_buffer descriptors; /* that have come and are not taken */
+  int descriptors[BRAID_LINK_DESCRIPTORS]; /* that have come, of frames that are not handled; -1: one that was lost */
+  unsigned descriptor_count, claimable;    /* claimable: how many are of the frame that is being handled */
+  struct braid_alarm retry;                /* the system is short of something: it is tried again then */
   struct braid_code *known_codes[BRAID_LINK_CODES];
-  void (*ended)(struct braid_link *link); /* the other end is gone; called once */
+  const char *fault;                      /* why we have ended it; NULL: we have not */
+  void (*ended)(struct braid_link *link); /* the other end is gone, or the link has failed; called once */
   braid_link_handler *handlers[BRAID_FRAME_KINDS];
 };
 
@@ -84,6 +92,10 @@ const char *braid_link_refuse(enum braid_link_side side, const struct braid_mess
 /* Takes over the socket, which does not block, when it succeeds: 0 or an error number. The broker's thread. */
 int braid_link_open(struct braid_link *link, struct braid_broker *broker, enum braid_link_side side, int fd);
 
+/* What has come is no protocol, or cannot be taken in: nothing more is read or sent, and the other end learns of it.
+ * The first reason stays. In a handler; `ended` is called after it. */
+void braid_link_fail(struct braid_link *link, const char *why);
+
 /* The broker's thread; not in a handler, but `ended` may. What is not sent is lost. */
 void braid_link_close(struct braid_link *link);
 
@@ -99,9 +111,9 @@ bool braid_link_put(struct braid_link *link, struct braid_frame frame, const voi
 bool braid_link_put_message(struct braid_link *link, struct braid_frame frame, const void *body, size_t size,
                             struct braid_message *message);
 
-/* The same with a descriptor, which stays the caller's. */
-bool braid_link_put_descriptor(struct braid_link *link, struct braid_frame frame, const void *body, size_t size,
-                               int descriptor);
+/* The same with the segment's descriptor. In a passport's `prepare` only. */
+bool braid_link_put_segment(struct braid_link *link, struct braid_frame frame, const void *body, size_t size,
+                            struct braid_segment *segment);
 
 /* Sends what the socket takes; the broker sends the rest. Any thread; does not block. */
 void braid_link_flush(struct braid_link *link);
@@ -109,12 +121,12 @@ void braid_link_flush(struct braid_link *link);
 /* Until everything is sent or the link is broken. Blocks; not the broker's thread. */
 void braid_link_drain(struct braid_link *link);
 
-/* In a handler: the message of the frame, which begins behind `skip` bytes of the body; the caller's. NULL: memory is
- * out, or the frame is not sound. */
+/* In a handler: the message of the frame, which begins behind `skip` bytes of the body; the caller's. NULL: errno
+ * tells: EBADMSG: the frame is not sound; else what the system could not give us, and the link is as it was. */
 struct braid_message *braid_link_message(struct braid_link *link, const struct braid_frame *frame, const char *body,
                                          size_t skip);
 
-/* In a handler: the next descriptor that came along, the caller's; -1: there is none. */
+/* In a handler: the descriptor that came with the frame, the caller's; -1: there is none, or it was lost on the way. */
 int braid_link_descriptor(struct braid_link *link);
 
 /* Reads and handles all that has come, without waiting for more: for when the other end has died. The broker's thread.

@@ -2,8 +2,8 @@
  * Objects are written under the link's mutex; each writing counts as one sending in the ledger. */
 #include "passport.h"
 
+#include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "counter.h"
 #include "dict.h"
@@ -43,8 +43,18 @@ static const char *refuse(enum braid_link_side side, const struct braid_object *
 
 /* ---- writing -------------------------------------------------------------------------------------------------- */
 
-static bool write_array(struct braid_ledger *ledger, struct braid_array *array, struct braid_wire_object *wire,
-                        int *fd) {
+static struct braid_array *array_of(struct braid_object *object) {
+  return braid_container(object, struct braid_array, object);
+}
+
+/* The memory of an array that is not the other end's own. */
+static bool prepare(struct braid_link *link, struct braid_object *object) {
+  struct braid_ledger *ledger = link->objects;
+  if (object->class != &braid_array_class || braid_import_id(array_of(object)->keeper, ledger)) return true;
+  return braid_segment_table_send(&ledger->segments, link, braid_array_room(array_of(object))->segment);
+}
+
+static bool write_array(struct braid_ledger *ledger, struct braid_array *array, struct braid_wire_object *wire) {
   const struct braid_room *room = braid_array_room(array);
   wire->class = BRAID_REMOTE_ARRAY | (uint32_t)array->type << TYPE_SHIFT;
   wire->id = braid_import_id(array->keeper, ledger);
@@ -56,7 +66,6 @@ static bool write_array(struct braid_ledger *ledger, struct braid_array *array, 
   wire->value = room->segment->serial;
   wire->more[0] = array->length;
   wire->more[1] = braid_array_offset(array);
-  *fd = room->segment->fd;
   return wire->id != 0;
 }
 
@@ -79,10 +88,8 @@ static bool write_own(struct braid_ledger *ledger, struct braid_object *object, 
   return wire->id != 0;
 }
 
-static bool write_object(struct braid_link *link, struct braid_object *object, struct braid_wire_object *wire,
-                         int *fd) {
-  if (object->class == &braid_array_class)
-    return write_array(link->objects, braid_container(object, struct braid_array, object), wire, fd);
+static bool write_object(struct braid_link *link, struct braid_object *object, struct braid_wire_object *wire) {
+  if (object->class == &braid_array_class) return write_array(link->objects, array_of(object), wire);
   if (object->class == &braid_pool_class) {
     wire->class = POOL;
     return true;
@@ -103,18 +110,19 @@ static struct braid_object *own_object(struct braid_ledger *ledger, uint64_t id)
 
 /* An import that came to nothing: it was counted as received. */
 static struct braid_object *give_up(struct braid_import *import, struct braid_segment *segment) {
+  int error = errno;
   if (segment) braid_segment_unref(segment);
   if (import) import->keeper.leave(&import->keeper);
+  errno = error;
   return NULL;
 }
 
-static struct braid_object *read_array(struct braid_ledger *ledger, const struct braid_wire_object *wire, int fd) {
+static struct braid_object *read_array(struct braid_ledger *ledger, const struct braid_wire_object *wire) {
   uint32_t type = wire->class >> TYPE_SHIFT;
   struct braid_import *import = braid_import_new(ledger, wire->id);
-  struct braid_segment *segment = braid_segment_adopt(fd, wire->value);
-  struct braid_array *array = NULL;
-  if (import && segment && type < BRAID_ARRAY_TYPES)
-    array = braid_array_adopt((enum braid_array_type)type, wire->more[0], segment, wire->more[1], &import->keeper);
+  struct braid_segment *segment = import ? braid_segment_table_find(&ledger->segments, wire->value) : NULL;
+  struct braid_array *array =
+      segment ? braid_array_adopt(type, wire->more[0], segment, wire->more[1], &import->keeper) : NULL;
   if (!array) return give_up(import, segment);
   braid_object_share(&array->object);
   braid_import_set(import, &array->object);
@@ -159,7 +167,7 @@ static struct braid_object *read_remote(struct braid_link *link, const struct br
   return object;
 }
 
-static struct braid_object *read_object(struct braid_link *link, const struct braid_wire_object *wire, int fd) {
+static struct braid_object *read_object(struct braid_link *link, const struct braid_wire_object *wire) {
   struct braid_object *object = NULL;
   unsigned kind = wire->class & ((1u << TYPE_SHIFT) - 1);
   if (wire->class == POOL)
@@ -168,19 +176,30 @@ static struct braid_object *read_object(struct braid_link *link, const struct br
     object = own_object(link->objects, wire->id);
   else if (kind == BRAID_REMOTE_ARRAY)
     object = braid_ledger_import(link->objects, wire->id);
-  if (object || wire->flags & YOURS || kind > BRAID_REMOTE_ARRAY) {
-    if (fd >= 0) close(fd);
-    return object;
-  }
-  if (kind == BRAID_REMOTE_ARRAY) return read_array(link->objects, wire, fd);
+  if (object || wire->flags & YOURS || kind > BRAID_REMOTE_ARRAY) return object;
+  if (kind == BRAID_REMOTE_ARRAY) return read_array(link->objects, wire);
   return link->side == BRAID_LINK_TO_PARENT ? read_remote(link, wire) : NULL;
 }
 
 /* ---- links ---------------------------------------------------------------------------------------------------- */
 
+static void on_segment(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  struct braid_ledger *ledger = link->objects;
+  if (!braid_segment_table_receive(&ledger->segments, link, frame, body))
+    braid_link_fail(link, "the memory of an array is not what was announced");
+}
+
+static void on_segment_lost(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  (void)body;
+  struct braid_ledger *ledger = link->objects;
+  braid_segment_table_lose(&ledger->segments, link, frame);
+}
+
 static bool begin(struct braid_link *link) {
   link->objects = braid_ledger_new(link);
   if (!link->objects) return false;
+  braid_link_handle(link, BRAID_FRAME_SEGMENT, on_segment);
+  braid_link_handle(link, BRAID_FRAME_SEGMENT_LOST, on_segment_lost);
   braid_export_begin(link);
   if (link->side == BRAID_LINK_TO_PARENT) braid_remote_begin(link);
   return true;
@@ -193,7 +212,7 @@ static void end(struct braid_link *link) {
 }
 
 static void use(void) {
-  static const struct braid_passport passport = {refuse, write_object, read_object, begin, end};
+  static const struct braid_passport passport = {refuse, prepare, write_object, read_object, begin, end};
   braid_link_use_passport(&passport);
 }
 

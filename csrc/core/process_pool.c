@@ -171,32 +171,40 @@ static void lose(struct braid_process_pool *pool) {
 
 static struct braid_peer *peer_of(struct braid_link *link) { return braid_container(link, struct braid_peer, link); }
 
-/* Under the mutex; takes over the reply. */
+/* Under the mutex; takes over the reply. error: why there is none, though one was sent; 0: it is there. */
 static void take_reply(struct braid_peer *peer, struct braid_job *job, const struct braid_frame *frame,
-                       struct braid_message *reply) {
+                       struct braid_message *reply, int error) {
   struct braid_process_pool *pool = peer->pool;
-  braid_dispatch_learn(&pool->dispatch, (int64_t)frame->value);
+  bool refused = frame->status == BRAID_JOB_NOT_TAKEN;
+  uint64_t busy = refused ? 0 : frame->value;
+  braid_dispatch_learn(&pool->dispatch, (int64_t)busy);
   pool->pool.stats.bytes_in += job->call->size;
   pool->pool.stats.bytes_out += reply ? reply->size : 0;
-  pool->pool.stats.busy += frame->value;
+  pool->pool.stats.busy += busy;
   job->reply = reply;
-  job->busy = (int64_t)frame->value;
+  job->error = refused ? (int)frame->value : error;
+  job->busy = (int64_t)busy;
   job->ended = braid_clock_now();
   job->pid = atomic_load(&peer->pid);
-  end_job(pool, job, (enum braid_job_outcome)frame->status);
+  end_job(pool, job, error ? BRAID_JOB_REPLY_LOST : (enum braid_job_outcome)frame->status);
 }
 
 static void on_reply(struct braid_link *link, const struct braid_frame *frame, const char *body) {
   struct braid_peer *peer = peer_of(link);
   struct braid_process_pool *pool = peer->pool;
-  bool begun = frame->status != BRAID_JOB_RECALLED;
-  struct braid_message *reply = begun && frame->has_message ? braid_link_message(link, frame, body, 0) : NULL;
+  bool begun = frame->status != BRAID_JOB_RECALLED, has_reply = begun && frame->has_message;
+  struct braid_message *reply = has_reply ? braid_link_message(link, frame, body, 0) : NULL;
+  int error = has_reply && !reply ? errno : 0;
+  if (error == EBADMSG) {
+    braid_link_fail(link, "a reply is not sound");
+    return;
+  }
   lock(pool);
   struct braid_job *job = braid_peer_release(peer, frame->id);
   peer->replies++;
   peer->stuck = false;
   if (job && begun)
-    take_reply(peer, job, frame, reply);
+    take_reply(peer, job, frame, reply, error);
   else if (job && job->stopped)
     end_job(pool, job, BRAID_JOB_CANCELLED);
   else if (job)
@@ -230,8 +238,9 @@ static void on_pong(struct braid_link *link, const struct braid_frame *frame, co
 
 static void on_failed(struct braid_link *link, const struct braid_frame *frame, const char *body) {
   struct braid_message *failure = frame->has_message ? braid_link_message(link, frame, body, 0) : NULL;
+  int error = failure ? 0 : frame->has_message ? errno : frame->value ? (int)frame->value : ENOMEM;
   be_ready(peer_of(link)); /* what kills it from here on is not its init */
-  break_pool(peer_of(link)->pool, failure, 0, failure ? 0 : ENOMEM);
+  break_pool(peer_of(link)->pool, failure, 0, error);
 }
 
 /* The socket is closed at the other end: then the process is about to end, or must be made to. */

@@ -10,11 +10,36 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifdef __APPLE__
+#include <sys/random.h>
+#endif
+
 #ifdef __linux__
-static int open_unnamed(void) { return memfd_create("braid", MFD_CLOEXEC); }
+/* Where the system has no memfd, or a sandbox forbids it: a file that never has a name. */
+static int open_in_folder(int error) {
+  static const char *const folders[] = {"/dev/shm", "/tmp"};
+  int fd = -1;
+  if (error != ENOSYS && error != EPERM) return fd;
+  for (int i = 0; i < 2 && fd < 0; i++) fd = open(folders[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  return fd;
+}
+
+static int open_unnamed(void) {
+  int fd = memfd_create("braid", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  return fd >= 0 ? fd : open_in_folder(errno);
+}
+
+/* Whoever could make it smaller could end a process that reads it. */
+static void seal(int fd) { fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL); }
+
+static bool is_sealed(int fd) {
+  int seals = fcntl(fd, F_GET_SEALS);
+  return seals < 0 || seals & F_SEAL_SHRINK; /* below 0: the file cannot have any */
+}
 #else
 static int open_unnamed(void) {
   static atomic_uint count;
@@ -26,13 +51,15 @@ static int open_unnamed(void) {
   fcntl(fd, F_SETFD, FD_CLOEXEC);
   return fd;
 }
+
+static void seal(int fd) { (void)fd; }
+static bool is_sealed(int fd) { return fd >= 0; }
 #endif
 
 enum { ROWS = 64 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct braid_list rows[ROWS];
-static uint64_t made;
 
 /* Under the mutex. */
 static struct braid_list *row_of(uint64_t serial) {
@@ -47,60 +74,93 @@ static bool keep(struct braid_segment *segment) {
   return refs > 0;
 }
 
-/* Under the mutex: with a reference; NULL: it is not known, or just going. */
-static struct braid_segment *find(uint64_t serial) {
+struct braid_segment *braid_segment_find(uint64_t serial) {
+  struct braid_segment *found = NULL;
+  pthread_mutex_lock(&mutex);
   struct braid_list *row = row_of(serial);
-  for (struct braid_list *at = row->next; at != row; at = at->next) {
+  for (struct braid_list *at = row->next; at != row && !found; at = at->next) {
     struct braid_segment *segment = braid_container(at, struct braid_segment, link);
-    if (segment->serial == serial && keep(segment)) return segment;
+    if (segment->serial == serial && keep(segment)) found = segment; /* else it is just going */
   }
-  return NULL;
+  pthread_mutex_unlock(&mutex);
+  return found;
 }
 
-/* serial 0: a new one. */
-static struct braid_segment *map(int fd, size_t size, uint64_t serial) {
+/* The descriptor becomes the segment's when it succeeds. */
+static struct braid_segment *map(int fd, uint64_t serial) {
+  struct stat facts;
+  if (fstat(fd, &facts) != 0) return NULL;
   struct braid_segment *segment = malloc(sizeof *segment);
   if (!segment) return NULL;
+  size_t size = (size_t)facts.st_size;
+  *segment = (struct braid_segment){.serial = serial, .inode = facts.st_ino, .fd = fd, .size = size};
   atomic_init(&segment->refs, 1);
-  segment->fd = fd;
-  segment->size = size;
   segment->base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (segment->base == MAP_FAILED) {
     free(segment);
     return NULL;
   }
   pthread_mutex_lock(&mutex);
-  segment->serial = serial ? serial : (uint64_t)getpid() << 40 | ++made;
-  braid_list_push(row_of(segment->serial), &segment->link);
+  braid_list_push(row_of(serial), &segment->link);
   pthread_mutex_unlock(&mutex);
   return segment;
 }
 
-struct braid_segment *braid_segment_new(size_t size) {
+size_t braid_segment_whole_pages(size_t size) {
   size_t page = (size_t)sysconf(_SC_PAGESIZE);
-  if (size > SIZE_MAX / 4) {
-    errno = ENOMEM;
-    return NULL;
-  }
-  size = size ? (size + page - 1) / page * page : page;
-  int fd = open_unnamed();
+  if (size > SIZE_MAX / 4) return 0;
+  return size ? (size + page - 1) / page * page : page;
+}
+
+/* By chance, because a number of the process's would come again with its pid. */
+static bool draw_serial(uint64_t *serial) {
+  do
+    if (getentropy(serial, sizeof *serial) != 0) return false;
+  while (*serial == 0);
+  return true;
+}
+
+/* A file can have so many bytes, or is it the user's limit that is in the way? */
+static int reason(int error, size_t size) {
+  struct rlimit limit;
+  if (error != EFBIG && error != EINVAL) return error;
+  bool limited = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && size > limit.rlim_cur;
+  return limited ? EFBIG : ENOMEM;
+}
+
+struct braid_segment *braid_segment_new(size_t size) {
+  uint64_t serial;
+  struct braid_segment *segment = NULL;
+  size = braid_segment_whole_pages(size);
+  if (size == 0) errno = ENOMEM;
+  int fd = size && draw_serial(&serial) ? open_unnamed() : -1;
   if (fd < 0) return NULL;
-  struct braid_segment *segment = ftruncate(fd, (off_t)size) == 0 ? map(fd, size, 0) : NULL;
+  if (ftruncate(fd, (off_t)size) == 0) {
+    seal(fd);
+    segment = map(fd, serial);
+  }
   if (segment) return segment;
-  int error = errno;
+  int error = reason(errno, size);
   close(fd);
-  errno = error == EFBIG || error == EINVAL ? ENOMEM : error; /* more than a file can have */
+  errno = error;
   return NULL;
 }
 
-struct braid_segment *braid_segment_adopt(int fd, uint64_t serial) {
+static struct braid_segment *map_foreign(int fd, uint64_t serial, uint64_t inode) {
   struct stat facts;
-  pthread_mutex_lock(&mutex);
-  struct braid_segment *segment = find(serial);
-  pthread_mutex_unlock(&mutex);
+  if (fstat(fd, &facts) != 0) return NULL;
+  if (facts.st_ino == inode && facts.st_size > 0 && is_sealed(fd)) return map(fd, serial);
+  errno = EBADMSG;
+  return NULL;
+}
+
+struct braid_segment *braid_segment_adopt(int fd, uint64_t serial, uint64_t inode) {
+  struct braid_segment *segment = braid_segment_find(serial);
   bool known = segment != NULL;
-  if (!known && fstat(fd, &facts) == 0) segment = map(fd, (size_t)facts.st_size, serial);
+  if (!known) segment = map_foreign(fd, serial, inode);
+  int error = errno;
   if ((known || !segment) && fd >= 0) close(fd);
+  errno = error;
   return segment;
 }
 

@@ -68,10 +68,29 @@ static void deliver(struct braid_job *job) {
   braid_job_unref(job);
 }
 
-static void on_job(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+/* The system could not give us what the job's arguments need. If the parent has not recalled it, it fails with that. */
+static void refuse(struct braid_link *link, uint64_t ticket, int error) {
+  bool ours = braid_permit_take(&self.permits[ticket % self.slots], ticket, BRAID_PERMIT_BEGUN);
+  struct braid_frame frame = {.kind = BRAID_FRAME_REPLY, .id = ticket, .value = (uint64_t)error};
+  frame.status = ours ? BRAID_JOB_NOT_TAKEN : BRAID_JOB_RECALLED;
+  if (!braid_link_put(link, frame, NULL, 0)) die(CANNOT_START);
+  braid_link_flush(link);
+}
+
+static struct braid_job *read_job(struct braid_link *link, const struct braid_frame *frame, const char *body) {
   struct braid_message *call = braid_link_message(link, frame, body, 0);
   struct braid_job *job = call ? braid_job_new(call, NULL) : NULL;
-  if (!job) die(CANNOT_START);
+  if (!job && errno == EBADMSG)
+    braid_link_fail(link, "a job is not sound");
+  else if (!job)
+    refuse(link, frame->id, errno);
+  if (!job && call) braid_message_unref(call);
+  return job;
+}
+
+static void on_job(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  struct braid_job *job = read_job(link, frame, body);
+  if (!job) return;
   unsigned slot = (unsigned)(frame->id % self.slots);
   job->ticket = frame->id;
   job->deliver = deliver;
@@ -111,8 +130,16 @@ static void on_bye(struct braid_link *link, const struct braid_frame *frame, con
 
 /* ---- the beginning and the end -------------------------------------------------------------------------------- */
 
+/* What the workers are told from the start cannot be taken in. */
+static _Noreturn void fail(struct braid_link *link, int error) {
+  braid_link_put(link, (struct braid_frame){.kind = BRAID_FRAME_FAILED, .value = (uint64_t)error}, NULL, 0);
+  braid_link_flush(link);
+  die(CANNOT_START);
+}
+
 static void on_settings(struct braid_link *link, const struct braid_frame *frame, const char *body) {
   struct braid_message *table = braid_link_message(link, frame, body, (size_t)frame->value);
+  if (!table) fail(link, errno);
   self.slots = (unsigned)frame->id;
   self.jobs = calloc(self.slots, sizeof *self.jobs);
   self.permits = braid_permits_map(self.slots, BRAID_WORKER_PERMITS);

@@ -307,12 +307,29 @@ static int push_job_death(lua_State *L, const struct job_future *this) {
   return 1;
 }
 
+/* Pushes the error of a job of which one of the two processes could not take in what the other had sent. */
+static int push_refusal(lua_State *L, const struct braid_job *job) {
+  const char *what = job->outcome == BRAID_JOB_NOT_TAKEN
+                         ? "the worker process (pid %d) could not take in the arguments: %s"
+                         : "the results of the worker process (pid %d) could not be "
+                           "taken in: %s";
+  lerror_push(L, "system", what, job->pid, strerror(job->error));
+  lua_pushinteger(L, job->error);
+  lua_setfield(L, -2, "code");
+  return 1;
+}
+
 /* Pushes what the job brought home, and returns how many. */
 static int push_reply(lua_State *L, const struct job_future *this) {
   if (this->job->reply) return lcodec_decode(L, this->job->reply);
-  enum braid_job_outcome outcome = (enum braid_job_outcome)this->job->outcome;
-  bool lost = outcome == BRAID_JOB_DIED || outcome == BRAID_JOB_OVERDUE || outcome == BRAID_JOB_SILENT;
-  return lost ? push_job_death(L, this) : 0;
+  switch (this->job->outcome) {
+    case BRAID_JOB_DIED:
+    case BRAID_JOB_OVERDUE:
+    case BRAID_JOB_SILENT: return push_job_death(L, this);
+    case BRAID_JOB_NOT_TAKEN:
+    case BRAID_JOB_REPLY_LOST: return push_refusal(L, this->job);
+    default: return 0;
+  }
 }
 
 /* Arguments: the future. Its user value becomes what the reply says. */
@@ -360,8 +377,12 @@ static void trace_home(const struct braid_job *job) {
 }
 
 static void arrive(struct sched *sched, struct braid_waiter *waiter) {
-  static const enum future_state states[] = {FUTURE_DONE,   FUTURE_FAILED, FUTURE_CANCELLED,
-                                             FUTURE_FAILED, FUTURE_FAILED, FUTURE_FAILED};
+  static const enum future_state states[] = {
+      [BRAID_JOB_DONE] = FUTURE_DONE,           [BRAID_JOB_FAILED] = FUTURE_FAILED,
+      [BRAID_JOB_CANCELLED] = FUTURE_CANCELLED, [BRAID_JOB_DIED] = FUTURE_FAILED,
+      [BRAID_JOB_OVERDUE] = FUTURE_FAILED,      [BRAID_JOB_SILENT] = FUTURE_FAILED,
+      [BRAID_JOB_NOT_TAKEN] = FUTURE_FAILED,    [BRAID_JOB_REPLY_LOST] = FUTURE_FAILED,
+  };
   lua_State *L = sched->L;
   struct job_future *this = braid_container(waiter, struct job_future, future.waiter);
   if (!this->job) return; /* given up at the end of the state */

@@ -2,6 +2,13 @@
  * Arrays and their rooms: many at once, from several threads, and none left behind. */
 #include "../../csrc/core/array.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
 #include "check.h"
 
 static bool is_zero(const char *bytes, size_t size) {
@@ -53,12 +60,12 @@ static void slices_keep_the_memory(void) {
 static void is_mapped_once(void) {
   struct braid_segment *segment = braid_segment_new(5000);
   check(segment && segment->size >= 5000);
-  struct braid_segment *same = braid_segment_adopt(-1, segment->serial);
+  struct braid_segment *same = braid_segment_adopt(-1, segment->serial, segment->inode);
   check(same == segment);
-  check(braid_segment_adopt(-1, segment->serial + 1) == NULL);
-  int fd = dup(segment->fd);
+  check(braid_segment_adopt(-1, segment->serial + 1, segment->inode) == NULL);
   strcpy(segment->base + 100, "seen");
-  struct braid_segment *other = braid_segment_adopt(fd, segment->serial + (UINT64_C(1) << 32)); /* as another process */
+  struct braid_segment *other = /* as another process */
+      braid_segment_adopt(dup(segment->fd), segment->serial + 1, segment->inode);
   check(other && other->base != segment->base && strcmp(other->base + 100, "seen") == 0);
   braid_segment_clear(other, 0, other->size);
   check(is_zero(segment->base, segment->size));
@@ -68,5 +75,123 @@ static void is_mapped_once(void) {
   braid_segment_unref(other);
 }
 
+/* A descriptor that came in another's place, or whose owner could make the file smaller. */
+static void other_files_are_refused(void) {
+  struct braid_segment *segment = braid_segment_new(5000), *other = braid_segment_new(5000);
+  errno = 0;
+  check(braid_segment_adopt(dup(other->fd), segment->serial + 1, segment->inode) == NULL && errno == EBADMSG);
+  check(ftruncate(segment->fd, 0) != 0);
+#ifdef __linux__
+  struct stat facts;
+  int fd = memfd_create("test", MFD_CLOEXEC);
+  check(ftruncate(fd, 4096) == 0 && fstat(fd, &facts) == 0);
+  check(braid_segment_adopt(fd, segment->serial + 1, facts.st_ino) == NULL && errno == EBADMSG);
+#endif
+  braid_segment_unref(segment);
+  braid_segment_unref(other);
+}
+
+static void lies_are_not_believed(void) {
+  struct braid_segment *segment = braid_segment_new(1 << 16);
+  size_t size = segment->size;
+  const struct {
+    unsigned type;
+    size_t length, offset;
+  } lies[] = {{BRAID_F64, size / 8 + 1, 0}, {BRAID_F64, 1, size},
+              {BRAID_F64, 1, size - 4},     {BRAID_F64, 1, 4},
+              {BRAID_F64, SIZE_MAX, 0},     {BRAID_F64, SIZE_MAX / 8 + 1, 8},
+              {BRAID_U8, 1, SIZE_MAX},      {BRAID_U8, 2, SIZE_MAX},
+              {BRAID_U8, size, 1},          {BRAID_F64, 2, SIZE_MAX - 7},
+              {BRAID_ARRAY_TYPES, 1, 0},    {UINT32_MAX, 1, 0},
+              {BRAID_I16, 0, size + 2},     {BRAID_I16, SIZE_MAX / 2, 2},
+              {BRAID_F64, size / 8, 8}};
+  for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+    errno = 0;
+    check(braid_array_adopt(lies[i].type, lies[i].length, segment, lies[i].offset, NULL) == NULL && errno == EBADMSG);
+  }
+  struct braid_array *array = braid_array_adopt(BRAID_I16, size / 2 - 1, segment, 2, NULL);
+  check(array && (char *)array->data == segment->base + 2);
+  if (array) braid_object_unref(&array->object);
+}
+
+static int count_descriptors(void) {
+  int count = 0;
+  for (int fd = 0; fd < 4096; fd++) count += fcntl(fd, F_GETFD) >= 0;
+  return count;
+}
+
+/* Very many of all sizes; what is given back is zero when it is taken again, and so are those beside it untouched. */
+static void descriptors_are_few(void) {
+  enum { COUNT = 20000 };
+  static struct braid_array *arrays[COUNT];
+  uint32_t random = 7;
+  int before = count_descriptors();
+  for (int round = 0; round < 2; round++) {
+    for (int i = 0; i < COUNT; i++) {
+      if (arrays[i]) continue;
+      size_t length = (size_t)1 + check_random(&random) % ((size_t)1 << (10 + i % 14));
+      arrays[i] = braid_array_new(BRAID_U8, length);
+      check(arrays[i] != NULL);
+      unsigned char *bytes = arrays[i]->data;
+      check(bytes[0] == 0 && bytes[length / 2] == 0 && bytes[length - 1] == 0);
+      bytes[0] = bytes[length / 2] = bytes[length - 1] = (unsigned char)(i | 1);
+    }
+    check(count_descriptors() < before + 20);
+    for (int i = 0; i < COUNT; i++) {
+      unsigned char *bytes = arrays[i]->data, mark = (unsigned char)(i | 1);
+      check(bytes[0] == mark && bytes[arrays[i]->length / 2] == mark && bytes[arrays[i]->length - 1] == mark);
+      if (round == 0 && check_random(&random) % 2) continue;
+      braid_object_unref(&arrays[i]->object);
+      arrays[i] = NULL;
+    }
+  }
+  check(count_descriptors() <= before + 4);
+}
+
+/* What is free next to each other becomes one. */
+static void free_ranges_join(void) {
+  enum { COUNT = 64, SIZE = 1 << 20 };
+  struct braid_range *ranges[COUNT];
+  for (int i = 0; i < COUNT; i++) ranges[i] = braid_range_take(SIZE);
+  for (int i = 0; i < COUNT; i += 2) braid_range_give(ranges[i]);
+  for (int i = COUNT - 1; i > 0; i -= 2) braid_range_give(ranges[i]);
+  struct braid_range *whole = braid_range_take(1), *other = braid_range_take(1);
+  check(whole->segment == other->segment);
+  check(whole->size == other->size && whole->size < SIZE);
+  braid_range_give(whole);
+  braid_range_give(other);
+}
+
+static void too_much_is_refused(void) {
+  errno = 0;
+  check(braid_range_take(SIZE_MAX) == NULL && errno == ENOMEM);
+  check(braid_range_take(SIZE_MAX / 4) == NULL && errno == ENOMEM);
+  check(braid_array_new(BRAID_F64, SIZE_MAX / 8) == NULL && errno == ENOMEM);
+}
+
+/* Where no file may be large (ulimit -f) a small array has a page, and a large one is refused. */
+static void limit_of_files_is_told(void) {
+  struct rlimit before, limit;
+  signal(SIGXFSZ, SIG_IGN);
+  getrlimit(RLIMIT_FSIZE, &before);
+  limit = before;
+  limit.rlim_cur = 100000;
+  check(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  struct braid_range *held = NULL, *ranges[100];
+  int count = 0;
+  while (count < 100 && (held = braid_range_take(3 << 20))) ranges[count++] = held; /* of what is there already */
+  check(count < 100 && errno == EFBIG);
+  struct braid_array *small = braid_array_new(BRAID_F64, 10);
+  check(small != NULL);
+  if (small) braid_object_unref(&small->object);
+  while (count > 0) braid_range_give(ranges[--count]);
+  setrlimit(RLIMIT_FSIZE, &before);
+}
+
 CHECK_MAIN({"array: rooms are apart", rooms_are_apart}, {"array: slices keep the memory", slices_keep_the_memory},
-           {"array: a segment is mapped once", is_mapped_once})
+           {"array: a segment is mapped once", is_mapped_once},
+           {"array: a descriptor of something else is refused", other_files_are_refused},
+           {"array: what another process says is not believed", lies_are_not_believed},
+           {"array: descriptors are few", descriptors_are_few}, {"array: free ranges join", free_ranges_join},
+           {"array: too much is refused", too_much_is_refused},
+           {"array: a limit of files is told", limit_of_files_is_told})
