@@ -4,7 +4,7 @@
 # ---- the architecture ----------------------------------------------------------------------------------------------
 # Bottom up: a file includes only what stands before it. `make lint` proves it (tools/floors.lua reads these lists).
 # A name without a .c is a header, one that ends in .h the header alone; of the pollers the system's own is built.
-CORE_FLOORS := base status clock list heap buffer quota \
+CORE_FLOORS := base status clock list heap buffer quota limit \
 	thread thread_timer question answer refs code waiter message \
 	poller poller_epoll poller_kqueue doorbell loop \
 	queue gate counter dict segment range slab array \

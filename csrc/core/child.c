@@ -2,7 +2,8 @@
  * A running child stands in its loop's list, and is watched there, from its start to its end: by a pidfd, or by an
  * alarm that looks again and again where the system has none. So no child stays a zombie, and the host's handler of
  * SIGCHLD is left alone. The memory is freed when the child has ended and its handle is gone, whichever is later.
- * Until a child is reaped its number cannot be given to another process, so signals meet nobody else. */
+ * Until a child is reaped its number cannot be given to another process, so signals meet nobody else; but see below for
+ * what is left of its group. */
 #include "child.h"
 
 #include <errno.h>
@@ -12,6 +13,8 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "limit.h"
 
 #ifdef __linux__
 #include <sys/syscall.h>
@@ -47,7 +50,8 @@ static int lift(const struct braid_child_plan *plan, struct descriptors *all) {
   for (int i = 0; i < all->count; i++) {
     int from = all->from[i];
     if (from >= all->count || (from == i && i < 3)) continue;
-    all->spare[i] = fcntl(from, F_DUPFD_CLOEXEC, all->count);
+    do all->spare[i] = fcntl(from, F_DUPFD_CLOEXEC, all->count);
+    while (all->spare[i] < 0 && braid_limit_raised());
     if (all->spare[i] < 0) return errno;
     all->from[i] = all->spare[i];
   }
@@ -113,16 +117,28 @@ static void forget(struct braid_child *child) {
   braid_list_remove(&child->link);
 }
 
-/* It is dead but not reaped, so the number of its group is still its own. */
-static void kill_survivors(const struct braid_child *child) {
-  siginfo_t info = {0};
-  if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == child->pid)
-    kill(-child->pid, SIGKILL);
+/* What is left of its group when it has been reaped: 0 or an error number, ESRCH when nobody is. Its number is given to
+ * no other process while its group has members, so whoever has it now has nothing to do with us. */
+static int kill_rest(struct braid_child *child, int signal) {
+  if (!child->group) return ESRCH;
+  bool taken = kill(child->pid, 0) == 0 || errno != ESRCH;
+  int error = taken ? ESRCH : kill(-child->pid, signal) ? errno : 0;
+  if (error == ESRCH) child->group = false; /* for good */
+  return error;
+}
+
+/* By its descriptor where there is one: where SIGCHLD is ignored its number may be another's as soon as it has ended.
+ */
+static int kill_one(const struct braid_child *child, int signal) {
+#ifdef SYS_pidfd_send_signal
+  if (child->pidfd >= 0 && syscall(SYS_pidfd_send_signal, child->pidfd, signal, NULL, 0) == 0) return 0;
+  if (child->pidfd >= 0 && errno == ESRCH) return ESRCH;
+#endif
+  return kill(child->pid, signal) ? errno : 0;
 }
 
 /* Reaps it if it has ended, and tells those who wait. May free the child: true then, as whenever it has ended. */
 static bool reap(struct braid_child *child) {
-  if (child->group && child->doomed) kill_survivors(child);
   pid_t found;
   do found = waitpid(child->pid, &child->status, WNOHANG);
   while (found < 0 && errno == EINTR);
@@ -130,6 +146,7 @@ static bool reap(struct braid_child *child) {
   child->ended = true;
   if (found < 0) child->status = BRAID_CHILD_UNKNOWN;
   forget(child);
+  if (child->doomed) kill_rest(child, SIGKILL);
   struct braid_road road = {0};
   braid_line_claim_all(&child->line, BRAID_OK, &road);
   braid_loop_post_all(&road);
@@ -153,7 +170,8 @@ static void on_alarm(struct braid_alarm *alarm) {
 /* Exchanges the alarm, with which every child starts, for something better. */
 static void watch_pidfd(struct braid_child *child) {
 #ifdef SYS_pidfd_open
-  child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0); /* closes itself on exec */
+  do child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0); /* closes itself on exec */
+  while (child->pidfd < 0 && braid_limit_raised());
   if (child->pidfd < 0) return;
   if (braid_watch_start(child->loop, &child->watch, child->pidfd, BRAID_READ) == 0)
     braid_alarm_stop(child->loop, &child->alarm);
@@ -224,8 +242,9 @@ enum braid_status braid_child_wait(struct braid_child *child, struct braid_hook 
 }
 
 int braid_child_kill(struct braid_child *child, int signal) {
-  if (child->ended) return ESRCH;
-  return kill(child->group ? -child->pid : child->pid, signal) ? errno : 0;
+  if (child->ended) return kill_rest(child, signal);
+  if (child->group) return kill(-child->pid, signal) ? errno : 0;
+  return kill_one(child, signal);
 }
 
 void braid_child_doom(struct braid_child *child) { child->doomed = true; }

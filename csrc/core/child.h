@@ -37,9 +37,9 @@ struct braid_child {
   struct braid_alarm alarm; /* where there is no pidfd: looks again and again */
   int64_t pause;            /* until the next look */
   pid_t pid;
-  int pidfd;  /* -1: there is none, or it has ended */
-  int status; /* as waitpid tells, once it has ended; or BRAID_CHILD_UNKNOWN */
-  bool group;
+  int pidfd;   /* -1: there is none, or it has ended */
+  int status;  /* as waitpid tells, once it has ended; or BRAID_CHILD_UNKNOWN */
+  bool group;  /* it has one, which may have members yet */
   bool doomed; /* what is left of its group when it ends is killed */
   bool ended;
   bool held; /* whoever started it still wants to know */
@@ -57,7 +57,8 @@ int braid_child_start(struct braid_children *children, const struct braid_child_
 /* BRAID_OK: it has ended. BRAID_WAIT: the hook stands in line. */
 enum braid_status braid_child_wait(struct braid_child *child, struct braid_hook *hook);
 
-/* Sends a signal to it, or to its group; 0 or an error number, ESRCH when it has ended. */
+/* Sends a signal to it, or to its group; 0 or an error number, ESRCH when it has ended and nobody is left of its group.
+ */
 int braid_child_kill(struct braid_child *child, int signal);
 
 /* It is to end: when it has, what is left of its group is killed. For one without a group nothing changes. */

@@ -7,11 +7,14 @@
 #include <stdint.h>
 #include <unistd.h>
 
+#include "limit.h"
+
 #ifdef __linux__
 #include <sys/eventfd.h>
 
 int braid_doorbell_open(struct braid_doorbell *bell) {
-  bell->read_fd = bell->write_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  do bell->read_fd = bell->write_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  while (bell->read_fd < 0 && braid_limit_raised());
   return bell->read_fd < 0 ? errno : 0;
 }
 #else

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "limit.h"
+
 extern char **environ;
 
 void braid_process_plan_free(struct braid_process_plan *plan) {
@@ -37,9 +39,24 @@ void braid_peer_term(struct braid_peer *peer) {
 
 /* ---- the process ---------------------------------------------------------------------------------------------- */
 
+/* What the user types is not for workers. */
+static int open_null(void) {
+  int fd;
+  do fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  while (fd < 0 && braid_limit_raised());
+  return fd;
+}
+
+static int make_ends(int ends[2]) {
+  int error;
+  do error = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) ? errno : 0;
+  while (error && braid_limit_raised());
+  return error;
+}
+
 static int start_child(struct braid_peer *peer, struct braid_broker *broker, const struct braid_process_plan *plan,
                        int link_end, int permits) {
-  int null = open("/dev/null", O_RDONLY | O_CLOEXEC); /* what the user types is not for workers */
+  int null = open_null();
   if (null < 0) return errno;
   struct braid_child_plan child = {
       .argv = plan->argv, .environment = environ, .stdio = {null, 1, 2}, .more = {link_end, permits}, .more_count = 2};
@@ -74,9 +91,10 @@ static bool put_settings(struct braid_peer *peer, const struct braid_process_pla
 
 int braid_peer_start(struct braid_peer *peer, struct braid_broker *broker, const struct braid_process_plan *plan) {
   int ends[2], permits;
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends)) return errno;
+  int error = make_ends(ends);
+  if (error) return error;
   peer->permits = braid_permits_new(peer->slots, &permits);
-  int error = peer->permits ? start_child(peer, broker, plan, ends[1], permits) : errno;
+  error = peer->permits ? start_child(peer, broker, plan, ends[1], permits) : errno;
   close(ends[1]);
   if (peer->permits) close(permits);
   if (!error) {

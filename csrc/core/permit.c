@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "limit.h"
+
 static int open_nameless(void) {
 #ifdef __linux__
   return memfd_create("braid.permits", MFD_CLOEXEC);
@@ -26,7 +28,8 @@ struct braid_permit *braid_permits_map(unsigned count, int fd) {
 }
 
 struct braid_permit *braid_permits_new(unsigned count, int *fd) {
-  *fd = open_nameless();
+  do *fd = open_nameless();
+  while (*fd < 0 && braid_limit_raised());
   if (*fd < 0) return NULL;
   struct braid_permit *permits = NULL;
   if (!ftruncate(*fd, (off_t)(count * sizeof *permits))) permits = braid_permits_map(count, *fd);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "limit.h"
 
 #if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
 #if __GLIBC_PREREQ(2, 35)
@@ -17,7 +18,8 @@
 #endif
 
 int braid_poller_open(struct braid_poller *poller) {
-  poller->fd = epoll_create1(EPOLL_CLOEXEC);
+  do poller->fd = epoll_create1(EPOLL_CLOEXEC);
+  while (poller->fd < 0 && braid_limit_raised());
   return poller->fd < 0 ? errno : 0;
 }
 

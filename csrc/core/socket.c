@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,15 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-bool braid_socket_raise_limit(void) {
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= limit.rlim_max) return false;
-  limit.rlim_cur = limit.rlim_max;
-#ifdef OPEN_MAX
-  if (limit.rlim_cur > OPEN_MAX) limit.rlim_cur = OPEN_MAX;
-#endif
-  return setrlimit(RLIMIT_NOFILE, &limit) == 0;
-}
+#include "limit.h"
 
 void braid_socket_explain(int error, char *text, size_t size) {
   struct rlimit limit = {0};
@@ -49,7 +40,7 @@ static int open_once(int family, int type, int protocol) {
 
 int braid_socket_open(int family, int type, int protocol) {
   int fd = open_once(family, type, protocol);
-  if (fd < 0 && errno == EMFILE && braid_socket_raise_limit()) fd = open_once(family, type, protocol);
+  if (fd < 0 && braid_limit_raised()) fd = open_once(family, type, protocol);
   return fd < 0 ? -errno : fd;
 }
 
@@ -158,7 +149,7 @@ int braid_socket_accept(int listener, struct braid_address *peer) {
   int fd;
   do {
     fd = accept_once(listener, peer);
-    if (fd < 0 && errno == EMFILE && braid_socket_raise_limit()) fd = accept_once(listener, peer);
+    if (fd < 0 && braid_limit_raised()) fd = accept_once(listener, peer);
   } while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
   if (fd < 0) return errno == EWOULDBLOCK ? -EAGAIN : -errno;
   prepare(fd, peer->bytes.ss_family);

@@ -17,9 +17,6 @@ enum {
   BRAID_ADDRESS_TEXT = 128 /* room for an address as text: the longest is a unix socket's path */
 };
 
-/* As many descriptors as this process may have; false when it has them already. */
-bool braid_socket_raise_limit(void);
-
 /* What an error number means here, into `text`: for EMFILE the limit, and what can be done about it. */
 void braid_socket_explain(int error, char *text, size_t size);
 

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../core/limit.h"
 #include "larg.h"
 #include "lerror.h"
 #include "lopen.h"
@@ -339,14 +340,20 @@ static int descriptor_write(lua_State *L) {
 /* ---- pipes ---------------------------------------------------------------------------------------------------- */
 
 #ifdef __linux__
-int lfd_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC) ? errno : 0; }
+static int open_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 #else
-int lfd_pipe(int ends[2]) {
-  if (pipe(ends)) return errno;
+static int open_pipe(int ends[2]) {
+  if (pipe(ends)) return -1;
   for (int i = 0; i < 2; i++) fcntl(ends[i], F_SETFD, FD_CLOEXEC);
   return 0;
 }
 #endif
+
+int lfd_pipe(int ends[2]) {
+  while (open_pipe(ends))
+    if (!braid_limit_raised()) return errno;
+  return 0;
+}
 
 /* pipe() -> the descriptor to read from, the one to write to | nil, err. */
 static int new_pipe(lua_State *L) {

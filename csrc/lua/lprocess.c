@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../core/child.h"
+#include "../core/limit.h"
 #include "larg.h"
 #include "lerror.h"
 #include "lfd.h"
@@ -101,7 +102,8 @@ static int open_end(lua_State *L, struct stdio *stdio, int which, struct descrip
   }
   stdio->ours[which] = true;
   if (strcmp(mode, "null") == 0) {
-    stdio->child[which] = open("/dev/null", O_RDWR | O_CLOEXEC);
+    do stdio->child[which] = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (stdio->child[which] < 0 && braid_limit_raised());
     return stdio->child[which] < 0 ? errno : 0;
   }
   int error = lfd_pipe(ends);
@@ -215,12 +217,19 @@ static int child_wait(lua_State *L) {
   return sched_park(L, sched, deadline, wait_k, 0);
 }
 
-/* kill(signal number) -> true, or false when it has ended already | nil, err. */
+/* kill(signal number) -> true, or false when it has ended already, and all of its group | nil, err. */
 static int child_kill(lua_State *L) {
   struct braid_child *child = self(L);
+  sched_check_fork(L); /* it is not the copy's */
   int error = braid_child_kill(child, (int)larg_integer(L, 2, "signal", 0));
   if (error && error != ESRCH) return lerror_system(L, error, "process:kill");
   lua_pushboolean(L, error == 0);
+  return 1;
+}
+
+/* running() -> whether it has not ended yet. */
+static int child_running(lua_State *L) {
+  lua_pushboolean(L, !self(L)->ended);
   return 1;
 }
 
@@ -279,8 +288,9 @@ static int file_number(lua_State *L) {
 }
 
 void lprocess_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"pid", child_pid},   {"wait", child_wait}, {"kill", child_kill},
-                                     {"doom", child_doom}, {"__gc", child_gc},   {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"pid", child_pid},   {"wait", child_wait},       {"kill", child_kill},
+                                     {"doom", child_doom}, {"running", child_running}, {"__gc", child_gc},
+                                     {NULL, NULL}};
   static const luaL_Reg functions[] = {{"child_start", child_start}, {"file_number", file_number}, {NULL, NULL}};
   new_children(L);
   sched_class(L, METATABLE, methods);

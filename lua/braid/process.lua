@@ -73,8 +73,9 @@ end
 ---@field stdout string? what it wrote, where that was piped (of `run` only)
 ---@field stderr string?
 
----A program that was started. As a `<close>` variable it is ended: by SIGTERM, after a second by SIGKILL.
----Dropped while it runs, it goes on, without its pipes.
+---A program that was started. As a `<close>` variable it is ended: by SIGTERM, after a second by SIGKILL; with
+---`group = true` so is what it has left of its group, unless the block has waited for its end and leaves without an
+---error. Dropped while it runs, it goes on, without its pipes.
 ---@class braid.Process
 ---@field pid integer
 ---@field stdin braid.Stream? where it is a pipe
@@ -82,6 +83,8 @@ end
 ---@field stderr braid.Stream?
 ---@field private _child userdata
 ---@field private _result braid.process.Result?
+---@field private _awaited boolean? somebody has waited for its end, and has seen it
+---@field private _stopped boolean?
 local Process = { __name = "braid.process" }
 Process.__index = Process
 
@@ -118,14 +121,15 @@ function Process:close_stdin() pipe_of(self, "stdin"):close() end
 ---@return braid.Error? err kinds: timeout, system
 function Process:wait(timeout)
   local ended, code, signal = self._child:wait(timeout)
+  self._awaited = self._awaited or not self._child:running()
   if not ended then return nil, code end
   self._result = self._result or { code = code, signal = signal }
   return self._result
 end
 
----Sends it a signal; with `group = true`, to its whole process group.
+---Sends it a signal; with `group = true`, to its whole process group, also when it has ended itself.
 ---@param signal? integer|string a number, or a name such as "TERM" (the default) or "SIGKILL"
----@return boolean? sent false when it had ended already
+---@return boolean? sent false when it had ended already, and all of its group
 ---@return braid.Error? err kind system
 function Process:kill(signal)
   local number = signal or "TERM"
@@ -137,19 +141,30 @@ function Process:kill(signal)
   return self._child:kill(number)
 end
 
+-- What is left of a group whose first process has ended has the same grace: nobody tells when it ends.
+local function stop_rest(child)
+  local deadline = core.now() + GRACE
+  while child:kill(0) and core.now() < deadline do scope.shield(core.sleep, 0.01) end
+  child:kill(core.signals.KILL)
+end
+
 -- Ends it and reaps it, even when the task that does so has been cancelled.
 local function stop(self)
+  if self._stopped then return end
+  self._stopped = true
   local child = self._child
+  local running = child:running()
   child:doom()
   if not child:kill(core.signals.TERM) then return end
+  if not running then return stop_rest(child) end
   if not child:wait(GRACE, true) then
     child:kill(core.signals.KILL)
     child:wait(nil, true)
   end
 end
 
-function Process:__close()
-  stop(self)
+function Process:__close(err)
+  if err ~= nil or not self._awaited then stop(self) end
   for _, name in ipairs { "stdin", "stdout", "stderr" } do
     if self[name] then self[name]:close() end
   end
@@ -192,26 +207,57 @@ end
 
 -- ---- a program that runs to its end ---------------------------------------------------------------------------------
 
--- All three pipes at once: whichever side is slow, none waits for another.
-local function communicate(process, input)
-  local stdout, stderr
+-- All three pipes at once: whichever side is slow, none waits for another. Returns what was read of them, by name. A
+-- pipe that cannot be used ends it, and is in `broken`.
+local function talk(process, input, broken)
+  local output = {}
+  local function fail(name, err)
+    broken.name, broken.cause = name, err
+    error(err, 0)
+  end
+  local function read(name)
+    if not process[name] then return end
+    local text, err = process[name]:read("a")
+    output[name] = text or fail(name, err)
+  end
+  local function write()
+    local written, err = process:write(input)
+    -- A program may well end without having read everything.
+    if not written and err.kind ~= "closed" then fail("stdin", err) end
+    process:close_stdin()
+  end
   scope.scope(function(tasks)
-    if input then
-      tasks:spawn(function()
-        process:write(input) -- a program may well end without having read everything
-        process:close_stdin()
-      end)
-    end
-    if process.stderr then tasks:spawn(function() stderr = process.stderr:read("a") end) end
-    if process.stdout then stdout = process.stdout:read("a") end
+    if input then tasks:spawn(write) end
+    if process.stderr then tasks:spawn(read, "stderr") end
+    read "stdout"
   end)
-  local result, err = process:wait()
-  if not result then return nil, err end
-  return { code = result.code, signal = result.signal, stdout = stdout, stderr = stderr }
+  return output
 end
 
 -- What had come of an output that was not read to its end.
 local function so_far(output) return output and (output:read_some(nil, 0) or "") end
+
+-- An error that has what the program has written.
+local function failed(kind, message, process, output)
+  return errors.new(kind, message, {
+    stdout = output and output.stdout or so_far(process.stdout),
+    stderr = output and output.stderr or so_far(process.stderr),
+  })
+end
+
+local function communicate(process, input, program)
+  local broken = {}
+  local ok, output = pcall(talk, process, input, broken)
+  if broken.cause then
+    stop(process)
+    return nil, failed("system", ("%s of %q: %s"):format(broken.name, program, broken.cause.message), process)
+  end
+  if not ok then core.rethrow(output) end
+  local result, err = process:wait()
+  if not result then return nil, failed(err.kind, err.message, process, output) end
+  output.code, output.signal = result.code, result.signal
+  return output
+end
 
 ---Runs a program to its end and collects what it writes. Suspends. Cancelled, it ends the program first. An exit code
 ---other than 0 is not an error.
@@ -220,7 +266,8 @@ local function so_far(output) return output and (output:read_some(nil, 0) or "")
 ---@param argv string[]|string the program, which is looked for in PATH, and its arguments
 ---@param opts? table
 ---@return braid.process.Result? result
----@return braid.Error? err kinds: system, naming the program; timeout, with .stdout and .stderr so far
+---@return braid.Error? err kinds: system, naming the program, also when one of its pipes cannot be used: it is ended
+--- then; timeout. With .stdout and .stderr so far, when it was started
 function M.run(argv, opts)
   errors.check_options(1, "process.run", opts, RUN_OPTIONS)
   opts = opts or {}
@@ -230,11 +277,11 @@ function M.run(argv, opts)
   if type(opts.stdin) == "string" then input, how.stdin = opts.stdin, "pipe" end
   local process <close>, failure = start(argv, how)
   if not process then return nil, failure end
-  local finished, result, err = scope.move_on_after(timeout, communicate, process, input)
+  local program = opts.shell and argv or argv[1]
+  local finished, result, err = scope.move_on_after(timeout, communicate, process, input, program)
   if finished then return result, err end
   stop(process)
-  return nil, errors.new("timeout", ("%q took longer than %g s"):format(opts.shell and argv or argv[1], timeout),
-    { stdout = so_far(process.stdout), stderr = so_far(process.stderr) })
+  return nil, failed("timeout", ("%q took longer than %g s"):format(program, timeout), process)
 end
 
 errors.guard(Process)
