@@ -4,7 +4,7 @@
 # ---- the architecture ----------------------------------------------------------------------------------------------
 # Bottom up: a file includes only what stands before it. `make lint` proves it (tools/floors.lua reads these lists).
 # A name without a .c is a header, one that ends in .h the header alone; of the pollers the system's own is built.
-CORE_FLOORS := base status clock list heap buffer quota limit \
+CORE_FLOORS := base status clock list heap buffer quota limit decimal utf8 \
 	thread thread_timer question answer refs code waiter message \
 	poller poller_epoll poller_kqueue doorbell loop \
 	queue gate counter dict segment range slab array \
@@ -18,6 +18,7 @@ KERNEL_FLOORS := simd.h montgomery prime curve factor sieve circle mandelbrot te
 	matmul random
 LUA_FLOORS := lregistry lsight lerror larg lreason ltree lhook linsist linterrupt lopen.h ltrace lsched \
 	llocals lobject \
+	llist ljsontext ljson.h ljsonencode ljsondecode ljson \
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
 	ltask ldeadlock ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lcall lremotequeue lremotegate lremote lselect \
 	lcoroutine lstdin lstate lroster lquestion lwatchdog lworker lpool lpeer \

@@ -11,8 +11,7 @@ description = {
   summary = "Concurrency and parallelism for Lua 5.4 behind one interface",
   detailed = [[
     Tasks, scopes, futures, queues and locks, an HTTP client and a web server. A function written once runs inline or
-    as a task without being changed. JSON needs the module cjson (rock or package lua-cjson), which is loaded when it
-    is first used.
+    as a task without being changed.
   ]],
   license = "MIT",
 }
@@ -31,7 +30,7 @@ build = {
       sources = { -- the poller first, because macOS replaces it below
         "csrc/core/poller_epoll.c", "csrc/core/status.c", "csrc/core/clock.c", "csrc/core/heap.c",
         "csrc/core/buffer.c", "csrc/core/quota.c", "csrc/core/thread.c", "csrc/core/thread_timer.c",
-        "csrc/core/limit.c", "csrc/core/question.c", "csrc/core/answer.c",
+        "csrc/core/limit.c", "csrc/core/decimal.c", "csrc/core/utf8.c", "csrc/core/question.c", "csrc/core/answer.c",
         "csrc/core/waiter.c", "csrc/core/message.c",
         "csrc/core/doorbell.c", "csrc/core/loop.c", "csrc/core/queue.c", "csrc/core/gate.c", "csrc/core/counter.c",
         "csrc/core/dict.c", "csrc/core/segment.c", "csrc/core/range.c", "csrc/core/slab.c", "csrc/core/array.c",
@@ -47,7 +46,9 @@ build = {
         "csrc/core/fetch.c", "csrc/lua/lregistry.c", "csrc/lua/lsight.c", "csrc/lua/lerror.c",
         "csrc/lua/larg.c", "csrc/lua/lreason.c", "csrc/lua/ltree.c", "csrc/lua/lhook.c", "csrc/lua/linsist.c",
         "csrc/lua/linterrupt.c", "csrc/lua/lsched.c",
-        "csrc/lua/llocals.c", "csrc/lua/lobject.c", "csrc/lua/lname.c", "csrc/lua/lcode.c", "csrc/lua/ldraft.c",
+        "csrc/lua/llocals.c", "csrc/lua/lobject.c", "csrc/lua/llist.c", "csrc/lua/ljsontext.c",
+        "csrc/lua/ljsonencode.c", "csrc/lua/ljsondecode.c", "csrc/lua/ljson.c",
+        "csrc/lua/lname.c", "csrc/lua/lcode.c", "csrc/lua/ldraft.c",
         "csrc/lua/lpath.c", "csrc/lua/lwriter.c", "csrc/lua/lencode.c", "csrc/lua/ldecode.c", "csrc/lua/lcodec.c",
         "csrc/lua/litem.c", "csrc/lua/ltask.c", "csrc/lua/ldeadlock.c", "csrc/lua/ljob.c", "csrc/lua/lfuture.c",
         "csrc/lua/lwrap.c",
@@ -116,6 +117,7 @@ build = {
     ["braid.progress"] = "lua/braid/progress.lua",
     ["braid.errors"] = "lua/braid/errors.lua",
     ["braid.future"] = "lua/braid/future.lua",
+    ["braid.items"] = "lua/braid/items.lua",
     ["braid.gather"] = "lua/braid/gather.lua",
     ["braid.http"] = "lua/braid/http/init.lua",
     ["braid.http.download"] = "lua/braid/http/download.lua",

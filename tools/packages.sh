@@ -36,11 +36,11 @@ need_for_build() {
   need liblua5.4-dev lua@5.4 header lua.h lua5.4
   need libcurl4-openssl-dev curl header curl/curl.h libcurl
   need libmicrohttpd-dev libmicrohttpd header microhttpd.h libmicrohttpd
-  need lua-cjson rock:lua-cjson lua_module cjson
 }
 need_for_test() {
   need lua-busted rock:busted lua_module busted.runner
   need lua-check rock:luacheck program luacheck
+  need lua-cjson rock:lua-cjson lua_module cjson
   need lua-socket rock:luasocket lua_module socket.http
   need coreutils coreutils program timeout
   need redis-server redis program redis-server

@@ -30,11 +30,11 @@ static const luaL_Reg functions[] = {{"set_home", set_home}, {"set_hook", set_ho
 
 int luaopen_braid_core(lua_State *L) {
   static void (*const parts[])(lua_State *) = {
-      llocals_open, lcodec_open,  ltask_open,        ldeadlock_open,   lfuture_open,    lwrap_open,    lscope_open,
-      lqueue_open,  lroster_open, lquestion_open,    ltrace_open,      lwatchdog_open,  lgate_open,    lcounter_open,
-      ldict_open,   larray_open,  lremotequeue_open, lremotegate_open, lremote_open,    lselect_open,  lcoroutine_open,
-      lpool_open,   lpeer_open,   lkernel_open,      lnumbers_open,    lworkloads_open, lvectors_open, lmap_open,
-      lfd_open,     lnet_open,    lprocess_open,     lfetch_open,      lmachine_open,
+      llocals_open,  llist_open,      ljson_open,  lcodec_open,  ltask_open,        ldeadlock_open,   lfuture_open,
+      lwrap_open,    lscope_open,     lqueue_open, lroster_open, lquestion_open,    ltrace_open,      lwatchdog_open,
+      lgate_open,    lcounter_open,   ldict_open,  larray_open,  lremotequeue_open, lremotegate_open, lremote_open,
+      lselect_open,  lcoroutine_open, lpool_open,  lpeer_open,   lkernel_open,      lnumbers_open,    lworkloads_open,
+      lvectors_open, lmap_open,       lfd_open,    lnet_open,    lprocess_open,     lfetch_open,      lmachine_open,
   };
   luaL_checkversion(L);
   lua_newtable(L);

@@ -12,6 +12,8 @@ void llocals_open(lua_State *L);
 void lcodec_open(lua_State *L);
 void ltask_open(lua_State *L);
 void ldeadlock_open(lua_State *L);
+void llist_open(lua_State *L);
+void ljson_open(lua_State *L);
 void lfuture_open(lua_State *L);
 void lwrap_open(lua_State *L);
 void lscope_open(lua_State *L);

@@ -3,6 +3,7 @@
 -- called `_close`, `_stop` and `_join` here.
 local core = require "braid.core"
 local errors = require "braid.errors"
+local items = require "braid.items"
 local progress = require "braid.progress"
 local scopes = require "braid.scope"
 local worker = require "braid.worker"
@@ -144,8 +145,8 @@ end
 
 local function submit_items(m, first, size)
   if m.single then return m.pool:submit(m.fn, m.list[first]) end
-  local items = table.move(m.list, first, first + size - 1, 1, { n = size })
-  return m.pool:submit(worker.chunk, m.fn, items, m.failures ~= nil)
+  local chunk = table.move(m.list, first, first + size - 1, 1, { n = size })
+  return m.pool:submit(worker.chunk, m.fn, chunk, m.failures ~= nil)
 end
 
 local function hand_out(m)
@@ -220,29 +221,27 @@ end
 ---fn(item) for each item of the list, as jobs of this pool. The first failure is raised, and what has not begun is
 ---cancelled then. Without `chunk` the pool measures how many items it is worth sending at once. Suspends.
 ---@param fn fun(item: any): any
----@param list any[] or a table with `n`
+---@param list any[] or with names
 ---@param opts { chunk: integer?, timeout: number?, return_errors: boolean?, progress: (boolean|table)? }? timeout:
 --- seconds for all, raises kind "timeout" and cancels the rest; return_errors: never raises what fn raises; progress:
 --- true, the options of a bar, or a bar
----@return table results in order, with `n`; of each the first value
----@return table? errors with return_errors: errors[i]
+---@return table results in order, with `n`, and those of named items under their names; of each the first value
+---@return table? errors with return_errors: errors[i], or errors[name]
 function Executor:map(fn, list, opts)
   errors.check_function(1, "map", "fn", fn)
-  if type(list) ~= "table" then
-    errors.misuse(1, "bad argument 'list' to 'map' (a list expected, got %s)", errors.described(list))
-  end
+  local row = items.row("map", "list", list)
   errors.check_options(1, "map", opts, map_options)
   opts = opts or {}
   check_map_options(opts)
   core.look()
-  local n, arrived = list.n or #list, core.queue_new(0)
+  local n, arrived = row.n, core.queue_new(0)
   local bar, held <close> = progress.from_option(opts.progress, n)
   local size = opts.chunk and math.tointeger(opts.chunk) or (not self._measured and 1 or nil)
   local m = {
-    pool = self, fn = fn, list = list, n = n, next = 1, size = size, single = size == 1, largest = 1,
+    pool = self, fn = fn, list = row.items, n = n, next = 1, size = size, single = size == 1, largest = 1,
     ahead = size and self._ahead or math.min(self._ahead, self._slots * 4), live = {}, sizes = {}, count = 0,
     arrived = arrived, arrive = function(future) arrived:try_put(future) end,
-    results = { n = n }, failures = opts.return_errors and {} or nil, bar = bar,
+    results = {}, failures = opts.return_errors and {} or nil, bar = bar,
   }
   local ok, failed = pcall(take_all, m, opts.timeout and core.now() + opts.timeout)
   if not ok then
@@ -252,21 +251,28 @@ function Executor:map(fn, list, opts)
     give_up(m.live, false)
     core.rethrow(failed:error(), failed:traceback())
   end
-  if opts.return_errors then return m.results, m.failures end
-  return m.results
+  local results = items.results(row, m.results)
+  if opts.return_errors then return results, items.by_key(row, m.failures) end
+  return results
 end
 
 -- ---- imap -----------------------------------------------------------------------------------------------------------
 
--- A list's or a queue's items as an iterator; anything else is one or is not.
+local function is_list(input) return type(input) == "table" and not (getmetatable(input) or {}).__call end
+
+-- A list's or a queue's items as an iterator, and how many they are, if that is known; anything else is one or is not.
 local function iterate(input)
   if getmetatable(input) == core.Queue then return function() return (input:get()) end end
-  if type(input) ~= "table" or (getmetatable(input) or {}).__call then return input end
-  local i, n = 0, input.n or #input
+  if not is_list(input) then return input end
+  local row, i = items.row("imap", "iterator", input), 0
+  if row.names then
+    errors.misuse(2, "bad argument 'iterator' to 'imap' (%s: its results have no names; map's have)",
+      items.place(row, "iterator", row.n))
+  end
   return function()
     i = i + 1
-    if i <= n then return input[i] end
-  end
+    if i <= row.n then return input[i] end
+  end, row.n
 end
 
 -- A task that hands out items as long as it gets turns, and puts each future, and at last itself, into the queue: in
@@ -335,8 +341,8 @@ local imap_options = { buffer = "integer", ordered = "boolean", progress = "bool
 ---@return fun(): any
 function Executor:imap(fn, iterator, opts)
   errors.check_function(1, "imap", "fn", fn)
-  local total = type(iterator) == "table" and (iterator.n or #iterator) or nil
-  iterator = iterate(iterator)
+  local total
+  iterator, total = iterate(iterator)
   errors.check_function(1, "imap", "iterator", iterator)
   errors.check_options(1, "imap", opts, imap_options)
   opts = opts or {}

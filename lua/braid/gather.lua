@@ -4,6 +4,7 @@
 
 local core = require "braid.core"
 local errors = require "braid.errors"
+local items = require "braid.items"
 local progress = require "braid.progress"
 local scopes = require "braid.scope"
 local Future = require "braid.future"
@@ -14,27 +15,29 @@ local function is_future(value)
   return getmetatable(value) == Future
 end
 
-local function check_list(what, name, list)
-  if type(list) ~= "table" or is_future(list) then
-    errors.misuse(2, "bad argument '%s' to '%s' (a list expected, got %s)", name, what, errors.described(list))
-  end
-  local n = list.n or #list
-  if math.type(n) ~= "integer" or n < 0 then
-    errors.misuse(2, "bad argument '%s' to '%s' (its n is to be an integer, not negative, and is %s)", name, what,
-      errors.text(n))
-  end
-  return n
-end
-
+-- The futures in the list, named ones too, in a row.
 local function check_futures(what, list)
-  local n = check_list(what, "futures", list)
-  for i = 1, n do
-    if not is_future(list[i]) then
-      errors.misuse(2, "bad argument 'futures' to '%s' (element %d: a future expected, got %s)", what, i,
-        errors.described(list[i]))
+  local row = items.row(what, "futures", list)
+  for i = 1, row.n do
+    if not is_future(row.items[i]) then
+      errors.misuse(2, "bad argument 'futures' to '%s' (element %s: a future expected, got %s)", what,
+        errors.text(items.key(row, i)), errors.described(row.items[i]))
     end
   end
-  return n
+  return row.items, row.n
+end
+
+-- The functions and futures in the list, named ones too, in a row; whether they are all functions.
+local function check_work(what, list)
+  local row, functions = items.row(what, "list", list), true
+  for i = 1, row.n do
+    if is_future(row.items[i]) then
+      functions = false
+    else
+      errors.check_function(2, what, items.place(row, "list", i), row.items[i])
+    end
+  end
+  return row, functions
 end
 
 -- A queue into which each future comes once it has ended, and how many are to come.
@@ -124,18 +127,20 @@ local function gather_closed(g, results, failures, all)
 end
 
 -- Functions only, whose first failure cancels the others: that is what a scope does by itself.
-local function gather_linked(n, spawn)
+local function gather_linked(row, spawn)
+  local n = row.n
   local scope, tasks = core.scope_enter("gather"), {}
   local ok, err = pcall(function()
     for i = 1, n do tasks[i] = spawn(scope, i) end
   end)
   scopes.conclude(scope, ok, err, nil, true)
-  local results = { n = n }
+  local results = {}
   for i = 1, n do results[i] = (tasks[i]:result()) end -- raises when it was cancelled
-  return results
+  return items.results(row, results)
 end
 
-local function gather(what, n, start, opts)
+local function gather(what, row, start, opts)
+  local n = row.n
   local on_error = opts.on_error or "cancel"
   if on_error ~= "cancel" and on_error ~= "continue" then
     errors.misuse(2, "bad option 'on_error' to '%s' (\"cancel\" or \"continue\" expected, got %q)", what, on_error)
@@ -144,7 +149,7 @@ local function gather(what, n, start, opts)
     errors.misuse(2, "bad option 'limit' to '%s' (an integer from 1 expected, got %d)", what, opts.limit)
   end
   core.look()
-  local results, failures = { n = n }, {}
+  local results, failures = {}, {}
   local queue = core.queue_new(0)
   local bar, held <close> = progress.from_option(opts.progress, n)
   local g = {
@@ -157,47 +162,45 @@ local function gather(what, n, start, opts)
   else
     gather_closed(g, results, failures, opts.return_errors)
   end
-  if opts.return_errors then return results, failures end
+  results = items.results(row, results)
+  if opts.return_errors then return results, items.by_key(row, failures) end
   return results
 end
 
 ---Runs all at once and waits for all. By default the first failure cancels the rest, waits for them and is raised;
 ---`on_error = "continue"` raises it at once and lets the rest go on; `return_errors = true` never raises. Suspends.
----@param list (fun():any | braid.Future)[] the same task twice is run once and gives its result twice
+---@param list (fun():any | braid.Future)[] or with names; the same task twice is run once and gives its result twice
 ---@param opts { on_error: "cancel"|"continue"?, return_errors: boolean?, limit: integer?,
 --- progress: (boolean|table)? }? limit: so many at a time; progress: true, the options of a bar, or a bar
----@return table results in order, with `n`; of each the first value
----@return table? errors with return_errors: errors[i]
+---@return table results in order, with `n`, and those of named ones under their names; of each the first value
+---@return table? errors with return_errors: errors[i], or errors[name]
 function M.gather(list, opts)
-  local n = check_list("gather", "list", list)
+  local row, functions = check_work("gather", list)
   errors.check_options(1, "gather", opts, gather_options)
-  local functions = true
-  for i = 1, n do
-    if is_future(list[i]) then
-      functions = false
-    else
-      errors.check_function(1, "gather", ("list[%d]"):format(i), list[i])
-    end
+  if functions and not opts then
+    return gather_linked(row, function(scope, i) return scope:spawn(row.items[i]) end)
   end
-  if functions and not opts then return gather_linked(n, function(scope, i) return scope:spawn(list[i]) end) end
-  return gather("gather", n, function(i)
-    local item = list[i]
+  return gather("gather", row, function(i)
+    local item = row.items[i]
     return is_future(item) and item or core.spawn(item)
   end, opts or {})
 end
 
----gather of fn(item, index). Suspends.
----@param fn fun(item: any, index: integer): any
----@param list any[]
+---gather of fn(item, index), or fn(item, name). Suspends.
+---@param fn fun(item: any, index: any): any
+---@param list any[] or with names
 ---@param opts table? as gather's
 ---@return table results
 ---@return table? errors
 function M.map(fn, list, opts)
   errors.check_function(1, "map", "fn", fn)
-  local n = check_list("map", "list", list)
+  local row = items.row("map", "list", list)
   errors.check_options(1, "map", opts, gather_options)
-  if not opts then return gather_linked(n, function(scope, i) return scope:spawn(fn, list[i], i) end) end
-  return gather("map", n, function(i) return core.spawn(fn, list[i], i) end, opts)
+  local given, key = row.items, items.key
+  if not opts then
+    return gather_linked(row, function(scope, i) return scope:spawn(fn, given[i], key(row, i)) end)
+  end
+  return gather("map", row, function(i) return core.spawn(fn, given[i], key(row, i)) end, opts)
 end
 
 -- ---- race ----------------------------------------------------------------------------------------------------------
@@ -234,18 +237,16 @@ end
 
 ---Runs all at once: the results of the first to succeed; the others are cancelled and awaited, and what they fail with
 ---then is reported. When all fail: kind "group". Suspends.
----@param list (fun():... | braid.Future)[]
+---@param list (fun():... | braid.Future)[] or with names, which do not matter
 ---@return any ...
 function M.race(list)
-  local n = check_list("race", "list", list)
+  local row = check_work("race", list)
+  local given, n = row.items, row.n
   if n == 0 then errors.misuse(1, "race needs at least one function or future") end
-  for i = 1, n do
-    if not is_future(list[i]) then errors.check_function(1, "race", ("list[%d]"):format(i), list[i]) end
-  end
   core.look()
   local scope = core.scope_enter("nursery")
   local futures = {}
-  for i = 1, n do futures[i] = is_future(list[i]) and list[i] or core.spawn(list[i]) end
+  for i = 1, n do futures[i] = is_future(given[i]) and given[i] or core.spawn(given[i]) end
   local ok, winner, group = pcall(first_success, futures, n)
   end_losers(futures)
   scopes.conclude(scope, ok, winner)
@@ -257,13 +258,13 @@ end
 
 ---Iterates over futures as they end, those that have ended first. Raises kind "timeout" when some have not by then.
 ---Its steps suspend.
----@param futures braid.Future[]
+---@param futures braid.Future[] or with names, which do not matter
 ---@param timeout number? seconds, for all of them
 ---@return fun(): braid.Future?
 function M.as_completed(futures, timeout)
-  local n = check_futures("as_completed", futures)
+  local given, n = check_futures("as_completed", futures)
   local deadline = errors.deadline(1, "as_completed", timeout)
-  local queue, left = arrivals(futures, n)
+  local queue, left = arrivals(given, n)
   local total = left
   return function()
     if left == 0 then return core.look() end
@@ -284,12 +285,12 @@ local enough = {
 }
 
 ---Waits for futures; never raises on timeout. Suspends.
----@param futures braid.Future[]
+---@param futures braid.Future[] or with names, which do not matter
 ---@param opts { timeout: number?, return_when: "all"|"first"|"first_error"? }?
 ---@return braid.Future[] done
 ---@return braid.Future[] pending
 function M.wait(futures, opts)
-  check_futures("wait", futures)
+  local given, n = check_futures("wait", futures)
   errors.check_options(1, "wait", opts, wait_options)
   opts = opts or {}
   local stop = enough[opts.return_when or "all"]
@@ -298,7 +299,7 @@ function M.wait(futures, opts)
       opts.return_when)
   end
   core.look()
-  local queue, left = arrivals(futures, #futures)
+  local queue, left = arrivals(given, n)
   local deadline = errors.deadline(1, "wait", opts.timeout)
   while left > 0 do
     local future = queue:get(deadline and math.max(0, deadline - core.now()))
@@ -307,7 +308,8 @@ function M.wait(futures, opts)
     if stop(future) then break end
   end
   local done, pending, seen = {}, {}, {}
-  for _, future in ipairs(futures) do
+  for i = 1, n do
+    local future = given[i]
     if not seen[future] then
       seen[future] = true
       local list = future:done() and done or pending

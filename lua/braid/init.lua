@@ -22,7 +22,7 @@ local places = {
 }
 
 -- parts that are tables of their own: braid.http.get
-local parts = { "http", "web", "process", "net", "kernels" }
+local parts = { "http", "web", "process", "net", "kernels", "json" }
 
 local home = {}
 for part, names in pairs(places) do

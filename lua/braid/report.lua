@@ -215,10 +215,10 @@ function Report:json(path)
       cpu = model.cpu, busy = model.busy, start = model.start, same = not model.differs,
     }
   end
-  return write(path, require "braid.json".encode {
+  return write(path, require "braid.json".encode({
     name = self.name, date = self.date, items = self.items, machine = self.machine, models = models, same = self.same,
     fastest = self.fastest.name, verdict = self:verdict(),
-  } .. "\n")
+  }, { invalid = "replace" }) .. "\n")
 end
 
 -- ---- the page -------------------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ local function collect()
   for _, job in pairs(jobs) do finished[#finished + 1] = job end
   local named = {}
   for i, number in ipairs(order) do named[i] = { number = number, name = tracks[number] } end
-  return { spans = spans, jobs = finished, tracks = named }
+  return { spans = json.array(spans), jobs = json.array(finished), tracks = json.array(named) }
 end
 
 -- The format of Chrome's tracing, which Perfetto reads: microseconds; "X" is a span, "s", "t" and "f" an arrow's ends.
@@ -82,7 +82,7 @@ local function to_perfetto(trace)
       end
     end
   end
-  return json.encode { traceEvents = events, displayTimeUnit = "ms" }
+  return json.encode({ traceEvents = json.array(events), displayTimeUnit = "ms" }, { invalid = "replace" })
 end
 
 local PAGE = [==[<!doctype html>
@@ -168,7 +168,7 @@ local function write(path, trace)
   local file, why = io.open(path, "w")
   if not file then error(errors.new("system", why)) end
   if path:find "%.html?$" then
-    local text = json.encode(trace):gsub("</", "<\\/")
+    local text = json.encode(trace, { invalid = "replace" }):gsub("</", "<\\/")
     local before, after = PAGE:match "^(.*)@TRACE@(.*)$"
     file:write(before, text, after)
   else

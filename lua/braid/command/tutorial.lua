@@ -30,7 +30,7 @@ function M.main(words)
     error(errors.new("misuse", ("there is no row %s"):format(table.concat(rows, " "))), 0)
   end
   if read.json then
-    print(require("braid.json").encode(outcomes))
+    print(require("braid.json").encode(outcomes, { invalid = "replace" }))
   else
     print(("%d rows, %d green, %d red, %.0f s"):format(#outcomes, #outcomes - red, red, require("braid").now() - start))
   end

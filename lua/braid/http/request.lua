@@ -275,7 +275,8 @@ end
 
 local function encode_json(value)
   local ok, text = pcall(require("braid.json").encode, value)
-  if not ok then errors.misuse(1, "bad option 'json' (%s)", text) end
+  if errors.is_error(text, "json") then errors.misuse(1, "bad option 'json' (%s)", text) end
+  if not ok then error(text, 0) end
   return text
 end
 

@@ -185,7 +185,7 @@ function Response.__close(response) response:close() end
 
 -- ---- what it says ---------------------------------------------------------------------------------------------------
 
----The body, decoded from JSON; null becomes braid.null, whole numbers integers.
+---The body, decoded from JSON as braid.json does.
 ---@return any value nil when the body is not JSON
 ---@return braid.Error? err kind http; of a body that is pulled, those of `read`
 function methods:json()
@@ -194,8 +194,9 @@ function methods:json()
   if err then return nil, err end
   local ok, value = pcall(require("braid.json").decode, body or "")
   if ok then return value end
-  return nil, errors.new("http", ("%s %s: the body is not JSON: %s"):format(self._method, self.url, value),
-    { url = self.url, code = "NOT_JSON" })
+  if not errors.is_error(value, "json") then error(value, 0) end
+  return nil, errors.new("http", ("%s %s: the body is %s"):format(self._method, self.url, value.message),
+    { url = self.url, code = "NOT_JSON", cause = value })
 end
 
 ---Raises kind http (with `status`, `url`, `code` and `response`) for a status from 400; any other gives the response

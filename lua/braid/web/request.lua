@@ -134,7 +134,8 @@ function lazy.peer(request) return request._exchange and request._server:peer(re
 ---@return any value null is braid.null
 function methods:json()
   local ok, value = pcall(json.decode, self.body)
-  if not ok then response.abort(400, "the body is not JSON: " .. tostring(value)) end
+  if errors.is_error(value, "json") then response.abort(400, "the body is " .. value.message) end
+  if not ok then error(value, 0) end
   return value
 end
 

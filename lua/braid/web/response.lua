@@ -127,6 +127,7 @@ end
 ---@param message string? default: the status's usual name
 ---@return braid.web.Response
 function M.failure(status, message)
+  if message and not utf8.len(message) then message = message:gsub("[\x80-\xFF]", "?") end
   local response = new(status, { error = message or reasons[status] or "Error" }, headers.checked())
   response.message = response.body.error
   return response

@@ -27,7 +27,8 @@ TestResponse.__index = TestResponse
 function TestResponse:json()
   local ok, value = pcall(json.decode, self.body)
   if ok then return value end
-  return nil, errors.new("http", "the body is not JSON: " .. value)
+  if not errors.is_error(value, "json") then error(value, 0) end
+  return nil, errors.new("http", "the body is " .. value.message, { code = "NOT_JSON", cause = value })
 end
 
 ---@param app braid.web.App

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ * Text that grows, in memory of Lua's: so an error leaks nothing, and limits of memory count it. The first bytes are
+ * the caller's own. The state's own thread. */
+#ifndef BRAID_LJSONTEXT_H
+#define BRAID_LJSONTEXT_H
+
+#include <lua.h>
+#include <string.h>
+
+enum { JSONTEXT_OWN = 1024 };
+
+struct jsontext {
+  lua_State *L;
+  int slot; /* of the Lua stack, which keeps the memory */
+  char *start, *at, *end;
+  char own[JSONTEXT_OWN];
+};
+
+/* Pushes the slot. */
+static inline void jsontext_open(struct jsontext *t, lua_State *L) {
+  lua_pushnil(L);
+  t->L = L;
+  t->slot = lua_gettop(L);
+  t->start = t->at = t->own;
+  t->end = t->own + sizeof t->own;
+}
+
+void jsontext_grow(struct jsontext *t, size_t more);
+
+/* Room for so many bytes. May raise that memory is out. */
+static inline void jsontext_need(struct jsontext *t, size_t more) {
+  if ((size_t)(t->end - t->at) < more) jsontext_grow(t, more);
+}
+
+static inline void jsontext_byte(struct jsontext *t, char byte) {
+  jsontext_need(t, 1);
+  *t->at++ = byte;
+}
+
+static inline void jsontext_add(struct jsontext *t, const char *data, size_t size) {
+  jsontext_need(t, size);
+  memcpy(t->at, data, size);
+  t->at += size;
+}
+
+#define jsontext_literal(t, text) jsontext_add(t, text, sizeof(text) - 1)
+
+/* Pushes it, and begins anew. */
+static inline void jsontext_push(struct jsontext *t) {
+  lua_pushlstring(t->L, t->start, (size_t)(t->at - t->start));
+  t->at = t->start;
+}
+
+#endif

@@ -1,0 +1,118 @@
+-- SPDX-License-Identifier: MIT
+-- What gather, map and their like are given: a list, and what has names. All of it in a row, and results the way back.
+local core = require "braid.core"
+local errors = require "braid.errors"
+
+local M = {}
+
+---@class braid.Row
+---@field items table what was given: the list, then what has names
+---@field n integer how many they are
+---@field count integer how many of them are the list's
+---@field names any[]? the keys of the others; nil: it is a list and nothing else
+
+local function refuse(what, name, list)
+  errors.misuse(3, "bad argument '%s' to '%s' (a list expected, got %s)", name, what, errors.described(list))
+end
+
+-- Strings in their order, behind numbers; what else there is comes last.
+local function comes_first(a, b)
+  local kind, other = type(a), type(b)
+  if kind ~= other then return kind == "number" or kind == "string" and other ~= "number" end
+  return (kind == "number" or kind == "string") and a < b
+end
+
+-- The keys that are not integers from 1 to n, without `n` itself: names, and integers.
+local function others_in(list, n)
+  local names, far
+  for key in pairs(list) do
+    if math.type(key) == "integer" then
+      if key < 1 or key > n then far = far or {} far[#far + 1] = key end
+    elseif key ~= "n" then
+      names = names or {}
+      names[#names + 1] = key
+    end
+  end
+  return names, far
+end
+
+-- How long the list is, and the keys of what is not in it. A field `n` that is a number is its length, as table.pack
+-- gives it, if nothing else has a name. A class with __len says itself what is in it.
+local function survey(what, name, list)
+  local meta = getmetatable(list)
+  local marked = meta == core.List
+  if not marked and type(meta) == "table" and meta.__len then return #list end
+  local n = list.n
+  local names, far = others_in(list, marked and n or #list)
+  if type(n) == "number" and not names and not marked then
+    if math.type(n) == "integer" and n >= 0 then return n end
+    errors.misuse(3, "bad argument '%s' to '%s' (its n is to be an integer, not negative, and is %s)", name, what, n)
+  end
+  names = names or {}
+  if far then table.move(far, 1, #far, #names + 1, names) end
+  if not marked and rawget(list, "n") ~= nil then names[#names + 1] = "n" end
+  return marked and n or #list, names[1] ~= nil and names or nil
+end
+
+---What is in the list, in a row.
+---@param what string the function, for the message
+---@param name string the argument
+---@param list table
+---@return braid.Row
+function M.row(what, name, list)
+  if type(list) ~= "table" or getmetatable(list) == core.Task then refuse(what, name, list) end
+  local count, names = survey(what, name, list)
+  if not names then return { items = list, n = count, count = count } end
+  table.sort(names, comes_first)
+  local items = table.move(list, 1, count, 1, {})
+  for i, key in ipairs(names) do items[count + i] = list[key] end
+  return { items = items, n = count + #names, count = count, names = names }
+end
+
+---The key under which the item at this place of the row was given.
+---@param row braid.Row
+---@param i integer
+---@return any
+function M.key(row, i)
+  return i <= row.count and i or row.names[i - row.count]
+end
+
+---What the item is called in a message: "list[3]", "list.user".
+---@param row braid.Row
+---@param name string the argument
+---@param i integer
+---@return string
+function M.place(row, name, i)
+  local key = M.key(row, i)
+  return type(key) == "string" and ("%s.%s"):format(name, key) or ("%s[%s]"):format(name, errors.text(key))
+end
+
+---Values by the places of their items, under the keys of these.
+---@param row braid.Row
+---@param values table
+---@return table
+function M.by_key(row, values)
+  if not row.names then return values end
+  local keyed = table.move(values, 1, row.count, 1, {})
+  for i, key in ipairs(row.names) do keyed[key] = values[row.count + i] end
+  return keyed
+end
+
+---The results of all items: a list (see llist.h), or under the names that their items had.
+---@param row braid.Row
+---@param values table by the places of their items
+---@return table
+function M.results(row, values)
+  local results, has_n = M.by_key(row, values), false
+  for _, key in ipairs(row.names or {}) do has_n = has_n or key == "n" end
+  if (row.names and row.count == 0) or has_n then return results end
+  for i = 1, row.count do
+    if results[i] == nil then
+      results.n = row.count
+      break
+    end
+  end
+  return setmetatable(results, core.List)
+end
+
+return M
