@@ -5,8 +5,8 @@
 # Bottom up: a file includes only what stands before it. `make lint` proves it (tools/floors.lua reads these lists).
 # A name without a .c is a header, one that ends in .h the header alone; of the pollers the system's own is built.
 CORE_FLOORS := base status clock list heap buffer quota limit decimal utf8 \
-	thread thread_timer question answer refs code waiter message \
-	poller poller_epoll poller_kqueue doorbell loop \
+	thread question answer refs code waiter message \
+	poller poller_epoll poller_kqueue doorbell thread_timer loop \
 	queue gate counter dict segment range slab array \
 	permit job pool thread_pool parallel \
 	child broker frame.h link call.h segment_table ledger remote export passport \
@@ -16,7 +16,7 @@ KERNEL_FLOORS := simd.h montgomery prime curve factor sieve circle mandelbrot te
 	row reduce scan radix.h sort unique histogram search \
 	elementary.h operation expression map \
 	matmul random
-LUA_FLOORS := lregistry lsight lerror larg lreason ltree lhook linsist linterrupt lopen.h ltrace lsched \
+LUA_FLOORS := lregistry lsight lerror larg lreason ltree lhook lstop.h linsist linterrupt lopen.h ltrace lsched lstop \
 	llocals lobject \
 	llist ljsontext ljson.h ljsonencode ljsondecode ljson \
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \

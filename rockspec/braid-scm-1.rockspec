@@ -45,7 +45,7 @@ build = {
         "csrc/core/openssl.c", "csrc/core/curl.c", "csrc/core/request.c", "csrc/core/response.c",
         "csrc/core/fetch.c", "csrc/lua/lregistry.c", "csrc/lua/lsight.c", "csrc/lua/lerror.c",
         "csrc/lua/larg.c", "csrc/lua/lreason.c", "csrc/lua/ltree.c", "csrc/lua/lhook.c", "csrc/lua/linsist.c",
-        "csrc/lua/linterrupt.c", "csrc/lua/lsched.c",
+        "csrc/lua/linterrupt.c", "csrc/lua/lsched.c", "csrc/lua/lstop.c",
         "csrc/lua/llocals.c", "csrc/lua/lobject.c", "csrc/lua/llist.c", "csrc/lua/ljsontext.c",
         "csrc/lua/ljsonencode.c", "csrc/lua/ljsondecode.c", "csrc/lua/ljson.c",
         "csrc/lua/lname.c", "csrc/lua/lcode.c", "csrc/lua/ldraft.c",

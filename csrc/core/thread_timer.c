@@ -3,11 +3,12 @@
 #include "thread_timer.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <unistd.h>
 
 #include "clock.h"
 
-enum { AGAIN = 10 * 1000 * 1000 };
+enum { AGAIN = 100 * 1000 * 1000 };
 
 #ifdef BRAID_SYSTEM_TIMER
 
@@ -30,49 +31,50 @@ void braid_thread_timer_set(struct braid_thread_timer *timer, int64_t deadline) 
 
 #else
 
+#include <poll.h>
+
+/* In ms, as poll takes it. */
+static int pause_of(int64_t deadline) {
+  int64_t left = deadline == BRAID_NEVER ? -1 : (deadline - braid_clock_now()) / 1000000 + 1;
+  return deadline == BRAID_NEVER ? -1 : left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
 static void *run(void *argument) {
   struct braid_thread_timer *timer = argument;
-  pthread_mutex_lock(&timer->mutex);
-  while (!timer->closed) {
-    braid_thread_condition_wait(&timer->changed, &timer->mutex, timer->deadline);
+  while (!atomic_load(&timer->closed)) {
+    int64_t deadline = atomic_load(&timer->deadline);
+    struct pollfd bell = {.fd = timer->bell.read_fd, .events = POLLIN};
+    poll(&bell, 1, pause_of(deadline));
+    braid_doorbell_answer(&timer->bell);
     int64_t now = braid_clock_now();
-    if (timer->closed || now < timer->deadline) continue;
-    timer->deadline = now + AGAIN;
-    pthread_kill(timer->target, timer->signal);
+    if (now >= deadline && atomic_compare_exchange_strong(&timer->deadline, &deadline, now + AGAIN))
+      pthread_kill(timer->target, timer->signal);
   }
-  pthread_mutex_unlock(&timer->mutex);
   return NULL;
 }
 
 int braid_thread_timer_open(struct braid_thread_timer *timer, int signal) {
   timer->target = pthread_self();
-  timer->deadline = BRAID_NEVER;
   timer->signal = signal;
-  timer->closed = false;
-  pthread_mutex_init(&timer->mutex, NULL);
-  braid_thread_condition_init(&timer->changed);
-  int error = braid_thread_start(&timer->thread, run, timer);
-  if (!error) return 0;
-  pthread_cond_destroy(&timer->changed);
-  pthread_mutex_destroy(&timer->mutex);
+  atomic_init(&timer->deadline, BRAID_NEVER);
+  atomic_init(&timer->closed, false);
+  int error = braid_doorbell_open(&timer->bell);
+  if (error) return error;
+  error = braid_thread_start(&timer->thread, run, timer);
+  if (error) braid_doorbell_close(&timer->bell);
   return error;
 }
 
 void braid_thread_timer_close(struct braid_thread_timer *timer) {
-  pthread_mutex_lock(&timer->mutex);
-  timer->closed = true;
-  pthread_cond_signal(&timer->changed);
-  pthread_mutex_unlock(&timer->mutex);
+  atomic_store(&timer->closed, true);
+  braid_doorbell_ring(&timer->bell);
   pthread_join(timer->thread, NULL);
-  pthread_cond_destroy(&timer->changed);
-  pthread_mutex_destroy(&timer->mutex);
+  braid_doorbell_close(&timer->bell);
 }
 
 void braid_thread_timer_set(struct braid_thread_timer *timer, int64_t deadline) {
-  pthread_mutex_lock(&timer->mutex);
-  timer->deadline = deadline;
-  pthread_cond_signal(&timer->changed);
-  pthread_mutex_unlock(&timer->mutex);
+  atomic_store(&timer->deadline, deadline);
+  braid_doorbell_ring(&timer->bell);
 }
 
 #endif

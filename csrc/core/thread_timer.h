@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * Sends its thread a signal when a deadline has passed, and again every 10 ms until it is set anew: so also code is
+ * Sends its thread a signal when a deadline has passed, and again every 100 ms until it is set anew: so also code is
  * stopped that never looks at a clock. The thread that opened it; nothing blocks but closing, for a moment. */
 #ifndef BRAID_THREAD_TIMER_H
 #define BRAID_THREAD_TIMER_H
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <time.h>
 
+#include "clock.h"
+#include "doorbell.h"
 #include "thread.h"
 
 /* Where the system's own timers can signal one thread, as on Linux; elsewhere a thread of ours does. */
@@ -19,11 +22,10 @@ struct braid_thread_timer {
   timer_t timer;
 #else
   pthread_t thread, target;
-  pthread_mutex_t mutex;
-  pthread_cond_t changed;
-  int64_t deadline; /* BRAID_NEVER: none; guarded by mutex, as is closed */
+  struct braid_doorbell bell; /* something has changed */
+  _Atomic int64_t deadline;   /* BRAID_NEVER: none */
+  atomic_bool closed;
   int signal;
-  bool closed;
 #endif
 };
 
@@ -31,7 +33,7 @@ struct braid_thread_timer {
 int braid_thread_timer_open(struct braid_thread_timer *timer, int signal);
 void braid_thread_timer_close(struct braid_thread_timer *timer);
 
-/* BRAID_NEVER: it does not fire. */
+/* BRAID_NEVER: it does not fire. Also in signal handlers on that thread. */
 void braid_thread_timer_set(struct braid_thread_timer *timer, int64_t deadline);
 
 #endif

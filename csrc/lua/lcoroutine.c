@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * What coroutines of the user's own may not do: resume or close those in which tasks and generators wait, which only
- * the loop may move. So coroutine.resume and coroutine.close are replaced in every state. The state's own thread. */
-#include "lcoroutine.h"
-
+ * the loop may move; and which of them computes, so that it can be stopped there. So Lua's functions that let one
+ * compute are replaced in every state. The state's own thread. */
 #include <lauxlib.h>
 #include <lualib.h>
 
 #include "lerror.h"
 #include "lopen.h"
 #include "lsched.h"
-
-static _Thread_local lua_State *inner;
-
-lua_State *lcoroutine_inner(void) { return inner; }
 
 /* A hook of ours that waits in a coroutine for what is over, a job that was stopped, makes room for the user's. */
 static void drop_stale_hook(struct sched *sched, lua_State *co) {
@@ -21,20 +16,23 @@ static void drop_stale_hook(struct sched *sched, lua_State *co) {
     hook_disarm(&sched->hooks, co);
 }
 
-/* Resumes `co` with the arguments on the top of L, known as the one that runs, so that an interrupt finds it. */
-static int resume_known(lua_State *L, lua_State *co, int arguments, int *results) {
+/* Resumes `co` with the arguments on the top of L, known as the one that computes; one that fails is closed with
+ * `close`. */
+static int resume_known(lua_State *L, lua_State *co, int arguments, int *results, bool close) {
+  struct sched *sched = sched_of(L);
   if (!lua_checkstack(co, arguments)) luaL_error(L, "too many arguments to resume");
   if (lua_status(co) == LUA_OK && lua_gettop(co) == 0) {
     lua_pushliteral(L, "cannot resume dead coroutine");
     return -1;
   }
-  if (hook_is_armed(co)) drop_stale_hook(sched_open(L), co);
-  lua_State *before = inner;
+  if (hook_is_armed(co)) drop_stale_hook(sched, co);
   lua_xmove(L, co, arguments);
-  inner = co;
+  lua_State *before = sched_compute(sched, co);
   int status = lua_resume(co, L, arguments, results);
-  inner = before;
-  if (status == LUA_OK || status == LUA_YIELD) {
+  bool failed = status != LUA_OK && status != LUA_YIELD;
+  if (failed && close && lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD) lua_resetthread(co);
+  sched_compute(sched, before);
+  if (!failed) {
     luaL_checkstack(L, *results + 1, "too many results to resume");
     lua_xmove(co, L, *results);
     return status;
@@ -64,18 +62,17 @@ static int co_resume(lua_State *L) {
     lerror_push(L, "misuse", "%s", REFUSAL);
     return 2;
   }
-  int results, status = resume_known(L, co, lua_gettop(L) - 1, &results);
+  int results, status = resume_known(L, co, lua_gettop(L) - 1, &results, false);
   if (status < 0) results = 1;
   lua_pushboolean(L, status >= 0);
   lua_insert(L, -results - 1);
   return results + 1;
 }
 
+/* Upvalue 2 is the coroutine. */
 static int wrapped(lua_State *L) {
-  lua_State *co = lua_tothread(L, lua_upvalueindex(1));
-  int results, status = resume_known(L, co, lua_gettop(L), &results);
+  int results, status = resume_known(L, lua_tothread(L, lua_upvalueindex(2)), lua_gettop(L), &results, true);
   if (status >= 0) return results;
-  if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD) lua_resetthread(co); /* its variables are closed */
   if (lua_type(L, -1) == LUA_TSTRING) { /* as Lua's own: add the caller's position */
     luaL_where(L, 1);
     lua_insert(L, -2);
@@ -84,29 +81,34 @@ static int wrapped(lua_State *L) {
   return lua_error(L);
 }
 
-int lcoroutine_wrap(lua_State *L) {
+/* coroutine.wrap(fn) -> function */
+static int co_wrap(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_pushlightuserdata(L, sched_of(L));
   lua_State *co = lua_newthread(L);
   lua_pushvalue(L, 1);
   lua_xmove(L, co, 1);
-  lua_pushcclosure(L, wrapped, 1);
+  lua_pushcclosure(L, wrapped, 2);
   return 1;
 }
 
 /* coroutine.close(co) -> true, or false and the error */
 static int co_close(lua_State *L) {
+  struct sched *sched = sched_of(L);
   lua_State *co = lua_tothread(L, 1);
   luaL_argexpected(L, co, 1, "coroutine");
   if (is_ours(L, co)) return lerror_misuse(L, "%s", REFUSAL);
   lua_settop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(2)); /* Lua's own */
   lua_insert(L, 1);
-  lua_call(L, 1, LUA_MULTRET);
-  return lua_gettop(L);
+  lua_State *before = sched_compute(sched, co);
+  int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+  sched_compute(sched, before);
+  return status == LUA_OK ? lua_gettop(L) : lua_error(L);
 }
 
 void lcoroutine_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"resume", co_resume}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"resume", co_resume}, {"wrap", co_wrap}, {NULL, NULL}};
   if (lua_getglobal(L, LUA_COLIBNAME) == LUA_TTABLE) { /* a host may have left it out */
     sched_register(L, functions);
     lua_pushlightuserdata(L, sched_open(L));

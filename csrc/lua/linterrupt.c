@@ -23,7 +23,7 @@ enum { EXIT_STATUS = 128 + SIGINT };
 
 static void on_interrupt(const struct interrupt_target *meant) {
   if (++count > 1) _exit(EXIT_STATUS);
-  lua_State *co = *meant->running;
+  lua_State *co = *meant->computing;
   if (co && !hook_is_armed(co))
     hook_arm(meant->hooks, co, LUA_MASKCOUNT, INTERRUPT_PATIENCE); /* else soon by the hook */
   braid_loop_interrupt(meant->loop);

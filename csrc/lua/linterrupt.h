@@ -13,8 +13,8 @@
 /* What SIGINT is to do with a state. */
 struct interrupt_target {
   struct braid_loop *loop;
-  lua_State *const *running; /* the coroutine that runs */
-  struct hook_store *hooks;  /* of the state: its hook is armed there */
+  lua_State *volatile *computing; /* the coroutine whose code runs; NULL: none */
+  struct hook_store *hooks;       /* of the state: its hook is armed there */
 };
 
 /* The count of a hook that was armed by SIGINT: some 100 ms of computing later. */

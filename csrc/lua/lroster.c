@@ -15,7 +15,6 @@
 #include "../core/thread.h"
 #include "larg.h"
 #include "lcodec.h"
-#include "lcoroutine.h"
 #include "linterrupt.h"
 #include "lopen.h"
 #include "lsight.h"
@@ -254,7 +253,7 @@ void roster_attend(struct sched *sched) {
 static void on_poke(void) {
   for (struct roster_entry *entry = here; entry; entry = entry->below) {
     struct sched *sched = entry->sched;
-    lua_State *L = lcoroutine_inner() ? lcoroutine_inner() : sched->running;
+    lua_State *L = sched->stopper.computing;
     if (L && atomic_load(&sched->asked)) hook_arm(&sched->hooks, L, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
   }
 }

@@ -129,13 +129,16 @@ static void renew_sentinel(lua_State *L, struct sched *sched) {
 /* Outside every task: the loop is turned here until the script's waiter is home. */
 static int park_script(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
   struct sched_frame frame = sched_callbacks(sched); /* a finalizer that runs now must not use the script's waiter */
-  const struct interrupt_target target = {.loop = &sched->loop, .running = &sched->running, .hooks = &sched->hooks};
+  const struct interrupt_target target = {
+      .loop = &sched->loop, .computing = &sched->stopper.computing, .hooks = &sched->hooks};
+  lua_State *computing = sched_compute(sched, NULL);
   interrupt_prepare();
   if (!sched->interrupted) interrupt_begin(&target);
   while (!sched_turn(sched, BRAID_NEVER)) {
     if (sched_deadlocked(sched)) braid_loop_end_wait(&sched->loop, sched_waiter(sched), BRAID_DEADLOCK);
   }
   interrupt_end(&target);
+  sched_compute(sched, computing);
   renew_sentinel(L, sched);
   sched_return(sched, frame);
   if (k) return k(L, LUA_YIELD, context);
@@ -367,7 +370,9 @@ static int end_badly(lua_State *L) {
   } else {
     lua_xmove(co, L, 1);
   }
+  lua_State *computing = sched_compute(sched_open(L), co);
   lua_resetthread(co);
+  sched_compute(sched_open(L), computing);
   lua_settop(co, 0);
   lua_xmove(L, co, 2);
   return 0;
@@ -411,8 +416,10 @@ BRAID_INLINE void step(struct sched *sched, struct task *task, lua_State *from) 
   task->waiter.flags &= ~(uint32_t)TASK_PARKED;
   sched->current = task;
   sched->running = co;
+  lua_State *outer = sched_compute(sched, co);
   int status = lua_resume(co, from, arguments, &results);
   sched_return(sched, before);
+  sched_compute(sched, outer);
   if (traced) trace_record(TRACE_PARK, task, NULL);
   if (status == LUA_YIELD) {
     if (task->waiter.flags & TASK_PARKED) return;
@@ -540,13 +547,14 @@ struct sched *sched_open(lua_State *L) {
   tree_init(&sched->tree, &sched->loop);
   sched->hooks.act = on_hook;
   hook_open(L, &sched->hooks);
+  braid_list_init(&sched->stopper.stops);
   braid_list_init(&sched->held);
   braid_list_init(&sched->pools);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   sched->L = lua_tothread(L, -1);
   lua_pop(L, 1);
   sched->current = &sched->tree.script;
-  sched->running = sched->L;
+  sched->running = sched->stopper.computing = sched->L;
   sched->interval = sched->next_look = FIRST_LOOK;
   set_polled(sched, braid_clock_now());
   lua_createtable(L, 0, 1);

@@ -27,6 +27,7 @@
 #include <lua.h>
 
 #include "lhook.h"
+#include "lstop.h"
 #include "ltree.h"
 
 enum sched_question {
@@ -42,6 +43,7 @@ struct sched {
   lua_State *running;   /* the coroutine in which it may wait; NULL inside callbacks */
   struct task *main;    /* of braid.run: SIGINT is for it; NULL: for the script */
   struct hook_store hooks;
+  struct stopper stopper; /* of code that computes */
   struct braid_list held; /* locks that tasks of this state hold */
   /* Called when a task's coroutine has ended: what its body returned, or the error, is on the top of co. */
   void (*finish)(struct sched *sched, struct task *task, int status);
@@ -171,6 +173,15 @@ static inline struct sched_frame sched_callbacks(struct sched *sched) {
 static inline void sched_return(struct sched *sched, struct sched_frame frame) {
   sched->current = frame.current;
   sched->running = frame.running;
+}
+
+/* From here on the code of `co` computes. Returns whose did, for when `co` has yielded or ended. */
+static inline lua_State *sched_compute(struct sched *sched, lua_State *co) {
+  struct stopper *stopper = &sched->stopper;
+  lua_State *before = stopper->computing;
+  stopper->computing = co;
+  if (__builtin_expect(stopper->count > 0 || stopper->poked, 0)) stopper->rearm(sched);
+  return before;
 }
 
 /* Registers functions with the scheduler as first upvalue in the table on the top of the stack. */

@@ -96,14 +96,16 @@ static int join_k(lua_State *L, int status, lua_KContext context) {
 static int scope_join(lua_State *L) {
   struct sched *sched = sched_of(L);
   if (check(L)->owner != sched->current) return lerror_misuse(L, "a scope is ended by the task that entered it");
+  if (!braid_list_empty(&check(L)->children)) check(L)->flags |= SCOPE_WAITED;
   sched_waiter(sched)->status = BRAID_OK;
   lua_settop(L, 1);
   return join_k(L, LUA_OK, 0);
 }
 
-/* scope:_leave() -> the list of its failed tasks, or nil. */
+/* scope:_leave() -> the list of its failed tasks, or nil; whether its end had to wait and was cancelled. */
 static int scope_leave(lua_State *L) {
   struct scope *scope = check(L);
+  bool cut = (scope->flags & SCOPE_WAITED) && tree_canceller(scope->tree, scope->owner);
   bool cancelled = scope->flags & SCOPE_CANCELLED;
   tree_leave(scope);
   if (cancelled) {
@@ -112,7 +114,8 @@ static int scope_leave(lua_State *L) {
   }
   lregistry_drop(L, &ENTERED, scope->slot);
   task_take_failures(L, scope);
-  return 1;
+  lua_pushboolean(L, cut);
+  return 2;
 }
 
 static int scope_expired(lua_State *L) {

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lcoroutine.h"
 #include "lerror.h"
 #include "lstdin.h"
 
@@ -145,5 +144,4 @@ void lstate_furnish(lua_State *L) {
   replace(L, "io", "popen", io_popen);
   replace(L, "os", "exit", os_exit);
   replace(L, LUA_GNAME, "print", print_line);
-  replace(L, "coroutine", "wrap", lcoroutine_wrap);
 }

@@ -502,6 +502,7 @@ static const luaL_Reg functions[] = {
 
 void ltask_open(lua_State *L) {
   struct sched *sched = sched_open(L);
+  stop_open(sched);
   sched->finish = finish;
   sched->hurry = hurry;
   sched->insists = insists;

@@ -58,7 +58,8 @@ enum scope_flag {
   SCOPE_ENDED = 8,    /* takes no more */
   SCOPE_EXPIRED = 16, /* its deadline has cancelled it */
   SCOPE_FAILED = 32,  /* the Lua layer keeps failures of its children */
-  SCOPE_GATHER = 64   /* a linked child that is cancelled cancels it, as one that fails does */
+  SCOPE_GATHER = 64,  /* a linked child that is cancelled cancels it, as one that fails does */
+  SCOPE_WAITED = 128  /* its end had to wait for children */
 };
 
 /* How often a cancel was raised that somebody goes on after. */

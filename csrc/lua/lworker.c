@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * The life of a worker's thread: a private state is made, lua/braid/worker.lua serves jobs in it, the state is closed.
  *
- * A running job is stopped from outside like this: the pool marks the job and pokes the thread, through its loop and
- * by a signal. The loop's turn, or a hook that the signal's handler arms, whichever comes first, cancels the scopes of
- * jobs that are marked or out of time; from then on every wait inside raises, and the hook raises in code that never
- * waits. The hook is armed only then, so undisturbed jobs pay nothing. */
+ * A running job is stopped from outside like this: the pool marks the job, or itself, and pokes the thread, through its
+ * loop and by a signal. The loop's turn, or a hook that the signal's handler arms (lstop.h), whichever comes first,
+ * cancels the scopes of jobs that are marked or out of time; from then on every wait inside raises, and the hook raises
+ * in code that never waits. A job that has just been taken looks when it has entered its scope. The hook is armed only
+ * then, so undisturbed jobs pay nothing. docs/CONCURRENCY.md, section 7, says why no request is lost. */
 #include "lworker.h"
 
 #include <lauxlib.h>
@@ -18,7 +19,6 @@
 #include "../core/thread_timer.h"
 #include "larg.h"
 #include "lcodec.h"
-#include "lcoroutine.h"
 #include "lerror.h"
 #include "linterrupt.h"
 #include "lopen.h"
@@ -35,12 +35,13 @@ struct worker {
   const struct worker_settings *settings;
   struct sched *sched;
   struct lstate_memory memory;
-  struct braid_list active;        /* jobs that are begun */
-  struct scope *init;              /* in which the init runs, or NULL */
-  unsigned put_off;                /* times that the hook has let pass before it raises */
+  struct braid_list active; /* jobs that are begun */
+  struct scope *init;       /* in which the init runs, or NULL */
+  struct stop init_stop;
   uint64_t taken;                  /* by this state */
   int64_t spread;                  /* when it last went to a core of its own */
   struct braid_thread_timer timer; /* for jobs that never wait */
+  int timer_error;                 /* why there is none */
   bool has_timer, failed;
 };
 
@@ -52,8 +53,7 @@ struct active {
   struct scope *scope;
   struct task *task; /* who runs it */
   int64_t began, deadline;
-  int raised;  /* how often the hook has raised */
-  bool inside; /* the user's code runs: the hook may raise */
+  struct stop stop; /* spares the task but while the user's code runs */
   bool out_of_time, out_of_memory;
 };
 
@@ -73,99 +73,51 @@ void worker_settings_free(void *settings) {
 
 /* ---- stopping jobs -------------------------------------------------------------------------------------------- */
 
-enum { CLEAN_UP = 1000 * 1000 }; /* instructions that a stopped job has before it is stopped again: some 10 ms */
+enum { AGAIN = 100 * 1000 * 1000 }; /* ns: what is asked to end and has not is looked at again */
 
-/* It may wait now, and compute for ever after that. If the signal came just before it began to wait, the hook would
- * raise before it can do anything with what the wait brings it. */
-static void stop_later(lua_State *co) {
-  if (co && (!hook_is_armed(co) || lua_gethookmask(co) & LUA_MASKRET))
-    hook_arm(&self->sched->hooks, co, LUA_MASKCOUNT, CLEAN_UP);
+static bool is_to_end(const struct active *active) {
+  return active->out_of_time || atomic_load(&active->job->stop) || atomic_load(&active->worker->core->pool->stopping);
 }
 
-/* Cancels the scopes of jobs that are to end. In the loop's turn and in the hook: runs no Lua. */
-static void look_for_stops(struct sched *sched) {
-  struct worker *worker = self;
-  bool stopping = atomic_load(&worker->core->pool->stopping);
-  int64_t now = worker->settings->time_limit > 0 ? braid_clock_now() : 0;
-  for (struct braid_list *at = worker->active.next; at != &worker->active; at = at->next) {
-    struct active *active = braid_container(at, struct active, link);
-    if (!active->scope) continue;
-    if (now >= active->deadline && active->deadline) active->out_of_time = true;
-    if (!active->out_of_time && !stopping && !atomic_load(&active->job->stop)) continue;
-    tree_cancel_scope(active->scope);
-    stop_later(active->task->co);
-  }
-  if (!stopping || !worker->init) return;
-  tree_cancel_scope(worker->init);
-  stop_later(sched->L);
-}
-
-static struct active *active_of(struct worker *worker, const struct task *task) {
-  for (struct braid_list *at = worker->active.next; at != &worker->active; at = at->next) {
-    struct active *active = braid_container(at, struct active, link);
-    if (active->task == task) return active;
-  }
-  return NULL;
-}
-
-/* Instructions until the hook raises again: first there is time to clean up; code that catches the error and goes on
- * gets less, and in the end none, so that no pcall of its own can hold it. */
-static int patience(struct active *active) {
-  static const int steps[] = {CLEAN_UP, CLEAN_UP / 10, 1};
-  if (!active) return steps[0];
-  return steps[active->raised < 2 ? active->raised++ : 2];
-}
-
-/* What a function has just returned, a lock or an item say, would be lost with an error here: the next instruction puts
- * it where clean-up finds it; and clean-up may be a call of a C function itself. So the hook raises neither at calls
- * and returns nor where it came upon the code, which may be just behind one, but two instructions later. */
-static bool put_off(lua_State *L, lua_Debug *ar) {
-  enum { MOST = 100, SOON = 2 }; /* code that is nothing but calls must end, too */
-  bool between = ar->event != LUA_HOOKCOUNT;
-  if ((self->put_off > 0 && !between) || self->put_off >= MOST) {
-    self->put_off = 0;
-    return false;
-  }
-  self->put_off++;
-  hook_arm(&self->sched->hooks, L, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, SOON);
-  return true;
-}
-
-/* Stays armed while the job is to end: it may be shielded now, or in our own code, but not later. */
-static void stop_hook(lua_State *L, lua_Debug *ar) {
-  if (put_off(L, ar)) return;
-  struct sched *sched = self->sched;
-  if (atomic_load(&sched->asked)) sched->attend(sched);
-  look_for_stops(sched);
-  struct active *active = active_of(self, sched->current);
-  bool cancelled = tree_canceller(&sched->tree, sched->current) != NULL;
-  bool ending = cancelled || (active && active->scope && (active->scope->flags & SCOPE_CANCELLED));
-  bool raise = cancelled && (!active || active->inside);
-  if (!ending)
-    hook_disarm(&sched->hooks, L);
-  else
-    hook_arm(&sched->hooks, L, LUA_MASKCOUNT, raise ? patience(active) : CLEAN_UP / 100);
-  if (raise) sched_raise_now(L, sched, BRAID_CANCELLED);
-}
-
-/* In the signal's handler, on the worker's own thread, wherever it stands; lua_sethook is what Lua's interpreter calls
- * from its handler. */
-static void on_poke(void) {
-  if (!self || !self->sched) return;
-  braid_loop_interrupt(&self->sched->loop); /* it may sleep: the timer only sends this signal */
-  lua_State *L = lcoroutine_inner() ? lcoroutine_inner() : self->sched->running;
-  if (L) hook_arm(&self->sched->hooks, L, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
-}
-
-/* The signal comes again when the first of the deadlines passes. */
-static void arm_timer(struct worker *worker) {
+/* The signal comes when the first of the deadlines passes, and again while something is to end. */
+static void set_timer(struct worker *worker) {
+  int64_t first = worker->sched->stopper.count > 0 ? braid_clock_now() + AGAIN : BRAID_NEVER;
   if (!worker->has_timer) return;
-  int64_t first = BRAID_NEVER;
   for (struct braid_list *at = worker->active.next; at != &worker->active; at = at->next) {
-    int64_t deadline = braid_container(at, struct active, link)->deadline;
-    if (deadline && deadline < first) first = deadline;
+    const struct active *active = braid_container(at, struct active, link);
+    if (active->deadline && !active->out_of_time && active->deadline < first) first = active->deadline;
   }
   braid_thread_timer_set(&worker->timer, first);
+}
+
+static void end(struct worker *worker, struct stop *stop, struct scope *scope) {
+  stop_begin(worker->sched, stop);
+  tree_cancel_scope(scope);
+}
+
+/* In the loop's turn and in the hook: runs no Lua. */
+static void look_for_stops(struct sched *sched) {
+  struct worker *worker = self;
+  do {
+    sched->stopper.poked = 0;
+    int64_t now = worker->settings->time_limit > 0 ? braid_clock_now() : 0;
+    for (struct braid_list *at = worker->active.next; at != &worker->active; at = at->next) {
+      struct active *active = braid_container(at, struct active, link);
+      if (!active->scope) continue; /* job_enter looks itself */
+      if (now >= active->deadline && active->deadline) active->out_of_time = true;
+      if (is_to_end(active)) end(worker, &active->stop, active->scope);
+    }
+    if (worker->init && atomic_load(&worker->core->pool->stopping)) end(worker, &worker->init_stop, worker->init);
+    set_timer(worker);
+  } while (sched->stopper.poked);
+}
+
+/* In the signal's handler, on the worker's own thread, wherever it stands. */
+static void on_poke(void) {
+  if (!self || !self->sched) return;
+  stop_poke(self->sched);
+  if (self->has_timer) braid_thread_timer_set(&self->timer, braid_clock_now() + AGAIN); /* until it has looked */
+  braid_loop_interrupt(&self->sched->loop); /* it may sleep: the timer only sends this signal */
 }
 
 /* ---- jobs as Lua sees them ------------------------------------------------------------------------------------ */
@@ -180,7 +132,9 @@ static void go_home(struct active *active, enum braid_job_outcome outcome, struc
   struct braid_job *job = active->job;
   active->job = NULL;
   braid_list_remove(&active->link);
-  if (active->deadline) arm_timer(active->worker);
+  bool timed = active->deadline || stop_stands(&active->stop);
+  stop_end(active->worker->sched, &active->stop);
+  if (timed) set_timer(active->worker);
   active->worker->memory.limit = 0;
   trace_note(TRACE_DONE, job);
   braid_worker_finish(active->worker->core, job, outcome, reply, braid_clock_now() - active->began);
@@ -193,14 +147,15 @@ static int job_enter(lua_State *L) {
   active->scope = larg_object(L, 2, "braid.scope");
   lua_settop(L, 2);
   lua_setiuservalue(L, 1, 1); /* it outlives a task that forgets it */
-  active->task = worker->sched->current;
+  active->stop.root = active->scope;
+  active->stop.spared = active->task = worker->sched->current;
   if (worker->settings->time_limit > 0) {
     active->deadline = braid_clock_after(worker->settings->time_limit);
-    arm_timer(worker);
+    set_timer(worker);
   }
   if (worker->settings->memory_limit > 0) worker->memory.limit = worker->memory.used + worker->settings->memory_limit;
   worker->memory.exceeded = false;
-  if (atomic_load(&active->job->stop)) tree_cancel_scope(active->scope);
+  if (is_to_end(active)) look_for_stops(worker->sched); /* who came before this found no scope to cancel */
   return 0;
 }
 
@@ -213,14 +168,14 @@ static int run_k(lua_State *L, int status, lua_KContext context) {
 static int run(lua_State *L) {
   struct active *active = lua_touserdata(L, 1);
   int count = lcodec_decode(L, active->job->call);
-  active->inside = true;
+  active->stop.spared = NULL;
   lua_callk(L, count - 1, LUA_MULTRET, 0, run_k);
   return run_k(L, LUA_OK, 0);
 }
 
 static int job_run_k(lua_State *L, int status, lua_KContext context) {
   struct active *active = (struct active *)context;
-  active->inside = false;
+  active->stop.spared = active->task;
   active->out_of_memory = active->worker->memory.exceeded;
   active->worker->memory.limit = 0;
   lua_pushboolean(L, status == LUA_OK || status == LUA_YIELD);
@@ -408,7 +363,11 @@ static int worker_refusal(lua_State *L) {
 /* worker:enter(scope or nil): the scope in which the init runs is cancelled when the pool is stopped. */
 static int worker_enter(lua_State *L) {
   self->init = lua_isnil(L, 2) ? NULL : larg_object(L, 2, "braid.scope");
-  if (self->init) look_for_stops(self->sched);
+  if (self->init) self->init_stop.root = self->init;
+  if (self->init)
+    look_for_stops(self->sched);
+  else
+    stop_end(self->sched, &self->init_stop);
   return 0;
 }
 
@@ -476,7 +435,6 @@ static int serve(lua_State *L) {
   worker->sched = sched_open(L);
   worker->init = NULL;
   worker->sched->interrupted = look_for_stops;
-  worker->sched->hooks.act = stop_hook;
   worker->sched->loop.social = braid_thread_cores() > 1;
   braid_worker_attach(worker->core, &worker->sched->loop);
   sched_class(L, JOB_METATABLE, job_methods);
@@ -490,6 +448,8 @@ static int serve(lua_State *L) {
   luaL_setmetatable(L, WORKER_METATABLE);
   int count = lcodec_decode(L, worker->settings->table);
   introduce(L, worker);
+  if (worker->settings->time_limit > 0 && !worker->has_timer)
+    lerror_raise(L, "system", "the timer for time_limit could not be made: %s", strerror(worker->timer_error));
   lua_call(L, 1 + count, 0);
   return 0;
 }
@@ -528,8 +488,8 @@ void worker_body(struct braid_worker *core) {
   sigemptyset(&signals);
   sigaddset(&signals, BRAID_WORKER_SIGNAL);
   pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
-  if (worker.settings->time_limit > 0)
-    worker.has_timer = braid_thread_timer_open(&worker.timer, BRAID_WORKER_SIGNAL) == 0;
+  worker.timer_error = braid_thread_timer_open(&worker.timer, BRAID_WORKER_SIGNAL);
+  worker.has_timer = worker.timer_error == 0;
   while (live(&worker)) {
   }
   if (worker.has_timer) braid_thread_timer_close(&worker.timer);

@@ -31,20 +31,19 @@ static int drive(lua_State *L, struct sched *sched, lua_State *co, int arguments
   /* Where the task could not be suspended from here, nothing inside may wait either. */
   sched->running = L == before && (script || lua_isyieldable(L)) ? co : NULL;
   hook_share(&sched->hooks, L, co);
+  lua_State *computing = sched_compute(sched, co);
   int results, status = lua_resume(co, L, arguments, &results);
   hook_share(&sched->hooks, co, L);
   sched->running = before;
+  if (status > LUA_YIELD) lua_resetthread(co); /* an error that not even its bottom could take */
+  sched_compute(sched, computing);
   if (status == LUA_YIELD && !script && (task->waiter.flags & TASK_PARKED)) {
     lua_pop(co, results);
     *fate_of(co) = WAITS;
     return lua_yieldk(L, 0, (lua_KContext)co, drive_k);
   }
-  bool failed = *fate_of(co) == FAILED;
-  if (status != LUA_OK && status != LUA_YIELD) { /* an error that not even its bottom could take */
-    lua_resetthread(co);
-    failed = true;
-    results = 1;
-  }
+  bool failed = *fate_of(co) == FAILED || status > LUA_YIELD;
+  if (status > LUA_YIELD) results = 1;
   luaL_checkstack(L, results, "too many values");
   lua_xmove(co, L, results);
   return failed ? lua_error(L) : results;

@@ -56,8 +56,11 @@ function M.settle(scope, ok, err, traceback)
   local cancelled = not ok and is_echo(err) and core.cancelled()
   if not ok then scope:cancel() end
   scope:_join()
-  local failed = scope:_leave()
-  if ok and not failed then return "done" end
+  local failed, cut = scope:_leave()
+  if ok and not failed then
+    if cut then return "cancelled", errors.new("cancelled", "cancelled") end -- what it spawned did not come to its end
+    return "done"
+  end
   local list = { n = 0 }
   if not ok and not cancelled then list[1], list.n = err, 1 end
   if failed then traceback = add_failures(list, failed) or traceback end

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ * Stopping Lua code that computes, by a debug hook that raises the cancel in it: a job's, a task's, whatever runs below
+ * them and in coroutines of theirs. The state's own thread; nothing blocks.
+ *
+ * Who wants something stopped marks it, and then either calls stop_begin on the state's own thread, or has a signal
+ * handler on it call stop_poke, which makes the state look for marks (sched->interrupted) and call stop_begin itself.
+ *
+ * How the hook is armed, so that no request is lost:
+ * - stop_poke sets `poked`, then arms the hook in the coroutine that computes.
+ * - Whoever lets another coroutine compute (sched_compute) sets `computing`, and then arms the hook there when `poked`
+ *   is set or a stop stands. A poke comes before that look, or after `computing` was set.
+ * - The hook is disarmed first, then `poked` is cleared, then it is looked for marks: what comes later pokes again.
+ * - The hook is armed anew as long as a stop stands for the code in which it was called.
+ * Where a poke meets the one instruction in which Lua itself forgets a hook that was just disarmed, the next poke finds
+ * it: who pokes does so again until it was looked (see lworker). */
+#ifndef BRAID_LSTOP_H
+#define BRAID_LSTOP_H
+
+#include <lua.h>
+#include <signal.h>
+
+#include "ltree.h"
+
+struct sched;
+
+/* What is to end. The owner's, who sets root and spared; it stands between stop_begin and stop_end. */
+struct stop {
+  struct braid_list link;    /* NULL: it does not stand */
+  const void *root;          /* a cancelled scope, or task: it and all below it */
+  const struct task *spared; /* in whose own code nothing is raised now; NULL: none */
+  const struct task *last;   /* in which it was raised last */
+  unsigned spent, raised;    /* instructions, roughly: computed since it began; of these, when it was raised last */
+};
+
+/* Of one state. */
+struct stopper {
+  lua_State *volatile computing; /* the innermost coroutine whose code runs; NULL: the loop */
+  volatile sig_atomic_t poked;
+  struct braid_list stops; /* that stand */
+  unsigned count;          /* of them */
+  struct stop stray;       /* for what is below no root */
+  lua_State *put_off_in;   /* where the hook was called without raising yet */
+  unsigned put_off;        /* how often */
+  lua_Hook otherwise;      /* what the state's hook does where there is nothing to stop */
+  void (*rearm)(struct sched *sched);
+};
+
+/* The state's hook stops what computes, from here on; before that nothing may be poked, nor begun. */
+void stop_open(struct sched *sched);
+
+/* From now on what computes in it is stopped wherever that is, but not inside a shield: at once; code that catches the
+ * error and goes on some 10 ms of computing later; and at every instruction when all have computed for some 100 ms. */
+void stop_begin(struct sched *sched, struct stop *stop);
+
+/* Nothing happens when it does not stand. */
+void stop_end(struct sched *sched, struct stop *stop);
+
+static inline bool stop_stands(const struct stop *stop) { return stop->link.next != NULL; }
+
+/* In a signal handler on the state's thread: the state is to look for marks, wherever it computes. */
+void stop_poke(struct sched *sched);
+
+#endif
