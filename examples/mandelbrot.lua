@@ -27,6 +27,7 @@ local function write_picture()
   for i = 1, #counts do pixels[i] = colours[counts[i]] end
   local out <close> = assert(io.open(file, "wb"))
   assert(out:write(("P6\n%d %d\n255\n"):format(width, height), table.concat(pixels)))
+  assert(out:close()) -- a full disk often shows only here
 end
 
 local function write_text()

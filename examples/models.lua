@@ -71,7 +71,7 @@ local works = {
   { "network", function(url) return assert(braid.http.get(url .. "/delay/0.1")).status end },
   { "disk", function()
     local file <close> = assert(io.tmpfile())
-    for _ = 1, 200 do file:write(("x"):rep(10000)) end
+    for _ = 1, 200 do assert(file:write(("x"):rep(10000))) end
     file:seek "set"
     return #file:read "a"
   end },

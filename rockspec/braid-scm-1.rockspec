@@ -134,6 +134,7 @@ build = {
     ["braid.net"] = "lua/braid/net.lua",
     ["braid.process"] = "lua/braid/process.lua",
     ["braid.trace"] = "lua/braid/trace.lua",
+    ["braid.document"] = "lua/braid/document.lua",
     ["braid.sight"] = "lua/braid/sight.lua",
     ["braid.queue"] = "lua/braid/queue.lua",
     ["braid.scope"] = "lua/braid/scope.lua",

@@ -69,7 +69,7 @@ local function run(file, number, text)
   local name = os.tmpname()
   do
     local handle <close> = assert(io.open(name, "w"))
-    handle:write(("\n"):rep(number), text) -- so that errors name the guide's lines
+    assert(handle:write(("\n"):rep(number), text)) -- so that errors name the guide's lines
   end
   local output = assert(io.popen(("timeout 60 %s %s 2>&1 </dev/null"):format(arg[-1], name)))
   local said = output:read("a")

@@ -12,7 +12,7 @@ local LUA_FLOORS = {
   "braid.process_pool", "braid.pool",
   "braid.descriptor", "braid.stream", "braid.process", "braid.net",
   "braid.kernels.numbers", "braid.kernels.vectors", "braid.kernels",
-  "braid.json", "braid.trace",
+  "braid.json", "braid.document", "braid.trace",
   "braid.http.multipart", "braid.http.retry", "braid.http.request", "braid.http.response",
   "braid.http.download", "braid.http.exchange", "braid.http.session", "braid.http",
   "braid.web.headers", "braid.web.response", "braid.web.request", "braid.web.router", "braid.web.static",

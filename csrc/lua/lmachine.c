@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * What the machine says about itself and about this thread: for measurements, reports and progress bars. The state's
  * own thread; nothing blocks. */
+#include <errno.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,6 +38,18 @@ static int children_time(lua_State *L) {
 static int idle_time(lua_State *L) {
   lua_pushnumber(L, (lua_Number)sched_of(L)->loop.idle / (lua_Number)BRAID_SECOND);
   return 1;
+}
+
+/* flush_output() -> true: what was printed has been written; nil and why not */
+static int flush_output(lua_State *L) {
+  int error = fflush(stdout) ? errno : 0;
+  if (!error && !ferror(stdout)) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushstring(L, error ? strerror(error) : "not all of it could be written");
+  return 2;
 }
 
 /* terminal(fd) -> columns of the terminal behind a descriptor; nil when there is none. 80 for one that does not say. */
@@ -70,8 +85,13 @@ static int system_facts(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"thread_time", thread_time}, {"children_time", children_time}, {"idle_time", idle_time},
-    {"terminal", terminal},       {"system", system_facts},         {NULL, NULL},
+    {"thread_time", thread_time},
+    {"children_time", children_time},
+    {"idle_time", idle_time},
+    {"terminal", terminal},
+    {"flush_output", flush_output},
+    {"system", system_facts},
+    {NULL, NULL},
 };
 
 void lmachine_open(lua_State *L) { sched_register(L, functions); }

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- What an experiment found: as a table with bars, as pictures, as JSON, and as a page that needs nothing else.
+local document = require "braid.document"
 local errors = require "braid.errors"
 local machine = require "braid.machine"
 local plot = require "braid.plot"
@@ -180,11 +181,8 @@ end
 
 local function write(path, text)
   if not path then return text end
-  local file, why = io.open(path, "wb")
-  if not file then return nil, errors.new("system", why) end
-  local ok, failure = file:write(text)
-  file:close()
-  if not ok then return nil, errors.new("system", failure) end
+  local ok, err = document.save(path, text)
+  if not ok then return nil, err end
   return text
 end
 

@@ -11,14 +11,19 @@ local M = {}
 ---processes runs. Does not suspend; blocks for at most 0.25 s. SIGQUIT (Ctrl-\) has the same written to stderr while a
 ---script waits or runs tasks, and `braid ps PID` asks from outside, and the worker processes themselves as well.
 ---@param out file*|false|nil where it is written to, by default io.stderr; false: nowhere
----@return string text
+---@return string? text nil when the file cannot be written
+---@return table? err
 function M.dump(out)
   if out ~= nil and out ~= false and io.type(out) ~= "file" then
     errors.misuse(1, "bad argument #1 to 'dump' (out: an open file, false or nil expected, got %s)",
       io.type(out) or type(out))
   end
   local text = core.tell_state() .. core.tell_states()
-  if out ~= false then (out or io.stderr):write(text) end
+  if out == false then return text end
+  local file = out or io.stderr
+  local written, why = file:write(text)
+  if written then written, why = file:flush() end
+  if out and not written then return nil, errors.new("system", "the dump could not be written: " .. why) end
   return text
 end
 

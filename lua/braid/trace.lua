@@ -2,6 +2,7 @@
 --- A timeline of what ran when: steps of tasks, jobs in threads and processes, and the way from submit to result.
 
 local core = require "braid.core"
+local document = require "braid.document"
 local errors = require "braid.errors"
 local json = require "braid.json"
 
@@ -164,23 +165,18 @@ addEventListener("resize", draw); draw();
 </script></body></html>
 ]==]
 
-local function write(path, trace)
-  local file, why = io.open(path, "w")
-  if not file then error(errors.new("system", why)) end
-  if path:find "%.html?$" then
-    local text = json.encode(trace, { invalid = "replace" }):gsub("</", "<\\/")
-    local before, after = PAGE:match "^(.*)@TRACE@(.*)$"
-    file:write(before, text, after)
-  else
-    file:write(to_perfetto(trace))
-  end
-  file:close()
+-- What is to be in the file, as texts.
+local function render(path, trace)
+  if not path:find "%.html?$" then return to_perfetto(trace) end
+  local text = json.encode(trace, { invalid = "replace" }):gsub("</", "<\\/")
+  local before, after = PAGE:match "^(.*)@TRACE@(.*)$"
+  return before, text, after
 end
 
 ---Runs fn(...) and writes a timeline of it: every step of a task, every job in a thread or process, with the way from
 ---its submit over its run to its result. A path that ends in .html gets a page that needs nothing else; any other the
----JSON that Perfetto and Chrome read. The timeline is written also when fn raises. One trace at a time. Suspends
----where fn does.
+---JSON that Perfetto and Chrome read. The timeline is written also when fn raises. A file that cannot be written is
+---an error of kind "system". One trace at a time. Suspends where fn does.
 ---@param path string
 ---@param fn fun(...): ...
 ---@param ... any its arguments
@@ -190,11 +186,20 @@ function M.trace(path, fn, ...)
     errors.misuse(1, "bad argument #1 to 'trace' (path: a string expected, got %s)", errors.described(path))
   end
   errors.check_function(1, "trace", "fn", fn)
-  if not core.trace_start() then errors.misuse(1, "a trace is under way already: one at a time") end
+  local file, problem = document.open(path) -- before all the work, which would be in vain
+  if not file then error(problem) end
+  if not core.trace_start() then
+    file:close()
+    errors.misuse(1, "a trace is under way already: one at a time")
+  end
   local results = table.pack(pcall(fn, ...))
   core.trace_stop()
-  write(path, collect())
-  if not results[1] then core.rethrow(results[2]) end
+  local written, err = document.finish(file, path, render(path, collect()))
+  if not results[1] then
+    if not written then io.stderr:write("braid: the trace ", errors.text(err), "\n") end
+    core.rethrow(results[2])
+  end
+  if not written then error(err) end
   return table.unpack(results, 2, results.n)
 end
 

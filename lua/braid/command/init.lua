@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- The command `braid`: finds the module of the first word and hands it the rest.
 
+local core = require "braid.core"
 local errors = require "braid.errors"
 
 local M = {}
@@ -29,9 +30,7 @@ end
 
 local function is_help(word) return word == nil or word == "help" or word == "--help" or word == "-h" end
 
----@param words string[] the command line
----@return integer status
-function M.main(words)
+local function dispatch(words)
   local name = words[1]
   if is_help(name) then
     io.stdout:write(overview())
@@ -59,6 +58,16 @@ function M.main(words)
   local text = tostring(status):gsub("^[^\n]-bin/braid:%d+: ", "") -- the launcher's line helps nobody
   io.stderr:write("braid " .. name .. ": " .. text .. "\n")
   return 1
+end
+
+---@param words string[] the command line
+---@return integer status 1 also when what it printed could not be written
+function M.main(words)
+  local status = dispatch(words)
+  local written, why = core.flush_output()
+  if written then return status end
+  io.stderr:write(("braid: standard output: %s\n"):format(why))
+  return status == 0 and 1 or status
 end
 
 return M

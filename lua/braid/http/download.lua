@@ -29,7 +29,7 @@ end
 ---@return braid.Error? err kind system
 function Download:write(piece)
   local written, message = self._file:write(piece)
-  if not written then return failed(("%s: %s"):format(self._part, message)) end
+  if not written then return failed(("%s: %s"):format(self.path, message)) end
   return true
 end
 
@@ -43,7 +43,7 @@ function Download:keep()
   if done then done, message = os.rename(self._part, self.path) end
   if done then return true end
   os.remove(self._part)
-  return failed(message)
+  return failed(("%s: %s"):format(self.path, message))
 end
 
 function Download:__close()

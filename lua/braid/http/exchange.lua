@@ -80,8 +80,9 @@ local function taker(record, begun, saved, attempt)
   if record.sink then
     return function(piece)
       attempt.spilt = true
-      record.sink(piece)
-      return true
+      local taken, why = record.sink(piece)
+      if taken or why == nil then return true end
+      return nil, errors.is_error(why) and why or errors.new("system", "the sink failed: " .. tostring(why))
     end, function(result) result.body = nil return result end
   end
   if saved and begun.status >= 200 and begun.status < 300 then

@@ -27,7 +27,7 @@ local M = {}
 ---@field retries integer|braid.http.Retries|boolean? how often an idempotent request is tried again, default 0; true: 3
 ---@field trace fun(event: braid.http.Event)? called as the request goes on; see braid.http.Event
 ---@field sink fun(piece: string)? called with each piece of the body; it may wait, and meanwhile the
---- server has to
+--- server has to. When it returns nil and why (as file:write does), the request fails with that
 ---@field file string? path to which the body is saved when the status is 2xx; it appears there, or takes the place of
 --- what was there, when all of it has come. Any other status's body is in response.body
 ---@field progress boolean|table|fun(received: integer, total: integer?)? called with the bytes so far, and of how many

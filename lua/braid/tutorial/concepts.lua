@@ -62,7 +62,7 @@ end
 local function workloads(url)
   local path = os.tmpname()
   local file <close> = assert(io.open(path, "wb"))
-  file:write(("x"):rep(4 << 20))
+  assert(file:write(("x"):rep(4 << 20)))
   local function repeated(item)
     local list = {}
     for i = 1, 4 do list[i] = item end

@@ -15,7 +15,14 @@ function M.open(where)
   local file, problem = io.open(where, "a")
   if not file then errors.misuse(1, "option 'access_log': %s", problem) end
   file:setvbuf("no")
-  return function(line) file:write(line .. "\n") end
+  local lost = false
+  return function(line)
+    local written, why = file:write(line .. "\n")
+    if not written and not lost then
+      io.stderr:write(("braid: lines of the access log %s are lost: %s\n"):format(where, why))
+    end
+    lost = not written -- said once until it can be written again
+  end
 end
 
 return M
