@@ -36,6 +36,25 @@ BUILD ?= build
 # Further flags for the compiler and the linker: the sanitizers' (see `asan`).
 FLAVOUR ?=
 
+# ---- paths ---------------------------------------------------------------------------------------------------------
+# Every path that may come from outside is quoted for the shell. What cannot be is refused, before anything is done: an
+# end of line anywhere, what make would have expanded to something else, blanks in the names of make's own targets, and
+# what separates or stands for names in Lua's paths.
+quote = '$(subst ','\'',$1)'
+define NEWLINE
+
+
+endef
+refuse = $(if $(findstring $2,$3),$(error $1 must not hold $4: it cannot be quoted))
+ROUND := (
+CURLY := {
+unmeant = $(subst $$$(CURLY),,$(subst $$$(ROUND),,$(subst $$$$,,$1)))
+$(foreach name,PREFIX DESTDIR BUILD CURDIR,$(call refuse,$(name),$(NEWLINE),$($(name)),an end of line))
+$(foreach name,PREFIX DESTDIR BUILD,$(call refuse,$(name),$$,$(call unmeant,$(value $(name))),a $$ (write $$$$)))
+$(foreach name,PREFIX DESTDIR,$(if $(filter ~%,$($(name))),$(error $(name) must not begin with ~: write $$$$HOME)))
+$(if $(word 2,$(BUILD)),$(error BUILD must not hold blanks: make cannot quote the names of its targets))
+$(foreach sign,; ?,$(call refuse,the path of this folder,$(sign),$(CURDIR)$(BUILD),$(sign)))
+
 # ---- the machine ---------------------------------------------------------------------------------------------------
 SYSTEM := $(shell uname -s)
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
@@ -90,7 +109,7 @@ MODULES := $(CORE_MODULE) $(if $(SERVE_OBJECTS),$(if $(HAVE_MICROHTTPD),$(SERVE_
 TREE_LUA_PATH := $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
 TREE_LUA_CPATH := $(abspath $(BUILD))/?.so;;
 
-TREE := LUA_PATH='$(TREE_LUA_PATH)' LUA_CPATH='$(TREE_LUA_CPATH)'
+TREE := LUA_PATH=$(call quote,$(TREE_LUA_PATH)) LUA_CPATH=$(call quote,$(TREE_LUA_CPATH))
 
 # ---- building ------------------------------------------------------------------------------------------------------
 QUIET := $(if $(V),,@)
@@ -203,7 +222,7 @@ tsan: ## the same under the thread sanitizer
 	@BRAID_LATE_SIGNALS=1 $(MAKE) -j$(CORES) $(TSAN) sanitized
 
 sanitized: c_tests host $(RAW_SERVER) $(SHIP)
-	@$(TREE) BRAID_SLOWNESS=8 BRAID_LUA=$(abspath $(HOST)) $(LUA) tools/suite.lua $(SECONDS) \
+	@$(TREE) BRAID_SLOWNESS=8 BRAID_LUA=$(call quote,$(abspath $(HOST))) $(LUA) tools/suite.lua $(SECONDS) \
 		$(call each,$(CALM),$(C_TESTS)) \
 		$(call each,$(CALM) $(HOST) spec/run.lua,$(SPECS)) $(call each,$(CALM) $(HOST),$(EXAMPLES))
 
@@ -244,7 +263,7 @@ demo: ## install what is missing, build, fetch five pages one by one and at once
 	@$(TREE) $(LUA) examples/fetch.lua
 
 env: ## print the lines that let Lua and the shell find the tree: eval "$(make -s env)"
-	@echo "export LUA_PATH='$(TREE_LUA_PATH)';export LUA_CPATH='$(TREE_LUA_CPATH)';export PATH='$(CURDIR)/bin:'\"\$$PATH\""
+	@printf '%s\n' $(call quote,export $(TREE);export PATH=$(call quote,$(CURDIR)/bin:)"$$PATH")
 
 bench: all ## run the programs behind the README's figures
 	@for program in $(sort $(wildcard bench/*.lua)); do echo "# $$program"; $(TREE) $(LUA) $$program || exit 1; done
@@ -260,16 +279,19 @@ docs-check: all ## every public function has its comment, every Lua block of the
 	@$(TREE) $(LUA) tools/docs.lua
 
 LUA_FILES := $(shell cd lua && find braid -name '*.lua' 2>/dev/null)
-SHARE := $(DESTDIR)$(PREFIX)/share/lua/5.4
-LIB := $(DESTDIR)$(PREFIX)/lib/lua/5.4
+SHARE := $(call quote,$(DESTDIR)$(PREFIX)/share/lua/5.4)
+LIB := $(call quote,$(DESTDIR)$(PREFIX)/lib/lua/5.4)
+BIN := $(call quote,$(DESTDIR)$(PREFIX)/bin)
 
 install: all ## into PREFIX (/usr/local), below DESTDIR
-	@for file in $(LUA_FILES); do mkdir -p $(SHARE)/$$(dirname $$file); install -m 644 lua/$$file $(SHARE)/$$file; done
-	@mkdir -p $(LIB)/braid; install -m 755 $(filter %.so,$(MODULES)) $(LIB)/braid
-	@for file in $(wildcard bin/*); do mkdir -p $(DESTDIR)$(PREFIX)/bin; install -m 755 $$file $(DESTDIR)$(PREFIX)/bin; done
+	@set -e; for file in $(LUA_FILES); do mkdir -p $(SHARE)/$$(dirname $$file); install -m 644 lua/$$file $(SHARE)/$$file; done
+	@mkdir -p $(LIB)/braid $(BIN)
+	@install -m 755 $(filter %.so,$(MODULES)) $(LIB)/braid
+	@install -m 755 $(wildcard bin/*) $(BIN)
 
 uninstall: ## take it out again
-	rm -rf $(SHARE)/braid $(LIB)/braid $(patsubst %,$(DESTDIR)$(PREFIX)/%,$(wildcard bin/*))
+	rm -rf $(SHARE)/braid $(LIB)/braid
+	rm -f $(patsubst bin/%,$(BIN)/%,$(wildcard bin/*))
 
 rock: ## build the rock into a tree of its own and use it from an empty folder
 	@tools/rock.sh

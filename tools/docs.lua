@@ -71,7 +71,7 @@ local function run(file, number, text)
     local handle <close> = assert(io.open(name, "w"))
     assert(handle:write(("\n"):rep(number), text)) -- so that errors name the guide's lines
   end
-  local output = assert(io.popen(("timeout 60 %s %s 2>&1 </dev/null"):format(arg[-1], name)))
+  local output = assert(io.popen(("timeout 60 '%s' '%s' 2>&1 </dev/null"):format(arg[-1], name)))
   local said = output:read("a")
   os.remove(name)
   if not output:close() then complain("%s:%d: this block fails:\n%s", file, number, said) end
