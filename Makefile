@@ -21,7 +21,7 @@ LUA_FLOORS := lregistry lsight lerror larg lreason ltree lhook lstop.h linsist l
 	llist ljsontext ljson.h ljsonencode ljsondecode ljson \
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
 	ltask ldeadlock ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lcall lremotequeue lremotegate lremote lselect \
-	lcoroutine lstdin lstate lroster lquestion lwatchdog lworker lpool lpeer \
+	lcoroutine lstdin lcopy lstate lroster lquestion lwatchdog lworker lpool lpeer \
 	lkernel lnumbers lworkloads lrow lvectors lmap lfd lnet lprocess lfetch lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 SERVE_CORE_FLOORS := signals channel asset listen screen serve.h exchange serve

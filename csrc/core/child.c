@@ -188,6 +188,7 @@ void braid_children_init(struct braid_children *children, struct braid_loop *loo
 }
 
 void braid_children_term(struct braid_children *children) {
+  if (braid_loop_is_fork) return; /* they are the parent's */
   while (!braid_list_empty(&children->running)) {
     struct braid_child *child = braid_container(children->running.next, struct braid_child, link);
     if (reap(child)) continue;

@@ -219,6 +219,7 @@ static bool prepare(struct braid_link *link, const struct braid_message *message
 
 static bool put_in_turn(struct braid_link *link, struct braid_frame *frame, const void *body, size_t size,
                         struct braid_message *message) {
+  if (braid_loop_is_fork) return true; /* it is not ours */
   pthread_mutex_lock(&link->mutex);
   bool done = link->broken || (prepare(link, message) && put(link, frame, body, size, message));
   pthread_mutex_unlock(&link->mutex);
@@ -352,6 +353,7 @@ static enum progress send_all(struct braid_link *link) {
 }
 
 static enum progress send_in_turn(struct braid_link *link) {
+  if (braid_loop_is_fork) return DONE;
   pthread_mutex_lock(&link->mutex);
   enum progress progress = send_all(link);
   pthread_mutex_unlock(&link->mutex);

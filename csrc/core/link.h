@@ -8,7 +8,9 @@
  * - objects in messages: a passport, one for the process (braid_link_use_passport). Without one shared objects cannot
  *   be sent. Bytecode (braid_code) is the link's own business: it travels once and is then known by its number.
  * - what they know for each link: link->objects is theirs; braid_passport.end frees it when the link is closed.
- * - waits on real objects for the other end: errands of the broker (broker.h) whose waiters stand in the lines. */
+ * - waits on real objects for the other end: errands of the broker (broker.h) whose waiters stand in the lines.
+ *
+ * A process that was forked from one of both ends (braid_loop_is_fork) writes nothing. */
 #ifndef BRAID_LINK_H
 #define BRAID_LINK_H
 

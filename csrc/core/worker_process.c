@@ -158,6 +158,9 @@ static void on_parent_gone(struct braid_link *link) {
   _exit(PARENT_IS_GONE);
 }
 
+/* A copy that a job forks has nothing to say there; nor is it to hold the connection when we end. */
+static void in_copy(void) { close(self.link.fd); }
+
 /* The broker's thread. */
 static void open_link(struct braid_errand *errand) {
   struct braid_broker *broker = braid_container(errand->waiter.home, struct braid_broker, loop);
@@ -169,6 +172,7 @@ static void open_link(struct braid_errand *errand) {
   braid_link_handle(&self.link, BRAID_FRAME_BYE, on_bye);
   braid_link_handle(&self.link, BRAID_FRAME_PING, on_ping);
   self.open = true;
+  pthread_atfork(NULL, NULL, in_copy);
 }
 
 static void leave_to_parent(int number) { (void)number; }

@@ -46,6 +46,12 @@ void sched_refuse_fork(lua_State *L) {
                    "fork before braid is touched, or start programs with braid.process");
 }
 
+/* A task has forked, and has come to its end or waits: nothing else of what the process does is the copy's. */
+static void leave_copy(lua_State *L, struct sched *sched) {
+  if (sched->end_copy) sched->end_copy(0);
+  sched_refuse_fork(L);
+}
+
 void sched_check(lua_State *L, struct sched *sched) {
   sched_check_fork(L);
   if (!may_wait(L, sched)) refuse(L, sched);
@@ -141,6 +147,7 @@ static int park_script(lua_State *L, struct sched *sched, lua_KFunction k, lua_K
   sched_compute(sched, computing);
   renew_sentinel(L, sched);
   sched_return(sched, frame);
+  if (braid_loop_is_fork) leave_copy(L, sched);
   if (k) return k(L, LUA_YIELD, context);
   sched_end(sched);
   return 0;
@@ -448,7 +455,7 @@ static bool long_enough(struct sched *sched) {
 /* True when the script's own waiter is home. */
 static bool run_ready(struct sched *sched) {
   struct braid_waiter *waiter;
-  while (sched->steps < MOST_STEPS && (waiter = braid_loop_next(&sched->loop))) {
+  while (sched->steps < MOST_STEPS && !braid_loop_is_fork && (waiter = braid_loop_next(&sched->loop))) {
     sched->steps++;
     if (waiter == &sched->tree.script.waiter) return true;
     if (waiter->kind == BRAID_WAITER_JOB)
@@ -462,7 +469,7 @@ static bool run_ready(struct sched *sched) {
 
 bool sched_turn(struct sched *sched, int64_t deadline) {
   if (take_interrupt(sched)) return false; /* who has waited till now learns it from that wait */
-  if (run_ready(sched)) return true;
+  if (run_ready(sched) || braid_loop_is_fork) return true;
   if (take_interrupt(sched)) return false;
   if (deadline == BRAID_NEVER && sched_deadlocked(sched)) return false;
   braid_loop_poll(&sched->loop, deadline);

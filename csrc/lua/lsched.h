@@ -58,6 +58,8 @@ struct sched {
   bool locals;                        /* some task has asked for its locals */
   /* A worker's: called in place of SIGINT's handling when the loop was asked for attention. NULL: the script's own. */
   void (*interrupted)(struct sched *sched);
+  /* A worker's: ends this process, which a job has forked, with that status. NULL: what waits raises there. */
+  void (*end_copy)(int status);
   struct braid_list pools; /* that this state has made, until their threads have ended */
   unsigned jobs;           /* that are not home yet */
   /* Gives up the pools that have ended; with `all` it ends them. Set by lpool. */

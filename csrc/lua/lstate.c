@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lcopy.h"
 #include "lerror.h"
 #include "lstdin.h"
 
@@ -103,6 +104,7 @@ static int io_popen(lua_State *L) {
 }
 
 static int os_exit(lua_State *L) {
+  if (braid_loop_is_fork) lcopy_end(lcopy_exit_status(L));
   return lerror_raise(L, "worker_died", "os.exit(%s) in a job: it ends the job, not the process",
                       lua_isnoneornil(L, 1) ? "" : lerror_text(L, 1));
 }

@@ -19,6 +19,7 @@
 #include "../core/thread_timer.h"
 #include "larg.h"
 #include "lcodec.h"
+#include "lcopy.h"
 #include "lerror.h"
 #include "linterrupt.h"
 #include "lopen.h"
@@ -130,6 +131,7 @@ static struct active *check_job(lua_State *L) {
 
 static void go_home(struct active *active, enum braid_job_outcome outcome, struct braid_message *reply) {
   struct braid_job *job = active->job;
+  if (braid_loop_is_fork) lcopy_end(outcome == BRAID_JOB_DONE ? EXIT_SUCCESS : EXIT_FAILURE);
   active->job = NULL;
   braid_list_remove(&active->link);
   bool timed = active->deadline || stop_stands(&active->stop);
@@ -178,7 +180,9 @@ static int job_run_k(lua_State *L, int status, lua_KContext context) {
   active->stop.spared = active->task;
   active->out_of_memory = active->worker->memory.exceeded;
   active->worker->memory.limit = 0;
-  lua_pushboolean(L, status == LUA_OK || status == LUA_YIELD);
+  bool ok = status == LUA_OK || status == LUA_YIELD;
+  if (braid_loop_is_fork) lcopy_end_job(L, ok);
+  lua_pushboolean(L, ok);
   lua_replace(L, 2);
   return lua_gettop(L) - 1;
 }
@@ -334,6 +338,7 @@ static int worker_next(lua_State *L) {
 
 /* Takes over the message. */
 static void give_up_pool(struct worker *worker, struct braid_message *failure) {
+  if (braid_loop_is_fork) lcopy_end(EXIT_FAILURE);
   worker->failed = true;
   if (worker->settings->process) braid_worker_process_failed(failure);
   braid_worker_fail(worker->core, failure);
@@ -362,6 +367,7 @@ static int worker_refusal(lua_State *L) {
 
 /* worker:enter(scope or nil): the scope in which the init runs is cancelled when the pool is stopped. */
 static int worker_enter(lua_State *L) {
+  if (braid_loop_is_fork) lcopy_end(EXIT_SUCCESS); /* it has been forked by the init */
   self->init = lua_isnil(L, 2) ? NULL : larg_object(L, 2, "braid.scope");
   if (self->init) self->init_stop.root = self->init;
   if (self->init)
@@ -389,10 +395,7 @@ static const luaL_Reg worker_methods[] = {
 };
 
 /* os.exit where the process is the worker's own. */
-static int exit_process(lua_State *L) {
-  if (lua_isboolean(L, 1)) braid_worker_process_end(lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE);
-  braid_worker_process_end((int)luaL_optinteger(L, 1, EXIT_SUCCESS));
-}
+static int exit_process(lua_State *L) { braid_worker_process_end(lcopy_exit_status(L)); }
 
 static void free_exit(lua_State *L) {
   lua_getglobal(L, "os");
@@ -435,6 +438,7 @@ static int serve(lua_State *L) {
   worker->sched = sched_open(L);
   worker->init = NULL;
   worker->sched->interrupted = look_for_stops;
+  worker->sched->end_copy = lcopy_end;
   worker->sched->loop.social = braid_thread_cores() > 1;
   braid_worker_attach(worker->core, &worker->sched->loop);
   sched_class(L, JOB_METATABLE, job_methods);
@@ -479,6 +483,7 @@ static bool live(struct worker *worker) {
 }
 
 void worker_body(struct braid_worker *core) {
+  lcopy_prepare();
   struct worker worker = {.core = core, .settings = core->pool->settings};
   braid_list_init(&worker.active);
   self = &worker;

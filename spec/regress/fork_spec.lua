@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- A library that forks gave the child a loop, threads and locks that were the parent's.
+-- A library that forks gave the child a loop, threads and locks that were the parent's; one that a job forked spoke to
+-- the worker's parent, or did jobs that were the worker's.
 local helper = require "spec.helper"
 
 -- What the child prints, and whether it and its parent come to their ends.
@@ -50,6 +51,31 @@ describe("a process forked from one that uses braid", function()
     end)
   end
 
+  helper.test("is refused the worker processes of its parent", function()
+    local with_processes = "pool = braid.process_pool(1) pool:submit(math.abs, -1):result()"
+    for _, name in ipairs { "submit", "close" } do
+      local out = in_child(with_processes, calls[name])
+      assert.matches("^false true [^\n]*was forked from one that uses braid", out)
+      assert.matches("\nchild\t7\nparent\tgoes on\n$", out)
+    end
+  end)
+
+  helper.test("by a task does not go on with the other tasks", function()
+    local out = helper.lua_process [[
+      local braid = require "braid"
+      local forker = require "forker"
+      print(pcall(braid.run, function()
+        local other = braid.spawn(function() io.write "other " end)
+        local pid = forker.fork()
+        if pid == 0 then return end
+        forker.wait(pid)
+        other:wait()
+        return "own"
+      end))
+    ]]
+    assert.matches("^false\t[^\n]*was forked from one that uses braid[^\n]*\nother true\town\n$", out)
+  end)
+
   helper.test("is refused without any thread, too", function()
     local out = in_child("braid.sleep(0)", "braid.sleep(0.01)")
     assert.matches("^false true [^\n]*was forked", out)
@@ -58,5 +84,87 @@ describe("a process forked from one that uses braid", function()
 
   helper.test("may use braid when it was not touched before", function()
     assert.matches("^true false nil\nchild\t7\n", in_child("", "braid.run(braid.sleep, 0.01)"))
+  end)
+end)
+
+-- ---- forked by a job ------------------------------------------------------------------------------------------------
+
+-- What becomes of the copy: code, its exit status, and what it says on standard error.
+local ends = {
+  { "returns", "return 'copy'", 0 },
+  { "calls os.exit", "os.exit(5)", 5 },
+  { "calls os.exit and closes", "os.exit(6, true)", 6 },
+  { "raises", "error('oops', 0)", 1, "a process that a job forked ends with an error: oops" },
+  { "uses braid", "require 'braid'.sleep(0.01)", 1, "was forked from one that uses braid" },
+  { "uses a shared object", "queue:put(1)", 1, "was forked from one that uses braid" },
+  { "runs a program", "os.execute 'exit 0' os.exit(3)", 3 },
+  { "returns from a task of the job", nil, 0 },
+}
+
+local job = [[
+  local queue = ...
+  local forker = require "forker"
+  io.write "before "
+  local pid = forker.fork()
+  if pid == 0 then
+    io.write "copy "
+    %s
+  end
+  return forker.wait(pid)
+]]
+
+local in_task = [[
+  local braid = require "braid"
+  local forker = require "forker"
+  return braid.scope(function(scope)
+    io.write "before "
+    return scope:spawn(function()
+      local pid = forker.fork()
+      if pid == 0 then io.write "copy " return end
+      return forker.wait(pid)
+    end):result()
+  end)
+]]
+
+describe("a process forked by a job", function()
+  for _, kind in ipairs { "processes", "threads" } do
+    for _, how in ipairs(ends) do
+      helper.test(("that %s ends, and the pool goes on: %s"):format(how[1], kind), function()
+        local code = how[2] and job:format(how[2]) or in_task
+        local out, err, status = helper.lua_process(([[
+          local braid = require "braid"
+          local pool <close> = braid.pool("%s", { workers = 1 })
+          local queue = braid.queue()
+          local first = pool:submit(load(%q), queue)
+          local done = {}
+          for i = 1, 5 do done[i] = pool:submit(function(q) q:put(1) return i end, queue) end
+          local said = first:result(10)
+          for i = 1, 5 do assert(done[i]:result(10) == i) end
+          print(said, queue:size())
+        ]]):format(kind, code), { env = { ASAN_OPTIONS = "detect_leaks=0" } })
+        assert.equal(("before copy %d\t5\n"):format(how[3]), out)
+        assert.equal(0, status)
+        if how[4] then
+          assert.matches(how[4], err)
+        else
+          assert.equal("", err)
+        end
+      end)
+    end
+  end
+
+  helper.test("does not become a worker when the init has forked it", function()
+    local out, err, status = helper.lua_process([[
+      local braid = require "braid"
+      for _, kind in ipairs { "processes", "threads" } do
+        local pool <close> = braid.pool(kind, { workers = 1, init = function()
+          local forker = require "forker"
+          local pid = forker.fork()
+          if pid ~= 0 then forked = forker.wait(pid) end
+        end })
+        print(pool:submit(function() return forked end):result(10))
+      end
+    ]], { env = { ASAN_OPTIONS = "detect_leaks=0" } })
+    assert.same({ "0\n0\n", "", 0 }, { out, err, status })
   end)
 end)
