@@ -241,17 +241,21 @@ torture: all c_tests $(RAW_SERVER) $(SHIP) $(CODEC_MEMORY) ## the fiercest garba
 		$(call each,BRAID_GC=incremental $(LUA) spec/run.lua,$(SPECS)) \
 		$(call each,BRAID_GC=generational $(LUA) spec/run.lua,$(SPECS))
 
-# Any bytes for the decoder (clang's libFuzzer); begins with messages of every kind.
+# Any bytes for what reads bytes (clang's libFuzzer), each for FUZZ_SECONDS; begins with messages and texts of every kind.
 FUZZ_SECONDS := 600
 FUZZ := build/fuzz
-fuzz: all $(SHIP) ## random bytes against the decoder, for FUZZ_SECONDS
-	@mkdir -p $(FUZZ)/seeds $(FUZZ)/found
-	@$(TREE) $(LUA) spec/fuzz/seeds.lua $(FUZZ)/seeds
-	clang $(STRICT) -O1 -g -fsanitize=fuzzer,address $(LUA_CFLAGS) $(CURL_CFLAGS) -o $(FUZZ)/decode spec/fuzz/decode.c \
-		$(call sources,core,$(CORE_FLOORS)) \
-		$(call sources,kernels,$(KERNEL_FLOORS)) $(call sources,lua,$(LUA_FLOORS)) $(LUA_ARCHIVE) -lm -ldl
-	$(FUZZ)/decode -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=20 -rss_limit_mb=4096 \
-		-artifact_prefix=$(FUZZ)/ $(FUZZ)/found $(FUZZ)/seeds
+FUZZED := decode json
+FUZZERS := $(FUZZED:%=$(FUZZ)/%_fuzzer)
+$(FUZZERS): $(BUILD)/%_fuzzer: $(BUILD)/obj/spec/fuzz/%.o $(CORE_OBJECTS) $(KERNEL_OBJECTS) $(LUA_OBJECTS)
+	$(if $(V),,@echo "  LINK  $@")
+	$(QUIET)$(CC) -fsanitize=fuzzer,address -o $@ $^ $(LUA_ARCHIVE) -lm -ldl
+
+fuzz: all $(SHIP) ## random bytes against the decoders
+	@mkdir -p $(foreach name,$(FUZZED),$(FUZZ)/$(name)_seeds $(FUZZ)/$(name)_found)
+	@$(TREE) $(LUA) spec/fuzz/seeds.lua $(FUZZ)
+	@$(MAKE) -j$(CORES) BUILD=$(FUZZ) CC=clang CFLAGS='-O1 -g' FLAVOUR='-fsanitize=fuzzer-no-link,address' $(FUZZERS)
+	@set -e; for name in $(FUZZED); do $(FUZZ)/$${name}_fuzzer -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=20 \
+		-rss_limit_mb=4096 -artifact_prefix=$(FUZZ)/ $(FUZZ)/$${name}_found $(FUZZ)/$${name}_seeds; done
 
 check: ## all of the above
 	@set -e; for target in test asan ubsan tsan valgrind torture; do $(MAKE) $$target; done

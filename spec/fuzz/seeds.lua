@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- usage: lua spec/fuzz/seeds.lua FOLDER: messages of every kind for spec/fuzz/decode.c to begin with.
+-- usage: lua spec/fuzz/seeds.lua FOLDER: what the fuzzers begin with: messages of every kind in FOLDER/decode_seeds,
+-- texts in FOLDER/json_seeds.
 local core = require "braid.core"
 local ship = require "ship"
 
@@ -29,7 +30,20 @@ local seeds = {
   { setmetatable({}, { __braid_pack = function() return table.pack, deep end }) },
 }
 
-for i, values in ipairs(seeds) do
-  local file <close> = assert(io.open(("%s/%d"):format(arg[1], i), "wb"))
-  file:write(ship.bytes(core.encode(table.unpack(values, 1, 11))))
+local texts = {
+  "null", " [ true , false ] ", "\xef\xbb\xbf[]", '{"a":{},"b":[[],{"c":null}],"a":1}',
+  "[0,-0,-0.0,1,-1,9223372036854775807]",
+  "[-9223372036854775808,9223372036854775808,1e400,1e-400,5e-324,1.7976931348623157e308]",
+  "[0.1,1E+2,1.5e-7,123456789012345678901234567890.5e-10,2.2250738585072014e-308]",
+  '"\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\ud83d\\ude00"',
+  '"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"', '"\xff\xed\xa0\x80\xc0\x80"',
+  ("[{\"a\":"):rep(200) .. "1" .. ("}]"):rep(200), "[" .. ("1,"):rep(200) .. "1]",
+}
+
+local function write(folder, i, text)
+  local file <close> = assert(io.open(("%s/%s/%d"):format(arg[1], folder, i), "wb"))
+  file:write(text)
 end
+
+for i, values in ipairs(seeds) do write("decode_seeds", i, ship.bytes(core.encode(table.unpack(values, 1, 11)))) end
+for i, text in ipairs(texts) do write("json_seeds", i, text) end
