@@ -246,7 +246,7 @@ FUZZ_SECONDS := 600
 FUZZ := build/fuzz
 FUZZED := decode json
 FUZZERS := $(FUZZED:%=$(FUZZ)/%_fuzzer)
-$(FUZZERS): $(BUILD)/%_fuzzer: $(BUILD)/obj/spec/fuzz/%.o $(CORE_OBJECTS) $(KERNEL_OBJECTS) $(LUA_OBJECTS)
+$(BUILD)/%_fuzzer: $(BUILD)/obj/spec/fuzz/%.o $(CORE_OBJECTS) $(KERNEL_OBJECTS) $(LUA_OBJECTS)
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) -fsanitize=fuzzer,address -o $@ $^ $(LUA_ARCHIVE) -lm -ldl
 

@@ -15,6 +15,7 @@
 ---@field Counter braid.Counter
 ---@field Array braid.Array
 ---@field Dict braid.Dict
+---@field List table the metatable of lists: decoded ones, results, what json.array marks
 ---@field EAGAIN integer
 ---@field Error table the metatable of error values
 local core = {}
@@ -421,6 +422,21 @@ function core.parcel(bytes) end
 ---@param parcel userdata
 ---@return any ...
 function core.decode(parcel) end
+
+---@param value any
+---@param max_depth integer?
+---@param pretty boolean?
+---@param sort_keys boolean?
+---@param replace boolean? what is not UTF-8
+---@return string
+function core.json_encode(value, max_depth, pretty, sort_keys, replace) end
+
+---@param text string
+---@param max_depth integer?
+---@param refuse_big boolean? integers beyond 64 bits
+---@param replace boolean? what is not UTF-8
+---@return any
+function core.json_decode(text, max_depth, refuse_big, replace) end
 
 ---The program that runs Lua code by `-e` as this one does: BRAID_LUA, or our own, or lua5.4.
 ---@return string

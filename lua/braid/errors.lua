@@ -8,7 +8,7 @@ local M = {}
 ---An error of braid's own. `tostring` gives the message. Compare `kind`, never text.
 ---@class braid.Error
 ---@field kind string "timeout", "cancelled", "interrupted", "closed", "full", "empty", "not_sendable", "worker_died",
---- "owner_died", "broken", "group", "limit", "deadlock", "http", "system" or "misuse"
+--- "owner_died", "broken", "group", "limit", "deadlock", "http", "json", "system" or "misuse"
 ---@field message string
 ---@field cause any? the error behind this one
 ---@field not_sent table<string, string>? of one that came from a worker: what of it could not be sent
