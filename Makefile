@@ -9,7 +9,7 @@ CORE_FLOORS := base status clock list heap buffer quota limit decimal utf8 \
 	poller poller_epoll poller_kqueue doorbell thread_timer loop \
 	queue gate counter dict segment range slab array \
 	permit job pool thread_pool parallel \
-	child broker frame.h link call.h segment_table ledger remote export passport \
+	child broker frame.h link call.h segment_table ledger remote.h remotequeue remote relay export.h exportqueue export passport \
 	peer dispatch process_pool worker_process socket resolve openssl curl request response fetch
 # Plain C on core/parallel: no Lua, no locks.
 KERNEL_FLOORS := simd.h montgomery prime curve factor sieve circle mandelbrot text digest words \

@@ -1,38 +1,46 @@
 /* SPDX-License-Identifier: MIT
- * What a worker process and its parent say to each other about shared objects. The objects live in the parent; a worker
- * has a stub of each. Most operations are a call and its answer. Queues may be worked with ahead: puts into places that
- * were reserved, gets of items that were leased. */
+ * What two processes say to each other about shared objects (docs/CONCURRENCY.md, section 9, has the rules). An object
+ * lives in one process, its home; the other has a stub of it. Most operations are a call and its answer; queues are
+ * worked with in batches. A frame's value is the object's number at its home, unless it says otherwise. */
 #ifndef BRAID_CALL_H
 #define BRAID_CALL_H
 
 #include "frame.h"
 
+/* The one bound of batches: places that a stub may have, and items that it was sent and has not told to be taken. */
+enum { BRAID_QUEUE_AHEAD = 256 };
+
 enum braid_call_frame {
-  BRAID_FRAME_CALL = BRAID_FRAME_OBJECTS, /* id: its number, 0: without answer; value: the object; status: operation;
-                                             body: struct braid_call, the key's bytes; message: the item */
-  BRAID_FRAME_ANSWER,    /* id: the call's; status: how it ended; body: struct braid_answer; message: the item */
-  BRAID_FRAME_CANCEL,    /* id: of a call that is to end soon; it is answered all the same */
-  BRAID_FRAME_DROP,      /* value: the object, which the sender knows no more; id: how often it had been sent */
-  BRAID_FRAME_PUT,       /* value: the queue; body: struct braid_wire_item; into a reserved place */
-  BRAID_FRAME_MARK,      /* value: the queue; id: places that are wanted */
-  BRAID_FRAME_PLACES,    /* id: places that are reserved from now on; status: 0: it answers a mark */
-  BRAID_FRAME_UNRESERVE, /* value: the queue; id: places that are not needed */
-  BRAID_FRAME_LEASE,     /* value: the queue; body: struct braid_wire_item */
-  BRAID_FRAME_RETURN     /* value: the queue; id: how many leased items are not needed; body: uint64_t, how many have
-                            been used or returned before, ever */
+  /* ---- to the home ---- */
+  BRAID_FRAME_CALL = BRAID_FRAME_OBJECTS, /* id: its number, 0: without answer; status: operation; body: struct
+                                             braid_call, the key's bytes, the item */
+  BRAID_FRAME_CANCEL,                     /* id: of a call that is to end soon; it is answered all the same */
+  BRAID_FRAME_GET,      /* id: most items; body: uint64_t, how many were taken, ever. Answered by one ITEMS */
+  BRAID_FRAME_GET_END,  /* a GET that is to be answered now */
+  BRAID_FRAME_TAKEN,    /* id: how many items go back: all or none; body: uint64_t, how many were taken, ever */
+  BRAID_FRAME_WANT,     /* id: most places; status: whether to wait for one. Answered by one PLACES */
+  BRAID_FRAME_WANT_END, /* a WANT that is to be answered now */
+  BRAID_FRAME_PUT,      /* body: an item; uses one place */
+  BRAID_FRAME_UNWANTED, /* id: places that are given back */
+  BRAID_FRAME_DROP,     /* the sender has no stub any more; id: how often it had been sent the object */
+  BRAID_FRAME_LEAVE,    /* the process of this channel has ended; no value */
+  /* ---- from the home ---- */
+  BRAID_FRAME_ANSWER, /* id: the call's; status: how it ended; body: struct braid_answer, the item */
+  BRAID_FRAME_ITEMS,  /* id: how many; status: how the GET ended; body: the items */
+  BRAID_FRAME_PLACES, /* id: how many; status: how the WANT ended */
+  BRAID_FRAME_GONE    /* the object's home has ended */
 };
 
 enum braid_call_operation {
-  BRAID_QUEUE_PUT,  /* bits: places wanted; the item */
-  BRAID_QUEUE_GET,  /* number: leases wanted; bits: leases used, ever */
-  BRAID_QUEUE_MARK, /* a mark, on its way to its answer; no call */
+  BRAID_QUEUE_TRY_PUT, /* the item */
+  BRAID_QUEUE_TRY_GET,
   BRAID_QUEUE_DONE,
   BRAID_QUEUE_JOIN,
   BRAID_QUEUE_CLOSE, /* number: at once */
   BRAID_QUEUE_LOOK,  /* answer: the size; extra: closed */
   BRAID_LOCK_ACQUIRE,
   BRAID_LOCK_RELEASE,
-  BRAID_LOCK_ABANDON, /* all of this owner; no object */
+  BRAID_LOCK_ABANDON, /* the owner has ended */
   BRAID_GATE_LOOK,    /* answer: turns left, set, locked */
   BRAID_SEMAPHORE_ACQUIRE,
   BRAID_SEMAPHORE_RELEASE, /* number */
@@ -49,27 +57,19 @@ enum braid_call_operation {
   BRAID_DICT_GET,
   BRAID_DICT_SET,
   BRAID_DICT_SIZE,
-  BRAID_DICT_KEYS
-};
-
-struct braid_wire_item {
-  uint64_t bits;
-  uint64_t tag; /* BRAID_ITEM_MESSAGE: the message behind it */
+  BRAID_DICT_KEYS,
+  BRAID_CALL_OPERATIONS
 };
 
 struct braid_call {
   uint64_t owner; /* of locks: unique in its process */
   int64_t number;
-  uint64_t bits;
-  double key; /* of a priority queue */
-  struct braid_wire_item item;
   uint32_t key_size; /* of a dict */
   uint32_t once;     /* does not wait */
 };
 
 struct braid_answer {
-  struct braid_wire_item item;
-  int64_t extra; /* a put's: places more; a look's: see there */
+  int64_t extra; /* a look's: see there; BRAID_SYSTEM: the error number */
 };
 
 /* What a stub stands for. */

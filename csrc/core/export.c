@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A call that has to wait is a visit: its waiter stands in the object's line as a task's would. Visits and holdings are
- * the broker's thread's alone. When a link ends, a visit that was served already is on its way home: it finds itself
- * without a link then, and gives back what it was served. */
+ * the broker's thread's alone. When a client ends, a visit that was served already is on its way home: it finds itself
+ * without a client then, and gives back what it was served. */
 #include "export.h"
 
 #include <stdlib.h>
@@ -9,70 +9,94 @@
 
 #include "counter.h"
 #include "dict.h"
+#include "exportqueue.h"
 #include "gate.h"
-#include "queue.h"
+#include "relay.h"
 
-/* A lock that somebody in the worker holds, or waits for: its address is the owner that the lock knows. */
+enum { MOST_CLIENTS = 4096 }; /* of one link */
+
+/* A lock that somebody in the client holds, or waits for: its address is the owner that the lock knows. */
 struct holding {
   struct braid_list link;
   struct braid_gate *lock; /* with a reference */
-  uint64_t owner;          /* in the worker */
+  uint64_t owner;          /* in the client */
 };
 
 struct visit {
   struct braid_errand errand;
   struct braid_list link;
-  struct braid_ledger *ledger; /* NULL: the link is closed */
+  struct braid_client *client; /* NULL: it has gone */
   struct braid_broker *broker;
   enum braid_call_operation operation;
   uint64_t number;
   struct braid_object *object; /* with a reference */
   uint64_t id;                 /* of the object */
   struct holding *holding;
-  uint64_t ahead; /* places or leases that are wanted */
-  int64_t extra;  /* of the answer: what is known of it already */
 };
 
 /* What a call is about, while it is tried. */
 struct attempt {
-  struct braid_ledger *ledger;
-  struct braid_entry *entry; /* NULL: the operation is about no object */
+  struct braid_client *client;
+  struct braid_entry *entry;
   struct braid_call call;
+  uint64_t number; /* 0: it wants no answer */
   struct braid_key key;
-  struct holding *holding; /* of a lock that is being taken */
-  struct braid_item item;  /* a put's or a set's; then the answer's */
+  struct holding *holding;      /* of a lock that is being taken */
+  struct braid_queue_cell cell; /* a put's or a set's; then the answer's */
   int64_t extra;
 };
 
+/* ---- clients -------------------------------------------------------------------------------------------------- */
+
+static struct braid_client *find_client(struct braid_ledger *ledger, uint32_t channel, unsigned *count) {
+  *count = 0;
+  for (struct braid_list *at = ledger->clients.next; at != &ledger->clients; at = at->next, ++*count) {
+    struct braid_client *client = braid_container(at, struct braid_client, row);
+    if (client->channel == channel) return client;
+  }
+  return NULL;
+}
+
+struct braid_client *braid_export_client(struct braid_link *link, uint32_t channel) {
+  unsigned count;
+  struct braid_client *client = find_client(link->objects, channel, &count);
+  if (client) return client;
+  if (count < MOST_CLIENTS) client = calloc(1, sizeof *client);
+  if (!client) {
+    braid_link_fail(link, "there are too many processes beyond it, or memory is out");
+    return NULL;
+  }
+  client->ledger = link->objects;
+  client->channel = channel;
+  braid_list_init(&client->visits);
+  braid_list_init(&client->holdings);
+  braid_list_push(&client->ledger->clients, &client->row);
+  return client;
+}
+
+struct braid_entry *braid_export_entry(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  struct braid_entry *entry = braid_ledger_entry(link->objects, frame->value);
+  if (!entry) {
+    braid_link_fail(link, "a frame is about an object that is not known");
+  } else if (braid_remote_is(entry->object)) {
+    braid_relay_up(link, entry, frame, body);
+    entry = NULL;
+  }
+  return entry;
+}
+
 /* ---- answers -------------------------------------------------------------------------------------------------- */
 
-static void put_item(struct braid_link *link, struct braid_frame frame, const void *body, size_t size,
-                     struct braid_item item) {
-  if (item.tag == BRAID_ITEM_MESSAGE)
-    braid_link_put_message(link, frame, body, size, (struct braid_message *)(uintptr_t)item.bits);
-  else
-    braid_link_put(link, frame, body, size);
-}
-
-/* Something in it cannot go to a worker process. */
-static bool is_refused(struct braid_item item) {
-  const struct braid_object *which;
-  return item.tag == BRAID_ITEM_MESSAGE &&
-         braid_link_refuse(BRAID_LINK_TO_WORKER, (const struct braid_message *)(uintptr_t)item.bits, &which);
-}
-
-/* Uses the item up: one that cannot travel is lost. It is sent when the broker has handled what has come. */
-static void answer(struct braid_link *link, uint64_t number, enum braid_status status, struct braid_item item,
-                   int64_t extra) {
-  bool refused = is_refused(item);
-  struct braid_frame frame = {.kind = BRAID_FRAME_ANSWER, .id = number, .status = refused ? BRAID_MISUSE : status};
-  struct braid_answer body = {{item.bits, item.tag}, extra};
-  if (refused) body.item.tag = BRAID_ITEM_NONE;
-  if (number && refused) {
-    braid_link_put(link, frame, &body, sizeof body);
-    braid_errand_send(&link->nudge);
-  } else if (number) {
-    put_item(link, frame, &body, sizeof body, item);
+/* Uses the item up. It is sent when the broker has handled what has come. */
+static void answer(struct braid_client *client, uint64_t id, uint64_t number, enum braid_status status,
+                   struct braid_item item, int64_t extra) {
+  struct braid_link *link = client->ledger->link;
+  struct braid_frame frame = {
+      .kind = BRAID_FRAME_ANSWER, .id = number, .value = id, .status = status, .channel = client->channel};
+  struct braid_answer body = {extra};
+  struct braid_queue_cell cell = {.item = item};
+  if (number) {
+    braid_link_put_items(link, frame, &body, sizeof body, &cell, 1);
     braid_errand_send(&link->nudge);
   }
   braid_item_drop(item);
@@ -80,10 +104,10 @@ static void answer(struct braid_link *link, uint64_t number, enum braid_status s
 
 /* ---- locks ---------------------------------------------------------------------------------------------------- */
 
-static struct holding *find_holding(struct braid_ledger *ledger, const struct braid_gate *lock, uint64_t owner) {
-  for (struct braid_list *at = ledger->holdings.next; at != &ledger->holdings; at = at->next) {
+static struct holding *find_holding(struct braid_client *client, const struct braid_gate *lock, uint64_t owner) {
+  for (struct braid_list *at = client->holdings.next; at != &client->holdings; at = at->next) {
     struct holding *holding = braid_container(at, struct holding, link);
-    if (holding->owner == owner && (!lock || holding->lock == lock)) return holding;
+    if (holding->owner == owner && holding->lock == lock) return holding;
   }
   return NULL;
 }
@@ -113,103 +137,35 @@ static void abandon(struct holding *holding) {
 
 static enum braid_status acquire(struct attempt *attempt, struct braid_gate *lock, struct braid_hook *hook) {
   if (!attempt->holding) {
-    if (find_holding(attempt->ledger, lock, attempt->call.owner)) return BRAID_MISUSE;
+    if (find_holding(attempt->client, lock, attempt->call.owner)) return BRAID_MISUSE;
     attempt->holding = new_holding(lock, attempt->call.owner);
     if (!attempt->holding) return BRAID_NO_MEMORY;
   }
   enum braid_status status = braid_lock_acquire(lock, number_of(attempt->holding), hook);
   if (status != BRAID_OK) return status;
-  braid_list_push(&attempt->ledger->holdings, &attempt->holding->link);
+  braid_list_push(&attempt->client->holdings, &attempt->holding->link);
   attempt->holding = NULL;
   return BRAID_OK;
 }
 
-static enum braid_status release(struct braid_ledger *ledger, struct braid_gate *lock, uint64_t owner) {
-  struct holding *holding = find_holding(ledger, lock, owner);
+static enum braid_status release(struct braid_client *client, struct braid_gate *lock, uint64_t owner) {
+  struct holding *holding = find_holding(client, lock, owner);
   if (!holding) return BRAID_MISUSE;
   braid_lock_release(lock, number_of(holding));
   free_holding(holding);
   return BRAID_OK;
 }
 
-/* ---- queues: working ahead ------------------------------------------------------------------------------------ */
-
-static struct braid_queue *queue_of(struct braid_object *object) {
-  return object->class == &braid_queue_class ? braid_container(object, struct braid_queue, object) : NULL;
-}
-
-static int64_t reserve(struct braid_entry *entry, uint64_t most) {
-  size_t places = most ? braid_queue_reserve(queue_of(entry->object), (size_t)most) : 0;
-  entry->places += places;
-  return (int64_t)places;
-}
-
-/* So many of the leases, ever, are used: they are dropped here. */
-static void settle(struct braid_entry *entry, uint64_t used) {
-  size_t count = used > entry->settled ? (size_t)(used - entry->settled) : 0;
-  if (count > entry->lease_count) count = entry->lease_count;
-  for (size_t i = 0; i < count; i++) braid_item_drop(entry->leases[i]);
-  if (count == 0) return;
-  entry->lease_count -= count;
-  entry->settled += count;
-  memmove(entry->leases, entry->leases + count, entry->lease_count * sizeof *entry->leases);
-  braid_queue_settle(queue_of(entry->object), count);
-}
-
-static void put_back(struct braid_entry *entry, size_t count) {
-  if (count > entry->lease_count) count = entry->lease_count;
-  if (count == 0) return;
-  braid_queue_put_back(queue_of(entry->object), entry->leases, count, true);
-  entry->lease_count -= count;
-  entry->settled += count;
-  memmove(entry->leases, entry->leases + count, entry->lease_count * sizeof *entry->leases);
-}
-
-/* The other end knows it no more. */
-static void settle_all(struct braid_entry *entry) {
-  struct braid_queue *queue = queue_of(entry->object);
-  if (!queue) return;
-  put_back(entry, entry->lease_count);
-  if (entry->places) braid_queue_unreserve(queue, entry->places);
-  entry->places = 0;
-}
-
-static void lease(struct braid_ledger *ledger, struct braid_entry *entry, uint64_t most) {
-  if (!entry->leases) entry->leases = calloc(BRAID_LEDGER_LEASES, sizeof *entry->leases);
-  if (!entry->leases) return;
-  if (most > BRAID_LEDGER_LEASES - entry->lease_count) most = BRAID_LEDGER_LEASES - entry->lease_count;
-  struct braid_item *items = entry->leases + entry->lease_count;
-  size_t count = braid_queue_lease(queue_of(entry->object), items, (size_t)most), fit = 0;
-  while (fit < count && !is_refused(items[fit])) fit++;
-  if (fit < count) braid_queue_put_back(queue_of(entry->object), items + fit, count - fit, true);
-  count = fit;
-  entry->lease_count += count;
-  for (size_t i = 0; i < count; i++) {
-    struct braid_frame frame = {.kind = BRAID_FRAME_LEASE, .value = entry->id};
-    struct braid_wire_item wire = {items[i].bits, items[i].tag};
-    put_item(ledger->link, frame, &wire, sizeof wire, items[i]);
-  }
-}
-
-/* A place that the worker has been given is used before one that is free: it may be the last. */
-static enum braid_status put(struct attempt *attempt, struct braid_queue *queue, struct braid_hook *hook) {
-  struct braid_entry *entry = attempt->entry;
-  enum braid_status status;
-  if (entry->places > 0) {
-    entry->places--;
-    attempt->extra = -1;
-    status = braid_queue_put_reserved(queue, attempt->item);
-  } else {
-    status = braid_queue_put(queue, attempt->item, attempt->call.key, hook);
-  }
-  if (status == BRAID_OK || status == BRAID_WAIT) attempt->item.tag = BRAID_ITEM_NONE; /* the queue's, the hook's */
-  return status;
+static enum braid_status abandon_of(struct braid_client *client, struct braid_gate *lock, uint64_t owner) {
+  struct holding *holding = find_holding(client, lock, owner);
+  if (holding) abandon(holding);
+  return BRAID_OK;
 }
 
 /* ---- operations ----------------------------------------------------------------------------------------------- */
 
 static enum braid_status set_item(struct attempt *attempt, int64_t number) {
-  attempt->item = (struct braid_item){(uint64_t)number, BRAID_ITEM_INTEGER};
+  attempt->cell.item = (struct braid_item){(uint64_t)number, BRAID_ITEM_INTEGER};
   return BRAID_OK;
 }
 
@@ -220,18 +176,25 @@ static enum braid_status keys(struct attempt *attempt, struct braid_dict *dict) 
   struct braid_message *message = whole ? braid_message_new(buffer.data, buffer.size, NULL, 0) : NULL;
   braid_buffer_term(&buffer);
   if (!message) return BRAID_NO_MEMORY;
-  attempt->item = (struct braid_item){(uint64_t)(uintptr_t)message, BRAID_ITEM_MESSAGE};
+  attempt->cell.item = (struct braid_item){(uint64_t)(uintptr_t)message, BRAID_ITEM_MESSAGE};
   return BRAID_OK;
 }
 
+static struct braid_queue *queue_of(struct braid_object *object) {
+  return object->class == &braid_queue_class ? braid_container(object, struct braid_queue, object) : NULL;
+}
+
+/* Items that the client puts or gets otherwise are exportqueue's. */
 static enum braid_status try_queue(struct attempt *attempt, enum braid_call_operation operation,
                                    struct braid_queue *queue, struct braid_hook *hook) {
   struct braid_queue_facts facts;
+  enum braid_status status;
   switch (operation) {
-    case BRAID_QUEUE_PUT: return put(attempt, queue, hook);
-    case BRAID_QUEUE_GET:
-      settle(attempt->entry, attempt->call.bits);
-      return braid_queue_get(queue, &attempt->item, hook);
+    case BRAID_QUEUE_TRY_PUT:
+      status = braid_queue_put(queue, attempt->cell.item, attempt->cell.key, NULL);
+      if (status == BRAID_OK) attempt->cell.item.tag = BRAID_ITEM_NONE; /* the queue's */
+      return status;
+    case BRAID_QUEUE_TRY_GET: return braid_queue_get(queue, &attempt->cell.item, NULL);
     case BRAID_QUEUE_DONE: return braid_queue_task_done(queue);
     case BRAID_QUEUE_JOIN: return hook ? braid_queue_join(queue, hook) : BRAID_EMPTY;
     case BRAID_QUEUE_CLOSE: braid_queue_close(queue, attempt->call.number != 0); return BRAID_OK;
@@ -245,10 +208,10 @@ static enum braid_status try_queue(struct attempt *attempt, enum braid_call_oper
 
 static enum braid_status wait_for_notice(struct attempt *attempt, struct braid_gate *condition,
                                          struct braid_hook *hook) {
-  if (!find_holding(attempt->ledger, condition->lock, attempt->call.owner)) return BRAID_MISUSE;
+  if (!find_holding(attempt->client, condition->lock, attempt->call.owner)) return BRAID_MISUSE;
   if (!hook) return BRAID_EMPTY;
   enum braid_status status = braid_condition_wait(condition, hook);
-  release(attempt->ledger, condition->lock, attempt->call.owner);
+  release(attempt->client, condition->lock, attempt->call.owner);
   return status;
 }
 
@@ -264,7 +227,8 @@ static enum braid_status try_gate(struct attempt *attempt, enum braid_call_opera
   if (operation == BRAID_GATE_LOOK) return look_at_gate(attempt, gate);
   if (class == &braid_lock_class) {
     if (operation == BRAID_LOCK_ACQUIRE) return acquire(attempt, gate, hook);
-    if (operation == BRAID_LOCK_RELEASE) return release(attempt->ledger, gate, attempt->call.owner);
+    if (operation == BRAID_LOCK_RELEASE) return release(attempt->client, gate, attempt->call.owner);
+    if (operation == BRAID_LOCK_ABANDON) return abandon_of(attempt->client, gate, attempt->call.owner);
   } else if (class == &braid_semaphore_class) {
     if (operation == BRAID_SEMAPHORE_ACQUIRE) return braid_semaphore_acquire(gate, hook);
     if (operation == BRAID_SEMAPHORE_RELEASE) return braid_semaphore_release(gate, number);
@@ -300,12 +264,12 @@ static enum braid_status try_dict(struct attempt *attempt, enum braid_call_opera
   enum braid_status status;
   switch (operation) {
     case BRAID_DICT_GET:
-      if (!braid_dict_get(dict, &attempt->key, &attempt->item)) attempt->item.tag = BRAID_ITEM_NONE;
+      if (!braid_dict_get(dict, &attempt->key, &attempt->cell.item)) attempt->cell.item.tag = BRAID_ITEM_NONE;
       return BRAID_OK;
     case BRAID_DICT_SET:
-      holding = find_holding(attempt->ledger, dict->lock, attempt->call.owner);
-      status = braid_dict_set(dict, &attempt->key, attempt->item, number_of(holding));
-      if (status == BRAID_OK) attempt->item.tag = BRAID_ITEM_NONE;
+      holding = find_holding(attempt->client, dict->lock, attempt->call.owner);
+      status = braid_dict_set(dict, &attempt->key, attempt->cell.item, number_of(holding));
+      if (status == BRAID_OK) attempt->cell.item.tag = BRAID_ITEM_NONE;
       return status;
     case BRAID_DICT_SIZE: return set_item(attempt, (int64_t)braid_dict_size(dict));
     case BRAID_DICT_KEYS: return keys(attempt, dict);
@@ -335,10 +299,9 @@ static void free_visit(struct visit *visit) {
 }
 
 /* It was served, and nobody is left who could use it. */
-static void undo(struct visit *visit, struct braid_item item) {
+static void undo(struct visit *visit) {
   struct braid_gate *gate = braid_container(visit->object, struct braid_gate, object);
   switch (visit->operation) {
-    case BRAID_QUEUE_GET: braid_queue_put_back(queue_of(visit->object), &item, 1, false); break;
     case BRAID_LOCK_ACQUIRE: braid_lock_abandon(gate); break;
     case BRAID_SEMAPHORE_ACQUIRE: braid_semaphore_release(gate, 1); break;
     case BRAID_CONDITION_WAIT: braid_condition_notify(gate, 1); break;
@@ -346,231 +309,51 @@ static void undo(struct visit *visit, struct braid_item item) {
   }
 }
 
-/* Places for a worker that puts much. `ahead` is how many it would like to have. */
-static void finish_mark(struct visit *visit) {
-  struct braid_entry *entry = braid_ledger_entry(visit->ledger, visit->id);
-  if (!entry) return;
-  uint64_t want = visit->ahead > entry->places ? visit->ahead - entry->places : 0;
-  struct braid_frame reply = {.kind = BRAID_FRAME_PLACES, .value = entry->id, .id = (uint64_t)reserve(entry, want)};
-  braid_link_put(visit->ledger->link, reply, NULL, 0);
-  braid_errand_send(&visit->ledger->link->nudge);
+static struct braid_item turn_of(const struct braid_hook *hook) {
+  return (struct braid_item){hook->bits, BRAID_ITEM_INTEGER};
 }
 
 /* What came of a visit that is over. */
 static void finish(struct visit *visit, enum braid_status status) {
   struct braid_hook *hook = &visit->errand.waiter.hook;
-  struct braid_item item = braid_hook_item(hook);
-  int64_t extra = visit->extra;
-  struct braid_entry *entry = braid_ledger_entry(visit->ledger, visit->id);
-  if (visit->operation == BRAID_QUEUE_PUT) {
-    if (status != BRAID_OK) braid_item_drop(item);
-    item = (struct braid_item){0};
-    if (status == BRAID_OK && entry) extra += reserve(entry, visit->ahead);
-  } else if (visit->operation == BRAID_BARRIER_WAIT) {
-    item = (struct braid_item){hook->bits, BRAID_ITEM_INTEGER};
+  struct braid_item item = {0};
+  if (visit->operation == BRAID_BARRIER_WAIT) {
+    item = turn_of(hook);
     if (status == BRAID_CANCELLED)
       braid_barrier_desert(braid_container(visit->object, struct braid_gate, object), hook);
-  } else if (visit->operation != BRAID_QUEUE_GET || status != BRAID_OK) {
-    item = (struct braid_item){0};
   }
   if (visit->operation == BRAID_LOCK_ACQUIRE && status == BRAID_OK) {
-    braid_list_push(&visit->ledger->holdings, &visit->holding->link);
+    braid_list_push(&visit->client->holdings, &visit->holding->link);
     visit->holding = NULL;
   }
-  if (visit->operation == BRAID_QUEUE_GET && status == BRAID_OK && entry && visit->ahead)
-    lease(visit->ledger, entry, visit->ahead);
-  answer(visit->ledger->link, visit->number, status, item, extra);
+  answer(visit->client, visit->id, visit->number, status, item, 0);
 }
 
 static void on_end_of_visit(struct braid_errand *errand) {
   struct visit *visit = braid_container(errand, struct visit, errand);
   enum braid_status status = (enum braid_status)errand->waiter.status;
-  if (visit->ledger && visit->operation == BRAID_QUEUE_MARK) {
-    finish_mark(visit);
-  } else if (visit->ledger) {
+  if (visit->client) {
     finish(visit, status);
   } else {
-    if (status == BRAID_OK) undo(visit, braid_hook_item(&errand->waiter.hook));
+    if (status == BRAID_OK) undo(visit);
     braid_broker_leave(visit->broker);
   }
   free_visit(visit);
 }
 
-static struct visit *new_visit(struct attempt *attempt, enum braid_call_operation operation, uint64_t number) {
+static struct visit *new_visit(struct attempt *attempt, enum braid_call_operation operation) {
   struct visit *visit = calloc(1, sizeof *visit);
   if (!visit) return NULL;
-  visit->ledger = attempt->ledger;
-  visit->broker = attempt->ledger->link->broker;
+  visit->client = attempt->client;
+  visit->broker = attempt->client->ledger->link->broker;
   visit->operation = operation;
-  visit->number = number;
+  visit->number = attempt->number;
   visit->object = attempt->entry->object;
   visit->id = attempt->entry->id;
-  visit->ahead = operation == BRAID_QUEUE_GET ? (uint64_t)attempt->call.number : attempt->call.bits;
-  visit->extra = attempt->extra;
   braid_object_ref(visit->object);
   braid_list_init(&visit->link);
   braid_errand_init(&visit->errand, visit->broker, on_end_of_visit);
   return visit;
-}
-
-/* ---- calls that come ------------------------------------------------------------------------------------------ */
-
-/* It could not be served at once. */
-static enum braid_status wait(struct attempt *attempt, enum braid_call_operation operation, uint64_t number) {
-  struct visit *visit = new_visit(attempt, operation, number);
-  if (!visit) return BRAID_NO_MEMORY;
-  braid_waiter_arm(&visit->errand.waiter);
-  visit->errand.waiter.hook.tag = BRAID_ITEM_NONE;
-  enum braid_status status = try(attempt, operation, &visit->errand.waiter.hook);
-  if (status == BRAID_WAIT) {
-    visit->holding = attempt->holding;
-    attempt->holding = NULL;
-    braid_list_push(&attempt->ledger->visits, &visit->link);
-    return status;
-  }
-  if (operation == BRAID_BARRIER_WAIT && status == BRAID_OK) set_item(attempt, (int64_t)visit->errand.waiter.hook.bits);
-  free_visit(visit);
-  return status;
-}
-
-/* Served, but finished in its turn: places are reserved when those who were served before have taken their leases, for
- * that makes room. False: memory is out. */
-static bool finish_later(struct attempt *attempt, enum braid_call_operation operation, uint64_t number) {
-  struct visit *visit = new_visit(attempt, operation, number);
-  if (!visit) return false;
-  braid_waiter_arm(&visit->errand.waiter);
-  visit->errand.waiter.hook.tag = BRAID_ITEM_NONE;
-  braid_waiter_claim(&visit->errand.waiter, BRAID_OK);
-  braid_list_push(&attempt->ledger->visits, &visit->link);
-  braid_loop_post(&visit->errand.waiter);
-  return true;
-}
-
-static void serve(struct attempt *attempt, enum braid_call_operation operation, uint64_t number) {
-  enum braid_status status = try(attempt, operation, NULL);
-  bool must_wait = status == BRAID_EMPTY || status == BRAID_FULL;
-  if (must_wait && !attempt->call.once && number && operation != BRAID_DICT_SET)
-    status = wait(attempt, operation, number);
-  if (status == BRAID_WAIT) return;
-  if (status == BRAID_OK && operation == BRAID_QUEUE_GET)
-    lease(attempt->ledger, attempt->entry, (uint64_t)attempt->call.number);
-  if (status == BRAID_OK && operation == BRAID_QUEUE_PUT && attempt->call.bits > 0 &&
-      finish_later(attempt, operation, number))
-    return;
-  if (status != BRAID_OK) {
-    braid_item_drop(attempt->item);
-    attempt->item = (struct braid_item){0};
-  }
-  answer(attempt->ledger->link, number, status, attempt->item, attempt->extra);
-}
-
-static struct braid_item read_item(struct braid_link *link, const struct braid_frame *frame, const char *body,
-                                   struct braid_wire_item wire, size_t skip) {
-  struct braid_item item = {wire.bits, (uint8_t)wire.tag};
-  if (item.tag != BRAID_ITEM_MESSAGE) return item;
-  item.bits = (uint64_t)(uintptr_t)braid_link_message(link, frame, body, skip);
-  if (!item.bits) item.tag = BRAID_ITEM_NONE;
-  return item;
-}
-
-static void on_call(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  struct attempt attempt = {.ledger = link->objects};
-  enum braid_call_operation operation = (enum braid_call_operation)frame->status;
-  if (frame->size < sizeof attempt.call) return;
-  memcpy(&attempt.call, body, sizeof attempt.call);
-  size_t skip = sizeof attempt.call + attempt.call.key_size;
-  if (attempt.call.key_size > frame->size - sizeof attempt.call) return;
-  if (attempt.call.key_size) braid_key_read(&attempt.key, body + sizeof attempt.call, body + skip);
-  attempt.item = read_item(link, frame, body, attempt.call.item, skip);
-  if (operation == BRAID_LOCK_ABANDON) {
-    struct holding *holding;
-    while ((holding = find_holding(attempt.ledger, NULL, attempt.call.owner))) abandon(holding);
-    return;
-  }
-  attempt.entry = braid_ledger_entry(attempt.ledger, frame->value);
-  if (attempt.entry)
-    serve(&attempt, operation, frame->id);
-  else
-    answer(link, frame->id, BRAID_MISUSE, attempt.item, 0);
-  free_holding(attempt.holding);
-}
-
-static void on_cancel(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  (void)body;
-  struct braid_ledger *ledger = link->objects;
-  for (struct braid_list *at = ledger->visits.next; at != &ledger->visits; at = at->next) {
-    struct visit *visit = braid_container(at, struct visit, link);
-    if (visit->number != frame->id) continue;
-    braid_loop_end_wait(&link->broker->loop, &visit->errand.waiter, BRAID_CANCELLED);
-    return;
-  }
-}
-
-static struct braid_entry *queue_entry(struct braid_link *link, uint64_t id) {
-  struct braid_entry *entry = braid_ledger_entry(link->objects, id);
-  return entry && queue_of(entry->object) ? entry : NULL;
-}
-
-/* An answer that takes a place back has crossed what the worker did with that place: it is to forget the answer. */
-static void correct(struct braid_link *link, const struct braid_entry *entry, uint64_t places) {
-  struct braid_frame frame = {.kind = BRAID_FRAME_PLACES, .value = entry->id, .id = places, .status = true};
-  braid_link_put(link, frame, NULL, 0);
-  braid_errand_send(&link->nudge);
-}
-
-static void on_put(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  struct braid_wire_item wire;
-  struct braid_entry *entry = queue_entry(link, frame->value);
-  if (frame->size < sizeof wire) return;
-  memcpy(&wire, body, sizeof wire);
-  struct braid_item item = read_item(link, frame, body, wire, sizeof wire);
-  if (entry && entry->places > 0)
-    entry->places--;
-  else if (entry)
-    correct(link, entry, 1);
-  if (!entry || braid_queue_put_reserved(queue_of(entry->object), item) != BRAID_OK) braid_item_drop(item);
-}
-
-static void on_mark(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  (void)body;
-  struct attempt attempt = {.ledger = link->objects, .entry = queue_entry(link, frame->value), .call.bits = frame->id};
-  if (attempt.entry) finish_later(&attempt, BRAID_QUEUE_MARK, 0);
-}
-
-static void on_unreserve(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  (void)body;
-  struct braid_entry *entry = queue_entry(link, frame->value);
-  if (!entry) return;
-  size_t count = frame->id < entry->places ? (size_t)frame->id : entry->places;
-  entry->places -= count;
-  braid_queue_unreserve(queue_of(entry->object), count);
-  if (frame->id > count) correct(link, entry, frame->id - count);
-}
-
-static void on_return(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  uint64_t used;
-  struct braid_entry *entry = queue_entry(link, frame->value);
-  if (!entry || frame->size < sizeof used) return;
-  memcpy(&used, body, sizeof used);
-  settle(entry, used);
-  put_back(entry, (size_t)frame->id);
-}
-
-/* ---- the beginning and the end -------------------------------------------------------------------------------- */
-
-static void on_drop(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  (void)body;
-  braid_ledger_drop(link->objects, frame->value, frame->id, settle_all);
-}
-
-void braid_export_begin(struct braid_link *link) {
-  braid_link_handle(link, BRAID_FRAME_CALL, on_call);
-  braid_link_handle(link, BRAID_FRAME_CANCEL, on_cancel);
-  braid_link_handle(link, BRAID_FRAME_PUT, on_put);
-  braid_link_handle(link, BRAID_FRAME_MARK, on_mark);
-  braid_link_handle(link, BRAID_FRAME_UNRESERVE, on_unreserve);
-  braid_link_handle(link, BRAID_FRAME_RETURN, on_return);
-  braid_link_handle(link, BRAID_FRAME_DROP, on_drop);
 }
 
 /* One that nobody has served ends here; the others come home later, to find that nobody is there. */
@@ -578,20 +361,133 @@ static void orphan(struct visit *visit) {
   struct braid_waiter *waiter = &visit->errand.waiter;
   if (braid_waiter_claim(waiter, BRAID_CANCELLED)) {
     braid_hook_leave(&waiter->hook);
-    if (visit->operation == BRAID_QUEUE_PUT) braid_item_drop(braid_hook_item(&waiter->hook));
     if (visit->operation == BRAID_BARRIER_WAIT)
       braid_barrier_desert(braid_container(visit->object, struct braid_gate, object), &waiter->hook);
     free_visit(visit);
     return;
   }
   braid_list_remove(&visit->link);
-  visit->ledger = NULL;
+  visit->client = NULL;
   visit->broker = braid_broker_enter(); /* which cannot fail: it runs */
+}
+
+/* ---- calls that come ------------------------------------------------------------------------------------------ */
+
+/* It could not be served at once. */
+static enum braid_status wait(struct attempt *attempt, enum braid_call_operation operation) {
+  struct visit *visit = new_visit(attempt, operation);
+  if (!visit) return BRAID_NO_MEMORY;
+  braid_waiter_arm(&visit->errand.waiter);
+  visit->errand.waiter.hook.tag = BRAID_ITEM_NONE;
+  enum braid_status status = try(attempt, operation, &visit->errand.waiter.hook);
+  if (status == BRAID_WAIT) {
+    visit->holding = attempt->holding;
+    attempt->holding = NULL;
+    braid_list_push(&attempt->client->visits, &visit->link);
+    return status;
+  }
+  if (operation == BRAID_BARRIER_WAIT && status == BRAID_OK) attempt->cell.item = turn_of(&visit->errand.waiter.hook);
+  free_visit(visit);
+  return status;
+}
+
+static bool may_wait(enum braid_call_operation operation) {
+  return operation != BRAID_DICT_SET && operation != BRAID_QUEUE_TRY_PUT && operation != BRAID_QUEUE_TRY_GET;
+}
+
+static void serve(struct attempt *attempt, enum braid_call_operation operation) {
+  enum braid_status status = try(attempt, operation, NULL);
+  if (status == BRAID_EMPTY && !attempt->call.once && attempt->number && may_wait(operation))
+    status = wait(attempt, operation);
+  if (status == BRAID_WAIT) return;
+  if (status != BRAID_OK) {
+    braid_item_drop(attempt->cell.item);
+    attempt->cell.item = (struct braid_item){0};
+  }
+  answer(attempt->client, attempt->entry->id, attempt->number, status, attempt->cell.item, attempt->extra);
+}
+
+/* The number stands at the head, the key behind it, then the item. False: it is not sound. */
+static bool read_call(struct braid_link *link, const struct braid_frame *frame, const char *body,
+                      struct attempt *attempt) {
+  if (frame->size < sizeof attempt->call || frame->status >= BRAID_CALL_OPERATIONS) return false;
+  memcpy(&attempt->call, body, sizeof attempt->call);
+  size_t skip = sizeof attempt->call + attempt->call.key_size;
+  if (skip > frame->size) return false;
+  const char *key = body + sizeof attempt->call, *end = body + skip;
+  if (attempt->call.key_size && braid_key_read(&attempt->key, key, end) != end) return false;
+  return braid_link_items(link, frame, body, skip, &attempt->cell, 1);
+}
+
+/* The system had no room for it: see braid_link_items. */
+static bool is_lost(struct braid_item item) { return item.tag == BRAID_ITEM_NONE && item.bits != 0; }
+
+static bool is_dict_call(uint32_t operation) { return operation == BRAID_DICT_GET || operation == BRAID_DICT_SET; }
+
+static void on_call(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  struct attempt attempt = {.entry = braid_export_entry(link, frame, body), .number = frame->id};
+  if (!attempt.entry) return;
+  attempt.client = braid_export_client(link, frame->channel);
+  if (!attempt.client) return;
+  if (!read_call(link, frame, body, &attempt) || (is_dict_call(frame->status) && !attempt.call.key_size)) {
+    braid_link_fail(link, "a call is not sound");
+    return;
+  }
+  if (is_lost(attempt.cell.item))
+    answer(attempt.client, attempt.entry->id, attempt.number, BRAID_SYSTEM, (struct braid_item){0},
+           (int64_t)attempt.cell.item.bits);
+  else
+    serve(&attempt, (enum braid_call_operation)frame->status);
+  free_holding(attempt.holding);
+}
+
+static void on_cancel(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  if (!braid_export_entry(link, frame, body)) return;
+  struct braid_client *client = braid_export_client(link, frame->channel);
+  for (struct braid_list *at = client ? client->visits.next : NULL; at && at != &client->visits; at = at->next) {
+    struct visit *visit = braid_container(at, struct visit, link);
+    if (visit->number != frame->id) continue;
+    braid_loop_end_wait(&link->broker->loop, &visit->errand.waiter, BRAID_CANCELLED);
+    return;
+  }
+}
+
+/* ---- the beginning and the end -------------------------------------------------------------------------------- */
+
+static void forget(struct braid_entry *entry) { braid_export_queue_end(entry, NULL); }
+
+static void on_drop(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  (void)body;
+  braid_ledger_drop(link->objects, frame->value, frame->id, forget);
+}
+
+static void end_client(struct braid_client *client) {
+  while (!braid_list_empty(&client->visits)) orphan(braid_container(client->visits.next, struct visit, link));
+  while (!braid_list_empty(&client->holdings)) abandon(braid_container(client->holdings.next, struct holding, link));
+  braid_ledger_visit(client->ledger, braid_export_queue_end, client);
+  braid_list_remove(&client->row);
+  free(client);
+}
+
+static void on_leave(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  (void)body;
+  unsigned count;
+  struct braid_client *client = find_client(link->objects, frame->channel, &count);
+  braid_relay_leave(link, frame->channel);
+  if (client && frame->channel) end_client(client);
+}
+
+void braid_export_begin(struct braid_link *link) {
+  braid_link_handle(link, BRAID_FRAME_CALL, on_call);
+  braid_link_handle(link, BRAID_FRAME_CANCEL, on_cancel);
+  braid_link_handle(link, BRAID_FRAME_DROP, on_drop);
+  braid_link_handle(link, BRAID_FRAME_LEAVE, on_leave);
+  braid_export_queue_begin(link);
 }
 
 void braid_export_end(struct braid_link *link) {
   struct braid_ledger *ledger = link->objects;
-  while (!braid_list_empty(&ledger->visits)) orphan(braid_container(ledger->visits.next, struct visit, link));
-  while (!braid_list_empty(&ledger->holdings)) abandon(braid_container(ledger->holdings.next, struct holding, link));
-  braid_ledger_clear(ledger, settle_all);
+  while (!braid_list_empty(&ledger->clients))
+    end_client(braid_container(ledger->clients.next, struct braid_client, row));
+  braid_ledger_clear(ledger, forget);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * What travels on the socket between a process and its worker: frames, each a head and a body. Both ends are the same
- * build on the same machine, so numbers are as the machine has them. */
+ * build on the same machine, so numbers are as the machine has them. Nothing in a frame is believed unchecked. */
 #ifndef BRAID_FRAME_H
 #define BRAID_FRAME_H
 
@@ -26,18 +26,23 @@ enum braid_frame_kind {
   BRAID_FRAME_SEGMENT, /* its descriptor travels with it; status: an error number because of which it does not; body:
                           struct wire_segment */
   BRAID_FRAME_SEGMENT_LOST, /* id: the serial of one that could not be received or mapped */
-  /* ---- of remote objects (export, remote): from here on theirs ---- */
+  /* ---- of remote objects (call.h): from here on theirs ---- */
   BRAID_FRAME_OBJECTS = 16,
   BRAID_FRAME_KINDS = 64
 };
 
+#define BRAID_FRAME_MAGIC UINT32_C(0x46524142) /* BARF on the wire of a little-endian machine */
+#define BRAID_FRAME_MOST (UINT64_C(1) << 40)   /* bytes of a body */
+
 struct braid_frame {
-  uint64_t size; /* of the body */
-  uint64_t id, value;
-  uint32_t status;
+  uint32_t magic;
   uint8_t kind;         /* enum braid_frame_kind */
   uint8_t has_message;  /* the body ends with one */
   uint16_t descriptors; /* how many travel with it */
+  uint64_t size;        /* of the body */
+  uint64_t id, value;
+  uint32_t status;
+  uint32_t channel; /* of remote objects: which process beyond the connection it is from or for; 0: the neighbour */
 };
 
 /* A shared object as a message on the wire mentions it: what the numbers mean is the passport's (see link.h). */
@@ -47,6 +52,13 @@ struct braid_wire_object {
   uint32_t flags;
   uint64_t value;
   uint64_t more[2];
+};
+
+/* An item of a queue on the wire. A message's bytes follow it. */
+struct braid_wire_item {
+  uint64_t bits;
+  double key;   /* of a priority queue */
+  uint64_t tag; /* enum braid_item_tag: not BRAID_ITEM_REFERENCE, BRAID_ITEM_PLACE */
 };
 
 #endif

@@ -27,10 +27,23 @@ static struct braid_entry *add_entry(struct braid_ledger *ledger, struct braid_o
   return entry;
 }
 
-uint64_t braid_ledger_export(struct braid_ledger *ledger, struct braid_object *object) {
-  pthread_mutex_lock(&mutex);
+static struct braid_entry *entry_of(struct braid_ledger *ledger, const struct braid_object *object) {
   struct braid_entry *entry = *row_of_object(ledger, object);
   while (entry && entry->object != object) entry = entry->next_object;
+  return entry;
+}
+
+uint64_t braid_ledger_find(struct braid_ledger *ledger, const struct braid_object *object) {
+  pthread_mutex_lock(&mutex);
+  struct braid_entry *entry = entry_of(ledger, object);
+  uint64_t id = entry ? entry->id : 0;
+  pthread_mutex_unlock(&mutex);
+  return id;
+}
+
+uint64_t braid_ledger_export(struct braid_ledger *ledger, struct braid_object *object) {
+  pthread_mutex_lock(&mutex);
+  struct braid_entry *entry = entry_of(ledger, object);
   if (!entry) entry = add_entry(ledger, object);
   if (entry) entry->sent++;
   uint64_t id = entry ? entry->id : 0;
@@ -58,7 +71,6 @@ static void take_out(struct braid_ledger *ledger, struct braid_entry *entry) {
 
 static void free_entry(struct braid_entry *entry) {
   braid_object_unref(entry->object);
-  free(entry->leases);
   free(entry);
 }
 
@@ -66,7 +78,8 @@ void braid_ledger_drop(struct braid_ledger *ledger, uint64_t id, uint64_t count,
   pthread_mutex_lock(&mutex);
   struct braid_entry *entry = ledger->entries[id % BRAID_LEDGER_ROWS];
   while (entry && entry->id != id) entry = entry->next;
-  bool last = entry && (entry->sent -= count) == 0;
+  bool last = entry && count >= entry->sent;
+  if (entry && !last) entry->sent -= count;
   if (last) take_out(ledger, entry);
   pthread_mutex_unlock(&mutex);
   if (!last) return;
@@ -84,6 +97,18 @@ void braid_ledger_clear(struct braid_ledger *ledger, void (*settle)(struct braid
       pthread_mutex_unlock(&mutex);
       free_entry(entry);
     }
+  }
+}
+
+/* Others only add to the rows' heads, under the mutex; it is given up while `visit` runs. */
+void braid_ledger_visit(struct braid_ledger *ledger,
+                        void (*visit)(struct braid_entry *entry, const struct braid_client *client),
+                        const struct braid_client *client) {
+  for (int row = 0; row < BRAID_LEDGER_ROWS; row++) {
+    pthread_mutex_lock(&mutex);
+    struct braid_entry *entry = ledger->entries[row];
+    pthread_mutex_unlock(&mutex);
+    for (; entry; entry = entry->next) visit(entry, client);
   }
 }
 
@@ -161,6 +186,25 @@ uint64_t braid_import_id(struct braid_array_keeper *keeper, const struct braid_l
   return id;
 }
 
+void braid_ledger_part(struct braid_ledger *ledger, void (*parted)(struct braid_object *object)) {
+  pthread_mutex_lock(&mutex);
+  for (int row = 0; row < BRAID_LEDGER_ROWS; row++) {
+    struct braid_import *import;
+    while ((import = ledger->imports[row])) {
+      ledger->imports[row] = import->next;
+      import->ledger = NULL; /* from now on it is its object's alone */
+      struct braid_object *object = keep(import->object) ? import->object : NULL;
+      pthread_mutex_unlock(&mutex);
+      if (object) {
+        parted(object);
+        braid_object_unref(object);
+      }
+      pthread_mutex_lock(&mutex);
+    }
+  }
+  pthread_mutex_unlock(&mutex);
+}
+
 static struct braid_import *take_drops(struct braid_ledger *ledger) {
   pthread_mutex_lock(&mutex);
   struct braid_import *drops = ledger->drops;
@@ -187,17 +231,12 @@ struct braid_ledger *braid_ledger_new(struct braid_link *link) {
   struct braid_ledger *ledger = calloc(1, sizeof *ledger);
   if (!ledger) return NULL;
   ledger->link = link;
-  braid_list_init(&ledger->visits);
-  braid_list_init(&ledger->holdings);
+  braid_list_init(&ledger->clients);
   braid_errand_init(&ledger->dropper, link->broker, tell_drops);
   return ledger;
 }
 
 void braid_ledger_free(struct braid_ledger *ledger) {
-  pthread_mutex_lock(&mutex);
-  for (int row = 0; row < BRAID_LEDGER_ROWS; row++)
-    for (struct braid_import *import = ledger->imports[row]; import; import = import->next) import->ledger = NULL;
-  pthread_mutex_unlock(&mutex);
   braid_errand_recall(&ledger->dropper);
   braid_segment_table_clear(&ledger->segments);
   struct braid_import *import = take_drops(ledger), *next;

@@ -9,6 +9,8 @@
 #include "call.h"
 #include "segment_table.h"
 
+struct braid_share;
+
 enum { BRAID_LEDGER_ROWS = 64 };
 
 struct braid_entry {
@@ -16,11 +18,7 @@ struct braid_entry {
   struct braid_object *object; /* with a reference */
   uint64_t sent;               /* how often; guarded by the ledgers' mutex */
   struct braid_entry *next, *next_object;
-  /* Of queues; the broker's thread only. What the other end works ahead with. */
-  size_t places;
-  struct braid_item *leases; /* room for BRAID_LEDGER_LEASES */
-  size_t lease_count;
-  uint64_t settled; /* leases that were used or came back, ever */
+  struct braid_share *shares; /* of queues: export's; the broker's thread only */
 };
 
 struct braid_import {
@@ -39,22 +37,30 @@ struct braid_ledger {
   struct braid_errand dropper;
   uint64_t last_id;
   struct braid_segment_table segments; /* the memory of arrays: the passport's */
-  /* For export: calls that wait, and locks that the other end holds. The broker's thread only. */
-  struct braid_list visits, holdings;
+  struct braid_alarm alarm;            /* remotequeue's, as is the next; the broker's thread only */
+  bool ticking;
+  struct braid_list clients; /* export's: the processes that speak over the link; the broker's thread only */
 };
-
-enum { BRAID_LEDGER_LEASES = 4096 };
 
 /* NULL: memory is out. */
 struct braid_ledger *braid_ledger_new(struct braid_link *link);
-/* The broker's thread; entries have been given up by braid_ledger_clear. */
+/* The broker's thread; entries have been given up by braid_ledger_clear, imports by braid_ledger_part. */
 void braid_ledger_free(struct braid_ledger *ledger);
 /* Takes out every entry and calls `settle` with it first, where the object is still there. The broker's thread. */
 void braid_ledger_clear(struct braid_ledger *ledger, void (*settle)(struct braid_entry *entry));
 
+/* Calls `visit` with every entry. It adds and takes out none. The broker's thread. */
+struct braid_client;
+void braid_ledger_visit(struct braid_ledger *ledger,
+                        void (*visit)(struct braid_entry *entry, const struct braid_client *client),
+                        const struct braid_client *client);
+
 /* The number under which the other end knows the object, which is about to be sent once more; 0: memory is out. Any
  * thread. */
 uint64_t braid_ledger_export(struct braid_ledger *ledger, struct braid_object *object);
+
+/* The number of an object that the other end knows; 0: it does not. The broker's thread. */
+uint64_t braid_ledger_find(struct braid_ledger *ledger, const struct braid_object *object);
 
 /* The entry with this number; NULL: there is none. The broker's thread, on which it also goes. */
 struct braid_entry *braid_ledger_entry(struct braid_ledger *ledger, uint64_t id);
@@ -70,6 +76,10 @@ struct braid_object *braid_ledger_known(struct braid_ledger *ledger, uint64_t id
 /* The object is made and destroyed with the import's keeper. NULL: memory is out. */
 struct braid_import *braid_import_new(struct braid_ledger *ledger, uint64_t id);
 void braid_import_set(struct braid_import *import, struct braid_object *object);
+
+/* The other end has gone: no import is the ledger's any more. Calls `parted` with each object that stands here for one
+ * of theirs. The broker's thread. */
+void braid_ledger_part(struct braid_ledger *ledger, void (*parted)(struct braid_object *object));
 
 /* The number of the import that the keeper is, if it is of this ledger; 0: it is not. Any thread. */
 uint64_t braid_import_id(struct braid_array_keeper *keeper, const struct braid_ledger *ledger);

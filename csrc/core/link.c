@@ -65,17 +65,16 @@ static struct braid_code *code_of(struct braid_object *object) {
   return braid_container(object, struct braid_code, object);
 }
 
-const char *braid_link_refuse_object(enum braid_link_side side, const struct braid_object *object) {
+const char *braid_link_refuse_object(const struct braid_object *object) {
   if (object->class == &braid_code_class || object->class == &braid_pool_class) return NULL;
-  return passport ? passport->refuse(side, object) : "it belongs to this process";
+  return passport ? passport->refuse(object) : "it belongs to this process";
 }
 
-const char *braid_link_refuse(enum braid_link_side side, const struct braid_message *message,
-                              const struct braid_object **which) {
+const char *braid_link_refuse(const struct braid_message *message, const struct braid_object **which) {
   const char *why = NULL;
   for (uint32_t i = 0; i < message->object_count && !why; i++) {
     *which = message->objects[i];
-    why = braid_link_refuse_object(side, *which);
+    why = braid_link_refuse_object(*which);
   }
   return why;
 }
@@ -193,16 +192,44 @@ static bool give_up(struct braid_link *link) {
   return false;
 }
 
+/* What a frame is made of, in order. */
+struct content {
+  const void *body;
+  size_t size;
+  struct braid_message *message;        /* NULL: none */
+  const struct braid_queue_cell *cells; /* items */
+  size_t count;
+};
+
+static bool append_whole_message(struct braid_link *link, struct braid_message *message) {
+  return append_mentions(link, message) && append_message(link, message);
+}
+
+static bool append_item(struct braid_link *link, const struct braid_queue_cell *cell) {
+  struct braid_wire_item wire = {cell->item.bits, cell->key, cell->item.tag};
+  if (cell->item.tag == BRAID_ITEM_MESSAGE) wire.bits = 0;
+  if (!append(link, &wire, sizeof wire)) return false;
+  return cell->item.tag != BRAID_ITEM_MESSAGE ||
+         append_whole_message(link, (struct braid_message *)(uintptr_t)cell->item.bits);
+}
+
+static bool append_content(struct braid_link *link, const struct content *content) {
+  if (!append(link, content->body, content->size)) return false;
+  if (content->message && !append_whole_message(link, content->message)) return false;
+  for (size_t i = 0; i < content->count; i++)
+    if (!append_item(link, &content->cells[i])) return false;
+  return true;
+}
+
 /* The head is written last, for it tells the size: its place is kept in a piece of its own until then. */
-static bool put(struct braid_link *link, struct braid_frame *frame, const void *body, size_t size,
-                struct braid_message *message) {
+static bool put(struct braid_link *link, struct braid_frame *frame, const struct content *content) {
   char *head = reserve(link, sizeof *frame);
   if (!head) return give_up(link);
   size_t before = link->out_size;
-  if (!append(link, body, size)) return give_up(link);
-  if (message && (!append_mentions(link, message) || !append_message(link, message))) return give_up(link);
+  if (!append_content(link, content)) return give_up(link);
+  frame->magic = BRAID_FRAME_MAGIC;
   frame->size = link->out_size - before;
-  frame->has_message = message != NULL;
+  frame->has_message = content->message != NULL;
   memcpy(head, frame, sizeof *frame);
   return true;
 }
@@ -217,28 +244,41 @@ static bool prepare(struct braid_link *link, const struct braid_message *message
   return true;
 }
 
-static bool put_in_turn(struct braid_link *link, struct braid_frame *frame, const void *body, size_t size,
-                        struct braid_message *message) {
+static bool prepare_all(struct braid_link *link, const struct content *content) {
+  if (!prepare(link, content->message)) return false;
+  for (size_t i = 0; i < content->count; i++)
+    if (content->cells[i].item.tag == BRAID_ITEM_MESSAGE &&
+        !prepare(link, (const struct braid_message *)(uintptr_t)content->cells[i].item.bits))
+      return false;
+  return true;
+}
+
+static bool put_in_turn(struct braid_link *link, struct braid_frame *frame, const struct content *content) {
   if (braid_loop_is_fork) return true; /* it is not ours */
   pthread_mutex_lock(&link->mutex);
-  bool done = link->broken || (prepare(link, message) && put(link, frame, body, size, message));
+  bool done = link->broken || (prepare_all(link, content) && put(link, frame, content));
   pthread_mutex_unlock(&link->mutex);
   return done;
 }
 
 bool braid_link_put(struct braid_link *link, struct braid_frame frame, const void *body, size_t size) {
-  return put_in_turn(link, &frame, body, size, NULL);
+  return put_in_turn(link, &frame, &(struct content){.body = body, .size = size});
 }
 
 bool braid_link_put_message(struct braid_link *link, struct braid_frame frame, const void *body, size_t size,
                             struct braid_message *message) {
-  return put_in_turn(link, &frame, body, size, message);
+  return put_in_turn(link, &frame, &(struct content){.body = body, .size = size, .message = message});
+}
+
+bool braid_link_put_items(struct braid_link *link, struct braid_frame frame, const void *body, size_t size,
+                          const struct braid_queue_cell *cells, size_t count) {
+  return put_in_turn(link, &frame, &(struct content){.body = body, .size = size, .cells = cells, .count = count});
 }
 
 bool braid_link_put_segment(struct braid_link *link, struct braid_frame frame, const void *body, size_t size,
                             struct braid_segment *segment) {
   frame.descriptors = 1;
-  return attach(link, segment) && put(link, &frame, body, size, NULL);
+  return attach(link, segment) && put(link, &frame, &(struct content){.body = body, .size = size});
 }
 
 /* ---- sending: under the mutex --------------------------------------------------------------------------------- */
@@ -344,7 +384,7 @@ static enum progress send_all(struct braid_link *link) {
       bear_shortage(link, errno);
       return SHORT;
     } else if (sent < 0 && errno != EINTR) {
-      link->broken = true; /* whoever reads learns of it */
+      give_up(link); /* whoever reads learns of it, at both ends */
     }
   }
   link->full = false;
@@ -433,13 +473,14 @@ static ssize_t receive(struct braid_link *link, char *room, size_t size) {
   return got;
 }
 
-/* How many bytes to read: at least the rest of the frame that has begun. */
+/* How many bytes to read: the rest of the frame that has begun, but no more room than twice what has really come. */
 static size_t wanted(const struct braid_link *link) {
   struct braid_frame frame;
   if (link->in.size < sizeof frame) return FIRST_IN;
   memcpy(&frame, link->in.data, sizeof frame);
-  size_t whole = sizeof frame + frame.size;
-  return whole - link->in.size > FIRST_IN ? whole - link->in.size : FIRST_IN;
+  size_t rest = sizeof frame + (size_t)frame.size - link->in.size;
+  size_t most = link->in.size > FIRST_IN ? link->in.size : FIRST_IN;
+  return rest > FIRST_IN && rest < most ? rest : most;
 }
 
 void braid_link_fail(struct braid_link *link, const char *why) {
@@ -450,6 +491,13 @@ void braid_link_fail(struct braid_link *link, const char *why) {
   pthread_mutex_unlock(&link->mutex);
 }
 
+static const char *fault_of(const struct braid_link *link, const struct braid_frame *frame) {
+  if (frame->magic != BRAID_FRAME_MAGIC) return "bytes came that are no frame";
+  if (frame->size > BRAID_FRAME_MOST) return "a frame is larger than any can be";
+  if (frame->kind >= BRAID_FRAME_KINDS || !link->handlers[frame->kind]) return "a frame has an unknown kind";
+  return NULL;
+}
+
 /* The handler may claim the descriptors that travelled with the frame; what it leaves is closed. */
 static void handle_frame(struct braid_link *link, const struct braid_frame *frame, const char *body) {
   if (frame->descriptors > link->descriptor_count) {
@@ -457,7 +505,7 @@ static void handle_frame(struct braid_link *link, const struct braid_frame *fram
     return;
   }
   link->claimable = frame->descriptors;
-  if (frame->kind < BRAID_FRAME_KINDS && link->handlers[frame->kind]) link->handlers[frame->kind](link, frame, body);
+  link->handlers[frame->kind](link, frame, body);
   while (link->claimable > 0) {
     int left = braid_link_descriptor(link);
     if (left >= 0) close(left);
@@ -470,6 +518,11 @@ static void handle(struct braid_link *link) {
   struct braid_frame frame;
   while (!link->fault && link->in.size - at >= sizeof frame) {
     memcpy(&frame, link->in.data + at, sizeof frame);
+    const char *fault = fault_of(link, &frame);
+    if (fault) {
+      braid_link_fail(link, fault);
+      break;
+    }
     if (frame.size > link->in.size - at - sizeof frame) break;
     handle_frame(link, &frame, link->in.data + at + sizeof frame);
     at += sizeof frame + (size_t)frame.size;
@@ -584,26 +637,64 @@ static uint32_t read_mentions(struct reader *reader, uint64_t mentions, struct b
   return count;
 }
 
-struct braid_message *braid_link_message(struct braid_link *link, const struct braid_frame *frame, const char *body,
-                                         size_t skip) {
-  struct reader reader = {link, body + skip, body + frame->size};
+/* NULL when something is wrong. */
+static struct braid_message *read_message(struct reader *reader) {
   struct wire_message head;
   struct braid_message *message = NULL;
   errno = EBADMSG;
-  if (skip > frame->size || !take(&reader, &head, sizeof head)) return NULL;
-  if (head.mentions > (size_t)(reader.end - reader.at) / sizeof(struct wire_mention)) return NULL;
+  if (!take(reader, &head, sizeof head)) return NULL;
+  if (head.mentions > (size_t)(reader->end - reader->at) / sizeof(struct wire_mention)) return NULL;
   struct braid_object **objects = calloc((size_t)head.mentions + 1, sizeof *objects);
   int error = objects ? 0 : ENOMEM;
-  uint32_t count = read_mentions(&reader, head.mentions, objects, &error);
-  if (error != EBADMSG && head.size != (size_t)(reader.end - reader.at)) error = EBADMSG;
+  uint32_t count = read_mentions(reader, head.mentions, objects, &error);
+  if (error != EBADMSG && head.size > (size_t)(reader->end - reader->at)) error = EBADMSG;
   if (!error) {
-    message = braid_message_new(reader.at, (size_t)head.size, objects, count);
+    message = braid_message_new(reader->at, (size_t)head.size, objects, count);
     error = ENOMEM;
   }
+  if (error != EBADMSG) reader->at += head.size;
   for (uint32_t i = 0; i < count; i++) braid_object_unref(objects[i]);
   free(objects);
   errno = error;
   return message;
+}
+
+struct braid_message *braid_link_message(struct braid_link *link, const struct braid_frame *frame, const char *body,
+                                         size_t skip) {
+  errno = EBADMSG;
+  if (skip > frame->size) return NULL;
+  struct reader reader = {link, body + skip, body + frame->size};
+  struct braid_message *message = read_message(&reader);
+  if (!message || reader.at == reader.end) return message;
+  braid_message_unref(message);
+  errno = EBADMSG;
+  return NULL;
+}
+
+/* False: it is not sound. */
+static bool read_item(struct reader *reader, struct braid_queue_cell *cell) {
+  struct braid_wire_item wire;
+  if (!take(reader, &wire, sizeof wire)) return false;
+  if (wire.tag > BRAID_ITEM_MESSAGE || wire.tag == BRAID_ITEM_REFERENCE) return false;
+  *cell = (struct braid_queue_cell){.item = {wire.bits, (uint8_t)wire.tag}, .key = wire.key};
+  if (wire.tag != BRAID_ITEM_MESSAGE) return true;
+  struct braid_message *message = read_message(reader);
+  cell->item.bits = (uint64_t)(uintptr_t)message;
+  if (message) return true;
+  cell->item = (struct braid_item){(uint64_t)errno, BRAID_ITEM_NONE};
+  return errno != EBADMSG;
+}
+
+bool braid_link_items(struct braid_link *link, const struct braid_frame *frame, const char *body, size_t skip,
+                      struct braid_queue_cell *cells, size_t count) {
+  struct reader reader = {link, body + skip, body + frame->size};
+  size_t read = 0;
+  if (skip > frame->size) reader.at = reader.end;
+  while (read < count && read_item(&reader, &cells[read])) read++;
+  if (read == count && reader.at == reader.end) return true;
+  while (read > 0) braid_item_drop(cells[--read].item);
+  braid_link_fail(link, "an item is not sound");
+  return false;
 }
 
 int braid_link_descriptor(struct braid_link *link) {
@@ -620,11 +711,10 @@ void braid_link_handle(struct braid_link *link, unsigned kind, braid_link_handle
   link->handlers[kind] = handler;
 }
 
-int braid_link_open(struct braid_link *link, struct braid_broker *broker, enum braid_link_side side, int fd) {
+int braid_link_open(struct braid_link *link, struct braid_broker *broker, int fd) {
   memset(link->sent_codes, 0, sizeof link->sent_codes);
   memset(link->known_codes, 0, sizeof link->known_codes);
   link->broker = broker;
-  link->side = side;
   link->objects = NULL;
   link->out_size = 0;
   link->broken = link->full = false;

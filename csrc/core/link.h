@@ -18,19 +18,14 @@
 #include "buffer.h"
 #include "code.h"
 #include "frame.h"
-#include "message.h"
+#include "queue.h"
 
 struct braid_link;
 
-enum braid_link_side {
-  BRAID_LINK_TO_WORKER, /* we are the parent: the shared objects live here */
-  BRAID_LINK_TO_PARENT  /* we are a worker */
-};
-
 /* How shared objects cross. */
 struct braid_passport {
-  /* NULL: the object may cross to that side; else a sentence that says why not. Any thread. */
-  const char *(*refuse)(enum braid_link_side side, const struct braid_object *object);
+  /* NULL: the object may cross; else a sentence that says why not. Any thread. */
+  const char *(*refuse)(const struct braid_object *object);
   /* A frame that mentions it is about to be put: segments that the other end needs for it are put first. Under the
    * link's mutex; any thread. False: memory is out. */
   bool (*prepare)(struct braid_link *link, struct braid_object *object);
@@ -54,7 +49,6 @@ struct braid_segment;
 
 struct braid_link {
   struct braid_broker *broker;
-  enum braid_link_side side;
   int fd;
   void *owner;   /* of who opened it */
   void *objects; /* of the passport */
@@ -84,15 +78,14 @@ struct braid_link {
 /* Before the first link is opened. */
 void braid_link_use_passport(const struct braid_passport *passport);
 
-/* NULL, or why the object may not cross to that side. Any thread. */
-const char *braid_link_refuse_object(enum braid_link_side side, const struct braid_object *object);
+/* NULL, or why the object may not cross. Any thread. */
+const char *braid_link_refuse_object(const struct braid_object *object);
 
 /* The same for all of a message; *which is the object then. */
-const char *braid_link_refuse(enum braid_link_side side, const struct braid_message *message,
-                              const struct braid_object **which);
+const char *braid_link_refuse(const struct braid_message *message, const struct braid_object **which);
 
 /* Takes over the socket, which does not block, when it succeeds: 0 or an error number. The broker's thread. */
-int braid_link_open(struct braid_link *link, struct braid_broker *broker, enum braid_link_side side, int fd);
+int braid_link_open(struct braid_link *link, struct braid_broker *broker, int fd);
 
 /* What has come is no protocol, or cannot be taken in: nothing more is read or sent, and the other end learns of it.
  * The first reason stays. In a handler; `ended` is called after it. */
@@ -117,6 +110,10 @@ bool braid_link_put_message(struct braid_link *link, struct braid_frame frame, c
 bool braid_link_put_segment(struct braid_link *link, struct braid_frame frame, const void *body, size_t size,
                             struct braid_segment *segment);
 
+/* The same with items behind the bytes; they stay the caller's. */
+bool braid_link_put_items(struct braid_link *link, struct braid_frame frame, const void *body, size_t size,
+                          const struct braid_queue_cell *cells, size_t count);
+
 /* Sends what the socket takes; the broker sends the rest. Any thread; does not block. */
 void braid_link_flush(struct braid_link *link);
 
@@ -127,6 +124,12 @@ void braid_link_drain(struct braid_link *link);
  * tells: EBADMSG: the frame is not sound; else what the system could not give us, and the link is as it was. */
 struct braid_message *braid_link_message(struct braid_link *link, const struct braid_frame *frame, const char *body,
                                          size_t skip);
+
+/* In a handler: reads so many items, which are the caller's then and must be all that stands behind `skip` bytes of the
+ * body. One that the system has no room for is lost: it is BRAID_ITEM_NONE, and its bits are the error number. False:
+ * the link has failed, and nothing is the caller's. */
+bool braid_link_items(struct braid_link *link, const struct braid_frame *frame, const char *body, size_t skip,
+                      struct braid_queue_cell *cells, size_t count);
 
 /* In a handler: the descriptor that came with the frame, the caller's; -1: there is none, or it was lost on the way. */
 int braid_link_descriptor(struct braid_link *link);

@@ -11,10 +11,10 @@
 #include "gate.h"
 #include "pool.h"
 #include "queue.h"
-#include "remote.h"
+#include "relay.h"
 
-enum { YOURS = 1, OUT_OF_ORDER = 2 }; /* flags: the number is the receiver's; a queue that is no FIFO */
-enum { TYPE_SHIFT = 8, POOL = 64 };   /* class: the kind, and an array's type; or a pool, of which nothing travels */
+enum { YOURS = 1, GONE = 2 };       /* flags: the number is the receiver's; the object's home has ended */
+enum { TYPE_SHIFT = 8, POOL = 64 }; /* class: the kind, and an array's type; or a pool, of which nothing travels */
 
 static const struct braid_class *const classes[BRAID_REMOTE_KINDS] = {
     [BRAID_REMOTE_QUEUE] = &braid_queue_class,         [BRAID_REMOTE_LOCK] = &braid_lock_class,
@@ -30,15 +30,9 @@ static enum braid_remote_kind kind_of(const struct braid_object *object) {
   return (enum braid_remote_kind)kind;
 }
 
-static const char *refuse(enum braid_link_side side, const struct braid_object *object) {
-  if (object->class == &braid_array_class) return NULL;
-  if (side == BRAID_LINK_TO_PARENT) {
-    if (braid_remote_is(object)) return NULL;
-    return "it was made in a worker process, and only arrays leave that: make it in the parent and send it here";
-  }
-  if (kind_of(object) != BRAID_REMOTE_KINDS || object->class == &braid_pool_class) return NULL;
-  if (braid_remote_is(object)) return "it belongs to the parent of this process: only its own workers can have it";
-  return "it belongs to this process";
+static const char *refuse(const struct braid_object *object) {
+  bool known = kind_of(object) != BRAID_REMOTE_KINDS || braid_remote_is(object) || object->class == &braid_array_class;
+  return known ? NULL : "it belongs to this process";
 }
 
 /* ---- writing -------------------------------------------------------------------------------------------------- */
@@ -70,21 +64,45 @@ static bool write_array(struct braid_ledger *ledger, struct braid_array *array, 
 }
 
 /* A condition and a dict take their locks along. */
+static bool write_lock(struct braid_ledger *ledger, struct braid_object *lock, struct braid_wire_object *wire) {
+  wire->value = braid_ledger_export(ledger, lock);
+  return wire->value != 0;
+}
+
+static void write_queue(uint64_t maxsize, enum braid_queue_order order, struct braid_wire_object *wire) {
+  wire->value = maxsize;
+  wire->more[0] = order;
+}
+
 static bool write_own(struct braid_ledger *ledger, struct braid_object *object, struct braid_wire_object *wire) {
   struct braid_object *lock = NULL;
   wire->class = kind_of(object);
   if (object->class == &braid_queue_class) {
-    struct braid_queue *queue = braid_container(object, struct braid_queue, object);
-    wire->value = queue->maxsize;
-    if (queue->order != BRAID_FIFO) wire->flags = OUT_OF_ORDER;
-    wire->more[0] = queue->order;
+    const struct braid_queue *queue = braid_container(object, struct braid_queue, object);
+    write_queue(queue->maxsize, queue->order, wire);
   } else if (object->class == &braid_condition_class) {
     lock = &braid_container(object, struct braid_gate, object)->lock->object;
   } else if (object->class == &braid_dict_class) {
     lock = &braid_container(object, struct braid_dict, object)->lock->object;
   }
-  if (lock && !(wire->value = braid_ledger_export(ledger, lock))) return false;
+  if (lock && !write_lock(ledger, lock, wire)) return false;
   wire->id = braid_ledger_export(ledger, object);
+  return wire->id != 0;
+}
+
+/* A stub goes home as what it stands for, and elsewhere as an object whose home we lead to. It is looked whether it is
+ * gone when the other end is sure to be told if it goes later. */
+static bool write_stub(struct braid_ledger *ledger, struct braid_remote *remote, struct braid_wire_object *wire) {
+  wire->class = remote->kind;
+  wire->id = braid_import_id(remote->keeper, ledger);
+  if (wire->id) {
+    wire->flags = YOURS;
+    return true;
+  }
+  if (remote->queue) write_queue(remote->queue->maxsize, remote->queue->order, wire);
+  if (remote->lock && !write_lock(ledger, &remote->lock->object, wire)) return false;
+  wire->id = braid_ledger_export(ledger, &remote->object);
+  if (atomic_load(&remote->gone)) wire->flags = GONE;
   return wire->id != 0;
 }
 
@@ -94,10 +112,8 @@ static bool write_object(struct braid_link *link, struct braid_object *object, s
     wire->class = POOL;
     return true;
   }
-  if (!braid_remote_is(object)) return write_own(link->objects, object, wire);
-  wire->id = braid_container(object, struct braid_remote, object)->id;
-  wire->flags = YOURS;
-  return true;
+  return braid_remote_is(object) ? write_stub(link->objects, braid_remote_of(object), wire)
+                                 : write_own(link->objects, object, wire);
 }
 
 /* ---- reading -------------------------------------------------------------------------------------------------- */
@@ -129,42 +145,45 @@ static struct braid_object *read_array(struct braid_ledger *ledger, const struct
   return &array->object;
 }
 
-/* What is said of a queue is said before anybody knows the stub, and once. */
-static void describe(struct braid_remote *remote, const struct braid_wire_object *wire) {
-  if (remote->kind != BRAID_REMOTE_QUEUE) return;
-  remote->maxsize = wire->value;
-  remote->order = (unsigned)wire->more[0];
-  remote->in_order = !(wire->flags & OUT_OF_ORDER);
-}
-
-static struct braid_object *read_stub(struct braid_link *link, enum braid_remote_kind kind, uint64_t id,
+/* The stub of this kind with this number, with a reference; a new one when there is none. */
+static struct braid_remote *read_stub(struct braid_link *link, enum braid_remote_kind kind, uint64_t id,
                                       const struct braid_wire_object *wire) {
   struct braid_object *object = braid_ledger_import(link->objects, id);
-  if (object) return object;
+  if (object) {
+    if (object->class == &braid_remote_classes[kind]) return braid_remote_of(object);
+    braid_object_unref(object);
+    errno = EBADMSG;
+    return NULL;
+  }
   struct braid_import *import = braid_import_new(link->objects, id);
   struct braid_remote *remote = import ? braid_remote_new(link, kind, id, &import->keeper) : NULL;
-  if (!remote) return give_up(import, NULL);
-  describe(remote, wire);
+  if (!remote) {
+    give_up(import, NULL);
+    return NULL;
+  }
+  if (remote->queue) { /* said once, before anybody knows it */
+    remote->queue->maxsize = wire->value;
+    remote->queue->order = (enum braid_queue_order)wire->more[0];
+  }
+  if (wire->flags & GONE) braid_remote_end(remote);
   braid_import_set(import, &remote->object);
-  return &remote->object;
+  return remote;
 }
 
 static struct braid_object *read_remote(struct braid_link *link, const struct braid_wire_object *wire) {
   enum braid_remote_kind kind = (enum braid_remote_kind)wire->class;
   bool has_lock = kind == BRAID_REMOTE_CONDITION || kind == BRAID_REMOTE_DICT;
-  struct braid_object *object = read_stub(link, kind, wire->id, wire);
-  struct braid_object *lock = has_lock ? read_stub(link, BRAID_REMOTE_LOCK, wire->value, wire) : NULL;
-  if (!object || (has_lock && !lock)) {
-    if (object) braid_object_unref(object);
-    if (lock) braid_object_unref(lock);
-    return NULL;
-  }
-  struct braid_remote *remote = braid_container(object, struct braid_remote, object);
+  if (kind == BRAID_REMOTE_QUEUE && wire->more[0] > BRAID_PRIORITY) return NULL;
+  struct braid_remote *remote = read_stub(link, kind, wire->id, wire);
+  struct braid_remote *lock = remote && has_lock ? read_stub(link, BRAID_REMOTE_LOCK, wire->value, wire) : NULL;
+  if (!remote) return NULL;
   if (lock && remote->lock)
-    braid_object_unref(lock);
+    braid_object_unref(&lock->object);
   else if (lock)
-    remote->lock = braid_container(lock, struct braid_remote, object);
-  return object;
+    remote->lock = lock;
+  if (!has_lock || lock) return &remote->object;
+  braid_object_unref(&remote->object);
+  return NULL;
 }
 
 static struct braid_object *read_object(struct braid_link *link, const struct braid_wire_object *wire) {
@@ -177,8 +196,7 @@ static struct braid_object *read_object(struct braid_link *link, const struct br
   else if (kind == BRAID_REMOTE_ARRAY)
     object = braid_ledger_import(link->objects, wire->id);
   if (object || wire->flags & YOURS || kind > BRAID_REMOTE_ARRAY) return object;
-  if (kind == BRAID_REMOTE_ARRAY) return read_array(link->objects, wire);
-  return link->side == BRAID_LINK_TO_PARENT ? read_remote(link, wire) : NULL;
+  return kind == BRAID_REMOTE_ARRAY ? read_array(link->objects, wire) : read_remote(link, wire);
 }
 
 /* ---- links ---------------------------------------------------------------------------------------------------- */
@@ -197,16 +215,24 @@ static void on_segment_lost(struct braid_link *link, const struct braid_frame *f
 
 static bool begin(struct braid_link *link) {
   link->objects = braid_ledger_new(link);
-  if (!link->objects) return false;
-  braid_link_handle(link, BRAID_FRAME_SEGMENT, on_segment);
-  braid_link_handle(link, BRAID_FRAME_SEGMENT_LOST, on_segment_lost);
-  braid_export_begin(link);
-  if (link->side == BRAID_LINK_TO_PARENT) braid_remote_begin(link);
-  return true;
+  if (link->objects && braid_relay_begin(link)) {
+    braid_export_begin(link);
+    braid_link_handle(link, BRAID_FRAME_SEGMENT, on_segment);
+    braid_link_handle(link, BRAID_FRAME_SEGMENT_LOST, on_segment_lost);
+    return true;
+  }
+  if (link->objects) braid_ledger_free(link->objects);
+  link->objects = NULL;
+  return false;
+}
+
+void braid_passport_end(struct braid_link *link) {
+  braid_export_end(link);
+  braid_relay_end(link);
 }
 
 static void end(struct braid_link *link) {
-  braid_export_end(link);
+  braid_passport_end(link);
   braid_ledger_free(link->objects);
   link->objects = NULL;
 }

@@ -98,7 +98,7 @@ int braid_peer_start(struct braid_peer *peer, struct braid_broker *broker, const
   close(ends[1]);
   if (peer->permits) close(permits);
   if (!error) {
-    error = braid_link_open(&peer->link, broker, BRAID_LINK_TO_WORKER, ends[0]);
+    error = braid_link_open(&peer->link, broker, ends[0]);
     if (error) forget_child(peer);
   }
   if (!error) ask_for_sign(peer);

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 
 #include "dispatch.h"
-#include "export.h"
+#include "passport.h"
 
 enum {
   TICK = 2 * 1000 * 1000,        /* ns: a worker with jobs ahead that has not replied for so long is stuck */
@@ -295,7 +295,7 @@ static void on_child_ended(struct braid_errand *errand) {
   struct braid_process_pool *pool = peer->pool;
   int status = peer->child->status, pid = peer->child->pid;
   braid_link_read_rest(&peer->link); /* what it had sent counts */
-  braid_export_end(&peer->link);     /* before anybody hears of its death */
+  braid_passport_end(&peer->link);   /* before anybody hears of its death */
   bool hopeless = !peer->ready && !peer->told && count_failed_start(pool, peer, status);
   lock(pool);
   peer->usable = false;

@@ -3,7 +3,6 @@
  * and posted outside it. */
 #include "queue.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #include "loop.h"
@@ -98,25 +97,30 @@ static bool push(struct braid_queue *queue, struct braid_item item, double key) 
   return true;
 }
 
-/* In front of all others. */
-static bool push_front(struct braid_queue *queue, struct braid_item item) {
-  if (queue->order != BRAID_FIFO) return push(queue, item, (double)-INFINITY);
+/* Where it was before it was popped: in front of all others that are no smaller. */
+static bool push_back(struct braid_queue *queue, const struct braid_queue_cell *cell) {
+  if (queue->order == BRAID_LIFO) return push(queue, cell->item, cell->key);
   if (queue->size == queue->capacity && !grow(queue)) return false;
+  if (queue->order == BRAID_PRIORITY) {
+    queue->cells[queue->size] = *cell;
+    heap_rise(queue->cells, queue->size++);
+    return true;
+  }
   queue->first = (queue->first + queue->capacity - 1) & (queue->capacity - 1);
-  queue->cells[queue->first].item = item;
+  queue->cells[queue->first] = *cell;
   queue->size++;
   return true;
 }
 
-static struct braid_item pop(struct braid_queue *queue) {
+static struct braid_queue_cell pop(struct braid_queue *queue) {
   size_t last = (queue->first + --queue->size) & (queue->capacity - 1);
-  if (queue->order == BRAID_LIFO) return queue->cells[last].item;
-  struct braid_item item = queue->cells[queue->first].item;
+  if (queue->order == BRAID_LIFO) return queue->cells[last];
+  struct braid_queue_cell cell = queue->cells[queue->first];
   if (queue->order == BRAID_PRIORITY)
     heap_sink(queue->cells, queue->size, queue->cells[last]);
   else
     queue->first = (queue->first + 1) & (queue->capacity - 1);
-  return item;
+  return cell;
 }
 
 /* ---- put and get ---------------------------------------------------------------------------------------------- */
@@ -125,15 +129,20 @@ static bool has_room(const struct braid_queue *queue) {
   return queue->maxsize == 0 || queue->size + queue->reserved < queue->maxsize;
 }
 
+/* To the longest waiting getter. False: nobody waits. */
+static bool hand_over(struct braid_queue *queue, struct braid_item item, double key, struct braid_road *woken) {
+  struct braid_hook *getter = braid_line_claim(&queue->getters, BRAID_OK);
+  if (!getter) return false;
+  if (getter->tag == BRAID_ITEM_PLACE) queue->leased++;
+  braid_hook_set_item(getter, item);
+  getter->key = key;
+  braid_road_push(woken, braid_hook_waiter(getter));
+  return true;
+}
+
 /* To the longest waiting getter, or behind the others. False: memory is out. */
 static bool add(struct braid_queue *queue, struct braid_item item, double key, struct braid_road *woken) {
-  struct braid_hook *getter = braid_line_claim(&queue->getters, BRAID_OK);
-  if (getter) {
-    braid_hook_set_item(getter, item);
-    braid_road_push(woken, braid_hook_waiter(getter));
-  } else if (!push(queue, item, key)) {
-    return false;
-  }
+  if (!hand_over(queue, item, key, woken) && !push(queue, item, key)) return false;
   queue->unfinished++;
   return true;
 }
@@ -162,13 +171,17 @@ enum braid_status braid_queue_put(struct braid_queue *queue, struct braid_item i
   return status;
 }
 
-/* A cell has just come free, so the push needs no memory. */
-static void admit_putter(struct braid_queue *queue, struct braid_road *woken) {
+/* Who has waited longest to put goes on. False: there is no room, or nobody waits. A cell has just come free, or there
+ * are getters: the push needs no memory, else the putter is told. */
+static bool admit_putter(struct braid_queue *queue, struct braid_road *woken) {
   struct braid_hook *putter = has_room(queue) ? braid_line_claim(&queue->putters, BRAID_OK) : NULL;
-  if (!putter) return;
-  push(queue, braid_hook_item(putter), putter->key);
-  queue->unfinished++;
+  if (!putter) return false;
+  if (putter->tag == BRAID_ITEM_PLACE)
+    queue->reserved++;
+  else if (!add(queue, braid_hook_item(putter), putter->key, woken))
+    braid_hook_waiter(putter)->status = BRAID_NO_MEMORY; /* ours: it is claimed and not posted */
   braid_road_push(woken, braid_hook_waiter(putter));
+  return true;
 }
 
 /* Nothing will ever come. */
@@ -182,7 +195,12 @@ enum braid_status braid_queue_get(struct braid_queue *queue, struct braid_item *
   braid_guard_enter(&queue->object.guard);
   if (queue->size > 0) {
     if (braid_hook_may_take(hook)) {
-      *item = pop(queue);
+      struct braid_queue_cell cell = pop(queue);
+      *item = cell.item;
+      if (hook && hook->tag == BRAID_ITEM_PLACE) {
+        queue->leased++;
+        hook->key = cell.key;
+      }
       admit_putter(queue, &woken);
     } else {
       status = BRAID_WAIT;
@@ -201,16 +219,11 @@ enum braid_status braid_queue_get(struct braid_queue *queue, struct braid_item *
   return status;
 }
 
-/* ---- for who is far away -------------------------------------------------------------------------------------- */
+/* ---- for another process --------------------------------------------------------------------------------------- */
 
 /* After something has come back: who can go on goes on. Inside the guard. */
 static void admit_all(struct braid_queue *queue, struct braid_road *woken) {
-  struct braid_hook *putter;
-  while (has_room(queue) && (putter = braid_line_claim(&queue->putters, BRAID_OK))) {
-    if (!add(queue, braid_hook_item(putter), putter->key, woken))
-      braid_hook_waiter(putter)->status = BRAID_NO_MEMORY; /* ours: it is claimed and not posted */
-    braid_road_push(woken, braid_hook_waiter(putter));
-  }
+  while (admit_putter(queue, woken)) continue;
   if (is_drained(queue)) braid_line_claim_all(&queue->getters, BRAID_CLOSED, woken);
 }
 
@@ -225,12 +238,32 @@ size_t braid_queue_reserve(struct braid_queue *queue, size_t most) {
   return room;
 }
 
-enum braid_status braid_queue_put_reserved(struct braid_queue *queue, struct braid_item item) {
+enum braid_status braid_queue_await_place(struct braid_queue *queue, struct braid_hook *hook) {
+  enum braid_status status = BRAID_WAIT;
+  braid_guard_enter(&queue->object.guard);
+  if (queue->closed) {
+    status = BRAID_CLOSED;
+  } else if (has_room(queue)) {
+    queue->reserved++;
+    status = BRAID_OK;
+  } else {
+    hook->tag = BRAID_ITEM_PLACE;
+    braid_hook_join(hook, &queue->putters);
+  }
+  braid_guard_leave(&queue->object.guard);
+  return status;
+}
+
+enum braid_status braid_queue_put_reserved(struct braid_queue *queue, struct braid_item item, double key) {
   struct braid_road woken = {0};
   braid_guard_enter(&queue->object.guard);
   if (queue->reserved > 0) queue->reserved--;
-  enum braid_status status = queue->dropped ? BRAID_CLOSED : add(queue, item, 0, &woken) ? BRAID_OK : BRAID_NO_MEMORY;
-  if (queue->closed) admit_all(queue, &woken);
+  enum braid_status status = BRAID_OK;
+  if (queue->dropped)
+    status = BRAID_CLOSED;
+  else if (!add(queue, item, key, &woken))
+    status = BRAID_NO_MEMORY;
+  if (status != BRAID_OK || queue->closed) admit_all(queue, &woken);
   braid_guard_leave(&queue->object.guard);
   braid_loop_post_all(&woken);
   return status;
@@ -245,12 +278,12 @@ void braid_queue_unreserve(struct braid_queue *queue, size_t count) {
   braid_loop_post_all(&woken);
 }
 
-size_t braid_queue_lease(struct braid_queue *queue, struct braid_item *items, size_t most) {
+size_t braid_queue_lease(struct braid_queue *queue, struct braid_queue_cell *cells, size_t most) {
   struct braid_road woken = {0};
   size_t count = 0;
   braid_guard_enter(&queue->object.guard);
   while (count < most && queue->size > 0) {
-    items[count++] = pop(queue);
+    cells[count++] = pop(queue);
     queue->leased++;
     admit_putter(queue, &woken);
   }
@@ -268,21 +301,17 @@ void braid_queue_settle(struct braid_queue *queue, size_t count) {
   braid_loop_post_all(&woken);
 }
 
-void braid_queue_put_back(struct braid_queue *queue, struct braid_item *items, size_t count, bool leased) {
+void braid_queue_put_back(struct braid_queue *queue, struct braid_queue_cell *cells, size_t count) {
   struct braid_road woken = {0};
-  struct braid_hook *getter;
   size_t handed = 0, kept = count;
   braid_guard_enter(&queue->object.guard);
-  if (leased) queue->leased -= count < queue->leased ? count : queue->leased;
-  while (!queue->dropped && handed < count && (getter = braid_line_claim(&queue->getters, BRAID_OK))) {
-    braid_hook_set_item(getter, items[handed++]);
-    braid_road_push(&woken, braid_hook_waiter(getter));
-  }
-  while (!queue->dropped && kept > handed && push_front(queue, items[kept - 1])) kept--;
+  queue->leased -= count < queue->leased ? count : queue->leased;
+  while (!queue->dropped && handed < count && hand_over(queue, cells[handed].item, cells[handed].key, &woken)) handed++;
+  while (!queue->dropped && kept > handed && push_back(queue, &cells[kept - 1])) kept--;
   admit_all(queue, &woken);
   braid_guard_leave(&queue->object.guard);
   braid_loop_post_all(&woken);
-  while (kept > handed) braid_item_drop(items[--kept]); /* it is dropped, or memory is out */
+  while (kept > handed) braid_item_drop(cells[--kept].item); /* it is dropped, or memory is out */
 }
 
 /* ---- the rest ------------------------------------------------------------------------------------------------- */
@@ -328,7 +357,7 @@ void braid_queue_close(struct braid_queue *queue, bool immediate) {
   }
   braid_guard_leave(&queue->object.guard);
   braid_loop_post_all(&woken);
-  while (rest.size > 0) braid_item_drop(pop(&rest));
+  while (rest.size > 0) braid_item_drop(pop(&rest).item);
   free(rest.cells);
 }
 

@@ -24,7 +24,7 @@ struct braid_queue {
   size_t maxsize; /* 0: no bound */
   size_t unfinished;
   size_t reserved; /* places that are kept for puts to come: see braid_queue_reserve */
-  size_t leased;   /* items that are on trial somewhere: see braid_queue_lease */
+  size_t leased;   /* items that another process holds: see braid_queue_lease */
   uint64_t arrivals;
   enum braid_queue_order order;
   bool closed, dropped; /* dropped: closed at once, items are not kept */
@@ -57,23 +57,27 @@ enum braid_status braid_queue_join(struct braid_queue *queue, struct braid_hook 
 /* Puts fail from now on, gets drain what is there; `immediate` drops it and lets everybody go. */
 void braid_queue_close(struct braid_queue *queue, bool immediate);
 
-/* ---- for who is far away: works ahead, and comes back with what was not used. While a place is reserved or an item is
- * leased a closed queue does not tell its getters that it is drained. ---- */
+/* ---- for another process (see docs/CONCURRENCY.md, section 9): it holds places and items. While it does, a closed
+ * queue does not tell its getters that it is drained. ---- */
 
 /* Keeps places for up to `most` puts; how many it were. */
 size_t braid_queue_reserve(struct braid_queue *queue, size_t most);
+/* Keeps one place. BRAID_OK: it is kept. BRAID_CLOSED. BRAID_WAIT: the hook stands in line; when the wait ends BRAID_OK
+ * the place is kept. */
+enum braid_status braid_queue_await_place(struct braid_queue *queue, struct braid_hook *hook);
 /* A put into such a place, which always has room. BRAID_CLOSED: the queue drops what comes. BRAID_NO_MEMORY. Either way
  * the place is used up; the caller keeps the item. */
-enum braid_status braid_queue_put_reserved(struct braid_queue *queue, struct braid_item item);
+enum braid_status braid_queue_put_reserved(struct braid_queue *queue, struct braid_item item, double key);
 void braid_queue_unreserve(struct braid_queue *queue, size_t count);
 
-/* Takes up to `most` items in order, without waiting; how many it were. */
-size_t braid_queue_lease(struct braid_queue *queue, struct braid_item *items, size_t most);
+/* Takes up to `most` items in order, without waiting; how many it were. A get whose hook has the tag BRAID_ITEM_PLACE
+ * leases its item, too, and finds its key in the hook. */
+size_t braid_queue_lease(struct braid_queue *queue, struct braid_queue_cell *cells, size_t most);
 /* So many of the leased items have been used. */
 void braid_queue_settle(struct braid_queue *queue, size_t count);
 
-/* Gives items back to the head, in order, as if they had not been taken. They are the queue's. `leased`: they were. */
-void braid_queue_put_back(struct braid_queue *queue, struct braid_item *items, size_t count, bool leased);
+/* Gives leased items back to the head, in order, as if they had not been taken. They are the queue's. */
+void braid_queue_put_back(struct braid_queue *queue, struct braid_queue_cell *cells, size_t count);
 
 /* Shows every item in the queue or with a waiting putter to `visit`, which may change it, under the guard. */
 void braid_queue_visit(struct braid_queue *queue, void (*visit)(struct braid_item *item, void *context), void *context);

@@ -17,6 +17,7 @@ const char *braid_status_name(enum braid_status status) {
       [BRAID_BROKEN] = "broken",
       [BRAID_MISUSE] = "misuse",
       [BRAID_NO_MEMORY] = "no_memory",
+      [BRAID_GONE] = "worker_died",
       [BRAID_SYSTEM] = "system",
   };
   return names[status];

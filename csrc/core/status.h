@@ -17,6 +17,7 @@ enum braid_status {
   BRAID_BROKEN,     /* a barrier that was aborted or reset */
   BRAID_MISUSE,
   BRAID_NO_MEMORY,
+  BRAID_GONE,  /* the process in which the object lives has ended */
   BRAID_SYSTEM /* errno tells */
 };
 

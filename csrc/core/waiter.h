@@ -33,7 +33,8 @@ enum braid_item_tag {
   BRAID_ITEM_INTEGER,
   BRAID_ITEM_NUMBER,
   BRAID_ITEM_REFERENCE,
-  BRAID_ITEM_MESSAGE
+  BRAID_ITEM_MESSAGE,
+  BRAID_ITEM_PLACE /* in a queue's lines: of another process, whose put comes later, or whose get is a lease */
 };
 
 struct braid_item {

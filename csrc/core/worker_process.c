@@ -15,7 +15,7 @@
 #endif
 
 #include "peer.h"
-#include "remote.h"
+#include "remotequeue.h"
 
 enum { CANNOT_START = 70, PARENT_IS_GONE = 71 }; /* exit statuses */
 
@@ -164,7 +164,7 @@ static void in_copy(void) { close(self.link.fd); }
 /* The broker's thread. */
 static void open_link(struct braid_errand *errand) {
   struct braid_broker *broker = braid_container(errand->waiter.home, struct braid_broker, loop);
-  if (braid_link_open(&self.link, broker, BRAID_LINK_TO_PARENT, BRAID_WORKER_LINK)) die(CANNOT_START);
+  if (braid_link_open(&self.link, broker, BRAID_WORKER_LINK)) die(CANNOT_START);
   self.link.ended = on_parent_gone;
   braid_link_handle(&self.link, BRAID_FRAME_SETTINGS, on_settings);
   braid_link_handle(&self.link, BRAID_FRAME_JOB, on_job);

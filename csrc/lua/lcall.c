@@ -21,31 +21,48 @@ struct braid_item lcall_item(lua_State *L, int index) {
   const struct braid_object *which;
   if (item.tag != BRAID_ITEM_MESSAGE) return item;
   struct braid_message *message = (struct braid_message *)(uintptr_t)item.bits;
-  const char *why = braid_link_refuse(BRAID_LINK_TO_PARENT, message, &which);
+  const char *why = braid_link_refuse(message, &which);
   if (!why) return item;
   const char *name = which->class->name;
   braid_message_unref(message);
   sight_where(L, 1);
-  lerror_raise(L, "not_sendable", "%sthe item has a %s, which cannot be sent from a worker process: %s",
+  lerror_raise(L, "not_sendable", "%sthe item has a %s, which cannot be sent to another process: %s",
                lua_tostring(L, -1), name, why);
   return item;
 }
 
 /* ---- calls ---------------------------------------------------------------------------------------------------- */
 
+static int raise_gone(lua_State *L) {
+  sight_where(L, 1);
+  return lerror_raise(L, "worker_died", "%sthe process that made the object has ended", lua_tostring(L, -1));
+}
+
+static int hand_on(lua_State *L, struct sched *sched, struct braid_remote *remote, enum braid_call_operation operation,
+                   enum braid_status status, struct braid_item item, int64_t extra) {
+  enum braid_remote_kind kind = remote->kind;
+  if (kind != BRAID_REMOTE_CONDITION && status == BRAID_NO_MEMORY) return lerror_memory(L);
+  if (status == BRAID_SYSTEM) {
+    lerror_system(L, (int)extra, "an item was lost between two processes");
+    return lua_error(L);
+  }
+  return atomic_load_explicit(&finishers[kind], memory_order_relaxed)(L, sched, operation, status, item, extra);
+}
+
 static int conclude(lua_State *L, struct sched *sched, struct braid_remote_call *call) {
   enum braid_status status = call->status == BRAID_CANCELLED ? call->end : call->status;
   enum braid_call_operation operation = call->operation;
-  enum braid_remote_kind kind = call->remote->kind;
+  struct braid_remote *remote = call->remote; /* the box at 1 keeps it */
   struct braid_item item = call->item;
   int64_t extra = call->extra;
+  bool asks = call->asks;
   braid_remote_free(call);
-  if (kind != BRAID_REMOTE_CONDITION && sched_stopped(status)) {
+  if (remote->kind != BRAID_REMOTE_CONDITION && sched_stopped(status)) {
     braid_item_drop(item);
     return sched_raise(L, sched, status);
   }
-  if (kind != BRAID_REMOTE_CONDITION && status == BRAID_NO_MEMORY) return lerror_memory(L);
-  return atomic_load_explicit(&finishers[kind], memory_order_relaxed)(L, sched, operation, status, item, extra);
+  if (asks && status == BRAID_GONE) return raise_gone(L);
+  return hand_on(L, sched, remote, operation, status, item, extra);
 }
 
 static int late_k(lua_State *L, int ignored, lua_KContext context) {
@@ -69,32 +86,41 @@ static int call_k(lua_State *L, int ignored, lua_KContext context) {
 }
 
 int lcall_perform(lua_State *L, struct braid_remote *remote, enum braid_call_operation operation,
-                  struct braid_call *call, const char *key, struct braid_item item, int64_t deadline, bool masked) {
+                  struct lcall_words *words) {
   struct sched *sched = sched_of(L);
-  if (!masked && !sched_may_begin(L, sched)) braid_item_drop(item); /* it will raise */
-  struct braid_waiter *waiter = masked ? sched_begin_masked(L, sched) : sched_begin(L, sched);
-  call->once = deadline == LARG_ONCE;
-  struct braid_remote_call *waiting = braid_remote_call(remote, operation, call, key, item, &waiter->hook);
-  braid_item_drop(item);
-  if (waiting) return sched_park(L, sched, call->once ? BRAID_NEVER : deadline, call_k, (lua_KContext)waiting);
+  struct braid_remote_call *waiting;
+  if (!words->masked && !sched_may_begin(L, sched)) braid_item_drop(words->cell.item); /* it will raise */
+  struct braid_waiter *waiter = words->masked ? sched_begin_masked(L, sched) : sched_begin(L, sched);
+  words->call.once = words->deadline == LARG_ONCE;
+  enum braid_status status =
+      braid_remote_call(remote, operation, &words->call, words->key, &words->cell, &waiter->hook, &waiting);
+  braid_item_drop(words->cell.item);
+  if (status == BRAID_WAIT) {
+    waiting->asks = words->asks;
+    return sched_park(L, sched, words->call.once ? BRAID_NEVER : words->deadline, call_k, (lua_KContext)waiting);
+  }
   sched_forget(sched);
-  return lerror_memory(L);
+  if (words->asks && status == BRAID_GONE) return raise_gone(L);
+  return hand_on(L, sched, remote, operation, status, (struct braid_item){0}, 0);
 }
 
 int lcall_wait(lua_State *L, struct braid_remote *remote, enum braid_call_operation operation, int64_t number,
                int64_t deadline) {
-  struct braid_call call = {.owner = lcall_me(sched_of(L)), .number = number};
-  return lcall_perform(L, remote, operation, &call, NULL, lcall_nothing, deadline, false);
+  struct lcall_words words = {.call = {.owner = lcall_me(sched_of(L)), .number = number}, .deadline = deadline};
+  return lcall_perform(L, remote, operation, &words);
 }
 
 int lcall_ask(lua_State *L, struct braid_remote *remote, enum braid_call_operation operation, int64_t number) {
-  struct braid_call call = {.owner = lcall_me(sched_of(L)), .number = number};
-  return lcall_perform(L, remote, operation, &call, NULL, lcall_nothing, BRAID_NEVER, true);
+  struct lcall_words words = {.call = {.owner = lcall_me(sched_of(L)), .number = number},
+                              .deadline = BRAID_NEVER,
+                              .masked = true,
+                              .asks = true};
+  return lcall_perform(L, remote, operation, &words);
 }
 
 void lcall_tell(lua_State *L, struct braid_remote *remote, enum braid_call_operation operation, int64_t number) {
   struct braid_call call = {.owner = lcall_me(sched_of(L)), .number = number};
-  braid_remote_call(remote, operation, &call, NULL, lcall_nothing, NULL);
+  braid_remote_call(remote, operation, &call, NULL, NULL, NULL, NULL);
 }
 
 int lcall_push_lock(lua_State *L, struct braid_remote *remote) {

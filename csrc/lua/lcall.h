@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * How a worker process's Lua calls the parent about a shared object: what all stubs have in common. The state's thread.
+ * How Lua calls about a shared object that lives in another process: what all stubs have in common. The state's thread.
  * The object, or its method's first argument, is at 1. A wait that ends before its answer is there asks for one and
- * waits on: what the parent says is what happened. */
+ * waits on: what the home says is what happened. */
 #ifndef BRAID_LCALL_H
 #define BRAID_LCALL_H
 
@@ -11,7 +11,8 @@
 #include "lsched.h"
 
 /* What becomes of an answer. `status` is BRAID_OK, or how the wait ended; `extra` and the item are the answer's. Pushes
- * the results; raises what it likes. A wait that was cancelled is raised before, except a condition's. */
+ * the results; raises what it likes. A wait that was cancelled is raised before, except a condition's. It is also
+ * called where there was no wait, because the object is gone. */
 typedef int lcall_finisher(lua_State *L, struct sched *sched, enum braid_call_operation operation,
                            enum braid_status status, struct braid_item item, int64_t extra);
 
@@ -25,14 +26,22 @@ struct braid_remote *lcall_check(lua_State *L, enum braid_remote_kind kind);
 /* Whoever runs, as the owner of locks. */
 static inline uint64_t lcall_me(struct sched *sched) { return (uint64_t)(uintptr_t)sched->current; }
 
-/* The value at `index` as an item that may go to the parent; raises when it may not. */
+/* The value at `index` as an item that may go to another process; raises when it may not. */
 struct braid_item lcall_item(lua_State *L, int index);
 
-static const struct braid_item lcall_nothing = {0};
+/* What is said besides the operation. */
+struct lcall_words {
+  struct braid_call call;
+  const char *key; /* call.key_size bytes */
+  struct braid_queue_cell cell;
+  int64_t deadline;
+  bool masked; /* it cannot be cancelled */
+  bool asks;   /* it cannot return how it ended: raises where the object is gone */
+};
 
-/* Calls, waits for the answer, which `masked` says cannot be cancelled, and finishes. Uses the item up. Suspends. */
+/* Calls, waits for the answer and finishes. Uses the item up. Suspends. */
 int lcall_perform(lua_State *L, struct braid_remote *remote, enum braid_call_operation operation,
-                  struct braid_call *call, const char *key, struct braid_item item, int64_t deadline, bool masked);
+                  struct lcall_words *words);
 
 /* The same with a number and no item. Suspends. */
 int lcall_wait(lua_State *L, struct braid_remote *remote, enum braid_call_operation operation, int64_t number,

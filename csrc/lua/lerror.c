@@ -54,6 +54,7 @@ static const char *sentence(enum braid_status status) {
     case BRAID_EMPTY: return "nothing is there";
     case BRAID_OWNER_DIED: return "its owner ended while holding it";
     case BRAID_BROKEN: return "it is broken";
+    case BRAID_GONE: return "the process that made it has ended";
     default: return braid_status_name(status);
   }
 }

@@ -92,6 +92,13 @@ void litem_push(lua_State *L, struct braid_item item, int box) {
   }
 }
 
+int litem_push_got(lua_State *L, struct braid_item item, int box) {
+  if (item.tag == BRAID_ITEM_NONE)
+    return lerror_system(L, (int)item.bits, "queue:get: an item was lost between two processes");
+  litem_push(L, item, box);
+  return 1;
+}
+
 void litem_drop(lua_State *L, struct braid_item item, int box) {
   braid_item_drop(item);
   if (item.tag != BRAID_ITEM_REFERENCE) return;

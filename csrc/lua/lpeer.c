@@ -128,7 +128,7 @@ static void check_depth(lua_State *L) {
 /* Arguments: settings, plan. Fills the plan as far as it comes. */
 static int make_plan(lua_State *L) {
   struct braid_process_plan *plan = lua_touserdata(L, 2);
-  plan->table = lcodec_encode_across(L, 1, 1, "settings", worker_border_there);
+  plan->table = lcodec_encode_across(L, 1, 1, "settings", braid_link_refuse_object);
   plan->argv = make_arguments(L);
   read_settings(L, 1, plan);
   return 0;

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "../core/child.h"
+#include "../core/link.h"
 #include "larg.h"
 #include "lcodec.h"
 #include "lerror.h"
@@ -267,7 +268,7 @@ static int pool_submit(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, sched->task_metatable);
   lua_setmetatable(L, -2);
   struct braid_message *call =
-      lcodec_encode_across(L, 2, count, "argument", pool->kind->apart ? worker_border_there : NULL);
+      lcodec_encode_across(L, 2, count, "argument", pool->kind->apart ? braid_link_refuse_object : NULL);
   this->job = braid_job_new(call, &this->future.waiter);
   if (!this->job) {
     braid_message_unref(call);

@@ -96,10 +96,7 @@ static int queue_try_put(lua_State *L) {
 enum { GET, ITERATE }; /* an iterator ends where a get would tell of the closed queue */
 
 static int get_answer(lua_State *L, enum braid_status status, struct braid_item item, lua_KContext how) {
-  if (status == BRAID_OK) {
-    litem_push(L, item, 1);
-    return 1;
-  }
+  if (status == BRAID_OK) return litem_push_got(L, item, 1);
   if (how == ITERATE && status == BRAID_CLOSED) return 0;
   return lerror_return(L, status, "queue:get");
 }

@@ -44,15 +44,20 @@ static int perform_keyed(lua_State *L, enum braid_call_operation operation, stru
   struct braid_key key = litem_dict_key(L, 2);
   struct braid_buffer bytes;
   size_t size = 1 + sizeof key.bits + (key.tag == BRAID_ITEM_NONE ? (size_t)key.bits : 0);
-  struct braid_call call = {.owner = lcall_me(sched_of(L)), .key_size = (uint32_t)size};
   braid_buffer_init(&bytes);
   bytes.data = lua_newuserdatauv(L, size, 0); /* Lua's, so that nothing is lost when something raises */
   bytes.capacity = size;
   braid_key_write(&bytes, &key);
-  return lcall_perform(L, dict, operation, &call, bytes.data, item, BRAID_NEVER, true);
+  struct lcall_words words = {.call = {.owner = lcall_me(sched_of(L)), .key_size = (uint32_t)size},
+                              .key = bytes.data,
+                              .cell.item = item,
+                              .deadline = BRAID_NEVER,
+                              .masked = true,
+                              .asks = true};
+  return lcall_perform(L, dict, operation, &words);
 }
 
-static int dict_get(lua_State *L) { return perform_keyed(L, BRAID_DICT_GET, lcall_nothing); }
+static int dict_get(lua_State *L) { return perform_keyed(L, BRAID_DICT_GET, (struct braid_item){0}); }
 
 /* dict:_set(key, value) -> whether nobody else held the lock */
 static int dict_set(lua_State *L) {

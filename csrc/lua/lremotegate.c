@@ -14,8 +14,8 @@ static int acquire(lua_State *L, struct braid_remote *remote, enum braid_call_op
   lua_settop(L, 2);
   lua_pushboolean(L, hold);
   lua_pushboolean(L, once);
-  struct braid_call call = {.owner = lcall_me(sched_of(L))};
-  return lcall_perform(L, remote, operation, &call, NULL, lcall_nothing, deadline, once);
+  struct lcall_words words = {.call.owner = lcall_me(sched_of(L)), .deadline = deadline, .masked = once};
+  return lcall_perform(L, remote, operation, &words);
 }
 
 static int acquired(lua_State *L, enum braid_status status, const char *what) {
@@ -172,15 +172,16 @@ static int back_k(lua_State *L, int ignored, lua_KContext context);
 static int take_back(lua_State *L, struct sched *sched, enum braid_status waited) {
   struct braid_remote *condition = lcall_check(L, BRAID_REMOTE_CONDITION);
   struct braid_call call = {.owner = lcall_me(sched)};
+  struct braid_remote_call *waiting;
   struct braid_waiter *waiter = sched_begin_masked(L, sched);
-  struct braid_remote_call *waiting =
-      braid_remote_call(condition->lock, BRAID_LOCK_ACQUIRE, &call, NULL, lcall_nothing, &waiter->hook);
-  if (waiting) {
+  enum braid_status status =
+      braid_remote_call(condition->lock, BRAID_LOCK_ACQUIRE, &call, NULL, NULL, &waiter->hook, &waiting);
+  if (status == BRAID_WAIT) {
     waiting->end = waited;
     return sched_park(L, sched, BRAID_NEVER, back_k, (lua_KContext)waiting);
   }
   sched_forget(sched);
-  return lerror_memory(L);
+  return lerror_return(L, status, "condition:wait");
 }
 
 static int back_k(lua_State *L, int ignored, lua_KContext context) {
@@ -191,6 +192,7 @@ static int back_k(lua_State *L, int ignored, lua_KContext context) {
   sched_end(sched);
   braid_remote_free(call);
   if (status == BRAID_OWNER_DIED) return take_back(L, sched, waited);
+  if (status == BRAID_GONE || status == BRAID_NO_MEMORY) return lerror_return(L, status, "condition:wait");
   own(L, sched, lcall_check(L, BRAID_REMOTE_CONDITION)->lock);
   if (sched_stopped(waited)) return sched_raise(L, sched, waited);
   return waited == BRAID_OK ? (lua_pushboolean(L, 1), 1) : lerror_return(L, waited, "condition:wait");

@@ -210,16 +210,8 @@ static int job_limit(lua_State *L) {
   return 1;
 }
 
-const char *worker_border_there(const struct braid_object *object) {
-  return braid_link_refuse_object(BRAID_LINK_TO_WORKER, object);
-}
-
-const char *worker_border_home(const struct braid_object *object) {
-  return braid_link_refuse_object(BRAID_LINK_TO_PARENT, object);
-}
-
 static struct braid_message *encode_reply(lua_State *L, int index, int count, const char *what) {
-  return lcodec_encode_across(L, index, count, what, self->settings->process ? worker_border_home : NULL);
+  return lcodec_encode_across(L, index, count, what, self->settings->process ? braid_link_refuse_object : NULL);
 }
 
 /* job:done(...): the results travel home; raises when they cannot. */

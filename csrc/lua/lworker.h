@@ -21,10 +21,6 @@ void worker_settings_free(void *settings);
 /* The body of every worker's thread. */
 void worker_body(struct braid_worker *worker);
 
-/* What may go to a worker process, and from one to its parent. */
-const char *worker_border_there(const struct braid_object *object);
-const char *worker_border_home(const struct braid_object *object);
-
 /* The caller's thread is a worker of this pool, or of a process whose parent has it. */
 bool worker_belongs_to(const struct braid_pool *pool);
 

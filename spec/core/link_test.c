@@ -49,8 +49,8 @@ static void on_end(struct braid_link *link) {
 
 static void open_both(struct braid_errand *errand) {
   (void)errand;
-  check(braid_link_open(&near, broker, BRAID_LINK_TO_WORKER, ends[0]) == 0);
-  check(braid_link_open(&far, broker, BRAID_LINK_TO_PARENT, ends[1]) == 0);
+  check(braid_link_open(&near, broker, ends[0]) == 0);
+  check(braid_link_open(&far, broker, ends[1]) == 0);
   near.ended = on_end;
   braid_link_handle(&near, BRAID_FRAME_REPLY, on_reply);
   braid_link_handle(&far, BRAID_FRAME_JOB, on_job);
@@ -147,7 +147,7 @@ static void objects_need_a_passport(void) {
   const struct braid_object *which = NULL;
   braid_object_init(&thing, &class);
   struct braid_message *message = braid_message_new("", 0, &mentioned, 1);
-  check(braid_link_refuse(BRAID_LINK_TO_WORKER, message, &which) != NULL);
+  check(braid_link_refuse(message, &which) != NULL);
   check(which == &thing);
   braid_message_unref(message);
 }

@@ -157,7 +157,7 @@ static void keeps_places(void) {
   check(braid_queue_reserve(queue, 2) == 2);
   check(put(queue, 3, 0) == BRAID_OK && put(queue, 9, 0) == BRAID_FULL);
   check(braid_queue_reserve(queue, 5) == 0);
-  check(braid_queue_put_reserved(queue, integer(5)) == BRAID_OK && put(queue, 9, 0) == BRAID_FULL);
+  check(braid_queue_put_reserved(queue, integer(5), 0) == BRAID_OK && put(queue, 9, 0) == BRAID_FULL);
   braid_queue_close(queue, false);
   check(get(queue) == 1 && get(queue) == 3 && get(queue) == 5);
   struct braid_item item;
@@ -168,14 +168,15 @@ static void keeps_places(void) {
 }
 
 static void takes_leases_back(void) {
-  struct braid_item items[8], item;
+  struct braid_queue_cell items[8];
+  struct braid_item item;
   for (int order = BRAID_FIFO; order <= BRAID_LIFO; order++) {
     struct braid_queue *queue = braid_queue_new(6, (enum braid_queue_order)order);
     for (uint64_t i = 0; i < 6; i++) check(put(queue, order == BRAID_FIFO ? i : 5 - i, 0) == BRAID_OK);
     check(braid_queue_lease(queue, items, 4) == 4);
-    for (uint64_t i = 0; i < 4; i++) check(items[i].bits == i);
+    for (uint64_t i = 0; i < 4; i++) check(items[i].item.bits == i);
     check(put(queue, 4, 0) == BRAID_OK && get(queue) == 4); /* it made room */
-    braid_queue_put_back(queue, items + 1, 3, true);
+    braid_queue_put_back(queue, items + 1, 3);
     check(get(queue) == 1);
     braid_queue_close(queue, false);
     check(get(queue) == 2 && get(queue) == 3);
@@ -189,13 +190,14 @@ static void takes_leases_back(void) {
 
 static void drops_what_comes_back(void) {
   struct braid_queue *queue = braid_queue_new(6, BRAID_FIFO);
-  struct braid_item items[2], item;
+  struct braid_queue_cell items[2];
+  struct braid_item item;
   check(put(queue, 1, 0) == BRAID_OK && put(queue, 2, 0) == BRAID_OK);
   check(braid_queue_lease(queue, items, 2) == 2 && braid_queue_reserve(queue, 1) == 1);
   braid_queue_close(queue, true);
   check(braid_queue_get(queue, &item, NULL) == BRAID_CLOSED);
-  check(braid_queue_put_reserved(queue, integer(3)) == BRAID_CLOSED);
-  braid_queue_put_back(queue, items, 2, true);
+  check(braid_queue_put_reserved(queue, integer(3), 0) == BRAID_CLOSED);
+  braid_queue_put_back(queue, items, 2);
   check(braid_queue_get(queue, &item, NULL) == BRAID_CLOSED);
   braid_object_unref(&queue->object);
 }
