@@ -42,6 +42,7 @@ struct braid_job {
   struct braid_list link;  /* among those that wait for a worker process */
   struct braid_peer *peer; /* the process that has it */
   int64_t stopped;         /* when it was asked to end */
+  const char *fault;       /* the same: why its connection was ended before; NULL: it was not */
   int death;               /* BRAID_JOB_DIED: as waitpid tells, or BRAID_CHILD_UNKNOWN */
   int error;               /* BRAID_JOB_NOT_TAKEN, BRAID_JOB_REPLY_LOST: an error number */
   int pid;                 /* of the process that ran it; 0: none did */

@@ -193,6 +193,10 @@ static void on_reply(struct braid_link *link, const struct braid_frame *frame, c
   struct braid_peer *peer = peer_of(link);
   struct braid_process_pool *pool = peer->pool;
   bool begun = frame->status != BRAID_JOB_RECALLED, has_reply = begun && frame->has_message;
+  if (begun && frame->status > BRAID_JOB_CANCELLED && frame->status != BRAID_JOB_NOT_TAKEN) {
+    braid_link_fail(link, "a reply has an outcome that no job has");
+    return;
+  }
   struct braid_message *reply = has_reply ? braid_link_message(link, frame, body, 0) : NULL;
   int error = has_reply && !reply ? errno : 0;
   if (error == EBADMSG) {
@@ -243,9 +247,11 @@ static void on_failed(struct braid_link *link, const struct braid_frame *frame, 
   break_pool(peer_of(link)->pool, failure, 0, error);
 }
 
-/* The socket is closed at the other end: then the process is about to end, or must be made to. */
+/* The socket is closed at the other end: then the process is about to end, or must be made to. Nobody speaks any more
+ * with one whose link has failed: it is ended at once. */
 static void on_link_ended(struct braid_link *link) {
   struct braid_peer *peer = peer_of(link);
+  if (link->fault && peer->child) braid_child_kill(peer->child, SIGKILL);
   lock(peer->pool);
   peer->usable = false;
   if (!peer->doomed) peer->doomed = braid_clock_now();
@@ -259,6 +265,7 @@ static void take_jobs_back(struct braid_process_pool *pool, struct braid_peer *p
   bool alone = peer->in_flight == 1;
   while ((job = braid_peer_recall(peer))) {
     job->death = status;
+    job->fault = peer->link.fault;
     job->pid = pid;
     if (alone && peer->ready && ++job->attempts > MOST_ATTEMPTS)
       end_job(pool, job, BRAID_JOB_DIED);
@@ -270,6 +277,7 @@ static void take_jobs_back(struct braid_process_pool *pool, struct braid_peer *p
     enum braid_job_outcome fate = braid_peer_fate(peer, peer->jobs[i], pool->plan.time_limit);
     job = braid_peer_release(peer, peer->jobs[i]->ticket);
     job->death = status;
+    job->fault = peer->link.fault;
     job->pid = pid;
     end_job(pool, job, fate);
   }

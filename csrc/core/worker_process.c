@@ -17,7 +17,8 @@
 #include "peer.h"
 #include "remotequeue.h"
 
-enum { CANNOT_START = 70, PARENT_IS_GONE = 71 }; /* exit statuses */
+enum { CANNOT_START = 70, PARENT_IS_GONE = 71, LINK_FAILED = 72 }; /* exit statuses */
+enum { MOST_SLOTS = 1 << 20 };
 
 static struct {
   struct braid_link link;
@@ -77,6 +78,12 @@ static void refuse(struct braid_link *link, uint64_t ticket, int error) {
   braid_link_flush(link);
 }
 
+/* False: the link has failed, for the settings come first. */
+static bool is_told(struct braid_link *link) {
+  if (!self.pool) braid_link_fail(link, "a frame came before the settings");
+  return self.pool != NULL;
+}
+
 static struct braid_job *read_job(struct braid_link *link, const struct braid_frame *frame, const char *body) {
   struct braid_message *call = braid_link_message(link, frame, body, 0);
   struct braid_job *job = call ? braid_job_new(call, NULL) : NULL;
@@ -89,7 +96,7 @@ static struct braid_job *read_job(struct braid_link *link, const struct braid_fr
 }
 
 static void on_job(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  struct braid_job *job = read_job(link, frame, body);
+  struct braid_job *job = is_told(link) ? read_job(link, frame, body) : NULL;
   if (!job) return;
   unsigned slot = (unsigned)(frame->id % self.slots);
   job->ticket = frame->id;
@@ -105,7 +112,8 @@ static void on_job(struct braid_link *link, const struct braid_frame *frame, con
 }
 
 static void on_stop(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  (void)link, (void)body;
+  (void)body;
+  if (!is_told(link)) return;
   struct braid_pool *pool = &self.pool->pool;
   pthread_mutex_lock(&self.mutex);
   struct braid_job *job = self.jobs[frame->id % self.slots];
@@ -124,8 +132,8 @@ static void on_ping(struct braid_link *link, const struct braid_frame *frame, co
 }
 
 static void on_bye(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  (void)link, (void)frame, (void)body;
-  self.pool->pool.kind->close(&self.pool->pool, false);
+  (void)frame, (void)body;
+  if (is_told(link)) self.pool->pool.kind->close(&self.pool->pool, false);
 }
 
 /* ---- the beginning and the end -------------------------------------------------------------------------------- */
@@ -138,6 +146,10 @@ static _Noreturn void fail(struct braid_link *link, int error) {
 }
 
 static void on_settings(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  if (self.pool || frame->id == 0 || frame->id > MOST_SLOTS || frame->value > frame->size) {
+    braid_link_fail(link, "the settings are not sound");
+    return;
+  }
   struct braid_message *table = braid_link_message(link, frame, body, (size_t)frame->value);
   if (!table) fail(link, errno);
   self.slots = (unsigned)frame->id;
@@ -154,8 +166,10 @@ static void on_settings(struct braid_link *link, const struct braid_frame *frame
 }
 
 static void on_parent_gone(struct braid_link *link) {
-  (void)link;
-  _exit(PARENT_IS_GONE);
+  if (!link->fault) _exit(PARENT_IS_GONE);
+  fprintf(stderr, "braid: worker process %d ends, for its connection to the parent failed: %s\n", (int)getpid(),
+          link->fault);
+  _exit(LINK_FAILED);
 }
 
 /* A copy that a job forks has nothing to say there; nor is it to hold the connection when we end. */

@@ -125,10 +125,17 @@ static int future_running(lua_State *L) {
   return 1;
 }
 
-static int future_tell_state(lua_State *L) {
+/* The same for braid itself, which does not count as somebody who has seen a failure. */
+static int future_peek_state(lua_State *L) {
   static const char *const names[] = {"pending", "running", "done", "failed", "cancelled"};
   lua_pushstring(L, names[state_of(check(L))]);
   return 1;
+}
+
+static int future_tell_state(lua_State *L) {
+  struct future *future = check(L);
+  if (state_of(future) == FUTURE_FAILED) future->waiter.flags |= TASK_ASKED;
+  return future_peek_state(L);
 }
 
 /* future:error() -> the error, or nil while there is none. */
@@ -243,14 +250,23 @@ static int task_tostring(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"result", future_result},     {"wait", future_wait},
-    {"done", future_done},         {"cancelled", future_cancelled},
-    {"running", future_running},   {"state", future_tell_state},
-    {"error", future_error},       {"traceback", future_traceback},
-    {"_asked", future_asked},      {"_linked", future_linked},
-    {"cancel", future_cancel},     {"on_done", future_on_done},
-    {"daemon", task_daemon},       {"__newindex", task_newindex},
-    {"__tostring", task_tostring}, {NULL, NULL},
+    {"result", future_result},
+    {"wait", future_wait},
+    {"done", future_done},
+    {"cancelled", future_cancelled},
+    {"running", future_running},
+    {"state", future_tell_state},
+    {"_state", future_peek_state},
+    {"error", future_error},
+    {"traceback", future_traceback},
+    {"_asked", future_asked},
+    {"_linked", future_linked},
+    {"cancel", future_cancel},
+    {"on_done", future_on_done},
+    {"daemon", task_daemon},
+    {"__newindex", task_newindex},
+    {"__tostring", task_tostring},
+    {NULL, NULL},
 };
 
 void lfuture_open(lua_State *L) {

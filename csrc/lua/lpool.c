@@ -298,6 +298,8 @@ static int push_job_death(lua_State *L, const struct job_future *this) {
   } else {
     if (job->outcome == BRAID_JOB_SILENT)
       lua_pushliteral(L, "gave no sign of life (is it stopped?), and was killed at the end of its pool");
+    else if (job->fault)
+      lua_pushfstring(L, "was ended, for its connection failed (%s),", job->fault);
     else
       push_death(L, job->death);
     lerror_push(L, "worker_died", "the worker process (pid %d) %s while it had this job", job->pid,

@@ -183,7 +183,7 @@ local function take_all(m, deadline)
     local first, size = m.live[future], m.sizes[future]
     m.live[future] = nil
     m.count = m.count - 1
-    if future:state() ~= "done" then
+    if future:_state() ~= "done" then
       if not m.failures then return future end
       for i = first, first + size - 1 do m.failures[i] = future:error() end
     elseif m.single then
@@ -201,7 +201,7 @@ end
 -- last, for in their place another one would begin.
 local function give_up(live, running)
   for future in pairs(live) do
-    if future:state() == "pending" then future:cancel() end
+    if future:_state() == "pending" then future:cancel() end
   end
   if not running then return end
   for future in pairs(live) do future:cancel() end
@@ -317,7 +317,7 @@ local function take_next(s)
       s.turns:release()
       if s.bar then s.bar:advance() end
     end
-    if future:state() ~= "done" then
+    if future:_state() ~= "done" then
       stop(s)
       core.rethrow(future:error(), future:traceback())
     end

@@ -25,6 +25,7 @@ Future.cancelled = Future.cancelled
 ---@return boolean
 Future.running = Future.running
 
+---Who is told "failed" has seen the failure: it is not reported any more.
 ---@return "pending"|"running"|"done"|"failed"|"cancelled"
 Future.state = Future.state
 

@@ -88,7 +88,7 @@ local function take_all(g, results, failures, all)
   while g.running > 0 do
     local future = g.queue:get()
     g.running = g.running - 1
-    local ended_well, err = future:state() == "done", future:error()
+    local ended_well, err = future:_state() == "done", future:error()
     for _, i in ipairs(g.places[future]) do
       if ended_well then results[i] = future:result() else failures[i] = err end
     end
@@ -210,7 +210,7 @@ local function first_success(futures, n)
   local failures = { n = 0 }
   for _ = 1, count do
     local future = queue:get()
-    if future:state() == "done" then return future end
+    if future:_state() == "done" then return future end
     failures.n = failures.n + 1
     failures[failures.n] = future:error()
   end
@@ -231,7 +231,7 @@ local function end_losers(futures)
     for _, future in ipairs(left) do future:wait() end
   end)
   for _, future in ipairs(left) do
-    if future:state() == "failed" then errors.report(future:error(), future:traceback(), future.name) end
+    if future:_state() == "failed" then errors.report(future:error(), future:traceback(), future.name) end
   end
 end
 
@@ -281,7 +281,7 @@ local wait_options = { timeout = "number", return_when = "string" }
 local enough = {
   all = function() return false end,
   first = function() return true end,
-  first_error = function(future) return future:state() == "failed" end,
+  first_error = function(future) return future:_state() == "failed" end,
 }
 
 ---Waits for futures; never raises on timeout. Suspends.

@@ -29,7 +29,7 @@ local function run(limit, fn, ...)
 end
 
 function methods:_end_job(task)
-  local began, state = self._live[task], task:state()
+  local began, state = self._live[task], task:_state()
   self._live[task] = nil
   self._counts[state] = self._counts[state] + 1
   if began then

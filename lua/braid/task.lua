@@ -74,7 +74,7 @@ function M.run(main, ...)
   local task = core.spawn(main, ...)
   task.name = "main"
   task:on_done(function()
-    if task:state() ~= "done" then scope:cancel() end
+    if task:_state() ~= "done" then scope:cancel() end
   end)
   core.set_main(task)
   local stuck = scopes.join(scope)
@@ -85,7 +85,7 @@ function M.run(main, ...)
   end
   local err, traceback = task:error(), task:traceback()
   if stuck then err, traceback = stuck, nil end
-  if interrupted and task:state() == "done" then err = errors.new("interrupted", "interrupted") end
+  if interrupted and task:_state() == "done" then err = errors.new("interrupted", "interrupted") end
   local ended, failure = pcall(scopes.conclude, scope, err == nil, err, traceback)
   if err ~= nil then errors.raise_to_script(err, traceback) end
   if not ended then errors.raise_to_script(failure) end

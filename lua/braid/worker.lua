@@ -179,7 +179,7 @@ local function serve(worker, settings)
   while job do
     local task = spawn_now(run, job)
     task:wait()
-    if task:state() == "failed" then pcall(job.failed, job, task:error(), task:traceback()) end -- by coroutine.yield
+    if task:_state() == "failed" then pcall(job.failed, job, task:error(), task:traceback()) end -- by coroutine.yield
     job = next_job(worker)
   end
 end

@@ -132,7 +132,7 @@ end
 
 -- A handler that called coroutine.yield never came to its end.
 local function answer_failure(server, exchange, req, task)
-  if req._done or task:state() ~= "failed" then return end
+  if req._done or task:_state() ~= "failed" then return end
   req._done, server._live[exchange] = true, nil
   local status, body, headers = server._app:_failed(req, task:error())
   if req._streams then
