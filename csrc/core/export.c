@@ -95,6 +95,7 @@ static void answer(struct braid_client *client, uint64_t id, uint64_t number, en
       .kind = BRAID_FRAME_ANSWER, .id = number, .value = id, .status = status, .channel = client->channel};
   struct braid_answer body = {extra};
   struct braid_queue_cell cell = {.item = item};
+  if (item.tag == BRAID_ITEM_NONE) cell.item.bits = 0; /* nothing, and nothing was lost */
   if (number) {
     braid_link_put_items(link, frame, &body, sizeof body, &cell, 1);
     braid_errand_send(&link->nudge);
