@@ -21,10 +21,23 @@ static void destroy(struct braid_pool *common) {
 
 /* ---- threads -------------------------------------------------------------------------------------------------- */
 
+static void end_queued(struct braid_thread_pool *pool);
+
+/* Whatever it ended of: the last one leaves no job behind. What is submitted from here on is refused. */
+static void retire(struct braid_thread_pool *pool) {
+  pthread_mutex_lock(&pool->pool.mutex);
+  bool last = --pool->serving == 0;
+  pthread_mutex_unlock(&pool->pool.mutex);
+  if (!last) return;
+  braid_queue_close(pool->jobs, false);
+  end_queued(pool);
+}
+
 static void *run(void *argument) {
   struct braid_worker *worker = argument;
   struct braid_thread_pool *pool = worker->pool;
   pool->body(worker);
+  retire(pool);
   braid_pool_lose_worker(&pool->pool);
   braid_object_unref(&pool->pool.object);
   return NULL;
@@ -36,6 +49,7 @@ static struct braid_worker *add_worker(struct braid_thread_pool *pool) {
   pthread_mutex_init(&worker->mutex, NULL);
   braid_object_ref(&pool->pool.object);
   pool->pool.alive++;
+  pool->serving++;
   return worker;
 }
 
@@ -48,6 +62,7 @@ static int start_thread(struct braid_thread_pool *pool) {
     return 0;
   }
   pool->pool.alive--;
+  pool->serving--;
   braid_object_unref(&pool->pool.object);
   return error;
 }
@@ -145,24 +160,29 @@ static bool cancel(struct braid_pool *pool, struct braid_job *job) {
   return true;
 }
 
-/* Ends what is queued: cancelled, or failed with the pool's failure. */
-static void end_queued(struct braid_thread_pool *pool, struct braid_message *failure) {
+/* How a job ends that no worker will begin: cancelled, or because of what the pool was given up for. */
+static void end_job(struct braid_thread_pool *pool, struct braid_job *job) {
+  pthread_mutex_lock(&pool->pool.mutex);
+  struct braid_message *failure = pool->pool.failure;
+  job->outcome = failure ? BRAID_JOB_FAILED : pool->pool.dead ? BRAID_JOB_DIED : BRAID_JOB_CANCELLED;
+  pthread_mutex_unlock(&pool->pool.mutex);
+  if (failure) braid_message_ref(failure);
+  job->reply = failure;
+  go_home(pool, job);
+}
+
+static void end_queued(struct braid_thread_pool *pool) {
   struct braid_item item;
   while (braid_queue_get(pool->jobs, &item, NULL) == BRAID_OK) {
     struct braid_job *job = job_of(item);
-    if (braid_job_take(job, BRAID_JOB_ENDED)) {
-      job->outcome = failure ? BRAID_JOB_FAILED : BRAID_JOB_CANCELLED;
-      if (failure) braid_message_ref(failure);
-      job->reply = failure;
-      go_home(pool, job);
-    }
+    if (braid_job_take(job, BRAID_JOB_ENDED)) end_job(pool, job);
     braid_job_unref(job);
   }
 }
 
 static void close_pool(struct braid_pool *pool, bool cancel_pending) {
   braid_queue_close(of(pool)->jobs, false);
-  if (cancel_pending) end_queued(of(pool), NULL);
+  if (cancel_pending) end_queued(of(pool));
 }
 
 static void stop(struct braid_pool *common) {
@@ -234,10 +254,14 @@ void braid_worker_finish(struct braid_worker *worker, struct braid_job *job, enu
 void braid_worker_fail(struct braid_worker *worker, struct braid_message *failure) {
   struct braid_pool *pool = &worker->pool->pool;
   pthread_mutex_lock(&pool->mutex);
-  struct braid_message *extra = pool->failure ? failure : NULL;
-  if (!extra) pool->failure = failure;
+  bool first = !pool->failure && !pool->dead;
+  if (first) {
+    pool->failure = failure;
+    pool->dead = !failure;
+    pool->error = failure ? 0 : ENOMEM;
+  }
   pthread_mutex_unlock(&pool->mutex);
-  if (extra) braid_message_unref(extra);
+  if (!first && failure) braid_message_unref(failure);
   braid_queue_close(worker->pool->jobs, false);
-  end_queued(worker->pool, pool->failure); /* set by now, and for good */
+  end_queued(worker->pool);
 }

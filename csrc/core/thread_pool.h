@@ -23,7 +23,8 @@ struct braid_thread_pool {
   void (*body)(struct braid_worker *worker);
   void *settings; /* the body's; freed with free_settings */
   void (*free_settings)(void *settings);
-  unsigned count;       /* guarded by the pool's mutex */
+  unsigned count;       /* guarded by the pool's mutex, as is serving */
+  unsigned serving;     /* workers that may take jobs still */
   atomic_bool stopping; /* every running job is to end */
   struct braid_worker workers[];
 };
@@ -51,7 +52,8 @@ struct braid_job *braid_worker_begin(struct braid_worker *worker, struct braid_i
 void braid_worker_finish(struct braid_worker *worker, struct braid_job *job, enum braid_job_outcome outcome,
                          struct braid_message *reply, int64_t busy);
 
-/* A worker could not begin: takes over the message that says why, cancels what is queued and refuses more. */
+/* A worker could not begin: takes over the message that says why (NULL: memory is out), for which what is queued fails,
+ * and refuses more. */
 void braid_worker_fail(struct braid_worker *worker, struct braid_message *failure);
 
 /* Sent to a worker's thread when a running job is asked to stop: SIGURG, which harms nobody who does not expect it. */

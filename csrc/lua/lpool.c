@@ -186,7 +186,8 @@ static void set_death_fields(lua_State *L, int status, int pid) {
 /* Pushes the error because of which a pool without a message was given up. Once it is it stays so. */
 static void push_pool_death(lua_State *L, const struct braid_pool *pool) {
   if (pool->error) {
-    lerror_push(L, "system", "a worker process could not be started: %s", strerror(pool->error));
+    lerror_push(L, "system", "a worker%s could not be started: %s", pool->kind->apart ? " process" : "",
+                strerror(pool->error));
     return;
   }
   push_death(L, pool->death);

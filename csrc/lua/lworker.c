@@ -471,7 +471,9 @@ static bool live(struct worker *worker) {
   lua_close(L);
   worker->sched = NULL;
   if (worker->settings->process) return false; /* a new process takes its place */
-  return !worker->failed && worker->settings->max_jobs && !braid_queue_look(worker->core->pool->jobs).closed;
+  if (worker->failed || !worker->settings->max_jobs) return false;
+  struct braid_queue_facts jobs = braid_queue_look(worker->core->pool->jobs);
+  return !jobs.closed || jobs.size > 0;
 }
 
 void worker_body(struct braid_worker *core) {
