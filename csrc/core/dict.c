@@ -192,17 +192,20 @@ const char *braid_key_read(struct braid_key *key, const char *at, const char *en
 /* --------------------------------------------------------------------------------------------------------------- */
 
 void braid_dict_leave(struct braid_dict *dict) {
+  struct braid_guard *guard = &dict->lock->object.guard;
   struct braid_dict rest = {0};
   unsigned mentions = 0;
-  enter(dict);
+  braid_guard_enter(guard);
   for (size_t i = 0; i < dict->capacity; i++)
     if (dict->entries[i].hash) mentions += braid_item_mentions(dict->entries[i].item, &dict->object);
-  if (mentions > 0 && atomic_load(&dict->object.refs) == mentions + 1) {
+  unsigned left = braid_object_resign(&dict->object); /* from here on it may end, unless all that is left is in it */
+  if (left > 0 && left == mentions) {
     rest.entries = dict->entries;
     rest.capacity = dict->capacity;
     dict->entries = NULL;
     dict->capacity = dict->size = 0;
   }
-  leave(dict);
+  braid_guard_leave(guard);
+  if (left == 0) braid_object_end(&dict->object);
   clear(rest.entries, rest.capacity);
 }

@@ -50,8 +50,8 @@ bool braid_dict_keys(struct braid_dict *dict, struct braid_buffer *keys);
 bool braid_key_write(struct braid_buffer *buffer, const struct braid_key *key);
 const char *braid_key_read(struct braid_key *key, const char *at, const char *end);
 
-/* Before a holder gives its reference up: when only the dict's own values mention it still, they are dropped, which
- * frees it. */
+/* A holder gives its reference up: when only the dict's own values mention it then, they are dropped, which frees it.
+ */
 void braid_dict_leave(struct braid_dict *dict);
 
 #endif

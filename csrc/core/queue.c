@@ -343,6 +343,11 @@ static void empty(struct braid_queue *queue, struct braid_queue *rest) {
   queue->unfinished -= rest->size < queue->unfinished ? rest->size : queue->unfinished; /* not what is in work */
 }
 
+static void drop_all(struct braid_queue *rest) {
+  while (rest->size > 0) braid_item_drop(pop(rest).item);
+  free(rest->cells);
+}
+
 void braid_queue_close(struct braid_queue *queue, bool immediate) {
   struct braid_road woken = {0};
   struct braid_queue rest = {0};
@@ -357,8 +362,7 @@ void braid_queue_close(struct braid_queue *queue, bool immediate) {
   }
   braid_guard_leave(&queue->object.guard);
   braid_loop_post_all(&woken);
-  while (rest.size > 0) braid_item_drop(pop(&rest).item);
-  free(rest.cells);
+  drop_all(&rest);
 }
 
 void braid_queue_visit(struct braid_queue *queue, void (*visit)(struct braid_item *item, void *context),
@@ -378,11 +382,21 @@ static void count_mentions(struct braid_item *item, void *context) {
   mentions->count += braid_item_mentions(*item, mentions->object);
 }
 
+/* Who else leaves or takes an item out does so before or after this: what is counted here is all there is. */
 void braid_queue_leave(struct braid_queue *queue) {
   struct mentions mentions = {&queue->object, 0};
-  if (!queue->object.guard.shared) return; /* then its items are no messages */
-  braid_queue_visit(queue, count_mentions, &mentions);
-  if (mentions.count > 0 && atomic_load(&queue->object.refs) == mentions.count + 1) braid_queue_close(queue, true);
+  struct braid_queue rest = {0};
+  if (!queue->object.guard.shared) { /* then its items are no messages */
+    braid_object_unref(&queue->object);
+    return;
+  }
+  braid_guard_enter(&queue->object.guard);
+  visit_all(queue, count_mentions, &mentions);
+  unsigned left = braid_object_resign(&queue->object);
+  if (left > 0 && left == mentions.count) empty(queue, &rest);
+  braid_guard_leave(&queue->object.guard);
+  if (left == 0) braid_object_end(&queue->object);
+  drop_all(&rest);
 }
 
 struct braid_queue_facts braid_queue_look(struct braid_queue *queue) {

@@ -82,8 +82,8 @@ void braid_queue_put_back(struct braid_queue *queue, struct braid_queue_cell *ce
 /* Shows every item in the queue or with a waiting putter to `visit`, which may change it, under the guard. */
 void braid_queue_visit(struct braid_queue *queue, void (*visit)(struct braid_item *item, void *context), void *context);
 
-/* Before a holder gives its reference up: when only the queue's own items mention it still, nobody can ever get them,
- * and it is closed at once, which frees it. */
+/* A holder gives its reference up: when only the queue's own items mention it then, nobody can ever get them, and they
+ * are dropped, which frees it. */
 void braid_queue_leave(struct braid_queue *queue);
 
 struct braid_queue_facts {

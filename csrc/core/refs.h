@@ -31,11 +31,23 @@ static inline void braid_object_ref(struct braid_object *object) {
   atomic_fetch_add_explicit(&object->refs, 1, memory_order_relaxed);
 }
 
-/* Any thread; does not block unless it drops the last reference and the class's destroy does. */
-static inline void braid_object_unref(struct braid_object *object) {
-  if (atomic_fetch_sub_explicit(&object->refs, 1, memory_order_acq_rel) != 1) return;
+/* No reference is left: ends it. */
+static inline void braid_object_end(struct braid_object *object) {
+  braid_guard_enter(&object->guard); /* who has given its reference up inside is outside then */
+  braid_guard_leave(&object->guard);
   braid_guard_term(&object->guard);
   object->class->destroy(object);
+}
+
+/* Any thread; does not block unless it drops the last reference and the class's destroy does. */
+static inline void braid_object_unref(struct braid_object *object) {
+  if (atomic_fetch_sub_explicit(&object->refs, 1, memory_order_acq_rel) == 1) braid_object_end(object);
+}
+
+/* The same inside the object's guard, which the caller leaves then and does not touch again. Returns how many are left:
+ * 0: it is the caller's to end, outside. */
+static inline unsigned braid_object_resign(struct braid_object *object) {
+  return atomic_fetch_sub_explicit(&object->refs, 1, memory_order_acq_rel) - 1;
 }
 
 /* From here on more threads than one know the object. The only thread that knows it yet. */

@@ -85,9 +85,7 @@ static int dict_share(lua_State *L) {
 
 static int dict_gc(lua_State *L) {
   struct braid_object *object = lobject_take(L, 1);
-  if (!object) return 0;
-  braid_dict_leave(braid_container(object, struct braid_dict, object));
-  braid_object_unref(object);
+  if (object) braid_dict_leave(braid_container(object, struct braid_dict, object));
   return 0;
 }
 

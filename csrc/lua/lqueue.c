@@ -305,9 +305,7 @@ static int queue_share(lua_State *L) {
 
 static int queue_gc(lua_State *L) {
   struct braid_object *object = lobject_take(L, 1);
-  if (!object) return 0;
-  braid_queue_leave(braid_container(object, struct braid_queue, object));
-  braid_object_unref(object);
+  if (object) braid_queue_leave(braid_container(object, struct braid_queue, object));
   return 0;
 }
 

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: MIT
- * What values travel in: drafts of messages, code, and the queue that is asked what it holds. One thread. */
+ * What values travel in: drafts of messages, code, and the queue that is asked what it holds. */
+#include <pthread.h>
+
 #include "../../csrc/core/code.h"
 #include "../../csrc/core/counter.h"
+#include "../../csrc/core/dict.h"
 #include "../../csrc/core/queue.h"
 #include "check.h"
 
 static struct braid_item enclose(struct braid_object *object) {
   struct braid_message *message = braid_message_new("x", 1, &object, 1);
   return (struct braid_item){(uint64_t)(uintptr_t)message, BRAID_ITEM_MESSAGE};
+}
+
+static struct braid_item enclose_both(struct braid_object *first, struct braid_object *second) {
+  struct braid_object *objects[] = {first, second};
+  return (struct braid_item){(uint64_t)(uintptr_t)braid_message_new("x", 1, objects, 2), BRAID_ITEM_MESSAGE};
 }
 
 static void draft_becomes_a_message(void) {
@@ -71,13 +79,59 @@ static void queue_in_itself_is_freed(void) {
   braid_queue_put(queue, enclose(&counter->object), 0, NULL);
   braid_queue_put(queue, enclose(&queue->object), 0, NULL);
   braid_queue_leave(queue); /* there is another holder */
-  braid_object_unref(&queue->object);
-  check(!braid_queue_look(queue).closed && atomic_load(&counter->object.refs) == 2);
+  check(braid_queue_look(queue).size == 3 && atomic_load(&counter->object.refs) == 2);
   braid_queue_leave(queue);
-  check(braid_queue_look(queue).closed && atomic_load(&queue->object.refs) == 1);
-  braid_object_unref(&queue->object);
   check(atomic_load(&counter->object.refs) == 1);
   braid_object_unref(&counter->object);
+}
+
+/* Two holders of an object in itself: one leaves at any moment, the other takes the object out of it, and leaves then.
+ */
+static void *take_out_of_queue(void *argument) {
+  struct braid_queue *queue = argument;
+  struct braid_item item;
+  check(braid_queue_get(queue, &item, NULL) == BRAID_OK && item.tag == BRAID_ITEM_MESSAGE);
+  braid_item_drop(item);
+  check(braid_queue_look(queue).size == 1);
+  braid_queue_leave(queue);
+  return NULL;
+}
+
+static void *take_out_of_dict(void *argument) {
+  struct braid_dict *dict = argument;
+  const struct braid_key one = {.tag = BRAID_ITEM_INTEGER, .bits = 1};
+  check(braid_dict_set(dict, &one, (struct braid_item){0, BRAID_ITEM_NONE}, 0) == BRAID_OK);
+  check(braid_dict_size(dict) == 1);
+  braid_dict_leave(dict);
+  return NULL;
+}
+
+static void two_leave_at_once(void) {
+  for (int round = 0; round < 2000; round++) {
+    struct braid_counter *counter = braid_counter_new(0);
+    struct braid_queue *queue = braid_queue_new(0, BRAID_FIFO);
+    struct braid_dict *dict = braid_dict_new();
+    pthread_t taker[2];
+    braid_object_share(&queue->object);
+    braid_object_share(&dict->object);
+    braid_object_share(&dict->lock->object);
+    braid_object_ref(&queue->object);
+    braid_object_ref(&dict->object);
+    braid_queue_put(queue, enclose(&queue->object), 0, NULL);
+    braid_queue_put(queue, enclose_both(&queue->object, &counter->object), 0, NULL);
+    for (uint64_t i = 1; i <= 2; i++) {
+      const struct braid_key key = {.tag = BRAID_ITEM_INTEGER, .bits = i};
+      braid_dict_set(dict, &key, enclose_both(&dict->object, &counter->object), 0);
+    }
+    pthread_create(&taker[0], NULL, take_out_of_queue, queue);
+    pthread_create(&taker[1], NULL, take_out_of_dict, dict);
+    for (volatile int i = 0; i < round * 7919 % 20000; i++) continue;
+    braid_queue_leave(queue);
+    braid_dict_leave(dict);
+    for (int i = 0; i < 2; i++) pthread_join(taker[i], NULL);
+    check(atomic_load(&counter->object.refs) == 1); /* both are gone, with what they held */
+    braid_object_unref(&counter->object);
+  }
 }
 
 static void queue_drops_what_its_putters_bring(void) {
@@ -96,4 +150,5 @@ static void queue_drops_what_its_putters_bring(void) {
 CHECK_MAIN({"a draft becomes a message", draft_becomes_a_message}, {"code keeps its bytes", code_keeps_its_bytes},
            {"a queue shows what it holds", queue_shows_what_it_holds},
            {"a queue in itself is freed", queue_in_itself_is_freed},
+           {"two holders leave an object in itself at once", two_leave_at_once},
            {"a queue that ends drops what its putters bring", queue_drops_what_its_putters_bring})
