@@ -5,7 +5,7 @@
 # Bottom up: a file includes only what stands before it. `make lint` proves it (tools/floors.lua reads these lists).
 # A name without a .c is a header, one that ends in .h the header alone; of the pollers the system's own is built.
 CORE_FLOORS := base status clock list heap buffer quota limit decimal utf8 \
-	thread question answer refs code waiter message \
+	thread file_limit question answer refs code waiter message \
 	poller poller_epoll poller_kqueue doorbell thread_timer loop \
 	queue gate counter dict segment range slab array \
 	permit job pool thread_pool parallel \

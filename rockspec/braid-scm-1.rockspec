@@ -30,7 +30,8 @@ build = {
       sources = { -- the poller first, because macOS replaces it below
         "csrc/core/poller_epoll.c", "csrc/core/status.c", "csrc/core/clock.c", "csrc/core/heap.c",
         "csrc/core/buffer.c", "csrc/core/quota.c", "csrc/core/thread.c", "csrc/core/thread_timer.c",
-        "csrc/core/limit.c", "csrc/core/decimal.c", "csrc/core/utf8.c", "csrc/core/question.c", "csrc/core/answer.c",
+        "csrc/core/limit.c", "csrc/core/decimal.c", "csrc/core/utf8.c", "csrc/core/file_limit.c",
+        "csrc/core/question.c", "csrc/core/answer.c",
         "csrc/core/waiter.c", "csrc/core/message.c",
         "csrc/core/doorbell.c", "csrc/core/loop.c", "csrc/core/queue.c", "csrc/core/gate.c", "csrc/core/counter.c",
         "csrc/core/dict.c", "csrc/core/segment.c", "csrc/core/range.c", "csrc/core/slab.c", "csrc/core/array.c",

@@ -24,6 +24,11 @@ static void pin(void) {
     dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
+void braid_thread_pin(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, pin);
+}
+
 #ifdef __APPLE__ /* which has no clock for conditions, but waits that count from now */
 void braid_thread_condition_init(pthread_cond_t *condition) { pthread_cond_init(condition, NULL); }
 
@@ -54,9 +59,8 @@ bool braid_thread_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mut
 }
 
 int braid_thread_start(pthread_t *thread, void *(*body)(void *), void *argument) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
   sigset_t all, before;
-  pthread_once(&once, pin);
+  braid_thread_pin();
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   int error = pthread_create(thread, NULL, body, argument);

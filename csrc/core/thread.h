@@ -32,6 +32,9 @@ void braid_thread_condition_init(pthread_cond_t *condition);
  * it has passed. */
 bool braid_thread_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t deadline);
 
+/* This library stays mapped until the process ends. Any thread; may load. */
+void braid_thread_pin(void);
+
 /* Starts a thread in which every signal is blocked: signals are the main thread's. This library stays mapped from then
  * on: lua_close of the state that loaded it would unmap the thread's code. Returns 0 or an error number. */
 int braid_thread_start(pthread_t *thread, void *(*body)(void *), void *argument);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * luaopen_braid_core: the C module, which starts nothing: no thread, no socket, no signal handler. */
+ * luaopen_braid_core: the C module, which starts nothing: no thread, no socket, no signal handler but that of SIGXFSZ.
+ */
 #include "lopen.h"
 
 #include <lauxlib.h>
 
+#include "../core/file_limit.h"
 #include "larg.h"
 #include "lerror.h"
 #include "lsched.h"
@@ -37,6 +39,7 @@ int luaopen_braid_core(lua_State *L) {
       lvectors_open, lmap_open,       lfd_open,    lnet_open,    lprocess_open,     lfetch_open,      lmachine_open,
   };
   luaL_checkversion(L);
+  braid_file_limit_prepare();
   lua_newtable(L);
   sched_register(L, functions);
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) parts[i](L);
