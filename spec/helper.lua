@@ -150,9 +150,9 @@ end
 
 --- Runs a Lua script in a process of its own, with this process's paths.
 --- opts.timeout: seconds until it is killed (default 10); opts.args: its arguments; opts.stdin: text for it;
---- opts.env: further environment variables.
+--- opts.env: further environment variables; opts.limits: the shell's ulimit for it, "-n 100".
 ---@param code string
----@param opts? {timeout: number?, args: string[]?, stdin: string?, env: table<string, string>?}
+---@param opts? {timeout: number?, args: string[]?, stdin: string?, env: table<string, string>?, limits: string?}
 ---@return string stdout
 ---@return string stderr
 ---@return integer code its exit status; 128 + n when signal n ended it; 124 when it was killed for its timeout
@@ -168,7 +168,8 @@ function M.lua_process(code, opts)
   local seconds = (opts.timeout or 10) * M.slowness
   for _, word in ipairs { "timeout", "-k", 2, seconds, M.lua, script } do words[#words + 1] = quoted(word) end
   for _, word in ipairs(opts.args or {}) do words[#words + 1] = quoted(word) end
-  local command = ("%s <%s >%s 2>%s"):format(table.concat(words, " "), stdin, stdout, stderr)
+  local limits = opts.limits and "ulimit " .. opts.limits .. "; " or ""
+  local command = ("%s%s <%s >%s 2>%s"):format(limits, table.concat(words, " "), stdin, stdout, stderr)
   local _, how, number = os.execute(command)
   os.remove(script)
   os.remove(stdin)

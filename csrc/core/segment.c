@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "limit.h"
+
 #ifdef __APPLE__
 #include <sys/random.h>
 #endif
@@ -29,7 +31,9 @@ static int open_in_folder(int error) {
 }
 
 static int open_unnamed(void) {
-  int fd = memfd_create("braid", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  int fd;
+  do fd = memfd_create("braid", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  while (fd < 0 && braid_limit_raised());
   return fd >= 0 ? fd : open_in_folder(errno);
 }
 
