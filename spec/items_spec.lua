@@ -151,10 +151,22 @@ describe("map of names", function()
         local results = pool:map(double, many)
         for i = 1, 500 do assert.equal(2 * i, results["key" .. i]) end
         assert.equal(500, count(results))
-        assert.matches("have no names", misuse(pool.imap, pool, double, { a = 1 }))
+        assert.matches("iterator.a is no element", misuse(pool.imap, pool, double, { a = 1 }))
       end)
     end, { deadline = 30 })
   end
+end)
+
+describe("put_many", function()
+  test("refuses what has a name, and what its n counts and is not there", function()
+    local queue = braid.queue()
+    assert.matches("list.a is no element", misuse(queue.put_many, queue, { 1, a = 2 }))
+    assert.matches("element 2 is nil", misuse(queue.put_many, queue, { 1, nil, n = 2 }))
+    assert.matches("a list expected, got 7", misuse(queue.put_many, queue, 7))
+    assert.equal(0, queue:size())
+    assert.is_true((queue:put_many(table.pack(1, 2))))
+    assert.equal(2, queue:size())
+  end)
 end)
 
 describe("futures with names", function()

@@ -264,15 +264,11 @@ local function is_list(input) return type(input) == "table" and not (getmetatabl
 local function iterate(input)
   if getmetatable(input) == core.Queue then return function() return (input:get()) end end
   if not is_list(input) then return input end
-  local row, i = items.row("imap", "iterator", input), 0
-  if row.names then
-    errors.misuse(2, "bad argument 'iterator' to 'imap' (%s: its results have no names; map's have)",
-      items.place(row, "iterator", row.n))
-  end
+  local i, _, n = 0, items.list("imap", "iterator", input)
   return function()
     i = i + 1
-    if i <= row.n then return input[i] end
-  end, row.n
+    if i <= n then return input[i] end
+  end, n
 end
 
 -- A task that hands out items as long as it gets turns, and puts each future, and at last itself, into the queue: in

@@ -69,6 +69,21 @@ function M.row(what, name, list)
   return { items = items, n = count + #names, count = count, names = names }
 end
 
+---The elements of a list; what has a name is refused.
+---@param what string the function, for the message
+---@param name string the argument
+---@param list table
+---@return table items
+---@return integer n
+function M.list(what, name, list)
+  local row = M.row(what, name, list)
+  if row.names then
+    errors.misuse(2, "bad argument '%s' to '%s' (a list expected, of which %s is no element)", name, what,
+      M.place(row, name, row.n))
+  end
+  return list, row.n
+end
+
 ---The key under which the item at this place of the row was given.
 ---@param row braid.Row
 ---@param i integer

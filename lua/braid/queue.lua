@@ -4,6 +4,7 @@
 
 local core = require "braid.core"
 local errors = require "braid.errors"
+local items = require "braid.items"
 
 local M = {}
 
@@ -80,11 +81,9 @@ end
 ---@return boolean? ok
 ---@return braid.Error? err kind "timeout" or "closed"
 function Queue:put_many(list, timeout)
-  if type(list) ~= "table" then
-    errors.misuse(1, "bad argument 'list' to 'put_many' (a list expected, got %s)", errors.described(list))
-  end
+  local _, n = items.list("put_many", "list", list)
   local deadline = errors.deadline(1, "put_many", timeout)
-  for i = 1, #list do
+  for i = 1, n do
     if list[i] == nil then
       errors.misuse(1, "bad argument 'list' to 'put_many' (element %d is nil: braid.null stands for nothing)", i)
     end
@@ -92,7 +91,7 @@ function Queue:put_many(list, timeout)
   local put, count = self.put, 0
   local ok, refusal = pcall(function()
     core.look()
-    for i = 1, #list do
+    for i = 1, n do
       local taken, err = put(self, list[i], remaining(deadline))
       if not taken then return err end
       count = i
