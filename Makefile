@@ -16,11 +16,11 @@ KERNEL_FLOORS := simd.h montgomery prime curve factor sieve circle mandelbrot te
 	row reduce scan radix.h sort unique histogram search \
 	elementary.h operation expression map \
 	matmul random
-LUA_FLOORS := lregistry lsight lerror larg lreason ltree lhook lstop.h linsist linterrupt lopen.h ltrace lsched lstop \
+LUA_FLOORS := lregistry lsight ltraceback lerror larg lreason ltree lhook lstop.h linsist linterrupt lopen.h ltrace lsched lstop \
 	llocals lobject \
 	llist ljsontext ljson.h ljsonencode ljsondecode ljson \
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
-	ltask ldeadlock ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lcall lremotequeue lremotegate lremote lselect \
+	lfailure ltask ldeadlock ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lcall lremotequeue lremotegate lremote lselect \
 	lcoroutine lstdin lcopy lstate lroster lquestion lwatchdog lworker lpool lpeer \
 	lkernel lnumbers lworkloads lrow lvectors lmap lfd lnet lprocess lfetch lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.

@@ -54,6 +54,7 @@ struct braid_pool {
   unsigned alive;                /* workers that have not ended; guarded by mutex, as is what follows */
   struct braid_message *failure; /* why the pool is broken: error and traceback */
   bool dead;                     /* or, without a message: a worker died in its init, or could not be started */
+  bool stopped;                  /* its jobs were cancelled: who comes too late is cancelled as well */
   int death, error;              /* then: how it died, as waitpid tells; or why it could not be started (errno) */
   struct braid_pool_stats stats;
   char name[40]; /* for dumps; "": it has none. The thread of the state that made it only */

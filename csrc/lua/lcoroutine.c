@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * What coroutines of the user's own may not do: resume or close those in which tasks and generators wait, which only
- * the loop may move; and which of them computes, so that it can be stopped there. So Lua's functions that let one
- * compute are replaced in every state. The state's own thread. */
+ * the loop may move. Which of them computes is known, so that it can be stopped there; and errors bring along where
+ * they came from. So Lua's functions that let one compute are replaced in every state. The state's own thread. */
 #include <lauxlib.h>
 #include <lualib.h>
 
 #include "lerror.h"
+#include "lfailure.h"
 #include "lopen.h"
 #include "lsched.h"
+#include "ltraceback.h"
 
 /* A hook of ours that waits in a coroutine for what is over, a job that was stopped, makes room for the user's. */
 static void drop_stale_hook(struct sched *sched, lua_State *co) {
@@ -16,12 +18,22 @@ static void drop_stale_hook(struct sched *sched, lua_State *co) {
     hook_disarm(&sched->hooks, co);
 }
 
-/* Resumes `co` with the arguments on the top of L, known as the one that computes; one that fails is closed with
- * `close`. */
+/* One that has failed gives up its variables; pushes the place of the error. */
+static void close_failed(lua_State *L, struct sched *sched, lua_State *co) {
+  if (!lua_checkstack(co, LUA_MINSTACK) || failure_is_echo(co, sched, -1))
+    lua_pushnil(L);
+  else
+    traceback_take(L, co, 0);
+  if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD) lua_resetthread(co);
+}
+
+/* Resumes `co` with the arguments on the top of L, known as the one that computes. One that fails leaves its error;
+ * with `close` it is closed, and there is the place of the error below that. */
 static int resume_known(lua_State *L, lua_State *co, int arguments, int *results, bool close) {
   struct sched *sched = sched_of(L);
   if (!lua_checkstack(co, arguments)) luaL_error(L, "too many arguments to resume");
   if (lua_status(co) == LUA_OK && lua_gettop(co) == 0) {
+    lua_pushnil(L);
     lua_pushliteral(L, "cannot resume dead coroutine");
     return -1;
   }
@@ -30,7 +42,7 @@ static int resume_known(lua_State *L, lua_State *co, int arguments, int *results
   lua_State *before = sched_compute(sched, co);
   int status = lua_resume(co, L, arguments, results);
   bool failed = status != LUA_OK && status != LUA_YIELD;
-  if (failed && close && lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD) lua_resetthread(co);
+  if (failed && close) close_failed(L, sched, co);
   sched_compute(sched, before);
   if (!failed) {
     luaL_checkstack(L, *results + 1, "too many results to resume");
@@ -78,7 +90,8 @@ static int wrapped(lua_State *L) {
     lua_insert(L, -2);
     lua_concat(L, 2);
   }
-  return lua_error(L);
+  lua_insert(L, -2);
+  return traceback_raise_on(L);
 }
 
 /* coroutine.wrap(fn) -> function */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lsight.h"
+#include "ltraceback.h"
 
 /* The message is on the top of the stack: an error takes its place. */
 static void wrap(lua_State *L, const char *kind) {
@@ -32,7 +33,8 @@ int lerror_raise(lua_State *L, const char *kind, const char *format, ...) {
   lua_pushvfstring(L, format, arguments);
   va_end(arguments);
   wrap(L, kind);
-  return lua_error(L);
+  lua_pushnil(L);
+  return traceback_raise(L);
 }
 
 int lerror_misuse(lua_State *L, const char *format, ...) {
@@ -43,7 +45,8 @@ int lerror_misuse(lua_State *L, const char *format, ...) {
   va_end(arguments);
   lua_concat(L, 2);
   wrap(L, "misuse");
-  return lua_error(L);
+  lua_pushnil(L);
+  return traceback_raise(L);
 }
 
 static const char *sentence(enum braid_status status) {

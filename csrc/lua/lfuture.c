@@ -4,10 +4,12 @@
 
 #include "larg.h"
 #include "lerror.h"
+#include "lfailure.h"
 #include "ljob.h"
 #include "lopen.h"
 #include "lreason.h"
 #include "ltask.h"
+#include "ltraceback.h"
 
 static struct future *check(lua_State *L) {
   struct future *future = future_test(L, sched_of(L), 1);
@@ -35,7 +37,7 @@ static void push_failure(lua_State *L, int part) {
 }
 
 static void push_error(lua_State *L, struct future *future) {
-  push_failure(L, 1);
+  push_failure(L, FAILURE_ERROR);
   if (!lua_isnil(L, -1)) return;
   lua_pop(L, 1);
   if (future->waiter.kind == BRAID_WAITER_TASK && future->waiter.state == FUTURE_PENDING)
@@ -46,12 +48,13 @@ static void push_error(lua_State *L, struct future *future) {
 
 static int push_results(lua_State *L, struct future *future) {
   if (future_state(future) != FUTURE_DONE) {
-    future->waiter.flags |= TASK_ASKED;
+    failure_ask(L, 1);
     if (future_state(future) == FUTURE_FAILED)
-      push_failure(L, 1);
+      push_failure(L, FAILURE_ERROR);
     else
       push_error(L, future);
-    return lua_error(L);
+    push_failure(L, FAILURE_PLACE);
+    return traceback_raise(L);
   }
   lua_getiuservalue(L, 1, 1);
   if (future->waiter.flags & TASK_SINGLE) return 1;
@@ -133,17 +136,16 @@ static int future_peek_state(lua_State *L) {
 }
 
 static int future_tell_state(lua_State *L) {
-  struct future *future = check(L);
-  if (state_of(future) == FUTURE_FAILED) future->waiter.flags |= TASK_ASKED;
+  if (state_of(check(L)) == FUTURE_FAILED) failure_ask(L, 1);
   return future_peek_state(L);
 }
 
 /* future:error() -> the error, or nil while there is none. */
 static int future_error(lua_State *L) {
   struct future *future = check(L);
-  future->waiter.flags |= TASK_ASKED;
+  failure_ask(L, 1);
   if (future_state(future) == FUTURE_FAILED)
-    push_failure(L, 1);
+    push_failure(L, FAILURE_ERROR);
   else if (state_of(future) == FUTURE_CANCELLED)
     push_error(L, future);
   else
@@ -155,13 +157,7 @@ static int future_traceback(lua_State *L) {
   if (future_state(check(L)) < FUTURE_FAILED)
     lua_pushnil(L);
   else
-    push_failure(L, 2);
-  return 1;
-}
-
-/* Whether somebody has seen the failure: the end of a scope reports those that nobody has. */
-static int future_asked(lua_State *L) {
-  lua_pushboolean(L, check(L)->waiter.flags & (TASK_ASKED | TASK_LINKED));
+    push_failure(L, FAILURE_PLACE);
   return 1;
 }
 
@@ -250,23 +246,14 @@ static int task_tostring(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"result", future_result},
-    {"wait", future_wait},
-    {"done", future_done},
-    {"cancelled", future_cancelled},
-    {"running", future_running},
-    {"state", future_tell_state},
-    {"_state", future_peek_state},
-    {"error", future_error},
-    {"traceback", future_traceback},
-    {"_asked", future_asked},
-    {"_linked", future_linked},
-    {"cancel", future_cancel},
-    {"on_done", future_on_done},
-    {"daemon", task_daemon},
-    {"__newindex", task_newindex},
-    {"__tostring", task_tostring},
-    {NULL, NULL},
+    {"result", future_result},       {"wait", future_wait},
+    {"done", future_done},           {"cancelled", future_cancelled},
+    {"running", future_running},     {"state", future_tell_state},
+    {"_state", future_peek_state},   {"error", future_error},
+    {"traceback", future_traceback}, {"_linked", future_linked},
+    {"cancel", future_cancel},       {"on_done", future_on_done},
+    {"daemon", task_daemon},         {"__newindex", task_newindex},
+    {"__tostring", task_tostring},   {NULL, NULL},
 };
 
 void lfuture_open(lua_State *L) {

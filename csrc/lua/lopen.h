@@ -10,6 +10,7 @@ __attribute__((visibility("default"))) int luaopen_braid_core(lua_State *L);
 
 void llocals_open(lua_State *L);
 void lcodec_open(lua_State *L);
+void lfailure_open(lua_State *L);
 void ltask_open(lua_State *L);
 void ldeadlock_open(lua_State *L);
 void llist_open(lua_State *L);

@@ -12,6 +12,7 @@
 #include "larg.h"
 #include "lcodec.h"
 #include "lerror.h"
+#include "lfailure.h"
 #include "linterrupt.h"
 #include "ljob.h"
 #include "lobject.h"
@@ -214,6 +215,9 @@ static int pool_broken(lua_State *L) { return push_failure(L, check(L)); }
 /* pool:stop(): asks every running job to end */
 static int pool_stop(lua_State *L) {
   struct braid_pool *pool = check(L);
+  pthread_mutex_lock(&pool->mutex);
+  pool->stopped = true;
+  pthread_mutex_unlock(&pool->mutex);
   pool->kind->stop(pool);
   return 0;
 }
@@ -239,6 +243,14 @@ static int anchor(lua_State *L) {
   return 0;
 }
 
+static int refuse_closed(lua_State *L, struct braid_pool *pool) {
+  pthread_mutex_lock(&pool->mutex);
+  bool stopped = pool->stopped;
+  pthread_mutex_unlock(&pool->mutex);
+  if (stopped) return lerror_raise(L, "cancelled", "cancelled: an error has ended what this pool was for");
+  return lerror_misuse(L, "this pool is closed: it takes no more jobs");
+}
+
 static int refuse(lua_State *L, struct job_future *this, enum braid_status status) {
   struct braid_pool *pool = this->pool;
   braid_job_unref(this->job); /* the submitter's reference, and the pool's */
@@ -246,7 +258,7 @@ static int refuse(lua_State *L, struct job_future *this, enum braid_status statu
   lregistry_drop(L, &PENDING, this->slot);
   if (status != BRAID_CLOSED) return lerror_memory(L);
   lua_settop(L, 0);
-  if (push_failure(L, pool) == 0) return lerror_misuse(L, "this pool is closed: it takes no more jobs");
+  if (push_failure(L, pool) == 0) return refuse_closed(L, pool);
   lua_settop(L, 1);
   if (lerror_is(L, 1, "broken")) return lua_error(L);
   return lerror_raise(L, "broken", "this pool is broken: %s", lerror_text(L, 1));
@@ -345,6 +357,9 @@ static int unpack(lua_State *L) {
     this->future.waiter.flags |= TASK_SINGLE;
   } else if (this->job->outcome == BRAID_JOB_CANCELLED) {
     lua_pushnil(L);
+  } else if (this->job->outcome != BRAID_JOB_DONE) {
+    lua_settop(L, 3); /* the error and its place */
+    failure_make(L);
   } else {
     lua_createtable(L, count, 1);
     lua_insert(L, 2);
@@ -364,9 +379,8 @@ static bool call_with(lua_State *L, lua_CFunction function) {
 }
 
 static int keep_error(lua_State *L) {
-  lua_createtable(L, 1, 0);
-  lua_pushvalue(L, 2);
-  lua_rawseti(L, -2, 1);
+  lua_settop(L, 3);
+  failure_make(L);
   lua_setiuservalue(L, 1, 1);
   return 0;
 }
@@ -406,7 +420,7 @@ static void arrive(struct sched *sched, struct braid_waiter *waiter) {
   waiter->state = (uint8_t)state;
   give_up_job(this);
   braid_object_unref(&this->pool->object);
-  if (state == FUTURE_FAILED && !call_with(L, task_tell_failure)) lua_pop(L, 1);
+  if (state == FUTURE_FAILED && !call_with(L, failure_record)) lua_pop(L, 1);
   future_settle(L, sched, &this->future);
   lua_pop(L, 1);
 }

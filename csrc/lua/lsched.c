@@ -14,6 +14,7 @@
 #include "lregistry.h"
 #include "lsight.h"
 #include "ltrace.h"
+#include "ltraceback.h"
 
 enum {
   MOST_STEPS = 61,      /* then the loop looks at its descriptors and deadlines again */
@@ -272,12 +273,7 @@ int sched_raise_now(lua_State *L, struct sched *sched, enum braid_status status)
   const void *canceller = tree_canceller(&sched->tree, sched->current);
   bool interrupted = status == BRAID_INTERRUPTED ||
                      (sched->main && canceller == sched->main && (sched->main->waiter.flags & TASK_INTERRUPTED));
-  if (interrupted) {
-    if (sched->current == &sched->tree.script &&
-        lua_getfield(L, LUA_REGISTRYINDEX, "braid.interrupted") == LUA_TFUNCTION)
-      lua_call(L, 0, 0);
-    return lerror_raise(L, "interrupted", "interrupted");
-  }
+  if (interrupted) return lerror_raise(L, "interrupted", "interrupted");
   reason_push_error(L, canceller, "cancelled");
   return lua_error(L);
 }
@@ -362,7 +358,7 @@ static void on_hook(lua_State *L, lua_Debug *ar) {
 /* ---- the turn ------------------------------------------------------------------------------------------------- */
 
 /* The task's coroutine did not come to its end: an error that even its own handler could not take, or a yield that was
- * not ours, after which nothing would ever resume it. Leaves the task and the error on its stack. */
+ * not ours, after which nothing would ever resume it. Leaves the task, the error and its place on its stack. */
 static int end_badly(lua_State *L) {
   struct task *task = lua_touserdata(L, 1);
   lua_State *co = task->co;
@@ -377,11 +373,12 @@ static int end_badly(lua_State *L) {
   } else {
     lua_xmove(co, L, 1);
   }
+  traceback_push(L, co, 0);
   lua_State *computing = sched_compute(sched_open(L), co);
   lua_resetthread(co);
   sched_compute(sched_open(L), computing);
   lua_settop(co, 0);
-  lua_xmove(L, co, 2);
+  lua_xmove(L, co, 3);
   return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include "larg.h"
 #include "lerror.h"
+#include "lfailure.h"
 #include "lopen.h"
 #include "lreason.h"
 #include "lregistry.h"
@@ -102,7 +103,8 @@ static int scope_join(lua_State *L) {
   return join_k(L, LUA_OK, 0);
 }
 
-/* scope:_leave() -> the list of its failed tasks, or nil; whether its end had to wait and was cancelled. */
+/* scope:_leave() -> the list of what failed in it, as failure_take has it, or nil; whether its end had to wait and was
+ * cancelled. */
 static int scope_leave(lua_State *L) {
   struct scope *scope = check(L);
   bool cut = (scope->flags & SCOPE_WAITED) && tree_canceller(scope->tree, scope->owner);
@@ -113,7 +115,7 @@ static int scope_leave(lua_State *L) {
     reason_set(L, scope);
   }
   lregistry_drop(L, &ENTERED, scope->slot);
-  task_take_failures(L, scope);
+  failure_take(L, scope);
   lua_pushboolean(L, cut);
   return 2;
 }

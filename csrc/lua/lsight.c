@@ -50,8 +50,7 @@ void sight_stand(lua_State *L, lua_State *co) {
   lua_pushfstring(L, "%s%sat %s:%d", ar.name ? ar.name : "", ar.name ? " " : "", ar.short_src, ar.currentline);
 }
 
-/* Pushes "table.sort" for the function on the top of the stack when it is a field of a loaded module; pops it. */
-static int push_global_name(lua_State *L) {
+int sight_global_name(lua_State *L) {
   int function = lua_gettop(L);
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   for (lua_pushnil(L); lua_next(L, function + 1); lua_pop(L, 1)) {
@@ -77,7 +76,7 @@ static void push_wait(lua_State *L, lua_State *co, lua_Debug *ar) {
   if (ar->name) {
     lua_pop(L, 1);
     lua_pushstring(L, strcmp(ar->name, "for iterator") == 0 ? "items" : ar->name); /* queue:items() has made it */
-  } else if (!push_global_name(L)) {
+  } else if (!sight_global_name(L)) {
     lua_pushliteral(L, "?");
   }
   const char *name = lua_tostring(L, -1), *class = NULL;
@@ -124,7 +123,7 @@ void sight_callee(lua_State *L) {
   if (ar.name) {
     lua_pop(L, 1);
     lua_pushstring(L, *ar.name == '_' ? ar.name + 1 : ar.name); /* set calls _set */
-  } else if (push_global_name(L)) {
+  } else if (sight_global_name(L)) {
     const char *name = lua_tostring(L, -1), *last = strrchr(name, '.');
     lua_pushstring(L, last ? last + 1 : name);
     lua_remove(L, -2);
@@ -146,7 +145,7 @@ int sight_culprit(lua_State *L) {
       lua_pop(L, 1);
       continue;
     }
-    if (!push_global_name(L)) lua_pushstring(L, ar.name ? ar.name : "a C function");
+    if (!sight_global_name(L)) lua_pushstring(L, ar.name ? ar.name : "a C function");
     const char *name = lua_tostring(L, -1);
     if (strcmp(name, "pcall") != 0 && strcmp(name, "xpcall") != 0) return 1;
     lua_pop(L, 1);

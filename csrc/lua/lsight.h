@@ -27,6 +27,10 @@ void sight_stand(lua_State *L, lua_State *co);
 /* Pushes the name of the C function that runs, as it was called or as its module has it; "?" failing that. */
 void sight_callee(lua_State *L);
 
+/* Pushes "table.sort" for the function on the top of the stack, which it pops, when it is a field of a loaded module;
+ * else false. */
+int sight_global_name(lua_State *L);
+
 /* Pushes "table.sort" for the innermost C function on L that Lua cannot suspend; false when there is none. */
 int sight_culprit(lua_State *L);
 

@@ -12,12 +12,14 @@
 
 #include "larg.h"
 #include "lerror.h"
+#include "lfailure.h"
 #include "linsist.h"
 #include "llocals.h"
 #include "lreason.h"
 #include "lregistry.h"
 #include "lsight.h"
 #include "ltrace.h"
+#include "ltraceback.h"
 
 enum { MOST_IDLE = 1024 };
 
@@ -27,7 +29,7 @@ struct task_store { /* a userdata of the registry */
 };
 
 /* Registry keys, by address. */
-static const char STORE, ANCHORS, FAILURES, WATCHERS, TRACEBACK, RETHROWN;
+static const char STORE, ANCHORS, WATCHERS;
 
 /* ---- coroutines ----------------------------------------------------------------------------------------------- */
 
@@ -58,41 +60,6 @@ static void give_coroutine(lua_State *L, struct sched *sched, lua_State *co) {
 
 /* ---- the body ------------------------------------------------------------------------------------------------- */
 
-/* Message handler: the traceback has to be taken before the stack unwinds. A cancel has none: it is nobody's bug. */
-static int on_error(lua_State *L) {
-  if (lerror_is(L, 1, "cancelled")) return 1;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &RETHROWN);
-  bool rethrown = lua_rawequal(L, 1, -1);
-  lua_settop(L, 1);
-  if (rethrown) return 1; /* rethrow has left the traceback of where it came from */
-  luaL_traceback(L, L, NULL, 1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &TRACEBACK);
-  return 1;
-}
-
-/* rethrow(error, traceback): raises it again; what is reported is where it first came from. */
-static int lua_rethrow(lua_State *L) {
-  lua_settop(L, 2);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &TRACEBACK);
-  lua_pushvalue(L, 1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &RETHROWN);
-  return lua_error(L);
-}
-
-/* { error, traceback } in place of the error on the top. */
-static void pack_failure(lua_State *L) {
-  lua_createtable(L, 2, 0);
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, 1);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &TRACEBACK) != LUA_TNIL) {
-    lua_pushnil(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &TRACEBACK);
-  }
-  lua_rawseti(L, -2, 2);
-  lua_pushnil(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &RETHROWN);
-}
-
 /* A list with `n` in place of the results on the top. */
 static void pack_results(lua_State *L, int count) {
   int list = lua_gettop(L) - count + 1;
@@ -103,11 +70,6 @@ static void pack_results(lua_State *L, int count) {
   lua_setfield(L, list, "n");
 }
 
-static enum future_state failed_state(lua_State *L, struct sched *sched, struct task *task) {
-  bool echo = lerror_is(L, -1, "cancelled") || lerror_is(L, -1, "interrupted");
-  return echo && tree_canceller(&sched->tree, task) ? FUTURE_CANCELLED : FUTURE_FAILED;
-}
-
 /* The bottom of the body's frame: its first three arguments. */
 enum { BODY_TASK = 1, BODY_HANDLER, BODY_FUNCTION };
 
@@ -115,9 +77,10 @@ enum { BODY_TASK = 1, BODY_HANDLER, BODY_FUNCTION };
 static int body_k(lua_State *L, int status, lua_KContext context) {
   struct task *task = (struct task *)context;
   if (status != LUA_OK && status != LUA_YIELD) {
-    enum future_state state = failed_state(L, sched_open(L), task);
-    pack_failure(L);
-    task->waiter.state = (uint8_t)state;
+    bool echo = failure_is_echo(L, sched_open(L), -1);
+    failure_place(L, L);
+    failure_make(L);
+    task->waiter.state = echo ? FUTURE_CANCELLED : FUTURE_FAILED;
   } else {
     int count = lua_gettop(L) - BODY_HANDLER;
     if (count == 1)
@@ -164,7 +127,7 @@ struct task *task_spawn(lua_State *L, struct sched *sched, struct scope *scope, 
   lua_pushcfunction(co, task_body);
   lua_pushvalue(L, -1);
   lua_xmove(L, co, 1);
-  lua_pushcfunction(co, on_error);
+  lua_pushcfunction(co, failure_handler);
   lua_insert(L, function);
   lua_xmove(L, co, count + 1);
   task->co = co;
@@ -199,42 +162,6 @@ static void wake_joiners(struct future *future) {
   braid_loop_post_all(&woken);
   free(future->joiners);
   future->joiners = NULL;
-}
-
-/* Arguments: the task. Appends it to the failures of its scope. */
-static int record_failure(lua_State *L) {
-  const struct task *task = lua_touserdata(L, 1);
-  lregistry_table(L, &FAILURES, NULL);
-  if (lua_rawgetp(L, -1, task->nursery) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, -3, task->nursery);
-  }
-  lua_pushvalue(L, 1);
-  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
-  task->nursery->flags |= SCOPE_FAILED;
-  return 0;
-}
-
-int task_tell_failure(lua_State *L) {
-  if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.failed") != LUA_TFUNCTION) return 0;
-  lua_pushvalue(L, 1);
-  lua_call(L, 1, 0);
-  return 0;
-}
-
-void task_take_failures(lua_State *L, struct scope *scope) {
-  if (!(scope->flags & SCOPE_FAILED)) {
-    lua_pushnil(L);
-    return;
-  }
-  scope->flags &= ~(unsigned)SCOPE_FAILED;
-  lregistry_table(L, &FAILURES, NULL);
-  lua_rawgetp(L, -1, scope);
-  lua_pushnil(L);
-  lua_rawsetp(L, -3, scope);
-  lua_remove(L, -2);
 }
 
 /* Arguments: the future. Calls its callbacks; those that raise are reported by the Lua layer's function. */
@@ -285,7 +212,7 @@ static void settle(struct sched *sched, struct task *task) {
   wake_joiners(&task->future);
   tree_release(&sched->tree, task);
   if (task->waiter.state == FUTURE_FAILED) {
-    with_task(sched, co, task->waiter.flags & TASK_APART ? task_tell_failure : record_failure);
+    with_task(sched, co, failure_record);
     if (task->waiter.flags & TASK_LINKED) tree_cancel_scope(task->nursery);
   } else if (task->waiter.state == FUTURE_CANCELLED && (task->waiter.flags & TASK_LINKED) &&
              (task->nursery->flags & SCOPE_GATHER)) {
@@ -301,11 +228,12 @@ static void settle(struct sched *sched, struct task *task) {
   give_coroutine(sched->L, sched, co);
 }
 
-/* The task and an error that its body could not take are on the coroutine's stack: the failure becomes its result. */
+/* The task, an error that its body could not take and its place are on the coroutine's stack: the failure becomes its
+ * result. */
 static int take_hard_failure(lua_State *L) {
   lua_State *co = lua_touserdata(L, 1);
-  lua_xmove(co, L, 1);
-  pack_failure(L);
+  lua_xmove(co, L, 2);
+  failure_make(L);
   lua_xmove(L, co, 1);
   lua_setiuservalue(co, -2, 1);
   return 0;
@@ -478,9 +406,24 @@ void future_watch(lua_State *L, struct future *future) {
   future->waiter.flags |= TASK_WATCHED;
 }
 
+/* rethrow(error, place): raises it; what is reported is where it first came from, if that is known. */
+static int lua_rethrow(lua_State *L) {
+  lua_settop(L, 2);
+  return traceback_raise(L);
+}
+
+/* trace(error) -> for message handlers: where it came from; nil of the echo of a cancel */
+static int lua_trace(lua_State *L) {
+  if (failure_is_echo(L, sched_of(L), 1))
+    lua_pushnil(L);
+  else
+    traceback_take(L, L, 2);
+  return 1;
+}
+
 /* root_failures() -> the failed tasks that belong to no scope but the script's, or nil */
 static int root_failures(lua_State *L) {
-  task_take_failures(L, &sched_of(L)->tree.root);
+  failure_take(L, &sched_of(L)->tree.root);
   return 1;
 }
 
@@ -496,6 +439,7 @@ static const luaL_Reg functions[] = {
     {"checkpoint", lua_checkpoint},
     {"now", lua_now},
     {"rethrow", lua_rethrow},
+    {"trace", lua_trace},
     {"root_failures", root_failures},
     {NULL, NULL},
 };

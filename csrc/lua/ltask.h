@@ -40,12 +40,6 @@ void future_watch(lua_State *L, struct future *future);
 /* The future at the top of the stack has ended: wakes who waits for it, calls who watches it. Does not raise. */
 void future_settle(lua_State *L, struct sched *sched, struct future *future);
 
-/* Pushes the list of the failed tasks of a scope that nobody has taken yet, or nil; it is taken with this. */
-void task_take_failures(lua_State *L, struct scope *scope);
-
-/* A C function for Lua: tells the Lua layer of the failed future of a job. */
-int task_tell_failure(lua_State *L);
-
 void ltask_open(lua_State *L);
 
 #endif

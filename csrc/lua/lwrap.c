@@ -5,8 +5,10 @@
 
 #include "larg.h"
 #include "lerror.h"
+#include "lfailure.h"
 #include "lopen.h"
 #include "lsched.h"
+#include "ltraceback.h"
 
 /* In the coroutine's extra space: what has become of it. */
 enum { IDLE, WAITS, FAILED };
@@ -15,12 +17,16 @@ static int *fate_of(lua_State *co) { return (int *)lua_getextraspace(co); }
 /* The coroutine's bottom: an error unwinds inside it, where `<close>` variables may wait. */
 static int body_k(lua_State *L, int status, lua_KContext context) {
   (void)context;
-  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L);
+  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - 1;
   *fate_of(L) = FAILED;
   return 1;
 }
 
-static int body(lua_State *L) { return body_k(L, lua_pcallk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, 0, body_k), 0); }
+static int body(lua_State *L) {
+  lua_pushcfunction(L, failure_handler);
+  lua_insert(L, 1);
+  return body_k(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, body_k), 0);
+}
 
 static int drive_k(lua_State *L, int status, lua_KContext context);
 
@@ -46,7 +52,9 @@ static int drive(lua_State *L, struct sched *sched, lua_State *co, int arguments
   if (status > LUA_YIELD) results = 1;
   luaL_checkstack(L, results, "too many values");
   lua_xmove(co, L, results);
-  return failed ? lua_error(L) : results;
+  if (!failed) return results;
+  failure_place(L, co);
+  return traceback_raise_on(L);
 }
 
 static int drive_k(lua_State *L, int status, lua_KContext context) {

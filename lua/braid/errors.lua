@@ -42,6 +42,18 @@ function M.is_error(value, kind)
   return getmetatable(value) == Error and (kind == nil or value.kind == kind)
 end
 
+---Whether an error may be the echo of a cancel: it is one, or a group of nothing else.
+---@param err any
+---@return boolean
+function M.is_echo(err)
+  if not M.is_error(err) then return false end
+  if err.kind ~= "group" then return err.kind == "cancelled" or err.kind == "interrupted" end
+  for _, each in ipairs(err.errors) do
+    if not M.is_echo(each) then return false end
+  end
+  return err.errors[1] ~= nil
+end
+
 local home = debug.getinfo(1, "S").source:match("^(.*[/\\])") or "@"
 core.set_home(home)
 
@@ -61,7 +73,24 @@ end
 ---@param format string
 ---@param ... any
 function M.misuse(level, format, ...)
-  error(M.new("misuse", where(level) .. format:format(...)), 0)
+  core.rethrow(M.new("misuse", where(level) .. format:format(...)))
+end
+
+---pcall that keeps the place of the error, for core.rethrow.
+---@param fn fun(...): ...
+---@param ... any
+---@return boolean ok
+---@return any ... what fn returned, or the error and its place
+function M.try(fn, ...)
+  local place
+  local function finish(ok, ...)
+    if ok then return true, ... end
+    return false, (...), place
+  end
+  return finish(xpcall(fn, function(err)
+    place = core.trace(err)
+    return err
+  end, ...))
 end
 
 -- ---- options -------------------------------------------------------------------------------------------------------
@@ -188,6 +217,24 @@ function M.text(value)
   return ok and text or ("a %s whose __tostring fails"):format(type(value))
 end
 
+-- Whether a traceback has a line that is not C.
+local function names_code(traceback)
+  for line in traceback:gmatch "\n\t([^\n]+)" do
+    local code = not (line:find "^%[C%]:" or line:find "^%(%.%.%.tail" or line:find "^%.%.%.\t")
+    if code then return true end
+  end
+  return false
+end
+
+---How an error is told that ends something: its text, and the place it came from when that is code of the user's.
+---@param err any
+---@param traceback string?
+---@return string
+function M.told(err, traceback)
+  local text = M.text(err)
+  return traceback and names_code(traceback) and text .. "\n" .. traceback or text
+end
+
 ---The point in time `timeout` seconds from now; nil for nil. Refuses what is not a number, or negative.
 ---@param level integer as for misuse
 ---@param what string the function, for the message
@@ -246,31 +293,34 @@ end
 -- ---- groups --------------------------------------------------------------------------------------------------------
 
 ---Several failures as one error: kind "group", `errors` has them.
----@param list any[]
+---@param list any[] `more`: how many there are besides, of which nothing is known
 ---@return braid.Error
 function M.group(list)
-  local most, count, lines, plain = 10, list.n or #list, {}, {}
+  local most, count, more, lines, plain = 10, list.n or #list, list.more or 0, {}, {}
   for i = 1, count do plain[i] = list[i] end
   for i = 1, math.min(count, most) do
     lines[i] = ("  %d. %s"):format(i, (M.text(list[i]):gsub("\n", "\n     ")))
   end
-  if count > most then lines[#lines + 1] = ("  ... and %d more"):format(count - most) end
-  return M.new("group", ("%d failures:\n%s"):format(count, table.concat(lines, "\n")), { errors = plain })
+  if count + more > #lines then lines[#lines + 1] = ("  ... and %d more"):format(count + more - #lines) end
+  return M.new("group", ("%d failures:\n%s"):format(count + more, table.concat(lines, "\n")), { errors = plain })
 end
 
 ---Raises the one error as it is, several as a group.
 ---@param list any[]
 ---@param traceback string? of the first
 function M.raise(list, traceback)
-  if (list.n or #list) == 1 then core.rethrow(list[1], traceback) end
-  core.rethrow(M.group(list))
+  if (list.n or #list) + (list.more or 0) == 1 then core.rethrow(list[1], traceback) end
+  core.rethrow(M.group(list), traceback)
 end
 
 -- ---- what nobody asked for -----------------------------------------------------------------------------------------
 
+local last_shown -- the traceback that stderr has seen last
+
 local function to_stderr(err, traceback, name)
   local text = ("braid: unhandled error%s: %s\n"):format(name and (" in task " .. name) or "", M.text(err))
   if traceback then text = text .. traceback .. "\n" end
+  last_shown = traceback
   io.stderr:write(text)
 end
 
@@ -292,10 +342,12 @@ function M.report(err, traceback, name)
   if not ok then to_stderr(failure, nil, "on_unhandled") end
 end
 
+core.set_hook("report", M.report)
+
 core.set_hook("callback", function(fn, future)
   local traceback
   local ok, err = xpcall(fn, function(e)
-    traceback = debug.traceback(nil, 2)
+    traceback = core.trace(e)
     return e
   end, future)
   if not ok then M.report(err, traceback, "on_done callback") end
@@ -304,37 +356,32 @@ end)
 core.set_hook("insists", function(place, task)
   local message = place .. "what was cancelled went on again and again, and is stopped here: let errors of kind "
     .. '"cancelled" through, and clean up inside braid.shield'
-  M.report(M.new("misuse", message), debug.traceback(nil, 2), task and task.name)
+  local err = M.new("misuse", message)
+  M.report(err, core.trace(err), task and task.name)
 end)
 
--- Whether an error that is raised here would end the script: no pcall stands between it and the interpreter.
-local function is_uncaught()
-  local _, is_main = coroutine.running()
-  if not is_main or type(rawget(_G, "arg")) ~= "table" then return false end
-  for level = 2, math.huge do
-    local info = debug.getinfo(level, "f")
-    if not info then return true end
-    if info.func == pcall or info.func == xpcall then return false end
-  end
+-- ---- what nobody catches -------------------------------------------------------------------------------------------
+
+-- An error that ends the script, as the interpreter is to show it: once, with the place it came from. Its fields can be
+-- read by what closes on its way.
+local Uncaught = { __name = "braid.uncaught" }
+
+function Uncaught:__tostring() return rawget(self, "_text") end
+
+function Uncaught:__index(name)
+  local err = rawget(self, "_error")
+  if type(err) == "table" then return err[name] end
 end
 
----Raises the error with which a run ended. One that nothing will catch gets its traceback, and after SIGINT the script
----ends with status 130, as the shell expects.
----@param err any
----@param traceback string?
-function M.raise_to_script(err, traceback)
-  if is_uncaught() then
-    if M.is_error(err, "interrupted") then
-      io.stderr:write("braid: interrupted\n")
-      os.exit(130, true)
-    end
-    if traceback then err = M.text(err) .. "\n" .. traceback end
+core.set_hook("uncaught", function(err, traceback)
+  if M.is_error(err, "interrupted") then
+    io.stderr:write("braid: interrupted\n") -- status 130, as the shell expects
+    os.exit(130, true)
   end
-  core.rethrow(err, traceback)
-end
-
-core.set_hook("interrupted", function()
-  if is_uncaught() then M.raise_to_script(M.new("interrupted", "interrupted")) end
+  if getmetatable(err) == Uncaught then return err end -- it goes on through what closes on its way
+  local shown = traceback == last_shown or type(err) == "string" and err:find("\nstack traceback:\n", 1, true)
+  local text = M.told(err, not shown and traceback or nil)
+  return setmetatable({ _error = err, _text = text }, Uncaught)
 end)
 
 return M

@@ -19,20 +19,6 @@ local M = {}
 ---@field _measured boolean whether map makes one job of several items
 local Executor = {}
 
--- ---- what became of failures ----------------------------------------------------------------------------------------
-
--- A failed job's future -> what reports its failure when nobody can ask for it any more.
-local failures = setmetatable({}, { __mode = "k" })
-
-local Reporter = {
-  __gc = function(self)
-    local future = self.future
-    if not future:_asked() then errors.report(future:error(), future:traceback(), future.name) end
-  end,
-}
-
-core.set_hook("failed", function(future) failures[future] = setmetatable({ future = future }, Reporter) end)
-
 -- ---- making one -----------------------------------------------------------------------------------------------------
 
 local known = {
@@ -99,10 +85,10 @@ function M.take_turns(self, turns)
   self._turns = turns
   function self.submit(pool, fn, ...)
     turns:acquire()
-    local ok, future = pcall(submit, pool, fn, ...)
+    local ok, future, place = errors.try(submit, pool, fn, ...)
     if not ok then
       turns:release()
-      error(future, 0)
+      core.rethrow(future, place)
     end
     return future:on_done(function() turns:release() end)
   end
@@ -171,7 +157,7 @@ end
 local function late(m)
   local left = m.n - m.next + 1
   for other in pairs(m.live) do left = left + m.sizes[other] end
-  error(errors.new("timeout", ("%d (of %d) items unfinished"):format(left, m.n)), 0)
+  core.rethrow(errors.new("timeout", ("%d (of %d) items unfinished"):format(left, m.n)))
 end
 
 -- Takes the jobs as they come back; returns the first that failed, unless failures are kept.
@@ -243,10 +229,10 @@ function Executor:map(fn, list, opts)
     arrived = arrived, arrive = function(future) arrived:try_put(future) end,
     results = {}, failures = opts.return_errors and {} or nil, bar = bar,
   }
-  local ok, failed = pcall(take_all, m, opts.timeout and core.now() + opts.timeout)
+  local ok, failed, place = errors.try(take_all, m, opts.timeout and core.now() + opts.timeout)
   if not ok then
     give_up(m.live, true)
-    error(failed, 0)
+    core.rethrow(failed, place)
   elseif failed then
     give_up(m.live, false)
     core.rethrow(failed:error(), failed:traceback())
@@ -376,23 +362,23 @@ end
 -- The end of a `<close>` variable: when an error ends the block, or a cancel the wait, the jobs are cancelled.
 function Executor:_leave(err)
   self:_close(err ~= nil)
-  local ok, failure = true, nil
-  if err == nil then ok, failure = pcall(self._join, self) end
+  local ok, failure, place = true, nil, nil
+  if err == nil then ok, failure, place = errors.try(self._join, self) end
   if ok and err == nil then return end
   self:_close(true)
   self:_stop()
   scopes.shield(self._join, self)
-  if not ok then core.rethrow(failure) end
+  if not ok then core.rethrow(failure, place) end
 end
 
 ---Waits for a job that nobody else waits for: cancelled with the caller.
 ---@param future braid.Future
 ---@return any ... its results
 function M.await(future)
-  local ok, err = pcall(Future.wait, future)
+  local ok, err, place = errors.try(Future.wait, future)
   if not ok then
     future:cancel()
-    core.rethrow(err)
+    core.rethrow(err, place)
   end
   return future:result()
 end

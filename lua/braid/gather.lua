@@ -114,7 +114,7 @@ local gather_options = {
 -- The first failure cancels the others, and is raised when they have ended.
 local function gather_closed(g, results, failures, all)
   local scope = core.scope_enter("nursery")
-  local ok, failed = pcall(take_all, g, results, failures, all)
+  local ok, failed, place = errors.try(take_all, g, results, failures, all)
   if not ok or failed then
     cancel_rest(g)
     scopes.shield(await_rest, g)
@@ -123,17 +123,17 @@ local function gather_closed(g, results, failures, all)
     scopes.abandon(scope)
     core.rethrow(failed:error(), failed:traceback())
   end
-  scopes.conclude(scope, ok, failed)
+  scopes.conclude(scope, ok, failed, place)
 end
 
 -- Functions only, whose first failure cancels the others: that is what a scope does by itself.
 local function gather_linked(row, spawn)
   local n = row.n
   local scope, tasks = core.scope_enter("gather"), {}
-  local ok, err = pcall(function()
+  local ok, err, place = errors.try(function()
     for i = 1, n do tasks[i] = spawn(scope, i) end
   end)
-  scopes.conclude(scope, ok, err, nil, true)
+  scopes.conclude(scope, ok, err, place, true)
   local results = {}
   for i = 1, n do results[i] = (tasks[i]:result()) end -- raises when it was cancelled
   return items.results(row, results)
@@ -207,14 +207,15 @@ end
 
 local function first_success(futures, n)
   local queue, count = arrivals(futures, n)
-  local failures = { n = 0 }
+  local failures, place = { n = 0 }, nil
   for _ = 1, count do
     local future = queue:get()
     if future:_state() == "done" then return future end
     failures.n = failures.n + 1
     failures[failures.n] = future:error()
+    place = place or future:traceback()
   end
-  return nil, errors.group(failures)
+  return nil, errors.group(failures), place
 end
 
 -- The others are cancelled and awaited. What they failed with before is the race's; what they fail with now, in their
@@ -247,10 +248,10 @@ function M.race(list)
   local scope = core.scope_enter("nursery")
   local futures = {}
   for i = 1, n do futures[i] = is_future(given[i]) and given[i] or core.spawn(given[i]) end
-  local ok, winner, group = pcall(first_success, futures, n)
+  local ok, winner, group, place = errors.try(first_success, futures, n)
   end_losers(futures)
-  scopes.conclude(scope, ok, winner)
-  if not winner then error(group, 0) end
+  scopes.conclude(scope, ok, winner, not ok and group or nil)
+  if not winner then core.rethrow(group, place) end
   return winner:result()
 end
 
@@ -270,7 +271,7 @@ function M.as_completed(futures, timeout)
     if left == 0 then return core.look() end
     local future, err = queue:get(deadline and math.max(0, deadline - core.now()))
     if not future then
-      error(errors.new("timeout", ("%d (of %d) futures unfinished"):format(left, total), { cause = err }), 0)
+      core.rethrow(errors.new("timeout", ("%d (of %d) futures unfinished"):format(left, total), { cause = err }))
     end
     left = left - 1
     return future

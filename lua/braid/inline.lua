@@ -39,8 +39,12 @@ function methods:_end_job(task)
 end
 
 local function refuse(self)
-  if self._broken == nil then errors.misuse(1, "this pool is closed: it takes no more jobs") end
-  error(self._broken, 0)
+  if self._stopped then
+    core.rethrow(errors.new("cancelled", "cancelled: an error has ended what this pool was for"))
+  elseif self._broken == nil then
+    errors.misuse(1, "this pool is closed: it takes no more jobs")
+  end
+  core.rethrow(self._broken)
 end
 
 -- A job that waits to be started.
@@ -67,11 +71,11 @@ function methods:submit(fn, ...)
   self:_count_in(task)
   core.start_now(task)
   if task:done() then return task end
-  local ok, err = pcall(task.wait, task)
+  local ok, err, place = errors.try(task.wait, task)
   if not ok then
     task:cancel()
     scopes.shield(task.wait, task)
-    core.rethrow(err)
+    core.rethrow(err, place)
   end
   return task
 end
@@ -99,6 +103,7 @@ function methods:_close(cancel_pending)
 end
 
 function methods:_stop()
+  self._stopped = true
   for task in pairs(self._live) do task:cancel() end
 end
 

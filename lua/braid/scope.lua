@@ -20,9 +20,7 @@ Scope.spawn = Scope.spawn
 ---@param reason any?
 Scope.cancel = Scope.cancel
 
-local function is_echo(err)
-  return errors.is_error(err, "cancelled") or errors.is_error(err, "interrupted")
-end
+local is_echo = errors.is_echo
 
 local function failure_list() return { n = 0, seen = {} } end
 
@@ -37,16 +35,18 @@ local function add(list, err)
 end
 
 -- Adds to `list` the failures that are the scope's: of linked tasks, and of those that nobody has asked for, which are
--- reported too.
-local function collect(list, failed)
+-- reported too. When something else ends the scope, what it has cancelled is no failure: `ended` by an error.
+local function collect(list, failed, ended)
   local traceback
-  for _, task in ipairs(failed or {}) do
-    local asked = task:_asked()
-    local err = task:error()
-    traceback = traceback or task:traceback()
-    if not asked then errors.report(err, task:traceback(), task.name) end
-    if not asked or task:_linked() then add(list, err) end
+  for _, failure in ipairs(failed or {}) do
+    local err = failure:error()
+    if not (ended and is_echo(err)) then
+      if not failure:_linked() then failure:_report() end
+      traceback = traceback or failure:traceback()
+      add(list, err)
+    end
   end
+  list.more = failed and failed.more
   return traceback
 end
 
@@ -63,11 +63,13 @@ end
 -- The linked task that failed first: what the others failed with is reported.
 local function take_first(failed)
   local first
-  for _, task in ipairs(failed or {}) do
-    if task:_linked() and not first then
-      first = task
-    elseif task:_linked() or not task:_asked() then
-      errors.report(task:error(), task:traceback(), task.name)
+  for _, failure in ipairs(failed or {}) do
+    if not failure:_linked() then
+      failure:_report()
+    elseif not first then
+      first = failure
+    else
+      errors.report(failure:error(), failure:traceback(), failure.name)
     end
   end
   return first
@@ -85,14 +87,14 @@ local function conclude(scope, ok, err, traceback, gathers)
   if first then core.rethrow(first:error(), first:traceback()) end
   local list = failure_list()
   if not ok and not echo then add(list, err) end
-  local child_traceback = collect(list, failed)
+  local child_traceback = collect(list, failed, not ok)
   if stuck and list.n == 0 then core.rethrow(stuck) end
   if list.n > 0 then errors.raise(list, traceback or child_traceback) end
   if core.cancelled() then -- from outside: the end of a scope is a wait like any other
     if echo then core.rethrow(err) end
     core.checkpoint()
   end
-  if expired then error(errors.new("timeout", "the scope's time was up"), 0) end
+  if expired then core.rethrow(errors.new("timeout", "the scope's time was up")) end
   return ok
 end
 
@@ -101,17 +103,22 @@ end
 function M.abandon(scope)
   scope:cancel()
   join(scope)
-  collect(failure_list(), scope:_leave())
+  collect(failure_list(), scope:_leave(), true)
 end
 
 -- For `local scope <close>`: the body's own error goes on by itself unless something else is to be raised.
 function Scope:__close(err)
   if self:ended() then return end
-  conclude(self, err == nil, err)
+  -- An interpreter has made text of an error that ends the script before its variables are closed.
+  local was_cancel = type(err) == "string" and err:find "^cancelled" and self:cancelled() and not core.current()
+  local told = was_cancel and errors.new("cancelled", err) or err
+  local ended, failure, place = errors.try(conclude, self, err == nil, told)
+  if not ended and not rawequal(failure, told) then core.rethrow(failure, place) end
 end
 
-local function results(scope, state, ok, ...)
-  if conclude(scope, ok, (...), state.traceback) then return ... end
+local function results(scope, ok, ...)
+  local err, place = ...
+  if conclude(scope, ok, err, not ok and place or nil) then return ... end
 end
 
 local known = { timeout = "number" }
@@ -130,11 +137,7 @@ function M.scope(fn, opts)
   core.look()
   local scope = core.scope_enter("nursery", opts and opts.timeout)
   if not fn then return scope end
-  local state = {}
-  return results(scope, state, xpcall(fn, function(err)
-    if not is_echo(err) then state.traceback = debug.traceback(nil, 2) end
-    return err
-  end, scope))
+  return results(scope, errors.try(fn, scope))
 end
 
 ---Ends a scope that was entered by hand, as `braid.scope` does: for the other parts of braid.
@@ -146,19 +149,15 @@ M.join = join
 -- Runs fn inside a scope that takes no children; returns whether the scope's own deadline ended it, then pcall's.
 local function inside(kind, seconds, fn, ...)
   local scope = core.scope_enter(kind, seconds)
-  local traceback
   local function leave(ok, ...)
     local expired = not ok and scope:expired()
     scope:_leave()
     if ok then return true, ... end
-    local err = ...
+    local err, place = ...
     if expired and errors.is_error(err, "cancelled") and not core.cancelled() then return false end
-    core.rethrow(err, traceback)
+    core.rethrow(err, place)
   end
-  return leave(xpcall(fn, function(err)
-    if not is_echo(err) then traceback = debug.traceback(nil, 2) end
-    return err
-  end, ...))
+  return leave(errors.try(fn, ...))
 end
 
 local function check_seconds(what, seconds)
@@ -169,7 +168,7 @@ end
 
 local function or_timeout(seconds, ok, ...)
   if ok then return ... end
-  error(errors.new("timeout", ("not done within %s s"):format(seconds)), 0)
+  core.rethrow(errors.new("timeout", ("not done within %s s"):format(seconds)))
 end
 
 ---Runs fn; cancels it after s seconds and raises kind "timeout". fn's own error wins. nil disables. Suspends.

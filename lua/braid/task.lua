@@ -80,15 +80,18 @@ function M.run(main, ...)
   local stuck = scopes.join(scope)
   local interrupted = core.set_main(nil)
   if not task:done() then -- it would not even be cancelled
-    scope:_leave()
-    errors.raise_to_script(stuck)
+    for _, failure in ipairs(scope:_leave() or {}) do failure:_report() end
+    core.rethrow(stuck)
   end
-  local err, traceback = task:error(), task:traceback()
-  if stuck then err, traceback = stuck, nil end
-  if interrupted and task:_state() == "done" then err = errors.new("interrupted", "interrupted") end
-  local ended, failure = pcall(scopes.conclude, scope, err == nil, err, traceback)
-  if err ~= nil then errors.raise_to_script(err, traceback) end
-  if not ended then errors.raise_to_script(failure) end
+  local ok, err, traceback = task:_state() == "done", task:error(), task:traceback()
+  if stuck then
+    ok, err, traceback = false, stuck, nil
+  elseif interrupted and ok then
+    ok, err = false, errors.new("interrupted", "interrupted")
+  end
+  local ended, failure, place = errors.try(scopes.conclude, scope, ok, err, traceback)
+  if not ok then core.rethrow(err, traceback) end
+  if not ended then core.rethrow(failure, place) end
   return task:result()
 end
 
@@ -107,9 +110,7 @@ core.set_hook("closing", function(left)
     io.stderr:write(("braid: %d tasks would not end with the script: %s%s\n"):format(left,
       table.concat(names, ", ", 1, math.min(#names, MOST_NAMED)), more))
   end
-  for _, task in ipairs(core.root_failures() or {}) do
-    if not task:_asked() then errors.report(task:error(), task:traceback(), task.name) end
-  end
+  for _, failure in ipairs(core.root_failures() or {}) do failure:_report() end
 end)
 
 return M

@@ -192,12 +192,12 @@ function M.trace(path, fn, ...)
     file:close()
     errors.misuse(1, "a trace is under way already: one at a time")
   end
-  local results = table.pack(pcall(fn, ...))
+  local results = table.pack(errors.try(fn, ...))
   core.trace_stop()
   local written, err = document.finish(file, path, render(path, collect()))
   if not results[1] then
     if not written then io.stderr:write("braid: the trace ", errors.text(err), "\n") end
-    core.rethrow(results[2])
+    core.rethrow(results[2], results[3])
   end
   if not written then error(err) end
   return table.unpack(results, 2, results.n)

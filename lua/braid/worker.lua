@@ -7,9 +7,7 @@ local excerpt = require "braid.excerpt"
 
 local M = {}
 
-local function is_echo(err)
-  return errors.is_error(err, "cancelled") or errors.is_error(err, "interrupted")
-end
+local is_echo = errors.is_echo
 
 -- ---- the end of a job -----------------------------------------------------------------------------------------------
 
@@ -19,7 +17,7 @@ end
 function M.tracer()
   local traceback
   local function handler(err)
-    traceback = not is_echo(err) and debug.traceback(nil, 2) or nil
+    traceback = core.trace(err)
     return err
   end
   local function taken()
@@ -30,17 +28,19 @@ function M.tracer()
   return handler, taken
 end
 
--- Adds the failures of a job's tasks that are the job's: nobody has asked for them, or they were linked. An error may
--- be nil: the list has its own count.
-local function add_failures(list, failed)
+-- Adds the failures of a job's tasks that are the job's: nobody has asked for them, or they were linked; not those that
+-- are but echoes of its end. An error may be nil: the list has its own count.
+local function add_failures(list, failed, ended)
   local traceback
-  for _, task in ipairs(failed) do
-    if task:_linked() or not task:_asked() then
+  for _, failure in ipairs(failed) do
+    local err = failure:error()
+    if not (ended and is_echo(err)) then
       list.n = list.n + 1
-      list[list.n] = task:error()
-      traceback = traceback or task:traceback()
+      list[list.n] = err
+      traceback = traceback or failure:traceback()
     end
   end
+  list.more = failed.more
   return traceback
 end
 
@@ -63,8 +63,9 @@ function M.settle(scope, ok, err, traceback)
   end
   local list = { n = 0 }
   if not ok and not cancelled then list[1], list.n = err, 1 end
-  if failed then traceback = add_failures(list, failed) or traceback end
-  if list.n > 1 then return "failed", errors.group(list), traceback end
+  local others_traceback = failed and add_failures(list, failed, not ok)
+  traceback = traceback or others_traceback
+  if list.n + (list.more or 0) > 1 then return "failed", errors.group(list), traceback end
   if list.n == 1 then return "failed", list[1], traceback end
   return cancelled and "cancelled" or "done", err
 end

@@ -52,11 +52,10 @@ local function dispatch(words)
     io.stdout:write(command.usage)
     return 0
   end
-  local ok, status = pcall(command.main, rest)
+  local ok, status, place = errors.try(command.main, rest)
   if ok then return status end
   if errors.is_error(status, "interrupted") then return 130 end
-  local text = tostring(status):gsub("^[^\n]-bin/braid:%d+: ", "") -- the launcher's line helps nobody
-  io.stderr:write("braid " .. name .. ": " .. text .. "\n")
+  io.stderr:write(("braid %s: %s\n"):format(name, errors.told(status, place)))
   return 1
 end
 
@@ -69,5 +68,9 @@ function M.main(words)
   io.stderr:write(("braid: standard output: %s\n"):format(why))
   return status == 0 and 1 or status
 end
+
+---Ends the process with the status of the command.
+---@param words string[]
+function M.run(words) os.exit(M.main(words), true) end
 
 return M

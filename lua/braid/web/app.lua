@@ -162,7 +162,7 @@ end
 -- The end of the chain of middleware: a response, whatever the handler made of it.
 local function respond(app, req)
   local ok, value = xpcall(call_route, function(err)
-    if not response.is(err) and not req._traceback then req._traceback = debug.traceback(errors.text(err), 2) end
+    if not response.is(err) and not req._traceback then req._traceback = errors.told(err, core.trace(err)) end
     return err
   end, app, req)
   if not ok and not response.is(value) then error(value, 0) end
@@ -188,7 +188,7 @@ end
 
 local function keep_traceback(err)
   if response.is(err) or errors.is_error(err, "cancelled") then return err end
-  return { error = err, traceback = debug.traceback(errors.text(err), 2) }
+  return { error = err, traceback = errors.told(err, core.trace(err)) }
 end
 
 local function report(req, failure)

@@ -238,12 +238,15 @@ local function serve_late_answers(server, requests)
 end
 
 local function call_on_stop(app)
-  local failures = {}
+  local failures, first = {}, nil
   for _, fn in ipairs(app._on_stop) do
-    local ok, err = pcall(scope.shield, fn)
-    if not ok then failures[#failures + 1] = err end
+    local ok, err, place = errors.try(scope.shield, fn)
+    if not ok then
+      failures[#failures + 1] = err
+      first = first or place
+    end
   end
-  if #failures > 0 then errors.raise(failures) end
+  if #failures > 0 then errors.raise(failures, first) end
 end
 
 -- Sends what the cancelled handlers have answered, and ends.
@@ -270,10 +273,10 @@ end
 
 local function call_on_start(app, handle)
   for _, fn in ipairs(app._on_start) do
-    local ok, err = pcall(fn)
+    local ok, err, place = errors.try(fn)
     if not ok then
       handle:close()
-      error(err, 0)
+      core.rethrow(err, place)
     end
   end
 end

@@ -87,12 +87,12 @@ function M.main()
   local serve_core = require "braid.serve_core"
   serve_core.die_with_parent()
   local channel = serve_core.channel_of(0)
-  local ok, problem = pcall(function()
+  local ok, problem, place = errors.try(function()
     local plan, listener = receive_plan(channel)
     package.path, package.cpath = plan.path, plan.cpath
     task.run(serve, channel, plan, listener)
   end)
-  if not ok then channel:send("F" .. errors.text(problem):sub(1, 8000)) end
+  if not ok then channel:send("F" .. errors.told(problem, place):sub(1, 8000)) end
   os.exit(ok, true)
 end
 
