@@ -51,14 +51,29 @@ describe("array", function()
         local array = braid.array(type, { least, most })
         assert.equal(least, array[1])
         assert.equal(most, array[2])
-        if least > math.mininteger then misused("element 1 of an array of " .. type, set, array, 1, least - 1) end
+        if bits < 64 then misused("element 1 of an array of " .. type, set, array, 1, least - 1) end
         if most < math.maxinteger then misused("element 2 of an array of " .. type, set, array, 2, most + 1) end
+        misused("element 1 of an array of " .. type, set, array, 1, bits == 64 and -2.0 ^ 64 or least - 1.0)
         misused("got 0.5", set, array, 1, 0.5)
         misused("got 1e%+300", set, array, 1, 1e300)
         misused("got %-?nan", set, array, 1, 0 / 0)
         assert.same({ least, most }, array:totable())
       end
     end
+  end)
+
+  test("takes back what it gave: u64 from 2^63 on", function()
+    local big, most = math.mininteger, -1
+    local array = braid.array("u64", { big, 2.0 ^ 63, most, 5, 2.0 ^ 64 - 2048 })
+    assert.same({ big, big, most, 5, -2048 }, array:totable())
+    array[4] = array[3]
+    assert.equal(most, array[4])
+    assert.equal(big, array:fill(big)[5])
+    assert.same({ 2.0 ^ 63, 2.0 ^ 64, 7.0 }, braid.array("f64", braid.array("u64", { big, most, 7 })):totable())
+    misused("1.844674407371e%+19", braid.array, "i64", braid.array("u64", { most }))
+    misused("got %-3", braid.array, "u64", braid.array("i8", { -3 }))
+    misused("got %-1.0", set, array, 1, -1.0)
+    misused("got 1.844674407371e%+19", set, array, 1, 2.0 ^ 64)
   end)
 
   test("keeps floats: f64 as they are, f32 rounded", function()

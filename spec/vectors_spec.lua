@@ -391,11 +391,121 @@ describe("histogram", function()
     local counts, edges = kernels.histogram(array, 2, { low = 0, high = 2 })
     assert_list({ 2, 3 }, counts)
     assert_list({ 0.0, 1.0, 2.0 }, edges)
-    misuse("low < high expected", kernels.histogram, array)
+    misuse("'array' to 'histogram' %(finite elements, or the option 'low', expected, got one of %-?nan%)",
+      kernels.histogram, array)
     misuse("bad argument 'bins'", kernels.histogram, array, 0)
     local one = kernels.histogram(braid.array("i8", { 4 }), 2)
     assert_list({ 0, 1 }, one)
     assert_list({ 0, 0 }, (kernels.histogram(braid.array("i8", 0), 2)))
+  end)
+end)
+
+describe("histogram's edges", function()
+  -- Counts by search among the edges.
+  local function expected_counts(list, edges)
+    local counts, bins = {}, #edges - 1
+    for i = 1, bins do counts[i] = 0 end
+    for _, x in ipairs(list) do
+      local bin = bins
+      while bin > 1 and x < edges[bin] do bin = bin - 1 end
+      if x >= edges[1] and x <= edges[bins + 1] then counts[bin] = counts[bin] + 1 end
+    end
+    return counts
+  end
+
+  helper.test("are whole numbers between whole limits, so that integers fall into bins of their own", function()
+    for n = 1, 300 do
+      local low = n % 7 * 1000 - 3000
+      local numbers = braid.array("i32", n)
+      for i = 1, n do numbers[i] = low + i - 1 end
+      local counts, edges = kernels.histogram(numbers, n, { low = low, high = low + n })
+      for i = 1, n do
+        assert_equal(1, counts[i], n, i)
+        assert_equal(low + i - 1.0, edges[i], n, i)
+      end
+      local tenths = kernels.histogram(kernels.map("x / 10", numbers), n, { low = low / 10, high = (low + n) / 10 })
+      assert.equal(n, kernels.sum(tenths))
+    end
+    local _, edges = kernels.histogram(braid.array("f64", { 0, 1 }), 10)
+    for i = 0, 10 do assert_equal(i / 10, edges[i + 1]) end
+  end)
+
+  helper.test("hold for numbers of any size", function()
+    math.randomseed(7)
+    for _, size in ipairs { 5e-324, 1e-310, 1e-300, 1e-5, 1, 1e17, 1e300, 8e307 } do
+      for _, low in ipairs { 0, -size, size, math.min(1e3 * size, 5e307) } do
+        for _, bins in ipairs { 1, 2, 7, 1000 } do
+          local list = {}
+          for i = 1, 300 do list[i] = low + size * math.random() end
+          local ok, counts, edges = pcall(kernels.histogram, braid.array("f64", list), bins)
+          if not ok then
+            assert.matches("further apart", tostring(counts))
+            assert.is_true(math.abs(low) + size > 1e308)
+          else
+            for i = 1, bins do assert.is_true(edges[i] <= edges[i + 1]) end
+            assert_list(expected_counts(list, edges), counts, size, low, bins)
+            assert.equal(300, kernels.sum(counts))
+          end
+        end
+      end
+    end
+  end)
+
+  helper.test("cost no more where there are fewer numbers than bins", function()
+    for _, width in ipairs { 5e-324, 2 ^ -1070 } do
+      local array = braid.array("f64", 20000)
+      for i = 1, #array do array[i] = i % 2 * width end
+      local counts = kernels.histogram(array, 1 << 20, { low = 0, high = width })
+      assert.equal(20000, kernels.sum(counts))
+      assert.equal(10000, counts[1 << 20])
+    end
+  end)
+
+  helper.test("are the limits that were given, also where all elements are equal", function()
+    local fives = braid.array("f64", { 5, 5 })
+    local function ends(opts, array)
+      local counts, edges = kernels.histogram(array or fives, 4, opts)
+      return { edges[1], edges[5], kernels.sum(counts) }
+    end
+    assert.same({ 4.5, 5.5, 2 }, ends())
+    assert.same({ 5.0, 6.0, 2 }, ends { low = 5 })
+    assert.same({ 4.0, 5.0, 2 }, ends { high = 5 })
+    assert.same({ 2.0, 5.0, 2 }, ends { low = 2 })
+    assert.same({ 5.0, 8.0, 2 }, ends { high = 8 })
+    local huge = ends(nil, braid.array("f64", { 1e300 }))
+    assert.is_true(huge[1] < 1e300 and huge[2] > 1e300 and huge[3] == 1)
+    local empty = braid.array("f64", 0)
+    assert.same({ 0.0, 1.0, 0 }, ends(nil, empty))
+    assert.same({ 7.0, 8.0, 0 }, ends({ low = 7 }, empty))
+    assert.same({ -8.0, -7.0, 0 }, ends({ high = -7 }, empty))
+  end)
+
+  helper.test("of u64 are no negative numbers", function()
+    local big = math.mininteger -- 2^63
+    local array = braid.array("u64", { big, big + (1 << 62), -1, 5 })
+    local counts, edges = kernels.histogram(array, 4, { low = array[1], high = array[3] })
+    assert_list({ 1, 0, 1, 1 }, counts)
+    assert_list({ 2.0 ^ 63, 1.25 * 2.0 ^ 63, 1.5 * 2.0 ^ 63, 1.75 * 2.0 ^ 63, 2.0 ^ 64 }, edges)
+    assert_list({ 1, 3 }, (kernels.histogram(array, 2)))
+  end)
+
+  helper.test("are refused in words about what was given", function()
+    local function told(elements, opts)
+      local ok, err = pcall(kernels.histogram, braid.array("f64", elements), 4, opts)
+      assert.is_false(ok)
+      assert.equal("misuse", err.kind)
+      return (err.message:gsub("^.-: ", ""))
+    end
+    assert.equal("bad argument 'array' to 'histogram' (finite elements, or the option 'high', expected, got one of "
+      .. "inf)", told { math.huge, 1 })
+    assert.equal("bad option 'low' to 'histogram' (a number below the largest element, 2.0, expected, got 5.0)",
+      told({ 1, 2 }, { low = 5 }))
+    assert.equal("bad option 'high' to 'histogram' (a number above the least element, 1.0, expected, got 0.0)",
+      told({ 1, 2 }, { high = 0 }))
+    assert.equal("bad option 'low' to 'histogram' (a finite number expected, got -inf)", told({ 1 }, { low = -1 / 0 }))
+    assert.equal("bad options to 'histogram' (finite numbers low < high expected, got low = 3.0, high = 3.0)",
+      told({ 1 }, { low = 3, high = 3 }))
+    assert.matches("elements from %-1.5e%+308 to 1.5e%+308 lie further apart", told { -1.5e308, 1.5e308 })
   end)
 end)
 

@@ -6,16 +6,13 @@
 #include "../core/parallel.h"
 #include "row.h"
 
-/* The border below bin `bin` of `bins` between low and high; that of bin `bins` is high. */
-static inline double braid_histogram_edge(double low, double high, size_t bins, size_t bin) {
-  if (bin == bins) return high;
-  double part = (double)bin / (double)bins;
-  return low * (1 - part) + high * part;
-}
+/* Into edges, bins + 1 places: the border below bin i is low + i * (high - low) / bins, so that integers between
+ * integers that far apart are borders themselves; the last one is high. low < high, high - low finite. */
+void braid_histogram_edges(double low, double high, size_t bins, double *edges);
 
 /* Into counts, `bins` places: elements x with edge[i] <= x < edge[i + 1], in the last bin also x = high. Others, and
- * NaN, are left out. low < high, both finite. On the team's thread. */
-enum braid_status braid_histogram(struct braid_team *team, const struct braid_row *row, double low, double high,
+ * NaN, are left out. The edges are as above. On the team's thread. */
+enum braid_status braid_histogram(struct braid_team *team, const struct braid_row *row, const double *edges,
                                   size_t bins, int64_t *counts);
 
 #endif

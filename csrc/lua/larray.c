@@ -95,12 +95,12 @@ static void push_element(lua_State *L, const struct braid_array *array, size_t a
 
 static bool is_float(enum braid_array_type type) { return type == BRAID_F64 || type == BRAID_F32; }
 
-/* What the integer types can hold; of u64 what Lua can. */
+/* What the integer types can hold; u64 any integer of Lua's: from 2^63 on as they are read, negative. */
 static const struct {
   lua_Integer least, most;
 } ranges[BRAID_ARRAY_TYPES] = {
     [BRAID_I64] = {INT64_MIN, INT64_MAX}, [BRAID_I32] = {INT32_MIN, INT32_MAX}, [BRAID_I16] = {INT16_MIN, INT16_MAX},
-    [BRAID_I8] = {INT8_MIN, INT8_MAX},    [BRAID_U64] = {0, INT64_MAX},         [BRAID_U32] = {0, UINT32_MAX},
+    [BRAID_I8] = {INT8_MIN, INT8_MAX},    [BRAID_U64] = {INT64_MIN, INT64_MAX}, [BRAID_U32] = {0, UINT32_MAX},
     [BRAID_U16] = {0, UINT16_MAX},        [BRAID_U8] = {0, UINT8_MAX},
 };
 
@@ -113,17 +113,29 @@ static void write_integer(enum braid_array_type type, void *data, size_t at, lua
   }
 }
 
+/* The value at `index` as an integer of this type. */
+static bool to_integer(lua_State *L, int index, enum braid_array_type type, lua_Integer *value) {
+  int whole;
+  if (type == BRAID_U64 && !lua_isinteger(L, index)) {
+    lua_Number number = lua_tonumber(L, index);
+    if (!(number >= 0 && number < 0x1p64 && number == (lua_Number)(uint64_t)number)) return false;
+    *value = (lua_Integer)(uint64_t)number;
+    return true;
+  }
+  *value = lua_tointegerx(L, index, &whole);
+  return whole && *value >= ranges[type].least && *value <= ranges[type].most;
+}
+
 /* Writes the value at `index`; false when the type cannot hold it. */
 static bool write_element(lua_State *L, int index, enum braid_array_type type, void *data, size_t at) {
-  int whole;
+  lua_Integer value;
   if (lua_type(L, index) != LUA_TNUMBER) return false;
   if (type == BRAID_F64) {
     WRITE(double, data, at, lua_tonumber(L, index));
   } else if (type == BRAID_F32) {
     WRITE(float, data, at, lua_tonumber(L, index));
   } else {
-    lua_Integer value = lua_tointegerx(L, index, &whole);
-    if (!whole || value < ranges[type].least || value > ranges[type].most) return false;
+    if (!to_integer(L, index, type, &value)) return false;
     write_integer(type, data, at, value);
   }
   return true;
@@ -132,8 +144,9 @@ static bool write_element(lua_State *L, int index, enum braid_array_type type, v
 /* Never returns. The value at `index` was for the element `number` of such an array (0: for all). */
 static int refuse_value(lua_State *L, int index, enum braid_array_type type, lua_Integer number) {
   const char *got = larg_describe(L, index);
-  const char *expected = is_float(type)
-                             ? "a number"
+  const char *expected = is_float(type) ? "a number"
+                         : type == BRAID_U64
+                             ? "an integer, or a whole number from 0 to 2^64 - 1"
                              : lua_pushfstring(L, "an integer from %I to %I", (LUAI_UACINT)ranges[type].least,
                                                (LUAI_UACINT)ranges[type].most);
   const char *place = number ? lua_pushfstring(L, "element %I of ", (LUAI_UACINT)number) : "";
@@ -269,13 +282,25 @@ static size_t count_elements(lua_State *L, const struct braid_array *array, stru
   return source->length;
 }
 
+/* Pushes an element for an array of another type: what Lua's integers do not hold, as a float. False: it is negative,
+ * and that type has no such numbers. */
+static bool push_foreign(lua_State *L, const struct braid_array *from, size_t at, enum braid_array_type type) {
+  push_element(L, from, at);
+  if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) >= 0) return true;
+  if (from->type != BRAID_U64) return type != BRAID_U64;
+  lua_pushnumber(L, (lua_Number)(uint64_t)lua_tointeger(L, -1));
+  lua_replace(L, -2);
+  return true;
+}
+
 static void set_each(lua_State *L, struct braid_array *array, size_t at, size_t count, const struct braid_array *from) {
   for (size_t i = 0; i < count; i++) {
+    bool fits = true;
     if (from)
-      push_element(L, from, i);
+      fits = push_foreign(L, from, i, array->type);
     else
       lua_geti(L, 2, (lua_Integer)i + 1);
-    if (!write_element(L, -1, array->type, array->data, at + i))
+    if (!fits || !write_element(L, -1, array->type, array->data, at + i))
       refuse_value(L, -1, array->type, (lua_Integer)(at + i) + 1);
     lua_pop(L, 1);
   }

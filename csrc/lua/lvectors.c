@@ -24,7 +24,6 @@ struct call {
   enum braid_reduction what;
   struct braid_reduced reduced;
   bool flag;
-  double low, high;
   size_t found;
   enum braid_status status;
 };
@@ -199,26 +198,24 @@ static int vector_unique(lua_State *L) {
 
 static void run_histogram(struct braid_team *team, void *arguments) {
   struct call *call = arguments;
-  call->status = braid_histogram(team, &call->a, call->low, call->high, call->out.count, call->out.data);
+  call->status = braid_histogram(team, &call->a, call->b.data, call->out.count, call->out.data);
 }
 
 static const struct lkernel histogram_kernel = {"histogram", run_histogram, finish_nothing, NULL};
 
-/* vector_histogram(array, low, high, counts, edges, threads): low < high; counts, of i64, has a place for each bin,
- * edges, of f64, one more */
+/* vector_histogram(array, low, high, counts, edges, threads): low < high, whose difference is finite; counts, of i64,
+ * has a place for each bin, edges, of f64, one more */
 static int vector_histogram(lua_State *L) {
   struct braid_row a = lrow_check(L, 1, "array"), counts = lrow_check_type(L, 4, "counts", BRAID_I64);
   struct braid_row edges = lrow_check_type(L, 5, "edges", BRAID_F64);
   lrow_check_count(L, &edges, "edges", counts.count + 1);
   double low = larg_number(L, 2, "low"), high = larg_number(L, 3, "high");
   unsigned threads = lkernel_threads(L, 6);
-  for (size_t i = 0; i <= counts.count; i++)
-    ((double *)edges.data)[i] = braid_histogram_edge(low, high, counts.count, i);
+  braid_histogram_edges(low, high, counts.count, edges.data);
   struct call *call = lkernel_new(L, &histogram_kernel, sizeof *call);
   call->a = a;
+  call->b = edges;
   call->out = counts;
-  call->low = low;
-  call->high = high;
   return lkernel_run(L, threads, a.count + counts.count < FEW);
 }
 

@@ -9,7 +9,8 @@ local M = {}
 
 ---`a[i]` reads and writes element i, from 1 to `#a`; any other i raises kind "misuse", and so does a value that the
 ---type cannot hold: integer types take whole numbers in their range. f32 rounds. Elements of u64 from 2^63 on are read
----as Lua sees those bits, negative. `for i, v in pairs(a)` works (ipairs would ask for one more than there are).
+---as Lua sees those bits, negative, and any integer can be written there: what was read can be used again, by kernels,
+---too. `for i, v in pairs(a)` works (ipairs would ask for one more than there are).
 ---@class braid.Array
 ---@field [integer] number
 ---@operator len: integer

@@ -148,7 +148,9 @@ static bool compute(void) {
   check(braid_expression_parse(&expression, "2*x + 1", &error));
   enum braid_status status = braid_reduce(NULL, BRAID_REDUCE_SUM, &row, NULL, &reduced);
   if (!status) status = braid_scan(NULL, &row, &other);
-  if (!status) status = braid_histogram(NULL, &row, 0, COUNT, 5, places);
+  double edges[6];
+  braid_histogram_edges(0, COUNT, 5, edges);
+  if (!status) status = braid_histogram(NULL, &row, edges, 5, places);
   if (!status) status = braid_map(NULL, &expression, &value, &other);
   if (!status) status = braid_matmul(NULL, &matrix, &matrix, &product, SIDE, SIDE, SIDE);
   if (!status) status = braid_sort_order(NULL, &row, false, places);

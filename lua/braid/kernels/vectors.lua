@@ -189,25 +189,73 @@ end
 
 local histogram_options = { threads = "integer", low = "number", high = "number" }
 
--- Between which numbers a histogram is drawn.
-local function limits(array, opts)
-  local low, high = opts and opts.low, opts and opts.high
-  local threads = opts and opts.threads
-  low = low or core.vector_reduce("min", array, nil, threads) or 0
-  high = high or core.vector_reduce("max", array, nil, threads) or 1
-  if low == high and not (opts and opts.low and opts.high) then low, high = low - 0.5, high + 0.5 end
-  if not (low < high and high - low < math.huge) then
-    errors.misuse(2, "bad options to 'histogram' (finite numbers low < high expected, got low = %s, high = %s)",
-      tostring(low), tostring(high))
+-- What a value stands for beside the elements of an array: integers for u64 are those that it gives, from 2^63 on
+-- negative in Lua.
+local function as_float(array, value)
+  if array:type() == "u64" and math.type(value) == "integer" and value < 0 then
+    return ((value >> 1 | value & 1) + 0.0) * 2 -- rounded once
   end
-  return low + 0.0, high + 0.0
+  return value + 0.0
+end
+
+local function is_finite(x) return x - x == 0 end
+
+-- The limit that was given, or the element that stands for it; nil when there is none. And whether it was given.
+local function limit_of(array, opts, name, element)
+  local given = opts and opts[name]
+  if given then
+    local limit = as_float(array, given)
+    if is_finite(limit) then return limit, true end
+    errors.misuse(3, "bad option '%s' to 'histogram' (a finite number expected, got %s)", name, tostring(given))
+  end
+  local found = core.vector_reduce(element, array, nil, opts and opts.threads)
+  if not found then return nil end
+  if is_finite(found) then return as_float(array, found) end
+  errors.misuse(3, "bad argument 'array' to 'histogram' (finite elements, or the option '%s', expected, got one of %s)",
+    name, tostring(found))
+end
+
+-- Half a bin's width around numbers that are all equal: something that a float can add to them.
+local function beside(x) return math.max(0.5, math.abs(x) * 2.0 ^ -52) end
+
+-- Raises: this is no range. Speaks of what the caller gave.
+local function refuse_range(low, high, has_low, has_high)
+  if has_low and has_high then
+    errors.misuse(3, "bad options to 'histogram' (finite numbers low < high expected, got low = %s, high = %s)", low,
+      high)
+  elseif has_low then
+    errors.misuse(3, "bad option 'low' to 'histogram' (a number below the largest element, %s, expected, got %s)",
+      high, low)
+  elseif has_high then
+    errors.misuse(3, "bad option 'high' to 'histogram' (a number above the least element, %s, expected, got %s)",
+      low, high)
+  end
+  errors.misuse(3, "bad argument 'array' to 'histogram' (elements from %s to %s lie further apart than a float holds)",
+    low, high)
+end
+
+-- Between which numbers a histogram is drawn. What is given is kept.
+local function limits(array, opts)
+  local low, has_low = limit_of(array, opts, "low", "min")
+  local high, has_high = limit_of(array, opts, "high", "max")
+  if not low and not high then low, high = 0.0, 1.0 end
+  low, high = low or high - 2 * beside(high), high or low + 2 * beside(low)
+  if low == high and not (has_low and has_high) then
+    local share = (has_low or has_high) and 2 or 1
+    if not has_low then low = low - share * beside(low) end
+    if not has_high then high = high + share * beside(high) end
+  end
+  if not (low < high and is_finite(high - low)) then refuse_range(low, high, has_low, has_high) end
+  return low, high
 end
 
 ---How many elements fall into each of `bins` equally wide bins from `low` to `high`: x with
----edges[i] <= x < edges[i + 1], in the last bin also x = high. Elements outside of them, and NaN, are left out.
+---edges[i] <= x < edges[i + 1], in the last bin also x = high. edges[i] is
+---low + (i - 1) * (high - low) / bins. Elements outside of them, and NaN, are left out.
 ---@param array braid.Array
 ---@param bins integer? 10
----@param opts { low: number?, high: number?, threads: integer? }? default: the least and the largest element
+---@param opts { low: number?, high: number?, threads: integer? }? default: the least and the largest element; half of
+--- 1 aside where all are equal
 ---@return braid.Array counts of i64
 ---@return braid.Array edges of f64, bins + 1 of them
 function M.histogram(array, bins, opts)
