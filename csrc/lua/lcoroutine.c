@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * What coroutines of the user's own may not do: resume or close those in which tasks and generators wait, which only
- * the loop may move. Which of them computes is known, so that it can be stopped there; and errors bring along where
- * they came from. So Lua's functions that let one compute are replaced in every state. The state's own thread. */
+ * the loop may move: those are sealed, so Lua's own functions refuse them in words of their own. Which of the others
+ * computes is known, so that it can be stopped there; and errors bring along where they came from. So Lua's functions
+ * that let one compute are replaced in every state, and say why they refuse. The state's own thread. */
 #include <lauxlib.h>
 #include <lualib.h>
 
@@ -55,15 +56,14 @@ static int resume_known(lua_State *L, lua_State *co, int arguments, int *results
 
 /* Whether only the loop may go on with it. */
 static bool is_ours(lua_State *L, lua_State *co) {
-  if (lua_status(co) != LUA_YIELD) return false;
+  if (co == L) return false;
   const struct sched *sched = sched_of(L);
   lua_CFunction bottom = sched_bottom(co);
-  return bottom == sched->task_body || bottom == sched->wrap_body;
+  return bottom && (bottom == sched->task_body || bottom == sched->wrap_body);
 }
 
 static const char REFUSAL[] =
-    "this coroutine is a task's, or a braid.wrap generator's, and waits: only braid's loop may "
-    "go on with it";
+    "this coroutine is a task's, or a braid.wrap generator's: only braid's loop may go on with it";
 
 /* coroutine.resume(co, ...) -> true and its values, or false and the error */
 static int co_resume(lua_State *L) {

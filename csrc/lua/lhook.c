@@ -10,6 +10,11 @@ static void on_hook(lua_State *L, lua_Debug *ar) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &STORE);
   struct hook_store *store = lua_touserdata(L, -1);
   lua_pop(L, 1);
+  if (store->leaving == L) {
+    store->leaving = NULL;
+    hook_disarm(store, L);
+    store->leave(L, ar);
+  }
   store->act(L, ar);
 }
 

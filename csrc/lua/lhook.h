@@ -17,7 +17,9 @@ struct hook_saved {
 
 /* Of one state; the state's own thread, and signal handlers that interrupt it. */
 struct hook_store {
-  lua_Hook act; /* what our hook does in this state. It ends with hook_disarm, or hook_arm to be called again */
+  lua_Hook act;       /* what our hook does in this state. It ends with hook_disarm, or hook_arm to be called again */
+  lua_State *leaving; /* where the next call of our hook is one of `leave`, once */
+  lua_Hook leave;
   struct hook_saved saved[HOOK_MOST];
   unsigned next; /* the place of the oldest */
 };

@@ -118,6 +118,7 @@ static void tell_work(struct telling *telling, struct task *task) {
 }
 
 static void tell_task(struct task *task, void *context) {
+  if (tree_is_guest(task)) return;
   struct telling *telling = context;
   lua_State *L = telling->L;
   int top = lua_gettop(L);

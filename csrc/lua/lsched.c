@@ -12,6 +12,7 @@
 #include "linterrupt.h"
 #include "lreason.h"
 #include "lregistry.h"
+#include "lseal.h"
 #include "lsight.h"
 #include "ltrace.h"
 #include "ltraceback.h"
@@ -38,7 +39,7 @@ static int refuse(lua_State *L, struct sched *sched) {
                        lua_tostring(L, -1));
 }
 
-static bool may_wait(lua_State *L, const struct sched *sched) {
+bool sched_may_wait(lua_State *L, const struct sched *sched) {
   return L == sched->running && (sched->current == &sched->tree.script || lua_isyieldable(L));
 }
 
@@ -55,7 +56,7 @@ static void leave_copy(lua_State *L, struct sched *sched) {
 
 void sched_check(lua_State *L, struct sched *sched) {
   sched_check_fork(L);
-  if (!may_wait(L, sched)) refuse(L, sched);
+  if (!sched_may_wait(L, sched)) refuse(L, sched);
 }
 
 struct braid_waiter *sched_begin_masked(lua_State *L, struct sched *sched) {
@@ -86,7 +87,7 @@ static inline void raise_if_cancelled(lua_State *L, struct sched *sched) {
   if (is_cancelled(L, sched)) sched_raise(L, sched, BRAID_CANCELLED);
 }
 
-bool sched_may_begin(lua_State *L, struct sched *sched) { return !is_cancelled(L, sched) && may_wait(L, sched); }
+bool sched_may_begin(lua_State *L, struct sched *sched) { return !is_cancelled(L, sched) && sched_may_wait(L, sched); }
 
 struct braid_waiter *sched_begin(lua_State *L, struct sched *sched) {
   raise_if_cancelled(L, sched);
@@ -97,7 +98,7 @@ struct braid_waiter *sched_begin(lua_State *L, struct sched *sched) {
 
 bool sched_enter(lua_State *L, struct sched *sched) {
   raise_if_cancelled(L, sched);
-  return ++sched->quick > MOST_QUICK && may_wait(L, sched);
+  return ++sched->quick > MOST_QUICK && sched_may_wait(L, sched);
 }
 
 void sched_forget(struct sched *sched) { braid_waiter_claim(sched_waiter(sched), BRAID_OK); }
@@ -191,7 +192,7 @@ static void push_ready(struct sched *sched) {
 
 int sched_pass(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
   raise_if_cancelled(L, sched);
-  if (!may_wait(L, sched)) refuse(L, sched);
+  if (!sched_may_wait(L, sched)) refuse(L, sched);
   push_ready(sched);
   return park(L, sched, k, context);
 }
@@ -238,17 +239,17 @@ lua_CFunction sched_bottom(lua_State *co) {
   return function;
 }
 
-/* The task is the first argument of its body: on the coroutine's stack before it begins, in its bottom frame then. */
-void sched_push_task(lua_State *L, const struct task *task) {
-  lua_State *co = task->co;
+void sched_push_first(lua_State *L, lua_State *co) {
   luaL_checkstack(co, 1, NULL);
   lua_Debug ar;
-  if (task->waiter.state != FUTURE_PENDING && find_bottom(co, &ar))
+  if (find_bottom(co, &ar))
     lua_getlocal(co, &ar, 1);
   else
-    lua_pushvalue(co, 2);
+    lua_pushnil(co);
   if (co != L) lua_xmove(co, L, 1);
 }
+
+void sched_push_task(lua_State *L, const struct task *task) { sched_push_first(L, task->co); }
 
 void sched_set_name(lua_State *L, int index) {
   index = lua_absindex(L, index);
@@ -293,7 +294,7 @@ int sched_raise(lua_State *L, struct sched *sched, enum braid_status status) {
   int patience = again ? insist_patience(again) : 0;
   if (patience && (!hook_is_armed(L) || patience < lua_gethookcount(L)))
     hook_arm(&sched->hooks, L, LUA_MASKCOUNT, patience);
-  if (!give_way || !may_wait(L, sched)) return sched_raise_now(L, sched, status);
+  if (!give_way || !sched_may_wait(L, sched)) return sched_raise_now(L, sched, status);
   push_ready(sched);
   return park(L, sched, raise_k, 0);
 }
@@ -336,6 +337,12 @@ void sched_stop_insisting(lua_State *L, struct sched *sched, lua_Debug *ar) {
   hook_arm(&sched->hooks, L, LUA_MASKCOUNT, insist_patience(insistence));
   if (first && sched->insists) sched->insists(L, sched);
   sched_raise_now(L, sched, BRAID_CANCELLED);
+}
+
+/* In a generator that is to be left. */
+static void on_leave(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  sched_raise_now(L, sched_open(L), BRAID_CANCELLED);
 }
 
 /* In code that computes: when somebody wants to know what it does; when it goes on after its cancel; and, long after
@@ -396,7 +403,7 @@ static int keep_cancel(lua_State *L) {
 static void skip(struct sched *sched, struct task *task) {
   lua_State *L = sched->L;
   lua_pushcfunction(L, keep_cancel);
-  lua_settop(task->co, 2);
+  lua_settop(task->co, 1);
   sched_push_task(L, task);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
   task->waiter.state = FUTURE_CANCELLED;
@@ -408,13 +415,14 @@ BRAID_INLINE void step(struct sched *sched, struct task *task, lua_State *from) 
   lua_State *co = task->co;
   int arguments = 0, results;
   if (task->waiter.state == FUTURE_PENDING) {
-    if (tree_canceller(&sched->tree, task)) {
+    if (tree_canceller(&sched->tree, task) && !(task->waiter.flags & TASK_CLOSER)) {
       skip(sched, task);
       return;
     }
     task->waiter.state = FUTURE_RUNNING;
-    arguments = lua_gettop(co) - 1;
+    arguments = lua_gettop(co);
   }
+  seal_break(co);
   bool traced = trace_is_on();
   if (traced) trace_record(TRACE_STEP, task, NULL);
   task->waiter.flags &= ~(uint32_t)TASK_PARKED;
@@ -426,8 +434,11 @@ BRAID_INLINE void step(struct sched *sched, struct task *task, lua_State *from) 
   sched_compute(sched, outer);
   if (traced) trace_record(TRACE_PARK, task, NULL);
   if (status == LUA_YIELD) {
-    if (task->waiter.flags & TASK_PARKED) return;
-    status = LUA_ERRRUN;
+    if (task->waiter.flags & TASK_PARKED) {
+      seal_close(co);
+      return;
+    }
+    status = task->waiter.state >= FUTURE_DONE ? LUA_OK : LUA_ERRRUN;
   }
   if (status != LUA_OK) {
     lua_pushcfunction(sched->L, end_badly);
@@ -518,6 +529,7 @@ static void close_state(lua_State *L, struct sched *sched) {
   sched->grace = braid_clock_after(1.0);
   for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer)
     tree_cancel_scope(scope), tree_walk(scope, sched->hurry, sched);
+  sched->close_generators(L, sched);
   int left;
   while ((left = tasks_left(sched)) > 0 && braid_clock_now() < sched->grace)
     sched_turn(sched, sched->loop.ready.first ? 0 : sched->grace);
@@ -546,13 +558,16 @@ struct sched *sched_open(lua_State *L) {
   lua_pop(L, 1);
   struct sched *sched = lua_newuserdatauv(L, sizeof *sched, 0);
   memset(sched, 0, sizeof *sched);
+  seal_open(L);
   int error = braid_loop_open(&sched->loop);
   if (error) lerror_raise(L, "system", "the loop could not be opened: %s", strerror(error));
   tree_init(&sched->tree, &sched->loop);
   sched->hooks.act = on_hook;
+  sched->hooks.leave = on_leave;
   hook_open(L, &sched->hooks);
   braid_list_init(&sched->stopper.stops);
   braid_list_init(&sched->held);
+  braid_list_init(&sched->aside);
   braid_list_init(&sched->pools);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   sched->L = lua_tothread(L, -1);

@@ -55,7 +55,10 @@ struct sched {
   int task_metatable;                 /* where it is in the registry */
   const void *task_class;             /* its address */
   lua_CFunction task_body, wrap_body; /* at the bottom of the coroutines that only the loop may go on with */
-  bool locals;                        /* some task has asked for its locals */
+  struct braid_list aside;            /* generators between two steps, with scopes inside */
+  /* Starts the tasks that close them, at the end of the state. Does not raise. Set by lwrap. */
+  void (*close_generators)(lua_State *L, struct sched *sched);
+  bool locals; /* some task has asked for its locals */
   /* A worker's: called in place of SIGINT's handling when the loop was asked for attention. NULL: the script's own. */
   void (*interrupted)(struct sched *sched);
   /* A worker's: ends this process, which a job has forked, with that status. NULL: what waits raises there. */
@@ -95,6 +98,9 @@ void sched_refuse_fork(lua_State *L);
 static inline void sched_check_fork(lua_State *L) {
   if (__builtin_expect(braid_loop_is_fork, false)) sched_refuse_fork(L);
 }
+
+/* Whether it may wait here. */
+bool sched_may_wait(lua_State *L, const struct sched *sched);
 
 /* Raises where L cannot wait: for what will have to wait at its end, as a scope has. */
 void sched_check(lua_State *L, struct sched *sched);
@@ -140,6 +146,9 @@ void sched_set_name(lua_State *L, int index);
 
 /* The C function at the bottom of a suspended coroutine, or NULL. */
 lua_CFunction sched_bottom(lua_State *co);
+
+/* Pushes the first argument of the body of a coroutine of ours. */
+void sched_push_first(lua_State *L, lua_State *co);
 
 /* Pushes the userdata of a task that has not ended. */
 void sched_push_task(lua_State *L, const struct task *task);

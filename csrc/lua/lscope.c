@@ -10,6 +10,7 @@
 #include "lreason.h"
 #include "lregistry.h"
 #include "ltask.h"
+#include "lwrap.h"
 
 #define SCOPE_METATABLE "braid.scope"
 
@@ -33,8 +34,12 @@ static int scope_enter(lua_State *L) {
   int kind = luaL_checkoption(L, 1, NULL, kinds);
   int64_t deadline = larg_timeout(L, 2);
   sched_check(L, sched);
-  struct scope *scope = lua_newuserdatauv(L, sizeof *scope, 0);
+  struct scope *scope = lua_newuserdatauv(L, sizeof *scope, 1);
   luaL_setmetatable(L, SCOPE_METATABLE);
+  if (L != sched->current->co) { /* a generator, whose coroutine lives as long as the scope */
+    lua_pushthread(L);
+    lua_setiuservalue(L, -2, 1);
+  }
   lua_pushvalue(L, -1);
   int slot = lregistry_keep(L, &ENTERED);
   tree_enter(&sched->tree, scope, sched->current, flags[kind]);
@@ -71,23 +76,31 @@ static int scope_cancel(lua_State *L) {
   return 0;
 }
 
-static void cancel_children(struct tree *tree, struct scope *scope) {
-  for (struct braid_list *at = scope->children.next; at != &scope->children; at = at->next)
-    tree_cancel_task(tree, braid_container(at, struct task, sibling), 0);
+/* False when there were none, but generators. */
+static bool cancel_children(struct tree *tree, struct scope *scope) {
+  bool any = false;
+  for (struct braid_list *at = scope->children.next; at != &scope->children; at = at->next) {
+    struct task *child = braid_container(at, struct task, sibling);
+    if (tree_is_guest(child)) continue;
+    tree_cancel_task(tree, child, 0);
+    any = true;
+  }
+  return any;
 }
 
-/* Waits until no child is left; only daemons left are cancelled first. */
+/* Waits until no child is left; only daemons left are cancelled first, and generators that nobody can go on with any
+ * more are closed. */
 static int join_k(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
   struct sched *sched = sched_of(L);
   struct scope *scope = check(L);
   enum braid_status end = sched_end(sched);
   if (end == BRAID_DEADLOCK || end == BRAID_INTERRUPTED) return sched_raise(L, sched, end);
+  if (scope->alive == 0 && !cancel_children(&sched->tree, scope)) wrap_close_guests(L, scope);
   if (braid_list_empty(&scope->children)) {
     bool pass = sched_may_begin(L, sched) && sched_enter(L, sched); /* scopes that end at once, one after the other */
     return pass ? sched_pass(L, sched, NULL, 0) : 0;
   }
-  if (scope->alive == 0) cancel_children(&sched->tree, scope);
   struct braid_waiter *waiter = sched_begin_masked(L, sched);
   braid_hook_join(&waiter->hook, &scope->ended);
   return sched_park(L, sched, BRAID_NEVER, join_k, 0);

@@ -17,6 +17,7 @@
 #include "llocals.h"
 #include "lreason.h"
 #include "lregistry.h"
+#include "lseal.h"
 #include "lsight.h"
 #include "ltrace.h"
 #include "ltraceback.h"
@@ -36,22 +37,35 @@ static const char STORE, ANCHORS, WATCHERS;
 /* Where the coroutine is in the table of anchors: kept in its extra space. */
 static int *slot_of(lua_State *co) { return (int *)lua_getextraspace(co); }
 
-static lua_State *take_coroutine(lua_State *L, struct sched *sched) {
-  lua_State *co;
-  if (sched->store->count > 0) {
-    co = sched->store->idle[--sched->store->count];
-  } else {
-    co = lua_newthread(L);
-    *slot_of(co) = lregistry_keep(L, &ANCHORS);
+static int task_body(lua_State *L);
+
+static lua_State *new_coroutine(lua_State *L) {
+  lua_State *co = lua_newthread(L);
+  int results;
+  *slot_of(co) = lregistry_keep(L, &ANCHORS);
+  lua_pushcfunction(co, task_body);
+  if (lua_resume(co, L, 0, &results) != LUA_YIELD) {
+    lregistry_drop(L, &ANCHORS, *slot_of(co));
+    lerror_memory(L);
   }
+  seal_close(co);
+  return co;
+}
+
+static lua_State *take_coroutine(lua_State *L, struct sched *sched) {
+  struct task_store *store = sched->store;
+  lua_State *co = store->count > 0 ? store->idle[--store->count] : new_coroutine(L);
   hook_inherit(&sched->hooks, L, co);
   return co;
 }
 
-static void give_coroutine(lua_State *L, struct sched *sched, lua_State *co) {
+/* A coroutine stays inside its body when a task has ended: so it is never one that Lua takes for new or dead, and that
+ * somebody who has kept a reference could start or close. */
+static void give_coroutine(lua_State *L, struct sched *sched, lua_State *co, bool sound) {
   struct task_store *store = sched->store;
   lua_settop(co, 0);
-  if (hook_end(&sched->hooks, co) && store->count < MOST_IDLE) {
+  seal_close(co);
+  if (hook_end(&sched->hooks, co) && sound && store->count < MOST_IDLE) {
     store->idle[store->count++] = co;
     return;
   }
@@ -73,7 +87,9 @@ static void pack_results(lua_State *L, int count) {
 /* The bottom of the body's frame: its first three arguments. */
 enum { BODY_TASK = 1, BODY_HANDLER, BODY_FUNCTION };
 
-/* Keeps what the function returned with the task, which it returns. */
+static int next_task(lua_State *L, int status, lua_KContext context);
+
+/* Keeps what the function returned with the task, which it yields. */
 static int body_k(lua_State *L, int status, lua_KContext context) {
   struct task *task = (struct task *)context;
   if (status != LUA_OK && status != LUA_YIELD) {
@@ -91,14 +107,18 @@ static int body_k(lua_State *L, int status, lua_KContext context) {
   }
   lua_setiuservalue(L, BODY_TASK, 1);
   lua_settop(L, BODY_TASK);
-  return 1;
+  return lua_yieldk(L, 1, 0, next_task);
 }
 
-static int task_body(lua_State *L) {
-  lua_KContext context = (lua_KContext)lua_touserdata(L, BODY_TASK);
-  int status = lua_pcallk(L, lua_gettop(L) - BODY_FUNCTION, LUA_MULTRET, BODY_HANDLER, context, body_k);
+/* Runs one task after the other: each is put on the stack before the coroutine is resumed. */
+static int next_task(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  context = (lua_KContext)lua_touserdata(L, BODY_TASK);
+  status = lua_pcallk(L, lua_gettop(L) - BODY_FUNCTION, LUA_MULTRET, BODY_HANDLER, context, body_k);
   return body_k(L, status, context);
 }
+
+static int task_body(lua_State *L) { return lua_yieldk(L, 0, 0, next_task); }
 
 static void spawn_checks(lua_State *L, struct sched *sched, struct scope *scope) {
   sched_check_fork(L);
@@ -109,7 +129,7 @@ static void spawn_checks(lua_State *L, struct sched *sched, struct scope *scope)
 }
 
 struct task *task_spawn(lua_State *L, struct sched *sched, struct scope *scope, int count, unsigned flags) {
-  spawn_checks(L, sched, scope);
+  if (!(flags & TASK_CLOSER)) spawn_checks(L, sched, scope);
   int function = lua_gettop(L) - count;
   struct task *task = lua_newuserdatauv(L, sizeof *task, 1);
   braid_waiter_init(&task->waiter, &sched->loop, BRAID_WAITER_TASK);
@@ -121,17 +141,16 @@ struct task *task_spawn(lua_State *L, struct sched *sched, struct scope *scope, 
   locals_inherit(L, sched);
   lua_State *co = take_coroutine(L, sched);
   if (count > LUA_MINSTACK / 2 && !lua_checkstack(co, count + LUA_MINSTACK / 2)) {
-    give_coroutine(L, sched, co);
+    give_coroutine(L, sched, co, true);
     lerror_memory(L);
   }
-  lua_pushcfunction(co, task_body);
   lua_pushvalue(L, -1);
   lua_xmove(L, co, 1);
   lua_pushcfunction(co, failure_handler);
   lua_insert(L, function);
   lua_xmove(L, co, count + 1);
   task->co = co;
-  if (trace_is_on()) trace_name_by(co, 1 + BODY_FUNCTION, task); /* behind the body itself */
+  if (trace_is_on()) trace_name_by(co, lua_gettop(co) - count, task);
   tree_adopt(scope, task);
   return task;
 }
@@ -206,7 +225,7 @@ void future_settle(lua_State *L, struct sched *sched, struct future *future) {
 }
 
 /* Tells everybody whom the end concerns. */
-static void settle(struct sched *sched, struct task *task) {
+static void settle(struct sched *sched, struct task *task, bool sound) {
   lua_State *co = task->co;
   task->co = NULL;
   wake_joiners(&task->future);
@@ -225,7 +244,7 @@ static void settle(struct sched *sched, struct task *task) {
   insist_forget(sched->L, task);
   if (task->waiter.flags & TASK_HOLDS) sched->abandon(sched, task);
   if (task->waiter.flags & TASK_WATCHED) with_task(sched, co, call_watchers);
-  give_coroutine(sched->L, sched, co);
+  give_coroutine(sched->L, sched, co, sound);
 }
 
 /* The task, an error that its body could not take and its place are on the coroutine's stack: the failure becomes its
@@ -247,7 +266,7 @@ static void finish(struct sched *sched, struct task *task, int status) {
     lua_pushlightuserdata(L, task->co);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
   }
-  settle(sched, task);
+  settle(sched, task, status == LUA_OK);
 }
 
 /* Arguments: the place. Tells the Lua layer. */
@@ -349,7 +368,7 @@ struct listing {
 
 static void list_task(struct task *task, void *context) {
   struct listing *listing = context;
-  if (!task->co) return;
+  if (tree_is_guest(task)) return;
   sched_push_task(listing->L, task);
   lua_rawseti(listing->L, -2, ++listing->count);
 }

@@ -8,7 +8,8 @@
 #define TASK_METATABLE "braid.task"
 
 /* Makes a task of the function and its arguments, the top `count` + 1 values, which it pops; pushes the task. It is
- * ready, but has not run. `flags`: TASK_LINKED or 0. */
+ * ready, but has not run. `flags`: of task_flag; with TASK_CLOSER the scope may
+ * have been cancelled. */
 struct task *task_spawn(lua_State *L, struct sched *sched, struct scope *scope, int count, unsigned flags);
 
 /* The future at `index`, a task's or a job's; or NULL. */

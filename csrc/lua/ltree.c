@@ -16,9 +16,9 @@ void tree_init(struct tree *tree, struct braid_loop *loop) {
   tree_enter(tree, &tree->root, &tree->script, SCOPE_NURSERY);
 }
 
-const void *tree_canceller(const struct tree *tree, const struct task *task) {
+/* The same as seen from `scope`, one of the task's or its nursery. */
+static const void *canceller_from(const struct tree *tree, const struct task *task, const struct scope *scope) {
   if (tree->cancels == 0) return NULL;
-  const struct scope *scope = task->scope;
   for (;;) {
     for (; scope != task->nursery; scope = scope->outer) {
       if (scope->flags & SCOPE_CANCELLED) return scope;
@@ -31,8 +31,13 @@ const void *tree_canceller(const struct tree *tree, const struct task *task) {
   }
 }
 
+const void *tree_canceller(const struct tree *tree, const struct task *task) {
+  return canceller_from(tree, task, task->scope);
+}
+
 void tree_enter(struct tree *tree, struct scope *scope, struct task *owner, unsigned flags) {
-  *scope = (struct scope){.outer = owner->scope, .owner = owner, .tree = tree, .flags = flags};
+  *scope =
+      (struct scope){.outer = owner->scope, .owner = owner, .tree = tree, .flags = flags, .serial = ++tree->entered};
   braid_list_init(&scope->children);
   braid_line_init(&scope->ended, NULL);
   owner->scope = scope;
@@ -202,4 +207,48 @@ void tree_cancel_task(struct tree *tree, struct task *task, unsigned flags) {
   tree->cancels++;
   if (!(task->waiter.flags & TASK_HELD) && (task->nursery->doom || task->nursery->flags & SCOPE_CANCELLED)) return;
   spread_from(strike(tree, task, task->nursery, task), task->nursery, task);
+}
+
+/* ---- generators ----------------------------------------------------------------------------------------------- */
+
+/* The frame and what is inside it come to `task`, inside `outer`. */
+static void hand_over(struct scope *frame, struct scope *inner, struct task *task, struct scope *outer) {
+  for (struct scope *scope = inner; scope != frame; scope = scope->outer) scope->owner = task;
+  frame->owner = task;
+  frame->outer = outer;
+  task->scope = inner;
+}
+
+/* What has come to the scopes from outside would not be seen any more from where they go. */
+static void keep_cancel(struct scope *frame) {
+  frame->doom = NULL;
+  tree_cancel_scope(frame);
+}
+
+void tree_lay_aside(struct scope *frame, struct task *guest, struct scope *home) {
+  struct task *task = frame->owner;
+  if (canceller_from(frame->tree, task, frame->outer)) keep_cancel(frame);
+  struct scope *inner = task->scope;
+  task->scope = frame->outer;
+  guest->nursery = home;
+  braid_list_push(&home->children, &guest->sibling);
+  hand_over(frame, inner, guest, home);
+}
+
+void tree_take_back(struct scope *frame, struct task *guest, struct task *task) {
+  struct tree *tree = frame->tree;
+  bool cancelled = guest->waiter.flags & TASK_CANCELLED;
+  bool keep = cancelled || canceller_from(tree, guest, guest->nursery);
+  braid_list_remove(&guest->sibling);
+  hand_over(frame, guest->scope, task, task->scope);
+  if (keep) keep_cancel(frame);
+  if (cancelled) tree->cancels--;
+  guest->waiter.flags &= ~(uint32_t)TASK_CANCELLED;
+}
+
+struct scope *tree_home(struct scope *inner, const struct scope *scope, uint64_t serial) {
+  for (struct scope *at = inner; at; at = at->outer)
+    if (at == scope && at->serial == serial) return at;
+  while (!(inner->flags & SCOPE_NURSERY)) inner = inner->outer;
+  return inner;
 }

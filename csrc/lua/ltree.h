@@ -26,7 +26,8 @@ enum task_flag {
   TASK_APART = 1024,    /* a pool's: its failure is no scope's */
   TASK_HELD = 2048,     /* has not been started: not ready yet */
   TASK_RAISED = 4096,   /* a cancel from outside was raised in it */
-  TASK_SINCE = 8192     /* times the tick at which it was parked: the upper bits of the flags */
+  TASK_CLOSER = 8192,   /* begins though it is cancelled: it closes a generator */
+  TASK_SINCE = 16384    /* times the tick at which it was parked: the upper bits of the flags */
 };
 
 /* A result that is not there yet: of a task, or of a job that a worker runs. */
@@ -59,7 +60,8 @@ enum scope_flag {
   SCOPE_EXPIRED = 16, /* its deadline has cancelled it */
   SCOPE_FAILED = 32,  /* the Lua layer keeps failures of its children */
   SCOPE_GATHER = 64,  /* a linked child that is cancelled cancels it, as one that fails does */
-  SCOPE_WAITED = 128  /* its end had to wait for children */
+  SCOPE_WAITED = 128, /* its end had to wait for children */
+  SCOPE_FRAME = 256   /* a generator's: around the scopes that were entered inside it */
 };
 
 /* How often a cancel was raised that somebody goes on after. */
@@ -77,6 +79,7 @@ struct scope {
   struct braid_list children;
   struct braid_line ended; /* the owner waits here for its children */
   struct braid_alarm alarm;
+  uint64_t serial;  /* no other scope has had it */
   const void *doom; /* what is cancelled around it, with no shield between: a cancel that spread has left it here */
   unsigned alive;   /* children that keep it open */
   unsigned flags;
@@ -88,6 +91,7 @@ struct tree {
   struct braid_loop *loop;
   struct task script;
   struct scope root;
+  uint64_t entered; /* scopes, ever */
   unsigned cancels; /* scopes and tasks that are cancelled now: 0 spares everybody the look upwards */
 };
 
@@ -101,6 +105,16 @@ void tree_enter(struct tree *tree, struct scope *scope, struct task *owner, unsi
 /* Leaves it, innermost or not. Children that are left are cancelled and go to the nursery outside. Nothing happens the
  * second time. */
 void tree_leave(struct scope *scope);
+
+/* A generator's scopes, those inside its frame, change hands. At its yield they leave the task that drives it, and
+ * belong to `guest`, a party without a coroutine that is a child of `home`, a nursery, but does not keep it open. */
+void tree_lay_aside(struct scope *frame, struct task *guest, struct scope *home);
+/* Before its next step they come to the task that drives it then. A cancel that has come to them meanwhile stays. */
+void tree_take_back(struct scope *frame, struct task *guest, struct task *task);
+static inline bool tree_is_guest(const struct task *child) { return child->co == NULL; }
+/* Of what is around `inner`: the scope at this address that had this serial; or the nearest nursery, when it is gone.
+ */
+struct scope *tree_home(struct scope *inner, const struct scope *scope, uint64_t serial);
 
 /* The nearest scope around the task that takes children. */
 struct scope *tree_nursery(const struct task *task);

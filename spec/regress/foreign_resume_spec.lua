@@ -44,6 +44,46 @@ describe("a waiting task's coroutine", function()
     end)
   end)
 
+  for _, verb in ipairs { "resume", "close", "status" } do
+    helper.test("is not moved by what was taken before braid was loaded: coroutine." .. verb, function()
+      local out, err, status = helper.lua_process(([[
+        local use, running = coroutine.%s, coroutine.running
+        local braid = require "braid"
+        local seen = {}
+        local function try()
+          for co in pairs(seen) do
+            pcall(use, co)
+            pcall(debug.traceback, co)
+            pcall(debug.getlocal, co, 1, 1)
+          end
+        end
+        local function keep() seen[running()] = true end
+        braid.run(function()
+          local waits = braid.spawn(function() keep() braid.sleep(0.02) return "fine" end)
+          local step = braid.wrap(function() keep() coroutine.yield(1) braid.sleep(0.001) coroutine.yield(2) end)
+          local sum = step()
+          braid.sleep(0)
+          setmetatable({}, { __gc = try })
+          collectgarbage()
+          try()
+          for _ = 1, 5 do -- tasks that have ended, and such as have not begun, in coroutines that were used before
+            local tasks = {}
+            for i = 1, 5 do tasks[i] = braid.spawn(function(...) keep() braid.sleep(0) return ... end, i) end
+            try()
+            braid.sleep(0)
+            try()
+            for i = 1, 5 do assert(tasks[i]:result() == i) end
+            try()
+          end
+          print(waits:result(), sum + step())
+        end)
+      ]]):format(verb))
+      assert.equal("", err)
+      assert.equal("fine\t3\n", out)
+      assert.equal(0, status)
+    end)
+  end
+
   helper.test("is not resumed in a worker", function()
     local pool <close> = braid.thread_pool(1)
     assert.is_true(pool:submit(load [[
