@@ -413,3 +413,55 @@ describe("lists", function()
     end)
   end)
 end)
+
+describe("json over HTTP", function()
+  local function make()
+    local app = braid.web.app()
+    app:get("/results", function() return braid.map(function(x) return x end, { (1 << 53) + 1, 2.0 }) end)
+    app:get("/empty", function() return braid.map(function(x) return x end, {}) end)
+    app:post("/echo", function(request) return request:json() end)
+    app:get("/broken", function() return '{"a":\n01}' end)
+    app:get("/cycle", function()
+      local value = {}
+      value.value = value
+      local ok, err = pcall(json.encode, value)
+      return { ok = ok, kind = err.kind, path = err.path }
+    end)
+    return app
+  end
+
+  local text = '{"big":9007199254740993,"empty":[],"float":1.0,"list":[[],{}],"none":null}'
+
+  -- What client and server, and the test client, both do.
+  local function check(client)
+    assert.equal("[9007199254740993,2.0]", assert(client:get "/results").body)
+    assert.equal("integer", math.type(assert(client:get "/results"):json()[1]))
+    assert.equal("[]", assert(client:get "/empty").body)
+    assert.equal("value.value", assert(client:get "/cycle"):json().path)
+    local response = assert(client:post("/echo", { json = json.decode(text) }))
+    assert.equal(text, json.encode(response:json(), { sort_keys = true }))
+    assert.equal("[]", assert(client:post("/echo", { json = json.array {} })).body)
+    response = assert(client:post("/echo", { body = "\xef\xbb\xbf[1]" }))
+    assert.equal("[1]", response.body)
+    response = assert(client:post("/echo", { body = "[1,\n NaN]" }))
+    assert.equal(400, response.status)
+    assert.matches("not JSON %(line 2, column 2%)", response:json().error)
+    local value, err = assert(client:get "/broken"):json()
+    assert.is_nil(value)
+    assert.same({ "http", "NOT_JSON", "json", 2 }, { err.kind, err.code, err.cause.kind, err.cause.line })
+    assert.matches("not JSON %(line 2, column 1%)", err.message)
+  end
+
+  test("is the same with client and server", function()
+    run(function()
+      local server = assert(make():start { port = 0, access_log = false })
+      local client <close> = braid.http.session { base_url = "http://127.0.0.1:" .. server.port }
+      check(client)
+      local message = misused(function() client:post("/echo", { json = { { f = print } } }) end)
+      assert.matches("option 'json' %(no JSON for value%[1%]%.f: a function", message)
+      server:stop()
+    end)
+  end)
+
+  test("and with the test client", function() run(function() check(make():test_client()) end) end)
+end)

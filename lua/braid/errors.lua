@@ -11,6 +11,11 @@ local M = {}
 --- "owner_died", "broken", "group", "limit", "deadlock", "http", "json", "system" or "misuse"
 ---@field message string
 ---@field cause any? the error behind this one
+---@field path string? of kind "json": where in the value is what JSON cannot say
+---@field line integer? of kind "json": where in the text it is not JSON; so are `column`, in characters, and `offset`,
+--- in bytes, from 1
+---@field column integer?
+---@field offset integer?
 ---@field not_sent table<string, string>? of one that came from a worker: what of it could not be sent
 local Error = core.Error
 

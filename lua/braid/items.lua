@@ -25,7 +25,7 @@ end
 -- The keys that are not integers from 1 to n, without `n` itself: names, and integers.
 local function others_in(list, n)
   local names, far
-  for key in pairs(list) do
+  for key in next, list do
     if math.type(key) == "integer" then
       if key < 1 or key > n then far = far or {} far[#far + 1] = key end
     elseif key ~= "n" then
