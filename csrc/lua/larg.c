@@ -40,6 +40,14 @@ lua_Integer larg_integer(lua_State *L, int index, const char *name, lua_Integer 
   return value;
 }
 
+lua_Integer larg_between(lua_State *L, int index, const char *name, lua_Integer least, lua_Integer most) {
+  lua_Integer value = larg_integer(L, index, name, least);
+  if (value <= most) return value;
+  lua_pushfstring(L, "an integer from %I to %I", (LUAI_UACINT)least, (LUAI_UACINT)most);
+  larg_error(L, index, name, lua_tostring(L, -1));
+  return 0;
+}
+
 lua_Number larg_number(lua_State *L, int index, const char *name) {
   if (lua_type(L, index) != LUA_TNUMBER) larg_error(L, index, name, "a number");
   return lua_tonumber(L, index);

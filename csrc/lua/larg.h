@@ -13,6 +13,8 @@
 int64_t larg_timeout(lua_State *L, int index);
 
 lua_Integer larg_integer(lua_State *L, int index, const char *name, lua_Integer least);
+/* For what C keeps in less than a lua_Integer. */
+lua_Integer larg_between(lua_State *L, int index, const char *name, lua_Integer least, lua_Integer most);
 lua_Number larg_number(lua_State *L, int index, const char *name);
 const char *larg_string(lua_State *L, int index, const char *name, size_t *size);
 void larg_function(lua_State *L, int index, const char *name);

@@ -51,11 +51,7 @@ enum braid_status lfd_end(struct sched *sched, struct fd_wait *wait) {
 
 /* ---- descriptors of others ------------------------------------------------------------------------------------ */
 
-static int larg_fd(lua_State *L, int index) {
-  lua_Integer fd = larg_integer(L, index, "fd", 0);
-  if (fd > INT_MAX) larg_error(L, index, "fd", "a descriptor");
-  return (int)fd;
-}
+static int larg_fd(lua_State *L, int index) { return (int)larg_between(L, index, "fd", 0, INT_MAX); }
 
 static int larg_events(lua_State *L, int index) {
   const char *mode = larg_string(L, index, "mode", NULL);

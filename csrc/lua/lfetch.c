@@ -6,6 +6,7 @@
  * userdata; both look at the fetcher, which is on their stack or in their user value, before they touch it: when it
  * is closed its transfers are gone. */
 #include <lauxlib.h>
+#include <limits.h>
 #include <string.h>
 
 #include "../core/fetch.h"
@@ -92,6 +93,9 @@ static void read_rare(lua_State *L, struct braid_request *request) {
   if (lua_getfield(L, -3, "parts") == LUA_TTABLE) push_parts(L, lua_gettop(L), request);
 }
 
+/* As many as libcurl takes at most: some 24 days. */
+static long milliseconds(lua_Number seconds) { return seconds < INT_MAX / 1000 ? (long)(seconds * 1000) : INT_MAX; }
+
 static void read_request(lua_State *L, struct braid_request *request) {
   lua_settop(L, LAST);
   *request = (struct braid_request){.method = text_at(L, METHOD, "method"),
@@ -100,7 +104,7 @@ static void read_request(lua_State *L, struct braid_request *request) {
                                     .password = text_at(L, PASSWORD, "password"),
                                     .proxy = text_at(L, PROXY, "proxy"),
                                     .ca_file = text_at(L, CA_FILE, "ca_file"),
-                                    .connect_timeout = (long)(luaL_checknumber(L, CONNECT_TIMEOUT) * 1000),
+                                    .connect_timeout = milliseconds(luaL_checknumber(L, CONNECT_TIMEOUT)),
                                     .redirects = (long)luaL_checkinteger(L, REDIRECTS),
                                     .max_body = luaL_checkinteger(L, MAX_BODY),
                                     .verify = lua_toboolean(L, VERIFY),

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <lauxlib.h>
+#include <limits.h>
 
 #include "larg.h"
 #include "lopen.h"
@@ -54,7 +55,7 @@ static int flush_output(lua_State *L) {
 
 /* terminal(fd) -> columns of the terminal behind a descriptor; nil when there is none. 80 for one that does not say. */
 static int terminal(lua_State *L) {
-  int fd = (int)larg_integer(L, 1, "fd", 0);
+  int fd = (int)larg_between(L, 1, "fd", 0, INT_MAX);
   if (!isatty(fd)) return 0;
   struct winsize size = {0};
   bool told = ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;

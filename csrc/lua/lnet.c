@@ -3,6 +3,7 @@
  * descriptors of lfd.c with a few methods more. What is tried in which order is said in lua/braid/net.lua. */
 #include <errno.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <netdb.h>
 #include <string.h>
 #include <unistd.h>
@@ -94,7 +95,7 @@ static int resolve_k(lua_State *L, int status, lua_KContext context) {
 static int resolve(lua_State *L) {
   struct sched *sched = sched_of(L);
   const char *host = lua_isnil(L, 1) ? NULL : larg_string(L, 1, "host", NULL);
-  lua_Integer port = larg_integer(L, 2, "port", 0);
+  lua_Integer port = larg_between(L, 2, "port", 0, UINT16_MAX);
   int64_t deadline = larg_timeout(L, 3);
   lua_settop(L, 2);
   lobject_box(L, &braid_resolution_class);
@@ -166,7 +167,7 @@ static int socket_connect(lua_State *L) {
 /* socket_listen(address, backlog, reuse_port) -> descriptor | nil, err. */
 static int socket_listen(lua_State *L) {
   struct braid_address address = address_at(L, 1);
-  int backlog = (int)larg_integer(L, 2, "backlog", 1);
+  int backlog = (int)larg_between(L, 2, "backlog", 1, INT_MAX);
   bool reuse_port = lua_toboolean(L, 3);
   struct descriptor *descriptor = lfd_new(L);
   int fd = braid_socket_listen(&address, backlog, reuse_port);

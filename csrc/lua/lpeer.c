@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,8 +22,8 @@
 #include "lworker.h"
 
 enum {
-  MOST_DEPTH = 4,   /* of process pools that workers of process pools make */
-  MOST_TASKS = 4096 /* a worker runs at once */
+  MOST_DEPTH = 4,         /* of process pools that workers of process pools make */
+  MOST_SECONDS = 1 << 30, /* that a job may take; beyond it is not limited */
 };
 
 /* In front of what lua/braid/worker.lua is told; then follow package.path and package.cpath, each with its end. */
@@ -62,8 +63,8 @@ static void read_settings(lua_State *L, int index, struct braid_process_plan *pl
   memcpy(at + sizeof head, path, path_size + 1);
   memcpy(at + sizeof head + path_size + 1, cpath, cpath_size + 1);
   lua_Number tasks = number_field(L, index, "tasks_per_worker");
-  plan->tasks = tasks < 1 ? 1 : tasks > MOST_TASKS ? MOST_TASKS : (unsigned)tasks;
-  plan->time_limit = (int64_t)(head.time_limit * (double)BRAID_SECOND);
+  plan->tasks = tasks < 1 ? 1 : (unsigned)tasks; /* the Lua layer knows how many there may be */
+  plan->time_limit = head.time_limit < MOST_SECONDS ? (int64_t)(head.time_limit * (double)BRAID_SECOND) : 0;
   lua_pop(L, 4);
 }
 
@@ -137,7 +138,7 @@ static int make_plan(lua_State *L) {
 /* process_pool_new(workers, settings) -> pool */
 static int process_pool_new(lua_State *L) {
   struct sched *sched = sched_of(L);
-  unsigned count = (unsigned)larg_integer(L, 1, "workers", 1);
+  unsigned count = (unsigned)larg_between(L, 1, "workers", 1, INT_MAX);
   if (!lua_istable(L, 2)) return larg_error(L, 2, "settings", "a table");
   check_depth(L);
   lobject_box(L, &braid_pool_class);

@@ -3,6 +3,7 @@
  * for the waiter is a part of it. */
 #include <errno.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -80,7 +81,7 @@ void lpool_keep(lua_State *L, struct sched *sched, struct braid_pool *pool, int 
 /* pool_new(workers, settings) -> pool */
 static int pool_new(lua_State *L) {
   struct sched *sched = sched_of(L);
-  unsigned count = (unsigned)larg_integer(L, 1, "workers", 1);
+  unsigned count = (unsigned)larg_between(L, 1, "workers", 1, INT_MAX);
   if (!lua_istable(L, 2)) return larg_error(L, 2, "settings", "a table");
   sched_check_fork(L);
   lobject_box(L, &braid_pool_class);

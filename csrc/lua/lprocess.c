@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <lualib.h>
 #include <signal.h>
 #include <string.h>
@@ -221,7 +222,7 @@ static int child_wait(lua_State *L) {
 static int child_kill(lua_State *L) {
   struct braid_child *child = self(L);
   sched_check_fork(L); /* it is not the copy's */
-  int error = braid_child_kill(child, (int)larg_integer(L, 2, "signal", 0));
+  int error = braid_child_kill(child, (int)larg_between(L, 2, "signal", 0, INT_MAX));
   if (error && error != ESRCH) return lerror_system(L, error, "process:kill");
   lua_pushboolean(L, error == 0);
   return 1;

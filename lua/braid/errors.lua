@@ -168,6 +168,22 @@ function M.integer(level, what, name, value, least)
   return number
 end
 
+---Refuses options that are out of their range. Those that are nil, false or true are left alone.
+---@param level integer as for misuse
+---@param what string the function, for the message
+---@param options table?
+---@param ranges table<string, number[]> name -> the least, and the most or nil
+function M.check_ranges(level, what, options, ranges)
+  for name, range in pairs(ranges) do
+    local value, least, most = options and options[name], range[1], range[2] or math.huge
+    if type(value) == "number" and not (value >= least and value <= most) then
+      M.misuse(level + 1, "bad option '%s' to '%s' (%s %s expected, got %s)", name, what,
+        range[2] and "a number from" or "a number of at least", range[2] and ("%s to %s"):format(least, most) or least,
+        value)
+    end
+  end
+end
+
 ---Refuses options that are unknown or of the wrong type.
 ---@param level integer as for misuse
 ---@param what string the function, for the message

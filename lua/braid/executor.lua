@@ -26,6 +26,13 @@ local known = {
   tasks_per_worker = "integer", backlog = "integer", time_limit = "number", memory_limit = "number", name = "string",
 }
 
+-- Whole numbers that C keeps in less than Lua does, or of which each costs a thread, a process or a task.
+local ranges = {
+  workers = { 1 }, max_jobs_per_worker = { 1 }, tasks_per_worker = { 1, 4096 }, backlog = { 1 },
+  memory_limit = { 1 },
+}
+local most_workers = { thread_pool = { workers = { 1, 65536 } }, process_pool = { workers = { 1, 4096 } } }
+
 ---@class braid.PoolOptions
 ---@field workers integer? how many; threads and processes: the usable cores, tasks: 1000
 ---@field init fun(...)? run once in each worker; if it raises, the pool is broken
@@ -45,12 +52,15 @@ local known = {
 function M.options(what, opts)
   if type(opts) == "number" then opts = { workers = opts } end
   errors.check_options(1, what, opts, known)
+  errors.check_ranges(1, what, opts, ranges)
+  errors.check_ranges(1, what, opts, most_workers[what] or {})
   local options = {}
   for name, value in pairs(opts or {}) do
     if type(value) == "number" and (value <= 0 or value ~= value) then
       errors.misuse(1, "bad option '%s' to '%s' (a number above 0 expected, got %s)", name, what, value)
     end
-    options[name] = known[name] == "integer" and math.tointeger(value) or value
+    local none = known[name] == "number" and value >= 2 ^ 62 -- math.huge, or as good as that: no limit
+    options[name] = not none and (known[name] == "integer" and math.tointeger(value) or value) or nil
   end
   return options
 end

@@ -32,6 +32,7 @@ local function place_of(what, known, host, port, opts)
     opts, host = host, nil
   end
   errors.check_options(1, what, opts, known)
+  errors.check_ranges(1, what, opts, { backlog = { 1, 0x7fffffff } })
   for name, value in pairs(opts or {}) do place[name] = value end
   if host ~= nil then place.host = host end
   if port ~= nil then place.port = port end

@@ -203,8 +203,14 @@ function set.no_proxy(record, value)
   set_rare(record, "no_proxy", value)
 end
 
+---Refuses what libcurl does not keep: it has 32 bits for most numbers.
+function M.check_number(name, value, least)
+  if value >= least and value <= 0x7fffffff then return value end
+  errors.misuse(1, "bad option '%s' (an integer from %d to 2147483647 expected, got %d)", name, least, value)
+end
+
 function set.idle_timeout(record, value)
-  if value < 1 then errors.misuse(1, "bad option 'idle_timeout' (seconds, at least 1, expected, got %d)", value) end
+  M.check_number("idle_timeout", value, 1)
   set_rare(record, "idle_timeout", value)
 end
 
@@ -223,8 +229,7 @@ end
 
 function set.follow(record, value)
   if value == true then value = M.DEFAULTS.redirects end
-  if value and value < 0 then errors.misuse(1, "bad option 'follow' (a number from 0 expected, got %d)", value) end
-  record.redirects = value or 0
+  record.redirects = value and M.check_number("follow", value, 0) or 0
 end
 
 function set.max_body(record, value)

@@ -121,9 +121,7 @@ for _, options in ipairs { OWN, request.COMMON } do
 end
 
 local function bound(opts, name)
-  local value = opts[name]
-  if value and value < 1 then errors.misuse(1, "bad option '%s' (a number from 1 expected, got %d)", name, value) end
-  return value or 0
+  return opts[name] and request.check_number(name, opts[name], 1) or 0
 end
 
 ---Options of a session, beside those of its requests.
