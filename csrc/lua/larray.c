@@ -47,6 +47,7 @@ static void pay_collector(lua_State *L, size_t bytes) {
 struct larray_view larray_new(lua_State *L, enum braid_array_type type, size_t length) {
   sched_check_fork(L);
   pay_collector(L, length * braid_array_width(type));
+  sched_open(L)->outside += length * braid_array_width(type);
   lobject_box(L, &braid_array_class);
   struct braid_array *array = braid_array_new(type, length);
   if (!array) { /* boxes that nobody holds may have what it needs */

@@ -63,6 +63,7 @@ struct sched {
   void (*interrupted)(struct sched *sched);
   /* A worker's: ends this process, which a job has forked, with that status. NULL: what waits raises there. */
   void (*end_copy)(int status);
+  size_t outside;          /* bytes of arrays that this state has made: see lworker */
   struct braid_list pools; /* that this state has made, until their threads have ended */
   unsigned jobs;           /* that are not home yet */
   /* Gives up the pools that have ended; with `all` it ends them. Set by lpool. */

@@ -31,6 +31,7 @@ static void *allocate(void *user, void *block, size_t before, size_t after) {
   }
   void *moved = realloc(block, after);
   if (moved) memory->used = memory->used - before + after;
+  if (memory->used > memory->peak) memory->peak = memory->used;
   return moved;
 }
 

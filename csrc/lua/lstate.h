@@ -10,6 +10,7 @@
 /* What a state has allocated, and may: the state's own thread only. */
 struct lstate_memory {
   size_t used;
+  size_t peak;   /* the most that it was, since somebody set this */
   size_t limit;  /* 0: none */
   bool exceeded; /* an allocation was refused for the limit */
 };

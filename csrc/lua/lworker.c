@@ -9,6 +9,9 @@
 #include "lworker.h"
 
 #include <lauxlib.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +43,9 @@ struct worker {
   struct scope *init;       /* in which the init runs, or NULL */
   struct stop init_stop;
   uint64_t taken;                  /* by this state */
+  size_t floor;                    /* bytes in use when all garbage had been collected last */
+  size_t outside;                  /* bytes that jobs have used since, of which Lua's collector does not know */
+  bool holds;                      /* jobs have brought shared objects since */
   int64_t spread;                  /* when it last went to a core of its own */
   struct braid_thread_timer timer; /* for jobs that never wait */
   int timer_error;                 /* why there is none */
@@ -138,6 +144,8 @@ static void go_home(struct active *active, enum braid_job_outcome outcome, struc
   stop_end(active->worker->sched, &active->stop);
   if (timed) set_timer(active->worker);
   active->worker->memory.limit = 0;
+  active->worker->outside += job->call->size + (reply ? reply->size : 0);
+  active->worker->holds = active->worker->holds || job->call->object_count > 0;
   trace_note(TRACE_DONE, job);
   braid_worker_finish(active->worker->core, job, outcome, reply, braid_clock_now() - active->began);
 }
@@ -265,6 +273,45 @@ static int job_gc(lua_State *L) {
   return 0;
 }
 
+/* ---- memory that a job leaves behind -------------------------------------------------------------------------- */
+
+/* Lua's collector comes when a state has twice the memory that it had: after one large job that may be never. And it
+ * does not know of what is outside: arrays, and objects that others wait to see freed. */
+enum {
+  SOME = 1 << 20,                  /* bytes of garbage: collected when the worker has been idle for a while */
+  MUCH = 64 << 20,                 /* collected between two jobs */
+  IDLE = 250 * 1000 * 1000,        /* ns */
+  WORTH_TRIMMING = 8 * 1024 * 1024 /* bytes that malloc may give back to the system */
+};
+
+static size_t garbage(struct worker *worker) {
+  if (worker->floor == 0 || worker->memory.used < worker->floor) worker->floor = worker->memory.used;
+  return worker->memory.used - worker->floor;
+}
+
+/* Bytes that malloc may have kept from the system since the last time. */
+static size_t kept_back(const struct worker *worker) {
+  return worker->memory.peak - worker->floor + worker->outside + worker->sched->outside;
+}
+
+static void collect(lua_State *L, struct worker *worker) {
+  if (lua_gc(L, LUA_GCISRUNNING)) lua_gc(L, LUA_GCCOLLECT);
+  worker->floor = worker->memory.used;
+#ifdef __GLIBC__
+  if (kept_back(worker) >= WORTH_TRIMMING) malloc_trim(0);
+#endif
+  worker->memory.peak = worker->floor;
+  worker->outside = worker->sched->outside = 0;
+  worker->holds = false;
+}
+
+/* When a worker that waits for a job from now on is idle. */
+static int64_t idle_from(struct worker *worker) {
+  bool untidy = worker->holds || garbage(worker) + worker->outside + worker->sched->outside >= SOME ||
+                kept_back(worker) >= WORTH_TRIMMING;
+  return untidy ? braid_clock_now() + IDLE : BRAID_NEVER;
+}
+
 /* ---- the worker as Lua sees it -------------------------------------------------------------------------------- */
 
 static int next_k(lua_State *L, int status, lua_KContext context);
@@ -287,12 +334,13 @@ static int next_job(lua_State *L) {
   struct braid_item item;
   enum braid_status status;
   if (worker->settings->max_jobs && worker->taken >= worker->settings->max_jobs) return 0;
+  if (garbage(worker) > MUCH + worker->floor) collect(L, worker);
   while ((status = braid_queue_get(jobs, &item, NULL)) == BRAID_OK)
     if (begin(worker, active, item)) return 1;
   if (status == BRAID_CLOSED) return 0;
   struct braid_waiter *waiter = sched_begin(L, worker->sched);
   status = braid_queue_get(jobs, &item, &waiter->hook);
-  if (status == BRAID_WAIT) return sched_park(L, worker->sched, BRAID_NEVER, next_k, 0);
+  if (status == BRAID_WAIT) return sched_park(L, worker->sched, idle_from(worker), next_k, 0);
   sched_forget(worker->sched);
   if (status == BRAID_CLOSED) return 0;
   return begin(worker, active, item) ? 1 : next_job(L);
@@ -315,6 +363,10 @@ static int next_k(lua_State *L, int ignored, lua_KContext context) {
     spread(worker);
     bool begun = begin(worker, lua_touserdata(L, -1), braid_hook_item(&sched_waiter(worker->sched)->hook));
     return begun ? 1 : next_job(L);
+  }
+  if (end == BRAID_TIMEOUT || end == BRAID_NO_MEMORY) { /* it has been idle; or there was none for a deadline */
+    collect(L, worker);
+    return next_job(L);
   }
   return sched_stopped(end) ? sched_raise(L, worker->sched, end) : 0;
 }
@@ -463,7 +515,8 @@ static bool live(struct worker *worker) {
     give_up_pool(worker, NULL);
     return false;
   }
-  worker->taken = 0;
+  worker->taken = worker->floor = worker->outside = 0;
+  worker->holds = false;
   lua_pushcfunction(L, serve);
   lua_pushlightuserdata(L, worker);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) fail(L, worker);
