@@ -8,7 +8,7 @@ CORE_FLOORS := base status clock list heap buffer quota limit decimal utf8 \
 	thread file_limit question answer refs code waiter message \
 	poller poller_epoll poller_kqueue doorbell thread_timer loop \
 	queue gate counter dict segment range slab array \
-	permit job pool thread_pool parallel \
+	tally permit job pool thread_pool parallel \
 	child broker frame.h link call.h segment_table ledger remote.h remotequeue remote relay export.h exportqueue export passport \
 	peer dispatch process_pool worker_process socket resolve openssl curl request response fetch
 # Plain C on core/parallel: no Lua, no locks.
@@ -21,7 +21,7 @@ LUA_FLOORS := lregistry lsight ltraceback lerror larg lreason ltree lseal lhook 
 	llist ljsontext ljson.h ljsonencode ljsondecode ljson \
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
 	lfailure ltask ldeadlock ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lcall lremotequeue lremotegate lremote lselect \
-	lcoroutine lstdin lcopy lstate lroster lquestion lwatchdog lworker lpool lpeer \
+	lcoroutine lstdin lcopy lstate lroster lquestion lwatchdog lworker lpool lpeer lscript \
 	lkernel lnumbers lworkloads lrow lvectors lmap lfd lnet lprocess lfetch lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 SERVE_CORE_FLOORS := signals channel asset listen screen serve.h exchange serve

@@ -1726,15 +1726,16 @@ describe("outside every task", function()
       assert.is_nil(err:find("seen\n", 1, true) and err:find("error: seen", 1, true))
     end)
 
-    test(kind.name .. ": the end of the script does not wait for what runs", function()
+    test(kind.name .. ": an error of the script's does not wait for what runs", function()
       local out, err, code = helper.lua_process(([[
         local braid = require "braid"
         local pool = braid.pool(%q, { workers = 1 })
         if %q ~= "inline" then pool:submit(braid.sleep, 60) end
         braid.sleep(0.01)
-        print "end"
+        error("end", 0)
       ]]):format(kind.name, kind.name))
-      assert.same({ "end\n", "", 0 }, { out, err, code })
+      assert.same({ "", 1 }, { out, code })
+      assert.matches("^[^\n]*: end\nstack traceback:\n\t%[C%]: in function 'error'\n[^\n]*main chunk\n[^\n]*\n$", err)
     end, { deadline = 8 })
   end
 end)

@@ -255,6 +255,7 @@ describe("when a script ends", function()
       task.name = "stubborn"
       braid.sleep(0.1)
       print "last line"
+      os.exit(0, true)
     ]])
     assert.equal("last line\n", stdout)
     assert.matches("the workers of pool 'stuck' would not end with the script", stderr, 1, true)

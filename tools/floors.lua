@@ -6,7 +6,7 @@
 local LUA_FLOORS = {
   "braid.core", "braid.serve_core",
   "braid.errors", "braid.units", "braid.progress",
-  "braid.sight", "braid.scope", "braid.future", "braid.task", "braid.items", "braid.gather",
+  "braid.sight", "braid.scope", "braid.future", "braid.pools", "braid.task", "braid.items", "braid.gather",
   "braid.queue", "braid.sync", "braid.array", "braid.dict",
   "braid.excerpt", "braid.worker", "braid.executor", "braid.inline", "braid.task_pool", "braid.thread_pool",
   "braid.process_pool", "braid.pool",

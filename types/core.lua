@@ -70,10 +70,14 @@ function core.rethrow(err, traceback) end
 
 -- ---- scopes --------------------------------------------------------------------------------------------------------
 
----@param kind "nursery"|"limit"|"shield"
+---@param kind "nursery"|"gather"|"run"|"limit"|"shield"
 ---@param timeout number?
 ---@return braid.Scope
 function core.scope_enter(kind, timeout) end
+
+---The scope of the nearest run around the caller.
+---@return braid.Scope?
+function core.run_scope() end
 
 ---Whether a wait here and now would be cancelled.
 ---@return boolean
@@ -176,7 +180,7 @@ function core.socket_listen(address, backlog, reuse_port) end
 ---@param prefix string frames of files that begin with it are braid's own
 function core.set_home(prefix) end
 
----@param name "callback"|"closing"|"interrupted"
+---@param name "callback"|"ending"|"leaving"|"closing"|"insists"|"report"|"uncaught"
 ---@param fn function
 function core.set_hook(name, fn) end
 
@@ -391,6 +395,27 @@ function core.expression_new(source) end
 ---@param out braid.Array
 ---@param ... braid.Array|number for the variables, in order of first appearance
 function core.vector_map(expression, threads, out, ...) end
+
+-- ---- how a script ends ---------------------------------------------------------------------------------------------
+
+---From now on it is noticed when the script ends by an error that nothing catches.
+function core.watch_end() end
+
+---The script ends now, and has said why: nothing is waited for, nor said.
+function core.leave() end
+
+---A line on stderr for each pool of the process with jobs on their way. Once.
+function core.tell_dropped() end
+
+---The status of the process when the interpreter has come to its end.
+---@param status integer
+function core.exit_with(status) end
+
+---Counts the jobs of a task pool, with add() and remove(), for core.tell_dropped.
+---@param kind string
+---@param name string?
+---@return userdata tally
+function core.tally_new(kind, name) end
 
 -- ---- pools of processes --------------------------------------------------------------------------------------------
 

@@ -15,12 +15,16 @@ void braid_pool_init(struct braid_pool *pool, const struct braid_pool_kind *kind
   pool->kind = kind;
   braid_list_init(&pool->sibling);
   braid_line_init(&pool->ended, &pool->object.guard);
+  braid_guard_init(&pool->rest_guard, true);
+  braid_line_init(&pool->resting, &pool->rest_guard);
   pthread_mutex_init(&pool->mutex, NULL);
   braid_thread_condition_init(&pool->worker_ended);
 }
 
 void braid_pool_term(struct braid_pool *pool) {
   if (pool->failure) braid_message_unref(pool->failure);
+  if (pool->tally) braid_tally_close(pool->tally);
+  braid_guard_term(&pool->rest_guard);
   pthread_cond_destroy(&pool->worker_ended);
   pthread_mutex_destroy(&pool->mutex);
 }
@@ -57,6 +61,46 @@ void braid_pool_lose_worker(struct braid_pool *pool) {
   braid_loop_post_all(&woken);
 }
 
+/* ---- jobs on their way ---------------------------------------------------------------------------------------- */
+
+bool braid_pool_count(struct braid_pool *pool) {
+  pool->tally = braid_tally_open(pool->kind->apart ? "processes" : "threads", pool->name);
+  return pool->tally != NULL;
+}
+
+/* One job less: true when it was the last. Under the mutex; then wake_resting, still under it. */
+static bool count_out(struct braid_pool *pool) { return pool->tally && braid_tally_remove(pool->tally) == 0; }
+
+static void wake_resting(struct braid_pool *pool) {
+  struct braid_road woken = {0};
+  braid_guard_enter(&pool->rest_guard);
+  braid_line_claim_all(&pool->resting, BRAID_OK, &woken);
+  braid_guard_leave(&pool->rest_guard);
+  braid_loop_post_all(&woken);
+}
+
+enum braid_status braid_pool_submit(struct braid_pool *pool, struct braid_job *job) {
+  if (pool->tally) braid_tally_add(pool->tally); /* first: it may be home at once */
+  enum braid_status status = pool->kind->submit(pool, job);
+  if (status == BRAID_OK) return status;
+  pthread_mutex_lock(&pool->mutex);
+  if (count_out(pool)) wake_resting(pool);
+  pthread_mutex_unlock(&pool->mutex);
+  return status;
+}
+
+enum braid_status braid_pool_rest(struct braid_pool *pool, struct braid_hook *hook) {
+  pthread_mutex_lock(&pool->mutex);
+  bool at_rest = braid_tally_count(pool->tally) == 0;
+  if (!at_rest) {
+    braid_guard_enter(&pool->rest_guard);
+    braid_hook_join(hook, &pool->resting);
+    braid_guard_leave(&pool->rest_guard);
+  }
+  pthread_mutex_unlock(&pool->mutex);
+  return at_rest ? BRAID_OK : BRAID_WAIT;
+}
+
 void braid_pool_bring_home(struct braid_pool *pool, struct braid_job *job) {
   struct braid_waiter *home = job->home;
   job->home = NULL;
@@ -65,7 +109,9 @@ void braid_pool_bring_home(struct braid_pool *pool, struct braid_job *job) {
     case BRAID_JOB_CANCELLED: pool->stats.cancelled++; break;
     default: pool->stats.failed++;
   }
+  bool last = count_out(pool); /* before the submitter hears of it, who may end the process */
   if (home) braid_loop_post(home);
+  if (last) wake_resting(pool); /* behind it */
 }
 
 /* ---- a pool of the parent's ----------------------------------------------------------------------------------- */

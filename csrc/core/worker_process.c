@@ -16,6 +16,7 @@
 
 #include "peer.h"
 #include "remotequeue.h"
+#include "tally.h"
 
 enum { CANNOT_START = 70, PARENT_IS_GONE = 71, LINK_FAILED = 72 }; /* exit statuses */
 enum { MOST_SLOTS = 1 << 20 };
@@ -231,6 +232,7 @@ void braid_worker_process_failed(struct braid_message *failure) {
 }
 
 void braid_worker_process_end(int status) {
+  braid_tally_tell();
   fflush(NULL);
   if (self.open) braid_link_drain(&self.link);
   _exit(status);

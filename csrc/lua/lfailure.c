@@ -23,6 +23,7 @@ enum { TAKEN = 1, SEEN }; /* by the end of its scope; reported, or somebody has 
 /* Registry keys, by address. */
 static const char LEDGERS; /* scope -> { number -> linked task, or failure; loose = { failure -> number }; last: number;
                             * lost = { numbers of failures whose future is gone }; more: how many of these besides } */
+static const char REPORTS; /* failure, weakly -> its number: those whose end is to be reported, or has been */
 static const char PLACES;  /* coroutine -> place of the error that ends it */
 
 /* ---- making them ---------------------------------------------------------------------------------------------- */
@@ -126,6 +127,10 @@ int failure_record(lua_State *L) {
   sched_push_name(L, 1);
   lua_rawseti(L, 2, NAME);
   luaL_setmetatable(L, FAILURE_METATABLE);
+  lregistry_table(L, &REPORTS, "k");
+  lua_pushvalue(L, 2);
+  lua_pushinteger(L, count_field(L, 3, "last", 1));
+  lua_rawset(L, 3);
   return 0;
 }
 
@@ -201,6 +206,23 @@ void failure_take(lua_State *L, struct scope *scope) {
   lua_rawsetp(L, -2, scope);
   lua_pop(L, 1);
   lua_call(L, 1, 1);
+}
+
+bool failure_counts(lua_State *L, struct scope *scope) {
+  if (!(scope->flags & SCOPE_FAILED)) return false;
+  push_ledger(L, scope);
+  int ledger = lua_gettop(L);
+  lua_Integer last = count_field(L, ledger, "last", 0);
+  bool counts = count_field(L, ledger, "more", 0) > 0;
+  for (lua_Integer i = 1; i <= last && !counts; i++) {
+    counts = lua_rawgeti(L, ledger, i) != LUA_TNIL;
+    lua_pop(L, 1);
+  }
+  lua_getfield(L, ledger, "loose");
+  lua_pushnil(L);
+  counts = lua_next(L, ledger + 1) || counts;
+  lua_settop(L, ledger - 1);
+  return counts;
 }
 
 /* ---- as Lua has them ------------------------------------------------------------------------------------------ */
@@ -287,6 +309,50 @@ static int failure_gc(lua_State *L) {
   return status == LUA_OK ? 0 : lua_error(L);
 }
 
+/* Pushes the list of what may have to be reported, from the first to the last; holes are what is gone. */
+static lua_Integer push_reports(lua_State *L) {
+  lregistry_table(L, &REPORTS, "k");
+  int reports = lua_gettop(L);
+  lua_Integer last = count_field(L, reports, "last", 0);
+  lua_newtable(L);
+  for (lua_pushnil(L); lua_next(L, reports);) {
+    lua_pushvalue(L, -2);
+    if (lua_istable(L, -1))
+      lua_rawseti(L, reports + 1, lua_tointeger(L, -2));
+    else
+      lua_pop(L, 1);
+    lua_pop(L, 1);
+  }
+  lua_remove(L, reports);
+  return last;
+}
+
+/* Whether the failure on the top may be but the echo of a cancel, which the end of its scope is to tell. */
+static bool may_be_echo(lua_State *L) {
+  bool in_ledger = lua_rawgeti(L, -1, LEDGER) == LUA_TTABLE;
+  lua_rawgeti(L, -2, FAILURE_ERROR);
+  bool echo = in_ledger && is_cancel(L, -1);
+  lua_pop(L, 2);
+  return echo;
+}
+
+/* report_failures(): the state, or the process, ends: nobody will ask for failures that nobody has asked for. */
+static int report_failures(lua_State *L) {
+  lua_settop(L, 0);
+  lua_Integer last = push_reports(L);
+  for (lua_Integer i = 1; i <= last; i++) {
+    if (lua_rawgeti(L, 1, i) == LUA_TTABLE && fate_of(L, 2) == 0 && !may_be_echo(L)) {
+      lua_pushcfunction(L, failure_report);
+      lua_insert(L, 2);
+      lua_pcall(L, 1, 0, 0);
+    }
+    lua_settop(L, 1);
+  }
+  return 0;
+}
+
+static const luaL_Reg functions[] = {{"report_failures", report_failures}, {NULL, NULL}};
+
 static const luaL_Reg methods[] = {
     {"error", failure_error},    {"traceback", failure_traceback},
     {"_linked", failure_linked}, {"_report", failure_report},
@@ -294,6 +360,7 @@ static const luaL_Reg methods[] = {
 };
 
 void lfailure_open(lua_State *L) {
+  sched_register(L, functions);
   sched_class(L, FAILURE_METATABLE, methods);
   lua_pop(L, 1);
 }

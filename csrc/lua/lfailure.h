@@ -32,6 +32,9 @@ void failure_ask(lua_State *L, int index);
  * nobody has asked for; the field `more` counts those of which no more is known. */
 void failure_take(lua_State *L, struct scope *scope);
 
+/* Whether a scope has failures now that are its. */
+bool failure_counts(lua_State *L, struct scope *scope);
+
 void lfailure_open(lua_State *L);
 
 #endif

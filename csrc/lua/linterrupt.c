@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "../core/tally.h"
 #include "../core/thread_pool.h"
 
 /* NULL: no handlers of ours stand. */
@@ -22,7 +23,10 @@ static struct {
 enum { EXIT_STATUS = 128 + SIGINT };
 
 static void on_interrupt(const struct interrupt_target *meant) {
-  if (++count > 1) _exit(EXIT_STATUS);
+  if (++count > 1) {
+    braid_tally_tell();
+    _exit(EXIT_STATUS);
+  }
   lua_State *co = *meant->computing;
   if (co && !hook_is_armed(co))
     hook_arm(meant->hooks, co, LUA_MASKCOUNT, INTERRUPT_PATIENCE); /* else soon by the hook */

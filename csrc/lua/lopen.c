@@ -19,7 +19,8 @@ static int set_home(lua_State *L) {
 }
 
 /* set_hook(name, fn): "callback" is called as fn(function, future) for callbacks, "closing" with the number of tasks
- * that would not end when the state does, "insists" as fn(place, task or nil) when code is
+ * that would not end when the state does, "ending" when a script ends by itself, "leaving" before os.exit,
+ * "insists" as fn(place, task or nil) when code is
  * stopped that goes on after its cancel, "report" as fn(error, traceback, name) for failures that nobody has asked for,
  * "uncaught" as fn(error, traceback) -> error before one that ends the script. */
 static int set_hook(lua_State *L) {
@@ -34,12 +35,12 @@ static const luaL_Reg functions[] = {{"set_home", set_home}, {"set_hook", set_ho
 
 int luaopen_braid_core(lua_State *L) {
   static void (*const parts[])(lua_State *) = {
-      llocals_open,   llist_open,        ljson_open,       lcodec_open,   lfailure_open,   ltask_open,
-      ldeadlock_open, lfuture_open,      lwrap_open,       lscope_open,   lqueue_open,     lroster_open,
-      lquestion_open, ltrace_open,       lwatchdog_open,   lgate_open,    lcounter_open,   ldict_open,
-      larray_open,    lremotequeue_open, lremotegate_open, lremote_open,  lselect_open,    lcoroutine_open,
-      lpool_open,     lpeer_open,        lkernel_open,     lnumbers_open, lworkloads_open, lvectors_open,
-      lmap_open,      lfd_open,          lnet_open,        lprocess_open, lfetch_open,     lmachine_open,
+      llocals_open,   llist_open,      ljson_open,      lcodec_open, lfailure_open, ltask_open,        ldeadlock_open,
+      lfuture_open,   lwrap_open,      lscope_open,     lqueue_open, lroster_open,  lquestion_open,    ltrace_open,
+      lwatchdog_open, lgate_open,      lcounter_open,   ldict_open,  larray_open,   lremotequeue_open, lremotegate_open,
+      lremote_open,   lselect_open,    lcoroutine_open, lpool_open,  lpeer_open,    lscript_open,      lkernel_open,
+      lnumbers_open,  lworkloads_open, lvectors_open,   lmap_open,   lfd_open,      lnet_open,         lprocess_open,
+      lfetch_open,    lmachine_open,
   };
   luaL_checkversion(L);
   braid_file_limit_prepare();

@@ -30,6 +30,7 @@ void lselect_open(lua_State *L);
 void lcoroutine_open(lua_State *L);
 void lpool_open(lua_State *L);
 void lpeer_open(lua_State *L);
+void lscript_open(lua_State *L);
 void lkernel_open(lua_State *L);
 void lnumbers_open(lua_State *L);
 void lworkloads_open(lua_State *L);

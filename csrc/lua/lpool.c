@@ -66,6 +66,7 @@ static struct worker_settings *read_settings(lua_State *L, int index) {
   return settings;
 }
 
+static void abort_pool(struct braid_pool *pool);
 static void release_pools(struct sched *sched, bool all);
 
 void lpool_keep(lua_State *L, struct sched *sched, struct braid_pool *pool, int settings) {
@@ -76,6 +77,9 @@ void lpool_keep(lua_State *L, struct sched *sched, struct braid_pool *pool, int 
   lua_pop(L, 1);
   braid_object_ref(&pool->object); /* the state's own, until its workers have ended */
   braid_list_push(&sched->pools, &pool->sibling);
+  if (braid_pool_count(pool)) return;
+  pool->kind->close(pool, true);
+  lerror_memory(L);
 }
 
 /* pool_new(workers, settings) -> pool */
@@ -111,15 +115,32 @@ static int join_k(lua_State *L, int ignored, lua_KContext context) {
   return sched_stopped(end) ? sched_raise(L, sched, end) : 0;
 }
 
-/* pool:join(): all workers have ended afterwards. Suspends. */
-static int pool_join(lua_State *L) {
+static int wait_until(lua_State *L, enum braid_status (*ask)(struct braid_pool *, struct braid_hook *)) {
   struct sched *sched = sched_of(L);
   struct braid_pool *pool = check(L);
   struct braid_waiter *waiter = sched_begin(L, sched);
-  if (braid_pool_join(pool, &waiter->hook) == BRAID_WAIT) return sched_park(L, sched, BRAID_NEVER, join_k, 0);
+  if (ask(pool, &waiter->hook) == BRAID_WAIT) return sched_park(L, sched, BRAID_NEVER, join_k, 0);
   sched_forget(sched);
-  braid_loop_take_mail(&sched->loop); /* the replies were posted before the last thread ended: they go first */
+  braid_loop_take_mail(&sched->loop); /* the replies were posted before: they go first */
   return sched_pass(L, sched, join_k, 0);
+}
+
+/* pool:join(): all workers have ended afterwards. Suspends. */
+static int pool_join(lua_State *L) { return wait_until(L, braid_pool_join); }
+
+/* pool:rest(): no job was on its way when the wait ended, and the replies are home. Suspends. */
+static int pool_rest(lua_State *L) { return wait_until(L, braid_pool_rest); }
+
+/* pool:submitted() -> a number that grows with each job, whoever submits it */
+static int pool_submitted(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)braid_tally_total(check(L)->tally));
+  return 1;
+}
+
+/* pool:over() -> whether all its workers have ended */
+static int pool_over(lua_State *L) {
+  lua_pushboolean(L, braid_pool_await(check(L), 0));
+  return 1;
 }
 
 static void set_count(lua_State *L, const char *name, uint64_t value) {
@@ -223,6 +244,12 @@ static int pool_stop(lua_State *L) {
   return 0;
 }
 
+/* pool:abort(): no more jobs, and those that there are are cancelled */
+static int pool_abort(lua_State *L) {
+  abort_pool(check(L));
+  return 0;
+}
+
 /* pool:own() -> whether the caller is a worker of this very pool; whether the pool is in the parent process */
 static int pool_own(lua_State *L) {
   lua_pushboolean(L, worker_belongs_to(check(L)));
@@ -265,15 +292,25 @@ static int refuse(lua_State *L, struct job_future *this, enum braid_status statu
   return lerror_raise(L, "broken", "this pool is broken: %s", lerror_text(L, 1));
 }
 
+/* The table that has the pool as `_core` stays where it is: it may be collected as soon as nobody holds it, which
+ * closes the pool. */
+static struct braid_pool *receiver(lua_State *L) {
+  if (!lua_istable(L, 1)) return check(L);
+  lua_getfield(L, 1, "_core");
+  struct braid_object *object = lobject_test(L, -1, &braid_pool_class);
+  if (!object) {
+    lua_replace(L, 1);
+    return check(L); /* which raises */
+  }
+  lua_pop(L, 1);
+  return braid_container(object, struct braid_pool, object);
+}
+
 /* pool:submit(fn, ...) -> future. Also the `submit` of the tables that have the pool as `_core`: the way to it in Lua
  * would be a good part of the whole. */
 static int pool_submit(lua_State *L) {
   struct sched *sched = sched_of(L);
-  if (lua_istable(L, 1)) {
-    lua_getfield(L, 1, "_core");
-    lua_replace(L, 1);
-  }
-  struct braid_pool *pool = check(L);
+  struct braid_pool *pool = receiver(L);
   larg_function(L, 2, "fn");
   int count = lua_gettop(L) - 1;
   struct job_future *this = lua_newuserdatauv(L, sizeof *this, 1);
@@ -295,10 +332,11 @@ static int pool_submit(lua_State *L) {
     trace_name_by(L, 2, this->job);
     trace_record(TRACE_SUBMIT, this->job, NULL);
   }
-  if (status == BRAID_OK) status = pool->kind->submit(pool, this->job);
+  if (status == BRAID_OK) status = braid_pool_submit(pool, this->job);
   if (status != BRAID_OK) return refuse(L, this, status);
   braid_object_ref(&pool->object); /* until the job is home */
   sched->jobs++;
+  if (sched->current == &sched->tree.script) sched_renew_end(L, sched); /* the job may need what the script has now */
   return 1;
 }
 
@@ -453,13 +491,18 @@ static bool await(struct braid_pool *pool, int64_t deadline) {
   return braid_pool_await(pool, braid_clock_after(2.0));
 }
 
-/* Gives the pools up whose workers have ended; with `all` asks the others to end first and waits a moment for them. */
+static void abort_pool(struct braid_pool *pool) {
+  pool->kind->close(pool, true);
+  pool->kind->stop(pool);
+}
+
+static void stop_pools(struct sched *sched) {
+  for (struct braid_list *at = sched->pools.next; at != &sched->pools; at = at->next)
+    abort_pool(braid_container(at, struct braid_pool, sibling));
+}
+
+/* Gives the pools up whose workers have ended; with `all` waits a moment for the others. */
 static void release_pools(struct sched *sched, bool all) {
-  for (struct braid_list *at = sched->pools.next; all && at != &sched->pools; at = at->next) {
-    struct braid_pool *pool = braid_container(at, struct braid_pool, sibling);
-    pool->kind->close(pool, true);
-    pool->kind->stop(pool);
-  }
   if (all) orphan_pending(sched);
   int64_t deadline = all ? braid_clock_after(2.0) : 0;
   struct braid_list *next;
@@ -495,8 +538,19 @@ static int cpu_count(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"submit", pool_submit}, {"close", pool_close}, {"join", pool_join}, {"stats", pool_stats}, {"broken", pool_broken},
-    {"stop", pool_stop},     {"own", pool_own},     {"pids", pool_pids}, {NULL, NULL},
+    {"submit", pool_submit},
+    {"close", pool_close},
+    {"join", pool_join},
+    {"stats", pool_stats},
+    {"broken", pool_broken},
+    {"stop", pool_stop},
+    {"own", pool_own},
+    {"pids", pool_pids},
+    {"rest", pool_rest},
+    {"submitted", pool_submitted},
+    {"over", pool_over},
+    {"abort", pool_abort},
+    {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {
@@ -505,6 +559,7 @@ static const luaL_Reg functions[] = {
 void lpool_open(lua_State *L) {
   struct sched *sched = sched_open(L);
   sched->arrive = arrive;
+  sched->stop_pools = stop_pools;
   sched->release_pools = release_pools;
   sched_register(L, functions);
   lobject_class(L, &braid_pool_class, methods);

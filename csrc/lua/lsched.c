@@ -126,9 +126,9 @@ static int make_sentinel(lua_State *L) {
   return 0;
 }
 
-/* Does not raise: when memory is out the old one stays. */
-static void renew_sentinel(lua_State *L, struct sched *sched) {
-  if (sched->closing) return;
+/* When memory is out the old one stays. */
+void sched_renew_end(lua_State *L, struct sched *sched) {
+  if (sched->ending || sched->closing) return;
   lua_pushcfunction(L, make_sentinel);
   lua_pushlightuserdata(L, sched);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
@@ -147,7 +147,7 @@ static int park_script(lua_State *L, struct sched *sched, lua_KFunction k, lua_K
   }
   interrupt_end(&target);
   sched_compute(sched, computing);
-  renew_sentinel(L, sched);
+  sched_renew_end(L, sched);
   sched_return(sched, frame);
   if (braid_loop_is_fork) leave_copy(L, sched);
   if (k) return k(L, LUA_YIELD, context);
@@ -213,7 +213,7 @@ enum braid_status sched_end(struct sched *sched) {
 static const char NAMES; /* registry key, by address: task -> name, weak */
 
 /* The outermost frame of a coroutine: Lua finds frames from the innermost on only. False when it has none. */
-static bool find_bottom(lua_State *co, lua_Debug *ar) {
+bool sched_outermost(lua_State *co, lua_Debug *ar) {
   int inside = 0, beyond = 1;
   if (!lua_getstack(co, 0, ar)) return false;
   while (lua_getstack(co, beyond, ar)) {
@@ -232,7 +232,7 @@ static bool find_bottom(lua_State *co, lua_Debug *ar) {
 
 lua_CFunction sched_bottom(lua_State *co) {
   lua_Debug ar;
-  if (!lua_checkstack(co, 1) || !find_bottom(co, &ar)) return NULL;
+  if (!lua_checkstack(co, 1) || !sched_outermost(co, &ar)) return NULL;
   lua_getinfo(co, "f", &ar);
   lua_CFunction function = lua_tocfunction(co, -1);
   lua_pop(co, 1);
@@ -242,7 +242,7 @@ lua_CFunction sched_bottom(lua_State *co) {
 void sched_push_first(lua_State *L, lua_State *co) {
   luaL_checkstack(co, 1, NULL);
   lua_Debug ar;
-  if (find_bottom(co, &ar))
+  if (sched_outermost(co, &ar))
     lua_getlocal(co, &ar, 1);
   else
     lua_pushnil(co);
@@ -490,6 +490,18 @@ bool sched_turn(struct sched *sched, int64_t deadline) {
   return false;
 }
 
+void sched_take_replies(struct sched *sched) {
+  struct braid_road others = {0};
+  struct braid_waiter *waiter;
+  braid_loop_take_mail(&sched->loop);
+  while ((waiter = braid_loop_next(&sched->loop)))
+    if (waiter->kind == BRAID_WAITER_JOB)
+      sched->arrive(sched, waiter);
+    else
+      braid_road_push(&others, waiter);
+  while ((waiter = braid_road_pop(&others))) braid_road_push(&sched->loop.ready, waiter);
+}
+
 static void look_for_shared(struct task *task, void *context) {
   const struct braid_line *line = atomic_load_explicit(&task->waiter.hook.line, memory_order_relaxed);
   bool on_its_way = (task->waiter.flags & TASK_PARKED) && !braid_waiter_waiting(&task->waiter);
@@ -521,17 +533,31 @@ static int tasks_left(struct sched *sched) {
   return count;
 }
 
+/* The script has come to its end, not to an error, nor to os.exit, in whose frame this would be: what it has asked
+ * pools for is done first. The Lua layer waits as the script would have. */
+static void end_well(lua_State *L, struct sched *sched) {
+  lua_Debug ar;
+  bool by_itself = L == sched->running && sched->current == &sched->tree.script && !lua_getstack(L, 1, &ar);
+  if (sched->leaving || sched->interrupted || !by_itself) return;
+  sched->ending = true;
+  if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.ending") != LUA_TFUNCTION || lua_pcall(L, 0, 0, 0) != LUA_OK)
+    lua_pop(L, 1);
+}
+
 /* What the script left unfinished is cancelled and has a moment to clean up. Then the Lua layer reports what nobody
  * has asked for. */
 static void close_state(lua_State *L, struct sched *sched) {
+  if (!braid_loop_is_fork) end_well(L, sched);
   sched->closing = true;
   if (braid_loop_is_fork) return; /* all that is left is the parent's */
   sched->grace = braid_clock_after(1.0);
   for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer)
     tree_cancel_scope(scope), tree_walk(scope, sched->hurry, sched);
   sched->close_generators(L, sched);
+  if (sched->stop_pools) sched->stop_pools(sched);
   int left;
-  while ((left = tasks_left(sched)) > 0 && braid_clock_now() < sched->grace)
+  while (((left = tasks_left(sched)) > 0 || (sched->jobs > 0 && !sched->interrupted)) &&
+         braid_clock_now() < sched->grace)
     sched_turn(sched, sched->loop.ready.first ? 0 : sched->grace);
   if (sched->release_pools) sched->release_pools(sched, true);
   if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.closing") != LUA_TFUNCTION) return;
@@ -585,7 +611,7 @@ struct sched *sched_open(lua_State *L) {
   lua_pushcfunction(L, on_sentinel);
   lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
-  renew_sentinel(L, sched);
+  sched_renew_end(L, sched);
   return sched;
 }
 

@@ -66,7 +66,9 @@ struct sched {
   size_t outside;          /* bytes of arrays that this state has made: see lworker */
   struct braid_list pools; /* that this state has made, until their threads have ended */
   unsigned jobs;           /* that are not home yet */
-  /* Gives up the pools that have ended; with `all` it ends them. Set by lpool. */
+  /* Asks the pools to end, and their jobs. Set by lpool. */
+  void (*stop_pools)(struct sched *sched);
+  /* Gives up the pools that have ended; with `all` it waits a moment for the others. Set by lpool. */
   void (*release_pools)(struct sched *sched, bool all);
   atomic_uint asked; /* enum sched_question: what others want to know of this state */
   /* Answers them. Set by lroster. */
@@ -78,6 +80,8 @@ struct sched {
   int64_t polled;               /* when the loop was last polled */
   uint32_t stamp;               /* flags of tasks that park now: that they do, and since when */
   void *sentinel;               /* the object whose end is the state's */
+  bool leaving;                 /* the script ends by an error, or by os.exit: nothing is waited for */
+  bool ending;                  /* its end waits for the jobs of its pools */
   bool closing;
   int64_t grace; /* then: when it is over */
   /* Raises what a deadlock is told by. Set by ldeadlock. */
@@ -144,6 +148,16 @@ void sched_push_unbegun(lua_State *L, struct sched *sched, const struct task *ta
 void sched_push_name(lua_State *L, int index);
 /* Its name is the value on the top of the stack; pops it. */
 void sched_set_name(lua_State *L, int index);
+
+/* The outermost frame of a coroutine. False when it has none. */
+bool sched_outermost(lua_State *co, lua_Debug *ar);
+
+/* The script has made something that is to outlive what it has: what it had till now is finalized after the state has
+ * ended its tasks and pools. Does not raise. */
+void sched_renew_end(lua_State *L, struct sched *sched);
+
+/* Replies that have come are taken, and nothing else is done. */
+void sched_take_replies(struct sched *sched);
 
 /* The C function at the bottom of a suspended coroutine, or NULL. */
 lua_CFunction sched_bottom(lua_State *co);

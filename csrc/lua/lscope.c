@@ -26,10 +26,12 @@ static void expire(struct braid_alarm *alarm) {
  * that is never finished, stays. */
 static const char ENTERED;
 
-/* scope_enter(kind, timeout?) -> scope: "nursery", "gather" (a nursery, too), "limit" (a deadline only) or "shield". */
+/* scope_enter(kind, timeout?) -> scope: "nursery", "gather" and "run" (nurseries, too), "limit" (a deadline only) or
+ * "shield". */
 static int scope_enter(lua_State *L) {
-  static const char *const kinds[] = {"nursery", "gather", "limit", "shield", NULL};
-  static const unsigned flags[] = {SCOPE_NURSERY, SCOPE_NURSERY | SCOPE_GATHER, 0, SCOPE_SHIELD};
+  static const char *const kinds[] = {"nursery", "gather", "run", "limit", "shield", NULL};
+  static const unsigned flags[] = {SCOPE_NURSERY, SCOPE_NURSERY | SCOPE_GATHER, SCOPE_NURSERY | SCOPE_RUN, 0,
+                                   SCOPE_SHIELD};
   struct sched *sched = sched_of(L);
   int kind = luaL_checkoption(L, 1, NULL, kinds);
   int64_t deadline = larg_timeout(L, 2);
@@ -148,6 +150,22 @@ static int scope_is_cancelled(lua_State *L) {
   return 1;
 }
 
+/* scope:_failing() -> whether one of its tasks has failed whose failure is the scope's as it stands now */
+static int scope_failing(lua_State *L) {
+  lua_pushboolean(L, failure_counts(L, check(L)));
+  return 1;
+}
+
+/* run_scope() -> the nearest run around the caller, or nil */
+static int lua_run_scope(lua_State *L) {
+  const struct scope *run = tree_run(sched_of(L)->current);
+  if (run)
+    lregistry_kept(L, &ENTERED, run->slot);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
 /* cancelled() -> whether a wait here and now would be cancelled. */
 static int lua_cancelled(lua_State *L) {
   struct sched *sched = sched_of(L);
@@ -171,22 +189,14 @@ static int set_main(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"spawn", scope_spawn},
-    {"cancel", scope_cancel},
-    {"_join", scope_join},
-    {"_leave", scope_leave},
-    {"expired", scope_expired},
-    {"ended", scope_ended},
-    {"cancelled", scope_is_cancelled},
-    {NULL, NULL},
+    {"spawn", scope_spawn},  {"cancel", scope_cancel},          {"_join", scope_join},
+    {"_leave", scope_leave}, {"expired", scope_expired},        {"_failing", scope_failing},
+    {"ended", scope_ended},  {"cancelled", scope_is_cancelled}, {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {
-    {"scope_enter", scope_enter},
-    {"cancelled", lua_cancelled},
-    {"look", lua_look},
-    {"set_main", set_main},
-    {NULL, NULL},
+    {"scope_enter", scope_enter}, {"run_scope", lua_run_scope}, {"cancelled", lua_cancelled},
+    {"look", lua_look},           {"set_main", set_main},       {NULL, NULL},
 };
 
 void lscope_open(lua_State *L) {

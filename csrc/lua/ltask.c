@@ -333,6 +333,7 @@ static int lua_prepare(lua_State *L) {
   struct sched *sched = sched_of(L);
   larg_function(L, 1, "fn");
   task_spawn(L, sched, &sched->tree.root, lua_gettop(L) - 1, TASK_APART | TASK_HELD);
+  if (sched->current == &sched->tree.script) sched_renew_end(L, sched); /* it may need what the script has now */
   return 1;
 }
 

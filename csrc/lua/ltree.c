@@ -77,6 +77,16 @@ struct scope *tree_nursery(const struct task *task) {
   return scope;
 }
 
+struct scope *tree_run(const struct task *task) {
+  struct scope *scope = task->scope;
+  for (;;) {
+    for (; scope != task->nursery; scope = scope->outer)
+      if (scope->flags & SCOPE_RUN) return scope;
+    if (!scope) return NULL;
+    task = scope->owner;
+  }
+}
+
 void tree_adopt(struct scope *scope, struct task *task) {
   task->nursery = task->scope = scope;
   braid_list_push(&scope->children, &task->sibling);

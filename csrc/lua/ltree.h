@@ -61,7 +61,8 @@ enum scope_flag {
   SCOPE_FAILED = 32,  /* the Lua layer keeps failures of its children */
   SCOPE_GATHER = 64,  /* a linked child that is cancelled cancels it, as one that fails does */
   SCOPE_WAITED = 128, /* its end had to wait for children */
-  SCOPE_FRAME = 256   /* a generator's: around the scopes that were entered inside it */
+  SCOPE_FRAME = 256,  /* a generator's: around the scopes that were entered inside it */
+  SCOPE_RUN = 512     /* the pools that are made inside are its own: a run, or a job */
 };
 
 /* How often a cancel was raised that somebody goes on after. */
@@ -118,6 +119,8 @@ struct scope *tree_home(struct scope *inner, const struct scope *scope, uint64_t
 
 /* The nearest scope around the task that takes children. */
 struct scope *tree_nursery(const struct task *task);
+/* The nearest run around the task, or NULL. */
+struct scope *tree_run(const struct task *task);
 void tree_adopt(struct scope *scope, struct task *task);
 /* Makes a task ready that was held. Nothing happens the second time. */
 void tree_start(struct tree *tree, struct task *task);

@@ -70,6 +70,8 @@ bool worker_belongs_to(const struct braid_pool *pool) {
   return braid_pool_is_elsewhere(pool) || (self && &self->core->pool->pool == pool);
 }
 
+bool worker_is_thread(void) { return self && !self->settings->process; }
+
 void worker_settings_free(void *settings) {
   struct worker_settings *this = settings;
   if (this->table) braid_message_unref(this->table);

@@ -21,6 +21,9 @@ void worker_settings_free(void *settings);
 /* The body of every worker's thread. */
 void worker_body(struct braid_worker *worker);
 
+/* The caller's thread is a worker's, in a process that has others. */
+bool worker_is_thread(void);
+
 /* The caller's thread is a worker of this pool, or of a process whose parent has it. */
 bool worker_belongs_to(const struct braid_pool *pool);
 

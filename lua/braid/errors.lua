@@ -397,6 +397,7 @@ end
 core.set_hook("uncaught", function(err, traceback)
   if M.is_error(err, "interrupted") then
     io.stderr:write("braid: interrupted\n") -- status 130, as the shell expects
+    core.leave()
     os.exit(130, true)
   end
   if getmetatable(err) == Uncaught then return err end -- it goes on through what closes on its way

@@ -12,13 +12,14 @@ local M = {}
 ---@class braid.InlinePool: braid.Executor
 ---@field _live table<braid.Future, number|false> jobs that have not ended: when they began
 ---@field _running integer
+---@field _tally userdata? of jobs that would be dropped if the process ended now
 ---@field _counts table<string, integer> of jobs that have ended, by their state
 local InlinePool, methods = executor.class("braid.inline_pool")
 
 -- What a job's task runs: the function, in a scope of its own.
 local function run(limit, fn, ...)
   local handler, taken = worker.tracer()
-  local scope = core.scope_enter("nursery", limit)
+  local scope = core.scope_enter("run", limit)
   local function finish(ok, ...)
     local how, err, traceback = worker.settle(scope, ok, (...), not ok and taken() or nil)
     if how == "done" then return ... end
@@ -31,6 +32,7 @@ end
 function methods:_end_job(task)
   local began, state = self._live[task], task:_state()
   self._live[task] = nil
+  if self._tally then self._tally:remove() end
   self._counts[state] = self._counts[state] + 1
   if began then
     self._running = self._running - 1
@@ -52,6 +54,7 @@ function methods:_prepare(fn, ...)
   if self._closed then refuse(self) end
   local task = core.prepare(run, self._limit, fn, ...)
   self._live[task] = false
+  if self._tally then self._tally:add() end
   return task:on_done(self._ended)
 end
 

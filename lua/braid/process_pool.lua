@@ -4,6 +4,7 @@
 local core = require "braid.core"
 local errors = require "braid.errors"
 local executor = require "braid.executor"
+local pools = require "braid.pools"
 local thread_pool = require "braid.thread_pool"
 
 local M = {}
@@ -34,6 +35,7 @@ function M.process_pool(opts)
   local options = executor.options("process_pool", opts)
   local workers = options.workers or core.cpu_count()
   local pool = core.process_pool_new(workers, thread_pool.settings(options))
+  pools.add(pool)
   return thread_pool.new(ProcessPool, pool, workers, options)
 end
 

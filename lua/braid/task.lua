@@ -3,6 +3,7 @@
 
 local core = require "braid.core"
 local errors = require "braid.errors"
+local pools = require "braid.pools"
 local scopes = require "braid.scope"
 
 local M = {}
@@ -60,7 +61,22 @@ M.locals = core.locals
 function M.wrap(fn) return core.wrap(fn) end
 M.wrap = core.wrap
 
----Runs main as a task, and ends when it and every task that it spawned have ended. Raises main's error. SIGINT cancels
+-- The tasks of a run have ended. When all is well till now, it waits for the jobs of its pools; if not, or if that wait
+-- is ended, they are cancelled. Returns what ended it.
+local function finish_pools(scope, well)
+  local ok, err = true, nil
+  if well then ok, err = pcall(pools.finish, scope) end
+  if well and ok then return end
+  pools.abort(scope)
+  if well then
+    scope:cancel()
+    scopes.join(scope)
+  end
+  return err
+end
+
+---Runs main as a task, and ends when it and every task that it spawned have ended, and when it ends well, the jobs of
+---the pools made in it, too. Raises main's error. SIGINT cancels
 ---the main task (kind "interrupted"; a script then ends with status 130); a second one ends the process at once.
 ---@param main fun(...): ...
 ---@param ... any its arguments
@@ -70,7 +86,7 @@ function M.run(main, ...)
     errors.misuse(1, "braid.run inside a task: it is the outermost scope; use braid.scope or braid.spawn here")
   end
   errors.check_function(1, "run", "main", main)
-  local scope = core.scope_enter("nursery")
+  local scope = core.scope_enter("run")
   local task = core.spawn(main, ...)
   task.name = "main"
   task:on_done(function()
@@ -78,18 +94,24 @@ function M.run(main, ...)
   end)
   core.set_main(task)
   local stuck = scopes.join(scope)
+  if pools.made(scope) then
+    local well = not stuck and task:_state() == "done" and not scope:cancelled() and not scope:_failing()
+    stuck = finish_pools(scope, well) or stuck
+  end
   local interrupted = core.set_main(nil)
   if not task:done() then -- it would not even be cancelled
     for _, failure in ipairs(scope:_leave() or {}) do failure:_report() end
+    pools.pass_on(scope)
     core.rethrow(stuck)
   end
   local ok, err, traceback = task:_state() == "done", task:error(), task:traceback()
-  if stuck then
-    ok, err, traceback = false, stuck, nil
-  elseif interrupted and ok then
+  if interrupted and ok then
     ok, err = false, errors.new("interrupted", "interrupted")
+  elseif stuck then
+    ok, err, traceback = false, stuck, nil
   end
   local ended, failure, place = errors.try(scopes.conclude, scope, ok, err, traceback)
+  pools.pass_on(scope)
   if not ok then core.rethrow(err, traceback) end
   if not ended then core.rethrow(failure, place) end
   return task:result()
@@ -111,6 +133,7 @@ core.set_hook("closing", function(left)
       table.concat(names, ", ", 1, math.min(#names, MOST_NAMED)), more))
   end
   for _, failure in ipairs(core.root_failures() or {}) do failure:_report() end
+  core.report_failures()
 end)
 
 return M

@@ -4,6 +4,7 @@ local core = require "braid.core"
 local errors = require "braid.errors"
 local executor = require "braid.executor"
 local inline = require "braid.inline"
+local pools = require "braid.pools"
 
 local M = {}
 
@@ -46,6 +47,7 @@ function methods:submit(fn, ...)
   if type(self) ~= "table" then errors.no_self(1, TaskPool, "submit", self) end
   errors.check_function(1, "submit", "fn", fn)
   local task = self:_prepare(fn, ...)
+  self._handle.count = self._handle.count + 1
   if self._running < self._slots or self._live[core.current()] then
     begin(self, task)
   else
@@ -55,6 +57,35 @@ function methods:submit(fn, ...)
   return task
 end
 
+-- The pool as its run knows it. A job that is on its way holds the pool, so it is there as long as it is needed.
+local Handle = {}
+Handle.__index = Handle
+
+local function busy_pool(handle)
+  local pool = handle.weak.pool
+  return pool and next(pool._live) and pool
+end
+
+function Handle:submitted() return self.count end
+
+function Handle:over() return not self.weak.pool end
+
+function Handle:rest()
+  local pool = busy_pool(self)
+  while pool do
+    next(pool._live):wait()
+    core.checkpoint()
+    pool = busy_pool(self)
+  end
+end
+
+function Handle:abort()
+  local pool = self.weak.pool
+  if not pool then return end
+  pool:_close(true)
+  pool:_stop()
+end
+
 ---Makes a pool whose jobs are tasks.
 ---@param opts integer|braid.PoolOptions|nil workers: how many run at once, by default 1000
 ---@return braid.TaskPool
@@ -62,6 +93,9 @@ function M.task_pool(opts)
   local options = executor.options("task_pool", opts)
   local self = inline.new(TaskPool, options, options.workers or MOST_TASKS)
   self._queue, self._first, self._last = {}, 1, 0
+  self._tally = core.tally_new("tasks", options.name)
+  self._handle = setmetatable({ count = 0, weak = setmetatable({ pool = self }, { __mode = "v" }) }, Handle)
+  pools.add(self._handle)
   return self
 end
 

@@ -5,6 +5,7 @@ local core = require "braid.core"
 local errors = require "braid.errors"
 local executor = require "braid.executor"
 local inline = require "braid.inline"
+local pools = require "braid.pools"
 
 local M = {}
 
@@ -135,14 +136,19 @@ end
 
 M.complete(ThreadPool, M.unpack)
 
+local function make(options)
+  local workers = options.workers or core.cpu_count()
+  return M.new(ThreadPool, core.pool_new(workers, M.settings(options)), workers, options)
+end
+
 ---Makes a pool of threads. They start at once, and inherit package.path, package.cpath and the loaders in
 ---package.preload.
 ---@param opts integer|braid.PoolOptions|nil workers: how many threads, by default one for each usable core
 ---@return braid.ThreadPool
 function M.thread_pool(opts)
-  local options = executor.options("thread_pool", opts)
-  local workers = options.workers or core.cpu_count()
-  return M.new(ThreadPool, core.pool_new(workers, M.settings(options)), workers, options)
+  local pool = make(executor.options("thread_pool", opts))
+  pools.add(pool._core)
+  return pool
 end
 
 -- ---- the default pool -----------------------------------------------------------------------------------------------
@@ -156,7 +162,10 @@ local default
 ---@return any ... what fn returned
 function M.to_thread(fn, ...)
   errors.check_function(1, "to_thread", "fn", fn)
-  default = default or M.thread_pool { workers = math.min(32, core.cpu_count() + 4), name = "to_thread" }
+  if not default then -- it is nobody's: each call waits for its own job
+    default = make { workers = math.min(32, core.cpu_count() + 4), name = "to_thread" }
+    core.watch_end()
+  end
   return executor.await(default:submit(fn, ...))
 end
 

@@ -4,6 +4,7 @@
 local core = require "braid.core"
 local errors = require "braid.errors"
 local excerpt = require "braid.excerpt"
+local pools = require "braid.pools"
 
 local M = {}
 
@@ -44,6 +45,17 @@ local function add_failures(list, failed, ended)
   return traceback
 end
 
+-- A job's pools, when its tasks have ended: as those of a run. Returns what ended the wait for their jobs.
+local function finish_pools(scope, ok)
+  local well, err = ok and not scope:cancelled() and not scope:_failing(), nil
+  if well then well, err = pcall(pools.finish, scope) end
+  if well then return end
+  pools.abort(scope)
+  scope:cancel()
+  scope:_join()
+  return err
+end
+
 ---Ends the scope of a job whose function has returned or raised, when the tasks that it spawned have ended. Suspends.
 ---@param scope braid.Scope
 ---@param ok boolean
@@ -56,7 +68,11 @@ function M.settle(scope, ok, err, traceback)
   local cancelled = not ok and is_echo(err) and core.cancelled()
   if not ok then scope:cancel() end
   scope:_join()
+  local pooled = pools.made(scope)
+  local stopped = pooled and finish_pools(scope, ok)
+  if stopped then ok, err, cancelled = false, stopped, is_echo(stopped) and core.cancelled() end
   local failed, cut = scope:_leave()
+  if pooled then pools.pass_on(scope) end
   if ok and not failed then
     if cut then return "cancelled", errors.new("cancelled", "cancelled") end -- what it spawned did not come to its end
     return "done"
@@ -170,7 +186,7 @@ local function serve(worker, settings)
   end
 
   local function run(job)
-    local scope = enter("nursery")
+    local scope = enter("run")
     job:enter(scope)
     return finish(job, scope, job:run(handler))
   end
@@ -214,6 +230,17 @@ local function run_init(worker, settings)
   return ok
 end
 
+-- What init, and jobs that have ended, have left to pools is done before the worker ends, unless it is stopped.
+local function finish_left(worker)
+  if not pools.made() then return end
+  local scope = core.scope_enter("limit")
+  worker:enter(scope)
+  local ok = pcall(pools.finish)
+  worker:enter(nil)
+  scope:_leave()
+  if not ok then pools.abort() end
+end
+
 ---The life of a worker's state: furnished, its init run, jobs served until there are no more. Called by the C side.
 ---@param worker userdata
 ---@param settings table what the pool's maker passed to core.pool_new
@@ -228,6 +255,7 @@ function M.main(worker, settings)
   scope:_join()
   local failed = scope:_leave()
   if failed then error(failed[1]:error(), 0) end
+  finish_left(worker)
 end
 
 return M

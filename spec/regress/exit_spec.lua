@@ -20,7 +20,7 @@ local function exits(step, argument)
       braid.sleep(0.1)
       os.exit(3)
     ]]):format(step), { args = { argument } })
-    assert.same({ "", 3 }, { err, status })
+    assert.same({ "braid: a pool without a name (threads): 4 jobs were dropped\n", 3 }, { err, status })
   end
 end
 
