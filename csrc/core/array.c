@@ -62,13 +62,20 @@ struct braid_array *braid_array_slice(struct braid_array *array, size_t first, s
   return slice;
 }
 
-static bool is_within(const struct braid_segment *segment, size_t width, size_t length, size_t offset) {
-  return offset % width == 0 && offset <= segment->size && length <= (segment->size - offset) / width;
+static bool is_within(size_t size, size_t width, size_t length, size_t offset) {
+  return offset % width == 0 && offset <= size && length <= (size - offset) / width;
+}
+
+struct braid_array *braid_array_part(struct braid_array *array, size_t offset, size_t length) {
+  size_t width = types[array->type].width;
+  if (is_within(array->length * width, width, length, offset)) return braid_array_slice(array, offset / width, length);
+  errno = EBADMSG;
+  return NULL;
 }
 
 struct braid_array *braid_array_adopt(unsigned type, size_t length, struct braid_segment *segment, size_t offset,
                                       struct braid_array_keeper *keeper) {
-  if (type >= BRAID_ARRAY_TYPES || !is_within(segment, types[type].width, length, offset)) {
+  if (type >= BRAID_ARRAY_TYPES || !is_within(segment->size, types[type].width, length, offset)) {
     errno = EBADMSG;
     return NULL;
   }

@@ -45,6 +45,10 @@ struct braid_array *braid_array_new(enum braid_array_type type, size_t length);
  */
 struct braid_array *braid_array_slice(struct braid_array *array, size_t first, size_t length);
 
+/* The same for what another process says of an array of ours: `offset` in bytes. NULL: errno tells; EBADMSG: it does
+ * not lie within the array. */
+struct braid_array *braid_array_part(struct braid_array *array, size_t offset, size_t length);
+
 /* An array in another process's segment, whose reference it takes over when it succeeds. What another process says is
  * not believed. NULL: errno tells; EBADMSG: there is no such type, or the array does not lie within the segment. */
 struct braid_array *braid_array_adopt(unsigned type, size_t length, struct braid_segment *segment, size_t offset,

@@ -186,6 +186,16 @@ uint64_t braid_import_id(struct braid_array_keeper *keeper, const struct braid_l
   return id;
 }
 
+void braid_ledger_visit_arrays(struct braid_ledger *ledger,
+                               void (*visit)(void *context, const struct braid_array *array), void *context) {
+  pthread_mutex_lock(&mutex);
+  for (int row = 0; row < BRAID_LEDGER_ROWS; row++)
+    for (const struct braid_import *import = ledger->imports[row]; import; import = import->next)
+      if (import->object->class == &braid_array_class)
+        visit(context, braid_container(import->object, struct braid_array, object));
+  pthread_mutex_unlock(&mutex);
+}
+
 void braid_ledger_part(struct braid_ledger *ledger, void (*parted)(struct braid_object *object)) {
   pthread_mutex_lock(&mutex);
   for (int row = 0; row < BRAID_LEDGER_ROWS; row++) {

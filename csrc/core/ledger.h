@@ -81,6 +81,10 @@ void braid_import_set(struct braid_import *import, struct braid_object *object);
  * of theirs. The broker's thread. */
 void braid_ledger_part(struct braid_ledger *ledger, void (*parted)(struct braid_object *object));
 
+/* Calls `visit` for each array that stands here for one of theirs, under the mutex. */
+void braid_ledger_visit_arrays(struct braid_ledger *ledger,
+                               void (*visit)(void *context, const struct braid_array *array), void *context);
+
 /* The number of the import that the keeper is, if it is of this ledger; 0: it is not. Any thread. */
 uint64_t braid_import_id(struct braid_array_keeper *keeper, const struct braid_ledger *ledger);
 

@@ -13,8 +13,8 @@
 #include "queue.h"
 #include "relay.h"
 
-enum { YOURS = 1, GONE = 2 };       /* flags: the number is the receiver's; the object's home has ended */
-enum { TYPE_SHIFT = 8, POOL = 64 }; /* class: the kind, and an array's type; or a pool, of which nothing travels */
+enum { YOURS = 1, GONE = 2, PART = 4 }; /* flags: the number is the receiver's; the object's home has ended; a slice */
+enum { TYPE_SHIFT = 8, POOL = 64 };     /* class: the kind, and an array's type; or a pool, of which nothing travels */
 
 static const struct braid_class *const classes[BRAID_REMOTE_KINDS] = {
     [BRAID_REMOTE_QUEUE] = &braid_queue_class,         [BRAID_REMOTE_LOCK] = &braid_lock_class,
@@ -41,24 +41,32 @@ static struct braid_array *array_of(struct braid_object *object) {
   return braid_container(object, struct braid_array, object);
 }
 
+/* The number by which the other end knows the array that has the memory, which is its own then; 0: it is not. */
+static uint64_t theirs(struct braid_ledger *ledger, const struct braid_array *array) {
+  return braid_import_id(array->whole ? array->whole->keeper : array->keeper, ledger);
+}
+
 /* The memory of an array that is not the other end's own. */
 static bool prepare(struct braid_link *link, struct braid_object *object) {
   struct braid_ledger *ledger = link->objects;
-  if (object->class != &braid_array_class || braid_import_id(array_of(object)->keeper, ledger)) return true;
+  if (object->class != &braid_array_class || theirs(ledger, array_of(object))) return true;
   return braid_segment_table_send(&ledger->segments, link, braid_array_room(array_of(object))->segment);
 }
 
+/* An array goes home as what it is there, and a slice of one as a slice that is made there: so that it does not need us
+ * to keep what it is a part of. */
 static bool write_array(struct braid_ledger *ledger, struct braid_array *array, struct braid_wire_object *wire) {
   const struct braid_room *room = braid_array_room(array);
   wire->class = BRAID_REMOTE_ARRAY | (uint32_t)array->type << TYPE_SHIFT;
-  wire->id = braid_import_id(array->keeper, ledger);
+  wire->more[0] = array->length;
+  wire->id = theirs(ledger, array);
   if (wire->id) {
-    wire->flags = YOURS;
+    wire->flags = array->whole ? YOURS | PART : YOURS;
+    if (array->whole) wire->more[1] = (uint64_t)((const char *)array->data - (const char *)array->whole->data);
     return true;
   }
   wire->id = braid_ledger_export(ledger, &array->object);
   wire->value = room->segment->serial;
-  wire->more[0] = array->length;
   wire->more[1] = braid_array_offset(array);
   return wire->id != 0;
 }
@@ -122,6 +130,20 @@ static struct braid_object *own_object(struct braid_ledger *ledger, uint64_t id)
   struct braid_entry *entry = braid_ledger_entry(ledger, id);
   if (entry) braid_object_ref(entry->object);
   return entry ? entry->object : NULL;
+}
+
+/* Of an array of ours. */
+static struct braid_object *own_slice(struct braid_ledger *ledger, const struct braid_wire_object *wire) {
+  struct braid_object *object = own_object(ledger, wire->id);
+  if (!object) return NULL;
+  struct braid_array *slice = NULL;
+  errno = EBADMSG;
+  if (object->class == &braid_array_class) slice = braid_array_part(array_of(object), wire->more[1], wire->more[0]);
+  if (slice) braid_object_share(&slice->object);
+  int error = errno;
+  braid_object_unref(object);
+  errno = error;
+  return slice ? &slice->object : NULL;
 }
 
 /* An import that came to nothing: it was counted as received. */
@@ -192,7 +214,7 @@ static struct braid_object *read_object(struct braid_link *link, const struct br
   if (wire->class == POOL)
     object = &braid_pool_elsewhere()->object;
   else if (wire->flags & YOURS)
-    object = own_object(link->objects, wire->id);
+    object = wire->flags & PART ? own_slice(link->objects, wire) : own_object(link->objects, wire->id);
   else if (kind == BRAID_REMOTE_ARRAY)
     object = braid_ledger_import(link->objects, wire->id);
   if (object || wire->flags & YOURS || kind > BRAID_REMOTE_ARRAY) return object;
@@ -226,8 +248,37 @@ static bool begin(struct braid_link *link) {
   return false;
 }
 
+struct spans {
+  struct braid_span *list;
+  size_t count, room;
+  bool out_of_memory;
+};
+
+static void add_span(void *context, const struct braid_array *array) {
+  struct spans *spans = context;
+  if (spans->count == spans->room) {
+    size_t room = spans->room ? 2 * spans->room : 64;
+    struct braid_span *list = realloc(spans->list, room * sizeof *list);
+    if (!list) spans->out_of_memory = true;
+    if (!list) return;
+    spans->list = list;
+    spans->room = room;
+  }
+  size_t begin = braid_array_offset(array), size = array->length * braid_array_width(array->type);
+  spans->list[spans->count++] = (struct braid_span){array->room.segment, begin, begin + size};
+}
+
+/* The process beyond the link has ended: of its memory only those arrays stay that are held here. */
+static void trim(struct braid_ledger *ledger) {
+  struct spans spans = {0};
+  braid_ledger_visit_arrays(ledger, add_span, &spans);
+  if (!spans.out_of_memory) braid_segment_table_trim(&ledger->segments, spans.list, spans.count);
+  free(spans.list);
+}
+
 void braid_passport_end(struct braid_link *link) {
   braid_export_end(link);
+  trim(link->objects);
   braid_relay_end(link);
 }
 

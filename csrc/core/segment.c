@@ -153,9 +153,13 @@ struct braid_segment *braid_segment_new(size_t size) {
 static struct braid_segment *map_foreign(int fd, uint64_t serial, uint64_t inode) {
   struct stat facts;
   if (fstat(fd, &facts) != 0) return NULL;
-  if (facts.st_ino == inode && facts.st_size > 0 && is_sealed(fd)) return map(fd, serial);
-  errno = EBADMSG;
-  return NULL;
+  if (facts.st_ino != inode || facts.st_size <= 0 || !is_sealed(fd)) {
+    errno = EBADMSG;
+    return NULL;
+  }
+  struct braid_segment *segment = map(fd, serial);
+  if (segment) segment->foreign = true;
+  return segment;
 }
 
 struct braid_segment *braid_segment_adopt(int fd, uint64_t serial, uint64_t inode) {

@@ -14,6 +14,7 @@ struct braid_segment {
   struct braid_list link; /* among all of this process */
   uint64_t serial;        /* the same in every process that maps it, and no other's, ever; not 0 */
   uint64_t inode;         /* the system's number of the file: by it a descriptor is known again */
+  bool foreign;           /* another process made it */
   int fd;
   size_t size; /* whole pages; a page takes memory once it is written */
   char *base;

@@ -150,6 +150,39 @@ struct braid_segment *braid_segment_table_find(struct braid_segment_table *table
   return known ? known->segment : NULL;
 }
 
+static int compare(const void *one, const void *other) {
+  const struct braid_span *a = one, *b = other;
+  if (a->segment != b->segment) return (uintptr_t)a->segment < (uintptr_t)b->segment ? -1 : 1;
+  return a->begin < b->begin ? -1 : a->begin > b->begin;
+}
+
+/* The whole pages of a part. */
+static void give_back(struct braid_segment *segment, size_t begin, size_t end) {
+  size_t page = braid_segment_whole_pages(1);
+  begin = (begin + page - 1) / page * page;
+  end = end / page * page;
+  if (begin < end) braid_segment_clear(segment, begin, end - begin);
+}
+
+static void trim(struct braid_segment *segment, const struct braid_span *spans, size_t count) {
+  size_t begin = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (spans[i].segment != segment) continue;
+    if (spans[i].begin > begin) give_back(segment, begin, spans[i].begin);
+    if (spans[i].end > begin) begin = spans[i].end;
+  }
+  give_back(segment, begin, segment->size);
+}
+
+void braid_segment_table_trim(struct braid_segment_table *table, struct braid_span *spans, size_t count) {
+  if (count > 0) qsort(spans, count, sizeof *spans, compare);
+  for (uint32_t place = 0; place < table->known_room; place++) {
+    struct braid_segment *segment = table->known[place].segment;
+    if (segment && segment->foreign) trim(segment, spans, count);
+    forget(table, place);
+  }
+}
+
 void braid_segment_table_clear(struct braid_segment_table *table) {
   for (uint32_t place = 0; place < table->known_room; place++) forget(table, place);
   free(table->known);

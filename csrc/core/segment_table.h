@@ -40,6 +40,16 @@ bool braid_segment_table_receive(struct braid_segment_table *table, struct braid
 void braid_segment_table_lose(struct braid_segment_table *table, struct braid_link *link,
                               const struct braid_frame *frame);
 
+/* Bytes of a segment. */
+struct braid_span {
+  const struct braid_segment *segment;
+  size_t begin, end;
+};
+
+/* The process that sent the segments has ended, and those that it had started: what is in none of the spans, which are
+ * sorted here, goes back to the system. None of them is known from then on. The broker's thread. */
+void braid_segment_table_trim(struct braid_segment_table *table, struct braid_span *spans, size_t count);
+
 /* The link is closed. The broker's thread. */
 void braid_segment_table_clear(struct braid_segment_table *table);
 

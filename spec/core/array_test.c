@@ -109,6 +109,12 @@ static void lies_are_not_believed(void) {
     errno = 0;
     check(braid_array_adopt(lies[i].type, lies[i].length, segment, lies[i].offset, NULL) == NULL && errno == EBADMSG);
   }
+  struct braid_array *own = braid_array_new(BRAID_I32, 10), *part = braid_array_part(own, 8, 8);
+  check(part && part->length == 8 && (char *)part->data == (char *)own->data + 8);
+  check(!braid_array_part(own, 8, 9) && !braid_array_part(own, 2, 1) && !braid_array_part(own, 44, 0));
+  check(!braid_array_part(own, SIZE_MAX - 3, 1) && !braid_array_part(own, 4, SIZE_MAX / 4));
+  braid_object_unref(&part->object);
+  braid_object_unref(&own->object);
   struct braid_array *array = braid_array_adopt(BRAID_I16, size / 2 - 1, segment, 2, NULL);
   check(array && (char *)array->data == segment->base + 2);
   if (array) braid_object_unref(&array->object);

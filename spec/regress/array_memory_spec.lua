@@ -114,6 +114,54 @@ describe("the memory of arrays", function()
     end
   end, { deadline = 20 })
 
+  helper.test("stays behind a slice that came home, when its worker has ended", function()
+    local function tail(array) return array:slice(#array - 1), array:slice(2):slice(3, 4) end
+    for _, n in ipairs { 10, 3000, 300000 } do
+      local pool <close> = braid.process_pool { workers = 1, max_jobs_per_worker = 1 }
+      local first, second = pool:submit(tail, write(braid.array("i64", n), 5)):result()
+      local of_worker = pool:submit(function(m)
+        return require "braid".array("i64", m):fill(m):slice(2):slice(1, 2)
+      end, n):result()
+      assert.equal(1, pool:submit(function() return 1 end):result()) -- the workers of the others have ended
+      collectgarbage()
+      collectgarbage()
+      for _ = 1, 20 do braid.array("i64", n):fill(-1) end
+      assert.equal(5 + n, first[2])
+      assert.same({ 0, 0 }, second:totable())
+      assert.same({ n, n }, of_worker:totable())
+      local third = pool:submit(function(a, b) return a:slice(2), b end, first, of_worker):result()
+      assert.equal(5 + n, third[1])
+    end
+  end, { deadline = 20 })
+
+  helper.test("goes when its worker was killed, but for what is held", function()
+    local lfs = require "lfs"
+    local function kilobytes()
+      local sum = 0
+      for fd in lfs.dir("/proc/self/fd") do
+        local path = "/proc/self/fd/" .. fd
+        local target = lfs.symlinkattributes(path, "target")
+        if target and target:find("^/memfd:braid ") then sum = sum + lfs.attributes(path, "blocks") / 2 end
+      end
+      return sum
+    end
+    if not io.open("/proc/self/fd") then return end
+    local before = kilobytes()
+    local pool <close> = braid.process_pool(1)
+    local held, middle = pool:submit(function()
+      local new_array = require "braid".array
+      _G.many = {}
+      for i = 1, 40 do _G.many[i] = new_array("i64", 100000):fill(i) end
+      return _G.many[7], _G.many[20]:slice(50000, 60000)
+    end):result()
+    assert.is_true(kilobytes() > before + 15000)
+    os.execute("kill -9 " .. pool:pids()[1])
+    assert.equal(1, pool:submit(function() return 1 end):result())
+    assert.is_true(kilobytes() < before + 1000, kilobytes() .. " KB")
+    for i = 1, #held do assert(held[i] == 7) end
+    for i = 1, #middle do assert(middle[i] == 20) end
+  end)
+
   helper.test("is left alone by a process that was forked from its holder", function()
     local out, err, status = helper.lua_process([[
       local braid = require "braid"
