@@ -169,6 +169,25 @@ describe("put_many", function()
   end)
 end)
 
+describe("lists of C functions", function()
+  test("are refused when something in them has a name", function()
+    local queue, kernels = braid.queue(), braid.kernels
+    for name, call in pairs {
+      select = function() braid.select({ { queue, "get" }, a = { queue, "get" } }, 0) end,
+      set = function() braid.array("f64", { a = 1 }) end,
+      hash = function() kernels.hash { a = "x" } end,
+      word_count = function() kernels.word_count { a = "x" } end,
+      factorize = function() kernels.factorize { 15, a = 21 } end,
+      is_prime = function() kernels.is_prime { a = 3 } end,
+    } do
+      assert.matches("to '" .. name .. "' %(a list without names expected", misuse(call))
+    end
+    assert.equal(2, #braid.array("f64", table.pack(1, 2)))
+    assert.equal(2, #braid.array("f64", braid.json.decode "[1,2]"))
+    assert.same({ true, false }, kernels.is_prime(table.pack(3, 4)))
+  end)
+end)
+
 describe("futures with names", function()
   test("are raced, awaited and completed like those of a list", function()
     run(function()

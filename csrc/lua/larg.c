@@ -69,6 +69,15 @@ void larg_function(lua_State *L, int index, const char *name) {
   if (!callable(L, index)) larg_error(L, index, name, "a function");
 }
 
+size_t larg_list(lua_State *L, int index, const char *name, const char *expected) {
+  if (!lua_istable(L, index)) larg_error(L, index, name, expected);
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    bool is_count = lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "n") == 0;
+    if (!lua_isinteger(L, -2) && !is_count) larg_error(L, index, name, "a list without names");
+  }
+  return lua_rawlen(L, index);
+}
+
 static const char KIND; /* its address is a field of our metatables: the name's */
 
 void larg_mark(lua_State *L, const char *name) {

@@ -18,6 +18,8 @@ lua_Integer larg_between(lua_State *L, int index, const char *name, lua_Integer 
 lua_Number larg_number(lua_State *L, int index, const char *name);
 const char *larg_string(lua_State *L, int index, const char *name, size_t *size);
 void larg_function(lua_State *L, int index, const char *name);
+/* How many elements the list at `index` has; one whose table has names, which are none, is refused as well. */
+size_t larg_list(lua_State *L, int index, const char *name, const char *expected);
 /* The metatable on the top of the stack is this one of ours, whose name must stay. The checks below know it by that: a
  * look into the registry by name, as luaL_testudata's, takes twice as long. */
 void larg_mark(lua_State *L, const char *name);

@@ -278,7 +278,11 @@ static size_t count_elements(lua_State *L, const struct braid_array *array, stru
     lerror_misuse(L, "%I bytes are no whole number of elements of %s, which have %I bytes", (LUAI_UACINT)bytes,
                   braid_array_type_name(array->type), (LUAI_UACINT)width);
   }
-  if (lua_type(L, 2) == LUA_TTABLE) return (size_t)luaL_len(L, 2);
+  if (lua_type(L, 2) == LUA_TTABLE) {
+    if (!luaL_getmetafield(L, 2, "__len")) return larg_list(L, 2, "source", "a list");
+    lua_pop(L, 1);
+    return (size_t)luaL_len(L, 2);
+  }
   if (!larray_test(L, 2, source)) larg_error(L, 2, "source", "a list, an array or a string of bytes");
   return source->length;
 }

@@ -77,8 +77,7 @@ static void read_row(lua_State *L, struct row *row, struct domain domain) {
     read_array(L, row, domain, &view);
     return;
   }
-  if (!row->single && !lua_istable(L, 1)) larg_error(L, 1, "n", "an integer, a list or an array");
-  make_room(L, row, row->single ? 1 : lua_rawlen(L, 1));
+  make_room(L, row, row->single ? 1 : larg_list(L, 1, "n", "an integer, a list or an array"));
   for (size_t i = 0; i < row->count; i++) {
     if (row->single)
       lua_pushvalue(L, 1);

@@ -182,8 +182,8 @@ static int join_all(struct braid_waiter *waiter, struct select *select, enum bra
 }
 
 static struct select *read_all(lua_State *L) {
-  if (!lua_istable(L, 1) || lua_rawlen(L, 1) == 0) larg_error(L, 1, "cases", "a list of cases");
-  int count = (int)lua_rawlen(L, 1);
+  int count = (int)larg_list(L, 1, "cases", "a list of cases");
+  if (count == 0) larg_error(L, 1, "cases", "a list of cases");
   if (count > UINT16_MAX) larg_error(L, 1, "cases", "at most 65535 cases");
   lua_settop(L, 2);
   lua_createtable(L, count, 0);

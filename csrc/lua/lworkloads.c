@@ -140,10 +140,9 @@ static int hash(lua_State *L) {
   const char *why, *name = larg_string(L, 2, "algorithm", NULL);
   unsigned threads = lkernel_threads(L, 4);
   bool files = lua_toboolean(L, 3);
-  if (!lua_istable(L, 1)) larg_error(L, 1, "list", "a list of strings");
+  size_t count = larg_list(L, 1, "list", "a list of strings");
   if (!braid_digest_ready(&why)) return lerror_raise(L, "system", "hash: %s", why);
   struct braid_digest_list *list = lkernel_new(L, &kernel, sizeof *list);
-  size_t count = lua_rawlen(L, 1);
   struct braid_text *texts = calloc(count + 1, sizeof *texts);
   list->texts = texts;
   list->digests = calloc(count + 1, sizeof *list->digests);
@@ -198,9 +197,8 @@ static int word_count(lua_State *L) {
   static const struct lkernel kernel = {"word_count", braid_words_run, words_finish, words_release};
   unsigned threads = lkernel_threads(L, 3);
   bool files = lua_toboolean(L, 2);
-  if (!lua_istable(L, 1)) larg_error(L, 1, "list", "a list of strings");
+  size_t count = larg_list(L, 1, "list", "a list of strings");
   struct braid_words_list *list = lkernel_new(L, &kernel, sizeof *list);
-  size_t count = lua_rawlen(L, 1);
   struct braid_text *texts = calloc(count + 1, sizeof *texts);
   list->texts = texts;
   list->errors = calloc(count + 1, sizeof *list->errors);
