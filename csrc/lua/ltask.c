@@ -303,6 +303,7 @@ static void hurry_hook(lua_State *L, lua_Debug *ar) {
 static void hurry(struct task *task, void *context) {
   struct sched *sched = context;
   sched->hooks.act = hurry_hook;
+  sched->stopper.count++; /* for ever: coroutines that they let compute get the hook, too */
   if (task->co) hook_arm(&sched->hooks, task->co, LUA_MASKCOUNT, 1);
 }
 

@@ -50,6 +50,7 @@ struct worker {
   struct braid_thread_timer timer; /* for jobs that never wait */
   int timer_error;                 /* why there is none */
   bool has_timer, failed;
+  volatile sig_atomic_t listens; /* to pokes: its state is there, and will be for a while */
 };
 
 /* A job that is begun: userdata, alive until the job has gone home. */
@@ -123,7 +124,7 @@ static void look_for_stops(struct sched *sched) {
 
 /* In the signal's handler, on the worker's own thread, wherever it stands. */
 static void on_poke(void) {
-  if (!self || !self->sched) return;
+  if (!self || !self->listens) return;
   stop_poke(self->sched);
   if (self->has_timer) braid_thread_timer_set(&self->timer, braid_clock_now() + AGAIN); /* until it has looked */
   braid_loop_interrupt(&self->sched->loop); /* it may sleep: the timer only sends this signal */
@@ -486,6 +487,8 @@ static int serve(lua_State *L) {
   worker->sched->interrupted = look_for_stops;
   worker->sched->end_copy = lcopy_end;
   worker->sched->loop.social = braid_thread_cores() > 1;
+  stop_open(worker->sched);
+  worker->listens = true;
   braid_worker_attach(worker->core, &worker->sched->loop);
   sched_class(L, JOB_METATABLE, job_methods);
   sched_class(L, WORKER_METATABLE, worker_methods);
@@ -523,6 +526,7 @@ static bool live(struct worker *worker) {
   lua_pushlightuserdata(L, worker);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) fail(L, worker);
   braid_worker_attach(worker->core, NULL);
+  worker->listens = false;
   lua_close(L);
   worker->sched = NULL;
   if (worker->settings->process) return false; /* a new process takes its place */

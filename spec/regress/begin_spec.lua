@@ -208,3 +208,17 @@ describe("SIGINT", function()
     end)
   end
 end)
+
+describe("the end of a script", function()
+  helper.test("stops a task that computes in a coroutine and goes on after its cancel", function()
+    local _, _, status = helper.lua_process [[
+      local braid = require "braid"
+      braid.spawn(function()
+        pcall(braid.sleep, 60)
+        while true do pcall(coroutine.wrap(function() while true do end end)) end
+      end)
+      braid.sleep(0)
+    ]]
+    assert.equal(0, status)
+  end)
+end)
