@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT
+ * Queues of another process: batches, what comes back, who is told of what has gone, and frames that are no protocol.
+ */
+#include "../../csrc/core/remotequeue.h"
+
+#include "neighbours.h"
+
+static struct neighbours n;
+static struct braid_queue *queue;
+
+static struct braid_item integer(uint64_t number) { return (struct braid_item){number, BRAID_ITEM_INTEGER}; }
+
+static void put_at_home(uint64_t first, uint64_t last) {
+  for (uint64_t i = first; i <= last; i++) check(braid_queue_put(queue, integer(i), 0, NULL) == BRAID_OK);
+  neighbours_settle(&n);
+}
+
+/* A queue at home, and its stub in the middle (links 0, 1) or beyond (2, 3). */
+static struct braid_remote *begin(size_t maxsize, int far) {
+  neighbours_open(&n);
+  queue = braid_queue_new(maxsize, BRAID_FIFO);
+  braid_object_share(&queue->object);
+  struct braid_object *object = neighbours_send(&n, HOME, &queue->object);
+  if (far) object = neighbours_send(&n, MIDDLE_FAR, object);
+  check(object && braid_remote_is(object));
+  return braid_remote_of(object);
+}
+
+static void end(void) {
+  neighbours_close(&n);
+  check(queue->leased == 0 && queue->reserved == 0);
+  check(atomic_load(&queue->object.refs) == 1);
+  braid_object_unref(&queue->object);
+}
+
+static unsigned length(const struct braid_line *line) {
+  unsigned count = 0;
+  for (const struct braid_list *at = line->hooks.next; at != &line->hooks; at = at->next) count++;
+  return count;
+}
+
+static struct braid_hook *arm(struct braid_waiter *waiter) {
+  braid_waiter_init(waiter, &n.broker.loop, BRAID_WAITER_TASK);
+  braid_waiter_arm(waiter);
+  return &waiter->hook;
+}
+
+/* The item, or minus the status. */
+static int64_t get(struct braid_remote *remote) {
+  struct braid_waiter waiter;
+  struct braid_queue_cell cell;
+  enum braid_status status = braid_remote_get(remote, &cell, arm(&waiter));
+  if (status == BRAID_OK) return (int64_t)cell.item.bits;
+  if (status != BRAID_WAIT) return -(int64_t)status;
+  neighbours_settle(&n);
+  if (waiter.state == 1) return waiter.status == BRAID_OK ? (int64_t)waiter.hook.bits : -(int64_t)waiter.status;
+  check(braid_loop_end_wait(&n.broker.loop, &waiter, BRAID_TIMEOUT));
+  neighbours_settle(&n);
+  if (!braid_remote_leave(remote, arm(&waiter))) return -BRAID_TIMEOUT;
+  neighbours_settle(&n);
+  check(waiter.state == 1);
+  return waiter.status == BRAID_OK ? (int64_t)waiter.hook.bits : -BRAID_TIMEOUT;
+}
+
+static enum braid_status put(struct braid_remote *remote, uint64_t number) {
+  struct braid_waiter waiter;
+  struct braid_queue_cell cell = {.item = integer(number)};
+  enum braid_status status = braid_remote_put(remote, &cell, arm(&waiter));
+  if (status != BRAID_WAIT) return status;
+  neighbours_settle(&n);
+  if (waiter.state == 1) return waiter.status;
+  check(braid_loop_end_wait(&n.broker.loop, &waiter, BRAID_TIMEOUT));
+  neighbours_settle(&n);
+  braid_remote_leave_put(remote);
+  neighbours_settle(&n);
+  return BRAID_TIMEOUT;
+}
+
+static void settle(struct braid_remote *remote) {
+  braid_remote_settle(remote);
+  neighbours_settle(&n);
+}
+
+static void items_in_order(void) {
+  for (int far = 0; far < 2; far++) {
+    struct braid_remote *remote = begin(0, far);
+    put_at_home(1, 1000);
+    for (int64_t i = 1; i <= 500; i++) check(get(remote) == i);
+    settle(remote);
+    check(braid_queue_look(queue).size == 500 && queue->leased == 0);
+    check(get(remote) == 501);
+    end();
+  }
+}
+
+static void puts_in_order(void) {
+  for (int far = 0; far < 2; far++) {
+    struct braid_remote *remote = begin(40, far);
+    struct braid_item item;
+    for (uint64_t i = 1; i <= 40; i++) check(put(remote, i) == BRAID_OK);
+    check(put(remote, 99) == BRAID_TIMEOUT);
+    settle(remote);
+    for (uint64_t i = 1; i <= 40; i++) check(braid_queue_get(queue, &item, NULL) == BRAID_OK && item.bits == i);
+    check(put(remote, 41) == BRAID_OK);
+    braid_queue_close(queue, false);
+    settle(remote);
+    check(put(remote, 42) == BRAID_CLOSED);
+    end();
+  }
+}
+
+static void one_request_for_many(void) {
+  struct braid_remote *remote = begin(0, 1);
+  struct braid_waiter waiters[300];
+  struct braid_queue_cell cell;
+  for (int i = 0; i < 300; i++) check(braid_remote_get(remote, &cell, arm(&waiters[i])) == BRAID_WAIT);
+  neighbours_settle(&n);
+  check(length(&queue->getters) == 1);
+  put_at_home(1, 300);
+  for (int i = 0; i < 300; i++)
+    check(waiters[i].state == 1 && waiters[i].status == BRAID_OK && waiters[i].hook.bits == (uint64_t)i + 1);
+  end();
+}
+
+static void called_off(void) {
+  struct braid_remote *remote = begin(0, 1);
+  check(get(remote) == -BRAID_TIMEOUT);
+  check(length(&queue->getters) == 0);
+  put_at_home(1, 2);
+  check(get(remote) == 1 && get(remote) == 2);
+  braid_queue_close(queue, false);
+  check(get(remote) == -BRAID_CLOSED);
+  end();
+}
+
+static void comes_back_after_death(void) {
+  for (int far = 0; far < 2; far++) {
+    struct braid_remote *remote = begin(0, far);
+    put_at_home(1, 100);
+    for (int64_t i = 1; i <= 10; i++) check(get(remote) == i);
+    check(braid_queue_look(queue).size < 90);
+    neighbours_close_end(&n, far ? FAR : MIDDLE_HOME);
+    neighbours_close_end(&n, far ? MIDDLE_FAR : HOME);
+    struct braid_item item;
+    uint64_t first = 0;
+    check(braid_queue_get(queue, &item, NULL) == BRAID_OK);
+    first = item.bits;
+    check(first <= 11);
+    for (uint64_t i = first + 1; i <= 100; i++)
+      check(braid_queue_get(queue, &item, NULL) == BRAID_OK && item.bits == i);
+    end();
+  }
+}
+
+static void told_of_the_end(void) {
+  struct braid_remote *remote = begin(0, 1);
+  struct braid_waiter waiter;
+  struct braid_queue_cell cell;
+  check(braid_remote_get(remote, &cell, arm(&waiter)) == BRAID_WAIT);
+  neighbours_settle(&n);
+  neighbours_close_end(&n, HOME);
+  neighbours_close_end(&n, MIDDLE_HOME);
+  check(waiter.state == 1 && waiter.status == BRAID_GONE);
+  check(get(remote) == -BRAID_GONE && put(remote, 1) == BRAID_GONE);
+  struct braid_call call = {0};
+  check(braid_remote_call(remote, BRAID_QUEUE_LOOK, &call, NULL, NULL, NULL, NULL) == BRAID_GONE);
+  end();
+}
+
+static void comes_home_as_itself(void) {
+  struct braid_remote *remote = begin(0, 1);
+  check(neighbours_send(&n, FAR, &remote->object) == n.came[MIDDLE_HOME]);
+  check(neighbours_send(&n, MIDDLE_HOME, n.came[MIDDLE_FAR]) == &queue->object);
+  end();
+}
+
+/* ---- what is no protocol -------------------------------------------------------------------------------------- */
+
+struct bad {
+  const char *name;
+  struct braid_frame frame;
+  uint64_t body;      /* with 8 bytes when it is no UINT64_MAX */
+  const char *before; /* what comes first, each sound: g(et), p(uts that leave places over) */
+};
+
+#define NO_BODY UINT64_MAX
+
+/* To the home, about its queue, whose number is 1. */
+static const struct bad to_home[] = {
+    {"get of nothing", {.kind = BRAID_FRAME_GET, .value = 1, .id = 0}, 0, ""},
+    {"get of too much", {.kind = BRAID_FRAME_GET, .value = 1, .id = 257}, 0, ""},
+    {"get without a body", {.kind = BRAID_FRAME_GET, .value = 1, .id = 1}, NO_BODY, ""},
+    {"get of an unknown queue", {.kind = BRAID_FRAME_GET, .value = 77, .id = 1}, 0, ""},
+    {"second get", {.kind = BRAID_FRAME_GET, .value = 1, .id = 1}, 0, "g"},
+    {"more taken than sent", {.kind = BRAID_FRAME_TAKEN, .value = 1}, 5, ""},
+    {"more back than sent", {.kind = BRAID_FRAME_TAKEN, .value = 1, .id = 3}, 0, ""},
+    {"want of nothing", {.kind = BRAID_FRAME_WANT, .value = 1, .id = 0}, NO_BODY, ""},
+    {"want of too much", {.kind = BRAID_FRAME_WANT, .value = 1, .id = 257}, NO_BODY, ""},
+    {"more places than there may be", {.kind = BRAID_FRAME_WANT, .value = 1, .id = 256}, NO_BODY, "p"},
+    {"put without a place", {.kind = BRAID_FRAME_PUT, .value = 1}, NO_BODY, ""},
+    {"places that were not given", {.kind = BRAID_FRAME_UNWANTED, .value = 1, .id = 1}, NO_BODY, ""},
+    {"call without a body", {.kind = BRAID_FRAME_CALL, .value = 1, .id = 1}, NO_BODY, ""},
+    {"unknown operation", {.kind = BRAID_FRAME_CALL, .value = 1, .id = 1, .status = 999}, 0, ""},
+    {"answer to nothing", {.kind = BRAID_FRAME_ANSWER, .value = 1, .id = 12345}, 0, ""},
+    {"unknown kind", {.kind = 63}, NO_BODY, ""},
+    {"kind beyond all", {.kind = 200}, NO_BODY, ""},
+};
+
+/* To the stub in the middle. */
+static const struct bad to_stub[] = {
+    {"items that were not asked for", {.kind = BRAID_FRAME_ITEMS, .value = 1, .id = 1}, NO_BODY, ""},
+    {"items of an unknown queue", {.kind = BRAID_FRAME_ITEMS, .value = 99, .id = 0}, NO_BODY, ""},
+    {"places that were not wanted", {.kind = BRAID_FRAME_PLACES, .value = 1, .id = 1}, NO_BODY, ""},
+    {"answer to nothing", {.kind = BRAID_FRAME_ANSWER, .value = 1, .id = 12345}, 0, ""},
+    {"more items than a frame may have",
+     {.kind = BRAID_FRAME_ITEMS, .value = 1, .id = 1u << 30, .channel = 9},
+     NO_BODY,
+     ""},
+};
+
+static void inject(int from, struct braid_frame frame, const void *body, size_t size) {
+  check(braid_link_put(&n.links[from], frame, body, size));
+  braid_link_flush(&n.links[from]);
+  neighbours_settle(&n);
+}
+
+static void say(struct braid_remote *remote, int from, const struct bad *bad) {
+  uint64_t taken = 0;
+  for (const char *at = bad->before; *at; at++) {
+    if (*at == 'g') inject(from, (struct braid_frame){.kind = BRAID_FRAME_GET, .value = 1, .id = 4}, &taken, 8);
+    for (uint64_t i = 0; *at == 'p' && (i < 5 || remote->queue->places == 0); i++) check(put(remote, i) == BRAID_OK);
+  }
+  check(!n.ended[from ^ 1]);
+  inject(from, bad->frame, &bad->body, bad->body == NO_BODY ? 0 : sizeof bad->body);
+}
+
+static void ends_what_is_no_protocol(void) {
+  for (size_t i = 0; i < sizeof to_home / sizeof *to_home; i++) {
+    say(begin(0, 0), MIDDLE_HOME, &to_home[i]);
+    if (!n.links[HOME].fault || !n.ended[HOME] || !n.ended[MIDDLE_HOME]) printf("# %s\n", to_home[i].name);
+    check(n.links[HOME].fault != NULL && n.ended[HOME] && n.ended[MIDDLE_HOME]);
+    end();
+  }
+  for (size_t i = 0; i < sizeof to_stub / sizeof *to_stub; i++) {
+    say(begin(0, 0), HOME, &to_stub[i]);
+    if (!n.links[MIDDLE_HOME].fault) printf("# %s\n", to_stub[i].name);
+    check(n.links[MIDDLE_HOME].fault != NULL && n.ended[MIDDLE_HOME] && n.ended[HOME]);
+    end();
+  }
+}
+
+static void ends_what_is_no_frame(void) {
+  static const char *const bytes[] = {
+      "hello from a library that prints, and prints, and prints, and prints",
+      "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"};
+  for (int i = 0; i < 2; i++) {
+    begin(0, 0);
+    check(send(n.links[MIDDLE_HOME].fd, bytes[i], 41, 0) == 41);
+    neighbours_settle(&n);
+    check(n.links[HOME].fault != NULL && n.ended[HOME] && n.ended[MIDDLE_HOME]);
+    end();
+  }
+  begin(0, 0);
+  struct braid_frame huge = {.magic = BRAID_FRAME_MAGIC, .kind = BRAID_FRAME_JOB, .size = UINT64_MAX - 20};
+  check(send(n.links[MIDDLE_HOME].fd, &huge, sizeof huge, 0) == sizeof huge);
+  neighbours_settle(&n);
+  check(n.links[HOME].fault != NULL);
+  end();
+  begin(0, 0); /* one that announces more than ever comes takes no room for it */
+  huge.size = BRAID_FRAME_MOST;
+  check(send(n.links[MIDDLE_HOME].fd, &huge, sizeof huge, 0) == sizeof huge);
+  neighbours_settle(&n);
+  check(n.links[HOME].fault == NULL && n.links[HOME].in.capacity < 1024 * 1024);
+  end();
+}
+
+CHECK_MAIN({"remote: items come in order, and go back in order", items_in_order},
+           {"remote: puts arrive in order, and wait for room", puts_in_order},
+           {"remote: one request for all getters", one_request_for_many},
+           {"remote: a request is called off", called_off},
+           {"remote: what a dead process had comes back", comes_back_after_death},
+           {"remote: who waits is told that the home is gone", told_of_the_end},
+           {"remote: an object comes home as itself", comes_home_as_itself},
+           {"remote: what is no protocol ends the link", ends_what_is_no_protocol},
+           {"remote: what is no frame ends the link", ends_what_is_no_frame})
