@@ -244,13 +244,13 @@ torture: all c_tests $(RAW_SERVER) $(SHIP) $(CODEC_MEMORY) ## the fiercest garba
 # Any bytes for what reads bytes (clang's libFuzzer), each for FUZZ_SECONDS; begins with messages and texts of every kind.
 FUZZ_SECONDS := 600
 FUZZ := build/fuzz
-FUZZED := decode json
+FUZZED := decode json frames
 FUZZERS := $(FUZZED:%=$(FUZZ)/%_fuzzer)
 $(BUILD)/%_fuzzer: $(BUILD)/obj/spec/fuzz/%.o $(CORE_OBJECTS) $(KERNEL_OBJECTS) $(LUA_OBJECTS)
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) -fsanitize=fuzzer,address -o $@ $^ $(LUA_ARCHIVE) -lm -ldl
 
-fuzz: all $(SHIP) ## random bytes against the decoders
+fuzz: all $(SHIP) ## random bytes against the decoders, and between processes
 	@mkdir -p $(foreach name,$(FUZZED),$(FUZZ)/$(name)_seeds $(FUZZ)/$(name)_found)
 	@$(TREE) $(LUA) spec/fuzz/seeds.lua $(FUZZ)
 	@$(MAKE) -j$(CORES) BUILD=$(FUZZ) CC=clang CFLAGS='-O1 -g' FLAVOUR='-fsanitize=fuzzer-no-link,address' $(FUZZERS)

@@ -100,10 +100,10 @@ enum braid_status braid_remote_get(struct braid_remote *remote, struct braid_que
   enum braid_status status = BRAID_OK;
   braid_guard_enter(&remote->object.guard);
   queue->touched = true;
-  if (!remote->link) {
-    status = BRAID_GONE;
-  } else if (queue->count > 0) {
+  if (queue->count > 0) { /* also when it is gone: nobody else can have them */
     *cell = take(queue);
+  } else if (!remote->link) {
+    status = BRAID_GONE;
   } else if (!hook) {
     status = BRAID_EMPTY;
   } else if (!queue->buffer && !(queue->buffer = malloc(BRAID_QUEUE_AHEAD * sizeof *queue->buffer))) {
@@ -188,9 +188,10 @@ static struct braid_remote *find_queue(struct braid_link *link, uint64_t id) {
   return NULL;
 }
 
+/* 0: no items can come. */
 static uint64_t asked(struct braid_remote *remote) {
   braid_guard_enter(&remote->object.guard);
-  uint64_t most = remote->queue->asked;
+  uint64_t most = remote->link ? remote->queue->asked : 0;
   braid_guard_leave(&remote->object.guard);
   return most;
 }
@@ -324,7 +325,7 @@ static bool take_places(struct braid_remote *remote, uint64_t places, enum braid
   struct braid_remote_queue *queue = remote->queue;
   size_t count = 0;
   braid_guard_enter(&remote->object.guard);
-  bool sound = queue->wanted && places <= queue->wanted;
+  bool sound = remote->link && queue->wanted && places <= queue->wanted;
   if (sound) {
     queue->wanted = 0;
     queue->places += places;
