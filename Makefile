@@ -241,6 +241,24 @@ torture: all c_tests $(RAW_SERVER) $(SHIP) $(CODEC_MEMORY) ## the fiercest garba
 		$(call each,BRAID_GC=incremental $(LUA) spec/run.lua,$(SPECS)) \
 		$(call each,BRAID_GC=generational $(LUA) spec/run.lua,$(SPECS))
 
+# Items in queues while tasks, threads and processes come and go: plainly and under each sanitizer, for STRESS_SECONDS.
+STRESS_SECONDS := 600
+stress: all ## queues under cancels and kills for STRESS_SECONDS, under each sanitizer, too
+	$(TREE) $(LUA) spec/conservation.lua $(STRESS_SECONDS)
+	@set -e; for flavour in asan ubsan tsan; do $(MAKE) $${flavour}_stress; done
+
+asan_stress:
+	@$(MAKE) -j$(CORES) $(ASAN) sanitized_stress
+
+ubsan_stress:
+	@$(MAKE) -j$(CORES) $(UBSAN) sanitized_stress
+
+tsan_stress:
+	@BRAID_LATE_SIGNALS=1 $(MAKE) -j$(CORES) $(TSAN) sanitized_stress
+
+sanitized_stress: host
+	$(TREE) BRAID_SLOWNESS=8 BRAID_LUA=$(abspath $(HOST)) $(CALM) $(HOST) spec/conservation.lua $(STRESS_SECONDS)
+
 # Any bytes for what reads bytes (clang's libFuzzer), each for FUZZ_SECONDS; begins with messages and texts of every kind.
 FUZZ_SECONDS := 600
 FUZZ := build/fuzz
@@ -307,5 +325,5 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
 .PHONY: all without_microhttpd c_tests host test lint format asan ubsan tsan sanitized valgrind torture check demo env \
-	fuzz bench docs docs-check install uninstall rock clean help
+	fuzz stress asan_stress ubsan_stress tsan_stress sanitized_stress bench docs docs-check install uninstall rock clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -8,6 +8,22 @@ local pools = require "braid.pools"
 
 local M = {}
 
+-- Shared objects may arrive before the modules with their further methods are loaded, in a worker as in the state that
+-- has the pool: a method that is missing loads them.
+local modules = {
+  Queue = "braid.queue", Lock = "braid.sync", Semaphore = "braid.sync", Condition = "braid.sync", Dict = "braid.dict",
+}
+for class, module in pairs(modules) do
+  if not package.loaded[module] then
+    setmetatable(core[class], { __index = function(methods, name)
+      if package.loaded[module] then return nil end
+      require(module) -- first: it can be interrupted
+      setmetatable(methods, nil)
+      return methods[name]
+    end })
+  end
+end
+
 local is_echo = errors.is_echo
 
 -- ---- the end of a job -----------------------------------------------------------------------------------------------
@@ -201,22 +217,6 @@ local function serve(worker, settings)
   end
 end
 
--- Shared objects may arrive before the modules with their further methods are loaded: a method that is missing loads
--- them.
-local function load_methods_late()
-  local modules = {
-    Queue = "braid.queue", Lock = "braid.sync", Semaphore = "braid.sync", Condition = "braid.sync",
-    Dict = "braid.dict",
-  }
-  for class, module in pairs(modules) do
-    setmetatable(core[class], { __index = function(methods, name)
-      require(module) -- first: it can be interrupted
-      setmetatable(methods, nil)
-      return methods[name]
-    end })
-  end
-end
-
 local function run_init(worker, settings)
   if not settings.init then return true end
   local args = settings.init_args or {}
@@ -246,7 +246,6 @@ end
 ---@param settings table what the pool's maker passed to core.pool_new
 function M.main(worker, settings)
   for name, loader in pairs(settings.preload) do package.preload[name] = loader end
-  load_methods_late()
   function why_not(value) return worker:refusal(value) end
   if not run_init(worker, settings) then return end
   worker:ready()
