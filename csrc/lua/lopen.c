@@ -19,8 +19,8 @@ static int set_home(lua_State *L) {
 }
 
 /* set_hook(name, fn): "callback" is called as fn(function, future) for callbacks, "closing" with the number of tasks
- * that would not end when the state does, "ending" when a script ends by itself, "leaving" before os.exit,
- * "insists" as fn(place, task or nil) when code is
+ * that would not end when the state does, "ending" when a script ends by itself, "leaving" before os.exit, "forgotten"
+ * as fn(ok, error, place) when what has ended so has left scopes open, "insists" as fn(place, task or nil) when code is
  * stopped that goes on after its cancel, "report" as fn(error, traceback, name) for failures that nobody has asked for,
  * "uncaught" as fn(error, traceback) -> error before one that ends the script. */
 static int set_hook(lua_State *L) {

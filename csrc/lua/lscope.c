@@ -9,6 +9,7 @@
 #include "lopen.h"
 #include "lreason.h"
 #include "lregistry.h"
+#include "lsight.h"
 #include "ltask.h"
 #include "lwrap.h"
 
@@ -26,8 +27,11 @@ static void expire(struct braid_alarm *alarm) {
  * that is never finished, stays. */
 static const char ENTERED;
 
-/* scope_enter(kind, timeout?) -> scope: "nursery", "gather" and "run" (nurseries, too), "limit" (a deadline only) or
- * "shield". */
+/* The scope's user values: what keeps it from being left unseen. */
+enum { COROUTINE = 1, PLACE };
+
+/* scope_enter(kind, timeout?, by_hand?) -> scope: "nursery", "gather" and "run" (nurseries, too), "limit" (a deadline
+ * only) or "shield". The place is remembered where one is entered by hand: it may be forgotten to close it. */
 static int scope_enter(lua_State *L) {
   static const char *const kinds[] = {"nursery", "gather", "run", "limit", "shield", NULL};
   static const unsigned flags[] = {SCOPE_NURSERY, SCOPE_NURSERY | SCOPE_GATHER, SCOPE_NURSERY | SCOPE_RUN, 0,
@@ -36,11 +40,15 @@ static int scope_enter(lua_State *L) {
   int kind = luaL_checkoption(L, 1, NULL, kinds);
   int64_t deadline = larg_timeout(L, 2);
   sched_check(L, sched);
-  struct scope *scope = lua_newuserdatauv(L, sizeof *scope, 1);
+  struct scope *scope = lua_newuserdatauv(L, sizeof *scope, PLACE);
   luaL_setmetatable(L, SCOPE_METATABLE);
   if (L != sched->current->co) { /* a generator, whose coroutine lives as long as the scope */
     lua_pushthread(L);
-    lua_setiuservalue(L, -2, 1);
+    lua_setiuservalue(L, -2, COROUTINE);
+  }
+  if (lua_toboolean(L, 3)) {
+    sight_where(L, 1);
+    lua_setiuservalue(L, -2, PLACE);
   }
   lua_pushvalue(L, -1);
   int slot = lregistry_keep(L, &ENTERED);
@@ -108,10 +116,56 @@ static int join_k(lua_State *L, int status, lua_KContext context) {
   return sched_park(L, sched, BRAID_NEVER, join_k, 0);
 }
 
+/* Who runs may end the scope: has entered it, and not outside of a generator in which it runs now. */
+static bool is_mine(const struct sched *sched, const struct scope *scope) {
+  const struct scope *at = sched->current->scope;
+  if (scope->owner != sched->current) return false;
+  while (at && at != scope && !(at->flags & SCOPE_FRAME)) at = at->outer;
+  return at == scope;
+}
+
+/* scope:_mine() -> whether it is the innermost; else scopes in it have not been closed. Raises when it is not for who
+ * runs to end it. */
+static int scope_mine(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  const struct scope *scope = check(L);
+  if (!(scope->flags & SCOPE_ENDED) && !is_mine(sched, scope))
+    return lerror_misuse(L, "a scope is ended by the task that entered it, and not from inside a generator");
+  lua_pushboolean(L, sched->current->scope == scope || (scope->flags & SCOPE_ENDED));
+  return 1;
+}
+
+static void push_innermost(lua_State *L, const struct task *task) {
+  const struct scope *scope = task->scope;
+  if (scope == task->nursery || !scope->outer || (scope->flags & SCOPE_FRAME))
+    lua_pushnil(L);
+  else
+    lregistry_kept(L, &ENTERED, scope->slot);
+}
+
+/* innermost() -> the innermost scope that who runs has entered, in the generator in which it runs; or nil */
+static int innermost(lua_State *L) {
+  push_innermost(L, sched_of(L)->current);
+  return 1;
+}
+
+/* left_open() -> the innermost scope that the script has not closed, or nil */
+static int left_open(lua_State *L) {
+  push_innermost(L, &sched_of(L)->tree.script);
+  return 1;
+}
+
+/* scope:_opened() -> "FILE:LINE: " where it was entered by hand, or nil; whether it has children that have not ended */
+static int scope_opened(lua_State *L) {
+  const struct scope *scope = check(L);
+  lua_getiuservalue(L, 1, PLACE);
+  lua_pushboolean(L, scope->alive > 0);
+  return 2;
+}
+
 /* scope:_join(): all children have ended afterwards, cancelled or not. Suspends. */
 static int scope_join(lua_State *L) {
   struct sched *sched = sched_of(L);
-  if (check(L)->owner != sched->current) return lerror_misuse(L, "a scope is ended by the task that entered it");
   if (!braid_list_empty(&check(L)->children)) check(L)->flags |= SCOPE_WAITED;
   sched_waiter(sched)->status = BRAID_OK;
   lua_settop(L, 1);
@@ -189,14 +243,22 @@ static int set_main(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"spawn", scope_spawn},  {"cancel", scope_cancel},          {"_join", scope_join},
-    {"_leave", scope_leave}, {"expired", scope_expired},        {"_failing", scope_failing},
-    {"ended", scope_ended},  {"cancelled", scope_is_cancelled}, {NULL, NULL},
+    {"spawn", scope_spawn},
+    {"cancel", scope_cancel},
+    {"_failing", scope_failing},
+    {"_mine", scope_mine},
+    {"_opened", scope_opened},
+    {"_join", scope_join},
+    {"_leave", scope_leave},
+    {"expired", scope_expired},
+    {"ended", scope_ended},
+    {"cancelled", scope_is_cancelled},
+    {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {
-    {"scope_enter", scope_enter}, {"run_scope", lua_run_scope}, {"cancelled", lua_cancelled},
-    {"look", lua_look},           {"set_main", set_main},       {NULL, NULL},
+    {"scope_enter", scope_enter}, {"run_scope", lua_run_scope}, {"innermost", innermost}, {"left_open", left_open},
+    {"cancelled", lua_cancelled}, {"look", lua_look},           {"set_main", set_main},   {NULL, NULL},
 };
 
 void lscope_open(lua_State *L) {

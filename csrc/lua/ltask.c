@@ -89,8 +89,26 @@ enum { BODY_TASK = 1, BODY_HANDLER, BODY_FUNCTION };
 
 static int next_task(lua_State *L, int status, lua_KContext context);
 
+int task_end_scopes(lua_State *L, int status, int handler, lua_KContext context, lua_KFunction k) {
+  bool ok = status == LUA_OK || status == LUA_YIELD;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.forgotten") != LUA_TFUNCTION) {
+    lua_pop(L, 1);
+    return k(L, status, context);
+  }
+  lua_pushboolean(L, ok);
+  if (ok) {
+    lua_pushnil(L);
+    lua_pushnil(L);
+  } else {
+    lua_pushvalue(L, -3);
+    failure_place(L, L);
+  }
+  return k(L, lua_pcallk(L, 3, 0, handler, context, k), context);
+}
+
 /* Keeps what the function returned with the task, which it yields. */
-static int body_k(lua_State *L, int status, lua_KContext context) {
+static int end_k(lua_State *L, int status, lua_KContext context) {
   struct task *task = (struct task *)context;
   if (status != LUA_OK && status != LUA_YIELD) {
     bool echo = failure_is_echo(L, sched_open(L), -1);
@@ -108,6 +126,12 @@ static int body_k(lua_State *L, int status, lua_KContext context) {
   lua_setiuservalue(L, BODY_TASK, 1);
   lua_settop(L, BODY_TASK);
   return lua_yieldk(L, 1, 0, next_task);
+}
+
+static int body_k(lua_State *L, int status, lua_KContext context) {
+  const struct task *task = (const struct task *)context;
+  if (task->scope == task->nursery) return end_k(L, status, context);
+  return task_end_scopes(L, status, BODY_HANDLER, context, end_k);
 }
 
 /* Runs one task after the other: each is put on the stack before the coroutine is resumed. */

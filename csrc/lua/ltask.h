@@ -32,6 +32,10 @@ static inline enum future_state future_state(const struct future *future) {
 }
 static inline bool future_ended(const struct future *future) { return future_state(future) >= FUTURE_DONE; }
 
+/* What has ended at the bottom of a coroutine, as lua_pcallk says by `status`, has left scopes open: ends them, and
+ * goes on with `k`. Their failure, or one with theirs, is an error then. */
+int task_end_scopes(lua_State *L, int status, int handler, lua_KContext context, lua_KFunction k);
+
 /* It will never end: who waits for it will not be woken. At the end of the state. */
 void future_forsake(struct future *future);
 

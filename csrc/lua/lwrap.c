@@ -42,17 +42,26 @@ struct generator {
 static struct generator **generator_of(lua_State *co) { return (struct generator **)lua_getextraspace(co); }
 
 /* The coroutine's bottom: an error unwinds inside it, where `<close>` variables may wait. */
-static int body_k(lua_State *L, int status, lua_KContext context) {
+enum { BODY_HANDLER = 2 }; /* behind the generator */
+
+static int end_k(lua_State *L, int status, lua_KContext context) {
   (void)context;
-  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - 2;
+  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - BODY_HANDLER;
   (*generator_of(L))->failed = true;
   return 1;
 }
 
+static int body_k(lua_State *L, int status, lua_KContext context) {
+  const struct scope *frame = &(*generator_of(L))->frame;
+  if (frame->owner->scope == frame) return end_k(L, status, context);
+  return task_end_scopes(L, status, BODY_HANDLER, context, end_k);
+}
+
 static int body(lua_State *L) {
   lua_pushcfunction(L, failure_handler);
-  lua_insert(L, 2);
-  return body_k(L, lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 2, 0, body_k), 0);
+  lua_insert(L, BODY_HANDLER);
+  int arguments = lua_gettop(L) - BODY_HANDLER - 1;
+  return body_k(L, lua_pcallk(L, arguments, LUA_MULTRET, BODY_HANDLER, 0, body_k), 0);
 }
 
 /* ---- its scopes ----------------------------------------------------------------------------------------------- */

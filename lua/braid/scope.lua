@@ -50,6 +50,18 @@ local function collect(list, failed, ended)
   return traceback
 end
 
+---Reports what failed in a scope that nobody will end.
+---@param failed table? as scope:_leave gives it
+function M.report(failed)
+  for _, failure in ipairs(failed or {}) do
+    if failure:_linked() then
+      errors.report(failure:error(), failure:traceback(), failure.name)
+    else
+      failure:_report()
+    end
+  end
+end
+
 -- Waits for the children. When that cannot end (a deadlock), or is interrupted, they are cancelled and have one more
 -- chance to end; what stopped the wait is returned.
 local function join(scope)
@@ -75,9 +87,55 @@ local function take_first(failed)
   return first
 end
 
+---The error of a scope that was entered by hand there.
+---@param opened string "FILE:LINE: "
+---@return braid.Error
+function M.never_closed(opened)
+  return errors.new("misuse", opened .. "this scope was never closed, and ended with what was around it: write "
+    .. "`local scope <close> = braid.scope()`")
+end
+
+local conclude
+
+-- Ends one that nobody has closed.
+local function end_one(scope, ok, err, place)
+  local opened, busy = scope:_opened()
+  local ended, failure, failure_place = errors.try(conclude, scope, ok, err, place)
+  local failed = not ended and not rawequal(failure, err)
+  if failed then err, place = failure, failure_place end
+  if opened and (busy or (failed and not is_echo(err))) then
+    errors.report(M.never_closed(opened))
+  end
+  return ok and ended, err, place
+end
+
+---Ends the scopes that were entered inside `outer`, or by who runs, and not closed, as if what has ended now, well or
+---with an error, had been their body.
+---@param outer braid.Scope?
+---@param ok boolean
+---@param err any
+---@param place string?
+---@return boolean ok
+---@return any err
+---@return string? place
+function M.end_forgotten(outer, ok, err, place)
+  local scope = core.innermost()
+  while scope and scope ~= outer do
+    ok, err, place = end_one(scope, ok, err, place)
+    scope = core.innermost()
+  end
+  return ok, err, place
+end
+
+core.set_hook("forgotten", function(...)
+  local ok, err, place = M.end_forgotten(nil, ...)
+  if not ok then core.rethrow(err, place) end
+end)
+
 -- Waits for the children, leaves the scope, and raises what has to be raised: with `gathers` the first failure of a
 -- linked task, and no group. Returns whether the body's results count.
-local function conclude(scope, ok, err, traceback, gathers)
+function conclude(scope, ok, err, traceback, gathers)
+  if not scope:_mine() then ok, err, traceback = M.end_forgotten(scope, ok, err, traceback) end
   local echo = not ok and is_echo(err) and core.cancelled()
   if not ok then scope:cancel() end
   local stuck = join(scope)
@@ -135,7 +193,7 @@ function M.scope(fn, opts)
   errors.check_seconds(1, "scope", opts, "timeout")
   if fn ~= nil then errors.check_function(1, "scope", "fn", fn) end
   core.look()
-  local scope = core.scope_enter("nursery", opts and opts.timeout)
+  local scope = core.scope_enter("nursery", opts and opts.timeout, not fn)
   if not fn then return scope end
   return results(scope, errors.try(fn, scope))
 end
@@ -146,10 +204,18 @@ M.join = join
 
 -- ---- deadlines and shields -----------------------------------------------------------------------------------------
 
+local function and_forgotten(scope, ok, ...)
+  if not ok then return M.end_forgotten(scope, false, ...) end
+  local ended, err, place = M.end_forgotten(scope, true)
+  if not ended then return false, err, place end
+  return true, ...
+end
+
 -- Runs fn inside a scope that takes no children; returns whether the scope's own deadline ended it, then pcall's.
 local function inside(kind, seconds, fn, ...)
   local scope = core.scope_enter(kind, seconds)
   local function leave(ok, ...)
+    if not scope:_mine() then return leave(and_forgotten(scope, ok, ...)) end
     local expired = not ok and scope:expired()
     scope:_leave()
     if ok then return true, ... end

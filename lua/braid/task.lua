@@ -100,7 +100,7 @@ function M.run(main, ...)
   end
   local interrupted = core.set_main(nil)
   if not task:done() then -- it would not even be cancelled
-    for _, failure in ipairs(scope:_leave() or {}) do failure:_report() end
+    scopes.report(scope:_leave())
     pools.pass_on(scope)
     core.rethrow(stuck)
   end
@@ -132,7 +132,14 @@ core.set_hook("closing", function(left)
     io.stderr:write(("braid: %d tasks would not end with the script: %s%s\n"):format(left,
       table.concat(names, ", ", 1, math.min(#names, MOST_NAMED)), more))
   end
-  for _, failure in ipairs(core.root_failures() or {}) do failure:_report() end
+  local scope = core.left_open()
+  while scope do
+    local opened, failed = scope:_opened(), scope:_leave()
+    scopes.report(failed)
+    if opened and failed then errors.report(scopes.never_closed(opened)) end
+    scope = core.left_open()
+  end
+  scopes.report(core.root_failures())
   core.report_failures()
 end)
 

@@ -81,6 +81,9 @@ end
 ---@return any err
 ---@return string? traceback
 function M.settle(scope, ok, err, traceback)
+  if not scope:_mine() then
+    ok, err, traceback = require "braid.scope".end_forgotten(scope, ok, err, traceback)
+  end
   local cancelled = not ok and is_echo(err) and core.cancelled()
   if not ok then scope:cancel() end
   scope:_join()
