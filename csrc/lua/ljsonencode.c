@@ -38,6 +38,8 @@ struct encoder {
   bool pretty, sort, replace;
 };
 
+static void put_string(struct encoder *e, int index);
+
 /* ---- refusal -------------------------------------------------------------------------------------------------- */
 
 enum { SHOWN = 10 }; /* steps of a way that are shown from each of its ends */
@@ -55,19 +57,28 @@ static void push_key(struct encoder *e, int level) {
     lua_pushvalue(e->L, table_at(e, level) + 1);
 }
 
-static bool is_name(const char *text) {
+static bool is_name(lua_State *L, int index) {
+  size_t size;
+  const char *text = lua_tolstring(L, index, &size);
   size_t letters = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
-  return letters > 0 && text[letters] == '\0' && (*text < '0' || *text > '9');
+  return letters > 0 && letters == size && (*text < '0' || *text > '9');
 }
 
-/* Pushes ".name", "[7]" or the like. */
+/* Pushes ".name", "[7]" or "[\"a name\"]". What was written is not needed any more. */
 static void push_step(struct encoder *e, int level) {
   lua_State *L = e->L;
   push_key(e, level);
-  if (lua_isinteger(L, -1))
+  if (lua_isinteger(L, -1)) {
     lua_pushfstring(L, "[%I]", (LUAI_UACINT)lua_tointeger(L, -1));
-  else
-    lua_pushfstring(L, is_name(lua_tostring(L, -1)) ? ".%s" : "[\"%s\"]", lua_tostring(L, -1));
+  } else if (is_name(L, -1)) {
+    lua_pushfstring(L, ".%s", lua_tostring(L, -1));
+  } else {
+    e->text.at = e->text.start;
+    jsontext_byte(&e->text, '[');
+    put_string(e, -1);
+    jsontext_byte(&e->text, ']');
+    jsontext_push(&e->text);
+  }
   lua_remove(L, -2);
 }
 
@@ -91,6 +102,7 @@ static int refuse_at(struct encoder *e, int levels) {
   lua_State *L = e->L;
   int reason = lua_gettop(L);
   luaL_checkstack(L, 10, NULL);
+  e->replace = true;
   push_path(e, levels);
   lerror_push(L, "json", "no JSON for %s: %s", lua_tostring(L, -1), lua_tostring(L, reason));
   lua_pushvalue(L, -2);
@@ -143,7 +155,7 @@ static void refuse_keys(struct encoder *e) {
   else if (largest == LUA_MAXINTEGER)
     lua_pushliteral(L, "an integer key is less than 1 or too large: the keys of a list are the integers from 1");
   else
-    lua_pushfstring(L, "a list with holes: %I elements, the last of them at %I (json.array marks a list that has them)",
+    lua_pushfstring(L, "a list with holes (elements: %I, the last at %I); json.array marks a list that has them",
                     (LUAI_UACINT)count, (LUAI_UACINT)largest);
   refuse_at(e, e->depth - 1);
 }
@@ -308,7 +320,7 @@ static void close_table(struct encoder *e) {
 
 static void refuse_type(struct encoder *e) {
   lua_State *L = e->L;
-  const char *name = luaL_typename(L, -1);
+  const char *name = lua_isthread(L, -1) ? "coroutine" : luaL_typename(L, -1);
   if (luaL_getmetafield(L, -1, "__name") == LUA_TSTRING) name = lua_tostring(L, -1);
   lua_pushfstring(L, "a %s is not in JSON", name);
   refuse_at(e, e->depth);
