@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --- Arrays: numbers of one type in memory that tasks, threads and processes share. Sending one copies nothing. Nothing
---- guards the elements: who must not see another's half-done work takes a lock, or works on a slice of its own.
+--- guards the elements: who must not see another's half-done work takes a lock, or works on a slice of its own. There
+--- may be any number of them; where the system has no memory, descriptors or room for a file (`ulimit -f`) left, that
+--- is an error.
 
 local core = require "braid.core"
 local errors = require "braid.errors"
