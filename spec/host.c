@@ -2,6 +2,7 @@
  * An interpreter with braid linked in: a sanitized .so does not load into the stock one. */
 #include <lauxlib.h>
 #include <lualib.h>
+#include <stdbool.h>
 #include <string.h>
 
 int luaopen_braid_core(lua_State *L);
@@ -43,9 +44,11 @@ static int load(lua_State *L, char **argv, int *first) {
   return luaL_loadbuffer(L, argv[2], strlen(argv[2]), "=(command line)");
 }
 
-int main(int argc, char **argv) {
-  lua_State *L = luaL_newstate();
-  if (!L || argc < 2) return 2;
+/* As in the stock interpreter the script runs inside a C function, under a message handler. Returns whether it ended
+ * well. */
+static int run(lua_State *L) {
+  int argc = (int)lua_tointeger(L, 1), first;
+  char **argv = lua_touserdata(L, 2);
   luaL_openlibs(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, luaopen_braid_core);
@@ -62,16 +65,24 @@ int main(int argc, char **argv) {
   lua_setglobal(L, "arg");
   lua_getglobal(L, "debug");
   lua_getfield(L, -1, "traceback");
-  int first;
-  if (load(L, argv, &first) == LUA_OK) {
-    for (int i = first; i < argc; i++) lua_pushstring(L, argv[i]);
-    if (lua_pcall(L, argc - first, 0, first - argc - 2) == LUA_OK) {
-      lua_close(L);
-      return 0;
-    }
-  }
+  int handler = lua_gettop(L), status = load(L, argv, &first);
+  for (int i = first; i < argc && status == LUA_OK; i++) lua_pushstring(L, argv[i]);
+  if (status == LUA_OK) status = lua_pcall(L, argc - first, 0, handler);
+  lua_pushboolean(L, status == LUA_OK);
+  if (status == LUA_OK) return 1;
   lua_writestringerror("%s: ", argv[0]);
-  lua_writestringerror("%s\n", luaL_tolstring(L, -1, NULL));
-  lua_close(L);
+  lua_writestringerror("%s\n", luaL_tolstring(L, -2, NULL));
+  lua_pushboolean(L, 0);
   return 1;
+}
+
+int main(int argc, char **argv) {
+  lua_State *L = luaL_newstate();
+  if (!L || argc < 2) return 2;
+  lua_pushcfunction(L, run);
+  lua_pushinteger(L, argc);
+  lua_pushlightuserdata(L, argv);
+  bool well = lua_pcall(L, 2, 1, 0) == LUA_OK && lua_toboolean(L, -1);
+  lua_close(L);
+  return well ? 0 : 1;
 }

@@ -67,10 +67,10 @@ static struct worker_settings *read_settings(lua_State *L, int index) {
 }
 
 static void abort_pool(struct braid_pool *pool);
-static void release_pools(struct sched *sched, bool all);
+static void release_pools(struct sched *sched, int64_t deadline);
 
 void lpool_keep(lua_State *L, struct sched *sched, struct braid_pool *pool, int settings) {
-  release_pools(sched, false);
+  release_pools(sched, 0);
   lobject_fill(L, &pool->object);
   if (lua_getfield(L, settings, "name") == LUA_TSTRING)
     snprintf(pool->name, sizeof pool->name, "%s", lua_tostring(L, -1));
@@ -501,10 +501,9 @@ static void stop_pools(struct sched *sched) {
     abort_pool(braid_container(at, struct braid_pool, sibling));
 }
 
-/* Gives the pools up whose workers have ended; with `all` waits a moment for the others. */
-static void release_pools(struct sched *sched, bool all) {
-  if (all) orphan_pending(sched);
-  int64_t deadline = all ? braid_clock_after(2.0) : 0;
+/* Gives the pools up whose workers have ended; with a deadline waits that long for the others. */
+static void release_pools(struct sched *sched, int64_t deadline) {
+  if (deadline) orphan_pending(sched);
   struct braid_list *next;
   for (struct braid_list *at = sched->pools.next; at != &sched->pools; at = next) {
     next = at->next;

@@ -555,11 +555,12 @@ static void close_state(lua_State *L, struct sched *sched) {
     tree_cancel_scope(scope), tree_walk(scope, sched->hurry, sched);
   sched->close_generators(L, sched);
   if (sched->stop_pools) sched->stop_pools(sched);
+  int64_t end = sched->grace + BRAID_SECOND; /* jobs have longer: their replies have a way to go */
   int left;
-  while (((left = tasks_left(sched)) > 0 || (sched->jobs > 0 && !sched->interrupted)) &&
-         braid_clock_now() < sched->grace)
-    sched_turn(sched, sched->loop.ready.first ? 0 : sched->grace);
-  if (sched->release_pools) sched->release_pools(sched, true);
+  while (((left = tasks_left(sched)) > 0 && braid_clock_now() < sched->grace) ||
+         (sched->jobs > 0 && !sched->interrupted && braid_clock_now() < end))
+    sched_turn(sched, sched->loop.ready.first ? 0 : left > 0 ? sched->grace : end);
+  if (sched->release_pools) sched->release_pools(sched, end);
   if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.closing") != LUA_TFUNCTION) return;
   lua_pushinteger(L, left);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);

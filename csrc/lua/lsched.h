@@ -68,8 +68,9 @@ struct sched {
   unsigned jobs;           /* that are not home yet */
   /* Asks the pools to end, and their jobs. Set by lpool. */
   void (*stop_pools)(struct sched *sched);
-  /* Gives up the pools that have ended; with `all` it waits a moment for the others. Set by lpool. */
-  void (*release_pools)(struct sched *sched, bool all);
+  /* Gives up the pools that have ended, and with a deadline, 0 otherwise, the others: when they have, or later. Set by
+   * lpool. */
+  void (*release_pools)(struct sched *sched, int64_t deadline);
   atomic_uint asked; /* enum sched_question: what others want to know of this state */
   /* Answers them. Set by lroster. */
   void (*attend)(struct sched *sched);

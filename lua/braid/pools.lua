@@ -3,6 +3,7 @@
 -- what braid.run, or a job, runs; what is made outside of all belongs to the script, or to the worker.
 local core = require "braid.core"
 local errors = require "braid.errors"
+local scopes = require "braid.scope"
 
 local M = {}
 
@@ -56,12 +57,8 @@ local function submitted(list)
   return count
 end
 
----Waits until no job of the pools of this run is on its way, and no task of its scope left; also those that come
----meanwhile. Suspends.
----@param run braid.Scope?
-function M.finish(run)
-  local list = made[run or SCRIPT]
-  if not list then return end
+-- Until no job of these pools is on its way; also those that come meanwhile.
+local function rest(list, run)
   list.finishing = true
   local before
   repeat
@@ -72,12 +69,32 @@ function M.finish(run)
   list.finishing = false
 end
 
+local function abort(list)
+  for _, handle in ipairs(list) do handle:abort() end
+  list.finishing = false
+end
+
+---Waits until no job of the pools of this run is on its way, and no task of its scope left. Suspends.
+---@param run braid.Scope?
+function M.finish(run)
+  local list = made[run or SCRIPT]
+  if list then rest(list, run) end
+end
+
 ---Ends the pools of this run: what they have to do is cancelled, and not waited for.
 ---@param run braid.Scope?
 function M.abort(run)
-  local list = made[run or SCRIPT] or {}
-  for _, handle in ipairs(list) do handle:abort() end
-  list.finishing = false
+  abort(made[run or SCRIPT] or {})
+end
+
+---The process is about to end: what the pools of the caller's run, and of the script, have to do has until then, and is
+---cancelled after that. Suspends.
+---@param deadline number
+function M.finish_by(deadline)
+  local run = core.run_scope()
+  for _, list in ipairs { run and made[run] or {}, made[SCRIPT] } do
+    if not scopes.move_on_after(math.max(0, deadline - core.now()), rest, list) then abort(list) end
+  end
 end
 
 ---The scope of this run has been left: its pools belong to what is around it.

@@ -2,6 +2,7 @@
 -- A server as a program: it says where it serves and who does, obeys signals, and ends.
 local core = require "braid.core"
 local options_of = require "braid.web.options"
+local pools = require "braid.pools"
 local server = require "braid.web.server"
 local supervisor = require "braid.web.supervisor"
 local task = require "braid.task"
@@ -63,6 +64,7 @@ local function serve(source, options)
   say("serving on %s", running.url) -- who reads this may send a signal at once
   name_processes(running)
   running:wait()
+  pools.finish_by(running._deadline or core.now() + options.grace)
 end
 
 --- Serves until it is stopped. Suspends. Raises when the server cannot start. In a script it is a run of its own, so

@@ -6,6 +6,7 @@
 --   from the worker       R: it serves; F: it cannot, and why; B: it is well, with its counts
 local core = require "braid.core"
 local errors = require "braid.errors"
+local pools = require "braid.pools"
 local task = require "braid.task"
 local server_module = require "braid.web.server"
 
@@ -80,6 +81,7 @@ local function serve(channel, plan, listener)
   channel:send("R")
   accompany(channel, server)
   server:wait()
+  pools.finish_by(server._deadline or core.now())
 end
 
 --- The life of a worker, whose descriptor 0 is its end of the channel. Ends the process.
