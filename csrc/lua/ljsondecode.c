@@ -17,6 +17,7 @@
 #include "llist.h"
 
 enum {
+  FEW = 16,          /* tables in each other, for which no memory of Lua's is needed */
   MOST_WAITING = 64, /* elements of one table */
   SHALLOW = 64       /* depth down to which they wait */
 };
@@ -234,9 +235,9 @@ static void close_table(struct decoder *d) {
 
 static void grow_frames(struct decoder *d) {
   lua_State *L = d->L;
-  int room = d->room ? d->room * 2 : 16;
+  int room = d->room * 2;
   struct open_table *open = lua_newuserdatauv(L, (size_t)room * sizeof *open, 0);
-  if (d->depth > 0) memcpy(open, d->open, (size_t)d->depth * sizeof *open);
+  memcpy(open, d->open, (size_t)d->depth * sizeof *open);
   lua_replace(L, d->frames);
   d->open = open;
   d->room = room;
@@ -322,7 +323,11 @@ int ljson_decode(lua_State *L) {
   d.end = d.start + size;
   if (size >= 3 && memcmp(d.start, "\xEF\xBB\xBF", 3) == 0) d.start += 3; /* a byte order mark */
   d.at = d.start;
-  jsontext_open(&d.text, L);
+  char own[JSONTEXT_OWN];
+  struct open_table few[FEW];
+  d.open = few;
+  d.room = FEW;
+  jsontext_open(&d.text, L, own);
   lua_pushnil(L);
   d.frames = lua_gettop(L);
   llist_metatable(L);

@@ -29,6 +29,8 @@ struct open_table {
   lua_Integer most;  /* elements of a list; unknown, and 0, while a list without a mark is walked by lua_next */
 };
 
+enum { FEW = 16 }; /* tables in each other, for which no memory of Lua's is needed */
+
 struct encoder {
   lua_State *L;
   struct jsontext text;
@@ -235,9 +237,9 @@ static inline void put_comma(struct encoder *e, struct open_table *o) {
 
 static void grow_frames(struct encoder *e) {
   lua_State *L = e->L;
-  int room = e->room ? e->room * 2 : 16;
+  int room = e->room * 2;
   struct open_table *open = lua_newuserdatauv(L, (size_t)room * sizeof *open, 0);
-  if (e->depth > 0) memcpy(open, e->open, (size_t)e->depth * sizeof *open);
+  memcpy(open, e->open, (size_t)e->depth * sizeof *open);
   lua_replace(L, e->frames);
   e->open = open;
   e->room = room;
@@ -442,7 +444,11 @@ int ljson_encode(lua_State *L) {
   e.pretty = lua_toboolean(L, 3);
   e.sort = lua_toboolean(L, 4);
   e.replace = lua_toboolean(L, 5);
-  jsontext_open(&e.text, L);
+  char own[JSONTEXT_OWN];
+  struct open_table few[FEW];
+  e.open = few;
+  e.room = FEW;
+  jsontext_open(&e.text, L, own);
   lua_pushnil(L);
   e.frames = lua_gettop(L);
   e.base = e.frames + 1;

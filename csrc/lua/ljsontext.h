@@ -13,16 +13,12 @@ struct jsontext {
   lua_State *L;
   int slot; /* of the Lua stack, which keeps the memory */
   char *start, *at, *end;
-  char own[JSONTEXT_OWN];
 };
 
 /* Pushes the slot. */
-static inline void jsontext_open(struct jsontext *t, lua_State *L) {
+static inline void jsontext_open(struct jsontext *t, lua_State *L, char own[JSONTEXT_OWN]) {
   lua_pushnil(L);
-  t->L = L;
-  t->slot = lua_gettop(L);
-  t->start = t->at = t->own;
-  t->end = t->own + sizeof t->own;
+  *t = (struct jsontext){L, lua_gettop(L), own, own, own + JSONTEXT_OWN};
 }
 
 void jsontext_grow(struct jsontext *t, size_t more);
