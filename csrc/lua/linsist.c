@@ -9,9 +9,11 @@
 #include "lregistry.h"
 
 enum {
-  STAGE = 1000,           /* raises, from one degree of urgency to the next */
-  SLOW = 30,              /* raises, after which each second counts as much */
-  CLEAN_UP = 1000 * 1000, /* instructions at the first degree: some 10 ms */
+  LAST = 3,                   /* the last degree of urgency: every instruction raises */
+  STAGE = 1000,               /* raises, from one degree of urgency to the next */
+  SLOW = 30,                  /* raises, after which each second counts as much */
+  LOOK = 1000,                /* instructions from one call of the hook to the next */
+  CLEAN_UP = 10 * 1000 * 1000 /* ns that such code has at the first degree, before it is stopped where it stands */
 };
 
 static const char COUNTS; /* registry key, by address: task -> its insistence */
@@ -61,16 +63,23 @@ static unsigned degree(const struct insistence *insistence) {
   return degree;
 }
 
-int insist_patience(const struct insistence *insistence) {
-  static const int instructions[] = {0, CLEAN_UP, CLEAN_UP / 10, 1};
+int insist_look(struct insistence *insistence) {
   unsigned at = degree(insistence);
-  return instructions[at < 3 ? at : 3];
+  if (at == 0) return 0;
+  if (insistence->last == 0) insistence->last = braid_clock_now();
+  return at < LAST ? LOOK : 1;
+}
+
+bool insist_is_due(const struct insistence *insistence) {
+  unsigned at = degree(insistence);
+  return at >= LAST || braid_clock_now() - insistence->last >= (at == 1 ? CLEAN_UP : CLEAN_UP / 10);
 }
 
 bool insist_stopped(struct insistence *insistence) {
   bool first = !insistence->stopped;
   insistence->stopped = true;
   insistence->raises += STAGE;
+  insistence->last = braid_clock_now();
   return first;
 }
 

@@ -12,8 +12,12 @@ struct insistence *insist_count(lua_State *L, struct task *task, const void *can
 /* The same without counting: NULL when it was raised once at most. */
 struct insistence *insist_find(lua_State *L, struct task *task, const void *canceller);
 
-/* Instructions after which such code is to be stopped wherever it stands; 0: it is not yet. */
-int insist_patience(const struct insistence *insistence);
+/* Instructions after which the hook is to look whether such code is to be stopped wherever it stands; 0: it is left
+ * alone for now. */
+int insist_look(struct insistence *insistence);
+
+/* In the hook, when there is something to look for: whether it is to be stopped now. */
+bool insist_is_due(const struct insistence *insistence);
 
 /* It was stopped so: the next time is sooner. True the first time. */
 bool insist_stopped(struct insistence *insistence);

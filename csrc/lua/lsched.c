@@ -289,11 +289,10 @@ static int raise_k(lua_State *L, int status, lua_KContext context) {
 /* Raising is a step like any other: code that swallows the error and goes on must not hold the loop with it. */
 int sched_raise(lua_State *L, struct sched *sched, enum braid_status status) {
   if (status != BRAID_CANCELLED) return sched_raise_now(L, sched, status);
-  const struct insistence *again = insist_count(L, sched->current, tree_canceller(&sched->tree, sched->current));
+  struct insistence *again = insist_count(L, sched->current, tree_canceller(&sched->tree, sched->current));
   bool give_way = again || ++sched->quick > MOST_QUICK;
-  int patience = again ? insist_patience(again) : 0;
-  if (patience && (!hook_is_armed(L) || patience < lua_gethookcount(L)))
-    hook_arm(&sched->hooks, L, LUA_MASKCOUNT, patience);
+  int look = again ? insist_look(again) : 0;
+  if (look && (!hook_is_armed(L) || look < lua_gethookcount(L))) hook_arm(&sched->hooks, L, LUA_MASKCOUNT, look);
   if (!give_way || !sched_may_wait(L, sched)) return sched_raise_now(L, sched, status);
   push_ready(sched);
   return park(L, sched, raise_k, 0);
@@ -326,15 +325,16 @@ static bool take_interrupt(struct sched *sched) {
 void sched_stop_insisting(lua_State *L, struct sched *sched, lua_Debug *ar) {
   const void *canceller = tree_canceller(&sched->tree, sched->current);
   struct insistence *insistence = canceller ? insist_find(L, sched->current, canceller) : NULL;
-  int patience = insistence ? insist_patience(insistence) : 0;
-  if (!patience) return;
+  int look = insistence ? insist_look(insistence) : 0;
+  if (!look) return;
   lua_getinfo(L, "S", ar);
-  if (sight_is_ours(ar)) { /* which will come to its end */
-    hook_arm(&sched->hooks, L, LUA_MASKCOUNT, 1);
+  bool ours = sight_is_ours(ar); /* which will come to its end */
+  if (ours || !insist_is_due(insistence)) {
+    hook_arm(&sched->hooks, L, LUA_MASKCOUNT, ours ? 1 : look);
     return;
   }
   bool first = insist_stopped(insistence);
-  hook_arm(&sched->hooks, L, LUA_MASKCOUNT, insist_patience(insistence));
+  hook_arm(&sched->hooks, L, LUA_MASKCOUNT, insist_look(insistence));
   if (first && sched->insists) sched->insists(L, sched);
   sched_raise_now(L, sched, BRAID_CANCELLED);
 }
@@ -479,6 +479,7 @@ bool sched_turn(struct sched *sched, int64_t deadline) {
   if (take_interrupt(sched)) return false; /* who has waited till now learns it from that wait */
   if (run_ready(sched) || braid_loop_is_fork) return true;
   if (take_interrupt(sched)) return false;
+  if (!braid_list_empty(&sched->abandoned)) sched->close_generators(sched->L, &sched->abandoned);
   if (deadline == BRAID_NEVER && sched_deadlocked(sched)) return false;
   braid_loop_poll(&sched->loop, deadline);
   if (atomic_load_explicit(&sched->asked, memory_order_relaxed)) sched->attend(sched);
@@ -553,7 +554,8 @@ static void close_state(lua_State *L, struct sched *sched) {
   sched->grace = braid_clock_after(1.0);
   for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer)
     tree_cancel_scope(scope), tree_walk(scope, sched->hurry, sched);
-  sched->close_generators(L, sched);
+  sched->close_generators(L, &sched->abandoned);
+  sched->close_generators(L, &sched->aside);
   if (sched->stop_pools) sched->stop_pools(sched);
   int64_t end = sched->grace + BRAID_SECOND; /* jobs have longer: their replies have a way to go */
   int left;
@@ -595,6 +597,7 @@ struct sched *sched_open(lua_State *L) {
   braid_list_init(&sched->stopper.stops);
   braid_list_init(&sched->held);
   braid_list_init(&sched->aside);
+  braid_list_init(&sched->abandoned);
   braid_list_init(&sched->pools);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   sched->L = lua_tothread(L, -1);

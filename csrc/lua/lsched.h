@@ -55,9 +55,9 @@ struct sched {
   int task_metatable;                 /* where it is in the registry */
   const void *task_class;             /* its address */
   lua_CFunction task_body, wrap_body; /* at the bottom of the coroutines that only the loop may go on with */
-  struct braid_list aside;            /* generators between two steps, with scopes inside */
-  /* Starts the tasks that close them, at the end of the state. Does not raise. Set by lwrap. */
-  void (*close_generators)(lua_State *L, struct sched *sched);
+  struct braid_list aside, abandoned; /* generators between two steps, with scopes inside; without an iterator */
+  /* Starts the tasks that close them. Does not raise. Set by lwrap. */
+  void (*close_generators)(lua_State *L, struct braid_list *which);
   bool locals; /* some task has asked for its locals */
   /* A worker's: called in place of SIGINT's handling when the loop was asked for attention. NULL: the script's own. */
   void (*interrupted)(struct sched *sched);

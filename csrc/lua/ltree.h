@@ -70,6 +70,7 @@ struct insistence {
   unsigned raises;
   bool stopped;  /* wherever it stood, and reported */
   int64_t since; /* the second raise */
+  int64_t last;  /* when it was stopped last, or its patience began to end */
 };
 
 /* Userdata "braid.scope", on the stack of whoever entered it. */

@@ -30,7 +30,7 @@ struct generator {
   struct sched *sched;
   struct task guest;       /* whose the scopes are while they are aside; its nursery is NULL else */
   struct scope frame;      /* around them */
-  struct braid_list aside; /* in the scheduler's list, then */
+  struct braid_list aside; /* in one of the scheduler's lists, then */
   struct scope *home;      /* with serial: the nursery in which it was made */
   uint64_t serial;
   lua_State *co;
@@ -255,19 +255,20 @@ void wrap_close_guests(lua_State *L, struct scope *home) {
     struct task *child = braid_container(at, struct task, sibling);
     bool guest = tree_is_guest(child);
     if (guest) begin_closing(L, braid_container(child, struct generator, guest));
-    at = guest ? home->children.next : at->next; /* a finalizer that ran meanwhile may have closed the next */
+    at = guest ? home->children.next : at->next;
   }
 }
 
-static void close_all(lua_State *L, struct sched *sched) {
-  while (!braid_list_empty(&sched->aside))
-    begin_closing(L, braid_container(sched->aside.next, struct generator, aside));
+static void close_generators(lua_State *L, struct braid_list *which) {
+  while (!braid_list_empty(which)) begin_closing(L, braid_container(which->next, struct generator, aside));
 }
 
-/* The iterator is out of reach. */
+/* The iterator is out of reach. What a finalizer interrupts may be walking over tasks: the loop does the rest. */
 static int handle_gc(lua_State *L) {
   struct generator *gen = *(struct generator **)lua_touserdata(L, 1);
-  if (gen && is_aside(gen) && !gen->refusals && !gen->sched->closing) begin_closing(L, gen);
+  if (!gen || !is_aside(gen) || gen->refusals || gen->sched->closing) return 0;
+  braid_list_remove(&gen->aside);
+  braid_list_push(&gen->sched->abandoned, &gen->aside);
   return 0;
 }
 
@@ -313,7 +314,7 @@ static const luaL_Reg functions[] = {{"wrap", lua_wrap}, {NULL, NULL}};
 void lwrap_open(lua_State *L) {
   struct sched *sched = sched_open(L);
   sched->wrap_body = body;
-  sched->close_generators = close_all;
+  sched->close_generators = close_generators;
   sched_register(L, functions);
   luaL_newmetatable(L, HANDLE_METATABLE);
   lua_pushcfunction(L, handle_gc);
