@@ -14,7 +14,7 @@ CORE_FLOORS := base status clock list heap buffer quota limit decimal utf8 \
 # Plain C on core/parallel: no Lua, no locks.
 KERNEL_FLOORS := simd.h montgomery prime curve factor sieve circle mandelbrot text digest words \
 	row reduce scan radix.h sort unique histogram search \
-	elementary.h operation expression map \
+	elementary.h operation integer expression map \
 	matmul random
 LUA_FLOORS := lregistry lsight ltraceback lerror larg lreason ltree lseal lhook lstop.h linsist linterrupt lopen.h ltrace lsched lstop \
 	llocals lobject \
@@ -124,7 +124,7 @@ $(BUILD)/obj/%.o: %.c
 
 # sqrt and floor in vectors; a * b + c in one instruction.
 $(KERNEL_OBJECTS): LTO := # each has its own rules for floating point
-$(BUILD)/obj/csrc/kernels/operation.o: MATH := -fno-math-errno -fno-trapping-math
+$(BUILD)/obj/csrc/kernels/operation.o $(BUILD)/obj/csrc/kernels/integer.o: MATH := -fno-math-errno -fno-trapping-math
 $(BUILD)/obj/csrc/kernels/matmul.o: MATH := -ffp-contract=fast
 
 $(CORE_MODULE): $(CORE_OBJECTS) $(KERNEL_OBJECTS) $(LUA_OBJECTS)

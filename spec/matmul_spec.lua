@@ -131,6 +131,23 @@ describe("random numbers", function()
     assert.is_true(math.abs(inside - 0.6827) < 0.005)
   end)
 
+  helper.test("are rounded to the nearest integer where they are normal", function()
+    local n = 100000
+    local array = kernels.random(n, { type = "i16", distribution = "normal", seed = 5, mean = 0.5 })
+    assert.is_true(math.abs(kernels.mean(array) - 0.5) < 0.02)
+    assert.is_true(math.abs(kernels.var(array) - 1 - 1 / 12) < 0.03)
+    local same = kernels.random(2, { type = "u8", distribution = "normal", mean = 6.6, deviation = 0 })
+    assert.same({ 7, 7 }, same:totable())
+  end)
+
+  helper.test("lie between elements of u64", function()
+    local low, high = math.mininteger + 5, -3
+    local array = kernels.random(1000, { type = "u64", low = low, high = high, seed = 6 })
+    for _, x in ipairs(array:totable()) do assert.is_true(not math.ult(x, low) and not math.ult(high, x)) end
+    misuse("(integers of u64, low <= high, expected, got -3 and 5)", kernels.random, 5,
+      { type = "u64", low = -3, high = 5 })
+  end)
+
   helper.test("fill arrays of every type", function()
     for _, type in ipairs { "f64", "f32", "i64", "i32", "i16", "i8", "u64", "u32", "u16", "u8" } do
       local array = braid.array(type, 5000)
@@ -153,6 +170,10 @@ describe("random numbers", function()
       { type = "u8", high = 256 })
     misuse("bad option 'distribution' (\"uniform\" or \"normal\" expected, got \"even\")", kernels.random, 5,
       { distribution = "even" })
+    for _, opts in ipairs { { deviation = -1 }, { deviation = 0 / 0 }, { mean = 1 / 0 } } do
+      opts.distribution = "normal"
+      misuse("bad options 'mean' and 'deviation' (finite numbers, deviation >= 0, expected", kernels.random, 5, opts)
+    end
     misuse("unknown option 'sed' to 'random' (did you mean 'seed'?)", kernels.random, 5, { sed = 1 })
   end)
 end)

@@ -230,9 +230,12 @@ static unsigned usual; /* set once */
 
 static void count_usual(void) {
   const char *text = getenv("BRAID_THREADS");
-  long count = text ? strtol(text, NULL, 10) : 0;
-  if (count < 1) count = braid_thread_usable();
-  usual = count < BRAID_TEAM_MOST ? (unsigned)count : BRAID_TEAM_MOST;
+  char *end;
+  bool told = text && *text;
+  long count = told ? strtol(text, &end, 10) : braid_thread_usable();
+  if (!told && count > BRAID_TEAM_MOST) count = BRAID_TEAM_MOST;
+  bool wrong = count < 1 || count > BRAID_TEAM_MOST || (told && *end);
+  usual = wrong ? 0 : (unsigned)count;
 }
 
 unsigned braid_team_default(void) {

@@ -73,7 +73,8 @@ void braid_team_await(struct braid_team *team);
 /* Any thread; does not block. */
 void braid_team_unref(struct braid_team *team);
 
-/* How many threads a team gets that asks for 0. Any thread; the first call reads a file. */
+/* How many threads a team gets that asks for 0; 0 when BRAID_THREADS is no number from 1 to BRAID_TEAM_MOST, and then a
+ * team must ask. Any thread; the first call reads a file. */
 unsigned braid_team_default(void);
 
 #endif

@@ -76,7 +76,7 @@ BRAID_INLINE double elementary_sin(double x, uint64_t quarter) {
     sine = sine * z + odd[i];
     cosine = cosine * z + even[i];
   }
-  sine = r + r * z * sine;
+  sine = z == 0 ? r : r + r * z * sine; /* a zero keeps its sign */
   cosine = 1 + z * cosine;
   uint64_t turn = elementary_bits(shifted) + quarter;
   double result = turn & 1 ? cosine : sine;

@@ -4,6 +4,7 @@
 #include "expression.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <locale.h>
 #include <math.h>
 #include <setjmp.h>
@@ -12,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEEPEST = 100, UNARY = 6 };
+#include "integer.h"
+
+enum { DEEPEST = 100, COMPARISON = 3, UNARY = 6 };
 
 struct parser {
   struct braid_expression *expression;
@@ -35,10 +38,14 @@ static _Noreturn void fail(struct parser *this, const char *at, const char *form
 
 /* ---- slots and steps --------------------------------------------------------------------------------------------- */
 
-static slot constant(struct parser *this, double value) {
+static bool same(const struct braid_constant *a, const struct braid_constant *b) {
+  return memcmp(&a->number, &b->number, sizeof a->number) == 0 && a->integer == b->integer && a->whole == b->whole;
+}
+
+static slot constant(struct parser *this, struct braid_constant value) {
   struct braid_expression *e = this->expression;
   unsigned i = 0;
-  while (i < e->constants && memcmp(&e->constant[i], &value, sizeof value) != 0) i++;
+  while (i < e->constants && !same(&e->constant[i], &value)) i++;
   if (i == BRAID_EXPRESSION_CONSTANTS) fail(this, this->at, "more than %u constants", i);
   if (i == e->constants) e->constant[e->constants++] = value;
   return (slot){BRAID_IN_CONSTANT, i};
@@ -57,14 +64,29 @@ static slot variable(struct parser *this, const char *name, size_t size) {
   return (slot){BRAID_IN_VARIABLE, i};
 }
 
-/* Of constants alone: another constant. */
+/* Whether it matters for the operation that integers are signed. */
+static bool is_ordered(enum braid_operation_code code) {
+  return braid_integer_operations[code].of_signed != braid_integer_operations[code].of_unsigned;
+}
+
+/* Of constants alone: another constant. Not where it is open yet whether they are signed. */
 static bool fold(struct parser *this, enum braid_operation_code code, const slot *from, slot *result) {
-  double values[3] = {0}, value;
+  double numbers[3] = {0};
+  int64_t integers[3] = {0};
+  struct braid_constant value = {.whole = braid_integer_operations[code].of_signed != NULL};
+  bool negative = false;
   for (unsigned i = 0; i < braid_operations[code].operands; i++) {
     if (from[i].kind != BRAID_IN_CONSTANT) return false;
-    values[i] = this->expression->constant[from[i].index];
+    const struct braid_constant *operand = &this->expression->constant[from[i].index];
+    numbers[i] = operand->number;
+    integers[i] = operand->integer;
+    value.whole &= operand->whole;
+    negative |= operand->integer < 0;
   }
-  braid_operations[code].run(&value, &values[0], &values[1], &values[2], 1);
+  if (value.whole && negative && is_ordered(code)) return false;
+  braid_operations[code].run(&value.number, &numbers[0], &numbers[1], &numbers[2], 1);
+  if (value.whole)
+    braid_integer_operations[code].of_signed(&value.integer, &integers[0], &integers[1], &integers[2], 1);
   *result = constant(this, value);
   return true;
 }
@@ -155,8 +177,13 @@ static slot number(struct parser *this) {
   text[size] = 0;
   char *point = strchr(text, '.'), *end;
   if (point) *point = *localeconv()->decimal_point;
-  double value = strtod(text, &end);
+  struct braid_constant value = {.number = strtod(text, &end)};
   if (*end) fail(this, this->at, "'%.40s' is no number", text);
+  errno = 0;
+  unsigned long long integer = strtoull(text, &end, hex ? 16 : 10);
+  value.whole = !*end && errno == 0;
+  if (value.whole) value.integer = (int64_t)integer;
+  this->expression->large |= value.whole && value.integer < 0;
   this->at = at;
   return constant(this, value);
 }
@@ -165,31 +192,46 @@ static slot number(struct parser *this) {
 
 static slot parse(struct parser *this, int level);
 
-static slot call(struct parser *this, const char *name, size_t size) {
-  int code = BRAID_FUNCTIONS;
+/* The function of this name from `code` on; BRAID_OPERATIONS: there is none. */
+static enum braid_operation_code find(const char *name, size_t size, enum braid_operation_code code) {
   while (code < BRAID_OPERATIONS &&
          (strlen(braid_operations[code].name) != size || memcmp(braid_operations[code].name, name, size) != 0))
     code++;
+  return code;
+}
+
+/* That which takes `count` operands. */
+static enum braid_operation_code choose(struct parser *this, const char *name, size_t size, unsigned count) {
+  enum braid_operation_code first = find(name, size, BRAID_FUNCTIONS), code = first;
+  while (code < BRAID_OPERATIONS && braid_operations[code].operands != count) code = find(name, size, code + 1);
+  if (code < BRAID_OPERATIONS) return code;
+  unsigned wanted = braid_operations[first].operands;
+  const char *format = first == BRAID_MIN || first == BRAID_MAX         ? "'%.*s' takes %u arguments or more, got %u"
+                       : find(name, size, first + 1) < BRAID_OPERATIONS ? "'%.*s' takes %u or 2 arguments, got %u"
+                       : wanted == 1                                    ? "'%.*s' takes %u argument, got %u"
+                                                                        : "'%.*s' takes %u arguments, got %u";
+  fail(this, name, format, (int)size, name, wanted, count);
+}
+
+static slot call(struct parser *this, const char *name, size_t size) {
+  enum braid_operation_code code = find(name, size, BRAID_FUNCTIONS);
   if (code == BRAID_OPERATIONS) fail(this, name, "there is no function '%.*s'", size > 40 ? 40 : (int)size, name);
-  unsigned wanted = braid_operations[code].operands, count = 0;
   bool fold_more = code == BRAID_MIN || code == BRAID_MAX;
+  unsigned count = 0;
   slot operands[3] = {{0}};
   if (!accept(this, ")")) {
     do {
       if (fold_more && count == 2) { /* max(a, b, c) is max(max(a, b), c) */
-        operands[0] = emit(this, name, (enum braid_operation_code)code, operands[0], operands[1], operands[2]);
+        operands[0] = emit(this, name, code, operands[0], operands[1], operands[2]);
         count = 1;
       }
       slot operand = parse(this, 0);
-      if (count < wanted) operands[count] = operand;
+      if (count < 3) operands[count] = operand;
       count++;
     } while (accept(this, ","));
     expect(this, ")", "',' or ')'");
   }
-  if (count != wanted)
-    fail(this, name, "'%.*s' takes %u argument%s%s, got %u", (int)size, name, wanted, wanted == 1 ? "" : "s",
-         fold_more ? " or more" : "", count);
-  return emit(this, name, (enum braid_operation_code)code, operands[0], operands[1], operands[2]);
+  return emit(this, name, choose(this, name, size, count), operands[0], operands[1], operands[2]);
 }
 
 static slot name(struct parser *this) {
@@ -209,7 +251,7 @@ static slot name(struct parser *this) {
   if (accept(this, "(")) return call(this, start, size);
   for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
     if (strlen(constants[i].name) == size && memcmp(constants[i].name, start, size) == 0)
-      return constant(this, constants[i].value);
+      return constant(this, (struct braid_constant){.number = constants[i].value});
   return variable(this, start, size);
 }
 
@@ -233,7 +275,7 @@ static slot power(struct parser *this) {
   const char *at = this->at;
   if (!accept(this, "^")) return base;
   slot exponent = parse(this, UNARY);
-  bool square = exponent.kind == BRAID_IN_CONSTANT && this->expression->constant[exponent.index] == 2;
+  bool square = exponent.kind == BRAID_IN_CONSTANT && this->expression->constant[exponent.index].number == 2;
   return square ? emit(this, at, BRAID_MULTIPLY, base, base, base) : emit(this, at, BRAID_POWER, base, exponent, base);
 }
 
@@ -270,9 +312,13 @@ static const struct binary *binary(struct parser *this, int level) {
 static slot parse(struct parser *this, int level) {
   if (++this->depth > DEEPEST) fail(this, this->at, "nested more than %d deep", DEEPEST);
   slot left = unary(this);
+  bool compared = false;
   const struct binary *operator;
   skip(this);
   for (const char *at = this->at; (operator= binary(this, level)); at = this->at) {
+    if (compared && operator->level == COMPARISON)
+      fail(this, at, "comparisons have no chains: write a < b and b < c, or (a < b) < c");
+    compared = operator->level == COMPARISON;
     slot right = parse(this, operator->level);
     left = operator->swapped ? emit(this, at, operator->code, right, left, left)
                              : emit(this, at, operator->code, left, right, left);
@@ -282,14 +328,32 @@ static slot parse(struct parser *this, int level) {
   return left;
 }
 
+/* Whether integers stay integers. */
+static void look_at_steps(struct braid_expression *e) {
+  e->whole = true;
+  for (unsigned i = 0; i < e->steps; i++) {
+    const struct braid_step *step = &e->step[i];
+    e->whole &= braid_integer_operations[step->code].of_signed != NULL;
+    e->ordered |= is_ordered(step->code);
+    for (unsigned k = 0; k < braid_operations[step->code].operands; k++) {
+      if (step->from[k].kind != BRAID_IN_CONSTANT) continue;
+      const struct braid_constant *constant = &e->constant[step->from[k].index];
+      e->whole &= constant->whole;
+      e->negative |= constant->number < 0;
+    }
+  }
+}
+
 bool braid_expression_parse(struct braid_expression *expression, const char *source,
                             struct braid_expression_error *error) {
   struct parser this = {.expression = expression, .error = error, .source = source, .at = source};
   expression->names = expression->constants = expression->steps = expression->registers = 0;
+  expression->whole = expression->ordered = expression->negative = expression->large = false;
   if (setjmp(this.failed)) return false;
   slot result = parse(&this, 0);
   skip(&this);
   if (*this.at) unexpected(&this, "an operator");
   if (result.kind != BRAID_IN_REGISTER) add_step(&this, source, BRAID_COPY, (slot[]){result, result, result});
+  look_at_steps(expression);
   return true;
 }

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT
  * The language of `map`: "a*x + sqrt(y)" becomes a row of steps, each one operation on blocks.
  *
- *   or | and | < <= > >= == ~= != | + - | * / // % | not - (before their operand) | ^      weakest first, as in Lua
- *   numbers as in C, pi, inf, nan | names of variables | functions: those of operation.h; min and max take two or more
+ *   or | and | < <= > >= == ~= != (one of them, no chains) | + - | * / // % | not - (before their operand) | ^ weakest
+ * first, as in Lua numbers as in C, pi, inf, nan | names of variables | functions: those of operation.h; min and max
+ * take two or more
  *
  * All values are doubles, truth is 1 and 0. */
 #ifndef BRAID_EXPRESSION_H
 #define BRAID_EXPRESSION_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "operation.h"
 
@@ -32,11 +34,21 @@ struct braid_step {
   struct braid_slot_number from[3];
 };
 
+struct braid_constant {
+  double number;
+  int64_t integer; /* the same, when it is whole: written as an integer below 2^64, or made of such */
+  bool whole;
+};
+
 struct braid_expression {
   unsigned names, constants, steps, registers;
   char name[BRAID_EXPRESSION_NAMES][BRAID_EXPRESSION_NAME]; /* of the variables, in order of first appearance */
-  double constant[BRAID_EXPRESSION_CONSTANTS];
+  struct braid_constant constant[BRAID_EXPRESSION_CONSTANTS];
   struct braid_step step[BRAID_EXPRESSION_STEPS]; /* the last one makes the result */
+  bool whole;                                     /* of integers it makes integers, in each of its steps */
+  bool ordered;                                   /* and it matters then whether they are signed */
+  bool negative;                                  /* it has a constant that is whole and below 0 */
+  bool large;                                     /* it has a constant that is whole, from 2^63 on */
 };
 
 struct braid_expression_error {

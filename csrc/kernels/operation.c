@@ -92,6 +92,25 @@ EACH(arc_cosine, acos(a[i]))
 EACH(arc_tangent, atan(a[i]))
 EACH(hyperbolic_tangent, tanh(a[i]))
 
+/* As math.log does. */
+static double log_to_base(double x, double base) {
+  return base == 2 ? log2(x) : base == 10 ? log10(x) : log(x) / log(base);
+}
+
+WIDE(round_to_even, rint(a[i]))
+WIDE(sign, a[i] > 0 ? 1.0 : (a[i] < 0 ? -1.0 : a[i]))
+WIDE(is_nan, a[i] != a[i] ? 1.0 : 0.0)
+WIDE(is_infinite, fabs(a[i]) == INFINITY ? 1.0 : 0.0)
+EACH(logarithm_2, log2(a[i]))
+EACH(logarithm_10, log10(a[i]))
+EACH(logarithm_to, log_to_base(a[i], b[i]))
+EACH(power_of_2, exp2(a[i]))
+EACH(hyperbolic_sine, sinh(a[i]))
+EACH(hyperbolic_cosine, cosh(a[i]))
+EACH(arc_tangent_of_two, atan2(a[i], b[i]))
+EACH(hypotenuse, hypot(a[i], b[i]))
+EACH(error_function, erf(a[i]))
+
 const struct braid_operation braid_operations[BRAID_OPERATIONS] = {
     [BRAID_COPY] = {NULL, 1, copy},
     [BRAID_NEGATE] = {NULL, 1, negate},
@@ -127,4 +146,18 @@ const struct braid_operation braid_operations[BRAID_OPERATIONS] = {
     [BRAID_ACOS] = {"acos", 1, arc_cosine},
     [BRAID_ATAN] = {"atan", 1, arc_tangent},
     [BRAID_TANH] = {"tanh", 1, hyperbolic_tangent},
+    [BRAID_ROUND] = {"round", 1, round_to_even},
+    [BRAID_SIGN] = {"sign", 1, sign},
+    [BRAID_LOG2] = {"log2", 1, logarithm_2},
+    [BRAID_LOG10] = {"log10", 1, logarithm_10},
+    [BRAID_LOG_BASE] = {"log", 2, logarithm_to},
+    [BRAID_EXP2] = {"exp2", 1, power_of_2},
+    [BRAID_SINH] = {"sinh", 1, hyperbolic_sine},
+    [BRAID_COSH] = {"cosh", 1, hyperbolic_cosine},
+    [BRAID_ATAN2] = {"atan2", 2, arc_tangent_of_two},
+    [BRAID_ATAN_OF_TWO] = {"atan", 2, arc_tangent_of_two},
+    [BRAID_HYPOT] = {"hypot", 2, hypotenuse},
+    [BRAID_ISNAN] = {"isnan", 1, is_nan},
+    [BRAID_ISINF] = {"isinf", 1, is_infinite},
+    [BRAID_ERF] = {"erf", 1, error_function},
 };

@@ -42,11 +42,25 @@ enum braid_operation_code {
   BRAID_ACOS,
   BRAID_ATAN,
   BRAID_TANH,
+  BRAID_ROUND,
+  BRAID_SIGN,
+  BRAID_LOG2,
+  BRAID_LOG10,
+  BRAID_LOG_BASE,
+  BRAID_EXP2,
+  BRAID_SINH,
+  BRAID_COSH,
+  BRAID_ATAN2,
+  BRAID_ATAN_OF_TWO,
+  BRAID_HYPOT,
+  BRAID_ISNAN,
+  BRAID_ISINF,
+  BRAID_ERF,
   BRAID_OPERATIONS
 };
 
 struct braid_operation {
-  const char *name;  /* of functions */
+  const char *name;  /* of functions; two that differ in the number of their operands may have the same */
   unsigned operands; /* 1 to 3: the operations use a; a and b; all */
   /* to[i] for i < count. `to` may be one of the others. Any thread; does not block. */
   void (*run)(double *to, const double *a, const double *b, const double *c, size_t count);

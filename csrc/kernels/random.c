@@ -82,6 +82,8 @@ static void fill_block(struct fill *this, size_t at, size_t count) {
     uniform_numbers(random, bits, count, numbers);
   else
     normal_numbers(random, bits, bits + BLOCK / 2, BLOCK / 2, numbers);
+  if (!braid_row_is_float(this->row->type))
+    for (size_t i = 0; i < count; i++) numbers[i] = rint(numbers[i]);
   braid_row_set_doubles(this->row, at, count, numbers);
 }
 

@@ -8,7 +8,7 @@
 
 enum braid_distribution {
   BRAID_UNIFORM, /* floats: low <= x < high. Integers: low <= x <= high */
-  BRAID_NORMAL,  /* floats, or rounded towards zero */
+  BRAID_NORMAL,  /* floats, or rounded to the nearest */
 };
 
 struct braid_random {

@@ -43,6 +43,25 @@
     for (size_t i = 0; i < count; i++) to[i] = (ctype)from[i];                                                         \
   }
 
+/* The same types, with what they can hold. */
+#define FIT_TYPES(X)                                                                                                   \
+  X(BRAID_U64, u64, uint64_t, 0, INT64_MAX)                                                                            \
+  NARROW_TYPES(X)
+
+/* Unsigned: from 2^63 on negative here, and above all that a narrow type can hold. */
+#define DEFINE_FIT(tag, name, ctype, least, most)                                                                      \
+  BRAID_INLINE void name##_fit_body(const int64_t *restrict from, size_t count, ctype *restrict to, bool bits) {       \
+    for (size_t i = 0; i < count; i++) {                                                                               \
+      int64_t x = from[i];                                                                                             \
+      x = bits && x < 0 ? INT64_MAX : x;                                                                               \
+      x = x < (int64_t)(least) ? (int64_t)(least) : x;                                                                 \
+      x = x > (int64_t)(most) ? (int64_t)(most) : x;                                                                   \
+      to[i] = (ctype)x;                                                                                                \
+    }                                                                                                                  \
+  }                                                                                                                    \
+  BRAID_SIMD(name##_fit, (const int64_t *from, size_t count, ctype *to, bool bits), (from, count, to, bits))
+
+FIT_TYPES(DEFINE_FIT)
 INTEGER_TYPES(DEFINE_NUMBERS)
 NARROW_TYPES(DEFINE_INTEGERS)
 
@@ -95,6 +114,17 @@ void braid_row_set_integers(struct braid_row *row, size_t first, size_t count, c
 #define CASE(tag, name, ctype, least, most)                                                                            \
   case tag: name##_set_integers(values, count, (ctype *)row->data + first); break;
     NARROW_TYPES(CASE)
+#undef CASE
+    default: memcpy((int64_t *)row->data + first, values, count * sizeof *values);
+  }
+}
+
+void braid_row_fit_integers(struct braid_row *row, size_t first, size_t count, const int64_t *values,
+                            bool is_unsigned) {
+  switch (row->type) {
+#define CASE(tag, name, ctype, least, most)                                                                            \
+  case tag: name##_fit(values, count, (ctype *)row->data + first, is_unsigned); break;
+    FIT_TYPES(CASE)
 #undef CASE
     default: memcpy((int64_t *)row->data + first, values, count * sizeof *values);
   }

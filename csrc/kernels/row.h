@@ -31,6 +31,9 @@ const int64_t *braid_row_integers(const struct braid_row *row, size_t first, siz
  * at its end, NaN becomes 0. */
 void braid_row_set_doubles(struct braid_row *row, size_t first, size_t count, const double *values);
 
+/* Into integers: what is outside of the type's range becomes its end. The values are signed, or unsigned. */
+void braid_row_fit_integers(struct braid_row *row, size_t first, size_t count, const int64_t *values, bool is_unsigned);
+
 /* Into integers narrower than 64 bits: the lowest bits. */
 void braid_row_set_integers(struct braid_row *row, size_t first, size_t count, const int64_t *values);
 

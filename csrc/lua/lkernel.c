@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <lauxlib.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "larg.h"
@@ -113,8 +114,16 @@ int lkernel_run(lua_State *L, unsigned threads, bool small) {
   return lerror_raise(L, "system", "%s: no thread could be started: %s", call->kernel->name, strerror(error));
 }
 
+static unsigned usual_threads(lua_State *L) {
+  unsigned threads = braid_team_default();
+  if (threads == 0)
+    lerror_misuse(L, "bad value of the environment's BRAID_THREADS (an integer from 1 to %d expected, got '%s')",
+                  BRAID_TEAM_MOST, getenv("BRAID_THREADS"));
+  return threads;
+}
+
 unsigned lkernel_threads(lua_State *L, int index) {
-  if (lua_isnoneornil(L, index)) return 0;
+  if (lua_isnoneornil(L, index)) return usual_threads(L);
   lua_Integer threads = larg_integer(L, index, "threads", 1);
   if (threads > BRAID_TEAM_MOST) larg_error(L, index, "threads", "an integer from 1 to 256");
   return (unsigned)threads;
@@ -122,7 +131,7 @@ unsigned lkernel_threads(lua_State *L, int index) {
 
 /* kernel_threads() -> how many threads a kernel runs on unless it is told otherwise. */
 static int kernel_threads(lua_State *L) {
-  lua_pushinteger(L, braid_team_default());
+  lua_pushinteger(L, usual_threads(L));
   return 1;
 }
 

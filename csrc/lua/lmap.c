@@ -77,6 +77,8 @@ static struct braid_map_value check_value(lua_State *L, int index, const char *n
     lrow_check_apart(L, result, "out", &value.row, true);
   } else {
     value.number = lua_tonumber(L, index);
+    value.is_integer = lua_isinteger(L, index);
+    if (value.is_integer) value.integer = lua_tointeger(L, index);
   }
   return value;
 }

@@ -113,23 +113,41 @@ void sight_place(lua_State *L, lua_State *co) {
   if (parts == 2) lua_concat(L, 2);
 }
 
+/* Pushes the last part of the name on the top of the stack in its place: "sort" for "table.sort". */
+static void shorten(lua_State *L) {
+  const char *name = lua_tostring(L, -1), *last = strrchr(name, '.');
+  lua_pushstring(L, last ? last + 1 : name);
+  lua_remove(L, -2);
+}
+
+/* Pushes the name of the function of a frame, as it was called, or as its module has it; with `module_first` the
+ * other way round. False: it has none. */
+static int push_name(lua_State *L, lua_Debug *ar, bool module_first) {
+  lua_getinfo(L, "nf", ar);
+  if (ar->name && !module_first) {
+    lua_pop(L, 1);
+  } else if (sight_global_name(L)) {
+    shorten(L);
+    return 1;
+  }
+  if (!ar->name) return 0;
+  lua_pushstring(L, *ar->name == '_' ? ar->name + 1 : ar->name); /* set calls _set */
+  return 1;
+}
+
+/* Where a Lua function of ours has called it, the user knows only that one. */
 void sight_callee(lua_State *L) {
   lua_Debug ar;
-  if (!lua_getstack(L, 0, &ar)) {
-    lua_pushliteral(L, "?");
-    return;
+  int level = 0;
+  bool named = lua_getstack(L, 0, &ar) && push_name(L, &ar, false);
+  while (lua_getstack(L, ++level, &ar)) {
+    lua_getinfo(L, "S", &ar);
+    if (*ar.what == 'C' || !sight_is_ours(&ar)) break;
+    if (!push_name(L, &ar, true)) continue;
+    if (named) lua_remove(L, -2);
+    named = true;
   }
-  lua_getinfo(L, "nf", &ar);
-  if (ar.name) {
-    lua_pop(L, 1);
-    lua_pushstring(L, *ar.name == '_' ? ar.name + 1 : ar.name); /* set calls _set */
-  } else if (sight_global_name(L)) {
-    const char *name = lua_tostring(L, -1), *last = strrchr(name, '.');
-    lua_pushstring(L, last ? last + 1 : name);
-    lua_remove(L, -2);
-  } else {
-    lua_pushliteral(L, "?");
-  }
+  if (!named) lua_pushliteral(L, "?");
 }
 
 int sight_culprit(lua_State *L) {

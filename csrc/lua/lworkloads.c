@@ -202,7 +202,7 @@ static int word_count(lua_State *L) {
   struct braid_text *texts = calloc(count + 1, sizeof *texts);
   list->texts = texts;
   list->errors = calloc(count + 1, sizeof *list->errors);
-  list->seats = threads ? threads : braid_team_default();
+  list->seats = threads;
   list->tables = calloc(list->seats, sizeof *list->tables);
   if (!list->texts || !list->errors || !list->tables) return lerror_memory(L);
   read_texts(L, texts, count, files);

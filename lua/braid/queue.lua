@@ -146,7 +146,7 @@ function M.queue(maxsize, opts)
   if not orders[order] then
     errors.misuse(1, "bad option 'order' to 'queue' (\"fifo\", \"lifo\" or \"priority\" expected, got %q)", order)
   end
-  return core.queue_new(maxsize or 0, order)
+  return (core.queue_new(maxsize or 0, order))
 end
 
 errors.guard(Queue)

@@ -76,7 +76,7 @@ local semaphore_options = { unbounded = "boolean" }
 function M.semaphore(n, opts)
   n = errors.integer(1, "semaphore", "n", n, 0)
   errors.check_options(1, "semaphore", opts, semaphore_options)
-  return core.semaphore_new(n, opts and opts.unbounded)
+  return (core.semaphore_new(n, opts and opts.unbounded)) -- in brackets: no tail call, so errors name this function
 end
 
 -- ---- event ---------------------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ function M.condition(lock)
   if lock ~= nil and getmetatable(lock) ~= Lock then
     errors.misuse(1, "bad argument 'lock' to 'condition' (a lock expected, got %s)", errors.text(lock))
   end
-  return core.condition_new(lock or core.lock_new())
+  return (core.condition_new(lock or core.lock_new()))
 end
 
 -- ---- barrier -------------------------------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ Barrier.reset = Barrier.reset
 ---@param n integer
 ---@return braid.Barrier
 function M.barrier(n)
-  return core.barrier_new(errors.integer(1, "barrier", "n", n, 1))
+  return (core.barrier_new(errors.integer(1, "barrier", "n", n, 1)))
 end
 
 -- ---- counter -------------------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ end
 function M.primes(limit, opts)
   errors.check_options(1, "primes", opts, { threads = "integer" })
   local threads = opts and opts.threads
-  return core.list_primes(limit, threads, core.count_primes(limit, threads))
+  return (core.list_primes(limit, threads, core.count_primes(limit, threads)))
 end
 
 -- ---- whole workloads -----------------------------------------------------------------------------------------------

@@ -373,9 +373,14 @@ local function borders(array, opts)
       tostring(high))
   end
   if not low and not high then return range[1], range[2] end
-  low, high = math.tointeger(low or 0), math.tointeger(high or (range[2] < 0 and math.maxinteger or range[2]))
-  local most = range[2] < 0 and math.maxinteger or range[2]
-  if low and high and range[1] <= low and low <= high and high <= most then return low, high end
+  low, high = math.tointeger(low or 0), math.tointeger(high or range[2])
+  if low and high then
+    if array:type() == "u64" then
+      if not math.ult(high, low) then return low, high end
+    elseif range[1] <= low and low <= high and high <= range[2] then
+      return low, high
+    end
+  end
   errors.misuse(3, "bad options 'low' and 'high' (integers of %s, low <= high, expected, got %s and %s)", array:type(),
     tostring(opts.low), tostring(opts.high))
 end
@@ -387,13 +392,17 @@ local function fill_random(array, opts)
     a, b = borders(array, opts)
   elseif distribution ~= "normal" then
     errors.misuse(2, "bad option 'distribution' (\"uniform\" or \"normal\" expected, got %q)", distribution)
+  elseif not (is_finite(a) and is_finite(b) and b >= 0) then
+    errors.misuse(2, "bad options 'mean' and 'deviation' (finite numbers, deviation >= 0, expected, got %s and %s)",
+      tostring(a), tostring(b))
   end
   core.vector_random(array, seed, distribution == "normal", a, b, opts.threads)
   return array
 end
 
 ---Fills an array with random numbers: element i is a function of the seed and i. Uniform ones are low <= x < high in
----floats (f32 rounds, also up to high), low <= x <= high in integers; normal ones in integers are rounded towards zero.
+---floats (f32 rounds, also up to high), low <= x <= high in integers; normal ones in integers are rounded to the
+---nearest.
 ---@param array braid.Array
 ---@param opts { seed: integer?, distribution: "uniform"|"normal"?, low: number?, high: number?, mean: number?,
 --- deviation: number?, threads: integer? }? seed: one of math.random's; low, high: 0 and 1, of integers all that the
@@ -402,7 +411,7 @@ end
 function M.fill_random(array, opts)
   check_array("fill_random", "array", array)
   errors.check_options(1, "fill_random", opts, fill_options)
-  return fill_random(array, opts or {})
+  return (fill_random(array, opts or {})) -- in brackets: no tail call, so errors name this function
 end
 
 ---A new array of n random numbers, as fill_random gives them.
@@ -413,7 +422,7 @@ function M.random(n, opts)
   n = errors.integer(1, "random", "n", n, 0)
   errors.check_options(1, "random", opts, random_options)
   opts = opts or {}
-  return fill_random(make_array(opts.type or "f64", n), opts)
+  return (fill_random(make_array(opts.type or "f64", n), opts))
 end
 
 -- ---- expressions ---------------------------------------------------------------------------------------------------
@@ -484,14 +493,20 @@ end
 ---first appearance, `map("a*x + sqrt(y)", 2, X, Y)`. A value is an array or a number; arrays have the same length.
 ---
 ---The language: numbers, pi, inf, nan; + - * / // % ^ as in Lua; < <= > >= == ~= (or !=), `and`, `or`, `not`, where
----truth is 1 and 0, and what is not 0 is true; sqrt exp log sin cos tan asin acos atan tanh abs floor ceil,
----pow(x, y), min and max of two or more (NaN when one is), where(condition, then, otherwise). Everything is computed in
----doubles, also of integers; exp and log to the last bit, sin and cos to the last two.
+---truth is 1 and 0, and what is not 0 is true (a < b < c is refused); sqrt exp exp2 log log2 log10 sin cos tan asin
+---acos atan sinh cosh tanh erf abs sign floor ceil, round (halves to the even one), isnan, isinf, log(x, base),
+---atan(y, x) or atan2(y, x), hypot(x, y), pow(x, y), min and max of two or more (NaN when one is),
+---where(condition, then, otherwise).
+---
+---Computed in doubles; exp and log to the last bit, sin and cos to the last two. But in integers, exactly and modulo
+---2^64, when all arrays and numbers and the result's type are of integers, and so is what comes up on the way: + - * //
+---%, ^2, comparisons, logic, abs sign floor ceil round min max where. Integers among the values beside arrays of u64,
+---but none of signed types, are as these have them: from 2^63 on negative in Lua.
 ---@param expression string
 ---@param ... table|braid.Array|number the values of the variables by name, or one after the other; then the options:
 --- `{ out = array, type = string, threads = integer }`. out: where the result goes, which may be one of the arrays, or
---- shares nothing with them; type: that of a new array, "f64". Into an integer type results go rounded towards zero,
---- those outside of it as its last number, NaN as 0
+--- shares nothing with them; type: that of a new array, "f64". Into an integer type doubles go rounded towards zero;
+--- what is outside of it, also of integers, as its last number, NaN and what is divided by 0 as 0 or that
 ---@return braid.Array out
 function M.map(expression, ...)
   local program = compile(expression)
