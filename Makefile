@@ -22,7 +22,7 @@ LUA_FLOORS := lregistry lsight ltraceback lerror larg lreason ltree lseal lhook 
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
 	lfailure ltask ldeadlock ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lcall lremotequeue lremotegate lremote lselect \
 	lcoroutine lstdin lcopy lstate lroster lquestion lwatchdog lworker lpool lpeer lscript \
-	lkernel lnumbers lworkloads lrow lvectors lmap lfd lnet lprocess lfetch lmachine lopen
+	lkernel lnumbers lworkloads lrow lvectors lmap lfd lnet lprocess lshell lfetch lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 SERVE_CORE_FLOORS := signals channel asset listen screen serve.h exchange serve
 SERVE_LUA_FLOORS := lsupervise lserve

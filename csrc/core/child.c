@@ -63,18 +63,20 @@ static void close_spares(const struct descriptors *all) {
     if (all->spare[i] >= 0) close(all->spare[i]);
 }
 
-static int add_descriptors(posix_spawn_file_actions_t *actions, const struct descriptors *all) {
+static int add_descriptors(posix_spawn_file_actions_t *actions, const struct descriptors *all, bool plain) {
   int error = 0;
   for (int i = 0; i < all->count && !error; i++)
     if (all->from[i] != i) error = posix_spawn_file_actions_adddup2(actions, all->from[i], i);
 #ifdef HAVE_CLOSEFROM
-  if (!error) error = posix_spawn_file_actions_addclosefrom_np(actions, all->count);
+  if (!error && !plain) error = posix_spawn_file_actions_addclosefrom_np(actions, all->count);
+#else
+  (void)plain;
 #endif
   return error;
 }
 
 /* Signals as after a login: nothing blocked, nothing ignored. */
-static int set_attributes(posix_spawnattr_t *attributes, bool group) {
+static int set_attributes(posix_spawnattr_t *attributes, const struct braid_child_plan *plan) {
   sigset_t signals;
   sigemptyset(&signals);
   posix_spawnattr_setsigmask(attributes, &signals);
@@ -83,9 +85,10 @@ static int set_attributes(posix_spawnattr_t *attributes, bool group) {
   sigdelset(&signals, SIGSTOP);
   posix_spawnattr_setsigdefault(attributes, &signals);
   posix_spawnattr_setpgroup(attributes, 0);
-  int flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | (group ? POSIX_SPAWN_SETPGROUP : 0);
+  int flags = POSIX_SPAWN_SETSIGMASK | (plan->group ? POSIX_SPAWN_SETPGROUP : 0);
+  if (!plan->plain) flags |= POSIX_SPAWN_SETSIGDEF;
 #ifdef POSIX_SPAWN_CLOEXEC_DEFAULT
-  flags |= POSIX_SPAWN_CLOEXEC_DEFAULT;
+  if (!plan->plain) flags |= POSIX_SPAWN_CLOEXEC_DEFAULT;
 #endif
   return posix_spawnattr_setflags(attributes, (short)flags);
 }
@@ -97,10 +100,11 @@ static int spawn(const struct braid_child_plan *plan, const struct descriptors *
   if (error) return error;
   error = posix_spawnattr_init(&attributes);
   if (!error) {
-    error = add_descriptors(&actions, all);
+    error = add_descriptors(&actions, all, plan->plain);
     if (!error && plan->directory) error = posix_spawn_file_actions_addchdir_np(&actions, plan->directory);
-    if (!error) error = set_attributes(&attributes, plan->group);
-    if (!error) error = posix_spawnp(pid, plan->argv[0], &actions, &attributes, plan->argv, plan->environment);
+    if (!error) error = set_attributes(&attributes, plan);
+    const char *file = plan->file ? plan->file : plan->argv[0];
+    if (!error) error = posix_spawnp(pid, file, &actions, &attributes, plan->argv, plan->environment);
     posix_spawnattr_destroy(&attributes);
   }
   posix_spawn_file_actions_destroy(&actions);
@@ -240,6 +244,14 @@ enum braid_status braid_child_wait(struct braid_child *child, struct braid_hook 
   if (child->ended) return BRAID_OK;
   braid_hook_join(hook, &child->line);
   return BRAID_WAIT;
+}
+
+void braid_child_await(struct braid_child *child) {
+  siginfo_t info;
+  if (child->ended) return;
+  while (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+  }
+  reap(child);
 }
 
 int braid_child_kill(struct braid_child *child, int signal) {

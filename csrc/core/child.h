@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A program that runs beside us: started with posix_spawn, waited for in the loop. Each child is reaped exactly once,
  * by its own number, whether or not anybody still cares. The loop's thread only; nothing here blocks, except that a
- * start takes until the program has been loaded. */
+ * start takes until the program has been loaded, and braid_child_await. */
 #ifndef BRAID_CHILD_H
 #define BRAID_CHILD_H
 
@@ -10,13 +10,15 @@
 #include "loop.h"
 
 struct braid_child_plan {
-  char *const *argv;        /* argv[0] is looked for in PATH when it holds no slash; NULL at the end */
+  const char *file;         /* of the program; NULL: argv[0], which is looked for in PATH when it holds no slash */
+  char *const *argv;        /* NULL at the end */
   char *const *environment; /* "NAME=value"; NULL at the end */
   const char *directory;    /* where it starts; NULL: where we are */
   int stdio[3];             /* what becomes its descriptors 0, 1 and 2 */
   int more[2];              /* and 3 and 4, as many as there are; all others are closed */
   int more_count;
   bool group; /* a process group of its own, which signals reach as a whole */
+  bool plain; /* as system(3): descriptors that do not close themselves, and signals that are ignored, are passed on */
 };
 
 /* A status that somebody else has taken: another part of the program that waits for all children, or the system, where
@@ -56,6 +58,9 @@ int braid_child_start(struct braid_children *children, const struct braid_child_
 
 /* BRAID_OK: it has ended. BRAID_WAIT: the hook stands in line. */
 enum braid_status braid_child_wait(struct braid_child *child, struct braid_hook *hook);
+
+/* Blocks until it has ended. */
+void braid_child_await(struct braid_child *child);
 
 /* Sends a signal to it, or to its group; 0 or an error number, ESRCH when it has ended and nobody is left of its group.
  */

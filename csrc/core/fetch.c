@@ -527,6 +527,7 @@ static CURLcode started;
 static void start_libcurl(void) {
   struct sigaction before, ours = {.sa_handler = on_broken_pipe, .sa_flags = SA_RESTART};
   started = braid_curl_load() ? CURLE_FAILED_INIT : curl_global_init(CURL_GLOBAL_DEFAULT);
+  braid_thread_pin();
   if (sigaction(SIGPIPE, NULL, &before) == 0 && before.sa_handler == SIG_DFL) sigaction(SIGPIPE, &ours, NULL);
 }
 

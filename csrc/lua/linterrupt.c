@@ -33,10 +33,23 @@ static void on_interrupt(const struct interrupt_target *meant) {
   braid_loop_interrupt(meant->loop);
 }
 
+static bool is_ignored(const struct sigaction *action) {
+  return !(action->sa_flags & SA_SIGINFO) && action->sa_handler == SIG_IGN;
+}
+
+/* Nobody waits any more, but the handler is there: somebody who had changed it for a while, system(3) in another
+ * thread, has put it back when we had left. The signal is the host's. */
+static void pass_on(int number) {
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+    if (signals[i].number == number) sigaction(number, &signals[i].host, NULL);
+  raise(number); /* it comes when this handler has returned */
+}
+
 static void on_signal(int number) {
   const struct interrupt_target *meant = atomic_load(&target);
-  if (!meant) return;
-  if (number == SIGINT)
+  if (!meant)
+    pass_on(number);
+  else if (number == SIGINT)
     on_interrupt(meant);
   else
     braid_answer_dump();
@@ -46,11 +59,13 @@ void interrupt_begin(const struct interrupt_target *wanted) {
   const struct interrupt_target *nobody = NULL;
   if (!atomic_compare_exchange_strong(&target, &nobody, wanted)) return;
   count = 0;
+  braid_thread_pin();
   for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
-    sigaction(signals[i].number, NULL, &signals[i].host);
-    bool ignored = !(signals[i].host.sa_flags & SA_SIGINFO) && signals[i].host.sa_handler == SIG_IGN;
-    struct sigaction ours = {.sa_handler = on_signal};
-    signals[i].ours = !ignored && sigaction(signals[i].number, &ours, NULL) == 0;
+    struct sigaction now, ours = {.sa_handler = on_signal};
+    sigaction(signals[i].number, NULL, &now);
+    bool left = !(now.sa_flags & SA_SIGINFO) && now.sa_handler == on_signal; /* see pass_on */
+    if (!left) signals[i].host = now;
+    signals[i].ours = !is_ignored(&now) && sigaction(signals[i].number, &ours, NULL) == 0;
   }
 }
 
@@ -86,6 +101,7 @@ static void on_urgent(int number, siginfo_t *info, void *context) {
 }
 
 static void prepare(void) {
+  braid_thread_pin();
   struct sigaction now, ours = {.sa_sigaction = on_urgent, .sa_flags = SA_SIGINFO | SA_RESTART};
   sigaction(BRAID_WORKER_SIGNAL, NULL, &now);
   bool host = (now.sa_flags & SA_SIGINFO) || (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN);

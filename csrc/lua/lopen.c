@@ -40,7 +40,7 @@ int luaopen_braid_core(lua_State *L) {
       lwatchdog_open, lgate_open,      lcounter_open,   ldict_open,  larray_open,   lremotequeue_open, lremotegate_open,
       lremote_open,   lselect_open,    lcoroutine_open, lpool_open,  lpeer_open,    lscript_open,      lkernel_open,
       lnumbers_open,  lworkloads_open, lvectors_open,   lmap_open,   lfd_open,      lnet_open,         lprocess_open,
-      lfetch_open,    lmachine_open,
+      lshell_open,    lfetch_open,     lmachine_open,
   };
   luaL_checkversion(L);
   braid_file_limit_prepare();

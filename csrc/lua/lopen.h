@@ -39,6 +39,7 @@ void lmap_open(lua_State *L);
 void lfd_open(lua_State *L);
 void lnet_open(lua_State *L);
 void lprocess_open(lua_State *L);
+void lshell_open(lua_State *L);
 void lfetch_open(lua_State *L);
 void lroster_open(lua_State *L);
 void lquestion_open(lua_State *L);

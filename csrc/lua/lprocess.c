@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Programs as Lua sees them: userdata "braid.child", made by child_start. The box holds one child of core/child.h; the
  * child outlives it when the box is dropped while the program runs. lua/braid/process.lua has checked the arguments. */
+#include "lprocess.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
@@ -11,7 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../core/child.h"
 #include "../core/limit.h"
 #include "larg.h"
 #include "lerror.h"
@@ -33,6 +34,20 @@ static struct braid_child *self(lua_State *L) {
   struct box *box = larg_object(L, 1, METATABLE);
   if (!box->child) lerror_raise(L, "closed", "the Lua state that started this process is closing");
   return box->child;
+}
+
+struct braid_children *process_children(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &CHILDREN);
+  struct braid_children *children = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return children;
+}
+
+struct braid_child **process_box(lua_State *L) {
+  struct box *box = lua_newuserdatauv(L, sizeof *box, 0);
+  box->child = NULL;
+  luaL_setmetatable(L, METATABLE);
+  return &box->child;
 }
 
 /* ---- starting ------------------------------------------------------------------------------------------------- */
@@ -150,13 +165,9 @@ static int push_start_error(lua_State *L, int error) {
  * for the last "stdout". */
 static int child_start(lua_State *L) {
   lua_settop(L, GROUP);
-  struct box *box = lua_newuserdatauv(L, sizeof *box, 0);
-  box->child = NULL;
-  luaL_setmetatable(L, METATABLE);
+  struct braid_child **child = process_box(L);
   struct descriptor *descriptors[3];
   for (int i = 0; i < 3; i++) descriptors[i] = lfd_new(L);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &CHILDREN);
-  struct braid_children *children = lua_touserdata(L, -1);
   struct braid_child_plan plan = {.argv = push_arguments(L),
                                   .environment = push_environment(L),
                                   .directory = lua_tostring(L, DIRECTORY),
@@ -164,7 +175,7 @@ static int child_start(lua_State *L) {
   struct stdio stdio = {.child = {-1, -1, -1}};
   int error = open_ends(L, &stdio, descriptors);
   memcpy(plan.stdio, stdio.child, sizeof plan.stdio);
-  if (!error) error = braid_child_start(children, &plan, &box->child);
+  if (!error) error = braid_child_start(process_children(L), &plan, child);
   close_ends(&stdio);
   if (!error) return push_started(L);
   for (int i = 0; i < 3; i++) lfd_close(descriptors[i]);

@@ -173,6 +173,9 @@ void sched_push_task(lua_State *L, const struct task *task);
  * parks with sched_pass instead of going on. */
 bool sched_enter(lua_State *L, struct sched *sched);
 
+/* Whether L can be suspended here. */
+bool sched_may_wait(lua_State *L, const struct sched *sched);
+
 /* Whether sched_begin would not raise: for who must give something up first. */
 bool sched_may_begin(lua_State *L, struct sched *sched);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * What is not safe among threads in Lua's own libraries is replaced: loading a C module (its luaopen may touch what
- * the whole process has), popen (Lua's flushes every file there is, and so waits for one that another thread reads),
- * exit, and print's many writes. */
+ * the whole process has), exit, and print's many writes. (io.popen and os.execute: lshell.c.) */
 #include "lstate.h"
 
 #include <lauxlib.h>
@@ -87,23 +86,6 @@ static void guard_loaders(lua_State *L) {
 
 /* ---- io, os, print -------------------------------------------------------------------------------------------- */
 
-static int close_pipe(lua_State *L) {
-  luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
-  return luaL_execresult(L, pclose(stream->f));
-}
-
-static int io_popen(lua_State *L) {
-  const char *command = luaL_checkstring(L, 1), *mode = luaL_optstring(L, 2, "r");
-  luaL_argcheck(L, (*mode == 'r' || *mode == 'w') && mode[1] == '\0', 2, "invalid mode");
-  luaL_Stream *stream = lua_newuserdatauv(L, sizeof *stream, 0);
-  stream->closef = NULL;
-  luaL_setmetatable(L, LUA_FILEHANDLE);
-  stream->f = popen(command, mode);
-  if (!stream->f) return luaL_fileresult(L, 0, command);
-  stream->closef = close_pipe;
-  return 1;
-}
-
 static int os_exit(lua_State *L) {
   if (braid_loop_is_fork) lcopy_end(lcopy_exit_status(L));
   return lerror_raise(L, "worker_died", "os.exit(%s) in a job: it ends the job, not the process",
@@ -144,7 +126,6 @@ void lstate_furnish(lua_State *L) {
   luaL_openlibs(L);
   guard_loaders(L);
   lstdin_furnish(L);
-  replace(L, "io", "popen", io_popen);
   replace(L, "os", "exit", os_exit);
   replace(L, LUA_GNAME, "print", print_line);
 }

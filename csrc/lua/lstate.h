@@ -18,8 +18,8 @@ struct lstate_memory {
 /* A state without libraries, whose memory is counted; NULL when memory is out. The caller's thread owns it. */
 lua_State *lstate_new(struct lstate_memory *memory);
 
-/* Opens the libraries and makes them fit for a thread among others: loading C modules takes turns, io.popen does not
- * flush the files of others, os.exit ends the job and not the process, print writes a line in one go. Raises. */
+/* Opens the libraries and makes them fit for a thread among others: loading C modules takes turns, os.exit ends the
+ * job and not the process, print writes a line in one go. Raises. */
 void lstate_furnish(lua_State *L);
 
 #endif
