@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -404,6 +405,13 @@ void braid_link_flush(struct braid_link *link) {
   if (send_in_turn(link) != DONE) braid_errand_send(&link->nudge);
 }
 
+void braid_link_hold(struct braid_link *link) { atomic_fetch_add(&link->holders, 1); }
+
+void braid_link_flush_held(struct braid_link *link) {
+  braid_link_flush(link);
+  atomic_fetch_sub(&link->holders, 1);
+}
+
 void braid_link_drain(struct braid_link *link) {
   enum progress progress;
   while ((progress = send_in_turn(link)) != DONE) {
@@ -721,6 +729,7 @@ int braid_link_open(struct braid_link *link, struct braid_broker *broker, int fd
   link->fault = NULL;
   link->descriptor_count = link->claimable = 0;
   atomic_init(&link->signs, 0);
+  atomic_init(&link->holders, 0);
   link->watch = (struct braid_watch){.fire = on_event};
   link->retry = (struct braid_alarm){.fire = on_retry};
   braid_list_init(&link->out);
@@ -746,8 +755,9 @@ static void drop_codes(struct braid_code **codes) {
 void braid_link_close(struct braid_link *link) {
   braid_watch_stop(&link->broker->loop, &link->watch);
   braid_alarm_stop(&link->broker->loop, &link->retry);
-  braid_errand_recall(&link->nudge);
   if (passport) passport->end(link);
+  while (atomic_load(&link->holders) > 0) sched_yield(); /* for one system call, which does not block */
+  braid_errand_recall(&link->nudge);
   drop_out(link);
   braid_buffer_term(&link->in);
   drop_codes(link->sent_codes);

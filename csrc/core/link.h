@@ -60,6 +60,7 @@ struct braid_link {
   bool full;   /* the socket took no more */
   struct braid_code *sent_codes[BRAID_LINK_CODES];
 
+  atomic_uint holders; /* threads that are about to flush it: it is not closed meanwhile */
   atomic_ullong signs; /* of life of the other end: bytes that it sent, and for which it made room. Any thread */
 
   /* The broker's thread only. */
@@ -116,6 +117,11 @@ bool braid_link_put_items(struct braid_link *link, struct braid_frame frame, con
 
 /* Sends what the socket takes; the broker sends the rest. Any thread; does not block. */
 void braid_link_flush(struct braid_link *link);
+
+/* For who may flush only as long as a guard is held, which the passport's end enters, too: takes hold of the link
+ * inside the guard; flushes it outside, and lets it go. Any thread; does not block. */
+void braid_link_hold(struct braid_link *link);
+void braid_link_flush_held(struct braid_link *link);
 
 /* Until everything is sent or the link is broken. Blocks; not the broker's thread. */
 void braid_link_drain(struct braid_link *link);

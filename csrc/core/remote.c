@@ -75,6 +75,13 @@ struct braid_remote *braid_remote_new(struct braid_link *link, enum braid_remote
   return NULL;
 }
 
+void braid_remote_go(struct braid_remote *remote, bool flush) {
+  struct braid_link *link = flush ? remote->link : NULL;
+  if (link) braid_link_hold(link);
+  braid_guard_leave(&remote->object.guard);
+  if (link) braid_link_flush_held(link);
+}
+
 /* Nobody will answer any more. */
 static void fail_calls(const struct braid_remote *remote) {
   struct braid_road woken = {0};
@@ -117,7 +124,6 @@ static bool put_call(struct braid_remote *remote, enum braid_call_operation oper
   if (call->key_size) memcpy(body + sizeof *call, key, call->key_size);
   bool put = braid_link_put_items(remote->link, frame, body, size, cell ? cell : &nothing, 1);
   if (body != room) free(body);
-  braid_link_flush(remote->link);
   return put;
 }
 
@@ -127,7 +133,7 @@ static enum braid_status send_call(struct braid_remote *remote, enum braid_call_
   braid_guard_enter(&remote->object.guard);
   enum braid_status status = BRAID_GONE;
   if (remote->link) status = put_call(remote, operation, call, key, cell, number) ? BRAID_OK : BRAID_NO_MEMORY;
-  braid_guard_leave(&remote->object.guard);
+  braid_remote_go(remote, true);
   return status;
 }
 
@@ -184,9 +190,8 @@ bool braid_remote_cancel(struct braid_remote_call *call, struct braid_hook *hook
   if (remote->link) {
     struct braid_frame frame = {.kind = BRAID_FRAME_CANCEL, .id = call->number, .value = remote->id};
     braid_link_put(remote->link, frame, NULL, 0);
-    braid_link_flush(remote->link);
   }
-  braid_guard_leave(&remote->object.guard);
+  braid_remote_go(remote, true);
   return true;
 }
 

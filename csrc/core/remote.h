@@ -62,6 +62,9 @@ braid_link_handler braid_remote_on_answer;
 /* The object's home is gone: every wait ends with BRAID_GONE. The broker's thread. */
 void braid_remote_end(struct braid_remote *remote);
 
+/* Leaves the stub's guard; sends what was put, if so wanted, outside it. */
+void braid_remote_go(struct braid_remote *remote, bool flush);
+
 /* ---- calls ---- */
 
 struct braid_remote_call {

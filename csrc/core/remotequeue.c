@@ -83,7 +83,7 @@ static struct braid_queue_cell take(struct braid_remote_queue *queue) {
   return cell;
 }
 
-/* Rules 1 and 3: somebody waits, the buffer is empty, and no request stands. */
+/* Rules 1 and 3: somebody waits, the buffer is empty, and no request stands. It is to be sent. */
 static void ask(struct braid_remote *remote) {
   struct braid_remote_queue *queue = remote->queue;
   queue->get_window = widen(queue->get_window, &queue->get_called, queue->order);
@@ -91,13 +91,13 @@ static void ask(struct braid_remote *remote) {
   if (queue->asked > BRAID_QUEUE_AHEAD) queue->asked = BRAID_QUEUE_AHEAD;
   queue->called_off = false;
   put_taken(remote, BRAID_FRAME_GET, queue->asked);
-  braid_link_flush(remote->link);
 }
 
 enum braid_status braid_remote_get(struct braid_remote *remote, struct braid_queue_cell *cell,
                                    struct braid_hook *hook) {
   struct braid_remote_queue *queue = remote->queue;
   enum braid_status status = BRAID_OK;
+  bool asks = false;
   braid_guard_enter(&remote->object.guard);
   queue->touched = true;
   if (queue->count > 0) { /* also when it is gone: nobody else can have them */
@@ -111,10 +111,11 @@ enum braid_status braid_remote_get(struct braid_remote *remote, struct braid_que
   } else {
     hook->tag = STAYING;
     braid_hook_join(hook, &queue->getters);
-    if (!queue->asked) ask(remote);
+    asks = !queue->asked;
+    if (asks) ask(remote);
     status = BRAID_WAIT;
   }
-  braid_guard_leave(&remote->object.guard);
+  braid_remote_go(remote, asks);
   return status;
 }
 
@@ -125,11 +126,10 @@ bool braid_remote_leave(struct braid_remote *remote, struct braid_hook *hook) {
   if (last) {
     queue->called_off = true;
     put_frame(remote, BRAID_FRAME_GET_END, 0, 0);
-    braid_link_flush(remote->link);
     hook->tag = LEAVING;
     braid_hook_join(hook, &queue->getters);
   }
-  braid_guard_leave(&remote->object.guard);
+  braid_remote_go(remote, last);
   return last;
 }
 
@@ -208,7 +208,7 @@ static void take_in(struct braid_remote *remote, const struct braid_queue_cell *
   queue->touched = true;
   /* The first now may not be the first soon. */
   if (queue->count > 0 && queue->order != BRAID_FIFO) give_back(remote, true, cells, &returned);
-  braid_guard_leave(&remote->object.guard);
+  braid_remote_go(remote, returned > 0 || queue->asked > 0);
   drop_cells(cells, returned);
   braid_loop_post_all(&woken);
   look_after(remote);
@@ -249,36 +249,40 @@ static void send_item(struct braid_remote *remote, const struct braid_queue_cell
   remote->queue->places--;
 }
 
-/* Who puts little sends each. Who puts much into much room sends the first half and asks for more, so that both ends
- * work at a time; little room goes in one piece. */
+/* Who puts little sends each item. Who puts much into much room sends the first half and asks for more, so that both
+ * ends work at a time; little room goes in one piece. */
+enum { LITTLE_WINDOW = 4, LITTLE_ROOM = 32 };
+
 static uint64_t send_at(const struct braid_remote_queue *queue) {
-  enum { LITTLE_WINDOW = 4, LITTLE_ROOM = 32 };
   if (queue->put_window < LITTLE_WINDOW) return queue->places;
   return queue->places <= LITTLE_ROOM ? 0 : queue->places / 2;
 }
 
-/* After a put that had its place: rule 2. */
-static void send_on(struct braid_remote *remote) {
+/* After a put that had its place: rule 2. Whoever has used the last place up will most likely wait for the next.
+ * Whether it is to be sent. */
+static bool send_on(struct braid_remote *remote) {
   struct braid_remote_queue *queue = remote->queue;
-  if (queue->places > queue->send_at) return;
-  if (!queue->wanted && queue->put_window > 0) {
+  if (queue->places > queue->send_at) return false;
+  bool much = queue->put_window >= LITTLE_WINDOW, asks = !queue->wanted && queue->put_window > 0;
+  if (asks) {
     queue->put_window = queue->put_window * 2 < BRAID_QUEUE_AHEAD ? queue->put_window * 2 : BRAID_QUEUE_AHEAD;
-    if (queue->put_window > queue->places) want(remote, queue->put_window - queue->places, false);
+    if (queue->put_window > queue->places) want(remote, queue->put_window - queue->places, queue->places == 0);
   }
-  braid_link_flush(remote->link);
+  return !much || asks || queue->places == 0;
 }
 
 enum braid_status braid_remote_put(struct braid_remote *remote, const struct braid_queue_cell *cell,
                                    struct braid_hook *hook) {
   struct braid_remote_queue *queue = remote->queue;
   enum braid_status status = BRAID_OK;
+  bool sends = false;
   braid_guard_enter(&remote->object.guard);
   queue->touched = true;
   if (!remote->link) {
     status = BRAID_GONE;
   } else if (queue->places > 0) {
     send_item(remote, cell);
-    send_on(remote);
+    sends = send_on(remote);
   } else if (!hook) {
     status = BRAID_FULL;
   } else {
@@ -286,23 +290,28 @@ enum braid_status braid_remote_put(struct braid_remote *remote, const struct bra
     hook->key = cell->key;
     braid_hook_join(hook, &queue->putters);
     if (!queue->wanted) want_for_putters(remote);
-    braid_link_flush(remote->link);
+    sends = true;
     status = BRAID_WAIT;
   }
-  braid_guard_leave(&remote->object.guard);
+  braid_remote_go(remote, sends);
   if (status == BRAID_OK) braid_item_drop(cell->item);
   return status;
 }
 
+static bool wants_for_nobody(const struct braid_remote_queue *queue) {
+  return queue->wanted && !queue->unwanted && braid_list_empty(&queue->putters.hooks);
+}
+
+static void end_want(struct braid_remote *remote) {
+  remote->queue->unwanted = true;
+  put_frame(remote, BRAID_FRAME_WANT_END, 0, 0);
+}
+
 void braid_remote_leave_put(struct braid_remote *remote) {
-  struct braid_remote_queue *queue = remote->queue;
   braid_guard_enter(&remote->object.guard);
-  if (remote->link && queue->wanted && !queue->unwanted && braid_list_empty(&queue->putters.hooks)) {
-    queue->unwanted = true;
-    put_frame(remote, BRAID_FRAME_WANT_END, 0, 0);
-    braid_link_flush(remote->link);
-  }
-  braid_guard_leave(&remote->object.guard);
+  bool ends = remote->link && wants_for_nobody(remote->queue);
+  if (ends) end_want(remote);
+  braid_remote_go(remote, ends);
 }
 
 /* Under the guard: those who have waited longest use the places; their items are dropped outside. */
@@ -324,6 +333,7 @@ static bool take_places(struct braid_remote *remote, uint64_t places, enum braid
   struct braid_queue_cell sent[BRAID_QUEUE_AHEAD];
   struct braid_remote_queue *queue = remote->queue;
   size_t count = 0;
+  bool sends = false;
   braid_guard_enter(&remote->object.guard);
   bool sound = remote->link && queue->wanted && places <= queue->wanted;
   if (sound) {
@@ -333,9 +343,10 @@ static bool take_places(struct braid_remote *remote, uint64_t places, enum braid
     queue->send_at = send_at(queue);
     if (status == BRAID_CLOSED) braid_line_claim_all(&queue->putters, BRAID_CLOSED, &woken);
     if (!braid_list_empty(&queue->putters.hooks)) want_for_putters(remote);
-    braid_link_flush(remote->link);
+    /* More items will most likely follow at once, and go together. */
+    sends = queue->places == 0 || queue->put_window < LITTLE_WINDOW;
   }
-  braid_guard_leave(&remote->object.guard);
+  braid_remote_go(remote, sends);
   drop_cells(sent, count);
   braid_loop_post_all(&woken);
   return sound;
@@ -353,6 +364,11 @@ void braid_remote_on_places(struct braid_link *link, const struct braid_frame *f
 }
 
 /* ---- what goes back ------------------------------------------------------------------------------------------- */
+
+/* Whether there is something that may have to go back. */
+static bool is_ahead(const struct braid_remote_queue *queue) {
+  return queue->count > 0 || queue->places > 0 || queue->taken != queue->told || wants_for_nobody(queue);
+}
 
 /* Rules 5 of gets and 4 of puts. Items go into `cells`, to be dropped outside the guard. Returns whether anything is
  * ahead still. Under the stub's guard. */
@@ -373,7 +389,8 @@ static bool give_back(struct braid_remote *remote, bool all, struct braid_queue_
     put_frame(remote, BRAID_FRAME_UNWANTED, queue->places, 0);
     queue->places = 0;
   }
-  return queue->count > 0 || queue->places > 0 || queue->taken != queue->told;
+  if (idle && wants_for_nobody(queue)) end_want(remote);
+  return is_ahead(queue);
 }
 
 static bool settle(struct braid_remote *remote, bool all) {
@@ -381,8 +398,7 @@ static bool settle(struct braid_remote *remote, bool all) {
   unsigned count = 0;
   braid_guard_enter(&remote->object.guard);
   bool ahead = give_back(remote, all, cells, &count);
-  if (remote->link) braid_link_flush(remote->link);
-  braid_guard_leave(&remote->object.guard);
+  braid_remote_go(remote, true);
   drop_cells(cells, count);
   return ahead;
 }
@@ -443,7 +459,7 @@ static void on_tick(struct braid_alarm *alarm) {
 static void look_after(struct braid_remote *remote) {
   struct braid_remote_queue *queue = remote->queue;
   braid_guard_enter(&remote->object.guard);
-  bool ahead = remote->link && (queue->count > 0 || queue->places > 0 || queue->taken != queue->told);
+  bool ahead = remote->link && is_ahead(queue);
   struct braid_ledger *ledger = ahead ? remote->link->objects : NULL;
   braid_guard_leave(&remote->object.guard);
   if (!ahead) return;
