@@ -16,7 +16,7 @@ KERNEL_FLOORS := simd.h montgomery prime curve factor sieve circle mandelbrot te
 	row reduce scan radix.h sort unique histogram search \
 	elementary.h operation integer expression map \
 	matmul random
-LUA_FLOORS := lregistry lsight ltraceback lerror larg lreason ltree lseal lhook lstop.h linsist linterrupt lopen.h ltrace lsched lstop \
+LUA_FLOORS := lregistry lsight ltraceback lerror larg lbottom lreason ltree lseal lhook lstop.h linsist linterrupt lopen.h ltrace lsched lstop \
 	llocals lobject \
 	llist ljsontext ljson.h ljsonencode ljsondecode ljson \
 	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \

@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include "lbottom.h"
 #include "lerror.h"
 #include "lfailure.h"
 #include "lopen.h"
@@ -58,7 +59,7 @@ static int resume_known(lua_State *L, lua_State *co, int arguments, int *results
 static bool is_ours(lua_State *L, lua_State *co) {
   if (co == L) return false;
   const struct sched *sched = sched_of(L);
-  lua_CFunction bottom = sched_bottom(co);
+  lua_CFunction bottom = bottom_function(co);
   return bottom && (bottom == sched->task_body || bottom == sched->wrap_body);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "larg.h"
+#include "lbottom.h"
 #include "lerror.h"
 #include "linsist.h"
 #include "linterrupt.h"
@@ -212,44 +213,7 @@ enum braid_status sched_end(struct sched *sched) {
 
 static const char NAMES; /* registry key, by address: task -> name, weak */
 
-/* The outermost frame of a coroutine: Lua finds frames from the innermost on only. False when it has none. */
-bool sched_outermost(lua_State *co, lua_Debug *ar) {
-  int inside = 0, beyond = 1;
-  if (!lua_getstack(co, 0, ar)) return false;
-  while (lua_getstack(co, beyond, ar)) {
-    inside = beyond;
-    beyond *= 2;
-  }
-  while (beyond - inside > 1) {
-    int middle = inside + (beyond - inside) / 2;
-    if (lua_getstack(co, middle, ar))
-      inside = middle;
-    else
-      beyond = middle;
-  }
-  return lua_getstack(co, inside, ar);
-}
-
-lua_CFunction sched_bottom(lua_State *co) {
-  lua_Debug ar;
-  if (!lua_checkstack(co, 1) || !sched_outermost(co, &ar)) return NULL;
-  lua_getinfo(co, "f", &ar);
-  lua_CFunction function = lua_tocfunction(co, -1);
-  lua_pop(co, 1);
-  return function;
-}
-
-void sched_push_first(lua_State *L, lua_State *co) {
-  luaL_checkstack(co, 1, NULL);
-  lua_Debug ar;
-  if (sched_outermost(co, &ar))
-    lua_getlocal(co, &ar, 1);
-  else
-    lua_pushnil(co);
-  if (co != L) lua_xmove(co, L, 1);
-}
-
-void sched_push_task(lua_State *L, const struct task *task) { sched_push_first(L, task->co); }
+void sched_push_task(lua_State *L, const struct task *task) { bottom_push_first(L, task->co); }
 
 void sched_set_name(lua_State *L, int index) {
   index = lua_absindex(L, index);

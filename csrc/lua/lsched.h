@@ -150,21 +150,12 @@ void sched_push_name(lua_State *L, int index);
 /* Its name is the value on the top of the stack; pops it. */
 void sched_set_name(lua_State *L, int index);
 
-/* The outermost frame of a coroutine. False when it has none. */
-bool sched_outermost(lua_State *co, lua_Debug *ar);
-
 /* The script has made something that is to outlive what it has: what it had till now is finalized after the state has
  * ended its tasks and pools. Does not raise. */
 void sched_renew_end(lua_State *L, struct sched *sched);
 
 /* Replies that have come are taken, and nothing else is done. */
 void sched_take_replies(struct sched *sched);
-
-/* The C function at the bottom of a suspended coroutine, or NULL. */
-lua_CFunction sched_bottom(lua_State *co);
-
-/* Pushes the first argument of the body of a coroutine of ours. */
-void sched_push_first(lua_State *L, lua_State *co);
 
 /* Pushes the userdata of a task that has not ended. */
 void sched_push_task(lua_State *L, const struct task *task);

@@ -14,6 +14,7 @@
 #include "../core/thread.h"
 #include "larg.h"
 #include "lopen.h"
+#include "lbottom.h"
 #include "lsched.h"
 #include "lworker.h"
 
@@ -58,7 +59,7 @@ static int watch_end(lua_State *L) {
   struct sched *sched = sched_of(L);
   lua_State *script = sched->L;
   lua_Debug ar;
-  if (sched->interrupted || !lua_checkstack(script, 4) || !sched_outermost(script, &ar)) return 0;
+  if (sched->interrupted || !lua_checkstack(script, 4) || !bottom_frame(script, &ar)) return 0;
   lua_getinfo(script, "S", &ar);
   int place = *ar.what == 'C' ? find_handler(script, &ar) : 0;
   if (!place) return 0;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "larg.h"
+#include "lbottom.h"
 #include "lerror.h"
 #include "lfailure.h"
 #include "lopen.h"
@@ -239,7 +240,7 @@ static void begin_closing(lua_State *L, struct generator *gen) {
   struct sched_frame frame = {sched->current, sched->running};
   gen->refusals = 1;
   lua_pushcfunction(L, start_closing);
-  sched_push_first(L, gen->co);
+  bottom_push_first(L, gen->co);
   bool begun = lua_pcall(L, 1, 0, 0) == LUA_OK;
   sched_return(sched, frame);
   if (begun) return;
