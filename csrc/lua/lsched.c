@@ -394,8 +394,8 @@ BRAID_INLINE void step(struct sched *sched, struct task *task, lua_State *from) 
   sched->running = co;
   lua_State *outer = sched_compute(sched, co);
   int status = lua_resume(co, from, arguments, &results);
+  sched_compute(sched, outer); /* first: the time was this task's */
   sched_return(sched, before);
-  sched_compute(sched, outer);
   if (traced) trace_record(TRACE_PARK, task, NULL);
   if (status == LUA_YIELD) {
     if (task->waiter.flags & TASK_PARKED) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Which stop stands for a task is seen by looking up its scopes, as for cancels: a scope or a task below which it is. A
  * cancelled task that is below none, a pool's in a job, counts as a stray one while any stop stands. */
+#include "../core/clock.h"
 #include "lsched.h"
 
 enum {
@@ -8,6 +9,8 @@ enum {
   SWITCH = 1000,             /* what a change of the coroutine counts for: each has a count of its own */
   CLEAN_UP = 1000 * 1000,    /* what code has for cleaning up, before it is stopped again: some 10 ms */
   BUDGET = 10 * 1000 * 1000, /* what a stop has in all */
+  HELD = 100 * 1000 * 1000,  /* ns: the same as CLEAN_UP for code that calls slow C functions */
+  HELD_BUDGET = 10,          /* times that, in all */
   SOON = LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT
 };
 
@@ -33,41 +36,44 @@ static struct stop *stop_of(struct sched *sched, const struct task *task) {
   return found || !tree_canceller(&sched->tree, sched->current) ? found : &sched->stopper.stray;
 }
 
-/* A task of a pool inside a worker's job is below no root, and nobody may have cancelled it: when it keeps the thread
- * from what is to end it has to go. Goes on looking. */
-static void cancel_holder(lua_State *L, struct sched *sched) {
-  struct task *task = sched->current;
-  while (task->nursery && !(task->waiter.flags & TASK_APART)) task = task->nursery->owner;
-  if (!sched->interrupted || sched->stopper.count == 0 || !task->nursery) return;
-  sched->stopper.stray.spent += LOOK;
-  if (sched->stopper.stray.spent >= CLEAN_UP) tree_cancel_task(&sched->tree, task, 0);
-  hook_arm(&sched->hooks, L, LUA_MASKCOUNT, LOOK);
-}
-
 /* ---- arming --------------------------------------------------------------------------------------------------- */
 
-void stop_poke(struct sched *sched) {
+void stop_soon(struct sched *sched) {
   lua_State *co = sched->stopper.computing;
+  if (co) hook_arm(&sched->hooks, co, SOON, 1);
+}
+
+void stop_poke(struct sched *sched) {
   sched->stopper.poked = 1;
-  if (!co) return;
-  if (hook_is_armed(co)) /* as it is: for where Lua has forgotten to look */
-    hook_arm(&sched->hooks, co, lua_gethookmask(co), lua_gethookcount(co));
-  else
-    hook_arm(&sched->hooks, co, SOON, 1);
+  stop_soon(sched);
+}
+
+/* How long the current task has computed since this was asked in it, without a wait in between. */
+static int64_t sample(struct sched *sched) {
+  struct stopper *stopper = &sched->stopper;
+  int64_t now = braid_clock_now(), before = stopper->sampled;
+  bool same = stopper->sampled_in == sched->current;
+  stopper->sampled_in = stopper->computing ? sched->current : NULL;
+  stopper->sampled = now;
+  return same ? now - before : 0;
 }
 
 /* Another coroutine computes, and something may have to be stopped in it. */
 static void rearm(struct sched *sched) {
   struct stop *stop = stop_of(sched, sched->current);
-  if (stop) stop->spent += SWITCH;
-  if (sched->stopper.computing && !hook_is_armed(sched->stopper.computing))
-    hook_arm(&sched->hooks, sched->stopper.computing, SOON, 1);
+  int64_t held = sample(sched);
+  if (stop) {
+    stop->spent += SWITCH;
+    stop->held += held;
+  }
+  if (sched->stopper.computing && !hook_is_armed(sched->stopper.computing)) stop_soon(sched);
 }
 
 void stop_begin(struct sched *sched, struct stop *stop) {
   if (stop_stands(stop)) return;
   stop->last = NULL;
   stop->spent = stop->raised = 0;
+  stop->held = stop->held_then = 0;
   braid_list_push(&sched->stopper.stops, &stop->link);
   if (sched->stopper.count++ == 0) sched->stopper.stray = (struct stop){.root = NULL};
   rearm(sched);
@@ -82,7 +88,9 @@ void stop_end(struct sched *sched, struct stop *stop) {
 
 /* ---- the hook ------------------------------------------------------------------------------------------------- */
 
-static bool is_hard(const struct stop *stop) { return stop && stop->spent >= BUDGET; }
+static bool is_hard(const struct stop *stop) {
+  return stop && (stop->spent >= BUDGET || stop->held >= (int64_t)HELD * HELD_BUDGET);
+}
 
 /* What a function has just returned, a lock or an item say, would be lost with an error here: the next instruction puts
  * it where clean-up finds it; and clean-up may be a call of a C function itself. So the hook raises neither at calls
@@ -102,7 +110,8 @@ static bool put_off(struct sched *sched, lua_State *L, const lua_Debug *ar) {
 }
 
 static bool is_due(const struct stop *stop, const struct task *task) {
-  return stop->last != task || stop->spent - stop->raised >= CLEAN_UP || is_hard(stop);
+  bool again = stop->spent - stop->raised >= CLEAN_UP || stop->held - stop->held_then >= HELD;
+  return stop->last != task || again || is_hard(stop);
 }
 
 /* Goes on looking; raises when it is time to. */
@@ -113,7 +122,34 @@ static void press(lua_State *L, struct sched *sched, struct stop *stop) {
   if (!raise) return;
   stop->last = task;
   stop->raised = stop->spent;
+  stop->held_then = stop->held;
   sched_raise_now(L, sched, BRAID_CANCELLED);
+}
+
+/* The pool's task that the task is, or is below: inside a worker's job; NULL: none. */
+static struct task *apart_from(struct sched *sched, struct task *task) {
+  if (!sched->interrupted || sched->stopper.count == 0) return NULL;
+  while (task->nursery && !(task->waiter.flags & TASK_APART)) task = task->nursery->owner;
+  return task->nursery ? task : NULL;
+}
+
+/* Such a task is below no root, and nobody may have cancelled it: when it keeps the thread from what is to end it has
+ * to go. Goes on looking. */
+static void cancel_holder(lua_State *L, struct sched *sched) {
+  struct task *holder = apart_from(sched, sched->current);
+  const struct stop *stray = &sched->stopper.stray;
+  if (!holder) return;
+  if (stray->spent >= CLEAN_UP || stray->held >= HELD) tree_cancel_task(&sched->tree, holder, 0);
+  hook_arm(&sched->hooks, L, LUA_MASKCOUNT, LOOK);
+}
+
+/* What the code that has run since the last look is put down to. */
+static void charge(lua_State *L, struct sched *sched, struct stop *stop, const lua_Debug *ar) {
+  int64_t held = sample(sched);
+  if (!stop && apart_from(sched, sched->current)) stop = &sched->stopper.stray;
+  if (!stop) return;
+  stop->held += held;
+  if (ar->event == LUA_HOOKCOUNT && lua_gethookcount(L) == LOOK) stop->spent += LOOK;
 }
 
 static void act(lua_State *L, lua_Debug *ar) {
@@ -123,7 +159,7 @@ static void act(lua_State *L, lua_Debug *ar) {
     return;
   }
   struct stop *stop = stop_of(sched, sched->current);
-  if (stop && ar->event == LUA_HOOKCOUNT && lua_gethookcount(L) == LOOK) stop->spent += LOOK;
+  charge(L, sched, stop, ar);
   if (!is_hard(stop) && put_off(sched, L, ar)) return;
   hook_disarm(&sched->hooks, L); /* before the looks: what comes later arms it anew */
   if (atomic_load(&sched->asked)) sched->attend(sched);

@@ -30,18 +30,21 @@ struct stop {
   const struct task *spared; /* in whose own code nothing is raised now; NULL: none */
   const struct task *last;   /* in which it was raised last */
   unsigned spent, raised;    /* instructions, roughly: computed since it began; of these, when it was raised last */
+  int64_t held, held_then;   /* ns: the same, C functions that it called included */
 };
 
 /* Of one state. */
 struct stopper {
   lua_State *volatile computing; /* the innermost coroutine whose code runs; NULL: the loop */
   volatile sig_atomic_t poked;
-  struct braid_list stops; /* that stand */
-  unsigned count;          /* of them */
-  struct stop stray;       /* for what is below no root */
-  lua_State *put_off_in;   /* where the hook was called without raising yet */
-  unsigned put_off;        /* how often */
-  lua_Hook otherwise;      /* what the state's hook does where there is nothing to stop */
+  struct braid_list stops;       /* that stand */
+  unsigned count;                /* of them */
+  struct stop stray;             /* for what is below no root */
+  lua_State *put_off_in;         /* where the hook was called without raising yet */
+  unsigned put_off;              /* how often */
+  const struct task *sampled_in; /* who computed when the clock was read last */
+  int64_t sampled;
+  lua_Hook otherwise; /* what the state's hook does where there is nothing to stop */
   void (*rearm)(struct sched *sched);
 };
 
@@ -49,7 +52,8 @@ struct stopper {
 void stop_open(struct sched *sched);
 
 /* From now on what computes in it is stopped wherever that is, but not inside a shield: at once; code that catches the
- * error and goes on some 10 ms of computing later; and at every instruction when all have computed for some 100 ms. */
+ * error and goes on some 10 ms of computing later; and at every instruction when all have computed for some 100 ms. In
+ * code that mostly calls slow C functions these are 100 ms and 1 s. */
 void stop_begin(struct sched *sched, struct stop *stop);
 
 /* Nothing happens when it does not stand. */
@@ -57,7 +61,11 @@ void stop_end(struct sched *sched, struct stop *stop);
 
 static inline bool stop_stands(const struct stop *stop) { return stop->link.next != NULL; }
 
-/* In a signal handler on the state's thread: the state is to look for marks, wherever it computes. */
+/* The hook is called soon. Also in signal handlers on the state's thread. */
+void stop_soon(struct sched *sched);
+
+/* In a signal handler on the state's thread: the state is to look for marks, wherever it computes. To be repeated from
+ * time to time while a stop stands. */
 void stop_poke(struct sched *sched);
 
 #endif

@@ -182,6 +182,7 @@ static int run(lua_State *L) {
   struct active *active = lua_touserdata(L, 1);
   int count = lcodec_decode(L, active->job->call);
   active->stop.spared = NULL;
+  if (stop_stands(&active->stop)) stop_soon(active->worker->sched);
   lua_callk(L, count - 1, LUA_MULTRET, 0, run_k);
   return run_k(L, LUA_OK, 0);
 }
