@@ -6,7 +6,7 @@
 #include "../../csrc/core/gate.h"
 #include "../core/neighbours.h"
 
-enum { OBJECTS = 9, WAITERS = 16 };
+enum { OBJECTS = 10, WAITERS = 16 };
 
 struct input {
   const uint8_t *at, *end;
@@ -36,6 +36,7 @@ static void make(struct braid_object **objects) {
   objects[6] = &braid_gate_new(&braid_barrier_class, 0, 2)->object;
   objects[7] = &braid_counter_new(0)->object;
   objects[8] = &braid_dict_new()->object;
+  objects[9] = &braid_array_new(BRAID_I16, 20)->object;
   for (int i = 0; i < OBJECTS; i++) braid_object_share(objects[i]);
 }
 
@@ -55,6 +56,62 @@ static void put_frame(struct neighbours *n, struct input *input, unsigned from) 
   if (n->links[from].fd < 0) return;
   if (send(n->links[from].fd, &frame, sizeof frame, MSG_NOSIGNAL) < 0) return;
   if (frame.size) send(n->links[from].fd, body, (size_t)frame.size, MSG_NOSIGNAL);
+}
+
+/* With so many descriptors of the segment, whatever the head says. */
+static void put_with_descriptors(struct braid_link *link, const struct braid_frame *frame, const void *body, int fd,
+                                 unsigned count) {
+  union {
+    struct cmsghdr head;
+    char room[CMSG_SPACE(3 * sizeof(int))];
+  } control = {0};
+  struct iovec vector[] = {{(void *)(uintptr_t)frame, sizeof *frame}, {(void *)(uintptr_t)body, (size_t)frame->size}};
+  struct msghdr head = {.msg_iov = vector, .msg_iovlen = 2};
+  if (count > 0) {
+    head.msg_control = &control;
+    head.msg_controllen = CMSG_SPACE(count * sizeof(int));
+    struct cmsghdr *cmsg = CMSG_FIRSTHDR(&head);
+    cmsg->cmsg_level = SOL_SOCKET;
+    cmsg->cmsg_type = SCM_RIGHTS;
+    cmsg->cmsg_len = CMSG_LEN(count * sizeof(int));
+    for (unsigned i = 0; i < count; i++) memcpy(CMSG_DATA(cmsg) + i * sizeof(int), &fd, sizeof fd);
+  }
+  if (link->fd >= 0) sendmsg(link->fd, &head, MSG_NOSIGNAL);
+}
+
+/* Memory of arrays: most of it is as it should be. */
+static void put_segment(struct neighbours *n, struct input *input, unsigned from, const struct braid_segment *segment) {
+  struct {
+    uint64_t serial, inode, place;
+    uint32_t gone[2];
+  } body = {segment->serial + take(input, 1) % 4, segment->inode, number(input), {0}};
+  uint64_t slips = take(input, 1);
+  if (slips % 8 == 1) body.inode++;
+  body.gone[0] = (uint32_t)number(input);
+  struct braid_frame frame = {
+      .magic = BRAID_FRAME_MAGIC, .kind = BRAID_FRAME_SEGMENT, .descriptors = slips % 16 == 2 ? 2 : slips % 8 != 3};
+  frame.size = slips % 8 == 4 ? number(input) % sizeof body : sizeof body;
+  frame.status = slips % 8 == 5 ? (uint32_t)number(input) : 0;
+  put_with_descriptors(&n->links[from], &frame, &body, segment->fd, slips % 16 == 6 ? 3 : slips % 16 != 7);
+}
+
+/* A message that mentions an array: see link.c and passport.c. */
+static void put_array(struct neighbours *n, struct input *input, unsigned from, const struct braid_segment *segment) {
+  enum { MENTION_OBJECT = 3 };
+  struct {
+    uint64_t size, mentions;
+    uint32_t what, place, upvalues;
+    uint64_t more;
+    struct braid_wire_object wire;
+  } body = {.mentions = 1, .what = MENTION_OBJECT};
+  body.wire = (struct braid_wire_object){.id = number(input), .value = segment->serial + take(input, 1) % 4};
+  body.wire.class = (uint32_t)(BRAID_REMOTE_ARRAY | number(input) << 8);
+  body.wire.flags = (uint32_t)(take(input, 1) % 8);
+  body.wire.more[0] = number(input);
+  body.wire.more[1] = number(input);
+  struct braid_frame frame = {
+      .magic = BRAID_FRAME_MAGIC, .kind = BRAID_FRAME_JOB, .has_message = 1, .size = sizeof body};
+  put_with_descriptors(&n->links[from], &frame, &body, -1, 0);
 }
 
 static void put_bytes(struct neighbours *n, struct input *input, unsigned from) {
@@ -84,7 +141,8 @@ static void give_up(struct neighbours *n, struct braid_waiter *waiter) {
   if (braid_waiter_waiting(waiter)) braid_loop_end_wait(&n->broker.loop, waiter, BRAID_CANCELLED);
 }
 
-static void play(struct neighbours *n, struct input *input, struct braid_object **stubs, struct braid_waiter *waiters) {
+static void play(struct neighbours *n, struct input *input, struct braid_object **stubs, struct braid_waiter *waiters,
+                 const struct braid_segment *segment) {
   while (input->at < input->end) {
     unsigned deed = (unsigned)take(input, 1), which = deed / 8;
     switch (deed % 8) {
@@ -94,7 +152,14 @@ static void play(struct neighbours *n, struct input *input, struct braid_object 
       case 3: put_bytes(n, input, which % ENDS); break;
       case 4: use_queue(n, input, stubs[which % 4], &waiters[take(input, 1) % WAITERS]); break;
       case 5: give_up(n, &waiters[which % WAITERS]); break;
-      case 6: braid_remote_settle_all(); break;
+      case 6:
+        if (which >= 24)
+          braid_remote_settle_all();
+        else if (which % 2)
+          put_segment(n, input, which / 2 % ENDS, segment);
+        else
+          put_array(n, input, which / 2 % ENDS, segment);
+        break;
       default: neighbours_settle(n);
     }
   }
@@ -105,11 +170,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   static struct braid_broker *real; /* what is orphaned asks for one, and must not start it each time */
+  static struct braid_segment *segment;
   struct input input = {bytes, bytes + size};
   struct neighbours n;
   struct braid_object *objects[OBJECTS], *stubs[4];
   struct braid_waiter waiters[WAITERS];
   if (!real) real = braid_broker_enter();
+  if (!segment) segment = braid_segment_new(5000);
   neighbours_open(&n);
   make(objects);
   for (int i = 0; i < WAITERS; i++) {
@@ -125,7 +192,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     braid_object_ref(stub);
     braid_object_ref(beyond);
   }
-  play(&n, &input, stubs, waiters);
+  play(&n, &input, stubs, waiters, segment);
   for (int i = 0; i < WAITERS; i++) give_up(&n, &waiters[i]);
   neighbours_settle(&n);
   for (int i = 0; i < 4; i++) braid_object_unref(stubs[i]);
