@@ -313,6 +313,17 @@ end
 
 -- ---- groups --------------------------------------------------------------------------------------------------------
 
+-- The text of one of several failures. A group in a group in a group is cut short, for it would grow without end;
+-- `errors` has all of it.
+local function excerpt(err)
+  local most, text, last = 20, M.text(err), 0
+  for _ = 1, most do
+    last = text:find("\n", last + 1, true)
+    if not last then return text end
+  end
+  return text:sub(1, last) .. "..."
+end
+
 ---Several failures as one error: kind "group", `errors` has them.
 ---@param list any[] `more`: how many there are besides, of which nothing is known
 ---@return braid.Error
@@ -320,7 +331,7 @@ function M.group(list)
   local most, count, more, lines, plain = 10, list.n or #list, list.more or 0, {}, {}
   for i = 1, count do plain[i] = list[i] end
   for i = 1, math.min(count, most) do
-    lines[i] = ("  %d. %s"):format(i, (M.text(list[i]):gsub("\n", "\n     ")))
+    lines[i] = ("  %d. %s"):format(i, (excerpt(list[i]):gsub("\n", "\n     ")))
   end
   if count + more > #lines then lines[#lines + 1] = ("  ... and %d more"):format(count + more - #lines) end
   return M.new("group", ("%d failures:\n%s"):format(count + more, table.concat(lines, "\n")), { errors = plain })

@@ -163,6 +163,23 @@ describe("the time that is needed grows with the number", function()
     end) < 12)
   end)
 
+  helper.test("of groups of failures in one another", function()
+    assert.is_true(growth(50, function(n)
+      local err = "innermost"
+      local function nest(left)
+        braid.scope(function(scope)
+          scope:spawn(error, { left })
+          if left == 0 then error(err, 0) end
+          nest(left - 1)
+        end)
+      end
+      local ok, group = pcall(nest, n)
+      assert.is_false(ok)
+      assert.equal("group", group.kind)
+      assert.is_true(#group.message < 20000)
+    end) < 12)
+  end)
+
   local function nested(n, stop)
     local tasks = {}
     local function nest(left)
