@@ -15,7 +15,7 @@ struct start {
   int error; /* -1: not known yet */
 };
 
-static _Thread_local struct braid_broker *here;
+static BRAID_THREAD_LOCAL struct braid_broker *here;
 
 bool braid_broker_is_here(const struct braid_broker *broker) { return here == broker; }
 

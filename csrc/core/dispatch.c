@@ -164,3 +164,17 @@ void braid_dispatch_learn(struct braid_dispatch *dispatch, int64_t busy) {
   if (busy < 1) busy = 1;
   dispatch->typical = dispatch->typical ? (dispatch->typical * 7 + busy) / 8 + 1 : busy;
 }
+
+/* ---- counting ------------------------------------------------------------------------------------------------- */
+
+unsigned braid_dispatch_begun(const struct braid_dispatch *dispatch) {
+  unsigned begun = 0;
+  for (unsigned i = 0; i < dispatch->count; i++) begun += braid_peer_begun(&dispatch->peers[i]);
+  return begun;
+}
+
+size_t braid_dispatch_queued(const struct braid_dispatch *dispatch) {
+  size_t count = dispatch->pending_count;
+  for (unsigned i = 0; i < dispatch->count; i++) count += dispatch->peers[i].in_flight;
+  return count - braid_dispatch_begun(dispatch);
+}

@@ -47,4 +47,8 @@ bool braid_dispatch_remove(struct braid_dispatch *dispatch, struct braid_job *jo
 void braid_dispatch_recall(struct braid_dispatch *dispatch, struct braid_peer *peer);
 void braid_dispatch_recall_all(struct braid_dispatch *dispatch);
 
+/* How many jobs have begun; how many have not. */
+unsigned braid_dispatch_begun(const struct braid_dispatch *dispatch);
+size_t braid_dispatch_queued(const struct braid_dispatch *dispatch);
+
 #endif

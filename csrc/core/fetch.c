@@ -44,7 +44,7 @@ struct socket_watch {
 /* TLS libraries write without MSG_NOSIGNAL, and libcurl, told to leave signals alone as it must be where there are
  * threads, lets them. The signal comes to the thread that wrote: inside libcurl it means nothing, elsewhere it does
  * what it did before. */
-static _Thread_local volatile sig_atomic_t inside;
+static BRAID_THREAD_LOCAL volatile sig_atomic_t inside;
 
 static void on_broken_pipe(int number) {
   if (inside) return;

@@ -17,8 +17,8 @@ enum braid_frame_kind {
                            it came upon and has not begun; value: busy ns, or why it could not be taken in; message or
                            none */
   BRAID_FRAME_READY,    /* from a worker: its init has run */
-  BRAID_FRAME_FAILED,   /* from a worker: its init has failed; message: the error and its traceback, or none; value:
-                           an error number, when the system refused something, or 0 */
+  BRAID_FRAME_FAILED,   /* from a worker: its init has failed; message: the error and its traceback. Or, without one, it
+                           could not become a worker; value: the system's number for what it wanted */
   BRAID_FRAME_BYE,      /* to a worker: there will be no more jobs */
   BRAID_FRAME_PING,     /* to a worker: does it live? Its I/O thread answers */
   BRAID_FRAME_PONG,     /* from a worker */

@@ -16,6 +16,7 @@ enum braid_job_outcome {
   BRAID_JOB_DIED,       /* its worker process has ended: `death` tells how */
   BRAID_JOB_OVERDUE,    /* it was over its time limit, and would not end: its worker process was killed */
   BRAID_JOB_SILENT,     /* its worker process, which the pool's end waited for, gave no sign of life: it was killed */
+  BRAID_JOB_NO_WORKER,  /* none could be made for it: `error` tells why */
   BRAID_JOB_NOT_TAKEN,  /* its worker process could not take in its arguments: `error` tells why */
   BRAID_JOB_REPLY_LOST, /* it was done, but its reply could not be taken in here: `error` tells why */
   BRAID_JOB_RECALLED    /* between two processes: the worker has not begun it, and will not */
@@ -30,7 +31,8 @@ struct braid_job {
   uint8_t outcome;             /* enum braid_job_outcome; written before the waiter is posted */
   atomic_bool stop;            /* a running job is asked to end */
   struct braid_message *call;  /* the function and its arguments; the job's */
-  struct braid_message *reply; /* results, or error and traceback; NULL when it was cancelled or its worker died */
+  struct braid_message *reply; /* results, or error and traceback; NULL when it was cancelled or its worker died, or
+                                  when it failed and there was no memory to say with what */
   struct braid_waiter *home; /* the submitter's, claimed: posted when the job has ended; guarded by the pool's mutex */
   _Atomic(struct braid_worker *) worker; /* who runs it: a thread */
 
@@ -44,11 +46,11 @@ struct braid_job {
   int64_t stopped;         /* when it was asked to end */
   const char *fault;       /* the same: why its connection was ended before; NULL: it was not */
   int death;               /* BRAID_JOB_DIED: as waitpid tells, or BRAID_CHILD_UNKNOWN */
-  int error;               /* BRAID_JOB_NOT_TAKEN, BRAID_JOB_REPLY_LOST: an error number */
   int pid;                 /* of the process that ran it; 0: none did */
   int64_t ended;           /* when its reply came */
   uint16_t attempts;       /* workers that have died before they began it, and had nothing else to do */
 
+  int error;    /* BRAID_JOB_NO_WORKER, BRAID_JOB_NOT_TAKEN, BRAID_JOB_REPLY_LOST: an error number */
   int64_t busy; /* ns that it ran in a process */
 
   /* In a worker process: takes the job home in place of `home`, and one reference; on the worker's thread. */

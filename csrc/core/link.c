@@ -553,6 +553,10 @@ static bool read_some(struct braid_link *link, bool *full) {
   char *room = braid_buffer_reserve(&link->in, want);
   ssize_t got = room ? receive(link, room, want) : 0;
   if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return false;
+  if (!room && !link->fault) {
+    link->fault = "there is no memory for what has come";
+    link->shortage = ENOMEM;
+  }
   if (got <= 0) {
     end(link);
     return false;
@@ -732,6 +736,7 @@ int braid_link_open(struct braid_link *link, struct braid_broker *broker, int fd
   atomic_init(&link->holders, 0);
   link->watch = (struct braid_watch){.fire = on_event};
   link->retry = (struct braid_alarm){.fire = on_retry};
+  link->shortage = 0;
   braid_list_init(&link->out);
   braid_buffer_init(&link->in);
   braid_errand_init(&link->nudge, broker, on_nudge);

@@ -72,6 +72,7 @@ struct braid_link {
   struct braid_alarm retry;                /* the system is short of something: it is tried again then */
   struct braid_code *known_codes[BRAID_LINK_CODES];
   const char *fault;                      /* why we have ended it; NULL: we have not */
+  int shortage;                           /* where that was for want of something: the system's number; else 0 */
   void (*ended)(struct braid_link *link); /* the other end is gone, or the link has failed; called once */
   braid_link_handler *handlers[BRAID_FRAME_KINDS];
 };

@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* The loop whose turn this thread is in: posts to it need no mutex. */
-static _Thread_local struct braid_loop *here;
+static BRAID_THREAD_LOCAL struct braid_loop *here;
 
 enum { EVENTS = 256 };
 

@@ -47,8 +47,8 @@ static struct {
           .teams = {&crew.teams, &crew.teams},
           .shares = {&crew.shares, &crew.shares}};
 
-static _Thread_local const struct share *inside; /* the loop whose body this thread runs */
-static _Thread_local unsigned seat;
+static BRAID_THREAD_LOCAL const struct share *inside; /* the loop whose body this thread runs */
+static BRAID_THREAD_LOCAL unsigned seat;
 
 enum { TRY = 30 * 1000 }; /* ns: a thread looks so long for more work before it sleeps: a wake costs as much */
 
@@ -175,7 +175,7 @@ static void lead(struct braid_team *team) {
  * who wakes them, where they would stay for long: so they go to cores of their own now and then. */
 static void rest(unsigned index) {
   enum { LOOKS = 64, RARELY = 20 * 1000 * 1000 };
-  static _Thread_local int64_t spread;
+  static BRAID_THREAD_LOCAL int64_t spread;
   unsigned known = atomic_load(&crew.news);
   pthread_mutex_unlock(&crew.mutex);
   int64_t end = braid_clock_now() + TRY;

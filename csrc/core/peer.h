@@ -34,6 +34,7 @@ struct braid_peer {
   int64_t overdue;           /* ns that it, or one of its jobs, should have ended before */
   int killed;                /* signals that were sent to make it end */
   int refusals;              /* how often the system refused to start it, in a row */
+  int shortage;              /* for want of what it could not become a worker (an error number); 0: it could */
   bool again;                /* so it is to be tried again */
   bool asked;                /* for a sign of life, and has not answered */
   bool heard;                /* it has answered once */

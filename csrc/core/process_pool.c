@@ -7,6 +7,7 @@
 #include "process_pool.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -241,10 +242,15 @@ static void on_pong(struct braid_link *link, const struct braid_frame *frame, co
 }
 
 static void on_failed(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  struct braid_message *failure = frame->has_message ? braid_link_message(link, frame, body, 0) : NULL;
-  int error = failure ? 0 : frame->has_message ? errno : frame->value ? (int)frame->value : ENOMEM;
-  be_ready(peer_of(link)); /* what kills it from here on is not its init */
-  break_pool(peer_of(link)->pool, failure, 0, error);
+  struct braid_peer *peer = peer_of(link);
+  if (!frame->has_message) {
+    peer->shortage = frame->value > 0 && frame->value < INT_MAX ? (int)frame->value : ENOMEM;
+    return;
+  }
+  struct braid_message *failure = braid_link_message(link, frame, body, 0);
+  int error = failure ? 0 : errno;
+  be_ready(peer); /* what kills it from here on is not its init */
+  break_pool(peer->pool, failure, 0, error);
 }
 
 /* The socket is closed at the other end: then the process is about to end, or must be made to. Nobody speaks any more
@@ -292,6 +298,7 @@ static bool count_failed_start(struct braid_process_pool *pool, const struct bra
 }
 
 static void start_peer(struct braid_peer *peer);
+static void handle_refusal(struct braid_peer *peer, int error);
 
 /* Whether workers that have ended are to be replaced. Under the mutex. */
 static bool is_needed(const struct braid_process_pool *pool) {
@@ -304,7 +311,8 @@ static void on_child_ended(struct braid_errand *errand) {
   int status = peer->child->status, pid = peer->child->pid;
   braid_link_read_rest(&peer->link); /* what it had sent counts */
   braid_passport_end(&peer->link);   /* before anybody hears of its death */
-  bool hopeless = !peer->ready && !peer->told && count_failed_start(pool, peer, status);
+  int shortage = peer->ready ? 0 : peer->shortage ? peer->shortage : peer->link.shortage;
+  bool hopeless = !peer->ready && !peer->told && !shortage && count_failed_start(pool, peer, status);
   lock(pool);
   peer->usable = false;
   take_jobs_back(pool, peer, status, pid);
@@ -313,10 +321,12 @@ static void on_child_ended(struct braid_errand *errand) {
   unlock(pool);
   braid_peer_close(peer); /* nobody else knows its link any more */
   if (hopeless) break_pool(pool, NULL, status, 0);
-  if (needed)
-    start_peer(peer);
-  else
+  if (!needed)
     lose(pool);
+  else if (shortage)
+    handle_refusal(peer, shortage);
+  else
+    start_peer(peer);
 }
 
 static void wait_for_end(struct braid_peer *peer) {
@@ -327,10 +337,17 @@ static void wait_for_end(struct braid_peer *peer) {
   braid_errand_send(&peer->ended);
 }
 
-/* Where workers have run before, what is missing may come back: descriptors, memory, room for one more process. */
+static bool has_others(const struct braid_process_pool *pool, const struct braid_peer *peer) {
+  for (unsigned i = 0; i < pool->dispatch.count; i++)
+    if (&pool->peers[i] != peer && pool->peers[i].child) return true;
+  return false;
+}
+
+/* What is missing may come back: descriptors, memory, room for one more process. While others work it is tried again
+ * and again; where none does, for some seconds, if one has before. */
 static void handle_refusal(struct braid_peer *peer, int error) {
   struct braid_process_pool *pool = peer->pool;
-  if (pool->proven && ++peer->refusals <= MOST_REFUSALS) {
+  if (has_others(pool, peer) || (pool->proven && ++peer->refusals <= MOST_REFUSALS)) {
     lock(pool);
     peer->again = true;
     ask_broker(pool);
@@ -345,7 +362,7 @@ static void start_peer(struct braid_peer *peer) {
   struct braid_process_pool *pool = peer->pool;
   peer->told = peer->heard = peer->silent = false;
   peer->doomed = peer->overdue = 0;
-  peer->killed = 0;
+  peer->killed = peer->shortage = 0;
   peer->signs = 0;
   int error = braid_peer_start(peer, pool->broker, &pool->plan);
   if (error) {
@@ -497,21 +514,10 @@ static void kill_workers(struct braid_pool *common) {
   unlock(of(common));
 }
 
-static unsigned count_begun(struct braid_process_pool *pool) {
-  unsigned begun = 0;
-  for (unsigned i = 0; i < pool->dispatch.count; i++) begun += braid_peer_begun(&pool->peers[i]);
-  return begun;
-}
-
-static size_t queued(struct braid_pool *common) {
-  struct braid_process_pool *pool = of(common);
-  size_t count = pool->dispatch.pending_count;
-  for (unsigned i = 0; i < pool->dispatch.count; i++) count += pool->peers[i].in_flight;
-  return count - count_begun(pool);
-}
+static size_t queued(struct braid_pool *common) { return braid_dispatch_queued(&of(common)->dispatch); }
 
 static void complete(struct braid_pool *common, struct braid_pool_stats *stats) {
-  stats->running = count_begun(of(common));
+  stats->running = braid_dispatch_begun(&of(common)->dispatch);
 }
 
 static unsigned pids(struct braid_pool *common, int *numbers, unsigned room) {

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
 static struct braid_thread_pool *of(struct braid_pool *pool) {
   return braid_container(pool, struct braid_thread_pool, pool);
@@ -160,23 +161,31 @@ static bool cancel(struct braid_pool *pool, struct braid_job *job) {
   return true;
 }
 
-/* How a job ends that no worker will begin: cancelled, or because of what the pool was given up for. */
-static void end_job(struct braid_thread_pool *pool, struct braid_job *job) {
+/* How a job ends that no worker will begin: for want of one (an error number, or 0), because of what the pool was given
+ * up for, or cancelled. */
+static void end_job(struct braid_thread_pool *pool, struct braid_job *job, int shortage) {
   pthread_mutex_lock(&pool->pool.mutex);
-  struct braid_message *failure = pool->pool.failure;
+  struct braid_message *failure = shortage ? NULL : pool->pool.failure;
   job->outcome = failure ? BRAID_JOB_FAILED : pool->pool.dead ? BRAID_JOB_DIED : BRAID_JOB_CANCELLED;
   pthread_mutex_unlock(&pool->pool.mutex);
+  if (shortage) job->outcome = BRAID_JOB_NO_WORKER;
   if (failure) braid_message_ref(failure);
   job->reply = failure;
+  job->error = shortage;
   go_home(pool, job);
 }
 
-static void end_queued(struct braid_thread_pool *pool) {
+static bool end_first(struct braid_thread_pool *pool, int shortage) {
   struct braid_item item;
-  while (braid_queue_get(pool->jobs, &item, NULL) == BRAID_OK) {
-    struct braid_job *job = job_of(item);
-    if (braid_job_take(job, BRAID_JOB_ENDED)) end_job(pool, job);
-    braid_job_unref(job);
+  if (braid_queue_get(pool->jobs, &item, NULL) != BRAID_OK) return false;
+  struct braid_job *job = job_of(item);
+  if (braid_job_take(job, BRAID_JOB_ENDED)) end_job(pool, job, shortage);
+  braid_job_unref(job);
+  return true;
+}
+
+static void end_queued(struct braid_thread_pool *pool) {
+  while (end_first(pool, 0)) {
   }
 }
 
@@ -264,4 +273,68 @@ void braid_worker_fail(struct braid_worker *worker, struct braid_message *failur
   if (!first && failure) braid_message_unref(failure);
   braid_queue_close(worker->pool->jobs, false);
   end_queued(worker->pool);
+}
+
+/* ---- workers that cannot be made now -------------------------------------------------------------------------- */
+
+enum { SOON = 20 * 1000 * 1000, LATE = 1000 * 1000 * 1000 }; /* ns between two tries */
+
+/* Whether all that are left are like this one. */
+static bool count_unmade(struct braid_worker *worker) {
+  struct braid_thread_pool *pool = worker->pool;
+  pthread_mutex_lock(&pool->pool.mutex);
+  if (!worker->pause) pool->unmade++;
+  bool all = pool->unmade == pool->serving;
+  worker->pause = all || !worker->pause ? SOON : worker->pause < LATE ? worker->pause * 2 : LATE;
+  pthread_mutex_unlock(&pool->pool.mutex);
+  return all;
+}
+
+void braid_worker_is_made(struct braid_worker *worker) {
+  if (!worker->pause) return;
+  pthread_mutex_lock(&worker->pool->pool.mutex);
+  worker->pool->unmade--;
+  pthread_mutex_unlock(&worker->pool->pool.mutex);
+  worker->pause = 0;
+}
+
+/* So many jobs wait for what is tried now. */
+static void note_waiting(struct braid_worker *worker, size_t count) {
+  struct braid_pool *pool = &worker->pool->pool;
+  pthread_mutex_lock(&pool->mutex);
+  worker->last = worker->pool->given_up + count;
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+/* Ends those that have waited since before it was tried. What has come since may have more luck. */
+static void give_up_jobs(struct braid_worker *worker, int error) {
+  struct braid_thread_pool *pool = worker->pool;
+  bool more = true;
+  while (more) {
+    pthread_mutex_lock(&pool->pool.mutex);
+    more = pool->given_up < worker->last;
+    if (more) pool->given_up++;
+    pthread_mutex_unlock(&pool->pool.mutex);
+    if (more) more = end_first(pool, error);
+  }
+}
+
+/* Looks again and again, for waiting in line takes a loop, and so descriptors. */
+static bool await_jobs(struct braid_worker *worker) {
+  for (int64_t left = worker->pause;; left -= SOON) {
+    struct braid_queue_facts look = braid_queue_look(worker->pool->jobs);
+    if (look.closed && look.size == 0) return false;
+    if (left <= 0 && look.size > 0) {
+      note_waiting(worker, look.size);
+      return true;
+    }
+    nanosleep(&(struct timespec){.tv_nsec = SOON}, NULL);
+  }
+}
+
+bool braid_worker_is_short(struct braid_worker *worker, int error) {
+  if (count_unmade(worker)) give_up_jobs(worker, error);
+  if (await_jobs(worker)) return true;
+  braid_worker_is_made(worker); /* it ends: it is no longer counted */
+  return false;
 }

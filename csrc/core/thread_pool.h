@@ -15,6 +15,8 @@ struct braid_worker {
   pthread_mutex_t mutex;
   struct braid_loop *loop; /* NULL: it has none; guarded by mutex */
   unsigned index;
+  uint64_t last; /* of the jobs that its pool gives up: the last that waited when it was tried to make it. Its own */
+  int64_t pause; /* ns until it is tried again to make it, for want of memory or descriptors; 0: it is made. Its own */
 };
 
 struct braid_thread_pool {
@@ -23,8 +25,10 @@ struct braid_thread_pool {
   void (*body)(struct braid_worker *worker);
   void *settings; /* the body's; freed with free_settings */
   void (*free_settings)(void *settings);
-  unsigned count;       /* guarded by the pool's mutex, as is serving */
+  unsigned count;       /* guarded by the pool's mutex, as are these */
   unsigned serving;     /* workers that may take jobs still */
+  unsigned unmade;      /* of these those that cannot be made now */
+  uint64_t given_up;    /* jobs that ended because none could be made; guarded so, too */
   atomic_bool stopping; /* every running job is to end */
   struct braid_worker workers[];
 };
@@ -55,6 +59,14 @@ void braid_worker_finish(struct braid_worker *worker, struct braid_job *job, enu
 /* A worker could not begin: takes over the message that says why (NULL: memory is out), for which what is queued fails,
  * and refuses more. */
 void braid_worker_fail(struct braid_worker *worker, struct braid_message *failure);
+
+/* What the worker needs (its state, say) cannot be made for want of memory or descriptors: error is the system's number
+ * for it. What is queued fails with that unless other workers can do it. Blocks until it is worth another try: true; or
+ * until there will be no more jobs. */
+bool braid_worker_is_short(struct braid_worker *worker, int error);
+
+/* It is made. */
+void braid_worker_is_made(struct braid_worker *worker);
 
 /* Sent to a worker's thread when a running job is asked to stop: SIGURG, which harms nobody who does not expect it. */
 #define BRAID_WORKER_SIGNAL SIGURG

@@ -43,6 +43,22 @@ static _Noreturn void die(int status) {
   _exit(status);
 }
 
+/* Also before the link is open: the frame is the first then. */
+void braid_worker_process_short(int error) {
+  struct braid_frame frame = {.magic = BRAID_FRAME_MAGIC, .kind = BRAID_FRAME_FAILED, .value = (uint64_t)error};
+  if (!self.open) {
+    ssize_t ignored = write(BRAID_WORKER_LINK, &frame, sizeof frame);
+    (void)ignored;
+  } else if (braid_link_put(&self.link, frame, NULL, 0)) {
+    braid_link_flush(&self.link);
+  }
+}
+
+static _Noreturn void die_short(int error) {
+  braid_worker_process_short(error);
+  die(CANNOT_START);
+}
+
 /* ---- jobs ----------------------------------------------------------------------------------------------------- */
 
 static bool forget(struct braid_job *job) {
@@ -139,27 +155,20 @@ static void on_bye(struct braid_link *link, const struct braid_frame *frame, con
 
 /* ---- the beginning and the end -------------------------------------------------------------------------------- */
 
-/* What the workers are told from the start cannot be taken in. */
-static _Noreturn void fail(struct braid_link *link, int error) {
-  braid_link_put(link, (struct braid_frame){.kind = BRAID_FRAME_FAILED, .value = (uint64_t)error}, NULL, 0);
-  braid_link_flush(link);
-  die(CANNOT_START);
-}
-
 static void on_settings(struct braid_link *link, const struct braid_frame *frame, const char *body) {
   if (self.pool || frame->id == 0 || frame->id > MOST_SLOTS || frame->value > frame->size) {
     braid_link_fail(link, "the settings are not sound");
     return;
   }
   struct braid_message *table = braid_link_message(link, frame, body, (size_t)frame->value);
-  if (!table) fail(link, errno);
+  if (!table) die_short(errno);
   self.slots = (unsigned)frame->id;
   self.jobs = calloc(self.slots, sizeof *self.jobs);
   self.permits = braid_permits_map(self.slots, BRAID_WORKER_PERMITS);
+  if (!self.jobs || !self.permits) die_short(errno);
   close(BRAID_WORKER_PERMITS);
-  struct braid_thread_pool *pool =
-      table && self.jobs && self.permits ? self.maker(body, (size_t)frame->value, table, frame->status) : NULL;
-  if (!pool) die(CANNOT_START);
+  struct braid_thread_pool *pool = self.maker(body, (size_t)frame->value, table, frame->status);
+  if (!pool) die_short(ENOMEM);
   pthread_mutex_lock(&self.mutex);
   self.pool = pool;
   pthread_cond_signal(&self.told);
@@ -179,7 +188,8 @@ static void in_copy(void) { close(self.link.fd); }
 /* The broker's thread. */
 static void open_link(struct braid_errand *errand) {
   struct braid_broker *broker = braid_container(errand->waiter.home, struct braid_broker, loop);
-  if (braid_link_open(&self.link, broker, BRAID_WORKER_LINK)) die(CANNOT_START);
+  int error = braid_link_open(&self.link, broker, BRAID_WORKER_LINK);
+  if (error) die_short(error);
   self.link.ended = on_parent_gone;
   braid_link_handle(&self.link, BRAID_FRAME_SETTINGS, on_settings);
   braid_link_handle(&self.link, BRAID_FRAME_JOB, on_job);
@@ -208,7 +218,7 @@ struct braid_thread_pool *braid_worker_process_begin(braid_worker_process_maker 
   belong_to_parent();
   self.maker = maker;
   struct braid_broker *broker = braid_broker_enter();
-  if (!broker) die(CANNOT_START);
+  if (!broker) die_short(errno);
   braid_errand_init(&self.opener, broker, open_link);
   braid_errand_send(&self.opener);
   pthread_mutex_lock(&self.mutex);

@@ -20,6 +20,9 @@ struct braid_thread_pool *braid_worker_process_begin(braid_worker_process_maker 
 void braid_worker_process_ready(void);
 void braid_worker_process_failed(struct braid_message *failure);
 
+/* It cannot become a worker for want of memory or descriptors: the system's number. Any thread. */
+void braid_worker_process_short(int error);
+
 /* Sends what is left, and ends the process. */
 _Noreturn void braid_worker_process_end(int status);
 

@@ -2,6 +2,7 @@
  * The metatable is furnished by lua/braid/errors.lua; here errors are made. */
 #include "lerror.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 #include <stdarg.h>
 #include <string.h>
@@ -16,7 +17,8 @@ static void wrap(lua_State *L, const char *kind) {
   lua_setfield(L, -2, "message");
   lua_pushstring(L, kind);
   lua_setfield(L, -2, "kind");
-  luaL_setmetatable(L, LERROR_METATABLE);
+  luaL_newmetatable(L, LERROR_METATABLE); /* there may be none yet */
+  lua_setmetatable(L, -2);
 }
 
 void lerror_push(lua_State *L, const char *kind, const char *format, ...) {
@@ -77,13 +79,61 @@ int lerror_system(lua_State *L, int error, const char *what) {
   return 2;
 }
 
-int lerror_memory(lua_State *L) {
-  lua_pushliteral(L, "not enough memory");
+int lerror_raise_system(lua_State *L, int error, const char *what) {
+  lerror_system(L, error, what);
   return lua_error(L);
 }
 
+int lerror_memory(lua_State *L) {
+  lua_pushliteral(L, LERROR_NO_MEMORY);
+  return lua_error(L);
+}
+
+static const int shortages[] = {ENOMEM, EMFILE, ENFILE, EAGAIN, ENOBUFS};
+
+static bool ends_with(const char *text, size_t size, const char *end) {
+  size_t part = strlen(end);
+  return size >= part && memcmp(text + size - part, end, part) == 0;
+}
+
+/* Lua's own words, or the system's at the end of what require or io.open says. */
+static int shortage_told(lua_State *L, int index) {
+  size_t size;
+  const char *text = lua_tolstring(L, index, &size);
+  if (ends_with(text, size, LERROR_NO_MEMORY)) return ENOMEM;
+  for (size_t i = 0; i < sizeof shortages / sizeof *shortages; i++)
+    if (ends_with(text, size, strerror(shortages[i]))) return shortages[i];
+  return 0;
+}
+
+static int push_shortage(lua_State *L) {
+  lua_Integer code = 0;
+  if (lua_type(L, 1) == LUA_TSTRING) {
+    code = shortage_told(L, 1);
+  } else if (lerror_is(L, 1, "system")) {
+    lua_getfield(L, 1, "code");
+    code = lua_tointeger(L, -1);
+  }
+  lua_pushinteger(L, code);
+  return 1;
+}
+
+int lerror_shortage(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  lua_pushcfunction(L, push_shortage);
+  lua_pushvalue(L, index);
+  lua_Integer code = lua_pcall(L, 1, 1, 0) == LUA_OK ? lua_tointeger(L, -1) : ENOMEM;
+  lua_pop(L, 1);
+  for (size_t i = 0; i < sizeof shortages / sizeof *shortages; i++)
+    if (code == shortages[i]) return shortages[i];
+  return 0;
+}
+
+/* A state whose Lua part could not be loaded has nothing that makes text of our errors. */
 static int tell(lua_State *L) {
-  luaL_tolstring(L, 1, NULL);
+  bool bare = lerror_is(L, 1, NULL) && luaL_getmetafield(L, 1, "__tostring") == LUA_TNIL;
+  if (bare) lua_getfield(L, 1, "message");
+  if (!bare || !lua_isstring(L, -1)) luaL_tolstring(L, 1, NULL);
   return 1;
 }
 

@@ -9,6 +9,7 @@
 #include "../core/status.h"
 
 #define LERROR_METATABLE "braid.error"
+#define LERROR_NO_MEMORY "not enough memory" /* Lua's own words, which every state has */
 
 /* Pushes an error of this kind with a formatted message (lua_pushfstring's formats). */
 void lerror_push(lua_State *L, const char *kind, const char *format, ...);
@@ -24,6 +25,13 @@ int lerror_return(lua_State *L, enum braid_status status, const char *what);
 
 /* Pushes nil and an error of kind "system" with strerror's text; returns 2. */
 int lerror_system(lua_State *L, int error, const char *what);
+
+/* Raises it: kind "system" with the number as `code`. Never returns. */
+int lerror_raise_system(lua_State *L, int error, const char *what);
+
+/* The error number of an error that tells of a want of memory, descriptors or the like; 0: it is another. Does not
+ * raise. */
+int lerror_shortage(lua_State *L, int index);
 
 /* Raises "not enough memory", as Lua does. Never returns. */
 int lerror_memory(lua_State *L);

@@ -115,12 +115,23 @@ static void enter_ledger(lua_State *L, const struct task *task) {
   lua_settop(L, 2);
 }
 
+/* Pushes the failure of the future at 1. One that there was no memory to keep is made up for. */
+static void push_failure(lua_State *L) {
+  if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_pushliteral(L, LERROR_NO_MEMORY);
+  lua_pushnil(L);
+  failure_make(L);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, 1, 1);
+}
+
 int failure_record(lua_State *L) {
   struct future *future = lua_touserdata(L, 1);
   bool is_task = future->waiter.kind == BRAID_WAITER_TASK && !(future->waiter.flags & TASK_APART);
   bool linked = future->waiter.flags & TASK_LINKED;
   lua_settop(L, 1);
-  lua_getiuservalue(L, 1, 1);
+  push_failure(L);
   if (is_task && (linked || !(future->waiter.flags & TASK_ASKED)))
     enter_ledger(L, braid_container(future, struct task, future));
   if (linked || (future->waiter.flags & TASK_ASKED)) return 0;

@@ -25,19 +25,22 @@ static enum future_state state_of(const struct future *future) {
 static bool has_ended(const struct future *future) { return state_of(future) >= FUTURE_DONE; }
 
 /* Pushes the failure's error, or its traceback. */
-static void push_failure(lua_State *L, int part) {
+static void push_failure(lua_State *L, const struct future *future, int part) {
   lua_getiuservalue(L, 1, 1);
-  if (!lua_istable(L, -1)) {
-    lua_pop(L, 1);
-    lua_pushnil(L);
+  if (lua_istable(L, -1)) {
+    lua_rawgeti(L, -1, part);
+    lua_remove(L, -2);
     return;
   }
-  lua_rawgeti(L, -1, part);
-  lua_remove(L, -2);
+  lua_pop(L, 1);
+  if (part == FAILURE_ERROR && future_state(future) == FUTURE_FAILED)
+    lua_pushliteral(L, LERROR_NO_MEMORY); /* there was none to keep the error */
+  else
+    lua_pushnil(L);
 }
 
 static void push_error(lua_State *L, struct future *future) {
-  push_failure(L, FAILURE_ERROR);
+  push_failure(L, future, FAILURE_ERROR);
   if (!lua_isnil(L, -1)) return;
   lua_pop(L, 1);
   if (future->waiter.kind == BRAID_WAITER_TASK && future->waiter.state == FUTURE_PENDING)
@@ -50,10 +53,10 @@ static int push_results(lua_State *L, struct future *future) {
   if (future_state(future) != FUTURE_DONE) {
     failure_ask(L, 1);
     if (future_state(future) == FUTURE_FAILED)
-      push_failure(L, FAILURE_ERROR);
+      push_failure(L, future, FAILURE_ERROR);
     else
       push_error(L, future);
-    push_failure(L, FAILURE_PLACE);
+    push_failure(L, future, FAILURE_PLACE);
     return traceback_raise(L);
   }
   lua_getiuservalue(L, 1, 1);
@@ -145,7 +148,7 @@ static int future_error(lua_State *L) {
   struct future *future = check(L);
   failure_ask(L, 1);
   if (future_state(future) == FUTURE_FAILED)
-    push_failure(L, FAILURE_ERROR);
+    push_failure(L, future, FAILURE_ERROR);
   else if (state_of(future) == FUTURE_CANCELLED)
     push_error(L, future);
   else
@@ -154,10 +157,11 @@ static int future_error(lua_State *L) {
 }
 
 static int future_traceback(lua_State *L) {
-  if (future_state(check(L)) < FUTURE_FAILED)
+  const struct future *future = check(L);
+  if (future_state(future) < FUTURE_FAILED)
     lua_pushnil(L);
   else
-    push_failure(L, FAILURE_PLACE);
+    push_failure(L, future, FAILURE_PLACE);
   return 1;
 }
 

@@ -80,7 +80,7 @@ void interrupt_end(const struct interrupt_target *wanted) {
 
 static _Atomic(braid_answer_collector *) collector;
 static atomic_bool urgent_is_ours;
-static _Thread_local void (*on_poke)(void);
+static BRAID_THREAD_LOCAL void (*on_poke)(void);
 
 /* A poke is sent to one thread. Where that is the thread's own state's, so that `on_poke` has its place in memory: the
  * handler must not be the one who makes it. */

@@ -152,7 +152,7 @@ static int process_pool_new(lua_State *L) {
   }
   sched->loop.social = braid_thread_cores() > 1;
   struct braid_pool *pool = braid_process_pool_new(count, plan);
-  if (!pool) return lerror_raise(L, "system", "the broker's thread could not be started: %s", strerror(errno));
+  if (!pool) return lerror_raise_system(L, errno, "the broker's thread could not be started");
   lpool_keep(L, sched, pool, 2);
   return 1;
 }

@@ -94,8 +94,9 @@ static int pool_new(lua_State *L) {
   struct worker_settings *settings = read_settings(L, 2);
   struct braid_thread_pool *pool = braid_thread_pool_new(count, worker_body, settings, worker_settings_free);
   if (!pool) {
+    int error = errno;
     worker_settings_free(settings);
-    return lerror_raise(L, "system", "the threads could not be started: %s", strerror(errno));
+    return lerror_raise_system(L, error, "the threads could not be started");
   }
   lpool_keep(L, sched, &pool->pool, 2);
   return 1;
@@ -211,6 +212,8 @@ static void push_pool_death(lua_State *L, const struct braid_pool *pool) {
   if (pool->error) {
     lerror_push(L, "system", "a worker%s could not be started: %s", pool->kind->apart ? " process" : "",
                 strerror(pool->error));
+    lua_pushinteger(L, pool->error);
+    lua_setfield(L, -2, "code");
     return;
   }
   push_death(L, pool->death);
@@ -288,7 +291,7 @@ static int refuse(lua_State *L, struct job_future *this, enum braid_status statu
   lua_settop(L, 0);
   if (push_failure(L, pool) == 0) return refuse_closed(L, pool);
   lua_settop(L, 1);
-  if (lerror_is(L, 1, "broken")) return lua_error(L);
+  if (lerror_is(L, 1, "broken") || lerror_shortage(L, 1)) return lua_error(L);
   return lerror_raise(L, "broken", "this pool is broken: %s", lerror_text(L, 1));
 }
 
@@ -362,15 +365,20 @@ static int push_job_death(lua_State *L, const struct job_future *this) {
   return 1;
 }
 
+/* Pushes an error of kind "system". */
+static int push_system(lua_State *L, int error, const char *what) {
+  lerror_system(L, error, what);
+  lua_remove(L, -2); /* nil */
+  return 1;
+}
+
 /* Pushes the error of a job of which one of the two processes could not take in what the other had sent. */
 static int push_refusal(lua_State *L, const struct braid_job *job) {
   const char *what = job->outcome == BRAID_JOB_NOT_TAKEN
-                         ? "the worker process (pid %d) could not take in the arguments: %s"
-                         : "the results of the worker process (pid %d) could not be "
-                           "taken in: %s";
-  lerror_push(L, "system", what, job->pid, strerror(job->error));
-  lua_pushinteger(L, job->error);
-  lua_setfield(L, -2, "code");
+                         ? "the worker process (pid %d) could not take in the arguments"
+                         : "the results of the worker process (pid %d) could not be taken in";
+  push_system(L, job->error, lua_pushfstring(L, what, job->pid));
+  lua_remove(L, -2);
   return 1;
 }
 
@@ -383,6 +391,8 @@ static int push_reply(lua_State *L, const struct job_future *this) {
     case BRAID_JOB_SILENT: return push_job_death(L, this);
     case BRAID_JOB_NOT_TAKEN:
     case BRAID_JOB_REPLY_LOST: return push_refusal(L, this->job);
+    case BRAID_JOB_NO_WORKER: return push_system(L, this->job->error, "no worker could be made for this job");
+    case BRAID_JOB_FAILED: return push_system(L, ENOMEM, "the job failed, and its worker had no memory to say how");
     default: return 0;
   }
 }
@@ -438,7 +448,8 @@ static void arrive(struct sched *sched, struct braid_waiter *waiter) {
       [BRAID_JOB_DONE] = FUTURE_DONE,           [BRAID_JOB_FAILED] = FUTURE_FAILED,
       [BRAID_JOB_CANCELLED] = FUTURE_CANCELLED, [BRAID_JOB_DIED] = FUTURE_FAILED,
       [BRAID_JOB_OVERDUE] = FUTURE_FAILED,      [BRAID_JOB_SILENT] = FUTURE_FAILED,
-      [BRAID_JOB_NOT_TAKEN] = FUTURE_FAILED,    [BRAID_JOB_REPLY_LOST] = FUTURE_FAILED,
+      [BRAID_JOB_NO_WORKER] = FUTURE_FAILED,    [BRAID_JOB_NOT_TAKEN] = FUTURE_FAILED,
+      [BRAID_JOB_REPLY_LOST] = FUTURE_FAILED,
   };
   lua_State *L = sched->L;
   struct job_future *this = braid_container(waiter, struct job_future, future.waiter);

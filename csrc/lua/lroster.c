@@ -33,7 +33,7 @@ static struct {
             .entries = {&roster.entries, &roster.entries}};
 
 /* The states of this thread: changed by it alone, and read in its signals' handlers. */
-static _Thread_local struct roster_entry *_Atomic here;
+static BRAID_THREAD_LOCAL struct roster_entry *_Atomic here;
 
 void roster_visit(void (*visit)(struct roster_entry *entry, void *context), void *context) {
   pthread_mutex_lock(&roster.mutex);

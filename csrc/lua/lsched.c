@@ -353,6 +353,18 @@ static int end_badly(lua_State *L) {
   return 0;
 }
 
+/* The same where there is no memory to say more. An error is on the top of the state's stack. */
+static void end_without_memory(struct sched *sched, struct task *task) {
+  lua_State *L = sched->L, *co = task->co;
+  lua_pop(L, 1);
+  sched_push_task(L, task);
+  lua_resetthread(co);
+  lua_settop(co, 0);
+  lua_pushliteral(L, LERROR_NO_MEMORY);
+  lua_pushnil(L);
+  lua_xmove(L, co, 3);
+}
+
 /* Arguments: the task. Its failure is the cancel, and why. */
 static int keep_cancel(lua_State *L) {
   struct task *task = lua_touserdata(L, 1);
@@ -407,7 +419,7 @@ BRAID_INLINE void step(struct sched *sched, struct task *task, lua_State *from) 
   if (status != LUA_OK) {
     lua_pushcfunction(sched->L, end_badly);
     lua_pushlightuserdata(sched->L, task);
-    if (lua_pcall(sched->L, 1, 0, 0) != LUA_OK) lua_pop(sched->L, 1);
+    if (lua_pcall(sched->L, 1, 0, 0) != LUA_OK) end_without_memory(sched, task);
   }
   sched->finish(sched, task, status);
 }
@@ -514,7 +526,8 @@ static void end_well(lua_State *L, struct sched *sched) {
 static void close_state(lua_State *L, struct sched *sched) {
   if (!braid_loop_is_fork) end_well(L, sched);
   sched->closing = true;
-  if (braid_loop_is_fork) return; /* all that is left is the parent's */
+  if (braid_loop_is_fork) return;       /* all that is left is the parent's */
+  if (!sched->close_generators) return; /* nor is there anything: the module could not be loaded */
   sched->grace = braid_clock_after(1.0);
   for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer)
     tree_cancel_scope(scope), tree_walk(scope, sched->hurry, sched);
@@ -553,7 +566,7 @@ struct sched *sched_open(lua_State *L) {
   memset(sched, 0, sizeof *sched);
   seal_open(L);
   int error = braid_loop_open(&sched->loop);
-  if (error) lerror_raise(L, "system", "the loop could not be opened: %s", strerror(error));
+  if (error) lerror_raise_system(L, error, "the loop could not be opened");
   tree_init(&sched->tree, &sched->loop);
   sched->hooks.act = on_hook;
   sched->hooks.leave = on_leave;

@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../core/base.h"
+
 /* The prefix: the same for every state of the process, so the first to come sets it. */
 static char home[512];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static _Thread_local const char *wanted;
+static BRAID_THREAD_LOCAL const char *wanted;
 
 static void set_home(void) {
   if (strlen(wanted) < sizeof home) strcpy(home, wanted);

@@ -3,13 +3,18 @@
  * the whole process has), exit, and print's many writes. (io.popen and os.execute: lshell.c.) */
 #include "lstate.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "../core/limit.h"
+#include "../core/worker_process.h"
 #include "lcopy.h"
 #include "lerror.h"
 #include "lstdin.h"
@@ -69,6 +74,28 @@ static int in_turn(lua_State *L) {
   return lua_gettop(L);
 }
 
+/* Asks the other searchers once more: upvalue 1 has them, the last of them is this one. */
+static int search_again(lua_State *L) {
+  lua_Integer count = (lua_Integer)lua_rawlen(L, lua_upvalueindex(1));
+  for (lua_Integer i = 1; i < count; i++) {
+    lua_rawgeti(L, lua_upvalueindex(1), i);
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 2);
+    if (lua_isfunction(L, -2)) return 2;
+    lua_pop(L, 2);
+  }
+  return 0;
+}
+
+/* The last searcher. No other says whether a file is not there, or cannot be opened for want of descriptors. Where
+ * there is one again the file may be found, after all: another thread has given one back. */
+static int explain_shortage(lua_State *L) {
+  int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (fd >= 0) close(fd);
+  if (fd >= 0 || braid_limit_raised()) return search_again(L);
+  return lerror_raise_system(L, errno, lua_pushfstring(L, "module '%s' cannot be looked for", luaL_checkstring(L, 1)));
+}
+
 static void guard_loaders(lua_State *L) {
   lua_getglobal(L, "package");
   lua_getfield(L, -1, "searchers");
@@ -77,6 +104,9 @@ static void guard_loaders(lua_State *L) {
     lua_pushcclosure(L, in_turn, 1);
     lua_rawseti(L, -2, i);
   }
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, explain_shortage, 1);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
   lua_pop(L, 1);
   lua_getfield(L, -1, "loadlib");
   lua_pushcclosure(L, in_turn, 1);
@@ -129,3 +159,7 @@ void lstate_furnish(lua_State *L) {
   replace(L, "os", "exit", os_exit);
   replace(L, LUA_GNAME, "print", print_line);
 }
+
+static int exit_process(lua_State *L) { braid_worker_process_end(lcopy_exit_status(L)); }
+
+void lstate_free_exit(lua_State *L) { replace(L, "os", "exit", exit_process); }

@@ -22,4 +22,7 @@ lua_State *lstate_new(struct lstate_memory *memory);
  * job and not the process, print writes a line in one go. Raises. */
 void lstate_furnish(lua_State *L);
 
+/* Where the process is the worker's own, os.exit ends it. */
+void lstate_free_exit(lua_State *L);
+
 #endif

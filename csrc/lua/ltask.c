@@ -288,7 +288,10 @@ static void finish(struct sched *sched, struct task *task, int status) {
     task->waiter.state = FUTURE_FAILED;
     lua_pushcfunction(L, take_hard_failure);
     lua_pushlightuserdata(L, task->co);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) { /* for want of memory: see failure_record */
+      lua_pop(L, 1);
+      lua_settop(task->co, 1);
+    }
   }
   settle(sched, task, status == LUA_OK);
 }

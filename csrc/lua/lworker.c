@@ -8,6 +8,7 @@
  * then, so undisturbed jobs pay nothing. docs/CONCURRENCY.md, section 7, says why no request is lost. */
 #include "lworker.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -51,6 +52,10 @@ struct worker {
   int timer_error;                 /* why there is none */
   bool has_timer, failed;
   volatile sig_atomic_t listens; /* to pokes: its state is there, and will be for a while */
+  bool made, ready;              /* the state: it has all that it needs, and its init has run */
+  bool again;                    /* it has not, and is to be made again */
+  int tries;                     /* how often it was not, for no reason that is known */
+  int shortage;                  /* an error number: for want of what the state has ended; 0: it has not */
 };
 
 /* A job that is begun: userdata, alive until the job has gone home. */
@@ -65,7 +70,7 @@ struct active {
   bool out_of_time, out_of_memory;
 };
 
-static _Thread_local struct worker *self;
+static BRAID_THREAD_LOCAL struct worker *self;
 
 bool worker_belongs_to(const struct braid_pool *pool) {
   return braid_pool_is_elsewhere(pool) || (self && &self->core->pool->pool == pool);
@@ -264,16 +269,19 @@ static int job_failed(lua_State *L) {
   return 0;
 }
 
-/* job:cancelled() */
+/* job:cancelled(). Of a state that ends for want of something the job is not cancelled, but has failed. */
 static int job_cancelled(lua_State *L) {
-  go_home(check_job(L), BRAID_JOB_CANCELLED, NULL);
+  struct active *active = check_job(L);
+  bool failed = active->worker->shortage && !atomic_load(&active->job->stop);
+  go_home(active, failed ? BRAID_JOB_FAILED : BRAID_JOB_CANCELLED, NULL);
   return 0;
 }
 
-/* The state closes while the job has not ended: nobody is left waiting for it. */
+/* The state closes while the job has not ended: nobody is left waiting for it, or the state has ended for want of
+ * memory. */
 static int job_gc(lua_State *L) {
   struct active *active = lua_touserdata(L, 1);
-  if (active->job) go_home(active, BRAID_JOB_CANCELLED, NULL);
+  if (active->job) go_home(active, active->worker->shortage ? BRAID_JOB_FAILED : BRAID_JOB_CANCELLED, NULL);
   return 0;
 }
 
@@ -384,6 +392,13 @@ static int worker_next(lua_State *L) {
   return next_job(L);
 }
 
+/* worker:short(error) -> whether it tells of a want of memory, descriptors or the like. It is the state's end, then. */
+static int worker_short(lua_State *L) {
+  self->shortage = lerror_shortage(L, 2);
+  lua_pushboolean(L, self->shortage != 0);
+  return 1;
+}
+
 /* Takes over the message. */
 static void give_up_pool(struct worker *worker, struct braid_message *failure) {
   if (braid_loop_is_fork) lcopy_end(EXIT_FAILURE);
@@ -428,6 +443,8 @@ static int worker_enter(lua_State *L) {
 /* worker:ready(): its init has run. */
 static int worker_ready(lua_State *L) {
   (void)L;
+  self->ready = true;
+  braid_worker_is_made(self->core);
   if (self->settings->process) braid_worker_process_ready();
   return 0;
 }
@@ -438,19 +455,14 @@ static const luaL_Reg job_methods[] = {
 };
 
 static const luaL_Reg worker_methods[] = {
-    {"next", worker_next},     {"enter", worker_enter},     {"ready", worker_ready},
-    {"broken", worker_broken}, {"refusal", worker_refusal}, {NULL, NULL},
+    {"next", worker_next},
+    {"enter", worker_enter},
+    {"ready", worker_ready},
+    {"broken", worker_broken},
+    {"refusal", worker_refusal},
+    {"short", worker_short},
+    {NULL, NULL},
 };
-
-/* os.exit where the process is the worker's own. */
-static int exit_process(lua_State *L) { braid_worker_process_end(lcopy_exit_status(L)); }
-
-static void free_exit(lua_State *L) {
-  lua_getglobal(L, "os");
-  lua_pushcfunction(L, exit_process);
-  lua_setfield(L, -2, "exit");
-  lua_pop(L, 1);
-}
 
 /* ---- the thread ----------------------------------------------------------------------------------------------- */
 
@@ -476,7 +488,7 @@ static void introduce(lua_State *L, const struct worker *worker) {
 static int serve(lua_State *L) {
   struct worker *worker = lua_touserdata(L, 1);
   lstate_furnish(L);
-  if (worker->settings->process) free_exit(L);
+  if (worker->settings->process) lstate_free_exit(L);
   set_path(L, "path", worker->settings->path);
   set_path(L, "cpath", worker->settings->cpath);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
@@ -503,26 +515,31 @@ static int serve(lua_State *L) {
   int count = lcodec_decode(L, worker->settings->table);
   introduce(L, worker);
   if (worker->settings->time_limit > 0 && !worker->has_timer)
-    lerror_raise(L, "system", "the timer for time_limit could not be made: %s", strerror(worker->timer_error));
+    lerror_raise_system(L, worker->timer_error, "the timer for time_limit could not be made");
+  worker->made = true;
+  worker->tries = 0;
   lua_call(L, 1 + count, 0);
   return 0;
 }
 
+/* Several threads that are made while descriptors are short take them from each other, and may find them there when
+ * they look why something has failed: no error is believed at once. */
+static bool try_again(struct worker *worker) {
+  enum { TRIES = 3 };
+  worker->again = !worker->made && !worker->settings->process && ++worker->tries < TRIES;
+  return worker->again;
+}
+
+/* The state has ended by the error on the top of the stack. For want of something that is the state's end alone. */
 static void fail(lua_State *L, struct worker *worker) {
   lua_settop(L, 1);
+  worker->shortage = worker->failed ? 0 : lerror_shortage(L, 1);
+  if (worker->shortage || try_again(worker)) return;
   lua_pushnil(L);
   give_up_pool(worker, pack_failure(L, 1, 2));
 }
 
-/* One state's life; false when the thread is to end. */
-static bool live(struct worker *worker) {
-  lua_State *L = lstate_new(&worker->memory);
-  if (!L) {
-    give_up_pool(worker, NULL);
-    return false;
-  }
-  worker->taken = worker->floor = worker->outside = 0;
-  worker->holds = false;
+static void run_state(lua_State *L, struct worker *worker) {
   lua_pushcfunction(L, serve);
   lua_pushlightuserdata(L, worker);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) fail(L, worker);
@@ -530,6 +547,27 @@ static bool live(struct worker *worker) {
   worker->listens = false;
   lua_close(L);
   worker->sched = NULL;
+}
+
+/* After a state that has ended for want of something: true when there is to be another. */
+static bool outlive_shortage(struct worker *worker) {
+  if (!worker->settings->process) return worker->taken > 0 || braid_worker_is_short(worker->core, worker->shortage);
+  if (!worker->ready) braid_worker_process_short(worker->shortage);
+  return false; /* a new process takes its place */
+}
+
+/* One state's life; false when the thread is to end. */
+static bool live(struct worker *worker) {
+  worker->taken = worker->floor = worker->outside = 0;
+  worker->holds = worker->made = worker->ready = worker->again = false;
+  worker->shortage = 0;
+  lua_State *L = lstate_new(&worker->memory);
+  if (L)
+    run_state(L, worker);
+  else
+    worker->shortage = ENOMEM;
+  if (worker->again) return true;
+  if (worker->shortage) return outlive_shortage(worker);
   if (worker->settings->process) return false; /* a new process takes its place */
   if (worker->failed || !worker->settings->max_jobs) return false;
   struct braid_queue_facts jobs = braid_queue_look(worker->core->pool->jobs);

@@ -213,11 +213,24 @@ local function serve(worker, settings)
   local next_job = worker.next
   local job = next_job(worker)
   while job do
-    local task = spawn_now(run, job)
-    task:wait()
-    if task:_state() == "failed" then pcall(job.failed, job, task:error(), task:traceback()) end -- by coroutine.yield
+    local begun, task = pcall(spawn_now, run, job)
+    if begun then
+      task:wait()
+      -- By coroutine.yield, or for want of memory.
+      if task:_state() == "failed" then pcall(job.failed, job, task:error(), task:traceback()) end
+    else
+      job:failed(task)
+    end
     job = next_job(worker)
   end
+end
+
+-- The jobs of a state that ends for want of memory are not cancelled: the worker is told before they learn of it.
+local function serve_to_the_end(worker, settings)
+  local ok, err = pcall(serve, worker, settings)
+  if ok then return end
+  worker:short(err)
+  error(err, 0)
 end
 
 local function run_init(worker, settings)
@@ -229,8 +242,9 @@ local function run_init(worker, settings)
   local ok, err = xpcall(settings.init, handler, table.unpack(args, 1, args.n or #args))
   worker:enter(nil)
   scope:_leave()
-  if not ok then worker:broken(fit(M.init_failed(with_hint(err))), taken()) end
-  return ok
+  if ok then return true end
+  if worker:short(err) then error(err, 0) end -- another try may have more luck
+  worker:broken(fit(M.init_failed(with_hint(err))), taken())
 end
 
 -- What init, and jobs that have ended, have left to pools is done before the worker ends, unless it is stopped.
@@ -253,7 +267,7 @@ function M.main(worker, settings)
   if not run_init(worker, settings) then return end
   worker:ready()
   local scope = core.scope_enter("nursery")
-  for _ = 1, settings.tasks_per_worker or 1 do scope:spawn(serve, worker, settings) end
+  for _ = 1, settings.tasks_per_worker or 1 do scope:spawn(serve_to_the_end, worker, settings) end
   scope:_join()
   local failed = scope:_leave()
   if failed then error(failed[1]:error(), 0) end

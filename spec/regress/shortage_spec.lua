@@ -1,0 +1,95 @@
+-- SPDX-License-Identifier: MIT
+-- A worker that could not be made, or not go on, for want of memory or descriptors: the jobs were "cancelled", their
+-- error was a bare table, or a module was "not found", and the pool was broken for good.
+local helper = require "spec.helper"
+local braid = require "braid"
+
+-- Runs a script under a limit of the shell's; what it prints.
+local function limited(limit, code, ...)
+  local command = ("ulimit %s; exec \"$0\" -e \"$@\""):format(limit)
+  local result = assert(braid.process.run({ "sh", "-c", command, helper.lua, "local arg = { ... } " .. code, ... },
+    { timeout = 30 * helper.slowness }))
+  return result.stdout
+end
+
+-- `want` descriptors are free, then all of them.
+local with_descriptors = [[
+  local braid = require "braid"
+  braid.run(function()
+    for _, kind in ipairs { "threads", "processes" } do -- so that all that the script itself needs is loaded
+      local pool <close> = braid.pool(kind, 1)
+      pool:submit(math.abs, -1):result()
+    end
+    for free = 1, 14 do
+      local held = {}
+      for i = 1, 400 do held[i] = io.open "/dev/null" end
+      for _ = 1, free do table.remove(held):close() end
+      local made, pool = pcall(braid.pool, KIND, 2)
+      if not made then
+        assert(pool.kind == "system", pool)
+        for _, file in ipairs(held) do file:close() end
+      else
+        local jobs = {}
+        local ok, err = pcall(function()
+          for i = 1, 4 do jobs[i] = pool:submit(function() return require "braid".now() and 1 end) end
+          for i = 1, 4 do jobs[i]:result(10) end
+        end)
+        assert(ok or err.kind == "system" and tostring(err):find "Too many open files", tostring(err))
+        for _, file in ipairs(held) do file:close() end
+        -- Threads are made as soon as it is possible again.
+        if KIND == "threads" then assert(pool:submit(math.abs, -2):result(10) == 2) end
+        pool:close()
+      end
+    end
+    print "right"
+  end)
+  os.exit(0)
+]]
+
+local with_memory = [[
+  local braid = require "braid"
+  local pools = {}
+  for i = 1, 40 do
+    local ok, err = pcall(function()
+      local jobs = {}
+      pools[i] = braid.thread_pool { workers = 4, tasks_per_worker = i % 2 + 1 }
+      for j = 1, 4 do jobs[j] = pools[i]:submit(function() require "braid".sleep(0.005) return 1 end) end
+      for j = 1, 4 do jobs[j]:result(10) end
+    end)
+    assert(ok or type(err) == "table" and err.kind == "system" or tostring(err):find "memory", tostring(err))
+  end
+  print "right"
+  os.exit(0)
+]]
+
+describe("a worker", function()
+  for _, kind in ipairs { "threads", "processes" } do
+    helper.test("that wants descriptors fails its jobs with the system's reason, and them alone: " .. kind, function()
+      local out = limited("-n 300", with_descriptors:gsub("KIND", ("%q"):format(kind)))
+      assert.equal("right\n", out)
+    end, { deadline = 40 })
+  end
+
+  helper.test("that wants memory fails its jobs with the system's reason", function()
+    if helper.slowness > 1 then return pending "a sanitizer wants more address space than any limit here" end
+    for _, kilobytes in ipairs { 560000, 660000 } do
+      assert.equal("right\n", limited("-v " .. kilobytes, with_memory))
+    end
+  end, { deadline = 60 })
+
+  helper.test("raises a low limit of descriptors when a job requires a module", function()
+    local out = limited("-Sn 60", [[
+      local braid = require "braid"
+      local held = {}
+      local pool <close> = braid.thread_pool(1)
+      pool:submit(math.abs, -1):result()
+      while true do
+        local file = io.open "/dev/null"
+        if not file then break end
+        held[#held + 1] = file
+      end
+      print(pool:submit(function() return type(require "braid.json") end):result())
+    ]])
+    assert.equal("table\n", out)
+  end)
+end)
