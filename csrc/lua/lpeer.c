@@ -141,6 +141,7 @@ static int process_pool_new(lua_State *L) {
   unsigned count = (unsigned)larg_between(L, 1, "workers", 1, INT_MAX);
   if (!lua_istable(L, 2)) return larg_error(L, 2, "settings", "a table");
   check_depth(L);
+  sched_check_fork(L);
   lobject_box(L, &braid_pool_class);
   struct braid_process_plan plan = {0};
   lua_pushcfunction(L, make_plan);

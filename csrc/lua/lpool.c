@@ -298,6 +298,7 @@ static int refuse(lua_State *L, struct job_future *this, enum braid_status statu
 /* The table that has the pool as `_core` stays where it is: it may be collected as soon as nobody holds it, which
  * closes the pool. */
 static struct braid_pool *receiver(lua_State *L) {
+  sched_check_fork(L);
   if (!lua_istable(L, 1)) return check(L);
   lua_getfield(L, 1, "_core");
   struct braid_object *object = lobject_test(L, -1, &braid_pool_class);
