@@ -164,6 +164,7 @@ static int push_start_error(lua_State *L, int error) {
  * that is a pipe our end of it, else nil | nil, err. Each of the three is "pipe", "null", a descriptor's number, and
  * for the last "stdout". */
 static int child_start(lua_State *L) {
+  sched_check_fork(L);
   lua_settop(L, GROUP);
   struct braid_child **child = process_box(L);
   struct descriptor *descriptors[3];

@@ -9,6 +9,7 @@
 #include <lualib.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -92,6 +93,7 @@ static int os_execute(lua_State *L) {
     lua_pushboolean(L, access(SHELL, X_OK) == 0);
     return 1;
   }
+  if (braid_loop_is_fork) return luaL_execresult(L, system(command)); /* there is but one thread, and no loop */
   sched_enter(L, sched);
   lua_settop(L, 1);
   struct braid_child **child = process_box(L);
@@ -139,6 +141,7 @@ static int open_pipe(lua_State *L, luaL_Stream *stream, const char *mode, struct
 static int io_popen(lua_State *L) {
   const char *command = luaL_checkstring(L, 1), *mode = luaL_optstring(L, 2, "r");
   luaL_argcheck(L, (*mode == 'r' || *mode == 'w') && mode[1] == '\0', 2, "invalid mode");
+  sched_check_fork(L);
   struct braid_child **child = process_box(L); /* before the file, whose finalizer is called first then */
   luaL_Stream *stream = lua_newuserdatauv(L, sizeof *stream, 1);
   stream->closef = NULL;
