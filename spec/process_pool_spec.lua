@@ -50,6 +50,16 @@ local function echo(...) return ... end
 
 local function spin() while true do end end
 
+-- A pipe that nobody writes to; and a job that blocks in C: it opens that.
+local function fifo()
+  local name = os.tmpname()
+  os.remove(name)
+  os.execute("mkfifo " .. name)
+  return name
+end
+
+local function block(name) io.open(name) end
+
 -- A job: its process kills itself by this signal.
 local function die_by(signal)
   os.execute(("kill -%s $PPID"):format(signal))
@@ -512,8 +522,9 @@ describe("a job in a process", function()
   end)
 
   with_pool("that cannot be stopped is killed after a while", 1, function(pool)
-    local future = pool:submit(os.execute, "sleep 30")
+    local future = pool:submit(block, fifo())
     eventually(function() return future:running() end)
+    braid.sleep(0.1) -- until it blocks
     local start = braid.now()
     assert.is_true(future:cancel())
     assert.is_true(braid.is_error(failure(future), "cancelled"))
@@ -528,7 +539,7 @@ describe("a job in a process", function()
   end)
 
   with_pool("over its time limit in C is killed after a while", { workers = 1, time_limit = 0.1 }, function(pool)
-    local err = failure(pool:submit(os.execute, "sleep 30"))
+    local err = failure(pool:submit(block, fifo()))
     assert.is_true(braid.is_error(err, "limit"), tostring(err))
     assert.equal(1, pool:submit(echo, 1):result())
   end, { deadline = 20 })
