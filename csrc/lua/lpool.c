@@ -307,6 +307,7 @@ static struct braid_pool *receiver(lua_State *L) {
     return check(L); /* which raises */
   }
   lua_pop(L, 1);
+  sched_check_fork(L);
   return braid_container(object, struct braid_pool, object);
 }
 

@@ -12,6 +12,7 @@ local M = {}
 ---@field rest fun(self) waits until no job is on its way
 ---@field submitted fun(self): integer a number that grows with each job
 ---@field over fun(self): boolean whether there will be none any more
+---@field leave fun(self)? the caller ends the process
 ---@field abort fun(self) takes no more jobs, and cancels those that there are
 
 -- The scope of a run -> a list of handles. The key SCRIPT: what belongs to no run.
@@ -125,8 +126,13 @@ core.set_hook("ending", function()
   end
 end)
 
--- Before os.exit: what has failed is reported, and what is dropped is said.
+-- Before os.exit: what has failed is reported, and what is dropped is said. A job that calls it is not dropped.
 core.set_hook("leaving", function()
+  for _, list in pairs(made) do
+    for _, handle in ipairs(list) do
+      if handle.leave then handle:leave() end
+    end
+  end
   core.report_failures()
   core.tell_dropped()
 end)

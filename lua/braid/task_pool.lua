@@ -79,6 +79,11 @@ function Handle:rest()
   end
 end
 
+function Handle:leave()
+  local pool = self.weak.pool
+  if pool and pool._live[core.current()] then pool._tally:remove() end
+end
+
 function Handle:abort()
   local pool = self.weak.pool
   if not pool then return end

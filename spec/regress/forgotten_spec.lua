@@ -230,6 +230,15 @@ describe("os.exit", function()
       end)
     ]]):format(exit), { err = "^braid: [^\n]*: 1 job was dropped\nbraid: [^\n]*: 1 job was dropped\n$", status = 3 })
 
+    case(exit .. " in a job of a task pool does not count that", ([[
+      local pool = braid.task_pool { workers = 1, name = "mail" }
+      pool:submit(function() %s end)
+      pool:submit(braid.sleep, 60)
+      braid.sleep(60)
+    ]]):format(exit), {
+      err = "^braid: pool 'mail' %(tasks%): 1 job was dropped\n$", status = 3,
+    }, { kinds = { "tasks" } })
+
     case(exit .. " with nothing to drop says nothing", ([[
       local pool = braid.pool(kind, { workers = 1, name = "mail" })
       pool:submit(say, 1):wait()
