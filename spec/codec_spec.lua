@@ -197,10 +197,11 @@ describe("tables", function()
   end)
 
   test("a million deep", function()
+    local depth = os.getenv "BRAID_GC" and 20000 or 1000000 -- the fiercest collector looks at all of it again and again
     for _, step in ipairs { "field", "key", "metatable" } do
       local top = {}
       local at = top
-      for _ = 1, 1000000 do
+      for _ = 1, depth do
         local inner = {}
         if step == "field" then at.x = inner
         elseif step == "key" then at[inner] = true
@@ -215,7 +216,7 @@ describe("tables", function()
         else found = getmetatable(found) end
         count = count + 1
       end
-      assert.equal(1000000, count)
+      assert.equal(depth, count)
     end
   end, { deadline = 60 })
 

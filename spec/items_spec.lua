@@ -174,7 +174,7 @@ describe("lists of C functions", function()
     local queue, kernels = braid.queue(), braid.kernels
     for name, call in pairs {
       select = function() braid.select({ { queue, "get" }, a = { queue, "get" } }, 0) end,
-      set = function() braid.array("f64", { a = 1 }) end,
+      array = function() braid.array("f64", { a = 1 }) end,
       hash = function() kernels.hash { a = "x" } end,
       word_count = function() kernels.word_count { a = "x" } end,
       factorize = function() kernels.factorize { 15, a = 21 } end,

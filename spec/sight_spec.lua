@@ -156,7 +156,7 @@ describe("SIGQUIT", function()
     local child <close> = braid.process.start({ helper.lua, "-e", [[
       local braid = require "braid"
       braid.run(function()
-        io.popen("echo ready >&2; sleep 0.5"):read "a"
+        io.popen("echo ready >&2; sleep 2"):read "a"
       end)]] }, {})
     assert.equal("ready", child.stderr:read "l")
     child:kill(3)
@@ -260,10 +260,12 @@ describe("braid ps", function()
       assert.equal(7, pool:submit(math.abs, -7):result())
       braid.process.run { "kill", "-QUIT", tostring(pool:pids()[1]) } -- a terminal's: not for it
       assert.equal(8, pool:submit(math.abs, -8):result())
-      job = pool:submit(os.execute, "sleep 0.5")
+      job = pool:submit(function() (("a"):rep(1e5)):find((".-"):rep(8) .. "b") end) -- takes for ever
       until_running(job)
       assert.matches("^worker of pool diggers [^\n]+: inside a C function", ask(pool:pids()[1]))
-      job:result()
+      os.execute("kill -KILL " .. pool:pids()[1])
+      job:wait()
+      assert.is_true(braid.is_error(job:error(), "worker_died"))
     end)
   end)
 

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file_limit.h"
 #include "limit.h"
 
 #ifdef __APPLE__
@@ -135,6 +136,7 @@ static int reason(int error, size_t size) {
 struct braid_segment *braid_segment_new(size_t size) {
   uint64_t serial;
   struct braid_segment *segment = NULL;
+  braid_file_limit_prepare(); /* it is a file, to the system */
   size = braid_segment_whole_pages(size);
   if (size == 0) errno = ENOMEM;
   int fd = size && draw_serial(&serial) ? open_unnamed() : -1;

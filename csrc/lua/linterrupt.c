@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "../core/file_limit.h"
 #include "../core/tally.h"
 #include "../core/thread_pool.h"
 
@@ -102,6 +103,7 @@ static void on_urgent(int number, siginfo_t *info, void *context) {
 
 static void prepare(void) {
   braid_thread_pin();
+  braid_file_limit_prepare();
   struct sigaction now, ours = {.sa_sigaction = on_urgent, .sa_flags = SA_SIGINFO | SA_RESTART};
   sigaction(BRAID_WORKER_SIGNAL, NULL, &now);
   bool host = (now.sa_flags & SA_SIGINFO) || (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN);

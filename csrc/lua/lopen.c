@@ -5,7 +5,6 @@
 
 #include <lauxlib.h>
 
-#include "../core/file_limit.h"
 #include "larg.h"
 #include "lerror.h"
 #include "lsched.h"
@@ -43,7 +42,6 @@ int luaopen_braid_core(lua_State *L) {
       lshell_open,    lfetch_open,     lmachine_open,
   };
   luaL_checkversion(L);
-  braid_file_limit_prepare();
   lua_newtable(L);
   sched_register(L, functions);
   traceback_open(L);

@@ -92,7 +92,7 @@ describe("messages", function()
     assert.matches("to 'get_many'", refusal(function() queue:get_many(1, -1) end))
     assert.matches("to 'put_many' %(element 2", refusal(function() queue:put_many { 1, nil, 3 } end))
     assert.matches("name", refusal(function() task.name = 1 end))
-    assert.matches("'list' to 'gather'", refusal(function() braid.gather { n = "x" } end))
+    assert.matches("'list.n' to 'gather'", refusal(function() braid.gather { n = "x" } end))
   end)
 
   helper.test("name a known option only when it is like the unknown one", function()
