@@ -204,6 +204,10 @@ function set.no_proxy(record, value)
 end
 
 ---Refuses what libcurl does not keep: it has 32 bits for most numbers.
+---@param name string of the option
+---@param value integer
+---@param least integer
+---@return integer value
 function M.check_number(name, value, least)
   if value >= least and value <= 0x7fffffff then return value end
   errors.misuse(1, "bad option '%s' (an integer from %d to 2147483647 expected, got %d)", name, least, value)
