@@ -13,13 +13,6 @@
 #include "lsched.h"
 #include "ltraceback.h"
 
-/* A hook of ours that waits in a coroutine for what is over, a job that was stopped, makes room for the user's. */
-static void drop_stale_hook(struct sched *sched, lua_State *co) {
-  bool soon = lua_gethookmask(co) != LUA_MASKCOUNT, interrupted = !sched->interrupted && sched->loop.interrupts;
-  if (!soon && !interrupted && !sched->closing && !tree_canceller(&sched->tree, sched->current))
-    hook_disarm(&sched->hooks, co);
-}
-
 /* One that has failed gives up its variables; pushes the place of the error. */
 static void close_failed(lua_State *L, struct sched *sched, lua_State *co) {
   if (!lua_checkstack(co, LUA_MINSTACK) || failure_is_echo(co, sched, -1))
@@ -39,10 +32,11 @@ static int resume_known(lua_State *L, lua_State *co, int arguments, int *results
     lua_pushliteral(L, "cannot resume dead coroutine");
     return -1;
   }
-  if (hook_is_armed(co)) drop_stale_hook(sched, co);
+  stop_hand_on(sched, L, co);
   lua_xmove(L, co, arguments);
   lua_State *before = sched_compute(sched, co);
   int status = lua_resume(co, L, arguments, results);
+  hook_share(&sched->hooks, co, L);
   bool failed = status != LUA_OK && status != LUA_YIELD;
   if (failed && close) close_failed(L, sched, co);
   sched_compute(sched, before);
@@ -115,8 +109,10 @@ static int co_close(lua_State *L) {
   lua_settop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(2)); /* Lua's own */
   lua_insert(L, 1);
+  stop_hand_on(sched, L, co);
   lua_State *before = sched_compute(sched, co);
   int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+  hook_share(&sched->hooks, co, L);
   sched_compute(sched, before);
   return status == LUA_OK ? lua_gettop(L) : lua_error(L);
 }

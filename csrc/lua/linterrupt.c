@@ -29,8 +29,8 @@ static void on_interrupt(const struct interrupt_target *meant) {
     _exit(EXIT_STATUS);
   }
   lua_State *co = *meant->computing;
-  if (co && !hook_is_armed(co))
-    hook_arm(meant->hooks, co, LUA_MASKCOUNT, INTERRUPT_PATIENCE); /* else soon by the hook */
+  *meant->poked = 1;
+  if (co && !hook_is_armed(co)) hook_arm(meant->hooks, co, LUA_MASKCOUNT, INTERRUPT_LOOK); /* else soon by the hook */
   braid_loop_interrupt(meant->loop);
 }
 

@@ -5,6 +5,7 @@
 #define BRAID_LINTERRUPT_H
 
 #include <lua.h>
+#include <signal.h>
 
 #include "../core/answer.h"
 #include "../core/loop.h"
@@ -15,12 +16,13 @@ struct interrupt_target {
   struct braid_loop *loop;
   lua_State *volatile *computing; /* the coroutine whose code runs; NULL: none */
   struct hook_store *hooks;       /* of the state: its hook is armed there */
+  volatile sig_atomic_t *poked;   /* set: who lets another compute has it armed there, too */
 };
 
-/* The count of a hook that was armed by SIGINT: some 100 ms of computing later. */
-enum { INTERRUPT_PATIENCE = 10 * 1000 * 1000 };
+/* Instructions from one call to the next of a hook that was armed by SIGINT. */
+enum { INTERRUPT_LOOK = 10 * 1000 };
 
-/* From here to interrupt_end SIGINT asks the loop for attention and arms the hook with INTERRUPT_PATIENCE, for code
+/* From here to interrupt_end SIGINT asks the loop for attention and arms the hook, with INTERRUPT_LOOK, for code
  * that never waits; a second SIGINT ends the process with status 130. SIGQUIT has what all states do written to stderr.
  * A signal that somebody has ignored stays so. Nothing happens inside another such pair. The target stays the caller's
  * until interrupt_end. The main thread. */

@@ -138,8 +138,10 @@ void sched_renew_end(lua_State *L, struct sched *sched) {
 /* Outside every task: the loop is turned here until the script's waiter is home. */
 static int park_script(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
   struct sched_frame frame = sched_callbacks(sched); /* a finalizer that runs now must not use the script's waiter */
-  const struct interrupt_target target = {
-      .loop = &sched->loop, .computing = &sched->stopper.computing, .hooks = &sched->hooks};
+  const struct interrupt_target target = {.loop = &sched->loop,
+                                          .computing = &sched->stopper.computing,
+                                          .hooks = &sched->hooks,
+                                          .poked = &sched->stopper.poked};
   lua_State *computing = sched_compute(sched, NULL);
   interrupt_prepare();
   if (!sched->interrupted) interrupt_begin(&target);
@@ -256,7 +258,7 @@ int sched_raise(lua_State *L, struct sched *sched, enum braid_status status) {
   struct insistence *again = insist_count(L, sched->current, tree_canceller(&sched->tree, sched->current));
   bool give_way = again || ++sched->quick > MOST_QUICK;
   int look = again ? insist_look(again) : 0;
-  if (look && (!hook_is_armed(L) || look < lua_gethookcount(L))) hook_arm(&sched->hooks, L, LUA_MASKCOUNT, look);
+  if (look && (!hook_is_armed(L) || look < lua_gethookcount(L))) stop_look(sched, L, look);
   if (!give_way || !sched_may_wait(L, sched)) return sched_raise_now(L, sched, status);
   push_ready(sched);
   return park(L, sched, raise_k, 0);
@@ -272,6 +274,7 @@ void sched_push_unbegun(lua_State *L, struct sched *sched, const struct task *ta
 static bool take_interrupt(struct sched *sched) {
   if (atomic_load_explicit(&sched->loop.interrupts, memory_order_relaxed) == 0) return false;
   atomic_store(&sched->loop.interrupts, 0);
+  sched->interrupt_seen = 0;
   if (sched->interrupted)
     sched->interrupted(sched);
   else if (sched->main && sched->main->co)
@@ -294,11 +297,11 @@ void sched_stop_insisting(lua_State *L, struct sched *sched, lua_Debug *ar) {
   lua_getinfo(L, "S", ar);
   bool ours = sight_is_ours(ar); /* which will come to its end */
   if (ours || !insist_is_due(insistence)) {
-    hook_arm(&sched->hooks, L, LUA_MASKCOUNT, ours ? 1 : look);
+    stop_look(sched, L, ours ? 1 : look);
     return;
   }
   bool first = insist_stopped(insistence);
-  hook_arm(&sched->hooks, L, LUA_MASKCOUNT, insist_look(insistence));
+  stop_look(sched, L, insist_look(insistence));
   if (first && sched->insists) sched->insists(L, sched);
   sched_raise_now(L, sched, BRAID_CANCELLED);
 }
@@ -309,17 +312,25 @@ static void on_leave(lua_State *L, lua_Debug *ar) {
   sched_raise_now(L, sched_open(L), BRAID_CANCELLED);
 }
 
+/* SIGINT was seen long ago, and nobody has answered it. */
+static bool is_late(struct sched *sched) {
+  enum { PATIENCE = 100 * 1000 * 1000 }; /* ns */
+  int64_t now = braid_clock_now();
+  if (sched->interrupt_seen == 0) sched->interrupt_seen = now;
+  return now - sched->interrupt_seen >= PATIENCE;
+}
+
 /* In code that computes: when somebody wants to know what it does; when it goes on after its cancel; and, long after
  * SIGINT came: stops the main task if it has not waited since, nor called anything that might. */
 static void on_hook(lua_State *L, lua_Debug *ar) {
   struct sched *sched = sched_open(L);
-  bool late = lua_gethookcount(L) == INTERRUPT_PATIENCE;
   hook_disarm(&sched->hooks, L);
+  sched->stopper.poked = 0;
   if (atomic_load(&sched->asked)) sched->attend(sched);
   sched_stop_insisting(L, sched, ar);
   if (atomic_load(&sched->loop.interrupts) == 0) return;
-  if (!late) {
-    hook_arm(&sched->hooks, L, LUA_MASKCOUNT, INTERRUPT_PATIENCE);
+  if (!is_late(sched)) {
+    stop_look(sched, L, INTERRUPT_LOOK);
     return;
   }
   if (sched->current != sched->main || !take_interrupt(sched)) return;

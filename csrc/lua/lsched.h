@@ -44,6 +44,7 @@ struct sched {
   struct task *main;    /* of braid.run: SIGINT is for it; NULL: for the script */
   struct hook_store hooks;
   struct stopper stopper; /* of code that computes */
+  int64_t interrupt_seen; /* when code that computes was seen to have come SIGINT upon it; 0: it has not */
   struct braid_list held; /* locks that tasks of this state hold */
   /* Called when a task's coroutine has ended: what its body returned, or the error, is on the top of co. */
   void (*finish)(struct sched *sched, struct task *task, int status);

@@ -179,6 +179,7 @@ static int scope_leave(lua_State *L) {
   bool cut = (scope->flags & SCOPE_WAITED) && tree_canceller(scope->tree, scope->owner);
   bool cancelled = scope->flags & SCOPE_CANCELLED;
   tree_leave(scope);
+  stop_unshield(sched_of(L));
   if (cancelled) {
     lua_pushnil(L);
     reason_set(L, scope);

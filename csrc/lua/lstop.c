@@ -43,6 +43,11 @@ void stop_soon(struct sched *sched) {
   if (co) hook_arm(&sched->hooks, co, SOON, 1);
 }
 
+void stop_look(struct sched *sched, lua_State *co, int instructions) {
+  sched->stopper.poked = 1;
+  hook_arm(&sched->hooks, co, LUA_MASKCOUNT, instructions);
+}
+
 void stop_poke(struct sched *sched) {
   sched->stopper.poked = 1;
   stop_soon(sched);
@@ -58,15 +63,51 @@ static int64_t sample(struct sched *sched) {
   return same ? now - before : 0;
 }
 
-/* Another coroutine computes, and something may have to be stopped in it. */
-static void rearm(struct sched *sched) {
+static bool is_hard(const struct stop *stop) {
+  return stop && (stop->spent >= BUDGET || stop->held >= (int64_t)HELD * HELD_BUDGET);
+}
+
+/* Whoever goes on has had its time for cleaning up since it was stopped last. */
+static bool is_overdue(const struct stop *stop) {
+  return stop && (stop->spent - stop->raised >= CLEAN_UP || stop->held - stop->held_then >= HELD || is_hard(stop));
+}
+
+/* The pool's task that the task is, or is below: inside a worker's job; NULL: none. */
+static struct task *apart_from(struct sched *sched, struct task *task) {
+  if (!sched->interrupted || sched->stopper.count == 0) return NULL;
+  while (task->nursery && !(task->waiter.flags & TASK_APART)) task = task->nursery->owner;
+  return task->nursery ? task : NULL;
+}
+
+/* What the code that has run since the last look is put down to; NULL: nothing there is to end. */
+static struct stop *charge(struct sched *sched, unsigned spent) {
   struct stop *stop = stop_of(sched, sched->current);
   int64_t held = sample(sched);
-  if (stop) {
-    stop->spent += SWITCH;
-    stop->held += held;
-  }
-  if (sched->stopper.computing && !hook_is_armed(sched->stopper.computing)) stop_soon(sched);
+  if (!stop && apart_from(sched, sched->current)) stop = &sched->stopper.stray;
+  if (!stop) return NULL;
+  stop->held += held;
+  stop->spent += spent;
+  return stop;
+}
+
+/* Another coroutine computes, and something may have to be stopped in it. One in which the hook is armed already may
+ * have far to go to its next call: each counts its own instructions, and most are those of others meanwhile. */
+static void rearm(struct sched *sched) {
+  bool overdue = is_overdue(charge(sched, SWITCH)) || sched->stopper.poked || sched->closing;
+  lua_State *co = sched->stopper.computing;
+  if (co && (overdue || !hook_is_armed(co))) stop_soon(sched);
+}
+
+void stop_hand_on(struct sched *sched, lua_State *from, lua_State *co) {
+  bool stale = lua_gethookmask(co) == LUA_MASKCOUNT && !sched->closing &&
+               (sched->interrupted || !atomic_load(&sched->loop.interrupts)) &&
+               !tree_canceller(&sched->tree, sched->current);
+  if (stale) hook_disarm(&sched->hooks, co);
+  hook_share(&sched->hooks, from, co);
+}
+
+void stop_unshield(struct sched *sched) {
+  if (is_hard(stop_of(sched, sched->current))) stop_soon(sched);
 }
 
 void stop_begin(struct sched *sched, struct stop *stop) {
@@ -88,19 +129,14 @@ void stop_end(struct sched *sched, struct stop *stop) {
 
 /* ---- the hook ------------------------------------------------------------------------------------------------- */
 
-static bool is_hard(const struct stop *stop) {
-  return stop && (stop->spent >= BUDGET || stop->held >= (int64_t)HELD * HELD_BUDGET);
-}
-
 /* What a function has just returned, a lock or an item say, would be lost with an error here: the next instruction puts
  * it where clean-up finds it; and clean-up may be a call of a C function itself. So the hook raises neither at calls
  * and returns nor where it came upon the code, which may be just behind one, but two instructions later. */
 static bool put_off(struct sched *sched, lua_State *L, const lua_Debug *ar) {
   enum { MOST = 100 }; /* code that is nothing but calls must end, too */
-  bool between = ar->event != LUA_HOOKCOUNT;
-  if (sched->stopper.put_off_in != L) sched->stopper.put_off = 0;
+  bool behind = sched->stopper.put_off > 0 && sched->stopper.put_off_in == L && ar->event == LUA_HOOKCOUNT;
   sched->stopper.put_off_in = L;
-  if ((sched->stopper.put_off > 0 && !between) || sched->stopper.put_off >= MOST) {
+  if (behind || sched->stopper.put_off >= MOST) {
     sched->stopper.put_off = 0;
     return false;
   }
@@ -109,10 +145,7 @@ static bool put_off(struct sched *sched, lua_State *L, const lua_Debug *ar) {
   return true;
 }
 
-static bool is_due(const struct stop *stop, const struct task *task) {
-  bool again = stop->spent - stop->raised >= CLEAN_UP || stop->held - stop->held_then >= HELD;
-  return stop->last != task || again || is_hard(stop);
-}
+static bool is_due(const struct stop *stop, const struct task *task) { return stop->last != task || is_overdue(stop); }
 
 /* Goes on looking; raises when it is time to. */
 static void press(lua_State *L, struct sched *sched, struct stop *stop) {
@@ -126,14 +159,7 @@ static void press(lua_State *L, struct sched *sched, struct stop *stop) {
   sched_raise_now(L, sched, BRAID_CANCELLED);
 }
 
-/* The pool's task that the task is, or is below: inside a worker's job; NULL: none. */
-static struct task *apart_from(struct sched *sched, struct task *task) {
-  if (!sched->interrupted || sched->stopper.count == 0) return NULL;
-  while (task->nursery && !(task->waiter.flags & TASK_APART)) task = task->nursery->owner;
-  return task->nursery ? task : NULL;
-}
-
-/* Such a task is below no root, and nobody may have cancelled it: when it keeps the thread from what is to end it has
+/* A pool's task is below no root, and nobody may have cancelled it: when it keeps the thread from what is to end it has
  * to go. Goes on looking. */
 static void cancel_holder(lua_State *L, struct sched *sched) {
   struct task *holder = apart_from(sched, sched->current);
@@ -143,23 +169,13 @@ static void cancel_holder(lua_State *L, struct sched *sched) {
   hook_arm(&sched->hooks, L, LUA_MASKCOUNT, LOOK);
 }
 
-/* What the code that has run since the last look is put down to. */
-static void charge(lua_State *L, struct sched *sched, struct stop *stop, const lua_Debug *ar) {
-  int64_t held = sample(sched);
-  if (!stop && apart_from(sched, sched->current)) stop = &sched->stopper.stray;
-  if (!stop) return;
-  stop->held += held;
-  if (ar->event == LUA_HOOKCOUNT && lua_gethookcount(L) == LOOK) stop->spent += LOOK;
-}
-
 static void act(lua_State *L, lua_Debug *ar) {
   struct sched *sched = sched_open(L);
   if (!sched->interrupted && sched->stopper.count == 0) {
     sched->stopper.otherwise(L, ar);
     return;
   }
-  struct stop *stop = stop_of(sched, sched->current);
-  charge(L, sched, stop, ar);
+  struct stop *stop = charge(sched, ar->event == LUA_HOOKCOUNT && lua_gethookcount(L) == LOOK ? LOOK : 0);
   if (!is_hard(stop) && put_off(sched, L, ar)) return;
   hook_disarm(&sched->hooks, L); /* before the looks: what comes later arms it anew */
   if (atomic_load(&sched->asked)) sched->attend(sched);

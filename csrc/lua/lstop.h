@@ -9,6 +9,8 @@
  * - stop_poke sets `poked`, then arms the hook in the coroutine that computes.
  * - Whoever lets another coroutine compute (sched_compute) sets `computing`, and then arms the hook there when `poked`
  *   is set or a stop stands. A poke comes before that look, or after `computing` was set.
+ * - Where the hook is armed already, it is armed to come soon when what goes on has had its time: each coroutine counts
+ *   its own instructions, and code that keeps going from one to the next would hardly ever be looked at.
  * - The hook is disarmed first, then `poked` is cleared, then it is looked for marks: what comes later pokes again.
  * - The hook is armed anew as long as a stop stands for the code in which it was called.
  * Where a poke meets the one instruction in which Lua itself forgets a hook that was just disarmed, the next poke finds
@@ -36,7 +38,7 @@ struct stop {
 /* Of one state. */
 struct stopper {
   lua_State *volatile computing; /* the innermost coroutine whose code runs; NULL: the loop */
-  volatile sig_atomic_t poked;
+  volatile sig_atomic_t poked;   /* the hook has something to look at, whichever coroutine computes */
   struct braid_list stops;       /* that stand */
   unsigned count;                /* of them */
   struct stop stray;             /* for what is below no root */
@@ -63,6 +65,16 @@ static inline bool stop_stands(const struct stop *stop) { return stop->link.next
 
 /* The hook is called soon. Also in signal handlers on the state's thread. */
 void stop_soon(struct sched *sched);
+
+/* Before `from` lets code of `co` go on: what is to stop the one meets the other. A hook of ours that waits in `co` for
+ * what is over, a job that was stopped, makes room for the user's. */
+void stop_hand_on(struct sched *sched, lua_State *from, lua_State *co);
+
+/* The current task has left a scope, a shield perhaps: what has no time left is stopped now. */
+void stop_unshield(struct sched *sched);
+
+/* The hook is called in `co` after so many instructions; where another coroutine computes before that, soon. */
+void stop_look(struct sched *sched, lua_State *co, int instructions);
 
 /* In a signal handler on the state's thread: the state is to look for marks, wherever it computes. To be repeated from
  * time to time while a stop stands. */

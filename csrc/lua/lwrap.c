@@ -108,7 +108,7 @@ static int resume(lua_State *L, struct generator *gen, int arguments, int *resul
   bool script = sched->current == &sched->tree.script;
   /* Where the task could not be suspended from here, nothing inside may wait either. */
   sched->running = L == before && (script || lua_isyieldable(L)) ? co : NULL;
-  hook_share(&sched->hooks, L, co);
+  stop_hand_on(sched, L, co);
   if (gen->fate != NEW) seal_break(co);
   gen->fate = RUNS;
   lua_State *computing = sched_compute(sched, co);

@@ -28,6 +28,27 @@ local insisting = {
     local step = braid.wrap(function() while true do pcall(braid.sleep, 1) coroutine.yield() end end)
     while true do pcall(step) end
   end,
+  ["coroutines in between"] = function()
+    while true do
+      pcall(braid.sleep, 1)
+      pcall(coroutine.wrap(function() for _ = 1, 500 do local _ = ("x"):rep(1000) end end))
+    end
+  end,
+  ["a coroutine made before"] = function()
+    local co = coroutine.wrap(function()
+      coroutine.yield()
+      while true do local _ = ("x"):rep(1000) end
+    end)
+    co()
+    for _ = 1, 1100 do pcall(braid.sleep, 1) end
+    while true do pcall(co) end
+  end,
+  ["coroutines by turns"] = function()
+    local function turn() while true do coroutine.yield() pcall(string.rep, "x", 1e5) end end
+    local one, other = coroutine.wrap(turn), coroutine.wrap(turn)
+    for _ = 1, 1100 do pcall(braid.sleep, 1) end
+    while true do pcall(one) pcall(other) end
+  end,
   ["a function that C calls"] = function()
     pcall(braid.sleep, 1)
     while true do pcall(table.sort, { 3, 2, 1 }, function() braid.sleep(1) end) end
