@@ -155,7 +155,21 @@ static struct braid_object *give_up(struct braid_import *import, struct braid_se
   return NULL;
 }
 
+/* False: the object of theirs that we know by this number is of another class. Else it is *object, with a reference;
+ * NULL: there is none. */
+static bool read_known(struct braid_ledger *ledger, uint64_t id, const struct braid_class *class,
+                       struct braid_object **object) {
+  *object = braid_ledger_import(ledger, id);
+  if (!*object || (*object)->class == class) return true;
+  braid_object_unref(*object);
+  errno = EBADMSG;
+  return false;
+}
+
 static struct braid_object *read_array(struct braid_ledger *ledger, const struct braid_wire_object *wire) {
+  struct braid_object *known;
+  if (!read_known(ledger, wire->id, &braid_array_class, &known)) return NULL;
+  if (known) return known;
   uint32_t type = wire->class >> TYPE_SHIFT;
   struct braid_import *import = braid_import_new(ledger, wire->id);
   struct braid_segment *segment = import ? braid_segment_table_find(&ledger->segments, wire->value) : NULL;
@@ -170,13 +184,9 @@ static struct braid_object *read_array(struct braid_ledger *ledger, const struct
 /* The stub of this kind with this number, with a reference; a new one when there is none. */
 static struct braid_remote *read_stub(struct braid_link *link, enum braid_remote_kind kind, uint64_t id,
                                       const struct braid_wire_object *wire) {
-  struct braid_object *object = braid_ledger_import(link->objects, id);
-  if (object) {
-    if (object->class == &braid_remote_classes[kind]) return braid_remote_of(object);
-    braid_object_unref(object);
-    errno = EBADMSG;
-    return NULL;
-  }
+  struct braid_object *known;
+  if (!read_known(link->objects, id, &braid_remote_classes[kind], &known)) return NULL;
+  if (known) return braid_remote_of(known);
   struct braid_import *import = braid_import_new(link->objects, id);
   struct braid_remote *remote = import ? braid_remote_new(link, kind, id, &import->keeper) : NULL;
   if (!remote) {
@@ -215,8 +225,6 @@ static struct braid_object *read_object(struct braid_link *link, const struct br
     object = &braid_pool_elsewhere()->object;
   else if (wire->flags & YOURS)
     object = wire->flags & PART ? own_slice(link->objects, wire) : own_object(link->objects, wire->id);
-  else if (kind == BRAID_REMOTE_ARRAY)
-    object = braid_ledger_import(link->objects, wire->id);
   if (object || wire->flags & YOURS || kind > BRAID_REMOTE_ARRAY) return object;
   return kind == BRAID_REMOTE_ARRAY ? read_array(link->objects, wire) : read_remote(link, wire);
 }

@@ -121,6 +121,19 @@ static void put_bytes(struct neighbours *n, struct input *input, unsigned from) 
   input->at += size;
 }
 
+/* Gives up what a get brought. */
+static void drop_item(struct braid_waiter *waiter) {
+  if (waiter->state == 1 && waiter->status == BRAID_OK) braid_item_drop(braid_hook_item(&waiter->hook));
+  waiter->hook.tag = BRAID_ITEM_NONE;
+}
+
+/* What is in a buffer may mention the stub itself. */
+static void drain(struct braid_remote *remote) {
+  struct braid_queue_cell cell;
+  while (remote->kind == BRAID_REMOTE_QUEUE && braid_remote_get(remote, &cell, NULL) == BRAID_OK)
+    braid_item_drop(cell.item);
+}
+
 /* What stubs do in earnest: so that there are requests, places and items. */
 static void use_queue(struct neighbours *n, struct input *input, struct braid_object *stub,
                       struct braid_waiter *waiter) {
@@ -128,11 +141,14 @@ static void use_queue(struct neighbours *n, struct input *input, struct braid_ob
   struct braid_queue_cell cell = {.item = {take(input, 1), BRAID_ITEM_INTEGER}};
   if (remote->kind != BRAID_REMOTE_QUEUE || waiter->state != 1) return; /* it waits, or is on its way home */
   bool gets = take(input, 1) % 2;
+  drop_item(waiter);
   braid_waiter_init(waiter, &n->broker.loop, BRAID_WAITER_TASK);
   braid_waiter_arm(waiter);
   enum braid_status status =
       gets ? braid_remote_get(remote, &cell, &waiter->hook) : braid_remote_put(remote, &cell, &waiter->hook);
   if (status == BRAID_WAIT) return;
+  if (gets && status == BRAID_OK) braid_item_drop(cell.item);
+  waiter->hook.tag = BRAID_ITEM_NONE;
   braid_waiter_claim(waiter, status);
   waiter->state = 1;
 }
@@ -195,8 +211,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
   play(&n, &input, stubs, waiters, segment);
   for (int i = 0; i < WAITERS; i++) give_up(&n, &waiters[i]);
   neighbours_settle(&n);
-  for (int i = 0; i < 4; i++) braid_object_unref(stubs[i]);
+  for (int i = 0; i < WAITERS; i++) drop_item(&waiters[i]);
+  for (int i = 0; i < 4; i++) {
+    drain(braid_remote_of(stubs[i]));
+    braid_object_unref(stubs[i]);
+  }
   neighbours_close(&n);
+  for (int i = 0; i < 2; i++) braid_queue_close(braid_container(objects[i], struct braid_queue, object), true);
   for (int i = 0; i < OBJECTS; i++) braid_object_unref(objects[i]);
   return 0;
 }
