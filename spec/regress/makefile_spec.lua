@@ -7,8 +7,10 @@ local lfs = require "lfs"
 
 local test, describe = helper.test, require("busted").describe
 
+-- Without what a make that runs this spec has set.
 local function sh(script, ...)
-  return assert(braid.process.run { "sh", "-c", script, "sh", ... })
+  local clean = "unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL BUILD CFLAGS FLAVOUR; "
+  return assert(braid.process.run { "sh", "-c", clean .. script, "sh", ... })
 end
 
 -- fn(folder): a new one.
