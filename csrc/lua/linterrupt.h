@@ -20,7 +20,7 @@ struct interrupt_target {
 };
 
 /* Instructions from one call to the next of a hook that was armed by SIGINT. */
-enum { INTERRUPT_LOOK = 10 * 1000 };
+enum { INTERRUPT_LOOK = 1000 };
 
 /* From here to interrupt_end SIGINT asks the loop for attention and arms the hook, with INTERRUPT_LOOK, for code
  * that never waits; a second SIGINT ends the process with status 130. SIGQUIT has what all states do written to stderr.

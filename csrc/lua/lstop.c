@@ -43,6 +43,10 @@ void stop_soon(struct sched *sched) {
   if (co) hook_arm(&sched->hooks, co, SOON, 1);
 }
 
+void stop_follow(struct sched *sched, lua_State *co) {
+  if (co != sched->stopper.computing) stop_soon(sched);
+}
+
 void stop_look(struct sched *sched, lua_State *co, int instructions) {
   sched->stopper.poked = 1;
   hook_arm(&sched->hooks, co, LUA_MASKCOUNT, instructions);
@@ -171,6 +175,7 @@ static void cancel_holder(lua_State *L, struct sched *sched) {
 
 static void act(lua_State *L, lua_Debug *ar) {
   struct sched *sched = sched_open(L);
+  stop_follow(sched, L);
   if (!sched->interrupted && sched->stopper.count == 0) {
     sched->stopper.otherwise(L, ar);
     return;

@@ -76,6 +76,10 @@ void stop_unshield(struct sched *sched);
 /* The hook is called in `co` after so many instructions; where another coroutine computes before that, soon. */
 void stop_look(struct sched *sched, lua_State *co, int instructions);
 
+/* The hook is called in `co`. Where a coroutine.wrap from before braid was there lets it compute, unknown to us, the
+ * hook is called soon in what called that, too. */
+void stop_follow(struct sched *sched, lua_State *co);
+
 /* In a signal handler on the state's thread: the state is to look for marks, wherever it computes. To be repeated from
  * time to time while a stop stands. */
 void stop_poke(struct sched *sched);

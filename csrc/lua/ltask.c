@@ -322,6 +322,7 @@ static void hurry_hook(lua_State *L, lua_Debug *ar) {
   enum { INSTRUCTIONS_PER_LOOK = 1000 };
   (void)ar;
   struct sched *sched = sched_open(L);
+  stop_follow(sched, L);
   bool over = braid_clock_now() >= sched->grace;
   hook_arm(&sched->hooks, L, LUA_MASKCOUNT, over ? 1 : INSTRUCTIONS_PER_LOOK);
   if (over) lerror_raise(L, "cancelled", "the script has ended, and so has the time to clean up");

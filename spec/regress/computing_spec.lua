@@ -162,6 +162,19 @@ describe("SIGINT stops code that computes", function()
 end)
 
 describe("the end of a script", function()
+  helper.test("stops a task that goes on in coroutines of functions from before braid", function()
+    local _, _, status = helper.lua_process [[
+      local wrap = coroutine.wrap
+      local braid = require "braid"
+      braid.spawn(function()
+        pcall(braid.sleep, 60)
+        while true do pcall(wrap(function() while true do ("x"):rep(1e5) end end)) end
+      end)
+      braid.sleep(0)
+    ]]
+    assert.equal(0, status)
+  end, { deadline = 20 })
+
   helper.test("stops a task that goes on in short coroutines", function()
     local _, _, status = helper.lua_process(prelude .. [[
       braid.spawn(function()
