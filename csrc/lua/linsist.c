@@ -57,6 +57,19 @@ struct insistence *insist_count(lua_State *L, struct task *task, const void *can
   return found;
 }
 
+bool insist_told(struct task *task, const void *canceller) {
+  const struct insistence *own = in_own_scope(task, canceller);
+  return own ? own->raises > 0 : task->waiter.flags & TASK_RAISED;
+}
+
+void insist_tell(struct task *task, const void *canceller) {
+  struct insistence *own = in_own_scope(task, canceller);
+  if (!own)
+    task->waiter.flags |= TASK_RAISED;
+  else if (own->raises == 0)
+    own->raises = 1;
+}
+
 static unsigned degree(const struct insistence *insistence) {
   unsigned degree = insistence->raises / STAGE;
   if (insistence->raises > SLOW) degree += (unsigned)((braid_clock_now() - insistence->since) / BRAID_SECOND);

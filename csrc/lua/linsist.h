@@ -12,6 +12,12 @@ struct insistence *insist_count(lua_State *L, struct task *task, const void *can
 /* The same without counting: NULL when it was raised once at most. */
 struct insistence *insist_find(lua_State *L, struct task *task, const void *canceller);
 
+/* Whether a cancel by `canceller` was raised in the task before. */
+bool insist_told(struct task *task, const void *canceller);
+
+/* It is raised where the task stands, which does not count; insist_told from then on. */
+void insist_tell(struct task *task, const void *canceller);
+
 /* Instructions after which the hook is to look whether such code is to be stopped wherever it stands; 0: it is left
  * alone for now. */
 int insist_look(struct insistence *insistence);

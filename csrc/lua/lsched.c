@@ -256,6 +256,7 @@ static int raise_k(lua_State *L, int status, lua_KContext context) {
 int sched_raise(lua_State *L, struct sched *sched, enum braid_status status) {
   if (status != BRAID_CANCELLED) return sched_raise_now(L, sched, status);
   struct insistence *again = insist_count(L, sched->current, tree_canceller(&sched->tree, sched->current));
+  if (!again) stop_note(sched);
   bool give_way = again || ++sched->quick > MOST_QUICK;
   int look = again ? insist_look(again) : 0;
   if (look && (!hook_is_armed(L) || look < lua_gethookcount(L))) stop_look(sched, L, look);

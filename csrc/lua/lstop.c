@@ -2,6 +2,7 @@
  * Which stop stands for a task is seen by looking up its scopes, as for cancels: a scope or a task below which it is. A
  * cancelled task that is below none, a pool's in a job, counts as a stray one while any stop stands. */
 #include "../core/clock.h"
+#include "linsist.h"
 #include "lsched.h"
 
 enum {
@@ -116,7 +117,6 @@ void stop_unshield(struct sched *sched) {
 
 void stop_begin(struct sched *sched, struct stop *stop) {
   if (stop_stands(stop)) return;
-  stop->last = NULL;
   stop->spent = stop->raised = 0;
   stop->held = stop->held_then = 0;
   braid_list_push(&sched->stopper.stops, &stop->link);
@@ -149,17 +149,25 @@ static bool put_off(struct sched *sched, lua_State *L, const lua_Debug *ar) {
   return true;
 }
 
-static bool is_due(const struct stop *stop, const struct task *task) { return stop->last != task || is_overdue(stop); }
+static void note(struct stop *stop) {
+  stop->raised = stop->spent;
+  stop->held_then = stop->held;
+}
+
+void stop_note(struct sched *sched) {
+  struct stop *stop = stop_of(sched, sched->current);
+  if (stop) note(stop);
+}
 
 /* Goes on looking; raises when it is time to. */
 static void press(lua_State *L, struct sched *sched, struct stop *stop) {
-  const struct task *task = sched->current;
-  bool raise = task != stop->spared && is_due(stop, task) && tree_canceller(&sched->tree, task);
+  struct task *task = sched->current;
+  const void *canceller = task == stop->spared ? NULL : tree_canceller(&sched->tree, task);
+  bool raise = canceller && (!insist_told(task, canceller) || is_overdue(stop));
   hook_arm(&sched->hooks, L, LUA_MASKCOUNT, raise && is_hard(stop) ? 1 : LOOK);
   if (!raise) return;
-  stop->last = task;
-  stop->raised = stop->spent;
-  stop->held_then = stop->held;
+  insist_tell(task, canceller);
+  note(stop);
   sched_raise_now(L, sched, BRAID_CANCELLED);
 }
 

@@ -30,8 +30,8 @@ struct stop {
   struct braid_list link;    /* NULL: it does not stand */
   const void *root;          /* a cancelled scope, or task: it and all below it */
   const struct task *spared; /* in whose own code nothing is raised now; NULL: none */
-  const struct task *last;   /* in which it was raised last */
-  unsigned spent, raised;    /* instructions, roughly: computed since it began; of these, when it was raised last */
+  unsigned spent, raised;    /* instructions, roughly: computed since it began; of these, when it was raised last, or by
+                              * a wait for the first time in a task */
   int64_t held, held_then;   /* ns: the same, C functions that it called included */
 };
 
@@ -65,6 +65,9 @@ static inline bool stop_stands(const struct stop *stop) { return stop->link.next
 
 /* The hook is called soon. Also in signal handlers on the state's thread. */
 void stop_soon(struct sched *sched);
+
+/* A wait raises a cancel in the current task for the first time: there is time for cleaning up from here on. */
+void stop_note(struct sched *sched);
 
 /* Before `from` lets code of `co` go on: what is to stop the one meets the other. A hook of ours that waits in `co` for
  * what is over, a job that was stopped, makes room for the user's. */

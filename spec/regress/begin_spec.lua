@@ -197,6 +197,47 @@ describe("clean-up", function()
   end, { deadline = 30 })
 end)
 
+describe("clean-up", function()
+  local cleaning = {
+    ["of tasks by turns, in shields, is not cut short"] = [[
+      for _ = 1, 20 do
+        braid.shield(braid.sleep, 0)
+        for _ = 1, 3000 do end
+      end]],
+    ["after a wait is not cut short"] = "for _ = 1, 1e4 do pcall(tostring, 1) end",
+  }
+  for name, text in pairs(cleaning) do
+    for _, wait in ipairs { 0, 60 } do
+      helper.test(("%s: sleep(%d)"):format(name, wait), function()
+        local pool <close> = braid.thread_pool(1)
+        local cleaned, began = braid.counter(0), braid.counter(0)
+        local job = pool:submit(load(([[
+          local began, cleaned = ...
+          local braid = require "braid"
+          local function work()
+            local _ <close> = setmetatable({}, { __close = function()
+              %s
+              cleaned:add(1)
+            end })
+            began:add(1)
+            while true do
+              for _ = 1, 1e3 do end
+              braid.sleep(%d)
+            end
+          end
+          braid.scope(function(scope)
+            for _ = 1, 8 do scope:spawn(work) end
+          end)
+        ]]):format(text, wait)), began, cleaned)
+        while began:get() < 8 do end
+        job:cancel()
+        assert.is_true(job:wait(10))
+        assert.equal(8, cleaned:get())
+      end, { deadline = 30 })
+    end
+  end
+end)
+
 describe("SIGINT", function()
   for name, text in pairs { wrap = "coroutine.wrap(loop)()", resume = "coroutine.resume(coroutine.create(loop))" } do
     helper.test("stops code that computes in a coroutine: coroutine." .. name, function()
