@@ -306,14 +306,14 @@ LIB := $(call quote,$(DESTDIR)$(PREFIX)/lib/lua/5.4)
 BIN := $(call quote,$(DESTDIR)$(PREFIX)/bin)
 
 install: all ## into PREFIX (/usr/local), below DESTDIR
-	@set -e; for file in $(LUA_FILES); do mkdir -p $(SHARE)/$$(dirname $$file); install -m 644 lua/$$file $(SHARE)/$$file; done
-	@mkdir -p $(LIB)/braid $(BIN)
-	@install -m 755 $(filter %.so,$(MODULES)) $(LIB)/braid
-	@install -m 755 $(wildcard bin/*) $(BIN)
+	@set -e; for file in $(LUA_FILES); do mkdir -p -- $(SHARE)/$$(dirname $$file); install -m 644 -- lua/$$file $(SHARE)/$$file; done
+	@mkdir -p -- $(LIB)/braid $(BIN)
+	@install -m 755 -- $(filter %.so,$(MODULES)) $(LIB)/braid
+	@install -m 755 -- $(wildcard bin/*) $(BIN)
 
 uninstall: ## take it out again
-	rm -rf $(SHARE)/braid $(LIB)/braid
-	rm -f $(patsubst bin/%,$(BIN)/%,$(wildcard bin/*))
+	rm -rf -- $(SHARE)/braid $(LIB)/braid
+	rm -f -- $(foreach file,$(notdir $(wildcard bin/*)),$(BIN)/$(file))
 
 rock: ## build the rock into a tree of its own and use it from an empty folder
 	@tools/rock.sh

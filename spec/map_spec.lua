@@ -178,6 +178,14 @@ describe("map", function()
     assert.equal(-math.huge, 1 / map("round(x)", braid.array("f64", { -0.3 }))[1])
   end)
 
+  helper.test("takes the first of two zeros as math.min and math.max do", function()
+    local x, y = braid.array("f64", { 0.0, -0.0 }), braid.array("f64", { -0.0, 0.0 })
+    for _, name in ipairs { "min", "max" } do
+      local got = map(name .. "(x, y)", x, y)
+      for i = 1, 2 do assert.equal(1 / math[name](x[i], y[i]), 1 / got[i], name) end
+    end
+  end)
+
   helper.test("has the functions that others have", function()
     local x = braid.array("f64", { 0.3 })
     local e = math.exp

@@ -283,6 +283,19 @@ describe("braid ps", function()
     end)
   end)
 
+  test("says that a process has ended for which nobody has waited", function()
+    local child <close> = braid.process.start({ "sh", "-c", ": & echo $!; exec cat" }, { stdin = "pipe" })
+    local pid = tonumber(child:read "l")
+    local function state()
+      local stat <close> = assert(io.open(("/proc/%d/stat"):format(pid)))
+      return stat:read "a":match "%) (%a)"
+    end
+    while state() ~= "Z" do braid.sleep(0.005) end
+    local text, err = ask(pid)
+    assert.is_nil(text)
+    assert.equal(("process %d has ended"):format(pid), err.message)
+  end)
+
   test("sends nothing to other programs, though they have a handler", function()
     local child <close> = braid.process.start({ "sh", "-c",
       "trap 'echo got' QUIT URG; echo ready; read -r line; echo end" }, { stdin = "pipe" })

@@ -98,6 +98,7 @@ end
 
 -- Why a process is not asked; nil when it can be. Nothing is sent to who would not expect it.
 local function obstacle(pid, patience)
+  if has_ended(pid) then return "has ended" end -- a zombie has no maps
   local maps = read(("/proc/%d/maps"):format(pid))
   if not maps and not has_ended(pid) then
     return "may not be looked at by this user: ask as the user that it runs as, or as root"

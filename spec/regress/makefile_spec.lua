@@ -20,7 +20,7 @@ local function in_folder(fn)
   sh([[rm -rf "$1"]], folder)
 end
 
-local NAMES = { "u v", "u'v", 'u"v', "u;touch w", "u&v", "u#v", "u`v", "u\\v", "u(v" }
+local NAMES = { "u v", "u'v", 'u"v', "u;touch w", "u&v", "u#v", "u`v", "u\\v", "u(v", "u%v" }
 
 describe("make", function()
   test("uninstall takes out what is its own and nothing beside it", function()
@@ -49,7 +49,13 @@ describe("make", function()
       end
     end
     assert.matches("must not begin with ~", sh([[make -s uninstall PREFIX='~/u']]).stderr)
-    assert.matches("rm %-rf '/nowhere/u%$v/share", sh([[make -n uninstall PREFIX='/nowhere/u$$v']]).stdout)
+    assert.matches("rm %-rf %-%- '/nowhere/u%$v/share", sh([[make -n uninstall PREFIX='/nowhere/u$$v']]).stdout)
+  end)
+
+  test("takes a place that begins with a dash for a place", function()
+    local result = sh("make -n uninstall PREFIX=-u")
+    assert.matches("rm %-rf %-%- '%-u/share", result.stdout)
+    assert.matches("rm %-f %-%- '%-u/bin'/braid", result.stdout)
   end)
 
   test("install goes to the place that was named", function()

@@ -495,13 +495,15 @@ end
 ---The language: numbers, pi, inf, nan; + - * / // % ^ as in Lua; < <= > >= == ~= (or !=), `and`, `or`, `not`, where
 ---truth is 1 and 0, and what is not 0 is true (a < b < c is refused); sqrt exp exp2 log log2 log10 sin cos tan asin
 ---acos atan sinh cosh tanh erf abs sign floor ceil, round (halves to the even one), isnan, isinf, log(x, base),
----atan(y, x) or atan2(y, x), hypot(x, y), pow(x, y), min and max of two or more (NaN when one is),
----where(condition, then, otherwise).
+---atan(y, x) or atan2(y, x), hypot(x, y), pow(x, y), min and max of two or more (NaN when one is; of equals the
+---first), where(condition, then, otherwise).
 ---
 ---Computed in doubles; exp and log to the last bit, sin and cos to the last two. But in integers, exactly and modulo
 ---2^64, when all arrays and numbers and the result's type are of integers, and so is what comes up on the way: + - * //
 ---%, ^2, comparisons, logic, abs sign floor ceil round min max where. Integers among the values beside arrays of u64,
----but none of signed types, are as these have them: from 2^63 on negative in Lua.
+---but none of signed types, are as these have them: from 2^63 on negative in Lua. Where arrays of u64 meet those of
+---signed types, or a number below 0 in the expression, and it asks for an order (< <= > >= // % min max abs sign), all
+---of it is computed in doubles.
 ---@param expression string
 ---@param ... table|braid.Array|number the values of the variables by name, or one after the other; then the options:
 --- `{ out = array, type = string, threads = integer }`. out: where the result goes, which may be one of the arrays, or
