@@ -111,11 +111,13 @@ static int add_frames(lua_State *L, lua_State *co, luaL_Buffer *text, int level,
   return shown;
 }
 
+static enum choice chosen(void) { return shows_all() ? ALL : USERS; }
+
 void traceback_push(lua_State *L, lua_State *co, int level) {
   luaL_Buffer text;
   luaL_buffinit(L, &text);
   luaL_addstring(&text, HEADING);
-  if (add_frames(L, co, &text, level, shows_all() ? ALL : USERS) == 0) add_frames(L, co, &text, level, NATIVE);
+  if (add_frames(L, co, &text, level, chosen()) == 0) add_frames(L, co, &text, level, NATIVE);
   luaL_pushresult(&text);
 }
 
@@ -187,11 +189,12 @@ int traceback_raise(lua_State *L) {
 }
 
 int traceback_raise_on(lua_State *L) {
+  luaL_Buffer text;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   if (lua_isnil(L, -1)) return traceback_raise(L);
-  traceback_push(L, L, 0);
-  lua_pushstring(L, lua_tostring(L, -1) + sizeof HEADING - 1);
-  lua_remove(L, -2);
+  luaL_buffinit(L, &text);
+  add_frames(L, L, &text, 0, chosen());
+  luaL_pushresult(&text);
   lua_concat(L, 2);
   return traceback_raise(L);
 }

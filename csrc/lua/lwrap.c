@@ -203,7 +203,9 @@ static int next_value(lua_State *L) {
 static int closed_k(lua_State *L, int status, lua_KContext context) {
   (void)context;
   if (status == LUA_OK || status == LUA_YIELD) return 0;
-  return lerror_is(L, -1, "cancelled") ? 0 : lua_error(L);
+  if (lerror_is(L, -1, "cancelled")) return 0;
+  failure_place(L, L);
+  return traceback_raise(L);
 }
 
 static int continue_closing(lua_State *L) {
@@ -214,9 +216,11 @@ static int continue_closing(lua_State *L) {
 
 /* The body of the task that closes it: argument 1 is the generator. */
 static int close_body(lua_State *L) {
-  lua_pushcfunction(L, continue_closing);
+  lua_pushcfunction(L, failure_handler);
   lua_insert(L, 1);
-  return closed_k(L, lua_pcallk(L, 1, 0, 0, 0, closed_k), 0);
+  lua_pushcfunction(L, continue_closing);
+  lua_insert(L, 2);
+  return closed_k(L, lua_pcallk(L, 1, 0, 1, 0, closed_k), 0);
 }
 
 /* Arguments: the generator, whose scopes are aside. They are cancelled now, and are the new task's. */

@@ -195,6 +195,30 @@ describe("clean-up", function()
     assert.is_true(job:wait(10))
     assert.equal(20, cleaned:get())
   end, { deadline = 30 })
+
+  for _, kind in ipairs { "tasks", "threads", "processes" } do
+    helper.test("of a job whose wait was cancelled goes on, and what it fails with is not lost: " .. kind, function()
+      helper.run(function()
+        local pool <close> = braid.pool(kind, 1)
+        local began, cleaned = braid.event(), braid.counter()
+        local job = pool:submit(load [[
+          local began, cleaned = ...
+          local braid = require "braid"
+          pcall(function()
+            began:set()
+            braid.sleep(100)
+          end)
+          for _ = 1, 100 do cleaned:add(1) end
+          error("the clean-up failed", 0)
+        ]], began, cleaned)
+        began:wait()
+        job:cancel()
+        assert.is_true(job:wait(10))
+        assert.equal("the clean-up failed", job:error())
+        assert.equal(100, cleaned:get())
+      end)
+    end, { deadline = 30 })
+  end
 end)
 
 describe("clean-up", function()

@@ -12,10 +12,14 @@ local function first(step) return step() end
 -- The errors that were reported while fn ran in a run, how the run ended, and its error.
 local function reports_of(fn)
   local reports = {}
-  braid.on_unhandled(function(err) reports[#reports + 1] = tostring(err) end)
+  local places = {}
+  braid.on_unhandled(function(err, place)
+    reports[#reports + 1] = tostring(err)
+    places[#places + 1] = place
+  end)
   local ok, err = pcall(helper.run, fn)
   braid.on_unhandled(nil)
-  return reports, ok, err
+  return reports, ok, err, places
 end
 
 -- Collects until `event` is set by what that brings about.
@@ -192,7 +196,8 @@ end)
 describe("a generator with a scope that is left", function()
   helper.test("is closed by a task when it is collected", function()
     local log = {}
-    local reports, ok, err = reports_of(function()
+    local function fail() error("in clean-up", 0) end
+    local reports, ok, err, places = reports_of(function()
       local closed = braid.event()
       do
         local step = braid.wrap(function()
@@ -200,7 +205,7 @@ describe("a generator with a scope that is left", function()
             braid.shield(braid.sleep, 0.001)
             log[#log + 1] = "closed"
             closed:set()
-            error("in clean-up", 0)
+            fail()
           end)
           braid.scope(function(scope)
             scope:spawn(function()
@@ -217,6 +222,8 @@ describe("a generator with a scope that is left", function()
     end)
     assert.equal("child, closed", table.concat(log, ", "))
     assert.same({ "in clean-up" }, reports)
+    assert.matches("upvalue 'fail'", places[1])
+    assert.no_matches("%[C%]: in %?", places[1])
     assert.is_false(ok)
     assert.equal("in clean-up", err)
   end)
