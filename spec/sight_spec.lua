@@ -335,6 +335,17 @@ describe("braid ps", function()
       other:kill(9)
     end)
   end)
+
+  test("says that it has no descriptors to look with", function()
+    local source = [[
+      local sight, files = require "braid.sight", {}
+      repeat files[#files + 1] = io.open "/dev/null" until not io.open "/dev/null"
+      local ok, err = pcall(sight.processes)
+      print(ok, err.kind, err.code, err.message)]]
+    local result = braid.process.run { "sh", "-c", 'ulimit -n 40; exec "$@"', "sh", helper.lua, "-e", source }
+    assert.equal("", result.stderr)
+    assert.equal("false\tsystem\t24\t/proc: Too many open files\n", result.stdout)
+  end)
 end)
 
 describe("BRAID_DEBUG=1", function()

@@ -77,16 +77,16 @@ static lua_Integer visit_numbers(DIR *folder, lua_State *list, lua_Integer most)
   return count;
 }
 
-/* numbers(folder) -> the names in it that are numbers, a list; nil when it cannot be read */
+/* numbers(folder) -> the names in it that are numbers, a list; or, as io.open, nil, why not and the error's number */
 static int numbers(lua_State *L) {
   const char *path = larg_string(L, 1, "folder", NULL);
   DIR *folder = opendir(path);
-  if (!folder) return 0;
+  if (!folder) return luaL_fileresult(L, 0, path);
   lua_Integer count = visit_numbers(folder, NULL, LUA_MAXINTEGER);
   closedir(folder);
   lua_createtable(L, (int)count, 0); /* nothing that may raise while it is open */
   folder = opendir(path);
-  if (!folder) return 0;
+  if (!folder) return luaL_fileresult(L, 0, path);
   visit_numbers(folder, L, count);
   closedir(folder);
   return 1;

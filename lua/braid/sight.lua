@@ -33,13 +33,23 @@ local CONNECT, WHOLE = 1, 10 -- seconds for an answer to begin, and to be all th
 local AGAIN = 0.1 -- seconds until one asks again
 local THREAD = "braid-answer" -- the name of the thread that answers: see csrc/core/answer.h
 
+local HIDDEN = { [1] = true, [2] = true, [3] = true, [13] = true } -- EPERM, ENOENT, ESRCH, EACCES
+
+-- Of a process that has ended, or may not be looked at, there is nothing. Raises for want of descriptors or memory.
+local function shown(value, why, code)
+  if not value and not HIDDEN[code] then error(errors.new("system", why, { code = code })) end
+  return value
+end
+
 local function read(path)
-  local file <close> = io.open(path, "rb")
+  local file <close> = shown(io.open(path, "rb"))
   return file and file:read "a"
 end
 
+local function numbers_in(folder) return shown(core.numbers(folder)) or {} end
+
 local function answers(pid)
-  for _, thread in ipairs(core.numbers(("/proc/%d/task"):format(pid)) or {}) do
+  for _, thread in ipairs(numbers_in(("/proc/%d/task"):format(pid))) do
     if read(("/proc/%d/task/%d/comm"):format(pid, thread)) == THREAD .. "\n" then return true end
   end
   return false
@@ -51,9 +61,10 @@ local function has_module(maps) return maps:find("/braid/core%.so\n") or maps:fi
 ---@return integer[] pids
 function M.processes()
   local pids = {}
-  for _, pid in ipairs(core.numbers "/proc" or {}) do
+  for _, pid in ipairs(numbers_in "/proc") do
     local maps = pid ~= core.pid() and read(("/proc/%d/maps"):format(pid))
-    if maps and (has_module(maps) or answers(pid)) then pids[#pids + 1] = pid end
+    local lives = maps and maps ~= "" -- a zombie's are empty
+    if lives and (has_module(maps) or answers(pid)) then pids[#pids + 1] = pid end
   end
   return pids
 end
