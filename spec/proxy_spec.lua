@@ -142,6 +142,7 @@ describe("an object that a worker made", function()
     fails("worker_died", made.queue:put(1))
     fails("worker_died", made.queue:try_get())
     fails("worker_died", made.lock:acquire())
+    raises("worker_died", function() for _ in made.queue:items() do end end) -- that is no queue that is drained
     raises("worker_died", made.counter.add, made.counter)
     raises("worker_died", made.dict.get, made.dict, "a")
     raises("worker_died", made.queue.size, made.queue)

@@ -23,8 +23,13 @@ unsigned braid_dispatch_slots(unsigned tasks) {
 
 /* ---- those that wait ------------------------------------------------------------------------------------------ */
 
+static struct braid_job *job_of(struct braid_list *link) { return braid_container(link, struct braid_job, link); }
+
+/* Only what was recalled, too, comes before it: that is near. */
 void braid_dispatch_return(struct braid_dispatch *dispatch, struct braid_job *job) {
-  braid_list_push(dispatch->pending.next, &job->link);
+  struct braid_list *next = dispatch->pending.next;
+  while (next != &dispatch->pending && job_of(next)->turn < job->turn) next = next->next;
+  braid_list_push(next, &job->link);
   dispatch->pending_count++;
 }
 
@@ -37,7 +42,7 @@ struct braid_job *braid_dispatch_pop(struct braid_dispatch *dispatch) {
   struct braid_list *first = braid_list_pop(&dispatch->pending);
   if (!first) return NULL;
   dispatch->pending_count--;
-  return braid_container(first, struct braid_job, link);
+  return job_of(first);
 }
 
 bool braid_dispatch_remove(struct braid_dispatch *dispatch, struct braid_job *job) {
@@ -118,6 +123,7 @@ static void send(struct braid_peer *peer, struct braid_job *job) {
 
 bool braid_dispatch_submit(struct braid_dispatch *dispatch, struct braid_job *job) {
   struct braid_peer *idle = dispatch->pending_count > 0 ? NULL : find_idle(dispatch);
+  job->turn = ++dispatch->turns;
   if (idle)
     send(idle, job);
   else

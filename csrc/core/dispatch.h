@@ -11,6 +11,7 @@ struct braid_dispatch {
   struct braid_list pending; /* jobs */
   size_t pending_count;
   int64_t typical; /* ns that jobs take; 0: not known */
+  uint64_t turns;  /* of the job that was submitted last */
   unsigned tasks;  /* jobs that a worker runs at once */
   unsigned count;
   struct braid_peer *peers;
@@ -34,7 +35,7 @@ void braid_dispatch_look(struct braid_dispatch *dispatch, struct braid_peer *pee
 /* A job took so long. */
 void braid_dispatch_learn(struct braid_dispatch *dispatch, int64_t busy);
 
-/* One that a worker had goes to the head of those that wait. */
+/* One that a worker had waits again, in front of all that were submitted after it. */
 void braid_dispatch_return(struct braid_dispatch *dispatch, struct braid_job *job);
 
 /* The next of those that wait, which does not any more; NULL: there is none. */

@@ -41,7 +41,8 @@ struct braid_job {
   uint64_t ticket;
 
   /* In the parent: guarded by the pool's mutex. */
-  struct braid_list link;  /* among those that wait for a worker process */
+  struct braid_list link;  /* among those that wait for a worker process, by turn */
+  uint64_t turn;           /* goes up with each that is submitted */
   struct braid_peer *peer; /* the process that has it */
   int64_t stopped;         /* when it was asked to end */
   const char *fault;       /* the same: why its connection was ended before; NULL: it was not */

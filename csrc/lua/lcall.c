@@ -43,8 +43,8 @@ static int hand_on(lua_State *L, struct sched *sched, struct braid_remote *remot
   enum braid_remote_kind kind = remote->kind;
   if (kind != BRAID_REMOTE_CONDITION && status == BRAID_NO_MEMORY) return lerror_memory(L);
   if (status == BRAID_SYSTEM) {
-    lerror_system(L, (int)extra, "an item was lost between two processes");
-    return lua_error(L);
+    int count = lerror_system(L, (int)extra, "an item was lost between two processes");
+    return kind == BRAID_REMOTE_QUEUE ? count : lua_error(L);
   }
   return atomic_load_explicit(&finishers[kind], memory_order_relaxed)(L, sched, operation, status, item, extra);
 }

@@ -4,6 +4,7 @@
  * the ledger, or a count when it has MOST_LOST of them. So what a scope raises does not depend on the collector. */
 #include "lfailure.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 
 #include "lerror.h"
@@ -362,7 +363,13 @@ static int report_failures(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg functions[] = {{"report_failures", report_failures}, {NULL, NULL}};
+/* no_memory() -> the error of what Lua had no memory for. */
+static int no_memory(lua_State *L) {
+  lerror_system(L, ENOMEM, LERROR_NO_MEMORY);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {{"report_failures", report_failures}, {"no_memory", no_memory}, {NULL, NULL}};
 
 static const luaL_Reg methods[] = {
     {"error", failure_error},    {"traceback", failure_traceback},

@@ -88,12 +88,12 @@ static int queue_try_put(lua_State *L) {
 
 /* ---- get ------------------------------------------------------------------------------------------------------ */
 
-enum { GET, ITERATE, HOWS }; /* an iterator ends where a get would tell of the closed queue */
+enum { GET, ITERATE, HOWS }; /* an iterator ends where a get tells of the closed queue, and raises other errors */
 
 static int get_answer(lua_State *L, enum braid_status status, struct braid_item item, lua_KContext how) {
-  if (status == BRAID_OK) return litem_push_got(L, item, 1);
   if (how == ITERATE && status == BRAID_CLOSED) return 0;
-  return lerror_return(L, status, "queue:get");
+  int count = status == BRAID_OK ? litem_push_got(L, item, 1) : lerror_return(L, status, "queue:get");
+  return how == ITERATE && count > 1 ? lua_error(L) : count;
 }
 
 static int conclude(lua_State *L, struct sched *sched, enum braid_status end, struct braid_item item,

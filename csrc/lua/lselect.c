@@ -137,12 +137,13 @@ static int answer(lua_State *L, struct select *select, int i, enum braid_status 
     lua_call(L, 1, LUA_MULTRET); /* it has ended: this does not wait */
     return 1 + lua_gettop(L) - object + 1;
   }
+  int count = 1;
   if (choice->kind == CASE_GET)
-    litem_push(L, braid_hook_item(&choice->this.hook), object);
+    count = litem_push_got(L, braid_hook_item(&choice->this.hook), object);
   else
     lua_pushboolean(L, 1);
   lua_remove(L, object);
-  return 2;
+  return 1 + count;
 }
 
 /* ---- all of them ---------------------------------------------------------------------------------------------- */

@@ -35,7 +35,8 @@ Queue.try_put = Queue.try_put
 ---@return braid.Error? err
 Queue.try_get = Queue.try_get
 
----Iterates over what comes, until the queue is closed and drained. Its steps suspend.
+---Iterates over what comes, until the queue is closed and drained. Its steps suspend. What else ends a get is raised:
+---that the process of the queue has ended (kind "worker_died"), or that an item could not be taken in (kind "system").
 ---@return fun(): any
 Queue.items = Queue.items
 
@@ -106,7 +107,7 @@ end
 ---@param max integer
 ---@param timeout number? seconds
 ---@return any[]? values
----@return braid.Error? err kind "timeout" or "closed"
+---@return braid.Error? err kind "timeout" or "closed"; with values: of kind "system", another could not be taken in
 function Queue:get_many(max, timeout)
   max = errors.integer(1, "get_many", "max", max, 1)
   errors.deadline(1, "get_many", timeout)
@@ -115,7 +116,7 @@ function Queue:get_many(max, timeout)
   local list = { first }
   for i = 2, max do
     local value, none = self:try_get()
-    if none then break end
+    if none then return list, none.kind == "system" and none or nil end
     list[i] = value
   end
   return list

@@ -183,8 +183,8 @@ local function send_failure(job, settings, how, err, traceback)
   local limit = job:limit()
   if limit == "time" and how == "cancelled" then
     job:failed(M.over_limit("time", settings.time_limit))
-  elseif limit == "memory" and err == "not enough memory" then
-    job:failed(M.over_limit("memory", settings.memory_limit), traceback)
+  elseif err == "not enough memory" then -- Lua's own word
+    job:failed(limit == "memory" and M.over_limit("memory", settings.memory_limit) or core.no_memory(), traceback)
   elseif how == "cancelled" then
     job:cancelled()
   else

@@ -68,6 +68,18 @@ describe("a job that no worker will begin ends", function()
     end, { deadline = 30 })
   end
 
+  for _, kind in ipairs { "tasks", "threads", "processes" } do
+    helper.test("in the order of submit when each job has a worker of its own: " .. kind, function()
+      local order, numbers = braid.queue(), {}
+      do
+        local pool <close> = braid.pool(kind, { workers = 1, max_jobs_per_worker = 1 })
+        for n = 1, 10 do pool:submit(function(queue, number) queue:put(number) end, order, n) end
+      end
+      for n = 1, 10 do numbers[n] = order:try_get() end
+      assert.same({ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }, numbers)
+    end, { deadline = 30 })
+  end
+
   helper.test("when jobs are cancelled while they are queued", function()
     local pool = braid.thread_pool { workers = 1, max_jobs_per_worker = 1 }
     local futures = {}

@@ -62,6 +62,49 @@ local with_memory = [[
   os.exit(0)
 ]]
 
+-- Jobs that ask for more than the process can have.
+local with_jobs = [[
+  local braid = require "braid"
+  local pool <close> = braid.pool(KIND, 1)
+  local function failure(fn)
+    local job = pool:submit(fn)
+    job:wait(20)
+    return job:error()
+  end
+  local function hoard() local list = {} for i = 1, 1e9 do list[i] = { i } end end
+  local jobs = {
+    hoard,
+    function() return #require "braid".array("f64", 2 ^ 33 | 0) end,
+    function() local text = "x" while true do text = text .. text end end,
+  }
+  for _, fn in ipairs(jobs) do
+    local err = failure(fn)
+    assert(type(err) == "table" and err.kind == "system" and err.code == 12, tostring(err))
+    assert(tostring(err):find "Cannot allocate memory", tostring(err))
+  end
+  print(pool:submit(math.abs, -1):result(10))
+]]
+
+-- An item that its getter has no descriptor for is an error, whichever way it was asked for.
+local with_items = [[
+  local braid = require "braid"
+  local pool <close> = braid.process_pool(1)
+  local queue = braid.queue()
+  for i = 1, 4 do queue:put(braid.array("u8", 1 << 20)) end
+  queue:close()
+  local job = pool:submit(function(q)
+    local b, held = require "braid", {}
+    local warm = b.select({ { b.queue(), "get" } }, 0), q.get_many
+    for i = 1, 400 do held[i] = io.open "/dev/null" end
+    local function kind(_, err) return err and err.kind end
+    local kinds = { kind(q:get()), kind(select(2, b.select { { q, "get" } })), kind(q:get_many(1)) }
+    local ok, err = pcall(function() for _ in q:items() do end end)
+    kinds[#kinds + 1] = not ok and err.kind
+    return table.concat(kinds, " ")
+  end, queue)
+  print(job:result(20))
+]]
+
 describe("a worker", function()
   for _, kind in ipairs { "threads", "processes" } do
     helper.test("that wants descriptors fails its jobs with the system's reason, and them alone: " .. kind, function()
@@ -76,6 +119,17 @@ describe("a worker", function()
       assert.equal("right\n", limited("-v " .. kilobytes, with_memory))
     end
   end, { deadline = 60 })
+
+  for _, kind in ipairs { "threads", "processes" } do
+    helper.test("fails a job that asks for too much memory with the system's reason: " .. kind, function()
+      if helper.slowness > 1 then return pending "a sanitizer wants more address space than any limit here" end
+      assert.equal("1\n", limited("-v 900000", with_jobs:gsub("KIND", ("%q"):format(kind))))
+    end, { deadline = 60 })
+  end
+
+  helper.test("says so where an item of a queue could not be taken in", function()
+    assert.equal("system system system system\n", limited("-n 100", with_items))
+  end)
 
   helper.test("raises a low limit of descriptors when a job requires a module", function()
     local out = limited("-Sn 60", [[
