@@ -236,6 +236,7 @@ void braid_peer_press(struct braid_peer *peer, int64_t deadline, int64_t now, in
     return;
   }
   peer->overdue += elapsed;
+  if (peer->overdue > now - deadline) peer->overdue = now - deadline; /* the rest was another job's, which has ended */
   if (peer->killed == 0 && peer->overdue > GRACE) {
     peer->killed = 1;
     braid_child_kill(peer->child, SIGTERM);

@@ -106,6 +106,22 @@ describe("code that computes in coroutines and swallows every error is stopped",
     end, { deadline = 60 })
   end
 
+  helper.test("by cancels of one job after the other, in a process that lives on", function()
+    helper.run(function()
+      local pool <close> = braid.process_pool(1)
+      local pids
+      for _ = 1, 4 do
+        local began = braid.event()
+        local job = pool:submit(load("(...):set() " .. prelude .. "forever(forever, loop)"), began)
+        began:wait()
+        pids = pids or pool:pids()
+        job:cancel()
+        assert(job:wait(30))
+      end
+      assert.same(pids, pool:pids())
+    end)
+  end, { deadline = 60 })
+
   helper.test("by time_limit", function()
     helper.run(function()
       local pool <close> = braid.thread_pool { workers = count, time_limit = 0.05 }
