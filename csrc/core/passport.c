@@ -226,7 +226,8 @@ static struct braid_object *read_object(struct braid_link *link, const struct br
   else if (wire->flags & YOURS)
     object = wire->flags & PART ? own_slice(link->objects, wire) : own_object(link->objects, wire->id);
   if (object || wire->flags & YOURS || kind > BRAID_REMOTE_ARRAY) return object;
-  return kind == BRAID_REMOTE_ARRAY ? read_array(link->objects, wire) : read_remote(link, wire);
+  if (kind == BRAID_REMOTE_ARRAY) return read_array(link->objects, wire);
+  return wire->class == kind ? read_remote(link, wire) : NULL; /* only arrays have a type */
 }
 
 /* ---- links ---------------------------------------------------------------------------------------------------- */
