@@ -249,6 +249,29 @@ static void ends_what_is_no_protocol(void) {
   }
 }
 
+/* A message that mentions an object: see link.c and passport.c. */
+static void mention(uint64_t id, uint32_t class, uint32_t flags) {
+  struct {
+    uint64_t size, mentions;
+    uint32_t what, place, upvalues;
+    uint64_t code;
+    struct braid_wire_object wire;
+  } body = {.mentions = 1, .what = 3, .wire = {.id = id, .class = class, .flags = flags, .value = 1}};
+  begin(0, 0);
+  inject(HOME, (struct braid_frame){.kind = BRAID_FRAME_JOB, .has_message = 1}, &body, sizeof body);
+  check(n.links[MIDDLE_HOME].fault != NULL && n.ended[MIDDLE_HOME] && n.ended[HOME]);
+  end();
+}
+
+static void believes_no_class(void) {
+  mention(7, 0x300 | BRAID_REMOTE_QUEUE, 0); /* a queue with a type */
+  mention(7, BRAID_REMOTE_ARRAY + 1, 0);     /* no class */
+  mention(7, UINT32_MAX, 0);
+  mention(1, BRAID_REMOTE_LOCK, 0); /* it is a queue */
+  mention(1, BRAID_REMOTE_ARRAY, 0);
+  mention(77, BRAID_REMOTE_QUEUE, 1); /* ours, but not known */
+}
+
 static void ends_what_is_no_frame(void) {
   static const char *const bytes[] = {
       "hello from a library that prints, and prints, and prints, and prints",
@@ -282,4 +305,5 @@ CHECK_MAIN({"remote: items come in order, and go back in order", items_in_order}
            {"remote: who waits is told that the home is gone", told_of_the_end},
            {"remote: an object comes home as itself", comes_home_as_itself},
            {"remote: what is no protocol ends the link", ends_what_is_no_protocol},
+           {"remote: objects are what they were, and of a class that there is", believes_no_class},
            {"remote: what is no frame ends the link", ends_what_is_no_frame})
