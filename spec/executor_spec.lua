@@ -1031,17 +1031,19 @@ describe("map", function()
   end)
 
   case("raises kind timeout when not all came in time, and cancels the rest", function(pool_of)
-    local pool <close> = pool_of { workers = 1 }
-    pool:submit(echo):result() -- it has started
-    local event, calls = braid.event(), braid.counter()
-    local err = raises("timeout", pool.map, pool, function()
-      calls:add(1)
-      event:wait()
-    end, range(40), { timeout = 0.1, chunk = 1 })
-    assert.equal("40 (of 40) items unfinished", err.message)
-    pool:submit(echo):result(5)
-    assert.equal(1, calls:get())
-  end, "later")
+    for _, backlog in ipairs { 40, 1 } do -- with one turn handing out waits, too
+      local pool <close> = pool_of { workers = 1, backlog = backlog }
+      pool:submit(echo):result() -- it has started
+      local event, calls = braid.event(), braid.counter()
+      local err = raises("timeout", pool.map, pool, function()
+        calls:add(1)
+        event:wait()
+      end, range(40), { timeout = 0.1, chunk = 1 })
+      assert.equal("40 (of 40) items unfinished", err.message)
+      pool:submit(echo):result(5)
+      assert.equal(1, calls:get())
+    end
+  end)
 
   case("hands nothing out any more when its time is up", function(pool_of)
     local pool <close> = pool_of { workers = 1 }

@@ -170,9 +170,15 @@ local function late(m)
   core.rethrow(errors.new("timeout", ("%d (of %d) items unfinished"):format(left, m.n)))
 end
 
+-- Handing out may wait, too: for a turn, or for a job that runs here and now.
+local function hand_out_until(m, deadline)
+  if not deadline then return hand_out(m) end
+  if not scopes.move_on_after(math.max(0, deadline - core.now()), hand_out, m) then late(m) end
+end
+
 -- Takes the jobs as they come back; returns the first that failed, unless failures are kept.
 local function take_all(m, deadline)
-  hand_out(m)
+  hand_out_until(m, deadline)
   while m.count > 0 do
     local future = m.arrived:get(deadline and math.max(0, deadline - core.now()))
     if not future then late(m) end
@@ -189,7 +195,7 @@ local function take_all(m, deadline)
     end
     if m.bar then m.bar:advance(size) end
     if deadline and m.next <= m.n and core.now() >= deadline then late(m) end
-    hand_out(m)
+    hand_out_until(m, deadline)
   end
 end
 
