@@ -221,11 +221,11 @@ describe("tables", function()
   end, { deadline = 60 })
 
   test("a million tables", function()
-    local list = {}
-    for i = 1, 1000000 do list[i] = { i } end
+    local list, count = {}, os.getenv "BRAID_GC" and 100000 or 1000000
+    for i = 1, count do list[i] = { i } end
     local received = copy(list)
-    assert.equal(1000000, #received)
-    for i = 1, 1000000, 99999 do assert.equal(i, received[i][1]) end
+    assert.equal(count, #received)
+    for i = 1, count, 99999 do assert.equal(i, received[i][1]) end
   end, { deadline = 60 })
 
   test("deep and wide: what comes later comes to its place", function()
