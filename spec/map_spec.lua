@@ -254,6 +254,7 @@ describe("map", function()
       ["sin(a,)"] = "column 7: a value expected, got ')'", ["a\0b"] = "column 2: a byte 0",
       [("("):rep(200)] = "column 101: nested more than 100 deep",
       [("a+"):rep(2) .. ("v"):rep(70)] = "column 5: a name of more than 63 bytes",
+      ["a+" .. ("9"):rep(64)] = "column 3: a number of more than 63 characters",
     }
     for source, message in pairs(errors) do misuse(message, source, { a = 1 }) end
     local many = {}

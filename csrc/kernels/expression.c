@@ -175,6 +175,8 @@ static slot number(struct parser *this) {
     text[size++] = *at++;
   }
   text[size] = 0;
+  if (size == sizeof text - 1 && (isalnum((unsigned char)*at) || *at == '.'))
+    fail(this, this->at, "a number of more than %zu characters", size);
   char *point = strchr(text, '.'), *end;
   if (point) *point = *localeconv()->decimal_point;
   struct braid_constant value = {.number = strtod(text, &end)};
