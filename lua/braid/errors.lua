@@ -382,7 +382,8 @@ core.set_hook("callback", function(fn, future)
     traceback = core.trace(e)
     return e
   end, future)
-  if not ok then M.report(err, traceback, "on_done callback") end
+  local passed_on = M.is_echo(err) and future:cancelled() -- it asked for the result of what was cancelled
+  if not ok and not passed_on then M.report(err, traceback, "on_done callback") end
 end)
 
 core.set_hook("insists", function(place, task)

@@ -182,6 +182,27 @@ describe("no failure is", function()
     end)
   end
 
+  helper.test("the cancel of a future whose callback asks for its result", function()
+    with_reports(function(reports)
+      helper.run(function()
+        local pool <close> = braid.thread_pool(1)
+        local futures = { braid.spawn(braid.sleep, 10), pool:submit(compute, 10) }
+        local asked = 0
+        for _, future in ipairs(futures) do
+          future:on_done(function(this)
+            asked = asked + 1
+            this:result()
+          end)
+        end
+        braid.sleep(0)
+        for _, future in ipairs(futures) do future:cancel() end
+        braid.wait(futures)
+        assert.equal(2, asked)
+      end)
+      assert.same({}, reports)
+    end)
+  end)
+
   helper.test("the cancel of a job by SIGINT", function()
     for _ = 1, 3 do
       local _, err, status = helper.lua_process [[
