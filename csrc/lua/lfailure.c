@@ -348,9 +348,58 @@ static bool may_be_echo(lua_State *L) {
   return echo;
 }
 
-/* report_failures(): the state, or the process, ends: nobody will ask for failures that nobody has asked for. */
+/* Arguments: a linked task that has failed. */
+static int report_linked(lua_State *L) {
+  const struct future *future = lua_touserdata(L, 1);
+  if ((future->waiter.flags & TASK_ASKED) || lua_getiuservalue(L, 1, 1) != LUA_TTABLE) return 0;
+  lua_rawgeti(L, 2, FAILURE_ERROR);
+  if (is_cancel(L, 3) || lua_getfield(L, LUA_REGISTRYINDEX, "braid.report") != LUA_TFUNCTION) return 0;
+  lua_insert(L, 3);
+  lua_rawgeti(L, 2, FAILURE_PLACE);
+  sched_push_name(L, 1);
+  lua_call(L, 3, 0);
+  return 0;
+}
+
+/* Pushes the list of the linked tasks that have failed in scopes which have not ended, and takes them out of there. */
+static lua_Integer take_linked(lua_State *L) {
+  lua_Integer count = 0;
+  lua_newtable(L);
+  int list = lua_gettop(L);
+  lregistry_table(L, &LEDGERS, NULL);
+  for (lua_pushnil(L); lua_next(L, list + 1); lua_settop(L, list + 2)) {
+    lua_Integer last = count_field(L, list + 3, "last", 0);
+    for (lua_Integer i = 1; i <= last; i++) {
+      if (lua_rawgeti(L, list + 3, i) == LUA_TUSERDATA) {
+        lua_rawseti(L, list, ++count);
+        lua_pushnil(L);
+        lua_rawseti(L, list + 3, i);
+      } else {
+        lua_pop(L, 1);
+      }
+    }
+  }
+  lua_settop(L, list);
+  return count;
+}
+
+static void report_all_linked(lua_State *L) {
+  lua_Integer count = take_linked(L);
+  int list = lua_gettop(L);
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_pushcfunction(L, report_linked);
+    lua_rawgeti(L, list, i);
+    lua_pcall(L, 1, 0, 0);
+    lua_settop(L, list);
+  }
+  lua_pop(L, 1);
+}
+
+/* report_failures(): the state, or the process, ends: nobody will ask for failures that nobody has asked for, and no
+ * scope will raise its own. */
 static int report_failures(lua_State *L) {
   lua_settop(L, 0);
+  report_all_linked(L);
   lua_Integer last = push_reports(L);
   for (lua_Integer i = 1; i <= last; i++) {
     if (lua_rawgeti(L, 1, i) == LUA_TTABLE && fate_of(L, 2) == 0 && !may_be_echo(L)) {

@@ -182,6 +182,30 @@ describe("no failure is", function()
     end)
   end
 
+  helper.test("lost by os.exit inside the scope whose task has failed", function()
+    for _, how in ipairs { "0", "0, true" } do
+      local _, text, code = helper.lua_process(([[
+        local braid = require "braid"
+        braid.run(function()
+          braid.scope(function(scope)
+            local unseen = scope:spawn(function()
+              pcall(braid.sleep, 1)
+              error("unseen", 0)
+            end)
+            local seen = scope:spawn(function() error("seen", 0) end)
+            pcall(braid.sleep, 1)
+            braid.shield(unseen.wait, unseen)
+            seen:error()
+            os.exit(%s)
+          end)
+        end)
+      ]]):format(how))
+      assert.equal(0, code)
+      assert.matches("^braid: unhandled error: unseen\nstack traceback:\n", text)
+      assert.no_matches("unhandled.*unhandled", text)
+    end
+  end)
+
   helper.test("the cancel of a future whose callback asks for its result", function()
     with_reports(function(reports)
       helper.run(function()
