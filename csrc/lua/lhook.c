@@ -59,11 +59,13 @@ void hook_share(struct hook_store *store, lua_State *from, lua_State *co) {
 }
 
 void hook_inherit(struct hook_store *store, lua_State *from, lua_State *co) {
+  if (!lua_gethook(from) && !lua_gethook(co)) return;
   struct hook_saved user = hook_is_armed(from) ? saved_hook(store, from, false) : hook_of(from);
-  if (user.hook || lua_gethook(co)) lua_sethook(co, user.hook, user.mask, user.count);
+  lua_sethook(co, user.hook, user.mask, user.count);
 }
 
 bool hook_end(struct hook_store *store, lua_State *co) {
+  if (!lua_gethook(co)) return true;
   hook_disarm(store, co);
   return lua_gethook(co) == NULL;
 }
