@@ -148,6 +148,7 @@ describe("dict:update", function()
       assert.equal(20, dict:get("n"))
       local _, err = dict:set("n", 5, 0)
       assert.is_true(braid.is_error(err, "timeout"))
+      assert.equal("dict:set: timed out", tostring(err))
       dict:set("n", dict:get("n") + 100)
       order[#order + 1] = "set"
       assert.same({ "begin", "end", "set" }, order)

@@ -25,10 +25,14 @@ Dict.keys = Dict.keys
 Dict.size = Dict.size
 
 -- The dict's lock, held: update after update. Who ended while holding it has changed nothing that he had not set.
-local function hold(self, deadline)
+local function hold(self, deadline, what)
   while true do
     local held, err = self:_lock():hold(deadline and math.max(0, deadline - core.now()))
-    if held or err.kind ~= "owner_died" then return held, err end
+    if held then return held end
+    if err.kind ~= "owner_died" then
+      err.message = err.message:gsub("^lock:acquire", what)
+      return nil, err
+    end
   end
 end
 
@@ -43,7 +47,7 @@ function Dict:set(key, value, timeout)
   if type(self) ~= "userdata" then errors.no_self(1, Dict, "set", self) end
   local deadline = timeout ~= nil and errors.deadline(1, "set", timeout) or nil
   if self:_set(key, value) then return true end
-  local held <close>, err = hold(self, deadline)
+  local held <close>, err = hold(self, deadline, "dict:set")
   if not held then return nil, err end
   return self:_set(key, value)
 end
@@ -61,7 +65,7 @@ function Dict:update(key, fn, timeout)
   errors.check_function(1, "update", "fn", fn)
   local deadline = errors.deadline(1, "update", timeout)
   if self:_mine() then errors.misuse(1, "an update of this dict is going on here: it would wait for itself") end
-  local held <close>, err = hold(self, deadline)
+  local held <close>, err = hold(self, deadline, "dict:update")
   if not held then return nil, err end
   local value = fn(self:get(key))
   self:_set(key, value)
