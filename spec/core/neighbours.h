@@ -82,13 +82,19 @@ static inline void neighbours_close_end(struct neighbours *n, int end) {
   neighbours_settle(n);
 }
 
-static inline void neighbours_close(struct neighbours *n) {
+static inline void neighbours_forget(struct neighbours *n) {
   for (int i = 0; i < ENDS; i++) {
     if (n->came[i]) braid_object_unref(n->came[i]);
     n->came[i] = NULL;
   }
+}
+
+static inline void neighbours_close(struct neighbours *n) {
+  neighbours_forget(n);
   neighbours_settle(n);
+  neighbours_forget(n); /* what was on its way */
   for (int i = 0; i < ENDS; i++) neighbours_close_end(n, i);
+  neighbours_forget(n);
   braid_loop_close(&n->broker.loop);
 }
 
