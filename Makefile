@@ -132,6 +132,8 @@ $(CORE_MODULE): $(CORE_OBJECTS) $(KERNEL_OBJECTS) $(LUA_OBJECTS)
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(MODULE_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(LTO) $(LDFLAGS) -o $@ $^ -lpthread
 
+# A state may close while signals have their handlers in this module: it stays.
+$(SERVE_MODULE): MODULE_LDFLAGS += $(if $(filter Darwin,$(SYSTEM)),,-Xlinker -z -Xlinker nodelete)
 $(SERVE_MODULE): $(SERVE_OBJECTS) $(SERVE_GROUND)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LINK  $@")

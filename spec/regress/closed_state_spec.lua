@@ -51,8 +51,17 @@ local FINALIZERS = [[
 local BUILD = "cc -O1 $(pkg-config --cflags lua5.4 2>/dev/null || echo -I/usr/include/lua5.4) spec/closer.c -o %s "
   .. "$(pkg-config --libs lua5.4 2>/dev/null || echo -llua5.4) -lpthread 2>/dev/null"
 
+-- A server whose state is closed before it has given its signals back.
+local SERVER = [[
+  require "braid"
+  require "braid.serve_core".take_signals("TERM")
+]]
+local SIGTERM = 15
+
 describe("a host that opens and closes states while signals arrive lives on:", function()
-  for what, code in pairs { ["pools and requests"] = SIGNALS, ["tasks that wait, and finalizers"] = FINALIZERS } do
+  local scripts = { ["pools and requests"] = SIGNALS, ["tasks that wait, and finalizers"] = FINALIZERS }
+  if pcall(require, "braid.serve_core") then scripts["signals of a server"] = SERVER end
+  for what, code in pairs(scripts) do
     for _, threads in ipairs { 0, 1, 4 } do
       helper.test(("%s, %d threads"):format(what, threads), function()
         if os.getenv "BRAID_LUA" then busted.pending "a sanitized module loads into no other program" end
@@ -65,7 +74,8 @@ describe("a host that opens and closes states while signals arrive lives on:", f
         file:write(code)
         file:close()
         if not os.execute(BUILD:format(program)) then busted.pending "there is no compiler, or no Lua to link" end
-        local pipe <close> = io.popen(("timeout 50 %s %s %d 3 2>&1"):format(program, script, threads))
+        local pipe <close> = io.popen(("timeout 50 %s %s %d 3 %s 2>&1"):format(program, script, threads,
+          code == SERVER and SIGTERM or ""))
         assert.equal("ok\n", pipe:read "a")
       end, { deadline = 60 })
     end
