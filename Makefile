@@ -2,30 +2,40 @@
 # `make help` lists the targets.
 
 # ---- the architecture ----------------------------------------------------------------------------------------------
-# Bottom up: a file includes only what stands before it. `make lint` proves it (tools/floors.lua reads these lists).
-# A name without a .c is a header, one that ends in .h the header alone; of the pollers the system's own is built.
-CORE_FLOORS := base status clock list heap buffer quota limit decimal utf8 \
-	thread file_limit question answer refs code waiter message \
-	poller poller_epoll poller_kqueue doorbell thread_timer loop \
-	queue gate counter dict segment range slab array \
-	tally permit job pool thread_pool parallel \
-	child broker frame.h link call.h segment_table ledger remote.h remotequeue remote relay export.h exportqueue export passport \
-	peer dispatch process_pool worker_process socket resolve openssl curl request response fetch
-# Plain C on core/parallel: no Lua, no locks.
-KERNEL_FLOORS := simd.h montgomery prime curve factor sieve circle mandelbrot text digest words \
-	row reduce scan radix.h sort unique histogram search \
-	elementary.h operation integer expression map \
-	matmul random
-LUA_FLOORS := lregistry lsight ltraceback lerror larg lbottom lreason ltree lseal lhook lstop.h linsist linterrupt lopen.h ltrace lsched lstop \
-	llocals lobject \
-	llist ljsontext ljson.h ljsonencode ljsondecode ljson \
-	lname lcode lcodec.h lwire.h ldraft lpath lwriter lencode ldecode lcodec litem \
-	lfailure ltask ldeadlock ljob lfuture lwrap lscope lqueue lgate lcounter ldict larray lcall lremotequeue lremotegate lremote lselect \
-	lcoroutine lstdin lcopy lstate lroster lquestion lwatchdog lworker lpool lpeer lscript \
-	lkernel lnumbers lworkloads lrow lvectors lmap lfd lnet lprocess lshell lfetch lmachine lopen
+# Bottom up: a file includes only what stands before it, in its own room or in a room below. `make lint` proves it
+# (tools/floors.lua reads these lists). A name without a .c is a header, one that ends in .h the header alone; of the
+# pollers the system's own is built.
+core/base := base status clock list heap buffer quota limit decimal utf8 thread file_limit object bytecode
+core/inspect := question answer
+core/loop := waiter poller poller_epoll poller_kqueue wakeup thread_timer loop
+core/memory := shm range slab array
+core/sync := message queue primitives counter dict
+core/net := socket resolve
+core/work := tally job_flag job pool thread_pool crew
+core/http := openssl curl request response transfer
+core/process := child io_thread frame.h connection protocol.h shm_table object_table proxy.h proxy_queue proxy relay \
+	object_server.h queue_server object_server marshal worker_handle dispatch process_pool worker_process
+# Plain C on core/work/crew: no Lua, no locks.
+kernels := simd.h montgomery prime curve factor sieve circle mandelbrot text digest words row reduce scan radix.h \
+	sort unique histogram search elementary.h operation integer expression map matmul random
+lua/base := lregistry lposition ltraceback lerror larg lopen.h
+lua/sched := lbottom lreason ltree lseal lhook lstop.h linsist linterrupt ltrace lsched lstop llocals lobject
+lua/codec := llist ljsontext ljson.h ljsonencode ljsondecode ljson lname lcode lcodec.h lwire.h lencbuf lpath \
+	lwriter lencode ldecode lcodec litem
+lua/task := lfailure ltask ldeadlock ljob lfuture lwrap lscope lcoroutine
+lua/sync := lqueue lprimitives lcounter ldict larray lselect
+lua/remote := lcall lremotequeue lremoteprimitives lremote
+lua/state := lstdin lcopy lstate lstates lquestion lwatchdog
+lua/pool := lworker lpool lworkerhandle lscript
+lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap
+lua/io := lfd lnet lprocess lshell lfetch
+lua := lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
-SERVE_CORE_FLOORS := signals channel asset listen screen serve.h exchange serve
-SERVE_LUA_FLOORS := lsupervise lserve
+core/web := signals control_socket static_file listen header_check serve.h exchange serve
+lua/web := lsupervise lserve
+
+CORE_ROOMS := core/base core/inspect core/loop core/memory core/sync core/net core/work core/http core/process
+LUA_ROOMS := lua/base lua/sched lua/codec lua/task lua/sync lua/remote lua/state lua/pool lua/kernels lua/io lua
 
 # ---- what the user may set -----------------------------------------------------------------------------------------
 LUA ?= lua5.4
@@ -76,7 +86,7 @@ HOST_LDFLAGS := -Wl,-E
 endif
 FOREIGN_POLLER := $(if $(filter Linux,$(SYSTEM)),poller_kqueue,poller_epoll)
 
-STRICT := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -pthread -Wall -Wextra -Wshadow -Wconversion \
+STRICT := -std=c11 -D_GNU_SOURCE -Icsrc -fPIC -fvisibility=hidden -pthread -Wall -Wextra -Wshadow -Wconversion \
 	-Wstrict-prototypes -Wmissing-prototypes -Werror=implicit-function-declaration $(if $(CI),-Werror)
 # The modules are optimized as a whole where the compiler is GCC: switches and requests are some 4 % cheaper. The objects
 # hold plain code as well, of which the tests are linked.
@@ -86,14 +96,14 @@ PLAIN = $(if $(GCC),-fno-lto)
 COMPILE = $(CC) $(STRICT) $(CFLAGS) $(FLAVOUR) $(LTO) $(MATH) $(LUA_CFLAGS) $(CURL_CFLAGS) $(MICROHTTPD_CFLAGS) -MMD -MP -c
 
 # ---- files ---------------------------------------------------------------------------------------------------------
-sources = $(wildcard $(patsubst %,csrc/$1/%.c,$(filter-out $(FOREIGN_POLLER),$2)))
+sources = $(foreach room,$1,$(wildcard $(patsubst %,csrc/$(room)/%.c,$(filter-out $(FOREIGN_POLLER),$($(room))))))
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$1)
 
-CORE_OBJECTS := $(call objects,$(call sources,core,$(CORE_FLOORS)))
-KERNEL_OBJECTS := $(call objects,$(call sources,kernels,$(KERNEL_FLOORS)))
-LUA_OBJECTS := $(call objects,$(call sources,lua,$(LUA_FLOORS)))
-SERVE_OBJECTS := $(call objects,$(call sources,core,$(SERVE_CORE_FLOORS)) $(call sources,lua,$(SERVE_LUA_FLOORS)))
-SERVE_GROUND := $(call objects,csrc/core/clock.c csrc/core/buffer.c)
+CORE_OBJECTS := $(call objects,$(call sources,$(CORE_ROOMS)))
+KERNEL_OBJECTS := $(call objects,$(call sources,kernels))
+LUA_OBJECTS := $(call objects,$(call sources,$(LUA_ROOMS)))
+SERVE_OBJECTS := $(call objects,$(call sources,core/web lua/web))
+SERVE_GROUND := $(call objects,csrc/core/base/clock.c csrc/core/base/buffer.c)
 C_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard spec/core/*_test.c))
 ifeq ($(SYSTEM),Darwin)
 C_TESTS := $(filter-out %/memory_test,$(C_TESTS)) # its linker cannot wrap
@@ -160,7 +170,7 @@ $(RAW_SERVER): spec/raw_server.c
 
 # What specs load: a second Lua state, and fork; never sanitized.
 SHIP := $(addprefix $(BUILD)/,ship.so forker.so)
-$(SHIP): $(BUILD)/%.so: spec/%.c csrc/core/message.h
+$(SHIP): $(BUILD)/%.so: spec/%.c csrc/core/sync/message.h
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(MODULE_LDFLAGS) $(filter-out -fvisibility=hidden,$(STRICT)) -O1 $(LUA_CFLAGS) -o $@ $<
@@ -184,7 +194,7 @@ $(HOST): $(call objects,spec/host.c) $(CORE_OBJECTS) $(KERNEL_OBJECTS) $(LUA_OBJ
 # ---- testing -------------------------------------------------------------------------------------------------------
 # A suite is a list of commands (see tools/suite.lua): each of these files, run by $1.
 each = $(foreach file,$2,'$(strip $1 $(file))')
-C_FILES := $(wildcard csrc/*/*.[ch] spec/*.[ch] spec/core/*.[ch] spec/fuzz/*.c)
+C_FILES := $(wildcard csrc/*/*.[ch] csrc/*/*/*.[ch] spec/*.[ch] spec/core/*.[ch] spec/fuzz/*.c)
 SECONDS := 900
 
 # Each sanitizer has a tree of objects of its own. TSan dislikes too much randomness in addresses.

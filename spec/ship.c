@@ -13,7 +13,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "../csrc/core/message.h"
+#include "core/sync/message.h"
 
 struct ship {
   lua_State *L;

@@ -50,12 +50,13 @@ end
 
 -- ---- C --------------------------------------------------------------------------------------------------------------
 
--- height["csrc/core/loop.h"]: the place of a file. A name stands for its header and its source; one that ends in .h
--- for the header alone, and the source then stands where the bare name does.
+-- height["csrc/core/loop/loop.h"]: the place of a file. A name stands for its header and its source; one that ends in
+-- .h for the header alone, and the source then stands where the bare name does.
 local height, top = {}, 0
 
-local function stack(makefile, variable, folder)
-  local list = makefile:match("\n" .. variable .. " := ?([^\n]*)") or error("no " .. variable .. " in the Makefile")
+-- The rooms in the order of the Makefile's lists, which is that of the tower.
+local function stack(room, list)
+  local folder = "csrc/" .. room .. "/"
   for name in list:gmatch("%S+") do
     top = top + 1
     if name:find("%.h$") then
@@ -67,40 +68,31 @@ local function stack(makefile, variable, folder)
   end
 end
 
-local function resolve(folder, name)
-  local path = folder .. name
-  local count
-  repeat path, count = path:gsub("[^/]+/%.%./", "", 1) until count == 0
-  return path
-end
-
 local LUA_HEADERS = { ["lua.h"] = true, ["lauxlib.h"] = true, ["lualib.h"] = true, ["luaconf.h"] = true }
 
 local function check_c(file)
-  local folder, number = file:match("^.*/"), 0
+  local knows_lua, number = file:find("^csrc/lua/") ~= nil, 0
   if not height[file] then complain(file, 1, "stands in no list of the Makefile") return end
   for line in io.lines(file) do
     number = number + 1
     local own, foreign = line:match('^%s*#%s*include%s*"([^"]+)"'), line:match("^%s*#%s*include%s*<([^>]+)>")
-    local target = own and resolve(folder, own)
+    local target = own and "csrc/" .. own
     if target and not height[target] then
       complain(file, number, "includes %s, which stands in no list of the Makefile", target)
     elseif target and height[target] > height[file] then
       complain(file, number, "includes %s, which stands above it", target)
-    elseif target and folder ~= "csrc/lua/" and target:find("^csrc/lua/") then
+    elseif target and not knows_lua and target:find("^csrc/lua/") then
       complain(file, number, "knows Lua: only csrc/lua may")
-    elseif foreign and folder ~= "csrc/lua/" and LUA_HEADERS[foreign] then
+    elseif foreign and not knows_lua and LUA_HEADERS[foreign] then
       complain(file, number, "knows Lua: only csrc/lua may")
     end
   end
 end
 
 local makefile = read("Makefile"):gsub("%s*\\\n%s*", " ")
-stack(makefile, "CORE_FLOORS", "csrc/core/")
-stack(makefile, "SERVE_CORE_FLOORS", "csrc/core/")
-stack(makefile, "KERNEL_FLOORS", "csrc/kernels/")
-stack(makefile, "LUA_FLOORS", "csrc/lua/")
-stack(makefile, "SERVE_LUA_FLOORS", "csrc/lua/")
+for room, list in ("\n" .. makefile):gmatch("\n([clk][%l/]*) :=([^\n]*)") do
+  if find("test -d csrc/" .. room .. " && echo it is a room")[1] then stack(room, list) end
+end
 local c_files = find("find csrc -name '*.[ch]' | sort")
 for _, file in ipairs(c_files) do check_c(file) end
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The i-th point is a function of the seed and i: SplitMix64 (G. L. Steele, D. Lea, C. H. Flood, "Fast splittable
  * pseudorandom number generators", 2014). So it does not matter which thread makes it. Its coordinates have 31 bits. */
-#include "circle.h"
+#include "kernels/circle.h"
 
-#include "simd.h"
+#include "kernels/simd.h"
 
 static inline uint64_t random_at(uint64_t seed, uint64_t i) {
   uint64_t z = seed + (i + 1) * UINT64_C(0x9e3779b97f4a7c15);

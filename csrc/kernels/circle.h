@@ -3,7 +3,7 @@
 #ifndef BRAID_CIRCLE_H
 #define BRAID_CIRCLE_H
 
-#include "../core/parallel.h"
+#include "core/work/crew.h"
 
 struct braid_circle {
   uint64_t points, seed;

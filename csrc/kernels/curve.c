@@ -2,7 +2,7 @@
  * Curves y^2 = x^3 + a x^2 + x of H. Suyama's family, whose group orders are multiples of 12. A point is x/z; y is not
  * needed. Multiplying a point by what makes it the neutral element modulo p, and not modulo n, leaves a z that shares p
  * with n. Values are in Montgomery's form. */
-#include "curve.h"
+#include "kernels/curve.h"
 
 struct point {
   uint64_t x, z;

@@ -5,7 +5,7 @@
 #ifndef BRAID_CURVE_H
 #define BRAID_CURVE_H
 
-#include "montgomery.h"
+#include "kernels/montgomery.h"
 
 /* The greatest common divisor; that of 0 and b is b. b is odd. */
 uint64_t braid_curve_gcd(uint64_t a, uint64_t b);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * OpenSSL's digests (EVP), found by name in whatever version is there: no header, and nothing to link against. */
-#include "digest.h"
+#include "kernels/digest.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "../core/openssl.h"
+#include "core/http/openssl.h"
 
 static struct {
   const void *(*find)(const char *name);

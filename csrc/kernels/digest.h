@@ -4,8 +4,8 @@
 #ifndef BRAID_DIGEST_H
 #define BRAID_DIGEST_H
 
-#include "../core/parallel.h"
-#include "text.h"
+#include "core/work/crew.h"
+#include "kernels/text.h"
 
 enum { BRAID_DIGEST_MOST = 64 }; /* bytes of the longest */
 

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdint.h>
 
-#include "simd.h"
+#include "kernels/simd.h"
 
 BRAID_INLINE uint64_t elementary_bits(double x) {
   uint64_t bits;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Recursive descent, straight into steps: parsing a part yields the slot in which its value will be. Registers are
  * handed out as from a stack: a part's operands give theirs back when its own is taken. */
-#include "expression.h"
+#include "kernels/expression.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "integer.h"
+#include "kernels/integer.h"
 
 enum { DEEPEST = 100, COMPARISON = 3, UNARY = 6 };
 

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "operation.h"
+#include "kernels/operation.h"
 
 enum {
   BRAID_EXPRESSION_NAMES = 64,      /* variables at most */

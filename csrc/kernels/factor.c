@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * Small primes first, then a test for primes, then R. P. Brent's variant of J. M. Pollard's rho method ("An improved
  * Monte Carlo factorization algorithm", 1980) for what is small still, and elliptic curves for the rest. */
-#include "factor.h"
+#include "kernels/factor.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "curve.h"
-#include "prime.h"
+#include "kernels/curve.h"
+#include "kernels/prime.h"
 
 struct factors {
   uint64_t *list;

@@ -3,7 +3,7 @@
 #ifndef BRAID_FACTOR_H
 #define BRAID_FACTOR_H
 
-#include "../core/parallel.h"
+#include "core/work/crew.h"
 
 enum { BRAID_FACTORS_MOST = 63 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Each thread of the team counts in a row of its own; the rows are added up at the end. The bin of an element is
  * guessed by its distance from the first edge; the edges themselves have the last word. */
-#include "histogram.h"
+#include "kernels/histogram.h"
 
 #include <float.h>
 #include <math.h>

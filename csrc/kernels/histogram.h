@@ -3,8 +3,8 @@
 #ifndef BRAID_HISTOGRAM_H
 #define BRAID_HISTOGRAM_H
 
-#include "../core/parallel.h"
-#include "row.h"
+#include "core/work/crew.h"
+#include "kernels/row.h"
 
 /* Into edges, bins + 1 places: the border below bin i is low + i * (high - low) / bins, so that integers between
  * integers that far apart are borders themselves; the last one is high. low < high, high - low finite. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * One loop for each operation. What doubles would make infinite, a division by 0, becomes the type's end, as it does
  * when doubles go into an array of integers; 0 // 0 and remainders of divisions by 0 become 0, as NaN does there. */
-#include "integer.h"
+#include "kernels/integer.h"
 
 #include <stdbool.h>
 
-#include "simd.h"
+#include "kernels/simd.h"
 
 #define PARAMETERS (int64_t * to, const int64_t *a, const int64_t *b, const int64_t *c, size_t count)
 

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "operation.h"
+#include "kernels/operation.h"
 
 /* As struct braid_operation's. */
 typedef void braid_integer_run(int64_t *to, const int64_t *a, const int64_t *b, const int64_t *c, size_t count);

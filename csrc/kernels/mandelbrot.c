@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The escape time algorithm: z = z^2 + c from 0 on, for eight points at once. A point that has escaped goes on to
  * infinity and on as NaN, of which no comparison is true: it needs no mask. */
-#include "mandelbrot.h"
+#include "kernels/mandelbrot.h"
 
-#include "simd.h"
+#include "kernels/simd.h"
 
 enum { LANES = 8 };
 

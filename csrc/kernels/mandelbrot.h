@@ -3,7 +3,7 @@
 #ifndef BRAID_MANDELBROT_H
 #define BRAID_MANDELBROT_H
 
-#include "../core/parallel.h"
+#include "core/work/crew.h"
 
 struct braid_mandelbrot {
   size_t width, height;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * Each thread of the team has blocks of its own for registers and for what is not in the right form already; blocks
  * full of each constant are for all. A block holds doubles, or 64-bit integers: words of one size. */
-#include "map.h"
+#include "kernels/map.h"
 
 #include <stdlib.h>
 
-#include "integer.h"
+#include "kernels/integer.h"
 
 enum { BLOCK = BRAID_ROW_BLOCK };
 

@@ -4,9 +4,9 @@
 #ifndef BRAID_MAP_H
 #define BRAID_MAP_H
 
-#include "../core/parallel.h"
-#include "expression.h"
-#include "row.h"
+#include "core/work/crew.h"
+#include "kernels/expression.h"
+#include "kernels/row.h"
 
 /* What stands for a variable: a row as long as the result, or one number. */
 struct braid_map_value {

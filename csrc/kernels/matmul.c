@@ -2,12 +2,12 @@
  * b is packed once into panels as wide as the innermost kernel's result; then threads compute tiles of c, each from
  * its rows of a, packed into strips as high as that. What is missing at the edges is 0 in the packs, so the kernel
  * knows no edges. The Makefile lets the compiler use fused multiply-add in this file. */
-#include "matmul.h"
+#include "kernels/matmul.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "simd.h"
+#include "kernels/simd.h"
 
 enum {
   DEPTH = 256, /* of k at a time: a panel's part stays in the first cache */

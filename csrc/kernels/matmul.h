@@ -3,8 +3,8 @@
 #ifndef BRAID_MATMUL_H
 #define BRAID_MATMUL_H
 
-#include "../core/parallel.h"
-#include "row.h"
+#include "core/work/crew.h"
+#include "kernels/row.h"
 
 /* c = a * b, computed in doubles; a has m rows of k, b k rows of n, c m rows of n; c lies apart from a and b. Each
  * element is the sum over k in its order, whatever the number of threads; whether a product is rounded before it is

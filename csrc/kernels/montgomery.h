@@ -4,7 +4,7 @@
 #ifndef BRAID_MONTGOMERY_H
 #define BRAID_MONTGOMERY_H
 
-#include "../core/base.h"
+#include "core/base/base.h"
 
 __extension__ typedef unsigned __int128 braid_wide;
 

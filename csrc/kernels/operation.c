@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * One loop for each operation. The Makefile gives this file flags that let the compiler put sqrt and floor into
  * vectors: nobody looks at errno or at the traps of floating point here. */
-#include "operation.h"
+#include "kernels/operation.h"
 
 #include <math.h>
 #include <stdbool.h>
 
-#include "elementary.h"
+#include "kernels/elementary.h"
 
 /* No iteration needs what another one writes: `to` is exactly one of the others, or apart from them. */
 #ifdef __clang__

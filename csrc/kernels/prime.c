@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The strong probable prime test of Miller and Rabin to seven bases, which no composite below 2^64 passes (J. Sinclair,
  * 2011; verified against the list of base-2 pseudoprimes of J. Feitsma). */
-#include "prime.h"
+#include "kernels/prime.h"
 
 /* p's inverse modulo 2^64 by Newton's steps: 5, 10, 20, 40, 80 bits are right. */
 #define INVERSE_5(p) ((UINT64_C(3) * (p)) ^ 2)

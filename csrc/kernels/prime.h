@@ -3,8 +3,8 @@
 #ifndef BRAID_PRIME_H
 #define BRAID_PRIME_H
 
-#include "../core/parallel.h"
-#include "montgomery.h"
+#include "core/work/crew.h"
+#include "kernels/montgomery.h"
 
 /* For n that is odd, above 1, and has no factor below 256: no trial division is made. */
 bool braid_prime_test(const struct montgomery *m);

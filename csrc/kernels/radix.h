@@ -9,7 +9,7 @@
  * many equal keys make it slow, and the result depends on nothing but the elements. */
 #include <string.h>
 
-#include "../core/parallel.h"
+#include "core/work/crew.h"
 
 #define RADIX_PASTE2(a, b) a##_##b
 #define RADIX_PASTE(a, b) RADIX_PASTE2(a, b)

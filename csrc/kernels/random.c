@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * Each block of elements from its own counters: two numbers of 64 bits from each. */
-#include "random.h"
+#include "kernels/random.h"
 
 #include <math.h>
 
-#include "simd.h"
+#include "kernels/simd.h"
 
 enum { BLOCK = BRAID_ROW_BLOCK };
 

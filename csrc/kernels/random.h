@@ -3,8 +3,8 @@
 #ifndef BRAID_RANDOM_H
 #define BRAID_RANDOM_H
 
-#include "../core/parallel.h"
-#include "row.h"
+#include "core/work/crew.h"
+#include "kernels/row.h"
 
 enum braid_distribution {
   BRAID_UNIFORM, /* floats: low <= x < high. Integers: low <= x <= high */

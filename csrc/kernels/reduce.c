@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * A reduction: a body for each chunk, which writes what it found to the chunk's own place, and a tree over these. */
-#include "reduce.h"
+#include "kernels/reduce.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#include "simd.h"
+#include "kernels/simd.h"
 
 enum { LANES = 32, BLOCKS = BRAID_ROW_CHUNK / BRAID_ROW_BLOCK };
 

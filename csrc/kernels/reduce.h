@@ -8,8 +8,8 @@
 #ifndef BRAID_REDUCE_H
 #define BRAID_REDUCE_H
 
-#include "../core/parallel.h"
-#include "row.h"
+#include "core/work/crew.h"
+#include "kernels/row.h"
 
 enum braid_reduction {
   BRAID_REDUCE_SUM,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * Conversions between the types of rows. */
-#include "row.h"
+#include "kernels/row.h"
 
 #include <string.h>
 
-#include "simd.h"
+#include "kernels/simd.h"
 
 /* For each integer type: its C type, and the least and the most of it that a double can hold. */
 #define NARROW_TYPES(X)                                                                                                \

@@ -5,7 +5,7 @@
 #ifndef BRAID_ROW_H
 #define BRAID_ROW_H
 
-#include "../core/array.h"
+#include "core/memory/array.h"
 
 struct braid_row {
   enum braid_array_type type;

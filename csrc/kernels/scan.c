@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Running sums in two passes: what a chunk adds up to, and its elements after what stands before. */
-#include "scan.h"
+#include "kernels/scan.h"
 
 #include <stdlib.h>
 

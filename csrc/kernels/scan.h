@@ -4,8 +4,8 @@
 #ifndef BRAID_SCAN_H
 #define BRAID_SCAN_H
 
-#include "../core/parallel.h"
-#include "row.h"
+#include "core/work/crew.h"
+#include "kernels/row.h"
 
 /* Floats into floats, integers into 64-bit integers (modulo 2^64); `to` may be `from`. On the team's thread. */
 enum braid_status braid_scan(struct braid_team *team, const struct braid_row *from, struct braid_row *to);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Binary searches without branches, one type of elements after the other. */
-#include "search.h"
+#include "kernels/search.h"
 
 struct search {
   const struct braid_row *sorted, *values;

@@ -3,8 +3,8 @@
 #ifndef BRAID_SEARCH_H
 #define BRAID_SEARCH_H
 
-#include "../core/parallel.h"
-#include "row.h"
+#include "core/work/crew.h"
+#include "kernels/row.h"
 
 /* Into places (of i64), for each value: the least i from 1 so that it can stand before the i-th element (`right`:
  * after those that are equal to it) and the order stays. NaN stands last. Values and elements are compared as integers

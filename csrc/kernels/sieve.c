@@ -3,7 +3,7 @@
  * Eratosthenes and primes in arithmetic progressions to 10^12", 1977). A byte stands for 30 numbers: a bit for each
  * that is coprime to 30 (the wheel of P. Pritchard, 1982). Multiples of 7 to 29 come out by patterns, those of larger
  * primes by a loop that is unrolled once around the wheel, as K. Walisch's primesieve has it. */
-#include "sieve.h"
+#include "kernels/sieve.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #ifndef BRAID_SIEVE_H
 #define BRAID_SIEVE_H
 
-#include "../core/parallel.h"
+#include "core/work/crew.h"
 
 #define BRAID_SIEVE_MOST UINT64_C(10000000000000) /* 10^13 */
 

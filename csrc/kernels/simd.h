@@ -4,7 +4,7 @@
 #ifndef BRAID_SIMD_H
 #define BRAID_SIMD_H
 
-#include "../core/base.h"
+#include "core/base/base.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #ifdef __clang__

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Elements become unsigned keys of the same order, the keys are sorted (radix.h), and become elements again. Keys of 64
  * bits lie in the result's own memory. */
-#include "sort.h"
+#include "kernels/sort.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@ struct element {
 #define RADIX_NAME wide
 #define RADIX_ELEMENT uint64_t
 #define RADIX_KEY(element) (element)
-#include "radix.h"
+#include "kernels/radix.h"
 #undef RADIX_NAME
 #undef RADIX_ELEMENT
 #undef RADIX_KEY
@@ -23,7 +23,7 @@ struct element {
 #define RADIX_NAME narrow
 #define RADIX_ELEMENT uint32_t
 #define RADIX_KEY(element) ((uint64_t)(element))
-#include "radix.h"
+#include "kernels/radix.h"
 #undef RADIX_NAME
 #undef RADIX_ELEMENT
 #undef RADIX_KEY
@@ -31,7 +31,7 @@ struct element {
 #define RADIX_NAME placed
 #define RADIX_ELEMENT struct element
 #define RADIX_KEY(element) ((element).key)
-#include "radix.h"
+#include "kernels/radix.h"
 
 /* Memory that is written all over once: large pages spare most of its faults. */
 static void *scratch_new(size_t count, size_t width) {

@@ -3,8 +3,8 @@
 #ifndef BRAID_SORT_H
 #define BRAID_SORT_H
 
-#include "../core/parallel.h"
-#include "row.h"
+#include "core/work/crew.h"
+#include "kernels/row.h"
 
 /* The elements of `from`, sorted, into `to`, a row of the same type and length: the same or one apart. NaN loses what
  * its bits said. Stopped (BRAID_CANCELLED) or out of memory, `to` holds anything. On the team's thread. */

@@ -3,7 +3,7 @@
 #ifndef BRAID_TEXT_H
 #define BRAID_TEXT_H
 
-#include "../core/base.h"
+#include "core/base/base.h"
 
 struct braid_text {
   const char *data; /* what it says, or the name of the file that does */

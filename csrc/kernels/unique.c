@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Two passes: how many runs begin in each chunk, then each chunk writes from there. */
-#include "unique.h"
+#include "kernels/unique.h"
 
 #include <stdlib.h>
 #include <string.h>

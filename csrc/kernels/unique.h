@@ -3,8 +3,8 @@
 #ifndef BRAID_UNIQUE_H
 #define BRAID_UNIQUE_H
 
-#include "../core/parallel.h"
-#include "row.h"
+#include "core/work/crew.h"
+#include "kernels/row.h"
 
 /* The first of each run into `values` (of the row's type), the length of the run into `counts`; values NULL: only
  * *found is wanted, how many there are. One NaN equals another, -0.0 equals 0.0. On the team's thread. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A word is a run of bytes other than ASCII's white space, as wc has it. Each seat counts into a table of its own; the
  * tables are added up in the end. Hashes are FNV-1a (G. Fowler, L. C. Noll, K.-P. Vo, 1991), mixed once more. */
-#include "words.h"
+#include "kernels/words.h"
 
 #include <errno.h>
 #include <fcntl.h>

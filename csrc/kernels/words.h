@@ -3,8 +3,8 @@
 #ifndef BRAID_WORDS_H
 #define BRAID_WORDS_H
 
-#include "../core/parallel.h"
-#include "text.h"
+#include "core/work/crew.h"
+#include "kernels/text.h"
 
 struct braid_word {
   uint64_t hash;

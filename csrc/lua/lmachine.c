@@ -14,9 +14,9 @@
 #include <lauxlib.h>
 #include <limits.h>
 
-#include "larg.h"
-#include "lopen.h"
-#include "lsched.h"
+#include "lua/base/larg.h"
+#include "lua/base/lopen.h"
+#include "lua/sched/lsched.h"
 
 /* thread_time() -> seconds of processor time that the calling thread has used */
 static int thread_time(lua_State *L) {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * luaopen_braid_core: the C module, which starts nothing: no thread, no socket, no signal handler but that of SIGXFSZ.
  */
-#include "lopen.h"
+#include "lua/base/lopen.h"
 
 #include <lauxlib.h>
 
-#include "larg.h"
-#include "lerror.h"
-#include "lsched.h"
-#include "lsight.h"
-#include "ltraceback.h"
+#include "lua/base/larg.h"
+#include "lua/base/lerror.h"
+#include "lua/sched/lsched.h"
+#include "lua/base/lposition.h"
+#include "lua/base/ltraceback.h"
 
 /* set_home(prefix): frames of files that begin with it are braid's own. */
 static int set_home(lua_State *L) {

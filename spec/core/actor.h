@@ -3,7 +3,7 @@
 #ifndef BRAID_ACTOR_H
 #define BRAID_ACTOR_H
 
-#include "../../csrc/core/loop.h"
+#include "core/loop/loop.h"
 #include "check.h"
 
 struct actor {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Arrays and their rooms: many at once, from several threads, and none left behind. */
-#include "../../csrc/core/array.h"
+#include "core/memory/array.h"
 
 #include <errno.h>
 #include <fcntl.h>

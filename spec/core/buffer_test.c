@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Bytes that grow, and refusals that change nothing. */
-#include "../../csrc/core/buffer.h"
+#include "core/base/buffer.h"
 
 #include "check.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Children: their start, their signals, their end, with a pidfd and without one. */
-#include "../../csrc/core/child.h"
+#include "core/process/child.h"
 
 #include <errno.h>
 #include <sys/wait.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The clock goes on, and its deadlines do not run over. */
-#include "../../csrc/core/clock.h"
+#include "core/base/clock.h"
 
 #include "check.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Adding from several threads at once. */
-#include "../../csrc/core/counter.h"
+#include "core/sync/counter.h"
 
 #include "check.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "../../csrc/core/decimal.h"
-#include "../../csrc/core/utf8.h"
+#include "core/base/decimal.h"
+#include "core/base/utf8.h"
 
 #include <locale.h>
 #include <math.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Who gets a turn, in one thread; and what must never happen, between several whose waits end at random. */
-#include "../../csrc/core/gate.h"
+#include "core/sync/primitives.h"
 
 #include "actor.h"
 

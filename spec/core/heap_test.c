@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The heap against a model that looks through everything. */
-#include "../../csrc/core/heap.h"
+#include "core/base/heap.h"
 
 #include "check.h"
 

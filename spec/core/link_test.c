@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Links: frames and messages over a socket, both ends served by one broker. */
-#include "../../csrc/core/link.h"
+#include "core/process/connection.h"
 
 #include <sys/socket.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Links that know no list. */
-#include "../../csrc/core/list.h"
+#include "core/base/list.h"
 
 #include "check.h"
 

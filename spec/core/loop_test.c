@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The loop's turn: mail from other threads, deadlines, descriptors, and attention from signals. */
-#include "../../csrc/core/loop.h"
+#include "core/loop/loop.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * A message owns its bytes and its references, wherever its last holder lets it go. */
-#include "../../csrc/core/message.h"
+#include "core/sync/message.h"
 
 #include "check.h"
 

@@ -6,8 +6,8 @@
 
 #include <sys/socket.h>
 
-#include "../../csrc/core/passport.h"
-#include "../../csrc/core/remotequeue.h"
+#include "core/process/marshal.h"
+#include "core/process/proxy_queue.h"
 #include "check.h"
 
 enum { HOME, MIDDLE_HOME, MIDDLE_FAR, FAR, ENDS }; /* links: home - middle, middle - far */

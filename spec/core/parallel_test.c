@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Loops over ranges of all sizes by teams of many, several at once; nested loops; stops before, during and after; and
  * the end of a team as its waiters see it. */
-#include "../../csrc/core/parallel.h"
+#include "core/work/crew.h"
 
-#include "../../csrc/core/clock.h"
+#include "core/base/clock.h"
 #include "actor.h"
 
 enum { MOST = 4099 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Permits: one of both sides has the job, and a job's beginning is its own. */
-#include "../../csrc/core/permit.h"
+#include "core/work/job_flag.h"
 
 #include "check.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * A question and its answer, between this process and a copy of it; and who is not listened to. */
-#include "../../csrc/core/question.h"
+#include "core/inspect/question.h"
 
-#include "../../csrc/core/answer.h"
+#include "core/inspect/answer.h"
 #include "check.h"
 
 #ifdef __linux__

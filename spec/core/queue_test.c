@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Orders, bounds and ends of a queue in one thread; and values that are conserved between many, each with a loop of
  * its own, whose waits end by deadlines and cancels at random. */
-#include "../../csrc/core/queue.h"
+#include "core/sync/queue.h"
 
 #include "actor.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Quotas of control groups, in a folder that looks like a system. */
-#include "../../csrc/core/quota.h"
+#include "core/base/quota.h"
 
 #include <sys/stat.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Queues of another process: batches, what comes back, who is told of what has gone, and frames that are no protocol.
  */
-#include "../../csrc/core/remotequeue.h"
+#include "core/process/proxy_queue.h"
 
 #include "neighbours.h"
 

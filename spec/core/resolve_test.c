@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * What is answered at once, what a thread answers, and questions that are given up. */
-#include "../../csrc/core/resolve.h"
+#include "core/net/resolve.h"
 
 #include <string.h>
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * Arrays over a link: descriptors travel once, and what comes of an end that is not ours is not believed. Two links in
  * one process, served by one broker; or one, and a socket on which the test writes what it likes. */
-#include "../../csrc/core/segment_table.h"
+#include "core/process/shm_table.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 
-#include "../../csrc/core/array.h"
-#include "../../csrc/core/passport.h"
+#include "core/memory/array.h"
+#include "core/process/marshal.h"
 #include "check.h"
 
 static struct braid_link near, far;

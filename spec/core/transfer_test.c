@@ -2,10 +2,10 @@
  * What values travel in: drafts of messages, code, and the queue that is asked what it holds. */
 #include <pthread.h>
 
-#include "../../csrc/core/code.h"
-#include "../../csrc/core/counter.h"
-#include "../../csrc/core/dict.h"
-#include "../../csrc/core/queue.h"
+#include "core/base/bytecode.h"
+#include "core/sync/counter.h"
+#include "core/sync/dict.h"
+#include "core/sync/queue.h"
 #include "check.h"
 
 static struct braid_item enclose(struct braid_object *object) {

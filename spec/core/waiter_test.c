@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Claims: whoever races, exactly one wins; and lines: first come, first served. */
-#include "../../csrc/core/waiter.h"
+#include "core/loop/waiter.h"
 
 #include "check.h"
 

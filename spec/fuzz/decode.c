@@ -5,12 +5,12 @@
 #include <lualib.h>
 #include <stdlib.h>
 
-#include "../../csrc/core/buffer.h"
-#include "../../csrc/core/code.h"
-#include "../../csrc/core/counter.h"
-#include "../../csrc/core/gate.h"
-#include "../../csrc/core/queue.h"
-#include "../../csrc/lua/lcodec.h"
+#include "core/base/buffer.h"
+#include "core/base/bytecode.h"
+#include "core/sync/counter.h"
+#include "core/sync/primitives.h"
+#include "core/sync/queue.h"
+#include "lua/codec/lcodec.h"
 
 enum { OBJECTS = 5, MOST_MEMORY = 1 << 28 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Any frames, from each of the four ends of three processes in a row: whatever comes, memory stays in order, and what
  * is no protocol ends its link. An input is a list of deeds: a byte that says which, and what that needs. */
-#include "../../csrc/core/counter.h"
-#include "../../csrc/core/dict.h"
-#include "../../csrc/core/gate.h"
+#include "core/sync/counter.h"
+#include "core/sync/dict.h"
+#include "core/sync/primitives.h"
 #include "../core/neighbours.h"
 
 enum { OBJECTS = 10, WAITERS = 16 };

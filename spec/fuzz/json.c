@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../csrc/lua/ljson.h"
+#include "lua/codec/ljson.h"
 
 int luaopen_braid_core(lua_State *L);
 int LLVMFuzzerInitialize(int *argc, char ***argv);

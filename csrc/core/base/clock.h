@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT
+ * Monotonic time in nanoseconds. Deadlines are points of this clock. */
+#ifndef BRAID_CLOCK_H
+#define BRAID_CLOCK_H
+
+#include "core/base/base.h"
+
+#define BRAID_NEVER INT64_MAX
+#define BRAID_SECOND INT64_C(1000000000)
+
+/* Any thread; does not block. */
+int64_t braid_clock_now(void);
+
+/* The point `seconds` from now; BRAID_NEVER where that is beyond the clock. Any thread; does not block. */
+int64_t braid_clock_after(double seconds);
+
+#endif

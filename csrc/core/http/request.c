@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT
+ * Which option says what. */
+#include "core/http/request.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* Remembers the first refusal. */
+struct setter {
+  CURL *easy;
+  CURLcode code;
+};
+
+static void set_number(struct setter *setter, CURLoption option, long value) {
+  if (setter->code == CURLE_OK) setter->code = curl_easy_setopt(setter->easy, option, value);
+}
+static void set_size(struct setter *setter, CURLoption option, curl_off_t value) {
+  if (setter->code == CURLE_OK) setter->code = curl_easy_setopt(setter->easy, option, value);
+}
+static void set_pointer(struct setter *setter, CURLoption option, const void *value) {
+  if (setter->code == CURLE_OK) setter->code = curl_easy_setopt(setter->easy, option, value);
+}
+
+static bool is(const struct braid_request *request, const char *method) { return strcmp(request->method, method) == 0; }
+
+bool braid_request_custom(const struct braid_request *request) {
+  return request->body || request->part_count > 0 ? !is(request, "POST") : !is(request, "GET") && !is(request, "HEAD");
+}
+
+/* GET, POST and HEAD as libcurl knows them; any other name over one of these. */
+static void set_method(struct setter *setter, const struct braid_request *request) {
+  bool custom = braid_request_custom(request), head = !request->body && is(request, "HEAD");
+  if (request->body) {
+    set_number(setter, CURLOPT_POST, 1);
+    set_pointer(setter, CURLOPT_POSTFIELDS, request->body);
+    set_size(setter, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
+  } else {
+    set_number(setter, head ? CURLOPT_NOBODY : CURLOPT_HTTPGET, 1);
+  }
+  set_pointer(setter, CURLOPT_CUSTOMREQUEST, custom ? request->method : NULL);
+  /* A 301 or 302 makes a GET of a POST, as everywhere, but not of a PUT. */
+  set_number(setter, CURLOPT_POSTREDIR, custom ? CURL_REDIR_POST_301 | CURL_REDIR_POST_302 : 0);
+  set_size(setter, CURLOPT_MAXFILESIZE_LARGE, head ? 0 : (curl_off_t)request->max_body);
+}
+
+/* Requests that may share a connection wait for the first to learn whether they can. */
+static bool streams(const struct braid_request *request) {
+  bool secure = strncasecmp(request->url, "https:", 6) == 0;
+  return request->http_version == CURL_HTTP_VERSION_2_0 || (secure && request->http_version == CURL_HTTP_VERSION_NONE);
+}
+
+bool braid_request_plain(const struct braid_request *request) {
+  return !streams(request) && strncasecmp(request->url, "http:", 5) == 0;
+}
+
+CURLcode braid_request_apply(const struct braid_request *request, CURL *easy) {
+  struct setter setter = {easy, CURLE_OK};
+  set_pointer(&setter, CURLOPT_URL, request->url);
+  set_method(&setter, request);
+  set_pointer(&setter, CURLOPT_HTTPHEADER, request->headers);
+  set_pointer(&setter, CURLOPT_USERNAME, request->user);
+  set_pointer(&setter, CURLOPT_PASSWORD, request->password);
+  set_pointer(&setter, CURLOPT_PROXY, request->proxy);
+  set_number(&setter, CURLOPT_HTTP_VERSION, request->http_version);
+  set_number(&setter, CURLOPT_PIPEWAIT, streams(request));
+  set_pointer(&setter, CURLOPT_NOPROXY, request->no_proxy);
+  set_pointer(&setter, CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
+  set_pointer(&setter, CURLOPT_COOKIE, request->cookies);
+  set_number(&setter, CURLOPT_HTTPAUTH, request->auth);
+  set_number(&setter, CURLOPT_LOW_SPEED_LIMIT, request->idle_timeout > 0);
+  set_number(&setter, CURLOPT_LOW_SPEED_TIME, request->idle_timeout);
+  set_number(&setter, CURLOPT_CONNECTTIMEOUT_MS, request->connect_timeout);
+  set_number(&setter, CURLOPT_FOLLOWLOCATION, request->redirects > 0);
+  set_number(&setter, CURLOPT_MAXREDIRS, request->redirects);
+  set_number(&setter, CURLOPT_SSL_VERIFYPEER, request->verify ? 1 : 0);
+  set_number(&setter, CURLOPT_SSL_VERIFYHOST, request->verify ? 2 : 0);
+  /* Said of the HTTP version: of the URL it is said later. */
+  return setter.code == CURLE_UNSUPPORTED_PROTOCOL ? CURLE_NOT_BUILT_IN : setter.code;
+}
+
+static CURLcode fill_part(const struct braid_part *part, curl_mimepart *target) {
+  CURLcode code = curl_mime_name(target, part->name);
+  if (code == CURLE_OK && part->path) code = curl_mime_filedata(target, part->path);
+  if (code == CURLE_OK && !part->path) code = curl_mime_data(target, part->content, part->size);
+  if (code == CURLE_OK && part->filename) code = curl_mime_filename(target, part->filename);
+  if (code == CURLE_OK && part->type) code = curl_mime_type(target, part->type);
+  return code;
+}
+
+CURLcode braid_request_fill(const struct braid_request *request, struct curl_mime *form, char *text) {
+  for (size_t i = 0; i < request->part_count; i++) {
+    const struct braid_part *part = &request->parts[i];
+    curl_mimepart *target = curl_mime_addpart(form);
+    CURLcode code = target ? fill_part(part, target) : CURLE_OUT_OF_MEMORY;
+    if (code == CURLE_READ_ERROR) snprintf(text, CURL_ERROR_SIZE, "cannot read %s", part->path);
+    if (code != CURLE_OK) return code;
+  }
+  return CURLE_OK;
+}
+
+size_t braid_request_lookup(const struct braid_request *request) {
+  const char *host = strstr(request->url, "://");
+  if (!host) return 0;
+  host += 3;
+  const char *end = host + strcspn(host, "/?#");
+  for (const char *at = host; at < end; at++)
+    if (*at == '@') host = at + 1;
+  if (*host == '[' || host + strspn(host, "0123456789.:") >= end) return 0;
+  if (strncasecmp(host, "localhost", 9) == 0 && (host + 9 == end || host[9] == ':')) return 0;
+  return (size_t)(end - request->url);
+}

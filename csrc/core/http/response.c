@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ * When a head is the last one: libcurl does not say so before the body comes, which may be long after. */
+#include "core/http/response.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+  MOST_HEAD = 1024 * 1024, /* bytes of one response's headers */
+  MOST_KEPT = 64 * 1024    /* bytes of a buffer kept for the next */
+};
+
+void braid_response_reset(struct braid_response *response, int64_t max_body, bool follows) {
+  response->head.size = response->body.size = 0;
+  response->received = 0;
+  response->max_body = max_body;
+  response->status = 0;
+  response->follows = follows;
+  response->located = response->begun = response->oversize = false;
+}
+
+void braid_response_term(struct braid_response *response) {
+  braid_buffer_term(&response->head);
+  braid_buffer_term(&response->body);
+}
+
+void braid_response_shrink(struct braid_response *response) {
+  if (response->head.capacity > MOST_KEPT) braid_buffer_term(&response->head);
+  if (response->body.capacity > MOST_KEPT) braid_buffer_term(&response->body);
+}
+
+/* The head that has just ended: another response follows a 100 and a redirect, and may follow where the server wants
+ * to know who asks. */
+static bool is_last(const struct braid_response *response) {
+  int status = response->status;
+  if (status < 200 || status == 401 || status == 407) return false;
+  return !(response->follows && response->located && status >= 300 && status < 400);
+}
+
+bool braid_response_head(struct braid_response *response, const char *line, size_t size) {
+  if (size > 5 && memcmp(line, "HTTP/", 5) == 0) {
+    const char *status = memchr(line, ' ', size);
+    response->head.size = 0;
+    response->status = status && line + size - status > 4 ? atoi(status) : 0;
+    response->located = false;
+  }
+  if (size > 9 && strncasecmp(line, "location:", 9) == 0) response->located = true;
+  if (*line == '\r' || *line == '\n') response->begun |= is_last(response);
+  if (response->head.size + size > MOST_HEAD) return false;
+  return braid_buffer_append(&response->head, line, size);
+}
+
+bool braid_response_body(struct braid_response *response, const char *data, size_t size) {
+  response->begun = true;
+  response->oversize = response->max_body > 0 && (int64_t)size > response->max_body - response->received;
+  if (response->oversize || !braid_buffer_append(&response->body, data, size)) return false;
+  response->received += (int64_t)size;
+  return true;
+}

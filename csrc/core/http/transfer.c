@@ -1,0 +1,597 @@
+/* SPDX-License-Identifier: MIT
+ * libcurl's multi-socket interface on the loop.
+ *
+ * Ownership: a fetcher owns its transfers from start to release, and keeps some of those that are released, easy
+ * handle and buffers included.
+ *
+ * The invariant: handles enter and leave the multi, and transfers end, only in admit() and drain() and what the
+ * loop's owner calls, never inside one of libcurl's callbacks. Those change buffers and flags and make waiters ready.
+ *
+ * libcurl asks for the address of a host once for each transfer that needs it, each time in a thread of its own. So
+ * the first transfer to a name asks, and those that come meanwhile are held until it has its answer. */
+#include "core/http/transfer.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/net/socket.h"
+
+enum {
+  WINDOW = 128 * 1024,       /* a streamed body pauses when so much waits to be taken */
+  MOST_IDLE = 1024,          /* transfers kept to be used again */
+  MOST_CONNECTIONS = 1 << 20 /* kept open unless the session says otherwise: as many as were used at once */
+};
+
+/* A name whose address is being asked for. */
+struct braid_lookup {
+  struct braid_list link; /* in the fetcher's lookups */
+  struct braid_list held; /* transfers that wait for the answer, by `turn` */
+  size_t size;
+  char origin[]; /* scheme, host and port, as in the URL */
+};
+
+struct socket_watch {
+  struct braid_watch watch;
+  struct braid_fetcher *fetcher;
+};
+
+/* ---- SIGPIPE -------------------------------------------------------------------------------------------------- */
+
+/* TLS libraries write without MSG_NOSIGNAL, and libcurl, told to leave signals alone as it must be where there are
+ * threads, lets them. The signal comes to the thread that wrote: inside libcurl it means nothing, elsewhere it does
+ * what it did before. */
+static BRAID_THREAD_LOCAL volatile sig_atomic_t inside;
+
+static void on_broken_pipe(int number) {
+  if (inside) return;
+  signal(number, SIG_DFL);
+  raise(number);
+}
+
+/* ---- the end of a transfer, and what it waits for ------------------------------------------------------------- */
+
+/* Ends the wait of whoever waits for the transfer. */
+static void tell(struct braid_transfer *transfer, enum braid_status status) {
+  struct braid_waiter *waiter = transfer->waiter;
+  transfer->waiter = NULL;
+  if (waiter) braid_loop_end_wait(transfer->fetcher->loop, waiter, status);
+}
+
+static void drop_lookup(struct braid_lookup *lookup) {
+  braid_list_remove(&lookup->link);
+  free(lookup);
+}
+
+/* The address is known: everyone who was held may go on. Callbacks may call this. */
+static void answer_lookup(struct braid_transfer *transfer) {
+  struct braid_lookup *lookup = transfer->lookup;
+  if (!lookup) return;
+  transfer->lookup = NULL;
+  braid_list_move(&lookup->held, &transfer->fetcher->admitted);
+  drop_lookup(lookup);
+}
+
+static void finish(struct braid_transfer *transfer, CURLcode code);
+
+/* The transfer has ended without an answer: where there is none, the others need not ask; else the next one does. */
+static void abandon_lookup(struct braid_transfer *transfer) {
+  struct braid_lookup *lookup = transfer->lookup;
+  if (!lookup) return;
+  transfer->lookup = NULL;
+  struct braid_list *link;
+  while ((link = braid_list_pop(&lookup->held))) {
+    struct braid_transfer *next = braid_container(link, struct braid_transfer, turn);
+    if (transfer->code != CURLE_COULDNT_RESOLVE_HOST) {
+      next->lookup = lookup;
+      braid_list_push(&transfer->fetcher->admitted, &next->turn);
+      return;
+    }
+    memcpy(next->text, transfer->text, sizeof next->text);
+    finish(next, transfer->code);
+  }
+  drop_lookup(lookup);
+}
+
+/* Takes the transfer from libcurl. */
+static void withdraw(struct braid_transfer *transfer) {
+  struct braid_fetcher *fetcher = transfer->fetcher;
+  braid_list_remove(&transfer->turn);
+  inside++;
+  if (transfer->added) curl_multi_remove_handle(fetcher->multi, transfer->easy);
+  inside--;
+  transfer->added = false;
+  if (transfer->bound) fetcher->bound--;
+  transfer->bound = false;
+}
+
+static void finish(struct braid_transfer *transfer, CURLcode code) {
+  withdraw(transfer);
+  transfer->done = true;
+  transfer->code = transfer->response.oversize ? CURLE_FILESIZE_EXCEEDED : code;
+  if (transfer->starved) braid_socket_explain(EMFILE, transfer->text, sizeof transfer->text);
+  abandon_lookup(transfer);
+  tell(transfer, BRAID_OK);
+}
+
+/* Gives libcurl the transfers whose turn it is. */
+static void admit(struct braid_fetcher *fetcher) {
+  struct braid_list *link;
+  while ((link = braid_list_pop(&fetcher->admitted))) {
+    struct braid_transfer *transfer = braid_container(link, struct braid_transfer, turn);
+    transfer->added = true;
+    if (curl_multi_add_handle(fetcher->multi, transfer->easy) == CURLM_OK) continue;
+    transfer->added = false;
+    finish(transfer, CURLE_OUT_OF_MEMORY);
+  }
+}
+
+/* After each call that lets libcurl work: what has ended, and what may begin. */
+static void drain(struct braid_fetcher *fetcher) {
+  CURLMsg *message;
+  int left;
+  while ((message = curl_multi_info_read(fetcher->multi, &left))) { /* there is no message but "done" */
+    CURLcode code = message->data.result;
+    char *transfer = NULL;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+    finish((struct braid_transfer *)(void *)transfer, code);
+  }
+  admit(fetcher);
+}
+
+/* ---- what the loop calls -------------------------------------------------------------------------------------- */
+
+static void act(struct braid_fetcher *fetcher, curl_socket_t fd, int events) {
+  int running;
+  inside++;
+  curl_multi_socket_action(fetcher->multi, fd, events, &running);
+  inside--;
+  drain(fetcher);
+}
+
+static void on_events(struct braid_watch *watch, int events) {
+  int bits = (events & BRAID_READ ? CURL_CSELECT_IN : 0) | (events & BRAID_WRITE ? CURL_CSELECT_OUT : 0);
+  act(braid_container(watch, struct socket_watch, watch)->fetcher, watch->fd, bits);
+}
+
+static void on_deadline(struct braid_alarm *alarm) {
+  act(braid_container(alarm, struct braid_fetcher, alarm), CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* ---- what libcurl calls --------------------------------------------------------------------------------------- */
+
+/* Only stores the deadline. "At once" is the loop's next turn: a transfer that never runs dry asks for it again and
+ * again, and must not keep the others waiting. */
+static int on_timer(CURLM *multi, long milliseconds, void *context) {
+  (void)multi;
+  struct braid_fetcher *fetcher = context;
+  int64_t deadline = BRAID_NEVER;
+  if (milliseconds >= 0) deadline = braid_clock_now() + 1 + milliseconds * (BRAID_SECOND / 1000);
+  return braid_alarm_start(fetcher->loop, &fetcher->alarm, deadline) ? 0 : -1;
+}
+
+static struct braid_watch *take_watch(struct braid_fetcher *fetcher) {
+  struct braid_watch *watch = fetcher->spare;
+  if (watch) {
+    fetcher->spare = watch->next;
+    return watch;
+  }
+  struct socket_watch *fresh = malloc(sizeof *fresh);
+  if (!fresh) return NULL;
+  *fresh = (struct socket_watch){.watch.fire = on_events, .fetcher = fetcher};
+  return &fresh->watch;
+}
+
+static void give_watch(struct braid_fetcher *fetcher, struct braid_watch *watch) {
+  watch->next = fetcher->spare;
+  fetcher->spare = watch;
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known) {
+  (void)easy;
+  struct braid_fetcher *fetcher = context;
+  struct braid_watch *watch = known;
+  if (what == CURL_POLL_REMOVE) {
+    if (!watch) return 0;
+    braid_watch_stop(fetcher->loop, watch);
+    give_watch(fetcher, watch);
+    return 0;
+  }
+  int events = (what & CURL_POLL_IN ? BRAID_READ : 0) | (what & CURL_POLL_OUT ? BRAID_WRITE : 0);
+  if (watch) return braid_watch_change(fetcher->loop, watch, events) ? -1 : 0;
+  watch = take_watch(fetcher);
+  if (!watch) return -1;
+  if (braid_watch_start(fetcher->loop, watch, fd, events)) {
+    give_watch(fetcher, watch);
+    return -1;
+  }
+  curl_multi_assign(fetcher->multi, fd, watch);
+  return 0;
+}
+
+static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
+  (void)purpose;
+  struct braid_transfer *transfer = context;
+  struct braid_fetcher *fetcher = transfer->fetcher;
+  answer_lookup(transfer);
+  int fd = braid_socket_open(address->family, address->socktype, address->protocol);
+  if (fd < 0) {
+    transfer->starved = fd == -EMFILE || fd == -ENFILE;
+    return CURL_SOCKET_BAD;
+  }
+  fetcher->sockets++;
+  if (!transfer->bound) fetcher->bound++;
+  transfer->bound = true;
+  return fd;
+}
+
+static int on_close(void *context, curl_socket_t fd) {
+  struct braid_fetcher *fetcher = context;
+  fetcher->sockets--;
+  return close(fd);
+}
+
+#if LIBCURL_VERSION_NUM >= 0x075000
+static int on_connection(void *context, char *there, char *here, int port_there, int port_here) {
+  (void)there, (void)here, (void)port_there, (void)port_here;
+  answer_lookup(context);
+  return CURL_PREREQFUNC_OK;
+}
+#endif
+
+/* After a 303 the next request is a GET; libcurl would keep a method that it does not know. */
+static size_t on_header(char *line, size_t one, size_t size, void *context) {
+  (void)one;
+  struct braid_transfer *transfer = context;
+  bool begun = transfer->response.begun;
+  if (!braid_response_head(&transfer->response, line, size)) return 0;
+  if (transfer->custom && transfer->response.status == 303 && memcmp(line, "HTTP/", size < 5 ? size : 5) == 0)
+    curl_easy_setopt(transfer->easy, CURLOPT_CUSTOMREQUEST, NULL);
+  if (transfer->stream && !begun && transfer->response.begun) tell(transfer, BRAID_OK);
+  return size;
+}
+
+static size_t on_body(char *data, size_t one, size_t size, void *context) {
+  (void)one;
+  struct braid_transfer *transfer = context;
+  size_t there = transfer->response.body.size;
+  if (transfer->stream && there > 0 && there + size > WINDOW) {
+    transfer->paused = true;
+    return CURL_WRITEFUNC_PAUSE;
+  }
+  if (!braid_response_body(&transfer->response, data, size)) return 0;
+  if (transfer->stream) tell(transfer, BRAID_OK);
+  return size;
+}
+
+/* ---- the handle ----------------------------------------------------------------------------------------------- */
+
+/* What is the same for all requests of the fetcher. */
+static void set_constants(struct braid_transfer *transfer) {
+  struct braid_fetcher *fetcher = transfer->fetcher;
+  CURL *easy = transfer->easy;
+  curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->text);
+  curl_easy_setopt(easy, CURLOPT_SHARE, fetcher->shared);
+  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+  curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+  curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, fetcher);
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
+  curl_easy_setopt(easy, CURLOPT_USERAGENT, "braid");
+  curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  if (fetcher->cookies) curl_easy_setopt(easy, CURLOPT_COOKIEFILE, "");
+#if LIBCURL_VERSION_NUM >= 0x075000
+  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connection);
+  curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075500
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+#else
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+  curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700
+  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a cancel does not wait for the thread that asks for an address */
+#endif
+}
+
+static bool same_text(const char *a, const char *b) { return a == b || (a && b && strcmp(a, b) == 0); }
+
+/* There is no way back to the system's certificates but a reset. */
+static CURLcode set_certificates(struct braid_transfer *transfer, const char *ca_file) {
+  if (same_text(transfer->ca_file, ca_file)) return CURLE_OK;
+  curl_easy_setopt(transfer->easy, CURLOPT_COOKIEFILE, NULL); /* or the reset loses its memory (libcurl 7.88) */
+  curl_easy_reset(transfer->easy);
+  set_constants(transfer);
+  free(transfer->ca_file);
+  transfer->ca_file = NULL;
+  if (!ca_file) return CURLE_OK;
+  transfer->ca_file = strdup(ca_file);
+  if (!transfer->ca_file) return CURLE_OUT_OF_MEMORY;
+  curl_easy_setopt(transfer->easy, CURLOPT_CAPATH, NULL);
+  return curl_easy_setopt(transfer->easy, CURLOPT_CAINFO, ca_file);
+}
+
+/* The form stands in the handle until the release. */
+static CURLcode attach_form(struct braid_transfer *transfer, const struct braid_request *request) {
+  transfer->form = curl_mime_init(transfer->easy);
+  if (!transfer->form) return CURLE_OUT_OF_MEMORY;
+  CURLcode code = braid_request_fill(request, transfer->form, transfer->text);
+  return code == CURLE_OK ? curl_easy_setopt(transfer->easy, CURLOPT_MIMEPOST, transfer->form) : code;
+}
+
+static void detach_form(struct braid_transfer *transfer) {
+  if (!transfer->form) return;
+  curl_easy_setopt(transfer->easy, CURLOPT_MIMEPOST, NULL);
+  curl_mime_free(transfer->form);
+  transfer->form = NULL;
+}
+
+static CURLcode configure(struct braid_transfer *transfer, const struct braid_request *request) {
+  struct braid_fetcher *fetcher = transfer->fetcher;
+  transfer->text[0] = '\0';
+  braid_response_reset(&transfer->response, request->max_body, request->redirects > 0);
+  transfer->stream = request->stream;
+  transfer->custom = braid_request_custom(request);
+  transfer->done = transfer->paused = transfer->starved = false;
+  transfer->headers = request->headers;
+  CURLcode code = set_certificates(transfer, request->ca_file);
+  if (code != CURLE_OK) return code;
+  /* When no connection can be idle, libcurl need not look at thousands that are busy. */
+  bool fresh = braid_request_plain(request) && !fetcher->limited && fetcher->sockets == fetcher->bound;
+  curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L);
+  code = braid_request_apply(request, transfer->easy);
+  return code == CURLE_OK && request->part_count > 0 ? attach_form(transfer, request) : code;
+}
+
+/* ---- names ---------------------------------------------------------------------------------------------------- */
+
+static struct braid_lookup *find_lookup(struct braid_fetcher *fetcher, const char *origin, size_t size) {
+  for (struct braid_list *link = fetcher->lookups.next; link != &fetcher->lookups; link = link->next) {
+    struct braid_lookup *lookup = braid_container(link, struct braid_lookup, link);
+    if (lookup->size == size && memcmp(lookup->origin, origin, size) == 0) return lookup;
+  }
+  return NULL;
+}
+
+/* Puts the transfer where it belongs: before libcurl, or behind the one that asks for the same address. */
+static void line_up(struct braid_transfer *transfer, const struct braid_request *request) {
+  struct braid_fetcher *fetcher = transfer->fetcher;
+  struct braid_list *line = &fetcher->admitted;
+  size_t size = LIBCURL_VERSION_NUM >= 0x075000 ? braid_request_lookup(request) : 0;
+  struct braid_lookup *lookup = size > 0 ? find_lookup(fetcher, request->url, size) : NULL;
+  if (lookup) {
+    line = &lookup->held;
+  } else if (size > 0 && (lookup = malloc(sizeof *lookup + size))) {
+    lookup->size = size;
+    memcpy(lookup->origin, request->url, size);
+    braid_list_init(&lookup->held);
+    braid_list_push(&fetcher->lookups, &lookup->link);
+    transfer->lookup = lookup;
+  }
+  braid_list_push(line, &transfer->turn);
+}
+
+/* ---- transfers ------------------------------------------------------------------------------------------------ */
+
+static void destroy(struct braid_transfer *transfer) {
+  braid_list_remove(&transfer->link);
+  detach_form(transfer);
+  curl_easy_cleanup(transfer->easy);
+  curl_slist_free_all(transfer->headers);
+  braid_response_term(&transfer->response);
+  free(transfer->ca_file);
+  free(transfer);
+}
+
+static struct braid_transfer *new_transfer(struct braid_fetcher *fetcher) {
+  struct braid_transfer *transfer = calloc(1, sizeof *transfer);
+  if (!transfer) return NULL;
+  transfer->fetcher = fetcher;
+  transfer->easy = curl_easy_init();
+  if (!transfer->easy) {
+    free(transfer);
+    return NULL;
+  }
+  braid_list_init(&transfer->link);
+  braid_list_init(&transfer->turn);
+  set_constants(transfer);
+  return transfer;
+}
+
+static struct braid_transfer *take_transfer(struct braid_fetcher *fetcher) {
+  struct braid_list *link = fetcher->idle.prev; /* the last one used: its memory is warm */
+  if (link == &fetcher->idle) return new_transfer(fetcher);
+  braid_list_remove(link);
+  fetcher->idle_count--;
+  return braid_container(link, struct braid_transfer, link);
+}
+
+struct braid_transfer *braid_fetcher_start(struct braid_fetcher *fetcher, const struct braid_request *request) {
+  struct braid_transfer *transfer = take_transfer(fetcher);
+  if (!transfer) {
+    curl_slist_free_all(request->headers);
+    return NULL;
+  }
+  braid_list_push(&fetcher->running, &transfer->link);
+  transfer->code = configure(transfer, request);
+  if (transfer->code != CURLE_OK) {
+    transfer->done = true;
+    return transfer;
+  }
+  line_up(transfer, request);
+  admit(fetcher);
+  return transfer;
+}
+
+void braid_transfer_taken(struct braid_transfer *transfer) {
+  transfer->response.body.size = 0;
+  if (!transfer->paused) return;
+  transfer->paused = false;
+  inside++;
+  curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+  inside--;
+}
+
+static long http_version(const struct braid_transfer *transfer) {
+  long version = 0;
+  curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_VERSION, &version);
+  if (version == CURL_HTTP_VERSION_1_0) return 10;
+  if (version == CURL_HTTP_VERSION_1_1) return 11;
+  return version == CURL_HTTP_VERSION_2_0 ? 20 : 30;
+}
+
+struct braid_fetch_facts braid_transfer_facts(const struct braid_transfer *transfer) {
+  static const CURLINFO clocks[BRAID_FETCH_TIMES] = {
+      [BRAID_FETCH_NAME] = CURLINFO_NAMELOOKUP_TIME_T, [BRAID_FETCH_CONNECT] = CURLINFO_CONNECT_TIME_T,
+      [BRAID_FETCH_TLS] = CURLINFO_APPCONNECT_TIME_T,  [BRAID_FETCH_BEGIN] = CURLINFO_STARTTRANSFER_TIME_T,
+      [BRAID_FETCH_END] = CURLINFO_TOTAL_TIME_T,
+  };
+  struct braid_fetch_facts facts = {.http_version = http_version(transfer)};
+  for (int i = 0; i < BRAID_FETCH_TIMES; i++) {
+    curl_off_t microseconds = 0;
+    curl_easy_getinfo(transfer->easy, clocks[i], &microseconds);
+    facts.times[i] = (double)microseconds / 1e6;
+  }
+  long redirects = 0, asked = 0;
+  curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &asked);
+  facts.asked = asked > 0;
+  curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &facts.status);
+  curl_easy_getinfo(transfer->easy, CURLINFO_REDIRECT_COUNT, &redirects);
+  if (redirects > 0) {
+    char *url = NULL;
+    curl_easy_getinfo(transfer->easy, CURLINFO_EFFECTIVE_URL, &url);
+    facts.url = url;
+  }
+  return facts;
+}
+
+static bool write_cookies(const struct braid_transfer *transfer, struct braid_buffer *text) {
+  struct curl_slist *lines = NULL;
+  curl_easy_getinfo(transfer->easy, CURLINFO_COOKIELIST, &lines);
+  bool written = true;
+  for (const struct curl_slist *line = lines; line && written; line = line->next)
+    written = braid_buffer_append(text, line->data, strlen(line->data)) && braid_buffer_append(text, "\n", 1);
+  curl_slist_free_all(lines);
+  return written;
+}
+
+struct braid_transfer *braid_fetcher_cookies(struct braid_fetcher *fetcher, bool forget) {
+  struct braid_transfer *transfer = take_transfer(fetcher);
+  if (!transfer) return NULL;
+  braid_list_push(&fetcher->running, &transfer->link);
+  braid_response_reset(&transfer->response, 0, false);
+  transfer->done = true;
+  if (write_cookies(transfer, &transfer->response.body)) {
+    if (forget) curl_easy_setopt(transfer->easy, CURLOPT_COOKIELIST, "ALL");
+    return transfer;
+  }
+  braid_transfer_release(transfer);
+  return NULL;
+}
+
+void braid_transfer_release(struct braid_transfer *transfer) {
+  struct braid_fetcher *fetcher = transfer->fetcher;
+  transfer->waiter = NULL;
+  withdraw(transfer);
+  abandon_lookup(transfer);
+  curl_slist_free_all(transfer->headers);
+  transfer->headers = NULL;
+  detach_form(transfer);
+  braid_response_shrink(&transfer->response);
+  if (fetcher->idle_count < MOST_IDLE) {
+    braid_list_remove(&transfer->link);
+    braid_list_push(&fetcher->idle, &transfer->link);
+    fetcher->idle_count++;
+  } else {
+    destroy(transfer);
+  }
+  admit(fetcher);
+}
+
+/* ---- fetchers ------------------------------------------------------------------------------------------------- */
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static CURLcode started;
+
+static void start_libcurl(void) {
+  struct sigaction before, ours = {.sa_handler = on_broken_pipe, .sa_flags = SA_RESTART};
+  started = braid_curl_load() ? CURLE_FAILED_INIT : curl_global_init(CURL_GLOBAL_DEFAULT);
+  braid_thread_pin();
+  if (sigaction(SIGPIPE, NULL, &before) == 0 && before.sa_handler == SIG_DFL) sigaction(SIGPIPE, &ours, NULL);
+}
+
+static void set_multi(struct braid_fetcher *fetcher, long per_host, long total) {
+  CURLM *multi = fetcher->multi;
+  curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+  curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, fetcher);
+  curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
+  curl_multi_setopt(multi, CURLMOPT_TIMERDATA, fetcher);
+  curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, per_host);
+  curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, total);
+  curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, total > 0 ? total : (long)MOST_CONNECTIONS);
+  curl_share_setopt(fetcher->shared, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+  if (fetcher->cookies) curl_share_setopt(fetcher->shared, CURLSHOPT_SHARE, CURL_LOCK_DATA_COOKIE);
+}
+
+bool braid_fetcher_open(struct braid_fetcher *fetcher, struct braid_loop *loop, bool cookies, long per_host,
+                        long total) {
+  memset(fetcher, 0, sizeof *fetcher);
+  pthread_once(&once, start_libcurl);
+  if (started != CURLE_OK) return false;
+  fetcher->multi = curl_multi_init();
+  fetcher->shared = curl_share_init();
+  if (!fetcher->multi || !fetcher->shared) {
+    curl_multi_cleanup(fetcher->multi);
+    curl_share_cleanup(fetcher->shared);
+    return false;
+  }
+  fetcher->loop = loop;
+  fetcher->alarm.fire = on_deadline;
+  fetcher->cookies = cookies;
+  fetcher->limited = per_host > 0 || total > 0;
+  braid_list_init(&fetcher->running);
+  braid_list_init(&fetcher->admitted);
+  braid_list_init(&fetcher->lookups);
+  braid_list_init(&fetcher->idle);
+  set_multi(fetcher, per_host, total);
+  return true;
+}
+
+static void destroy_all(struct braid_list *list) {
+  while (!braid_list_empty(list)) destroy(braid_container(list->next, struct braid_transfer, link));
+}
+
+void braid_fetcher_close(struct braid_fetcher *fetcher) {
+  if (!fetcher->loop) return;
+  for (struct braid_list *link = fetcher->running.next; link != &fetcher->running; link = link->next) {
+    struct braid_transfer *transfer = braid_container(link, struct braid_transfer, link);
+    withdraw(transfer);
+    tell(transfer, BRAID_CLOSED);
+  }
+  while (!braid_list_empty(&fetcher->lookups))
+    drop_lookup(braid_container(fetcher->lookups.next, struct braid_lookup, link));
+  destroy_all(&fetcher->running);
+  destroy_all(&fetcher->idle);
+  inside++;
+  curl_multi_cleanup(fetcher->multi);
+  inside--;
+  curl_share_cleanup(fetcher->shared);
+  braid_alarm_stop(fetcher->loop, &fetcher->alarm);
+  while (fetcher->spare) {
+    struct braid_watch *watch = fetcher->spare;
+    fetcher->spare = watch->next;
+    free(braid_container(watch, struct socket_watch, watch));
+  }
+  fetcher->loop = NULL;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT
+ * What the handlers touch is safe for them: atomics and a semaphore. A question is noted as the number of the process
+ * that asks and the signal's value. Both may be made up by whoever may send us signals; so an answer goes only to a
+ * socket that this very process has made, and only if it is root's or runs as the user that we are. */
+#include "core/inspect/answer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "core/inspect/question.h"
+#include "core/base/thread.h"
+
+enum { MOST = 16 }; /* questions at a time; who is one too many hears nothing */
+
+static struct {
+  sem_t *bell;
+  braid_answer_collector *collect;
+  bool asked;
+  atomic_bool dump;
+  _Atomic uint64_t questions[MOST]; /* 0: none */
+} self;
+
+/* ---- in handlers ---------------------------------------------------------------------------------------------- */
+
+static void ring(void) {
+  int saved = errno;
+  if (self.bell) sem_post(self.bell);
+  errno = saved;
+}
+
+bool braid_answer_note(const siginfo_t *info) {
+  if (info->si_code != SI_QUEUE) return false;
+  uint32_t value = (uint32_t)info->si_value.sival_int;
+  if ((value & ~(uint32_t)BRAID_QUESTION_NUMBERS) != BRAID_QUESTION_MARK) return false;
+  uint64_t question = (uint64_t)(uint32_t)info->si_pid << 32 | value;
+  for (int i = 0; i < MOST; i++) {
+    uint64_t there = 0;
+    if (!atomic_compare_exchange_strong(&self.questions[i], &there, question) && there != question) continue;
+    ring();
+    break;
+  }
+  return true;
+}
+
+void braid_answer_dump(void) {
+  atomic_store(&self.dump, true);
+  ring();
+}
+
+/* ---- the answer ----------------------------------------------------------------------------------------------- */
+
+static void put(int fd, const char *bytes, size_t size) {
+  while (size > 0) {
+    ssize_t count = write(fd, bytes, size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return;
+    bytes += count;
+    size -= (size_t)count;
+  }
+}
+
+#ifdef __linux__
+
+/* A connection to whoever asked, or -1: it is gone, or none of those that may know. */
+static int reach(uint64_t question) {
+  struct sockaddr_un address;
+  struct ucred peer;
+  socklen_t size = braid_question_address(&address, (unsigned)question);
+  struct timeval patience = {.tv_sec = 1};
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience); /* who does not read holds up the others */
+  if (connect(fd, (struct sockaddr *)&address, size) == 0 && braid_question_peer(fd, &peer) == 0 &&
+      (uint32_t)peer.pid == question >> 32 && (peer.uid == 0 || peer.uid == geteuid()))
+    return fd;
+  close(fd);
+  return -1;
+}
+
+/* A peer that has gone away must not end us by SIGPIPE: it is blocked in this thread. */
+static void send_answer(int fd, const struct braid_buffer *text) {
+  uint64_t size = text->size;
+  put(fd, (const char *)&size, sizeof size);
+  put(fd, text->data, text->size);
+  close(fd);
+}
+
+#else
+
+static int reach(uint64_t question) {
+  (void)question;
+  return -1;
+}
+
+static void send_answer(int fd, const struct braid_buffer *text) { (void)fd, (void)text; }
+
+#endif
+
+/* Connects at once, so that who asks knows that an answer comes. */
+static int take_questions(int links[MOST]) {
+  int count = 0;
+  for (int i = 0; i < MOST; i++) {
+    uint64_t question = atomic_exchange(&self.questions[i], 0);
+    int link = question ? reach(question) : -1;
+    if (link >= 0) links[count++] = link;
+  }
+  return count;
+}
+
+static void answer(void) {
+  int links[MOST];
+  int count = take_questions(links);
+  bool dump = atomic_exchange(&self.dump, false);
+  if (count == 0 && !dump) return;
+  struct braid_buffer text;
+  braid_buffer_init(&text);
+  self.collect(&text);
+  if (dump) put(STDERR_FILENO, text.data, text.size);
+  for (int i = 0; i < count; i++) send_answer(links[i], &text);
+  braid_buffer_term(&text);
+}
+
+/* ---- the thread ----------------------------------------------------------------------------------------------- */
+
+static void *run(void *ignored) {
+  (void)ignored;
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGURG); /* should the host have it blocked in all its threads */
+  if (self.asked) pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+  for (;;) {
+    while (sem_wait(self.bell) && errno == EINTR) {
+    }
+    answer();
+  }
+  return NULL;
+}
+
+static sem_t *make_bell(void) {
+#ifdef __APPLE__ /* which knows them by name only */
+  char name[32];
+  snprintf(name, sizeof name, "/braid-%d", (int)getpid());
+  sem_t *named = sem_open(name, O_CREAT | O_EXCL, 0600, 0);
+  if (named == SEM_FAILED) return NULL;
+  sem_unlink(name);
+  return named;
+#else
+  static sem_t bell;
+  return sem_init(&bell, 0, 0) ? NULL : &bell;
+#endif
+}
+
+void braid_answer_start(braid_answer_collector *collect, bool asked) {
+  self.collect = collect;
+  self.asked = asked;
+  self.bell = make_bell();
+  pthread_t thread;
+  if (!self.bell || braid_thread_start(&thread, run, NULL)) return;
+#ifdef __linux__ /* here, so that who asks finds it as soon as this thread goes on */
+  pthread_setname_np(thread, asked ? BRAID_ANSWER_THREAD : "braid-dump");
+#endif
+  pthread_detach(thread);
+}

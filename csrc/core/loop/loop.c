@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT
+ * The turn of the loop. Descriptors are left in the poller when a watch stops and taken out when they next report
+ * something that nobody wants: most are watched again at once, and that then costs one system call or none.
+ *
+ * The inbox: posting takes its mutex, and rings only when the loop has said that it goes to sleep; so many posts
+ * cost one ring, and a post between the loop's last look and its sleep cannot be missed. */
+#include "core/loop/loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The loop whose turn this thread is in: posts to it need no mutex. */
+static BRAID_THREAD_LOCAL struct braid_loop *here;
+
+enum { EVENTS = 256 };
+
+/* Tells the core that this is a loop of looks. */
+static inline void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+bool braid_loop_is_fork;
+
+static void in_child(void) { braid_loop_is_fork = true; }
+
+static void watch_forks(void) { pthread_atfork(NULL, NULL, in_child); }
+
+int braid_loop_open(struct braid_loop *loop) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, watch_forks);
+  memset(loop, 0, sizeof *loop);
+  int error = braid_poller_open(&loop->poller);
+  if (error) return error;
+  error = braid_doorbell_open(&loop->bell);
+  if (!error) {
+    error = braid_poller_set(&loop->poller, loop->bell.read_fd, 0, BRAID_READ);
+    if (error) braid_doorbell_close(&loop->bell);
+  }
+  if (error) {
+    braid_poller_close(&loop->poller);
+    return error;
+  }
+  pthread_mutex_init(&loop->inbox_mutex, NULL);
+  here = loop;
+  return 0;
+}
+
+void braid_loop_close(struct braid_loop *loop) {
+  if (here == loop) here = NULL;
+  braid_poller_close(&loop->poller);
+  braid_doorbell_close(&loop->bell);
+  braid_heap_term(&loop->sleepers);
+  braid_heap_term(&loop->alarms);
+  pthread_mutex_destroy(&loop->inbox_mutex);
+  free(loop->slots);
+}
+
+/* ---- posting -------------------------------------------------------------------------------------------------- */
+
+void braid_loop_post(struct braid_waiter *waiter) {
+  struct braid_loop *loop = waiter->home;
+  if (loop == here) {
+    braid_road_push(&loop->ready, waiter);
+    return;
+  }
+  pthread_mutex_lock(&loop->inbox_mutex);
+  braid_road_push(&loop->inbox, waiter);
+  atomic_store_explicit(&loop->mail, true, memory_order_release);
+  bool ring = loop->asleep;
+  loop->asleep = false;
+  /* Rung inside: once the mutex is free the loop may take its mail, end, and be gone. */
+  if (ring) braid_doorbell_ring(&loop->bell);
+  pthread_mutex_unlock(&loop->inbox_mutex);
+}
+
+void braid_loop_post_all(struct braid_road *road) {
+  struct braid_waiter *waiter;
+  while ((waiter = braid_road_pop(road))) braid_loop_post(waiter);
+}
+
+void braid_loop_take_mail(struct braid_loop *loop) {
+  if (!atomic_load_explicit(&loop->mail, memory_order_acquire)) return;
+  pthread_mutex_lock(&loop->inbox_mutex);
+  struct braid_road mail = loop->inbox;
+  loop->inbox = (struct braid_road){0};
+  atomic_store_explicit(&loop->mail, false, memory_order_relaxed);
+  pthread_mutex_unlock(&loop->inbox_mutex);
+  if (!mail.first) return;
+  if (loop->ready.last)
+    loop->ready.last->road = mail.first;
+  else
+    loop->ready.first = mail.first;
+  loop->ready.last = mail.last;
+}
+
+void braid_loop_interrupt(struct braid_loop *loop) {
+  atomic_fetch_add(&loop->interrupts, 1);
+  braid_doorbell_ring(&loop->bell);
+}
+
+/* ---- deadlines ------------------------------------------------------------------------------------------------ */
+
+bool braid_loop_sleep(struct braid_loop *loop, struct braid_waiter *waiter, int64_t deadline) {
+  return braid_heap_push(&loop->sleepers, deadline, &waiter->hook.place);
+}
+
+void braid_loop_unsleep(struct braid_loop *loop, struct braid_waiter *waiter) {
+  braid_heap_remove(&loop->sleepers, &waiter->hook.place);
+}
+
+bool braid_loop_end_wait(struct braid_loop *loop, struct braid_waiter *waiter, enum braid_status status) {
+  if (!braid_waiter_claim(waiter, status)) return false;
+  braid_hook_leave(&waiter->hook);
+  braid_road_push(&loop->ready, waiter);
+  return true;
+}
+
+bool braid_alarm_start(struct braid_loop *loop, struct braid_alarm *alarm, int64_t deadline) {
+  braid_heap_remove(&loop->alarms, &alarm->place);
+  return deadline == BRAID_NEVER || braid_heap_push(&loop->alarms, deadline, &alarm->place);
+}
+
+void braid_alarm_stop(struct braid_loop *loop, struct braid_alarm *alarm) {
+  braid_heap_remove(&loop->alarms, &alarm->place);
+}
+
+static void fire_deadlines(struct braid_loop *loop) {
+  if (loop->sleepers.count == 0 && loop->alarms.count == 0) return;
+  int64_t now = braid_clock_now();
+  uint32_t *place;
+  while ((place = braid_heap_pop(&loop->sleepers, now)))
+    braid_loop_end_wait(loop, braid_container(place, struct braid_waiter, hook.place), BRAID_TIMEOUT);
+  while ((place = braid_heap_pop(&loop->alarms, now))) {
+    struct braid_alarm *alarm = braid_container(place, struct braid_alarm, place);
+    alarm->fire(alarm);
+  }
+}
+
+/* ---- descriptors ---------------------------------------------------------------------------------------------- */
+
+static struct braid_slot *slot_of(struct braid_loop *loop, int fd) {
+  if (fd >= loop->slot_count) {
+    if (fcntl(fd, F_GETFD) < 0) return NULL; /* no such descriptor: its number may be anything */
+    int count = loop->slot_count ? loop->slot_count : 64;
+    while (count <= fd) count *= 2;
+    struct braid_slot *slots = realloc(loop->slots, (size_t)count * sizeof *slots);
+    if (!slots) return NULL;
+    memset(slots + loop->slot_count, 0, (size_t)(count - loop->slot_count) * sizeof *slots);
+    loop->slots = slots;
+    loop->slot_count = count;
+  }
+  return &loop->slots[fd];
+}
+
+static int wanted(const struct braid_slot *slot) {
+  int events = 0;
+  for (const struct braid_watch *watch = slot->watches; watch; watch = watch->next) events |= watch->events;
+  return events;
+}
+
+static int tell_poller(struct braid_loop *loop, struct braid_slot *slot, int fd, int events) {
+  int error = braid_poller_set(&loop->poller, fd, slot->polled, events);
+  slot->polled = error ? 0 : (int8_t)events;
+  return error;
+}
+
+int braid_watch_start(struct braid_loop *loop, struct braid_watch *watch, int fd, int events) {
+  if (fd < 0 || (fd >= loop->slot_count && fcntl(fd, F_GETFD) < 0)) return EBADF; /* before its slot costs memory */
+  errno = ENOMEM;
+  struct braid_slot *slot = slot_of(loop, fd);
+  if (!slot) return errno;
+  /* Always told, even what it should know: the number may have been closed and given out anew since. */
+  int error = tell_poller(loop, slot, fd, wanted(slot) | events);
+  if (error) return error;
+  watch->fd = fd;
+  watch->events = events;
+  watch->next = slot->watches;
+  slot->watches = watch;
+  loop->watch_count++;
+  return 0;
+}
+
+int braid_watch_change(struct braid_loop *loop, struct braid_watch *watch, int events) {
+  if (events == 0) {
+    braid_watch_stop(loop, watch);
+    return 0;
+  }
+  watch->events = events;
+  struct braid_slot *slot = &loop->slots[watch->fd];
+  int all = wanted(slot);
+  return all == slot->polled ? 0 : tell_poller(loop, slot, watch->fd, all);
+}
+
+void braid_watch_stop(struct braid_loop *loop, struct braid_watch *watch) {
+  if (watch->events == 0) return;
+  watch->events = 0;
+  for (struct braid_watch **at = &loop->slots[watch->fd].watches; *at; at = &(*at)->next) {
+    if (*at != watch) continue;
+    if (loop->cursor == watch) loop->cursor = watch->next;
+    *at = watch->next;
+    loop->watch_count--;
+    return;
+  }
+}
+
+/* A descriptor that was closed while somebody else still holds its file, a child process say, reports for ever and can
+ * no longer be taken out by its number: the poller is made anew. When the system refuses, the old one stays. */
+static void renew_poller(struct braid_loop *loop) {
+  struct braid_poller poller;
+  if (braid_poller_open(&poller)) return;
+  if (braid_poller_set(&poller, loop->bell.read_fd, 0, BRAID_READ)) {
+    braid_poller_close(&poller);
+    return;
+  }
+  braid_poller_close(&loop->poller);
+  loop->poller = poller;
+  for (int fd = 0; fd < loop->slot_count; fd++) {
+    loop->slots[fd].polled = 0;
+    if (loop->slots[fd].watches) tell_poller(loop, &loop->slots[fd], fd, wanted(&loop->slots[fd]));
+  }
+}
+
+static void serve_event(struct braid_loop *loop, const struct braid_event *event) {
+  if (event->fd == loop->bell.read_fd) {
+    braid_doorbell_answer(&loop->bell);
+    return;
+  }
+  struct braid_slot *slot = &loop->slots[event->fd];
+  int want = wanted(slot);
+  if ((want != slot->polled || !want) && tell_poller(loop, slot, event->fd, want)) renew_poller(loop);
+  for (struct braid_watch *watch = slot->watches; watch; watch = loop->cursor) {
+    loop->cursor = watch->next;
+    int events = watch->events & event->events;
+    if (events) watch->fire(watch, events);
+    slot = &loop->slots[event->fd];
+  }
+  loop->cursor = NULL;
+}
+
+/* ---- the turn ------------------------------------------------------------------------------------------------- */
+
+/* How long to sleep until `deadline` or an earlier one of the loop's. */
+static int64_t time_left(const struct braid_loop *loop, int64_t deadline) {
+  int64_t first = braid_heap_first(&loop->sleepers), alarm = braid_heap_first(&loop->alarms);
+  if (alarm < first) first = alarm;
+  if (deadline < first) first = deadline;
+  if (first == BRAID_NEVER) return BRAID_NEVER;
+  int64_t left = first - braid_clock_now();
+  return left > 0 ? left : 0;
+}
+
+/* Says that the loop sleeps, so that a post from then on rings; false when there is mail already. */
+static bool fall_asleep(struct braid_loop *loop) {
+  pthread_mutex_lock(&loop->inbox_mutex);
+  bool asleep = loop->asleep = !loop->inbox.first;
+  pthread_mutex_unlock(&loop->inbox_mutex);
+  return asleep;
+}
+
+static void wake_up(struct braid_loop *loop) {
+  pthread_mutex_lock(&loop->inbox_mutex);
+  loop->asleep = false;
+  pthread_mutex_unlock(&loop->inbox_mutex);
+}
+
+static void wait_for_events(struct braid_loop *loop, int64_t timeout) {
+  struct braid_event events[EVENTS];
+  int count = braid_poller_wait(&loop->poller, timeout, events, EVENTS);
+  for (int i = 0; i < count; i++) serve_event(loop, &events[i]);
+}
+
+/* A wake across cores costs more than most answers take. So where the last sleep was short the loop looks for mail for
+ * as long as a wake would take; where that was in vain it sleeps at once until a sleep turns out short again. It stands
+ * aside between the looks: what it waits for may be next on this very core. */
+static bool try_briefly(struct braid_loop *loop) {
+  enum { LOOKS = 32 };
+  if (loop->patience == 0) return false;
+  int64_t end = braid_clock_now() + loop->patience;
+  do {
+    for (int i = 0; i < LOOKS; i++) {
+      if (atomic_load_explicit(&loop->mail, memory_order_acquire)) return true;
+      relax();
+    }
+    sched_yield();
+  } while (braid_clock_now() < end);
+  loop->patience = 0;
+  return false;
+}
+
+/* Sleeps, and learns from how long. */
+static void sleep_socially(struct braid_loop *loop, int64_t timeout) {
+  enum { SHORT = 100 * 1000, PATIENCE = 30 * 1000 };
+  int64_t began = braid_clock_now();
+  wait_for_events(loop, timeout);
+  int64_t slept = braid_clock_now() - began;
+  loop->idle += slept;
+  if (loop->social && slept < SHORT) loop->patience = PATIENCE;
+}
+
+void braid_loop_poll(struct braid_loop *loop, int64_t deadline) {
+  here = loop;
+  int64_t timeout = loop->ready.first ? 0 : time_left(loop, deadline);
+  if (timeout > 0 && !try_briefly(loop) && fall_asleep(loop)) {
+    sleep_socially(loop, timeout);
+    wake_up(loop);
+  } else if (loop->watch_count > 0) {
+    wait_for_events(loop, 0);
+  }
+  fire_deadlines(loop);
+  braid_loop_take_mail(loop);
+}
+
+bool braid_loop_barren(const struct braid_loop *loop) {
+  return !loop->ready.first && loop->sleepers.count == 0 && loop->alarms.count == 0 && loop->watch_count == 0 &&
+         !atomic_load(&loop->mail);
+}

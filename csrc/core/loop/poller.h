@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ * What the system offers to wait for descriptors: one backend is built, epoll or kqueue. One loop's thread only,
+ * except where said otherwise. */
+#ifndef BRAID_POLLER_H
+#define BRAID_POLLER_H
+
+#include "core/base/base.h"
+
+enum { BRAID_READ = 1, BRAID_WRITE = 2, BRAID_BOTH = 3 };
+
+struct braid_event {
+  int fd;
+  int events; /* BRAID_READ | BRAID_WRITE; errors and hang-ups count as both */
+};
+
+struct braid_poller {
+  int fd;
+};
+
+/* 0 or an error number. */
+int braid_poller_open(struct braid_poller *poller);
+void braid_poller_close(struct braid_poller *poller);
+
+/* Changes what is watched for on a descriptor from `before` to `after`. `before` may be out of date when the number
+ * was closed and given out anew. Returns 0 or an error number; EPERM: such a descriptor is always ready. */
+int braid_poller_set(struct braid_poller *poller, int fd, int before, int after);
+
+/* Blocks at most `timeout` nanoseconds (BRAID_NEVER: for ever). Returns the number of events; 0 also when a signal
+ * came. */
+int braid_poller_wait(struct braid_poller *poller, int64_t timeout, struct braid_event *events, int room);
+
+#endif

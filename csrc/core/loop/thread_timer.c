@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ * A POSIX timer that signals one thread, or a thread that waits for the deadline and sends the signal. */
+#include "core/loop/thread_timer.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+
+enum { AGAIN = 100 * 1000 * 1000 };
+
+#ifdef BRAID_SYSTEM_TIMER
+
+int braid_thread_timer_open(struct braid_thread_timer *timer, int signal) {
+  struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = signal};
+  event._sigev_un._tid = gettid();
+  return timer_create(CLOCK_MONOTONIC, &event, &timer->timer) ? errno : 0;
+}
+
+void braid_thread_timer_close(struct braid_thread_timer *timer) { timer_delete(timer->timer); }
+
+void braid_thread_timer_set(struct braid_thread_timer *timer, int64_t deadline) {
+  struct itimerspec when = {.it_value = {0}};
+  if (deadline != BRAID_NEVER) {
+    when.it_value = (struct timespec){.tv_sec = deadline / BRAID_SECOND, .tv_nsec = deadline % BRAID_SECOND};
+    when.it_interval.tv_nsec = AGAIN;
+  }
+  timer_settime(timer->timer, TIMER_ABSTIME, &when, NULL);
+}
+
+#else
+
+#include <poll.h>
+
+/* In ms, as poll takes it. */
+static int pause_of(int64_t deadline) {
+  int64_t left = deadline == BRAID_NEVER ? -1 : (deadline - braid_clock_now()) / 1000000 + 1;
+  return deadline == BRAID_NEVER ? -1 : left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
+static void *run(void *argument) {
+  struct braid_thread_timer *timer = argument;
+  while (!atomic_load(&timer->closed)) {
+    int64_t deadline = atomic_load(&timer->deadline);
+    struct pollfd bell = {.fd = timer->bell.read_fd, .events = POLLIN};
+    poll(&bell, 1, pause_of(deadline));
+    braid_doorbell_answer(&timer->bell);
+    int64_t now = braid_clock_now();
+    if (now >= deadline && atomic_compare_exchange_strong(&timer->deadline, &deadline, now + AGAIN))
+      pthread_kill(timer->target, timer->signal);
+  }
+  return NULL;
+}
+
+int braid_thread_timer_open(struct braid_thread_timer *timer, int signal) {
+  timer->target = pthread_self();
+  timer->signal = signal;
+  atomic_init(&timer->deadline, BRAID_NEVER);
+  atomic_init(&timer->closed, false);
+  int error = braid_doorbell_open(&timer->bell);
+  if (error) return error;
+  error = braid_thread_start(&timer->thread, run, timer);
+  if (error) braid_doorbell_close(&timer->bell);
+  return error;
+}
+
+void braid_thread_timer_close(struct braid_thread_timer *timer) {
+  atomic_store(&timer->closed, true);
+  braid_doorbell_ring(&timer->bell);
+  pthread_join(timer->thread, NULL);
+  braid_doorbell_close(&timer->bell);
+}
+
+void braid_thread_timer_set(struct braid_thread_timer *timer, int64_t deadline) {
+  atomic_store(&timer->deadline, deadline);
+  braid_doorbell_ring(&timer->bell);
+}
+
+#endif

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT
+ * Owned by its references; what is in the memory is not this file's business. The mutex guards the rows in which all
+ * segments of the process stand, so that each is mapped once. */
+#include "core/memory/shm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/file_limit.h"
+#include "core/base/limit.h"
+
+#ifdef __APPLE__
+#include <sys/random.h>
+#endif
+
+#ifdef __linux__
+/* Where the system has no memfd, or a sandbox forbids it: a file that never has a name. */
+static int open_in_folder(int error) {
+  static const char *const folders[] = {"/dev/shm", "/tmp"};
+  int fd = -1;
+  if (error != ENOSYS && error != EPERM) return fd;
+  for (int i = 0; i < 2 && fd < 0; i++) fd = open(folders[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  return fd;
+}
+
+static int open_unnamed(void) {
+  int fd;
+  do fd = memfd_create("braid", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  while (fd < 0 && braid_limit_raised());
+  return fd >= 0 ? fd : open_in_folder(errno);
+}
+
+/* Whoever could make it smaller could end a process that reads it. */
+static void seal(int fd) { fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL); }
+
+static bool is_sealed(int fd) {
+  int seals = fcntl(fd, F_GET_SEALS);
+  return seals < 0 || seals & F_SEAL_SHRINK; /* below 0: the file cannot have any */
+}
+#else
+static int open_unnamed(void) {
+  static atomic_uint count;
+  char name[40];
+  snprintf(name, sizeof name, "/braid.%ld.%u", (long)getpid(), atomic_fetch_add(&count, 1));
+  int fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+  if (fd < 0) return -1;
+  shm_unlink(name);
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  return fd;
+}
+
+static void seal(int fd) { (void)fd; }
+static bool is_sealed(int fd) { return fd >= 0; }
+#endif
+
+enum { ROWS = 64 };
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct braid_list rows[ROWS];
+
+/* Under the mutex. */
+static struct braid_list *row_of(uint64_t serial) {
+  struct braid_list *row = &rows[serial % ROWS];
+  if (!row->next) braid_list_init(row);
+  return row;
+}
+
+static bool keep(struct braid_segment *segment) {
+  unsigned refs = atomic_load(&segment->refs);
+  while (refs > 0 && !atomic_compare_exchange_weak(&segment->refs, &refs, refs + 1)) continue;
+  return refs > 0;
+}
+
+struct braid_segment *braid_segment_find(uint64_t serial) {
+  struct braid_segment *found = NULL;
+  pthread_mutex_lock(&mutex);
+  struct braid_list *row = row_of(serial);
+  for (struct braid_list *at = row->next; at != row && !found; at = at->next) {
+    struct braid_segment *segment = braid_container(at, struct braid_segment, link);
+    if (segment->serial == serial && keep(segment)) found = segment; /* else it is just going */
+  }
+  pthread_mutex_unlock(&mutex);
+  return found;
+}
+
+/* The descriptor becomes the segment's when it succeeds. */
+static struct braid_segment *map(int fd, uint64_t serial) {
+  struct stat facts;
+  if (fstat(fd, &facts) != 0) return NULL;
+  struct braid_segment *segment = malloc(sizeof *segment);
+  if (!segment) return NULL;
+  size_t size = (size_t)facts.st_size;
+  *segment = (struct braid_segment){.serial = serial, .inode = facts.st_ino, .fd = fd, .size = size};
+  atomic_init(&segment->refs, 1);
+  segment->base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (segment->base == MAP_FAILED) {
+    free(segment);
+    return NULL;
+  }
+  pthread_mutex_lock(&mutex);
+  braid_list_push(row_of(serial), &segment->link);
+  pthread_mutex_unlock(&mutex);
+  return segment;
+}
+
+size_t braid_segment_whole_pages(size_t size) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  if (size > SIZE_MAX / 4) return 0;
+  return size ? (size + page - 1) / page * page : page;
+}
+
+/* By chance, because a number of the process's would come again with its pid. */
+static bool draw_serial(uint64_t *serial) {
+  do
+    if (getentropy(serial, sizeof *serial) != 0) return false;
+  while (*serial == 0);
+  return true;
+}
+
+/* A file can have so many bytes, or is it the user's limit that is in the way? */
+static int reason(int error, size_t size) {
+  struct rlimit limit;
+  if (error != EFBIG && error != EINVAL) return error;
+  bool limited = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && size > limit.rlim_cur;
+  return limited ? EFBIG : ENOMEM;
+}
+
+struct braid_segment *braid_segment_new(size_t size) {
+  uint64_t serial;
+  struct braid_segment *segment = NULL;
+  braid_file_limit_prepare(); /* it is a file, to the system */
+  size = braid_segment_whole_pages(size);
+  if (size == 0) errno = ENOMEM;
+  int fd = size && draw_serial(&serial) ? open_unnamed() : -1;
+  if (fd < 0) return NULL;
+  if (ftruncate(fd, (off_t)size) == 0) {
+    seal(fd);
+    segment = map(fd, serial);
+  }
+  if (segment) return segment;
+  int error = reason(errno, size);
+  close(fd);
+  errno = error;
+  return NULL;
+}
+
+static struct braid_segment *map_foreign(int fd, uint64_t serial, uint64_t inode) {
+  struct stat facts;
+  if (fstat(fd, &facts) != 0) return NULL;
+  if (facts.st_ino != inode || facts.st_size <= 0 || !is_sealed(fd)) {
+    errno = EBADMSG;
+    return NULL;
+  }
+  struct braid_segment *segment = map(fd, serial);
+  if (segment) segment->foreign = true;
+  return segment;
+}
+
+struct braid_segment *braid_segment_adopt(int fd, uint64_t serial, uint64_t inode) {
+  struct braid_segment *segment = braid_segment_find(serial);
+  bool known = segment != NULL;
+  if (!known) segment = map_foreign(fd, serial, inode);
+  int error = errno;
+  if ((known || !segment) && fd >= 0) close(fd);
+  errno = error;
+  return segment;
+}
+
+void braid_segment_ref(struct braid_segment *segment) {
+  atomic_fetch_add_explicit(&segment->refs, 1, memory_order_relaxed);
+}
+
+void braid_segment_unref(struct braid_segment *segment) {
+  if (atomic_fetch_sub_explicit(&segment->refs, 1, memory_order_acq_rel) != 1) return;
+  pthread_mutex_lock(&mutex);
+  braid_list_remove(&segment->link);
+  pthread_mutex_unlock(&mutex);
+  munmap(segment->base, segment->size);
+  close(segment->fd);
+  free(segment);
+}
+
+void braid_segment_clear(struct braid_segment *segment, size_t offset, size_t size) {
+#ifdef MADV_REMOVE
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  bool whole = offset % page == 0 && size % page == 0;
+  if (whole && madvise(segment->base + offset, size, MADV_REMOVE) == 0) return;
+#endif
+  memset(segment->base + offset, 0, size);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ * Rooms in segments: a small one is a slot of a slab, that is, of a range that is cut into equal slots; a large one is
+ * a range of its own. Any thread; blocks for the lock, and for system calls. */
+#ifndef BRAID_SLAB_H
+#define BRAID_SLAB_H
+
+#include "core/memory/range.h"
+
+struct braid_slab;
+
+struct braid_room {
+  struct braid_segment *segment;
+  size_t offset;
+  struct braid_slab *slab;   /* whose slot it is, or NULL */
+  struct braid_range *range; /* that it is, or NULL; neither: another process's, and holds a reference to the segment */
+};
+
+/* A zeroed room for `size` bytes, on a boundary of 64. False: errno tells. */
+bool braid_room_take(struct braid_room *room, size_t size);
+void braid_room_give(struct braid_room *room);
+
+static inline void *braid_room_data(const struct braid_room *room) { return room->segment->base + room->offset; }
+
+#endif

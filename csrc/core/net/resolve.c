@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT
+ * getaddrinfo in at most MOST_THREADS threads.
+ *
+ * Ownership: who stands in the row of questions is held by a reference of the row's, which goes with it to the thread.
+ * A thread that finds the row empty ends; it is counted out under the same mutex under which questions come in, so
+ * none is left without a thread. */
+#include "core/net/resolve.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/loop/loop.h"
+
+enum { MOST_THREADS = 8, MOST_ADDRESSES = 16 };
+
+static void destroy(struct braid_object *object) {
+  struct braid_resolution *resolution = braid_container(object, struct braid_resolution, object);
+  braid_line_dissolve(&resolution->line);
+  free(resolution->addresses);
+  free(resolution);
+}
+
+const struct braid_class braid_resolution_class = {"braid.resolution", destroy};
+
+/* ---- asking ------------------------------------------------------------------------------------------------------ */
+
+static void add(struct braid_resolution *resolution, const struct sockaddr *bytes, socklen_t size) {
+  if (resolution->count == MOST_ADDRESSES || size > sizeof resolution->addresses->bytes) return;
+  struct braid_address *address = &resolution->addresses[resolution->count++];
+  memcpy(&address->bytes, bytes, size);
+  address->size = size;
+}
+
+/* Fills in the answer. Blocks, unless the flags say that the host is a number. */
+static void ask(struct braid_resolution *resolution, const char *host, int flags) {
+  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV}, *found = NULL;
+  char port[16];
+  snprintf(port, sizeof port, "%d", resolution->port);
+  resolution->error = getaddrinfo(host, port, &hints, &found);
+  resolution->number = errno;
+  for (const struct addrinfo *one = found; one; one = one->ai_next)
+    if (one->ai_family == AF_INET || one->ai_family == AF_INET6) add(resolution, one->ai_addr, one->ai_addrlen);
+  if (found) freeaddrinfo(found);
+  if (!resolution->error && resolution->count == 0) resolution->error = EAI_NONAME;
+}
+
+/* True when no thread is needed. */
+static bool answer_at_once(struct braid_resolution *resolution, const char *host) {
+  if (!host) {
+    ask(resolution, NULL, AI_PASSIVE);
+    return true;
+  }
+  if (strcasecmp(host, "localhost") == 0) {
+    ask(resolution, "127.0.0.1", AI_NUMERICHOST);
+    ask(resolution, "::1", AI_NUMERICHOST);
+    resolution->error = 0;
+    return true;
+  }
+  ask(resolution, host, AI_NUMERICHOST);
+  if (resolution->error == 0) return true;
+  resolution->error = 0;
+  return false;
+}
+
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct braid_list row = {&row, &row}; /* guarded by mutex, as is the number of threads */
+static unsigned threads;
+
+static void finish(struct braid_resolution *resolution) {
+  struct braid_road woken = {0};
+  braid_guard_enter(&resolution->object.guard);
+  resolution->done = true;
+  braid_line_claim_all(&resolution->line, BRAID_OK, &woken);
+  braid_guard_leave(&resolution->object.guard);
+  braid_loop_post_all(&woken);
+  braid_object_unref(&resolution->object);
+}
+
+/* The next question; NULL: there is none, and the thread is no longer counted. */
+static struct braid_resolution *next_question(void) {
+  pthread_mutex_lock(&mutex);
+  struct braid_list *link = braid_list_pop(&row);
+  if (!link) threads--;
+  pthread_mutex_unlock(&mutex);
+  return link ? braid_container(link, struct braid_resolution, turn) : NULL;
+}
+
+static void *answer_all(void *nothing) {
+  (void)nothing;
+  struct braid_resolution *resolution;
+  while ((resolution = next_question())) {
+    /* Nobody but us asks any more: they have given up. */
+    if (atomic_load(&resolution->object.refs) > 1) ask(resolution, resolution->host, 0);
+    finish(resolution);
+  }
+  return NULL;
+}
+
+/* Puts the question into the row and sees to it that somebody takes it; false when no thread could be started. */
+static bool submit(struct braid_resolution *resolution) {
+  pthread_t thread;
+  bool taken = true;
+  pthread_mutex_lock(&mutex);
+  if (threads < MOST_THREADS && braid_thread_start(&thread, answer_all, NULL) == 0) {
+    pthread_detach(thread);
+    threads++;
+  }
+  if (threads > 0)
+    braid_list_push(&row, &resolution->turn);
+  else
+    taken = false;
+  pthread_mutex_unlock(&mutex);
+  return taken;
+}
+
+struct braid_resolution *braid_resolution_new(const char *host, int port) {
+  size_t size = host ? strlen(host) + 1 : 1;
+  struct braid_resolution *resolution = calloc(1, sizeof *resolution + size);
+  if (!resolution) return NULL;
+  resolution->addresses = calloc(MOST_ADDRESSES, sizeof *resolution->addresses);
+  if (!resolution->addresses) {
+    free(resolution);
+    return NULL;
+  }
+  braid_object_init(&resolution->object, &braid_resolution_class);
+  braid_object_share(&resolution->object);
+  braid_line_init(&resolution->line, &resolution->object.guard);
+  braid_list_init(&resolution->turn);
+  resolution->port = port;
+  memcpy(resolution->host, host ? host : "", size);
+  resolution->done = answer_at_once(resolution, host);
+  if (resolution->done) return resolution;
+  braid_object_ref(&resolution->object);
+  if (!submit(resolution)) {
+    resolution->error = EAI_AGAIN;
+    finish(resolution);
+  }
+  return resolution;
+}
+
+enum braid_status braid_resolution_wait(struct braid_resolution *resolution, struct braid_hook *hook) {
+  enum braid_status status = BRAID_OK;
+  braid_guard_enter(&resolution->object.guard);
+  if (!resolution->done && hook) braid_hook_join(hook, &resolution->line);
+  if (!resolution->done) status = hook ? BRAID_WAIT : BRAID_EMPTY;
+  braid_guard_leave(&resolution->object.guard);
+  return status;
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT
+ * A running child stands in its loop's list, and is watched there, from its start to its end: by a pidfd, or by an
+ * alarm that looks again and again where the system has none. So no child stays a zombie, and the host's handler of
+ * SIGCHLD is left alone. The memory is freed when the child has ended and its handle is gone, whichever is later.
+ * Until a child is reaped its number cannot be given to another process, so signals meet nobody else; but see below for
+ * what is left of its group. */
+#include "core/process/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/limit.h"
+
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
+
+/* Elsewhere it is enough that all our own descriptors close themselves. */
+#if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
+#if __GLIBC_PREREQ(2, 34)
+#define HAVE_CLOSEFROM 1
+#endif
+#endif
+
+enum { FIRST_PAUSE = 1000 * 1000, LONGEST_PAUSE = 50 * 1000 * 1000 }; /* ns */
+
+/* ---- starting ------------------------------------------------------------------------------------------------- */
+
+/* What becomes the child's descriptors 0, 1, 2, ... */
+struct descriptors {
+  int count;
+  int from[5];
+  int spare[5]; /* copies; -1 where there is none */
+};
+
+/* Copies above all of them those that stand among them in another's place: dup2 would overwrite them before their
+ * turn. What stands in its own place, too, unless it is a standard one: dup2 would not make it one that is inherited.
+ * Returns 0 or an error number. */
+static int lift(const struct braid_child_plan *plan, struct descriptors *all) {
+  all->count = 3 + plan->more_count;
+  for (int i = 0; i < all->count; i++) {
+    all->from[i] = i < 3 ? plan->stdio[i] : plan->more[i - 3];
+    all->spare[i] = -1;
+  }
+  for (int i = 0; i < all->count; i++) {
+    int from = all->from[i];
+    if (from >= all->count || (from == i && i < 3)) continue;
+    do all->spare[i] = fcntl(from, F_DUPFD_CLOEXEC, all->count);
+    while (all->spare[i] < 0 && braid_limit_raised());
+    if (all->spare[i] < 0) return errno;
+    all->from[i] = all->spare[i];
+  }
+  return 0;
+}
+
+static void close_spares(const struct descriptors *all) {
+  for (int i = 0; i < all->count; i++)
+    if (all->spare[i] >= 0) close(all->spare[i]);
+}
+
+static int add_descriptors(posix_spawn_file_actions_t *actions, const struct descriptors *all, bool plain) {
+  int error = 0;
+  for (int i = 0; i < all->count && !error; i++)
+    if (all->from[i] != i) error = posix_spawn_file_actions_adddup2(actions, all->from[i], i);
+#ifdef HAVE_CLOSEFROM
+  if (!error && !plain) error = posix_spawn_file_actions_addclosefrom_np(actions, all->count);
+#else
+  (void)plain;
+#endif
+  return error;
+}
+
+/* Signals as after a login: nothing blocked, nothing ignored. */
+static int set_attributes(posix_spawnattr_t *attributes, const struct braid_child_plan *plan) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  posix_spawnattr_setsigmask(attributes, &signals);
+  sigfillset(&signals);
+  sigdelset(&signals, SIGKILL);
+  sigdelset(&signals, SIGSTOP);
+  posix_spawnattr_setsigdefault(attributes, &signals);
+  posix_spawnattr_setpgroup(attributes, 0);
+  int flags = POSIX_SPAWN_SETSIGMASK | (plan->group ? POSIX_SPAWN_SETPGROUP : 0);
+  if (!plan->plain) flags |= POSIX_SPAWN_SETSIGDEF;
+#ifdef POSIX_SPAWN_CLOEXEC_DEFAULT
+  if (!plan->plain) flags |= POSIX_SPAWN_CLOEXEC_DEFAULT;
+#endif
+  return posix_spawnattr_setflags(attributes, (short)flags);
+}
+
+static int spawn(const struct braid_child_plan *plan, const struct descriptors *all, pid_t *pid) {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  int error = posix_spawn_file_actions_init(&actions);
+  if (error) return error;
+  error = posix_spawnattr_init(&attributes);
+  if (!error) {
+    error = add_descriptors(&actions, all, plan->plain);
+    if (!error && plan->directory) error = posix_spawn_file_actions_addchdir_np(&actions, plan->directory);
+    if (!error) error = set_attributes(&attributes, plan);
+    const char *file = plan->file ? plan->file : plan->argv[0];
+    if (!error) error = posix_spawnp(pid, file, &actions, &attributes, plan->argv, plan->environment);
+    posix_spawnattr_destroy(&attributes);
+  }
+  posix_spawn_file_actions_destroy(&actions);
+  return error;
+}
+
+/* ---- its end -------------------------------------------------------------------------------------------------- */
+
+static void forget(struct braid_child *child) {
+  braid_watch_stop(child->loop, &child->watch);
+  braid_alarm_stop(child->loop, &child->alarm);
+  if (child->pidfd >= 0) close(child->pidfd);
+  child->pidfd = -1;
+  braid_list_remove(&child->link);
+}
+
+/* What is left of its group when it has been reaped: 0 or an error number, ESRCH when nobody is. Its number is given to
+ * no other process while its group has members, so whoever has it now has nothing to do with us. */
+static int kill_rest(struct braid_child *child, int signal) {
+  if (!child->group) return ESRCH;
+  bool taken = kill(child->pid, 0) == 0 || errno != ESRCH;
+  int error = taken ? ESRCH : kill(-child->pid, signal) ? errno : 0;
+  if (error == ESRCH) child->group = false; /* for good */
+  return error;
+}
+
+/* By its descriptor where there is one: where SIGCHLD is ignored its number may be another's as soon as it has ended.
+ */
+static int kill_one(const struct braid_child *child, int signal) {
+#ifdef SYS_pidfd_send_signal
+  if (child->pidfd >= 0 && syscall(SYS_pidfd_send_signal, child->pidfd, signal, NULL, 0) == 0) return 0;
+  if (child->pidfd >= 0 && errno == ESRCH) return ESRCH;
+#endif
+  return kill(child->pid, signal) ? errno : 0;
+}
+
+/* Reaps it if it has ended, and tells those who wait. May free the child: true then, as whenever it has ended. */
+static bool reap(struct braid_child *child) {
+  pid_t found;
+  do found = waitpid(child->pid, &child->status, WNOHANG);
+  while (found < 0 && errno == EINTR);
+  if (found == 0) return false;
+  child->ended = true;
+  if (found < 0) child->status = BRAID_CHILD_UNKNOWN;
+  forget(child);
+  if (child->doomed) kill_rest(child, SIGKILL);
+  struct braid_road road = {0};
+  braid_line_claim_all(&child->line, BRAID_OK, &road);
+  braid_loop_post_all(&road);
+  if (!child->held) free(child);
+  return true;
+}
+
+static void on_event(struct braid_watch *watch, int events) {
+  (void)events;
+  reap(braid_container(watch, struct braid_child, watch));
+}
+
+static void on_alarm(struct braid_alarm *alarm) {
+  struct braid_child *child = braid_container(alarm, struct braid_child, alarm);
+  if (reap(child)) return;
+  child->pause = child->pause * 2 < LONGEST_PAUSE ? child->pause * 2 : LONGEST_PAUSE;
+  /* Cannot fail: the heap has just given up this alarm's entry. */
+  braid_alarm_start(child->loop, &child->alarm, braid_clock_now() + child->pause);
+}
+
+/* Exchanges the alarm, with which every child starts, for something better. */
+static void watch_pidfd(struct braid_child *child) {
+#ifdef SYS_pidfd_open
+  do child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0); /* closes itself on exec */
+  while (child->pidfd < 0 && braid_limit_raised());
+  if (child->pidfd < 0) return;
+  if (braid_watch_start(child->loop, &child->watch, child->pidfd, BRAID_READ) == 0)
+    braid_alarm_stop(child->loop, &child->alarm);
+#else
+  (void)child;
+#endif
+}
+
+/* ---- what others call ----------------------------------------------------------------------------------------- */
+
+void braid_children_init(struct braid_children *children, struct braid_loop *loop) {
+  children->loop = loop;
+  braid_list_init(&children->running);
+}
+
+void braid_children_term(struct braid_children *children) {
+  if (braid_loop_is_fork) return; /* they are the parent's */
+  while (!braid_list_empty(&children->running)) {
+    struct braid_child *child = braid_container(children->running.next, struct braid_child, link);
+    if (reap(child)) continue;
+    forget(child);
+    braid_line_dissolve(&child->line);
+    child->ended = true;
+    child->status = BRAID_CHILD_UNKNOWN;
+    if (!child->held) free(child);
+  }
+}
+
+static struct braid_child *new_child(struct braid_children *children, bool group) {
+  struct braid_child *child = calloc(1, sizeof *child);
+  if (!child) return NULL;
+  child->loop = children->loop;
+  child->watch.fire = on_event;
+  child->alarm.fire = on_alarm;
+  child->pause = FIRST_PAUSE;
+  child->pidfd = -1;
+  child->group = group;
+  child->held = true;
+  braid_list_init(&child->link);
+  braid_line_init(&child->line, NULL);
+  return child;
+}
+
+int braid_child_start(struct braid_children *children, const struct braid_child_plan *plan,
+                      struct braid_child **started) {
+  struct braid_child *child = new_child(children, plan->group);
+  if (!child) return ENOMEM;
+  struct descriptors all;
+  int error = lift(plan, &all);
+  /* The alarm first: once the program runs, nothing that is needed to reap it may fail. */
+  if (!error && !braid_alarm_start(child->loop, &child->alarm, braid_clock_now() + child->pause)) error = ENOMEM;
+  if (!error) error = spawn(plan, &all, &child->pid);
+  close_spares(&all);
+  if (error) {
+    braid_alarm_stop(child->loop, &child->alarm);
+    free(child);
+    return error;
+  }
+  braid_list_push(&children->running, &child->link);
+  watch_pidfd(child);
+  *started = child;
+  return 0;
+}
+
+enum braid_status braid_child_wait(struct braid_child *child, struct braid_hook *hook) {
+  if (child->ended) return BRAID_OK;
+  braid_hook_join(hook, &child->line);
+  return BRAID_WAIT;
+}
+
+void braid_child_await(struct braid_child *child) {
+  siginfo_t info;
+  if (child->ended) return;
+  while (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+  }
+  reap(child);
+}
+
+int braid_child_kill(struct braid_child *child, int signal) {
+  if (child->ended) return kill_rest(child, signal);
+  if (child->group) return kill(-child->pid, signal) ? errno : 0;
+  return kill_one(child, signal);
+}
+
+void braid_child_doom(struct braid_child *child) { child->doomed = true; }
+
+void braid_child_release(struct braid_child *child) {
+  child->held = false;
+  if (child->ended) free(child);
+}

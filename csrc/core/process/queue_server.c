@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT
+ * A *share* is what one client has of one queue: copies of the items that it was sent and has not told to be taken, how
+ * many places it has, and the requests that stand. An errand of a share that was claimed is on its way home when the
+ * share ends; it finds itself without a client then, gives back what it was served, and frees the share. */
+#include "core/process/queue_server.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_BYTES = 1024 * 1024 }; /* of the messages in one frame of items, after the first */
+
+enum want {
+  NO_WANT,
+  WANT_IN_TURN, /* on its way home: looked at after what was served before, for that makes room */
+  WANT_IN_LINE  /* stands in the queue's line of putters */
+};
+
+struct braid_share {
+  struct braid_share *next;    /* of the entry */
+  struct braid_client *client; /* NULL: it has gone */
+  struct braid_broker *broker;
+  struct braid_queue *queue; /* with a reference */
+  uint64_t id;               /* the entry's */
+
+  struct braid_queue_cell *sent; /* room for BRAID_QUEUE_AHEAD; NULL: nothing was ever asked for */
+  size_t count;
+  uint64_t settled; /* items that were taken, or came back, ever */
+  struct braid_errand getter;
+  uint64_t asked; /* by the GET that stands; 0: none */
+
+  uint64_t places;
+  struct braid_errand putter;
+  enum want want;
+  uint64_t wanted; /* by the WANT that stands */
+  bool waits;      /* it waits for a place */
+};
+
+static struct braid_queue *queue_of(struct braid_object *object) {
+  return object->class == &braid_queue_class ? braid_container(object, struct braid_queue, object) : NULL;
+}
+
+/* ---- shares --------------------------------------------------------------------------------------------------- */
+
+static void on_getter_home(struct braid_errand *errand);
+static void on_putter_home(struct braid_errand *errand);
+
+static struct braid_share *new_share(struct braid_entry *entry, struct braid_client *client) {
+  struct braid_share *share = calloc(1, sizeof *share);
+  if (!share) return NULL;
+  share->client = client;
+  share->broker = client->ledger->link->broker;
+  share->queue = queue_of(entry->object);
+  share->id = entry->id;
+  braid_object_ref(entry->object);
+  braid_errand_init(&share->getter, share->broker, on_getter_home);
+  braid_errand_init(&share->putter, share->broker, on_putter_home);
+  share->next = entry->shares;
+  entry->shares = share;
+  return share;
+}
+
+/* What the frame is about; NULL: it goes to another process, or the link has failed. */
+static struct braid_share *share_of(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  struct braid_entry *entry = braid_export_entry(link, frame, body);
+  if (!entry) return NULL;
+  if (!queue_of(entry->object)) {
+    braid_link_fail(link, "a frame of a queue is about another object");
+    return NULL;
+  }
+  struct braid_client *client = braid_export_client(link, frame->channel);
+  if (!client) return NULL;
+  struct braid_share *share = entry->shares;
+  while (share && share->client != client) share = share->next;
+  if (!share && !(share = new_share(entry, client))) braid_link_fail(link, "memory is out");
+  return share;
+}
+
+static void free_share(struct braid_share *share) {
+  braid_object_unref(&share->queue->object);
+  free(share->sent);
+  free(share);
+}
+
+/* A request that nobody has served ends here. True: it is on its way home. */
+static bool end_request(struct braid_errand *errand, bool stands) {
+  if (!stands) return false;
+  if (!braid_waiter_claim(&errand->waiter, BRAID_CANCELLED)) return true;
+  braid_hook_leave(&errand->waiter.hook);
+  return false;
+}
+
+static void end_share(struct braid_share *share) {
+  share->client = NULL;
+  if (!end_request(&share->getter, share->asked > 0)) share->asked = 0;
+  if (!end_request(&share->putter, share->want != NO_WANT)) share->want = NO_WANT;
+  if (share->count > 0) braid_queue_put_back(share->queue, share->sent, share->count);
+  share->count = 0;
+  if (share->places > 0) braid_queue_unreserve(share->queue, (size_t)share->places);
+  share->places = 0;
+  if (!share->asked && share->want == NO_WANT)
+    free_share(share);
+  else
+    share->broker = braid_broker_enter(); /* which cannot fail: it runs */
+}
+
+void braid_export_queue_end(struct braid_entry *entry, const struct braid_client *client) {
+  for (struct braid_share **at = &entry->shares, *share; (share = *at);) {
+    if (client && share->client != client) {
+      at = &share->next;
+      continue;
+    }
+    *at = share->next;
+    end_share(share);
+  }
+}
+
+/* An errand of a share that has ended is home; the last one frees it. */
+static void leave_share(struct braid_share *share) {
+  if (share->asked || share->want != NO_WANT) return;
+  braid_broker_leave(share->broker);
+  free_share(share);
+}
+
+/* ---- frames that go ------------------------------------------------------------------------------------------- */
+
+static struct braid_frame frame_of(const struct braid_share *share, enum braid_call_frame kind, uint64_t id,
+                                   enum braid_status status) {
+  return (struct braid_frame){
+      .kind = (uint8_t)kind, .value = share->id, .id = id, .status = status, .channel = share->client->channel};
+}
+
+static void send_items(struct braid_share *share, size_t count, enum braid_status status) {
+  struct braid_link *link = share->client->ledger->link;
+  share->asked = 0;
+  braid_link_put_items(link, frame_of(share, BRAID_FRAME_ITEMS, count, status), NULL, 0, share->sent, count);
+  braid_errand_send(&link->nudge);
+}
+
+static void send_places(struct braid_share *share, size_t count, enum braid_status status) {
+  struct braid_link *link = share->client->ledger->link;
+  share->want = NO_WANT;
+  share->places += count;
+  braid_link_put(link, frame_of(share, BRAID_FRAME_PLACES, count, status), NULL, 0);
+  braid_errand_send(&link->nudge);
+}
+
+/* ---- gets ----------------------------------------------------------------------------------------------------- */
+
+static size_t size_of(struct braid_item item) {
+  return item.tag == BRAID_ITEM_MESSAGE ? ((const struct braid_message *)(uintptr_t)item.bits)->size : 0;
+}
+
+/* As many as were asked for, behind those that are there already (0 or 1); how many there are then. */
+static size_t take_more(struct braid_share *share, size_t count) {
+  struct braid_queue_cell *cells = share->sent;
+  size_t bytes = 0, fit = 0;
+  count += braid_queue_lease(share->queue, cells + count, (size_t)share->asked - count);
+  while (fit < count && (fit == 0 || bytes + size_of(cells[fit].item) <= MOST_BYTES))
+    bytes += size_of(cells[fit++].item);
+  if (fit < count) braid_queue_put_back(share->queue, cells + fit, count - fit);
+  return fit;
+}
+
+static void set_first(struct braid_share *share, struct braid_item item) {
+  share->sent[0] = (struct braid_queue_cell){.item = item, .key = share->getter.waiter.hook.key};
+}
+
+static void on_getter_home(struct braid_errand *errand) {
+  struct braid_share *share = braid_container(errand, struct braid_share, getter);
+  enum braid_status status = (enum braid_status)errand->waiter.status;
+  bool served = status == BRAID_OK;
+  if (served) set_first(share, braid_hook_item(&errand->waiter.hook));
+  if (share->client) {
+    share->count = served ? take_more(share, 1) : 0;
+    send_items(share, share->count, status);
+    return;
+  }
+  if (served) braid_queue_put_back(share->queue, share->sent, 1);
+  share->asked = 0;
+  leave_share(share);
+}
+
+/* Nothing is there now. */
+static void wait_for_item(struct braid_share *share) {
+  struct braid_item item;
+  braid_waiter_arm(&share->getter.waiter);
+  share->getter.waiter.hook.tag = BRAID_ITEM_PLACE;
+  enum braid_status status = braid_queue_get(share->queue, &item, &share->getter.waiter.hook);
+  if (status == BRAID_WAIT) return;
+  braid_waiter_claim(&share->getter.waiter, BRAID_CANCELLED); /* it does not stand anywhere */
+  if (status == BRAID_OK) {
+    set_first(share, item);
+    share->count = take_more(share, 1);
+  }
+  send_items(share, share->count, status);
+}
+
+/* So many were taken, ever. False: that cannot be. */
+static bool settle(struct braid_share *share, const struct braid_frame *frame, const char *body) {
+  uint64_t taken;
+  if (frame->size != sizeof taken) return false;
+  memcpy(&taken, body, sizeof taken);
+  uint64_t more = taken - share->settled;
+  if (more > share->count) return false;
+  for (size_t i = 0; i < more; i++) braid_item_drop(share->sent[i].item);
+  share->count -= (size_t)more;
+  share->settled = taken;
+  if (share->count > 0) memmove(share->sent, share->sent + more, share->count * sizeof *share->sent);
+  if (more > 0) braid_queue_settle(share->queue, (size_t)more);
+  return true;
+}
+
+static void on_get(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  struct braid_share *share = share_of(link, frame, body);
+  if (!share) return;
+  bool sound = frame->id > 0 && frame->id <= BRAID_QUEUE_AHEAD && !share->asked && settle(share, frame, body);
+  if (!sound || share->count > 0) {
+    braid_link_fail(link, "a request for items that may not be made");
+    return;
+  }
+  if (!share->sent) share->sent = malloc(BRAID_QUEUE_AHEAD * sizeof *share->sent);
+  if (!share->sent) {
+    braid_link_fail(link, "memory is out");
+    return;
+  }
+  share->asked = frame->id;
+  share->count = take_more(share, 0);
+  if (share->count > 0)
+    send_items(share, share->count, BRAID_OK);
+  else
+    wait_for_item(share);
+}
+
+static void on_get_end(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  struct braid_share *share = share_of(link, frame, body);
+  if (share && share->asked) braid_loop_end_wait(&link->broker->loop, &share->getter.waiter, BRAID_CANCELLED);
+}
+
+/* What was sent while a request stands is on its way: then nothing can come back. */
+static void on_taken(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  struct braid_share *share = share_of(link, frame, body);
+  if (!share) return;
+  if (!settle(share, frame, body) || (frame->id > 0 && frame->id != share->count)) {
+    braid_link_fail(link, "other items come back than were sent");
+    return;
+  }
+  if (frame->id == 0) return;
+  braid_queue_put_back(share->queue, share->sent, share->count);
+  share->settled += share->count;
+  share->count = 0;
+}
+
+/* ---- puts ----------------------------------------------------------------------------------------------------- */
+
+static void wait_for_place(struct braid_share *share) {
+  share->want = WANT_IN_LINE;
+  braid_waiter_arm(&share->putter.waiter);
+  enum braid_status status = braid_queue_await_place(share->queue, &share->putter.waiter.hook);
+  if (status == BRAID_WAIT) return;
+  braid_waiter_claim(&share->putter.waiter, BRAID_CANCELLED); /* it does not stand anywhere */
+  send_places(share, status == BRAID_OK, status);
+}
+
+static void on_putter_home(struct braid_errand *errand) {
+  struct braid_share *share = braid_container(errand, struct braid_share, putter);
+  enum braid_status status = (enum braid_status)errand->waiter.status;
+  bool in_line = share->want == WANT_IN_LINE;
+  size_t places = in_line && status == BRAID_OK;
+  if (!share->client) {
+    if (places > 0) braid_queue_unreserve(share->queue, places);
+    share->want = NO_WANT;
+    leave_share(share);
+    return;
+  }
+  if (status == BRAID_OK) places += braid_queue_reserve(share->queue, (size_t)share->wanted - places);
+  if (places == 0 && !in_line && share->waits)
+    wait_for_place(share);
+  else
+    send_places(share, places, status);
+}
+
+static void on_want(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  struct braid_share *share = share_of(link, frame, body);
+  if (!share) return;
+  if (share->want != NO_WANT || frame->size > 0 || frame->id == 0 || frame->id > BRAID_QUEUE_AHEAD - share->places) {
+    braid_link_fail(link, "a request for places that may not be made");
+    return;
+  }
+  share->want = WANT_IN_TURN;
+  share->wanted = frame->id;
+  share->waits = frame->status != 0;
+  braid_waiter_arm(&share->putter.waiter);
+  braid_waiter_claim(&share->putter.waiter, BRAID_OK);
+  braid_loop_post(&share->putter.waiter);
+}
+
+static void on_want_end(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  struct braid_share *share = share_of(link, frame, body);
+  if (!share) return;
+  share->waits = false;
+  if (share->want == WANT_IN_LINE) braid_loop_end_wait(&link->broker->loop, &share->putter.waiter, BRAID_CANCELLED);
+}
+
+static void on_put(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  struct braid_queue_cell cell;
+  struct braid_share *share = share_of(link, frame, body);
+  if (!share || !braid_link_items(link, frame, body, 0, &cell, 1)) return;
+  if (share->places == 0) {
+    braid_link_fail(link, "an item came without a place");
+    braid_item_drop(cell.item);
+    return;
+  }
+  share->places--;
+  if (braid_queue_put_reserved(share->queue, cell.item, cell.key) != BRAID_OK) braid_item_drop(cell.item);
+}
+
+static void on_unwanted(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+  struct braid_share *share = share_of(link, frame, body);
+  if (!share) return;
+  if (frame->id > share->places) {
+    braid_link_fail(link, "more places come back than were given");
+    return;
+  }
+  share->places -= frame->id;
+  braid_queue_unreserve(share->queue, (size_t)frame->id);
+}
+
+void braid_export_queue_begin(struct braid_link *link) {
+  braid_link_handle(link, BRAID_FRAME_GET, on_get);
+  braid_link_handle(link, BRAID_FRAME_GET_END, on_get_end);
+  braid_link_handle(link, BRAID_FRAME_TAKEN, on_taken);
+  braid_link_handle(link, BRAID_FRAME_WANT, on_want);
+  braid_link_handle(link, BRAID_FRAME_WANT_END, on_want_end);
+  braid_link_handle(link, BRAID_FRAME_PUT, on_put);
+  braid_link_handle(link, BRAID_FRAME_UNWANTED, on_unwanted);
+}

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT
+ * Owned by its references; everything below `object` is guarded by object.guard. Waiters are claimed inside the guard
+ * and posted outside it. */
+#include "core/sync/queue.h"
+
+#include <stdlib.h>
+
+#include "core/loop/loop.h"
+
+enum { FIRST_CAPACITY = 16 };
+
+static void visit_all(struct braid_queue *queue, void (*visit)(struct braid_item *item, void *context), void *context) {
+  for (size_t i = 0; i < queue->size; i++)
+    visit(&queue->cells[(queue->first + i) & (queue->capacity - 1)].item, context);
+  for (struct braid_list *link = queue->putters.hooks.next; link != &queue->putters.hooks; link = link->next) {
+    struct braid_hook *hook = braid_container(link, struct braid_hook, link);
+    struct braid_item item = braid_hook_item(hook);
+    visit(&item, context);
+    braid_hook_set_item(hook, item);
+  }
+}
+
+static void drop(struct braid_item *item, void *ignored) {
+  (void)ignored;
+  braid_item_drop(*item);
+  item->tag = BRAID_ITEM_NONE;
+}
+
+static void destroy(struct braid_object *object) {
+  struct braid_queue *queue = braid_container(object, struct braid_queue, object);
+  visit_all(queue, drop, NULL);
+  braid_line_dissolve(&queue->getters);
+  braid_line_dissolve(&queue->putters);
+  braid_line_dissolve(&queue->joiners);
+  free(queue->cells);
+  free(queue);
+}
+
+const struct braid_class braid_queue_class = {"braid.queue", destroy};
+
+struct braid_queue *braid_queue_new(size_t maxsize, enum braid_queue_order order) {
+  struct braid_queue *queue = calloc(1, sizeof *queue);
+  if (!queue) return NULL;
+  braid_object_init(&queue->object, &braid_queue_class);
+  braid_line_init(&queue->getters, &queue->object.guard);
+  braid_line_init(&queue->putters, &queue->object.guard);
+  braid_line_init(&queue->joiners, &queue->object.guard);
+  queue->maxsize = maxsize;
+  queue->order = order;
+  return queue;
+}
+
+/* ---- the cells ------------------------------------------------------------------------------------------------ */
+
+static bool before(const struct braid_queue_cell *a, const struct braid_queue_cell *b) {
+  return a->key < b->key || (a->key == b->key && a->arrival < b->arrival);
+}
+
+static void heap_rise(struct braid_queue_cell *cells, size_t at) {
+  struct braid_queue_cell cell = cells[at];
+  for (; at > 0 && before(&cell, &cells[(at - 1) / 2]); at = (at - 1) / 2) cells[at] = cells[(at - 1) / 2];
+  cells[at] = cell;
+}
+
+static void heap_sink(struct braid_queue_cell *cells, size_t size, struct braid_queue_cell cell) {
+  size_t at = 0;
+  for (size_t child = 1; child < size; child = 2 * at + 1) {
+    if (child + 1 < size && before(&cells[child + 1], &cells[child])) child++;
+    if (!before(&cells[child], &cell)) break;
+    cells[at] = cells[child];
+    at = child;
+  }
+  cells[at] = cell;
+}
+
+static bool grow(struct braid_queue *queue) {
+  size_t capacity = queue->capacity ? queue->capacity * 2 : FIRST_CAPACITY;
+  struct braid_queue_cell *cells = malloc(capacity * sizeof *cells);
+  if (!cells) return false;
+  for (size_t i = 0; i < queue->size; i++) cells[i] = queue->cells[(queue->first + i) & (queue->capacity - 1)];
+  free(queue->cells);
+  queue->cells = cells;
+  queue->capacity = capacity;
+  queue->first = 0;
+  return true;
+}
+
+static bool push(struct braid_queue *queue, struct braid_item item, double key) {
+  if (queue->size == queue->capacity && !grow(queue)) return false;
+  size_t at = (queue->first + queue->size++) & (queue->capacity - 1);
+  queue->cells[at].item = item;
+  if (queue->order == BRAID_PRIORITY) {
+    queue->cells[at].key = key;
+    queue->cells[at].arrival = queue->arrivals++;
+    heap_rise(queue->cells, at);
+  }
+  return true;
+}
+
+/* Where it was before it was popped: in front of all others that are no smaller. */
+static bool push_back(struct braid_queue *queue, const struct braid_queue_cell *cell) {
+  if (queue->order == BRAID_LIFO) return push(queue, cell->item, cell->key);
+  if (queue->size == queue->capacity && !grow(queue)) return false;
+  if (queue->order == BRAID_PRIORITY) {
+    queue->cells[queue->size] = *cell;
+    heap_rise(queue->cells, queue->size++);
+    return true;
+  }
+  queue->first = (queue->first + queue->capacity - 1) & (queue->capacity - 1);
+  queue->cells[queue->first] = *cell;
+  queue->size++;
+  return true;
+}
+
+static struct braid_queue_cell pop(struct braid_queue *queue) {
+  size_t last = (queue->first + --queue->size) & (queue->capacity - 1);
+  if (queue->order == BRAID_LIFO) return queue->cells[last];
+  struct braid_queue_cell cell = queue->cells[queue->first];
+  if (queue->order == BRAID_PRIORITY)
+    heap_sink(queue->cells, queue->size, queue->cells[last]);
+  else
+    queue->first = (queue->first + 1) & (queue->capacity - 1);
+  return cell;
+}
+
+/* ---- put and get ---------------------------------------------------------------------------------------------- */
+
+static bool has_room(const struct braid_queue *queue) {
+  return queue->maxsize == 0 || queue->size + queue->reserved < queue->maxsize;
+}
+
+/* To the longest waiting getter. False: nobody waits. */
+static bool hand_over(struct braid_queue *queue, struct braid_item item, double key, struct braid_road *woken) {
+  struct braid_hook *getter = braid_line_claim(&queue->getters, BRAID_OK);
+  if (!getter) return false;
+  if (getter->tag == BRAID_ITEM_PLACE) queue->leased++;
+  braid_hook_set_item(getter, item);
+  getter->key = key;
+  braid_road_push(woken, braid_hook_waiter(getter));
+  return true;
+}
+
+/* To the longest waiting getter, or behind the others. False: memory is out. */
+static bool add(struct braid_queue *queue, struct braid_item item, double key, struct braid_road *woken) {
+  if (!hand_over(queue, item, key, woken) && !push(queue, item, key)) return false;
+  queue->unfinished++;
+  return true;
+}
+
+static enum braid_status put(struct braid_queue *queue, struct braid_item item, double key, struct braid_hook *hook,
+                             struct braid_road *woken) {
+  if (queue->closed) return BRAID_CLOSED;
+  if (has_room(queue)) {
+    if (!braid_hook_may_take(hook)) return BRAID_WAIT;
+    return add(queue, item, key, woken) ? BRAID_OK : BRAID_NO_MEMORY;
+  }
+  if (!hook) return BRAID_FULL;
+  braid_hook_set_item(hook, item);
+  hook->key = key;
+  braid_hook_join(hook, &queue->putters);
+  return BRAID_WAIT;
+}
+
+enum braid_status braid_queue_put(struct braid_queue *queue, struct braid_item item, double key,
+                                  struct braid_hook *hook) {
+  struct braid_road woken = {0};
+  braid_guard_enter(&queue->object.guard);
+  enum braid_status status = put(queue, item, key, hook, &woken);
+  braid_guard_leave(&queue->object.guard);
+  braid_loop_post_all(&woken);
+  return status;
+}
+
+/* Who has waited longest to put goes on. False: there is no room, or nobody waits. A cell has just come free, or there
+ * are getters: the push needs no memory, else the putter is told. */
+static bool admit_putter(struct braid_queue *queue, struct braid_road *woken) {
+  struct braid_hook *putter = has_room(queue) ? braid_line_claim(&queue->putters, BRAID_OK) : NULL;
+  if (!putter) return false;
+  if (putter->tag == BRAID_ITEM_PLACE)
+    queue->reserved++;
+  else if (!add(queue, braid_hook_item(putter), putter->key, woken))
+    braid_hook_waiter(putter)->status = BRAID_NO_MEMORY; /* ours: it is claimed and not posted */
+  braid_road_push(woken, braid_hook_waiter(putter));
+  return true;
+}
+
+/* Nothing will ever come. */
+static bool is_drained(const struct braid_queue *queue) {
+  return queue->closed && queue->size == 0 && ((queue->reserved == 0 && queue->leased == 0) || queue->dropped);
+}
+
+enum braid_status braid_queue_get(struct braid_queue *queue, struct braid_item *item, struct braid_hook *hook) {
+  struct braid_road woken = {0};
+  enum braid_status status = BRAID_OK;
+  braid_guard_enter(&queue->object.guard);
+  if (queue->size > 0) {
+    if (braid_hook_may_take(hook)) {
+      struct braid_queue_cell cell = pop(queue);
+      *item = cell.item;
+      if (hook && hook->tag == BRAID_ITEM_PLACE) {
+        queue->leased++;
+        hook->key = cell.key;
+      }
+      admit_putter(queue, &woken);
+    } else {
+      status = BRAID_WAIT;
+    }
+  } else if (is_drained(queue)) {
+    status = BRAID_CLOSED;
+  } else if (hook) {
+    braid_hook_join(hook, &queue->getters);
+    if (queue->recent_first) braid_list_raise(&queue->getters.hooks, &hook->link);
+    status = BRAID_WAIT;
+  } else {
+    status = BRAID_EMPTY;
+  }
+  braid_guard_leave(&queue->object.guard);
+  braid_loop_post_all(&woken);
+  return status;
+}
+
+/* ---- for another process --------------------------------------------------------------------------------------- */
+
+/* After something has come back: who can go on goes on. Inside the guard. */
+static void admit_all(struct braid_queue *queue, struct braid_road *woken) {
+  while (admit_putter(queue, woken)) continue;
+  if (is_drained(queue)) braid_line_claim_all(&queue->getters, BRAID_CLOSED, woken);
+}
+
+size_t braid_queue_reserve(struct braid_queue *queue, size_t most) {
+  braid_guard_enter(&queue->object.guard);
+  size_t used = queue->size + queue->reserved;
+  size_t room = queue->maxsize == 0 ? most : used < queue->maxsize ? queue->maxsize - used : 0;
+  if (room > most) room = most;
+  if (queue->closed) room = 0;
+  queue->reserved += room;
+  braid_guard_leave(&queue->object.guard);
+  return room;
+}
+
+enum braid_status braid_queue_await_place(struct braid_queue *queue, struct braid_hook *hook) {
+  enum braid_status status = BRAID_WAIT;
+  braid_guard_enter(&queue->object.guard);
+  if (queue->closed) {
+    status = BRAID_CLOSED;
+  } else if (has_room(queue)) {
+    queue->reserved++;
+    status = BRAID_OK;
+  } else {
+    hook->tag = BRAID_ITEM_PLACE;
+    braid_hook_join(hook, &queue->putters);
+  }
+  braid_guard_leave(&queue->object.guard);
+  return status;
+}
+
+enum braid_status braid_queue_put_reserved(struct braid_queue *queue, struct braid_item item, double key) {
+  struct braid_road woken = {0};
+  braid_guard_enter(&queue->object.guard);
+  if (queue->reserved > 0) queue->reserved--;
+  enum braid_status status = BRAID_OK;
+  if (queue->dropped)
+    status = BRAID_CLOSED;
+  else if (!add(queue, item, key, &woken))
+    status = BRAID_NO_MEMORY;
+  if (status != BRAID_OK || queue->closed) admit_all(queue, &woken);
+  braid_guard_leave(&queue->object.guard);
+  braid_loop_post_all(&woken);
+  return status;
+}
+
+void braid_queue_unreserve(struct braid_queue *queue, size_t count) {
+  struct braid_road woken = {0};
+  braid_guard_enter(&queue->object.guard);
+  queue->reserved -= count < queue->reserved ? count : queue->reserved;
+  admit_all(queue, &woken);
+  braid_guard_leave(&queue->object.guard);
+  braid_loop_post_all(&woken);
+}
+
+size_t braid_queue_lease(struct braid_queue *queue, struct braid_queue_cell *cells, size_t most) {
+  struct braid_road woken = {0};
+  size_t count = 0;
+  braid_guard_enter(&queue->object.guard);
+  while (count < most && queue->size > 0) {
+    cells[count++] = pop(queue);
+    queue->leased++;
+    admit_putter(queue, &woken);
+  }
+  braid_guard_leave(&queue->object.guard);
+  braid_loop_post_all(&woken);
+  return count;
+}
+
+void braid_queue_settle(struct braid_queue *queue, size_t count) {
+  struct braid_road woken = {0};
+  braid_guard_enter(&queue->object.guard);
+  queue->leased -= count < queue->leased ? count : queue->leased;
+  admit_all(queue, &woken);
+  braid_guard_leave(&queue->object.guard);
+  braid_loop_post_all(&woken);
+}
+
+void braid_queue_put_back(struct braid_queue *queue, struct braid_queue_cell *cells, size_t count) {
+  struct braid_road woken = {0};
+  size_t handed = 0, kept = count;
+  braid_guard_enter(&queue->object.guard);
+  queue->leased -= count < queue->leased ? count : queue->leased;
+  while (!queue->dropped && handed < count && hand_over(queue, cells[handed].item, cells[handed].key, &woken)) handed++;
+  while (!queue->dropped && kept > handed && push_back(queue, &cells[kept - 1])) kept--;
+  admit_all(queue, &woken);
+  braid_guard_leave(&queue->object.guard);
+  braid_loop_post_all(&woken);
+  while (kept > handed) braid_item_drop(cells[--kept].item); /* it is dropped, or memory is out */
+}
+
+/* ---- the rest ------------------------------------------------------------------------------------------------- */
+
+enum braid_status braid_queue_task_done(struct braid_queue *queue) {
+  struct braid_road woken = {0};
+  braid_guard_enter(&queue->object.guard);
+  bool counted = queue->unfinished > 0;
+  if (counted && --queue->unfinished == 0) braid_line_claim_all(&queue->joiners, BRAID_OK, &woken);
+  braid_guard_leave(&queue->object.guard);
+  braid_loop_post_all(&woken);
+  return counted ? BRAID_OK : BRAID_MISUSE;
+}
+
+enum braid_status braid_queue_join(struct braid_queue *queue, struct braid_hook *hook) {
+  braid_guard_enter(&queue->object.guard);
+  bool wait = queue->unfinished > 0;
+  if (wait) braid_hook_join(hook, &queue->joiners);
+  braid_guard_leave(&queue->object.guard);
+  return wait ? BRAID_WAIT : BRAID_OK;
+}
+
+/* Takes the cells out of the queue; they are dropped outside the guard. */
+static void empty(struct braid_queue *queue, struct braid_queue *rest) {
+  *rest = (struct braid_queue){
+      .cells = queue->cells, .capacity = queue->capacity, .first = queue->first, .size = queue->size};
+  queue->cells = NULL;
+  queue->capacity = queue->first = queue->size = 0;
+  queue->unfinished -= rest->size < queue->unfinished ? rest->size : queue->unfinished; /* not what is in work */
+}
+
+static void drop_all(struct braid_queue *rest) {
+  while (rest->size > 0) braid_item_drop(pop(rest).item);
+  free(rest->cells);
+}
+
+void braid_queue_close(struct braid_queue *queue, bool immediate) {
+  struct braid_road woken = {0};
+  struct braid_queue rest = {0};
+  braid_guard_enter(&queue->object.guard);
+  queue->closed = true;
+  queue->dropped = queue->dropped || immediate;
+  if (is_drained(queue)) braid_line_claim_all(&queue->getters, BRAID_CLOSED, &woken); /* they wait while it is empty */
+  braid_line_claim_all(&queue->putters, BRAID_CLOSED, &woken);
+  if (immediate) {
+    empty(queue, &rest);
+    braid_line_claim_all(&queue->joiners, BRAID_OK, &woken);
+  }
+  braid_guard_leave(&queue->object.guard);
+  braid_loop_post_all(&woken);
+  drop_all(&rest);
+}
+
+void braid_queue_visit(struct braid_queue *queue, void (*visit)(struct braid_item *item, void *context),
+                       void *context) {
+  braid_guard_enter(&queue->object.guard);
+  visit_all(queue, visit, context);
+  braid_guard_leave(&queue->object.guard);
+}
+
+struct mentions {
+  const struct braid_object *object;
+  unsigned count;
+};
+
+static void count_mentions(struct braid_item *item, void *context) {
+  struct mentions *mentions = context;
+  mentions->count += braid_item_mentions(*item, mentions->object);
+}
+
+/* Who else leaves or takes an item out does so before or after this: what is counted here is all there is. */
+void braid_queue_leave(struct braid_queue *queue) {
+  struct mentions mentions = {&queue->object, 0};
+  struct braid_queue rest = {0};
+  if (!queue->object.guard.shared) { /* then its items are no messages */
+    braid_object_unref(&queue->object);
+    return;
+  }
+  braid_guard_enter(&queue->object.guard);
+  visit_all(queue, count_mentions, &mentions);
+  unsigned left = braid_object_resign(&queue->object);
+  if (left > 0 && left == mentions.count) empty(queue, &rest);
+  braid_guard_leave(&queue->object.guard);
+  if (left == 0) braid_object_end(&queue->object);
+  drop_all(&rest);
+}
+
+struct braid_queue_facts braid_queue_look(struct braid_queue *queue) {
+  braid_guard_enter(&queue->object.guard);
+  struct braid_queue_facts facts = {queue->size, queue->maxsize, queue->closed};
+  braid_guard_leave(&queue->object.guard);
+  return facts;
+}

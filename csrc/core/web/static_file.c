@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT
+ * The system itself keeps a path below its root (openat2) where it can; elsewhere both are resolved and compared. */
+#include "core/web/static_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#if defined(__linux__) && __has_include(<linux/openat2.h>)
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#define HAVE_OPENAT2 1
+#endif
+
+enum { FLAGS = O_RDONLY | O_CLOEXEC | O_NONBLOCK }; /* a pipe without a writer must not keep us */
+
+/* -1 and errno. */
+static int open_compared(int folder, const char *root, const char *path) {
+  char *top = realpath(root, NULL), *target = NULL;
+  int fd = -1;
+  char *joined = malloc(strlen(root) + strlen(path) + 2);
+  if (joined) {
+    strcat(strcat(strcpy(joined, root), "/"), path);
+    target = realpath(joined, NULL);
+  }
+  if (top && target) {
+    size_t size = strlen(top);
+    if (strncmp(top, target, size) == 0 && (target[size] == '/' || top[size - 1] == '/'))
+      fd = openat(folder, target, FLAGS | O_NOFOLLOW);
+    else
+      errno = ENOENT;
+  }
+  free(joined);
+  free(target);
+  free(top);
+  return fd;
+}
+
+static int open_below(int folder, const char *root, const char *path) {
+#ifdef HAVE_OPENAT2
+  struct open_how how = {.flags = FLAGS, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+  int fd = (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
+  if (fd >= 0 || (errno != ENOSYS && errno != EPERM)) return fd;
+#endif
+  return open_compared(folder, root, path);
+}
+
+int braid_asset_open(const char *root, const char *path, struct braid_asset *asset) {
+  int folder = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return errno;
+  int fd = open_below(folder, root, path), error = fd < 0 ? errno : 0;
+  close(folder);
+  if (error) return error == EXDEV || error == ELOOP || error == ENOTDIR ? ENOENT : error;
+  struct stat state;
+  if (fstat(fd, &state) || !S_ISREG(state.st_mode)) {
+    close(fd);
+    return ENOENT;
+  }
+  *asset = (struct braid_asset){.fd = fd, .size = (uint64_t)state.st_size, .seconds = state.st_mtime};
+#ifdef __linux__
+  asset->nanoseconds = state.st_mtim.tv_nsec;
+#endif
+  return 0;
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT
+ * The crew, its teams and its loops. A team is counted: its starter and, until it has ended, the crew hold it. A share
+ * (a loop that takes helpers) lies on the stack of who runs the loop; helpers enter and leave it under the crew's
+ * mutex, and its owner leaves only when it stands in no list and nobody is inside. */
+#include "core/work/crew.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/base/clock.h"
+#include "core/loop/loop.h"
+
+struct braid_team {
+  atomic_uint refs;
+  atomic_bool stopped;
+  unsigned size;
+  braid_team_run *run;
+  void *arguments;
+  struct braid_list link;    /* in crew.teams until it has a leader; guarded by crew.mutex */
+  struct braid_guard guard;  /* shared from the beginning; guards what follows */
+  struct braid_line waiting; /* for its end */
+  pthread_cond_t over;
+  bool ended;
+};
+
+struct share {
+  struct braid_list link; /* in crew.shares */
+  struct braid_team *team;
+  braid_team_body *body;
+  void *context;
+  size_t count, grain, chunks;
+  atomic_size_t next;   /* the next chunk to do */
+  unsigned seats;       /* given so far; guarded by crew.mutex */
+  atomic_uint helpers;  /* inside; changed under crew.mutex */
+  pthread_cond_t empty; /* the last helper has left */
+};
+
+static struct {
+  pthread_mutex_t mutex;
+  pthread_cond_t work;
+  struct braid_list teams;  /* without a leader yet, oldest first */
+  struct braid_list shares; /* that want helpers */
+  unsigned threads, sleeping;
+  atomic_uint news; /* counts what was put into the lists: a look without the mutex */
+} crew = {.mutex = PTHREAD_MUTEX_INITIALIZER,
+          .work = PTHREAD_COND_INITIALIZER,
+          .teams = {&crew.teams, &crew.teams},
+          .shares = {&crew.shares, &crew.shares}};
+
+static BRAID_THREAD_LOCAL const struct share *inside; /* the loop whose body this thread runs */
+static BRAID_THREAD_LOCAL unsigned seat;
+
+enum { TRY = 30 * 1000 }; /* ns: a thread looks so long for more work before it sleeps: a wake costs as much */
+
+static inline void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+/* ---- loops ---------------------------------------------------------------------------------------------------- */
+
+bool braid_team_stopped(const struct braid_team *team) {
+  return team && atomic_load_explicit(&team->stopped, memory_order_relaxed);
+}
+
+unsigned braid_team_size(const struct braid_team *team) { return team ? team->size : 1; }
+
+unsigned braid_team_seat(void) { return seat; }
+
+static void do_chunks(struct share *share) {
+  const struct share *outer = inside;
+  inside = share;
+  while (!braid_team_stopped(share->team)) {
+    size_t chunk = atomic_fetch_add_explicit(&share->next, 1, memory_order_relaxed);
+    if (chunk >= share->chunks) break;
+    size_t first = chunk * share->grain, left = share->count - first;
+    share->body(share->context, first, first + (left < share->grain ? left : share->grain));
+  }
+  inside = outer;
+}
+
+/* Under the crew's mutex: tells up to so many threads that there is something to do. */
+static void call_crew(unsigned wanted) {
+  atomic_fetch_add(&crew.news, 1);
+  for (unsigned i = 0; i < wanted && i < crew.sleeping; i++) pthread_cond_signal(&crew.work);
+}
+
+static void open_share(struct share *share) {
+  pthread_cond_init(&share->empty, NULL);
+  pthread_mutex_lock(&crew.mutex);
+  braid_list_push(&crew.shares, &share->link);
+  size_t wanted = share->chunks - 1, room = share->team->size - 1;
+  call_crew(wanted < room ? (unsigned)wanted : (unsigned)room);
+  pthread_mutex_unlock(&crew.mutex);
+}
+
+/* Nobody enters any more; waits for who is inside, who is about to end, mostly. */
+static void close_share(struct share *share) {
+  pthread_mutex_lock(&crew.mutex);
+  braid_list_remove(&share->link);
+  pthread_mutex_unlock(&crew.mutex);
+  int64_t end = braid_clock_now() + TRY;
+  while (atomic_load(&share->helpers) && braid_clock_now() < end) relax();
+  pthread_mutex_lock(&crew.mutex); /* also for the last helper to be out of it */
+  while (atomic_load(&share->helpers)) pthread_cond_wait(&share->empty, &crew.mutex);
+  pthread_mutex_unlock(&crew.mutex);
+  pthread_cond_destroy(&share->empty);
+}
+
+bool braid_team_for(struct braid_team *team, size_t count, size_t grain, braid_team_body *body, void *context) {
+  enum { CHUNKS = 64 };
+  if (count == 0) return !braid_team_stopped(team);
+  if (grain == 0) grain = (count - 1) / CHUNKS + 1;
+  struct share share = {.team = team, .body = body, .context = context, .count = count, .grain = grain};
+  share.chunks = (count - 1) / grain + 1;
+  share.seats = 1;
+  braid_list_init(&share.link);
+  bool alone = !team || team->size == 1 || share.chunks == 1 || inside;
+  if (!alone) open_share(&share);
+  do_chunks(&share);
+  if (!alone) close_share(&share);
+  return !braid_team_stopped(team);
+}
+
+/* ---- the crew ------------------------------------------------------------------------------------------------- */
+
+static void end_team(struct braid_team *team) {
+  struct braid_road woken = {0};
+  braid_guard_enter(&team->guard);
+  team->ended = true;
+  braid_line_claim_all(&team->waiting, BRAID_OK, &woken);
+  pthread_cond_broadcast(&team->over);
+  braid_guard_leave(&team->guard);
+  braid_loop_post_all(&woken);
+  braid_team_unref(team);
+}
+
+/* A team that waits for its leader, or NULL. Under the crew's mutex, as is all below that takes none. */
+static struct braid_team *next_team(void) {
+  struct braid_list *link = braid_list_pop(&crew.teams);
+  return link ? braid_container(link, struct braid_team, link) : NULL;
+}
+
+/* A loop that has a seat and a chunk left, or NULL. */
+static struct share *next_share(void) {
+  for (struct braid_list *at = crew.shares.next; at != &crew.shares; at = at->next) {
+    struct share *share = braid_container(at, struct share, link);
+    if (share->seats < share->team->size && atomic_load(&share->next) < share->chunks) return share;
+  }
+  return NULL;
+}
+
+static void help(struct share *share) {
+  unsigned mine = share->seats++;
+  atomic_fetch_add(&share->helpers, 1);
+  pthread_mutex_unlock(&crew.mutex);
+  seat = mine;
+  do_chunks(share);
+  seat = 0;
+  pthread_mutex_lock(&crew.mutex);
+  if (atomic_fetch_sub(&share->helpers, 1) == 1) pthread_cond_signal(&share->empty);
+}
+
+static void lead(struct braid_team *team) {
+  pthread_mutex_unlock(&crew.mutex);
+  team->run(team, team->arguments);
+  end_team(team);
+  pthread_mutex_lock(&crew.mutex);
+}
+
+/* Looks for something new for a moment, then sleeps until there is. The system likes to wake threads on the core of
+ * who wakes them, where they would stay for long: so they go to cores of their own now and then. */
+static void rest(unsigned index) {
+  enum { LOOKS = 64, RARELY = 20 * 1000 * 1000 };
+  static BRAID_THREAD_LOCAL int64_t spread;
+  unsigned known = atomic_load(&crew.news);
+  pthread_mutex_unlock(&crew.mutex);
+  int64_t end = braid_clock_now() + TRY;
+  do {
+    for (int i = 0; i < LOOKS && atomic_load_explicit(&crew.news, memory_order_relaxed) == known; i++) relax();
+  } while (atomic_load(&crew.news) == known && braid_clock_now() < end);
+  pthread_mutex_lock(&crew.mutex);
+  if (atomic_load(&crew.news) != known) return;
+  crew.sleeping++;
+  pthread_cond_wait(&crew.work, &crew.mutex);
+  crew.sleeping--;
+  int64_t now = braid_clock_now();
+  if (now - spread < RARELY) return;
+  spread = now;
+  braid_thread_spread(index);
+}
+
+static void *serve(void *argument) {
+  unsigned index = (unsigned)(uintptr_t)argument;
+  braid_thread_name("braid-kernels");
+  braid_thread_spread(index);
+  pthread_mutex_lock(&crew.mutex);
+  for (;;) {
+    struct braid_team *team = next_team();
+    struct share *share = team ? NULL : next_share();
+    if (team)
+      lead(team);
+    else if (share)
+      help(share);
+    else
+      rest(index);
+  }
+  return NULL;
+}
+
+/* Makes the crew as large as the team. 0 or an error number when it has nobody. */
+static int recruit(unsigned wanted) {
+  int error = 0;
+  while (crew.threads < wanted && !error) {
+    pthread_t thread;
+    error = braid_thread_start(&thread, serve, (void *)(uintptr_t)crew.threads);
+    if (error) break;
+    pthread_detach(thread);
+    crew.threads++;
+  }
+  return crew.threads > 0 ? 0 : error;
+}
+
+/* ---- teams ---------------------------------------------------------------------------------------------------- */
+
+static unsigned usual; /* set once */
+
+static void count_usual(void) {
+  const char *text = getenv("BRAID_THREADS");
+  char *end;
+  bool told = text && *text;
+  long count = told ? strtol(text, &end, 10) : braid_thread_usable();
+  if (!told && count > BRAID_TEAM_MOST) count = BRAID_TEAM_MOST;
+  bool wrong = count < 1 || count > BRAID_TEAM_MOST || (told && *end);
+  usual = wrong ? 0 : (unsigned)count;
+}
+
+unsigned braid_team_default(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, count_usual);
+  return usual;
+}
+
+struct braid_team *braid_team_start(braid_team_run *run, void *arguments, unsigned threads) {
+  struct braid_team *team = calloc(1, sizeof *team);
+  if (!team) return NULL;
+  atomic_init(&team->refs, 2);
+  team->size = threads ? threads : braid_team_default();
+  team->run = run;
+  team->arguments = arguments;
+  braid_guard_init(&team->guard, true);
+  braid_line_init(&team->waiting, &team->guard);
+  pthread_cond_init(&team->over, NULL);
+  pthread_mutex_lock(&crew.mutex);
+  int error = recruit(team->size);
+  if (!error) {
+    braid_list_push(&crew.teams, &team->link);
+    call_crew(team->size); /* the helpers, too: the first loop is not far */
+  }
+  pthread_mutex_unlock(&crew.mutex);
+  if (!error) return team;
+  braid_team_unref(team);
+  braid_team_unref(team);
+  errno = error;
+  return NULL;
+}
+
+enum braid_status braid_team_join(struct braid_team *team, struct braid_hook *hook) {
+  braid_guard_enter(&team->guard);
+  bool ended = team->ended;
+  if (!ended) braid_hook_join(hook, &team->waiting);
+  braid_guard_leave(&team->guard);
+  return ended ? BRAID_OK : BRAID_WAIT;
+}
+
+void braid_team_stop(struct braid_team *team) {
+  atomic_store(&team->stopped, true);
+  bool waits = false; /* for a leader */
+  pthread_mutex_lock(&crew.mutex);
+  for (struct braid_list *at = crew.teams.next; at != &crew.teams; at = at->next) waits |= at == &team->link;
+  if (waits) braid_list_remove(&team->link);
+  pthread_mutex_unlock(&crew.mutex);
+  if (waits) end_team(team);
+}
+
+void braid_team_await(struct braid_team *team) {
+  braid_guard_enter(&team->guard);
+  while (!team->ended) pthread_cond_wait(&team->over, &team->guard.mutex);
+  braid_guard_leave(&team->guard);
+}
+
+void braid_team_unref(struct braid_team *team) {
+  if (atomic_fetch_sub_explicit(&team->refs, 1, memory_order_acq_rel) != 1) return;
+  pthread_cond_destroy(&team->over);
+  braid_guard_term(&team->guard);
+  free(team);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ * Nothing is allocated after the job is made: its way home cannot fail. */
+#include "core/work/job.h"
+
+#include <stdlib.h>
+
+struct braid_job *braid_job_new(struct braid_message *call, struct braid_waiter *home) {
+  struct braid_job *job = calloc(1, sizeof *job);
+  if (!job) return NULL;
+  atomic_init(&job->refs, 2);
+  job->call = call;
+  job->home = home;
+  braid_list_init(&job->link);
+  return job;
+}
+
+void braid_job_ref(struct braid_job *job) { atomic_fetch_add_explicit(&job->refs, 1, memory_order_relaxed); }
+
+void braid_job_unref(struct braid_job *job) {
+  if (atomic_fetch_sub_explicit(&job->refs, 1, memory_order_acq_rel) != 1) return;
+  if (job->call) braid_message_unref(job->call);
+  if (job->reply) braid_message_unref(job->reply);
+  free(job);
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT
+ * Owned by its references: the submitter's box and what runs its workers hold some. */
+#include "core/work/pool.h"
+
+static void destroy(struct braid_object *object) {
+  struct braid_pool *pool = braid_container(object, struct braid_pool, object);
+  pool->kind->destroy(pool);
+}
+
+const struct braid_class braid_pool_class = {"braid.pool", destroy};
+
+void braid_pool_init(struct braid_pool *pool, const struct braid_pool_kind *kind) {
+  braid_object_init(&pool->object, &braid_pool_class);
+  braid_object_share(&pool->object);
+  pool->kind = kind;
+  braid_list_init(&pool->sibling);
+  braid_line_init(&pool->ended, &pool->object.guard);
+  braid_guard_init(&pool->rest_guard, true);
+  braid_line_init(&pool->resting, &pool->rest_guard);
+  pthread_mutex_init(&pool->mutex, NULL);
+  braid_thread_condition_init(&pool->worker_ended);
+}
+
+void braid_pool_term(struct braid_pool *pool) {
+  if (pool->failure) braid_message_unref(pool->failure);
+  if (pool->tally) braid_tally_close(pool->tally);
+  braid_guard_term(&pool->rest_guard);
+  pthread_cond_destroy(&pool->worker_ended);
+  pthread_mutex_destroy(&pool->mutex);
+}
+
+enum braid_status braid_pool_join(struct braid_pool *pool, struct braid_hook *hook) {
+  braid_guard_enter(&pool->object.guard);
+  pthread_mutex_lock(&pool->mutex);
+  bool ended = pool->alive == 0;
+  pthread_mutex_unlock(&pool->mutex);
+  if (!ended) braid_hook_join(hook, &pool->ended);
+  braid_guard_leave(&pool->object.guard);
+  return ended ? BRAID_OK : BRAID_WAIT;
+}
+
+bool braid_pool_await(struct braid_pool *pool, int64_t deadline) {
+  bool in_time = true;
+  pthread_mutex_lock(&pool->mutex);
+  while (pool->alive > 0 && in_time) in_time = braid_thread_condition_wait(&pool->worker_ended, &pool->mutex, deadline);
+  bool ended = pool->alive == 0;
+  pthread_mutex_unlock(&pool->mutex);
+  return ended;
+}
+
+void braid_pool_lose_worker(struct braid_pool *pool) {
+  struct braid_road woken = {0};
+  pthread_mutex_lock(&pool->mutex);
+  bool last = --pool->alive == 0;
+  pthread_cond_broadcast(&pool->worker_ended);
+  pthread_mutex_unlock(&pool->mutex);
+  if (!last) return;
+  braid_guard_enter(&pool->object.guard);
+  braid_line_claim_all(&pool->ended, BRAID_OK, &woken);
+  braid_guard_leave(&pool->object.guard);
+  braid_loop_post_all(&woken);
+}
+
+/* ---- jobs on their way ---------------------------------------------------------------------------------------- */
+
+bool braid_pool_count(struct braid_pool *pool) {
+  pool->tally = braid_tally_open(pool->kind->apart ? "processes" : "threads", pool->name);
+  return pool->tally != NULL;
+}
+
+/* One job less: true when it was the last. Under the mutex; then wake_resting, still under it. */
+static bool count_out(struct braid_pool *pool) { return pool->tally && braid_tally_remove(pool->tally) == 0; }
+
+static void wake_resting(struct braid_pool *pool) {
+  struct braid_road woken = {0};
+  braid_guard_enter(&pool->rest_guard);
+  braid_line_claim_all(&pool->resting, BRAID_OK, &woken);
+  braid_guard_leave(&pool->rest_guard);
+  braid_loop_post_all(&woken);
+}
+
+enum braid_status braid_pool_submit(struct braid_pool *pool, struct braid_job *job) {
+  if (pool->tally) braid_tally_add(pool->tally); /* first: it may be home at once */
+  enum braid_status status = pool->kind->submit(pool, job);
+  if (status == BRAID_OK) return status;
+  pthread_mutex_lock(&pool->mutex);
+  if (count_out(pool)) wake_resting(pool);
+  pthread_mutex_unlock(&pool->mutex);
+  return status;
+}
+
+enum braid_status braid_pool_rest(struct braid_pool *pool, struct braid_hook *hook) {
+  pthread_mutex_lock(&pool->mutex);
+  bool at_rest = braid_tally_count(pool->tally) == 0;
+  if (!at_rest) {
+    braid_guard_enter(&pool->rest_guard);
+    braid_hook_join(hook, &pool->resting);
+    braid_guard_leave(&pool->rest_guard);
+  }
+  pthread_mutex_unlock(&pool->mutex);
+  return at_rest ? BRAID_OK : BRAID_WAIT;
+}
+
+void braid_pool_bring_home(struct braid_pool *pool, struct braid_job *job) {
+  struct braid_waiter *home = job->home;
+  job->home = NULL;
+  switch ((enum braid_job_outcome)job->outcome) {
+    case BRAID_JOB_DONE: pool->stats.done++; break;
+    case BRAID_JOB_CANCELLED: pool->stats.cancelled++; break;
+    default: pool->stats.failed++;
+  }
+  bool last = count_out(pool); /* before the submitter hears of it, who may end the process */
+  if (home) braid_loop_post(home);
+  if (last) wake_resting(pool); /* behind it */
+}
+
+/* ---- a pool of the parent's ----------------------------------------------------------------------------------- */
+
+static struct braid_pool elsewhere;
+
+static enum braid_status refuse(struct braid_pool *pool, struct braid_job *job) {
+  (void)pool, (void)job;
+  return BRAID_CLOSED;
+}
+
+static bool know_nothing(struct braid_pool *pool, struct braid_job *job) {
+  (void)pool, (void)job;
+  return false;
+}
+
+static void do_not_close(struct braid_pool *pool, bool cancel_pending) { (void)pool, (void)cancel_pending; }
+
+static void do_nothing(struct braid_pool *pool) { (void)pool; }
+
+static size_t none(struct braid_pool *pool) {
+  (void)pool;
+  return 0;
+}
+
+static void make_elsewhere(void) {
+  static const struct braid_pool_kind kind = {.submit = refuse,
+                                              .cancel = know_nothing,
+                                              .close = do_not_close,
+                                              .stop = do_nothing,
+                                              .queued = none,
+                                              .destroy = do_nothing};
+  braid_pool_init(&elsewhere, &kind);
+}
+
+struct braid_pool *braid_pool_elsewhere(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, make_elsewhere);
+  braid_object_ref(&elsewhere.object); /* the first is never given up */
+  return &elsewhere;
+}
+
+bool braid_pool_is_elsewhere(const struct braid_pool *pool) { return pool == &elsewhere; }

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT
+ * The tallies of the process are a list that only grows, so that a signal handler can walk it at any time: one that is
+ * closed is used again by the next pool. */
+#include "core/work/tally.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FREE, TAKEN, OPEN }; /* taken: being filled, nobody else looks at it */
+
+struct braid_tally {
+  struct braid_tally *next; /* fixed once it is in the list */
+  atomic_uchar state;
+  atomic_uint count;
+  atomic_ullong total;
+  char kind[16], name[40];
+};
+
+static _Atomic(struct braid_tally *) first;
+static atomic_bool told;
+static atomic_int process; /* a fork of it has nothing to tell */
+
+static void tell_at_exit(void) {
+  if (getpid() == atomic_load(&process)) braid_tally_tell();
+}
+
+static struct braid_tally *take_free(void) {
+  for (struct braid_tally *at = atomic_load(&first); at; at = at->next) {
+    unsigned char is_free = FREE;
+    if (atomic_compare_exchange_strong(&at->state, &is_free, TAKEN)) return at;
+  }
+  return NULL;
+}
+
+static struct braid_tally *make(void) {
+  struct braid_tally *tally = calloc(1, sizeof *tally);
+  if (!tally) return NULL;
+  atomic_store(&tally->state, TAKEN);
+  tally->next = atomic_load(&first);
+  while (!atomic_compare_exchange_weak(&first, &tally->next, tally)) {
+  }
+  int nobody = 0;
+  if (atomic_compare_exchange_strong(&process, &nobody, getpid())) atexit(tell_at_exit);
+  return tally;
+}
+
+struct braid_tally *braid_tally_open(const char *kind, const char *name) {
+  struct braid_tally *tally = take_free();
+  if (!tally) tally = make();
+  if (!tally) return NULL;
+  strncpy(tally->kind, kind, sizeof tally->kind - 1);
+  strncpy(tally->name, name, sizeof tally->name - 1);
+  atomic_store(&tally->count, 0);
+  atomic_store(&tally->state, OPEN);
+  return tally;
+}
+
+void braid_tally_close(struct braid_tally *tally) { atomic_store(&tally->state, FREE); }
+
+void braid_tally_add(struct braid_tally *tally) {
+  atomic_fetch_add(&tally->count, 1);
+  atomic_fetch_add(&tally->total, 1);
+}
+
+unsigned braid_tally_remove(struct braid_tally *tally) { return atomic_fetch_sub(&tally->count, 1) - 1; }
+
+unsigned braid_tally_count(const struct braid_tally *tally) { return atomic_load(&tally->count); }
+
+uint64_t braid_tally_total(const struct braid_tally *tally) { return atomic_load(&tally->total); }
+
+/* ---- the line, without what a signal handler may not call ------------------------------------------------------ */
+
+struct line {
+  char text[160];
+  size_t size;
+};
+
+static void add(struct line *line, const char *text) {
+  for (; *text && line->size < sizeof line->text; text++)
+    line->text[line->size++] = (unsigned char)*text < ' ' || *text == 127 ? '?' : *text;
+}
+
+static void add_number(struct line *line, unsigned number) {
+  char digits[12], *at = digits + sizeof digits - 1;
+  *at = '\0';
+  do *--at = (char)('0' + number % 10);
+  while (number /= 10);
+  add(line, at);
+}
+
+static void tell(const struct braid_tally *tally, unsigned count) {
+  struct line line = {.size = 0};
+  add(&line, *tally->name ? "braid: pool '" : "braid: a pool without a name");
+  add(&line, tally->name);
+  add(&line, *tally->name ? "' (" : " (");
+  add(&line, tally->kind);
+  add(&line, "): ");
+  add_number(&line, count);
+  add(&line, count == 1 ? " job was dropped" : " jobs were dropped");
+  line.text[line.size < sizeof line.text ? line.size++ : sizeof line.text - 1] = '\n';
+  if (write(STDERR_FILENO, line.text, line.size) < 0) return; /* nobody reads it */
+}
+
+void braid_tally_tell(void) {
+  if (atomic_exchange(&told, true)) return;
+  for (struct braid_tally *at = atomic_load(&first); at; at = at->next) {
+    unsigned count = atomic_load(&at->count);
+    if (atomic_load(&at->state) == OPEN && count > 0) tell(at, count);
+  }
+}

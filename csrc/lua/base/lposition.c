@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT
+ * Reads Lua's debug information; changes nothing. */
+#include "lua/base/lposition.h"
+
+#include <lauxlib.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/base.h"
+
+/* The prefix: the same for every state of the process, so the first to come sets it. */
+static char home[512];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static BRAID_THREAD_LOCAL const char *wanted;
+
+static void set_home(void) {
+  if (strlen(wanted) < sizeof home) strcpy(home, wanted);
+}
+
+void sight_set_home(const char *prefix) {
+  wanted = prefix;
+  pthread_once(&once, set_home);
+}
+
+bool sight_is_ours(const lua_Debug *ar) { return *home && strncmp(ar->source, home, strlen(home)) == 0; }
+
+/* The innermost Lua frame of `co` from `level` on that is the user's. */
+static int users_frame(lua_State *co, int level, lua_Debug *ar) {
+  for (; lua_getstack(co, level, ar); level++) {
+    lua_getinfo(co, "Sl", ar);
+    if (ar->currentline > 0 && !sight_is_ours(ar)) return 1;
+  }
+  return 0;
+}
+
+void sight_where(lua_State *L, int level) {
+  lua_Debug ar;
+  if (users_frame(L, level, &ar))
+    lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+  else
+    lua_pushliteral(L, "");
+}
+
+void sight_stand(lua_State *L, lua_State *co) {
+  lua_Debug ar;
+  if (!users_frame(co, 0, &ar)) {
+    lua_pushliteral(L, "in C");
+    return;
+  }
+  lua_getinfo(co, "n", &ar);
+  lua_pushfstring(L, "%s%sat %s:%d", ar.name ? ar.name : "", ar.name ? " " : "", ar.short_src, ar.currentline);
+}
+
+int sight_global_name(lua_State *L) {
+  int function = lua_gettop(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  for (lua_pushnil(L); lua_next(L, function + 1); lua_pop(L, 1)) {
+    if (!lua_istable(L, -1) || lua_type(L, -2) != LUA_TSTRING) continue;
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+      if (!lua_rawequal(L, -1, function) || lua_type(L, -2) != LUA_TSTRING) continue;
+      const char *module = lua_tostring(L, -4), *name = lua_tostring(L, -2);
+      lua_pushfstring(L, strcmp(module, LUA_GNAME) == 0 ? "%s%s" : "%s.%s",
+                      strcmp(module, LUA_GNAME) == 0 ? "" : module, name);
+      lua_replace(L, function);
+      lua_settop(L, function);
+      return 1;
+    }
+  }
+  lua_settop(L, function - 1);
+  return 0;
+}
+
+/* Pushes "queue:get" for the C function at the top of `co`, "sleep" when its first argument is no object of ours. */
+static void push_wait(lua_State *L, lua_State *co, lua_Debug *ar) {
+  lua_getinfo(co, "nf", ar);
+  lua_xmove(co, L, 1);
+  if (ar->name) {
+    lua_pop(L, 1);
+    lua_pushstring(L, strcmp(ar->name, "for iterator") == 0 ? "items" : ar->name); /* queue:items() has made it */
+  } else if (!sight_global_name(L)) {
+    lua_pushliteral(L, "?");
+  }
+  const char *name = lua_tostring(L, -1), *class = NULL;
+  if (strrchr(name, '.')) name = strrchr(name, '.') + 1;
+  if (lua_getlocal(co, ar, 1)) {
+    if (luaL_getmetafield(co, -1, "__name") != LUA_TNIL) {
+      class = lua_tostring(co, -1);
+      lua_pop(co, 1);
+    }
+    lua_pop(co, 1);
+  }
+  if (class && strncmp(class, "braid.", 6) == 0)
+    lua_pushfstring(L, "%s:%s", class + 6, name);
+  else
+    lua_pushstring(L, name);
+  lua_remove(L, -2);
+}
+
+void sight_place(lua_State *L, lua_State *co) {
+  lua_Debug ar;
+  int parts = 0;
+  if (lua_getstack(co, 0, &ar)) {
+    lua_getinfo(co, "S", &ar);
+    if (*ar.what == 'C') {
+      push_wait(L, co, &ar);
+      parts++;
+    }
+  }
+  if (users_frame(co, 0, &ar)) {
+    lua_pushfstring(L, "%sat %s:%d", parts ? " " : "", ar.short_src, ar.currentline);
+    parts++;
+  }
+  if (parts == 0) lua_pushliteral(L, "not started");
+  if (parts == 2) lua_concat(L, 2);
+}
+
+/* Pushes the last part of the name on the top of the stack in its place: "sort" for "table.sort". */
+static void shorten(lua_State *L) {
+  const char *name = lua_tostring(L, -1), *last = strrchr(name, '.');
+  lua_pushstring(L, last ? last + 1 : name);
+  lua_remove(L, -2);
+}
+
+/* Pushes the name of the function of a frame, as it was called, or as its module has it; with `module_first` the
+ * other way round. False: it has none. */
+static int push_name(lua_State *L, lua_Debug *ar, bool module_first) {
+  lua_getinfo(L, "nf", ar);
+  if (ar->name && !module_first) {
+    lua_pop(L, 1);
+  } else if (sight_global_name(L)) {
+    shorten(L);
+    return 1;
+  }
+  if (!ar->name) return 0;
+  lua_pushstring(L, *ar->name == '_' ? ar->name + 1 : ar->name); /* set calls _set */
+  return 1;
+}
+
+/* Where a Lua function of ours has called it, the user knows only that one. */
+void sight_callee(lua_State *L) {
+  lua_Debug ar;
+  int level = 0;
+  bool named = lua_getstack(L, 0, &ar) && push_name(L, &ar, false);
+  while (lua_getstack(L, ++level, &ar)) {
+    lua_getinfo(L, "S", &ar);
+    if (*ar.what == 'C' || !sight_is_ours(&ar)) break;
+    if (!push_name(L, &ar, true)) continue;
+    if (named) lua_remove(L, -2);
+    named = true;
+  }
+  if (!named) lua_pushliteral(L, "?");
+}
+
+int sight_culprit(lua_State *L) {
+  lua_Debug ar;
+  for (int level = 1; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sfn", &ar);
+    if (strcmp(ar.namewhat, "hook") == 0) {
+      lua_pop(L, 1);
+      lua_pushliteral(L, "a debug hook");
+      return 1;
+    }
+    if (*ar.what != 'C') {
+      lua_pop(L, 1);
+      continue;
+    }
+    if (!sight_global_name(L)) lua_pushstring(L, ar.name ? ar.name : "a C function");
+    const char *name = lua_tostring(L, -1);
+    if (strcmp(name, "pcall") != 0 && strcmp(name, "xpcall") != 0) return 1;
+    lua_pop(L, 1);
+  }
+  return 0;
+}
+
+/* ---- text for terminals --------------------------------------------------------------------------------------- */
+
+/* How many bytes of continuation follow a first byte of UTF-8. */
+static size_t more_bytes(unsigned char first) {
+  if (first >= 0xc2 && first < 0xe0) return 1;
+  if (first >= 0xe0 && first < 0xf0) return 2;
+  return first >= 0xf0 && first < 0xf5 ? 3 : 0;
+}
+
+/* The length of the visible character at the beginning of the text; 0: there is none. Codes below U+00A0 order
+ * terminals about in two bytes, too, and U+202A to U+202E and U+2066 to U+2069 turn what follows. */
+static size_t visible(const unsigned char *text, size_t size) {
+  if (*text < 0x80) return *text >= 0x20 && *text != 0x7f;
+  size_t more = more_bytes(*text);
+  if (more == 0 || more >= size) return 0;
+  unsigned long code = *text & (0x3fu >> more);
+  for (size_t i = 1; i <= more; i++) {
+    if ((text[i] & 0xc0) != 0x80) return 0;
+    code = code << 6 | (text[i] & 0x3f);
+  }
+  bool hidden = code < 0xa0 || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+  bool long_form = (more == 2 && code < 0x800) || (more == 3 && code < 0x10000);
+  bool none = (code >= 0xd800 && code < 0xe000) || code > 0x10ffff;
+  return hidden || long_form || none ? 0 : more + 1;
+}
+
+void sight_show(struct braid_buffer *to, const char *text, size_t size, bool lines) {
+  for (size_t at = 0, length; at < size; at += length) {
+    const unsigned char *next = (const unsigned char *)text + at;
+    length = visible(next, size - at);
+    if (length == 0 && lines && *next == '\n') length = 1;
+    if (length > 0) {
+      braid_buffer_append(to, next, length);
+      continue;
+    }
+    char code[8];
+    int written = snprintf(code, sizeof code, "\\x%02x", *next);
+    braid_buffer_append(to, code, (size_t)written);
+    length = 1;
+  }
+}

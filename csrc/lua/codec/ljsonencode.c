@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: MIT
+ * Values into JSON. Each table that is open has two slots of the Lua stack: itself, and where it is - the key that
+ * lua_next has reached, or the list of its sorted keys. What is put next stands above them.
+ *
+ * A table is walked once, in lua_next's order, and is a list as long as its keys come as 1, 2, 3. Only when they do not
+ * is it looked at as a whole. */
+#include <lauxlib.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/base/decimal.h"
+#include "core/base/utf8.h"
+#include "lua/base/lerror.h"
+#include "lua/codec/ljson.h"
+#include "lua/codec/ljsontext.h"
+#include "lua/codec/llist.h"
+
+enum walk {
+  LIST,    /* by lua_next */
+  INDEXED, /* a list by its numbers: its elements come in another order, or some are nil */
+  OBJECT,
+  SORTED /* an object by the list of its keys */
+};
+
+struct open_table {
+  enum walk walk;
+  bool marked;       /* it is a list whatever is in it */
+  lua_Integer count; /* of what was put of it */
+  lua_Integer most;  /* elements of a list; unknown, and 0, while a list without a mark is walked by lua_next */
+};
+
+enum { FEW = 16 }; /* tables in each other, for which no memory of Lua's is needed */
+
+struct encoder {
+  lua_State *L;
+  struct jsontext text;
+  int frames, base; /* Lua stack: the memory of `open`; where the tables begin */
+  struct open_table *open;
+  int depth, room, most_depth;
+  bool pretty, sort, replace;
+};
+
+static void put_string(struct encoder *e, int index);
+
+/* ---- refusal -------------------------------------------------------------------------------------------------- */
+
+enum { SHOWN = 10 }; /* steps of a way that are shown from each of its ends */
+
+static int table_at(const struct encoder *e, int level) { return e->base + 2 * level; }
+
+/* Pushes the key that is being put in the table of this level. */
+static void push_key(struct encoder *e, int level) {
+  const struct open_table *o = &e->open[level];
+  if (o->walk == SORTED)
+    lua_rawgeti(e->L, table_at(e, level) + 1, o->count);
+  else if (o->walk == INDEXED)
+    lua_pushinteger(e->L, o->count);
+  else
+    lua_pushvalue(e->L, table_at(e, level) + 1);
+}
+
+static bool is_name(lua_State *L, int index) {
+  size_t size;
+  const char *text = lua_tolstring(L, index, &size);
+  size_t letters = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
+  return letters > 0 && letters == size && (*text < '0' || *text > '9');
+}
+
+/* Pushes ".name", "[7]" or "[\"a name\"]". What was written is not needed any more. */
+static void push_step(struct encoder *e, int level) {
+  lua_State *L = e->L;
+  push_key(e, level);
+  if (lua_isinteger(L, -1)) {
+    lua_pushfstring(L, "[%I]", (LUAI_UACINT)lua_tointeger(L, -1));
+  } else if (is_name(L, -1)) {
+    lua_pushfstring(L, ".%s", lua_tostring(L, -1));
+  } else {
+    e->text.at = e->text.start;
+    jsontext_byte(&e->text, '[');
+    put_string(e, -1);
+    jsontext_byte(&e->text, ']');
+    jsontext_push(&e->text);
+  }
+  lua_remove(L, -2);
+}
+
+/* Pushes the way to what is being put: "value.items[3]". */
+static void push_path(struct encoder *e, int levels) {
+  lua_State *L = e->L;
+  lua_pushliteral(L, "value");
+  for (int i = 0; i < levels; i++) {
+    if (i < SHOWN || i >= levels - SHOWN)
+      push_step(e, i);
+    else if (i == SHOWN)
+      lua_pushfstring(L, " ... %d more ... ", levels - 2 * SHOWN);
+    else
+      continue;
+    lua_concat(L, 2);
+  }
+}
+
+/* What stands at the end of `levels` steps cannot be said, for the reason on the top of the stack. */
+static int refuse_at(struct encoder *e, int levels) {
+  lua_State *L = e->L;
+  int reason = lua_gettop(L);
+  luaL_checkstack(L, 10, NULL);
+  e->replace = true;
+  push_path(e, levels);
+  lerror_push(L, "json", "no JSON for %s: %s", lua_tostring(L, -1), lua_tostring(L, reason));
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, "path");
+  return lua_error(L);
+}
+
+static int refuse(struct encoder *e, const char *reason) {
+  lua_pushstring(e->L, reason);
+  return refuse_at(e, e->depth);
+}
+
+/* There is a table too deep. If it is one of those that it is in, that is why. */
+static void refuse_depth(struct encoder *e) {
+  lua_State *L = e->L;
+  for (int inner = 1; inner <= e->depth; inner++)
+    for (int outer = 0; outer < inner; outer++)
+      if (lua_rawequal(L, table_at(e, outer), table_at(e, inner))) {
+        lua_pushliteral(L, "a cycle: this table contains itself");
+        refuse_at(e, inner);
+      }
+  lua_pushfstring(L, "it is deeper than %d tables in each other", e->most_depth);
+  refuse_at(e, e->depth);
+}
+
+/* The innermost table has keys that are neither those of a list nor of an object. */
+static void refuse_keys(struct encoder *e) {
+  lua_State *L = e->L;
+  int table = table_at(e, e->depth - 1);
+  lua_Integer count = 0, largest = 0;
+  bool names = false, numbers = false;
+  lua_settop(L, table);
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    names = names || lua_type(L, -2) == LUA_TSTRING;
+    if (lua_isinteger(L, -2)) {
+      numbers = true;
+      count++;
+      if (lua_tointeger(L, -2) < 1) largest = LUA_MAXINTEGER;
+      if (lua_tointeger(L, -2) > largest) largest = lua_tointeger(L, -2);
+    } else if (lua_type(L, -2) != LUA_TSTRING) {
+      lua_pushfstring(L, "a key is a %s: the keys of a list are the integers from 1, those of an object strings",
+                      lua_type(L, -2) == LUA_TNUMBER ? "float" : luaL_typename(L, -2));
+      refuse_at(e, e->depth - 1);
+    }
+  }
+  if (e->open[e->depth - 1].marked)
+    lua_pushliteral(L, "it is marked as a list, and has other keys than those of its elements");
+  else if (names && numbers)
+    lua_pushliteral(L, "its keys are integers and strings: it is neither a list nor an object");
+  else if (largest == LUA_MAXINTEGER)
+    lua_pushliteral(L, "an integer key is less than 1 or too large: the keys of a list are the integers from 1");
+  else
+    lua_pushfstring(L, "a list with holes (elements: %I, the last at %I); json.array marks a list that has them",
+                    (LUAI_UACINT)count, (LUAI_UACINT)largest);
+  refuse_at(e, e->depth - 1);
+}
+
+/* ---- strings and numbers -------------------------------------------------------------------------------------- */
+
+static void put_escape(struct jsontext *t, char byte) {
+  static const char hex[] = "0123456789abcdef", short_ones[] = "\"\"\\\\\bb\ff\nn\rr\tt";
+  for (const char *pair = short_ones; *pair; pair += 2)
+    if (*pair == byte) {
+      jsontext_byte(t, '\\');
+      jsontext_byte(t, pair[1]);
+      return;
+    }
+  jsontext_literal(t, "\\u00");
+  jsontext_byte(t, hex[(unsigned char)byte >> 4]);
+  jsontext_byte(t, hex[byte & 15]);
+}
+
+/* The string at `index`; what is valid goes on in one piece. */
+static void put_string(struct encoder *e, int index) {
+  struct jsontext *t = &e->text;
+  size_t size;
+  const char *at = lua_tolstring(e->L, index, &size), *end = at + size, *piece = at;
+  jsontext_byte(t, '"');
+  while ((at = braid_utf8_skip_plain(at, end)) < end) {
+    int length = (unsigned char)*at < 0x80 ? 0 : braid_utf8_character(at, end);
+    if (length > 0) {
+      at += length;
+      continue;
+    }
+    if (length < 0 && !e->replace) {
+      lua_pushfstring(e->L, "the string is not UTF-8 (byte %d is 0x%c%c)", (int)(at - (end - size)) + 1,
+                      "0123456789ABCDEF"[(unsigned char)*at >> 4], "0123456789ABCDEF"[*at & 15]);
+      refuse_at(e, e->depth);
+    }
+    jsontext_add(t, piece, (size_t)(at - piece));
+    if (length == 0)
+      put_escape(t, *at);
+    else
+      jsontext_literal(t, BRAID_UTF8_REPLACEMENT);
+    at += length < 0 ? -length : 1;
+    piece = at;
+  }
+  jsontext_add(t, piece, (size_t)(end - piece));
+  jsontext_byte(t, '"');
+}
+
+static void put_number(struct encoder *e) {
+  struct jsontext *t = &e->text;
+  jsontext_need(t, BRAID_DECIMAL_SIZE);
+  if (lua_isinteger(e->L, -1)) {
+    t->at += braid_decimal_write_integer(t->at, lua_tointeger(e->L, -1));
+    return;
+  }
+  double number = lua_tonumber(e->L, -1);
+  if (isnan(number)) refuse(e, "NaN is not in JSON");
+  if (isinf(number)) refuse(e, number > 0 ? "infinity is not in JSON" : "-infinity is not in JSON");
+  t->at += braid_decimal_write(t->at, number);
+}
+
+/* ---- tables --------------------------------------------------------------------------------------------------- */
+
+static void put_line(struct encoder *e, int depth) {
+  if (!e->pretty) return;
+  jsontext_need(&e->text, (size_t)depth * 2 + 1);
+  *e->text.at++ = '\n';
+  memset(e->text.at, ' ', (size_t)depth * 2);
+  e->text.at += depth * 2;
+}
+
+/* Before each element and each name. */
+static inline void put_comma(struct encoder *e, struct open_table *o) {
+  if (o->count++ > 0) jsontext_byte(&e->text, ',');
+  if (e->pretty) put_line(e, e->depth);
+}
+
+static void grow_frames(struct encoder *e) {
+  lua_State *L = e->L;
+  int room = e->room * 2;
+  struct open_table *open = lua_newuserdatauv(L, (size_t)room * sizeof *open, 0);
+  memcpy(open, e->open, (size_t)e->depth * sizeof *open);
+  lua_replace(L, e->frames);
+  e->open = open;
+  e->room = room;
+}
+
+struct key {
+  const char *text;
+  size_t size;
+  lua_Integer number;
+};
+
+static int compare_keys(const void *a, const void *b) {
+  const struct key *x = a, *y = b;
+  int order = memcmp(x->text, y->text, x->size < y->size ? x->size : y->size);
+  return order ? order : (x->size > y->size) - (x->size < y->size);
+}
+
+/* The table on the top of the stack, an object, gets the list of its keys pushed. */
+static void push_sorted_keys(struct encoder *e, struct open_table *o) {
+  lua_State *L = e->L;
+  int table = lua_gettop(L), list = table + 1;
+  lua_Integer count = 0;
+  lua_newtable(L);
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING) refuse_keys(e);
+    lua_pushvalue(L, -2);
+    lua_rawseti(L, list, ++count);
+  }
+  struct key *keys = lua_newuserdatauv(L, (size_t)(count + 1) * sizeof *keys, 0);
+  for (lua_Integer i = 0; i < count; i++) {
+    lua_rawgeti(L, list, i + 1);
+    keys[i].text = lua_tolstring(L, -1, &keys[i].size);
+    keys[i].number = i + 1;
+    lua_pop(L, 1);
+  }
+  qsort(keys, (size_t)count, sizeof *keys, compare_keys);
+  lua_createtable(L, (int)count, 0);
+  for (lua_Integer i = 0; i < count; i++) {
+    lua_rawgeti(L, list, keys[i].number);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_replace(L, list);
+  lua_settop(L, list);
+  o->walk = SORTED;
+  o->most = count;
+}
+
+/* Decides by the first key of the table on the top of the stack what it is. */
+static void open_table(struct encoder *e) {
+  lua_State *L = e->L;
+  struct open_table o = {.walk = OBJECT};
+  if (e->depth == e->most_depth) refuse_depth(e);
+  if (!lua_checkstack(L, 12)) lerror_memory(L);
+  o.marked = llist_is(L, -1);
+  if (o.marked) o.most = llist_count(L, -1);
+  lua_pushnil(L);
+  bool any = lua_next(L, -2);
+  if (o.marked || (any && lua_isinteger(L, -2))) o.walk = LIST;
+  if (any) lua_pop(L, 2);
+  if (!any && o.most == 0) {
+    jsontext_add(&e->text, o.marked ? "[]" : "{}", 2);
+    lua_pop(L, 1);
+    return;
+  }
+  if (e->depth == e->room) grow_frames(e);
+  e->open[e->depth++] = o;
+  jsontext_byte(&e->text, o.walk == OBJECT ? '{' : '[');
+  if (o.walk == OBJECT && e->sort)
+    push_sorted_keys(e, &e->open[e->depth - 1]);
+  else
+    lua_pushnil(L);
+}
+
+static void close_table(struct encoder *e) {
+  char bracket = e->open[e->depth - 1].walk <= INDEXED ? ']' : '}';
+  lua_settop(e->L, table_at(e, --e->depth) - 1);
+  put_line(e, e->depth);
+  jsontext_byte(&e->text, bracket);
+}
+
+static void refuse_type(struct encoder *e) {
+  lua_State *L = e->L;
+  const char *name = lua_isthread(L, -1) ? "coroutine" : luaL_typename(L, -1);
+  if (luaL_getmetafield(L, -1, "__name") == LUA_TSTRING) name = lua_tostring(L, -1);
+  lua_pushfstring(L, "a %s is not in JSON", name);
+  refuse_at(e, e->depth);
+}
+
+/* The value on the top of the stack, which is popped; or it is a table, and now open. */
+static void put_value(struct encoder *e) {
+  lua_State *L = e->L;
+  switch (lua_type(L, -1)) {
+    case LUA_TSTRING: put_string(e, -1); break;
+    case LUA_TNUMBER: put_number(e); break;
+    case LUA_TTABLE: open_table(e); return;
+    case LUA_TBOOLEAN:
+      if (lua_toboolean(L, -1))
+        jsontext_literal(&e->text, "true");
+      else
+        jsontext_literal(&e->text, "false");
+      break;
+    case LUA_TNIL: jsontext_literal(&e->text, "null"); break;
+    default:
+      if (lua_type(L, -1) != LUA_TLIGHTUSERDATA || lua_touserdata(L, -1)) refuse_type(e);
+      jsontext_literal(&e->text, "null");
+  }
+  lua_pop(L, 1);
+}
+
+/* Keys came in another order than 1, 2, 3. From here on by number, if they are a list's all the same. */
+static void go_by_number(struct encoder *e, struct open_table *o) {
+  lua_State *L = e->L;
+  int table = table_at(e, e->depth - 1);
+  lua_Integer count = 0, most = o->marked ? o->most : (lua_Integer)lua_rawlen(L, table);
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    if (o->marked && llist_is_count(L, -2)) continue;
+    if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) < 1 || lua_tointeger(L, -2) > most) refuse_keys(e);
+    count++;
+  }
+  if (count < most && !o->marked) refuse_keys(e);
+  o->walk = INDEXED;
+  o->most = most;
+}
+
+/* Each of these puts what comes next of the innermost table, as long as no other one is opened; false: nothing is left.
+ */
+
+static bool put_next_element(struct encoder *e, struct open_table *o) {
+  lua_State *L = e->L;
+  int table = table_at(e, e->depth - 1), level = e->depth;
+  while (lua_next(L, table)) {
+    if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) != o->count + 1) {
+      lua_settop(L, table);
+      lua_pushnil(L);
+      go_by_number(e, o);
+      return true;
+    }
+    put_comma(e, o);
+    put_value(e);
+    if (e->depth != level) return true;
+  }
+  lua_pushnil(L);
+  if (o->count >= o->most) return false;
+  o->walk = INDEXED; /* the last ones are nil */
+  return true;
+}
+
+static bool put_indexed_element(struct encoder *e, struct open_table *o) {
+  int table = table_at(e, e->depth - 1);
+  if (o->count >= o->most) return false;
+  put_comma(e, o);
+  lua_rawgeti(e->L, table, o->count);
+  put_value(e);
+  return true;
+}
+
+static void put_name(struct encoder *e, int index) {
+  put_string(e, index);
+  jsontext_byte(&e->text, ':');
+  if (e->pretty) jsontext_byte(&e->text, ' ');
+}
+
+static bool put_next_pair(struct encoder *e, struct open_table *o) {
+  lua_State *L = e->L;
+  int table = table_at(e, e->depth - 1), level = e->depth;
+  while (lua_next(L, table)) {
+    if (lua_type(L, -2) != LUA_TSTRING) refuse_keys(e);
+    put_comma(e, o);
+    put_name(e, -2);
+    put_value(e);
+    if (e->depth != level) return true;
+  }
+  return false;
+}
+
+static bool put_sorted_pair(struct encoder *e, struct open_table *o) {
+  lua_State *L = e->L;
+  int table = table_at(e, e->depth - 1);
+  if (o->count >= o->most) return false;
+  put_comma(e, o);
+  lua_rawgeti(L, table + 1, o->count);
+  put_name(e, -1);
+  lua_rawget(L, table);
+  put_value(e);
+  return true;
+}
+
+static void put_tables(struct encoder *e) {
+  while (e->depth > 0) {
+    struct open_table *o = &e->open[e->depth - 1];
+    bool more = o->walk == LIST      ? put_next_element(e, o)
+                : o->walk == INDEXED ? put_indexed_element(e, o)
+                : o->walk == OBJECT  ? put_next_pair(e, o)
+                                     : put_sorted_pair(e, o);
+    if (!more) close_table(e);
+  }
+}
+
+int ljson_encode(lua_State *L) {
+  struct encoder e = {.L = L, .most_depth = ljson_depth(L, 2)};
+  lua_settop(L, 5);
+  e.pretty = lua_toboolean(L, 3);
+  e.sort = lua_toboolean(L, 4);
+  e.replace = lua_toboolean(L, 5);
+  char own[JSONTEXT_OWN];
+  struct open_table few[FEW];
+  e.open = few;
+  e.room = FEW;
+  jsontext_open(&e.text, L, own);
+  lua_pushnil(L);
+  e.frames = lua_gettop(L);
+  e.base = e.frames + 1;
+  lua_pushvalue(L, 1);
+  put_value(&e);
+  put_tables(&e);
+  jsontext_push(&e.text);
+  return 1;
+}

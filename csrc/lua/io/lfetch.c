@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT
+ * HTTP requests: userdata "braid.fetcher" (one session's connections) and "braid.transfer" (a response that is taken
+ * in pieces). Options are checked and completed in lua/braid/http/session.lua; here they come as flat arguments.
+ *
+ * A fetcher owns its transfers. A plain fetch keeps its transfer's address in the continuation, a streamed one in a
+ * userdata; both look at the fetcher, which is on their stack or in their user value, before they touch it: when it
+ * is closed its transfers are gone. */
+#include <lauxlib.h>
+#include <limits.h>
+#include <string.h>
+
+#include "core/http/transfer.h"
+#include "lua/base/larg.h"
+#include "lua/base/lerror.h"
+#include "lua/base/lopen.h"
+#include "lua/sched/lsched.h"
+
+#define FETCHER "braid.fetcher"
+#define TRANSFER "braid.transfer"
+
+/* Where the arguments of fetch and stream stand. */
+enum argument {
+  FETCHER_AT = 1,
+  METHOD,
+  URL,
+  HEADERS,
+  BODY,
+  TIMEOUT,
+  CONNECT_TIMEOUT,
+  REDIRECTS,
+  MAX_BODY,
+  VERIFY,
+  CA_FILE,
+  PROXY,
+  HTTP_VERSION,
+  USER,
+  PASSWORD,
+  RARE,
+  LAST = RARE
+};
+
+/* Failures beside libcurl's codes: the fetcher was closed; the deadline came before the end. */
+enum { CLOSED = -1, EXPIRED = -2 };
+
+static struct braid_fetcher *fetcher_at(lua_State *L, int index) { return larg_object(L, index, FETCHER); }
+
+/* A string without a zero byte in it, where libcurl would take it to end; NULL when absent. */
+static const char *text_at(lua_State *L, int index, const char *name) {
+  if (lua_isnil(L, index)) return NULL;
+  size_t size;
+  const char *text = larg_string(L, index, name, &size);
+  if (strlen(text) != size) larg_error(L, index, name, "a string without zero bytes");
+  return text;
+}
+
+/* A field of the table on the top of the stack, which keeps it. */
+static const char *field(lua_State *L, const char *name, size_t *size) {
+  lua_getfield(L, -1, name);
+  const char *text = lua_tolstring(L, -1, size);
+  lua_pop(L, 1);
+  return text;
+}
+
+/* Pushes the list of parts at `index` for libcurl, whose strings stay the list's. */
+static void push_parts(lua_State *L, int index, struct braid_request *request) {
+  size_t count = lua_rawlen(L, index);
+  struct braid_part *parts = lua_newuserdatauv(L, (count ? count : 1) * sizeof *parts, 0);
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, index, (lua_Integer)i + 1);
+    parts[i] = (struct braid_part){.name = field(L, "name", NULL),
+                                   .path = field(L, "path", NULL),
+                                   .filename = field(L, "filename", NULL),
+                                   .type = field(L, "type", NULL)};
+    parts[i].content = field(L, "content", &parts[i].size);
+    lua_pop(L, 1);
+  }
+  request->parts = parts;
+  request->part_count = count;
+}
+
+/* What few requests say, in a table that stays on the stack: its strings are used until the transfer is started. What
+ * this pushes stays, too. */
+static void read_rare(lua_State *L, struct braid_request *request) {
+  luaL_checktype(L, RARE, LUA_TTABLE);
+  lua_pushvalue(L, RARE);
+  request->unix_socket = field(L, "unix_socket", NULL);
+  request->no_proxy = field(L, "no_proxy", NULL);
+  request->cookies = field(L, "cookies", NULL);
+  lua_getfield(L, -1, "idle_timeout");
+  request->idle_timeout = (long)lua_tointeger(L, -1);
+  lua_getfield(L, -2, "digest");
+  if (lua_toboolean(L, -1)) request->auth = CURLAUTH_DIGEST;
+  if (lua_getfield(L, -3, "parts") == LUA_TTABLE) push_parts(L, lua_gettop(L), request);
+}
+
+/* As many as libcurl takes at most: some 24 days. */
+static long milliseconds(lua_Number seconds) { return seconds < INT_MAX / 1000 ? (long)(seconds * 1000) : INT_MAX; }
+
+static void read_request(lua_State *L, struct braid_request *request) {
+  lua_settop(L, LAST);
+  *request = (struct braid_request){.method = text_at(L, METHOD, "method"),
+                                    .url = text_at(L, URL, "url"),
+                                    .user = text_at(L, USER, "user"),
+                                    .password = text_at(L, PASSWORD, "password"),
+                                    .proxy = text_at(L, PROXY, "proxy"),
+                                    .ca_file = text_at(L, CA_FILE, "ca_file"),
+                                    .connect_timeout = milliseconds(luaL_checknumber(L, CONNECT_TIMEOUT)),
+                                    .redirects = (long)luaL_checkinteger(L, REDIRECTS),
+                                    .max_body = luaL_checkinteger(L, MAX_BODY),
+                                    .verify = lua_toboolean(L, VERIFY),
+                                    .auth = CURLAUTH_BASIC};
+  if (!request->method || !request->url) larg_error(L, URL, "url", "a string");
+  if (!lua_isnil(L, BODY)) request->body = larg_string(L, BODY, "body", &request->body_size);
+  if (!lua_isnil(L, RARE)) read_rare(L, request);
+  switch (luaL_checkinteger(L, HTTP_VERSION)) {
+    case 10: request->http_version = CURL_HTTP_VERSION_1_0; break;
+    case 11: request->http_version = CURL_HTTP_VERSION_1_1; break;
+    case 20: request->http_version = CURL_HTTP_VERSION_2_0; break;
+    default: request->http_version = CURL_HTTP_VERSION_NONE;
+  }
+  if (!lua_isnil(L, HEADERS)) luaL_checktype(L, HEADERS, LUA_TTABLE);
+}
+
+/* Lines "name: value" of the list. Raises nothing; false when memory is out. */
+static bool read_headers(lua_State *L, struct braid_request *request) {
+  if (lua_isnil(L, HEADERS)) return true;
+  for (lua_Integer i = 1; lua_rawgeti(L, HEADERS, i) == LUA_TSTRING; i++) {
+    struct curl_slist *longer = curl_slist_append(request->headers, lua_tostring(L, -1));
+    lua_pop(L, 1);
+    if (!longer) {
+      curl_slist_free_all(request->headers);
+      return false;
+    }
+    request->headers = longer;
+  }
+  lua_pop(L, 1);
+  return true;
+}
+
+/* The transfer has begun, and perhaps ended; NULL when memory is out. Raises nothing. */
+static struct braid_transfer *start(lua_State *L, struct braid_fetcher *fetcher, struct braid_request *request) {
+  return read_headers(L, request) ? braid_fetcher_start(fetcher, request) : NULL;
+}
+
+/* ---- outcomes ------------------------------------------------------------------------------------------------- */
+
+/* nil, code: libcurl's or one of ours; and libcurl's words; true when a request had been sent. */
+static int push_failure(lua_State *L, int code, const struct braid_transfer *transfer) {
+  lua_pushnil(L);
+  lua_pushinteger(L, code);
+  if (!transfer) return 2;
+  const char *text = transfer->text;
+  if (!*text && code > 0) text = curl_easy_strerror((CURLcode)code);
+  lua_pushstring(L, text);
+  lua_pushboolean(L, braid_transfer_facts(transfer).asked);
+  return 4;
+}
+
+/* status, body, head, url (nil: as asked), version, and the five times in the bytes of one string. */
+static int push_response(lua_State *L, const struct braid_transfer *transfer) {
+  struct braid_fetch_facts facts = braid_transfer_facts(transfer);
+  lua_pushinteger(L, facts.status);
+  lua_pushlstring(L, transfer->response.body.data, transfer->response.body.size);
+  lua_pushlstring(L, transfer->response.head.data, transfer->response.head.size);
+  lua_pushstring(L, facts.url);
+  lua_pushinteger(L, facts.http_version);
+  lua_pushlstring(L, (const char *)facts.times, sizeof facts.times);
+  return 6;
+}
+
+/* Memory that runs out in here leaves the transfer to its fetcher. */
+static int push_outcome(lua_State *L, struct braid_transfer *transfer) {
+  int code = transfer->done ? (int)transfer->code : EXPIRED;
+  int count = code == CURLE_OK ? push_response(L, transfer) : push_failure(L, code, transfer);
+  braid_transfer_release(transfer);
+  return count;
+}
+
+/* ---- fetch ---------------------------------------------------------------------------------------------------- */
+
+static int fetch_k(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  struct sched *sched = sched_of(L);
+  enum braid_status end = sched_end(sched);
+  struct braid_transfer *transfer = (struct braid_transfer *)context;
+  const struct braid_fetcher *fetcher = lua_touserdata(L, FETCHER_AT);
+  if (!fetcher->loop) {
+    if (sched_stopped(end)) return sched_raise(L, sched, end);
+    return push_failure(L, CLOSED, NULL);
+  }
+  if (end == BRAID_OK || end == BRAID_TIMEOUT) return push_outcome(L, transfer);
+  braid_transfer_release(transfer);
+  return sched_stopped(end) ? sched_raise(L, sched, end) : lerror_memory(L);
+}
+
+/* fetcher:fetch(method, url, headers, body, timeout, connect_timeout, redirects, max_body, verify, ca_file, proxy,
+ * http_version, user, password, rare) -> an outcome. Suspends. */
+static int fetch(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  struct braid_fetcher *fetcher = fetcher_at(L, FETCHER_AT);
+  struct braid_request request;
+  read_request(L, &request);
+  int64_t deadline = larg_timeout(L, TIMEOUT);
+  if (!fetcher->loop) return push_failure(L, CLOSED, NULL);
+  struct braid_waiter *waiter = sched_begin(L, sched);
+  struct braid_transfer *transfer = start(L, fetcher, &request);
+  if (!transfer || transfer->done) {
+    sched_forget(sched);
+    return transfer ? push_outcome(L, transfer) : lerror_memory(L);
+  }
+  braid_transfer_await(transfer, waiter);
+  return sched_park(L, sched, deadline, fetch_k, (lua_KContext)transfer);
+}
+
+/* ---- streams -------------------------------------------------------------------------------------------------- */
+
+/* Its user values: the fetcher, and the body that is being sent. */
+struct stream {
+  struct braid_fetcher *fetcher;
+  struct braid_transfer *transfer; /* NULL: released */
+  int64_t deadline;
+  int64_t until; /* of the read that is under way */
+};
+
+static struct stream *self(lua_State *L) { return larg_object(L, 1, TRANSFER); }
+
+static bool alive(const struct stream *stream) { return stream->transfer && stream->fetcher->loop; }
+
+/* fetcher:stream(as fetch) -> transfer. Does not wait. */
+static int stream_new(lua_State *L) {
+  struct braid_fetcher *fetcher = fetcher_at(L, FETCHER_AT);
+  struct braid_request request;
+  read_request(L, &request);
+  request.stream = true;
+  struct stream *stream = lua_newuserdatauv(L, sizeof *stream, 2);
+  *stream = (struct stream){.fetcher = fetcher, .deadline = larg_timeout(L, TIMEOUT)};
+  lua_pushvalue(L, FETCHER_AT);
+  lua_setiuservalue(L, -2, 1);
+  lua_pushvalue(L, BODY);
+  lua_setiuservalue(L, -2, 2);
+  luaL_setmetatable(L, TRANSFER);
+  if (!fetcher->loop) return 1;
+  stream->transfer = start(L, fetcher, &request);
+  return stream->transfer ? 1 : lerror_memory(L);
+}
+
+/* The wait for it is over: how. Nobody waits for the transfer from here on. */
+static enum braid_status end_wait(struct sched *sched, const struct stream *stream) {
+  enum braid_status end = sched_end(sched);
+  if (alive(stream)) braid_transfer_await(stream->transfer, NULL);
+  return end;
+}
+
+static void refuse_second(lua_State *L, const struct stream *stream) {
+  if (alive(stream) && stream->transfer->waiter) lerror_misuse(L, "another task is waiting for this response");
+}
+
+static int begin_k(lua_State *L, int status, lua_KContext context);
+
+/* What is known when the response has begun; nothing when it ended without one, or not in time. */
+static int begin_on(lua_State *L, struct stream *stream) {
+  struct braid_transfer *transfer = stream->transfer;
+  if (!alive(stream)) return 0;
+  if (braid_transfer_begun(transfer)) return transfer->response.begun ? push_response(L, transfer) : 0;
+  struct sched *sched = sched_of(L);
+  braid_transfer_await(transfer, sched_begin(L, sched));
+  return sched_park(L, sched, stream->deadline, begin_k, 0);
+}
+
+static int begin_k(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  struct sched *sched = sched_of(L);
+  struct stream *stream = lua_touserdata(L, 1);
+  enum braid_status end = end_wait(sched, stream);
+  if (sched_stopped(end)) return sched_raise(L, sched, end);
+  if (end == BRAID_NO_MEMORY) return lerror_memory(L);
+  return end == BRAID_OK ? begin_on(L, stream) : 0;
+}
+
+/* transfer:begin() -> as a response that is complete; the body is what has come of it. Suspends. */
+static int stream_begin(lua_State *L) {
+  struct stream *stream = self(L);
+  refuse_second(L, stream);
+  return begin_on(L, stream);
+}
+
+static int read_k(lua_State *L, int status, lua_KContext context);
+
+/* What there is; nil at the end, whatever it was. */
+static int read_on(lua_State *L, struct stream *stream) {
+  struct braid_transfer *transfer = stream->transfer;
+  if (!alive(stream)) return 0;
+  if (!braid_transfer_ready(transfer)) {
+    struct sched *sched = sched_of(L);
+    if (stream->until == LARG_ONCE) return lerror_return(L, BRAID_TIMEOUT, "response:read");
+    braid_transfer_await(transfer, sched_begin(L, sched));
+    return sched_park(L, sched, stream->until < stream->deadline ? stream->until : stream->deadline, read_k, 0);
+  }
+  if (transfer->response.body.size == 0) return 0;
+  lua_pushlstring(L, transfer->response.body.data, transfer->response.body.size);
+  braid_transfer_taken(transfer);
+  return 1;
+}
+
+static int read_k(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  struct sched *sched = sched_of(L);
+  struct stream *stream = lua_touserdata(L, 1);
+  enum braid_status end = end_wait(sched, stream);
+  if (sched_stopped(end)) return sched_raise(L, sched, end);
+  if (end == BRAID_NO_MEMORY) return lerror_memory(L);
+  if (end != BRAID_TIMEOUT) return read_on(L, stream);
+  return braid_clock_now() >= stream->deadline ? 0 : lerror_return(L, end, "response:read");
+}
+
+static int pass_k(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  sched_end(sched_of(L));
+  return read_on(L, self(L));
+}
+
+/* transfer:read(timeout) -> the next piece of the body, or nothing at its end | nil, err when the timeout came first.
+ * Suspends. */
+static int stream_read(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  struct stream *stream = self(L);
+  int64_t until = lua_isnone(L, 2) ? BRAID_NEVER : larg_timeout(L, 2);
+  refuse_second(L, stream);
+  stream->until = until;
+  if (alive(stream) && !stream->transfer->done && braid_clock_now() >= stream->deadline) return 0;
+  if (sched_enter(L, sched)) return sched_pass(L, sched, pass_k, 0);
+  return read_on(L, stream);
+}
+
+/* transfer:reading() -> whether somebody waits for it. */
+static int stream_reading(lua_State *L) {
+  const struct stream *stream = self(L);
+  lua_pushboolean(L, alive(stream) && stream->transfer->waiter);
+  return 1;
+}
+
+/* transfer:finish() -> an outcome, of which the body is the rest that was not read. Once; a transfer that still runs
+ * is stopped, and counts as one that took too long. */
+static int stream_finish(lua_State *L) {
+  struct stream *stream = self(L);
+  if (!alive(stream)) return push_failure(L, CLOSED, NULL);
+  struct braid_transfer *transfer = stream->transfer;
+  stream->transfer = NULL;
+  return push_outcome(L, transfer);
+}
+
+static int stream_close(lua_State *L) {
+  struct stream *stream = self(L);
+  if (alive(stream)) braid_transfer_release(stream->transfer);
+  stream->transfer = NULL;
+  return 0;
+}
+
+/* ---- fetchers ------------------------------------------------------------------------------------------------- */
+
+/* fetcher(cookies, max_per_host, max_connections) -> fetcher; 0: no bound. */
+static int fetcher_new(lua_State *L) {
+  long per_host = (long)luaL_checkinteger(L, 2), total = (long)luaL_checkinteger(L, 3);
+  struct braid_fetcher *fetcher = lua_newuserdatauv(L, sizeof *fetcher, 0);
+  fetcher->loop = NULL;
+  luaL_setmetatable(L, FETCHER);
+  const char *problem = braid_curl_load();
+  if (problem) return lerror_raise(L, "system", "libcurl cannot be loaded: %s", problem);
+  if (!braid_fetcher_open(fetcher, &sched_of(L)->loop, lua_toboolean(L, 1), per_host, total)) lerror_memory(L);
+  return 1;
+}
+
+/* fetcher:cookies(forget) -> the session's cookies, one to a line; with `forget` they are gone. */
+static int fetcher_cookies(lua_State *L) {
+  struct braid_fetcher *fetcher = fetcher_at(L, 1);
+  if (!fetcher->loop) return 0;
+  struct braid_transfer *transfer = braid_fetcher_cookies(fetcher, lua_toboolean(L, 2));
+  if (!transfer) return lerror_memory(L);
+  lua_pushlstring(L, transfer->response.body.data, transfer->response.body.size);
+  braid_transfer_release(transfer);
+  return 1;
+}
+
+/* Who waits for one of its transfers is told that it is closed. */
+static int fetcher_close(lua_State *L) {
+  braid_fetcher_close(fetcher_at(L, 1));
+  return 0;
+}
+
+void lfetch_open(lua_State *L) {
+  static const luaL_Reg functions[] = {{"fetcher", fetcher_new}, {NULL, NULL}};
+  static const luaL_Reg fetchers[] = {{"fetch", fetch},         {"stream", stream_new},  {"cookies", fetcher_cookies},
+                                      {"close", fetcher_close}, {"__gc", fetcher_close}, {NULL, NULL}};
+  static const luaL_Reg transfers[] = {
+      {"begin", stream_begin}, {"read", stream_read},     {"reading", stream_reading}, {"finish", stream_finish},
+      {"close", stream_close}, {"__close", stream_close}, {"__gc", stream_close},      {NULL, NULL}};
+  sched_register(L, functions);
+  sched_class(L, FETCHER, fetchers);
+  sched_class(L, TRANSFER, transfers);
+  lua_pop(L, 2);
+}

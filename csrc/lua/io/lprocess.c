@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT
+ * Programs as Lua sees them: userdata "braid.child", made by child_start. The box holds one child of core/child.h; the
+ * child outlives it when the box is dropped while the program runs. lua/braid/process.lua has checked the arguments. */
+#include "lua/io/lprocess.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <limits.h>
+#include <lualib.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/limit.h"
+#include "lua/base/larg.h"
+#include "lua/base/lerror.h"
+#include "lua/io/lfd.h"
+#include "lua/base/lopen.h"
+#include "lua/sched/lsched.h"
+
+#define METATABLE "braid.child"
+
+extern char **environ;
+
+static const char CHILDREN; /* its address is the registry's key of the state's struct braid_children */
+
+struct box {
+  struct braid_child *child;
+};
+
+static struct braid_child *self(lua_State *L) {
+  struct box *box = larg_object(L, 1, METATABLE);
+  if (!box->child) lerror_raise(L, "closed", "the Lua state that started this process is closing");
+  return box->child;
+}
+
+struct braid_children *process_children(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &CHILDREN);
+  struct braid_children *children = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return children;
+}
+
+struct braid_child **process_box(lua_State *L) {
+  struct box *box = lua_newuserdatauv(L, sizeof *box, 0);
+  box->child = NULL;
+  luaL_setmetatable(L, METATABLE);
+  return &box->child;
+}
+
+/* ---- starting ------------------------------------------------------------------------------------------------- */
+
+/* The arguments, in the stack's order. */
+enum { ARGV = 1, ENVIRONMENT, DIRECTORY, STDIN, GROUP = STDIN + 3, BOXES };
+
+/* Pushes an array with room for `count` strings and the NULL behind them. */
+static char **push_strings(lua_State *L, size_t count) { return lua_newuserdatauv(L, (count + 1) * sizeof(char *), 0); }
+
+/* posix_spawn promises not to write to its strings. */
+static char *string_at(lua_State *L, int index) { return (char *)(uintptr_t)lua_tostring(L, index); }
+
+/* Pushes the list at ARGV for exec. The strings stay that list's. */
+static char **push_arguments(lua_State *L) {
+  size_t count = lua_rawlen(L, ARGV);
+  char **strings = push_strings(L, count);
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, ARGV, (lua_Integer)i + 1);
+    strings[i] = string_at(L, -1);
+    lua_pop(L, 1);
+  }
+  strings[count] = NULL;
+  return strings;
+}
+
+/* Pushes our environment with the changes at ENVIRONMENT: name -> "name=value", or false to leave it out. */
+static char **push_environment(lua_State *L) {
+  size_t count = 0, filled = 0;
+  while (environ[count]) count++;
+  lua_pushnil(L);
+  while (lua_next(L, ENVIRONMENT)) {
+    count++;
+    lua_pop(L, 1);
+  }
+  char **strings = push_strings(L, count);
+  for (char **entry = environ; *entry; entry++) {
+    lua_pushlstring(L, *entry, strcspn(*entry, "="));
+    if (lua_rawget(L, ENVIRONMENT) == LUA_TNIL) strings[filled++] = *entry;
+    lua_pop(L, 1);
+  }
+  lua_pushnil(L);
+  while (lua_next(L, ENVIRONMENT)) {
+    if (lua_toboolean(L, -1)) strings[filled++] = string_at(L, -1);
+    lua_pop(L, 1);
+  }
+  strings[filled] = NULL;
+  return strings;
+}
+
+/* What the child gets as its descriptors 0, 1 and 2. */
+struct stdio {
+  int child[3];
+  bool ours[3]; /* to close when it has started */
+};
+
+/* What becomes the child's descriptor `which`: 0 or an error number. For a pipe, `descriptor` gets the other end. */
+static int open_end(lua_State *L, struct stdio *stdio, int which, struct descriptor *descriptor) {
+  int index = STDIN + which, ends[2];
+  if (lua_isinteger(L, index)) {
+    stdio->child[which] = (int)lua_tointeger(L, index);
+    return 0;
+  }
+  const char *mode = lua_tostring(L, index);
+  if (strcmp(mode, "stdout") == 0) {
+    stdio->child[which] = stdio->child[1];
+    return 0;
+  }
+  stdio->ours[which] = true;
+  if (strcmp(mode, "null") == 0) {
+    do stdio->child[which] = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (stdio->child[which] < 0 && braid_limit_raised());
+    return stdio->child[which] < 0 ? errno : 0;
+  }
+  int error = lfd_pipe(ends);
+  if (error) return error;
+  stdio->child[which] = ends[which == 0 ? 0 : 1];
+  lfd_adopt(descriptor, ends[which == 0 ? 1 : 0]);
+  return 0;
+}
+
+static int open_ends(lua_State *L, struct stdio *stdio, struct descriptor *descriptors[3]) {
+  int error = 0;
+  for (int i = 0; i < 3 && !error; i++) error = open_end(L, stdio, i, descriptors[i]);
+  return error;
+}
+
+static void close_ends(const struct stdio *stdio) {
+  for (int i = 0; i < 3; i++)
+    if (stdio->ours[i] && stdio->child[i] >= 0) close(stdio->child[i]);
+}
+
+/* What child_start returns: nil for each descriptor that was not needed. */
+static int push_started(lua_State *L) {
+  lua_settop(L, BOXES + 3);
+  for (int i = 0; i < 3; i++) {
+    if (strcmp(lua_tostring(L, STDIN + i), "pipe") == 0) continue;
+    lua_pushnil(L);
+    lua_replace(L, BOXES + 1 + i);
+  }
+  return 4;
+}
+
+static int push_start_error(lua_State *L, int error) {
+  lua_rawgeti(L, ARGV, 1);
+  if (lua_isnil(L, DIRECTORY))
+    lua_pushfstring(L, "cannot start \"%s\"", lua_tostring(L, -1));
+  else
+    lua_pushfstring(L, "cannot start \"%s\" in \"%s\"", lua_tostring(L, -1), lua_tostring(L, DIRECTORY));
+  return lerror_system(L, error, lua_tostring(L, -1));
+}
+
+/* child_start(argv, environment, directory | nil, stdin, stdout, stderr, group) -> child, and for each of the three
+ * that is a pipe our end of it, else nil | nil, err. Each of the three is "pipe", "null", a descriptor's number, and
+ * for the last "stdout". */
+static int child_start(lua_State *L) {
+  sched_check_fork(L);
+  lua_settop(L, GROUP);
+  struct braid_child **child = process_box(L);
+  struct descriptor *descriptors[3];
+  for (int i = 0; i < 3; i++) descriptors[i] = lfd_new(L);
+  struct braid_child_plan plan = {.argv = push_arguments(L),
+                                  .environment = push_environment(L),
+                                  .directory = lua_tostring(L, DIRECTORY),
+                                  .group = lua_toboolean(L, GROUP)};
+  struct stdio stdio = {.child = {-1, -1, -1}};
+  int error = open_ends(L, &stdio, descriptors);
+  memcpy(plan.stdio, stdio.child, sizeof plan.stdio);
+  if (!error) error = braid_child_start(process_children(L), &plan, child);
+  close_ends(&stdio);
+  if (!error) return push_started(L);
+  for (int i = 0; i < 3; i++) lfd_close(descriptors[i]);
+  return push_start_error(L, error);
+}
+
+/* ---- what a child can do -------------------------------------------------------------------------------------- */
+
+/* pid() -> the number of the process. */
+static int child_pid(lua_State *L) {
+  lua_pushinteger(L, self(L)->pid);
+  return 1;
+}
+
+static int push_end(lua_State *L, const struct braid_child *child) {
+  if (child->status == BRAID_CHILD_UNKNOWN) {
+    lua_pushnil(L);
+    lerror_push(L, "system", "process %d has ended, but its status was taken by somebody else (is SIGCHLD ignored?)",
+                (int)child->pid);
+    return 2;
+  }
+  lua_pushboolean(L, 1);
+  if (WIFSIGNALED(child->status)) {
+    lua_pushnil(L);
+    lua_pushinteger(L, WTERMSIG(child->status));
+    return 3;
+  }
+  lua_pushinteger(L, WEXITSTATUS(child->status));
+  return 2;
+}
+
+static int wait_k(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  (void)context;
+  struct sched *sched = sched_of(L);
+  enum braid_status end = sched_end(sched);
+  if (sched_stopped(end)) return sched_raise(L, sched, end);
+  return end == BRAID_OK ? push_end(L, self(L)) : lerror_return(L, end, "process:wait");
+}
+
+/* wait(timeout, masked) -> true, exit code | true, nil, signal | nil, err. Suspends; a masked wait is not cancelled. */
+static int child_wait(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  struct braid_child *child = self(L);
+  int64_t deadline = larg_timeout(L, 2);
+  bool masked = lua_toboolean(L, 3);
+  if (child->ended) return push_end(L, child);
+  if (deadline == LARG_ONCE) return lerror_return(L, BRAID_TIMEOUT, "process:wait");
+  struct braid_waiter *waiter = masked ? sched_begin_masked(L, sched) : sched_begin(L, sched);
+  braid_child_wait(child, &waiter->hook);
+  return sched_park(L, sched, deadline, wait_k, 0);
+}
+
+/* kill(signal number) -> true, or false when it has ended already, and all of its group | nil, err. */
+static int child_kill(lua_State *L) {
+  struct braid_child *child = self(L);
+  sched_check_fork(L); /* it is not the copy's */
+  int error = braid_child_kill(child, (int)larg_between(L, 2, "signal", 0, INT_MAX));
+  if (error && error != ESRCH) return lerror_system(L, error, "process:kill");
+  lua_pushboolean(L, error == 0);
+  return 1;
+}
+
+/* running() -> whether it has not ended yet. */
+static int child_running(lua_State *L) {
+  lua_pushboolean(L, !self(L)->ended);
+  return 1;
+}
+
+/* doom(): when it ends, what is left of its group is killed. */
+static int child_doom(lua_State *L) {
+  braid_child_doom(self(L));
+  return 0;
+}
+
+static int child_gc(lua_State *L) {
+  struct box *box = lua_touserdata(L, 1);
+  if (box->child) braid_child_release(box->child);
+  box->child = NULL;
+  return 0;
+}
+
+/* ---- the module ----------------------------------------------------------------------------------------------- */
+
+static int children_gc(lua_State *L) {
+  braid_children_term(lua_touserdata(L, 1));
+  return 0;
+}
+
+static void new_children(lua_State *L) {
+  struct braid_children *children = lua_newuserdatauv(L, sizeof *children, 0);
+  braid_children_init(children, &sched_open(L)->loop);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, children_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &CHILDREN);
+}
+
+/* Pushes the numbers of the signals that POSIX names. */
+static void push_signals(lua_State *L) {
+  static const struct {
+    const char *name;
+    int number;
+  } signals[] = {{"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT}, {"ABRT", SIGABRT},  {"KILL", SIGKILL},
+                 {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"PIPE", SIGPIPE}, {"ALRM", SIGALRM},  {"TERM", SIGTERM},
+                 {"CONT", SIGCONT}, {"STOP", SIGSTOP}, {"TSTP", SIGTSTP}, {"WINCH", SIGWINCH}};
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+    lua_pushinteger(L, signals[i].number);
+    lua_setfield(L, -2, signals[i].name);
+  }
+}
+
+/* file_number(file of the io library) -> its descriptor | nil when it is closed. What was written to it is flushed. */
+static int file_number(lua_State *L) {
+  luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+  if (!stream->closef) return 0;
+  if ((fcntl(fileno(stream->f), F_GETFL) & O_ACCMODE) != O_RDONLY) fflush(stream->f);
+  lua_pushinteger(L, fileno(stream->f));
+  return 1;
+}
+
+void lprocess_open(lua_State *L) {
+  static const luaL_Reg methods[] = {{"pid", child_pid},   {"wait", child_wait},       {"kill", child_kill},
+                                     {"doom", child_doom}, {"running", child_running}, {"__gc", child_gc},
+                                     {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"child_start", child_start}, {"file_number", file_number}, {NULL, NULL}};
+  new_children(L);
+  sched_class(L, METATABLE, methods);
+  lua_pop(L, 1);
+  sched_register(L, functions);
+  push_signals(L);
+  lua_setfield(L, -2, "signals");
+}

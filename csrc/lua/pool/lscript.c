@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT
+ * How a script ends: by itself, by an error that nothing catches, or by os.exit. Lua does not tell the first two apart
+ * when it closes the state. But the interpreter has called the script with a message handler, which stands among the
+ * temporaries of the outermost frame, a C function's; lua_setlocal puts one of ours in its place, which takes note and
+ * calls it. Where there is none, the script counts as ended by itself. */
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/work/tally.h"
+#include "core/base/thread.h"
+#include "lua/base/larg.h"
+#include "lua/base/lopen.h"
+#include "lua/sched/lbottom.h"
+#include "lua/sched/lsched.h"
+#include "lua/pool/lworker.h"
+
+/* ---- errors that nothing catches ------------------------------------------------------------------------------- */
+
+/* Without the line for this very file's function, which the handler has put on top. */
+static void leave_out_own_frame(lua_State *L) {
+  static const char top[] = "\nstack traceback:\n\t[C]: in ?", heading[] = "\nstack traceback:";
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+  const char *at = text ? strstr(text, top) : NULL;
+  if (!at) return;
+  lua_pushlstring(L, text, (size_t)(at - text));
+  lua_pushstring(L, heading);
+  lua_pushstring(L, at + sizeof top - 1);
+  lua_concat(L, 3);
+}
+
+/* Upvalues: the scheduler, the handler in whose place it is. */
+static int on_uncaught(lua_State *L) {
+  sched_of(L)->leaving = true;
+  lua_settop(L, 1);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_insert(L, 1);
+  lua_call(L, 1, 1);
+  leave_out_own_frame(L);
+  return 1;
+}
+
+/* The last C function among the temporaries of the frame is on the top of the stack; 0: there is none. */
+static int find_handler(lua_State *L, const lua_Debug *ar) {
+  int last = 0;
+  for (int i = 1; lua_getlocal(L, ar, i); i++) {
+    if (lua_iscfunction(L, -1)) last = i;
+    lua_pop(L, 1);
+  }
+  if (last) lua_getlocal(L, ar, last);
+  return last;
+}
+
+/* watch_end(): from now on it is noticed when the script ends by an error */
+static int watch_end(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  lua_State *script = sched->L;
+  lua_Debug ar;
+  if (sched->interrupted || !lua_checkstack(script, 4) || !bottom_frame(script, &ar)) return 0;
+  lua_getinfo(script, "S", &ar);
+  int place = *ar.what == 'C' ? find_handler(script, &ar) : 0;
+  if (!place) return 0;
+  if (lua_tocfunction(script, -1) == on_uncaught) {
+    lua_pop(script, 1);
+    return 0;
+  }
+  lua_pushlightuserdata(script, sched);
+  lua_insert(script, -2);
+  lua_pushcclosure(script, on_uncaught, 2);
+  lua_setlocal(script, &ar, place);
+  return 0;
+}
+
+/* ---- os.exit --------------------------------------------------------------------------------------------------- */
+
+/* leave(): the script ends now, and has said why: nothing is waited for, nor said. */
+static int leave(lua_State *L) {
+  sched_of(L)->leaving = true;
+  return 0;
+}
+
+static void tell_leaving(lua_State *L, struct sched *sched) {
+  sched->leaving = true;
+  sched_take_replies(sched); /* what has failed is to be reported */
+  if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.leaving") != LUA_TFUNCTION || lua_pcall(L, 0, 0, 0) != LUA_OK)
+    lua_pop(L, 1);
+}
+
+/* In the place of os.exit. Upvalues: the scheduler, os.exit. */
+static int exit_process(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  if (!sched->leaving && !worker_is_thread() && !braid_loop_is_fork) tell_leaving(L, sched);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+/* Now, that hardly anybody can have kept it. */
+static void replace_exit(lua_State *L) {
+  if (lua_getglobal(L, LUA_OSLIBNAME) == LUA_TTABLE) {
+    lua_pushlightuserdata(L, sched_open(L));
+    lua_getfield(L, -2, "exit");
+    lua_pushcclosure(L, exit_process, 2);
+    lua_setfield(L, -2, "exit");
+  }
+  lua_pop(L, 1);
+}
+
+/* tell_dropped(): the jobs that are on their way will not be done */
+static int tell_dropped(lua_State *L) {
+  (void)L;
+  if (!braid_loop_is_fork) braid_tally_tell();
+  return 0;
+}
+
+static int exit_status;
+
+static void exit_with_status(void) {
+  if (!exit_status) return;
+  fflush(NULL);
+  _exit(exit_status);
+}
+
+/* exit_with(status): the status of the process when the interpreter has come to its end */
+static int exit_with(lua_State *L) {
+  braid_thread_pin();
+  if (!exit_status) atexit(exit_with_status);
+  exit_status = (int)larg_integer(L, 1, "status", 1);
+  return 0;
+}
+
+/* ---- the jobs of a task pool ------------------------------------------------------------------------------------ */
+
+#define TALLY_METATABLE "braid.tally"
+
+static struct braid_tally **check_tally(lua_State *L) { return larg_object(L, 1, TALLY_METATABLE); }
+
+/* tally_new(kind, name) -> tally, of jobs that are dropped when the process ends now */
+static int tally_new(lua_State *L) {
+  const char *kind = larg_string(L, 1, "kind", NULL), *name = luaL_optstring(L, 2, "");
+  struct braid_tally **tally = lua_newuserdatauv(L, sizeof(struct braid_tally *), 0);
+  *tally = NULL;
+  luaL_setmetatable(L, TALLY_METATABLE);
+  *tally = braid_tally_open(kind, name);
+  return *tally ? 1 : luaL_error(L, "not enough memory");
+}
+
+static int tally_add(lua_State *L) {
+  struct braid_tally *tally = *check_tally(L);
+  if (tally) braid_tally_add(tally); /* else the state is about to end */
+  return 0;
+}
+
+static int tally_remove(lua_State *L) {
+  struct braid_tally *tally = *check_tally(L);
+  if (tally) braid_tally_remove(tally);
+  return 0;
+}
+
+static int tally_gc(lua_State *L) {
+  struct braid_tally **tally = lua_touserdata(L, 1);
+  if (*tally) braid_tally_close(*tally);
+  *tally = NULL;
+  return 0;
+}
+
+static const luaL_Reg methods[] = {{"add", tally_add}, {"remove", tally_remove}, {"__gc", tally_gc}, {NULL, NULL}};
+
+static const luaL_Reg functions[] = {{"watch_end", watch_end},       {"leave", leave},         {"exit_with", exit_with},
+                                     {"tell_dropped", tell_dropped}, {"tally_new", tally_new}, {NULL, NULL}};
+
+void lscript_open(lua_State *L) {
+  sched_register(L, functions);
+  sched_class(L, TALLY_METATABLE, methods);
+  lua_pop(L, 1);
+  replace_exit(L);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT
+ * Worker processes: how a pool of them is made here, and what one of them runs over there. A worker is the same
+ * interpreter with a line of code that loads this very module and calls `work`; it never sees the user's script. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <lauxlib.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/process/process_pool.h"
+#include "core/process/worker_process.h"
+#include "lua/base/larg.h"
+#include "lua/codec/lcodec.h"
+#include "lua/base/lerror.h"
+#include "lua/sched/linterrupt.h"
+#include "lua/sched/lobject.h"
+#include "lua/base/lopen.h"
+#include "lua/pool/lpool.h"
+#include "lua/state/lstates.h"
+#include "lua/pool/lworker.h"
+
+enum {
+  MOST_DEPTH = 4,         /* of process pools that workers of process pools make */
+  MOST_SECONDS = 1 << 30, /* that a job may take; beyond it is not limited */
+};
+
+/* In front of what lua/braid/worker.lua is told; then follow package.path and package.cpath, each with its end. */
+struct wire_settings {
+  uint64_t max_jobs, memory_limit;
+  double time_limit;
+  unsigned core, depth;
+};
+
+static unsigned depth; /* 0: this process is no worker */
+
+/* ---- making a pool -------------------------------------------------------------------------------------------- */
+
+static lua_Number number_field(lua_State *L, int index, const char *name) {
+  lua_getfield(L, index, name);
+  lua_Number value = lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+/* The settings of the table at `index`, as bytes; raises when memory is out. */
+static void read_settings(lua_State *L, int index, struct braid_process_plan *plan) {
+  size_t path_size, cpath_size;
+  lua_getfield(L, index, "path");
+  lua_getfield(L, index, "cpath");
+  const char *path = luaL_tolstring(L, -2, &path_size), *cpath = luaL_tolstring(L, -2, &cpath_size);
+  struct wire_settings head = {.max_jobs = (uint64_t)number_field(L, index, "max_jobs_per_worker"),
+                               .memory_limit = (uint64_t)number_field(L, index, "memory_limit"),
+                               .time_limit = number_field(L, index, "time_limit"),
+                               .core = braid_thread_core(),
+                               .depth = depth + 1};
+  plan->settings_size = sizeof head + path_size + 1 + cpath_size + 1;
+  plan->settings = malloc(plan->settings_size);
+  if (!plan->settings) lerror_memory(L);
+  char *at = plan->settings;
+  memcpy(at, &head, sizeof head);
+  memcpy(at + sizeof head, path, path_size + 1);
+  memcpy(at + sizeof head + path_size + 1, cpath, cpath_size + 1);
+  lua_Number tasks = number_field(L, index, "tasks_per_worker");
+  plan->tasks = tasks < 1 ? 1 : (unsigned)tasks; /* the Lua layer knows how many there may be */
+  plan->time_limit = head.time_limit < MOST_SECONDS ? (int64_t)(head.time_limit * (double)BRAID_SECOND) : 0;
+  lua_pop(L, 4);
+}
+
+/* The file that this module was loaded from; NULL: it is built into the program. */
+static const char *own_file(void) {
+  Dl_info info;
+  if (!dladdr((void *)(uintptr_t)own_file, &info) || !info.dli_fname) return NULL;
+  return strstr(info.dli_fname, ".so") ? info.dli_fname : NULL;
+}
+
+/* Pushes the interpreter to run: BRAID_LUA, or our own, or, where this program is none, the one in PATH. */
+static const char *push_interpreter(lua_State *L) {
+  char path[4096];
+  const char *chosen = getenv("BRAID_LUA");
+  ssize_t size = chosen ? 0 : readlink("/proc/self/exe", path, sizeof path - 1);
+  if (chosen) return lua_pushstring(L, chosen);
+  path[size > 0 ? size : 0] = '\0';
+  const char *name = strrchr(path, '/');
+  bool is_lua = name && strncmp(name + 1, "lua", 3) == 0;
+  return is_lua || !own_file() ? lua_pushstring(L, path) : lua_pushliteral(L, "lua5.4");
+}
+
+/* interpreter() -> the program that runs Lua code by `-e` as this one does */
+static int interpreter(lua_State *L) {
+  push_interpreter(L);
+  return 1;
+}
+
+/* Pushes the code of a worker. */
+static const char *push_code(lua_State *L) {
+  const char *file = own_file();
+  if (!file) return lua_pushliteral(L, "require 'braid.core'.work()");
+  return lua_pushfstring(L, "package.loadlib([==[%s]==], 'luaopen_braid_core')().work()", file);
+}
+
+/* Raises when memory is out. */
+static char **make_arguments(lua_State *L) {
+  const char *words[] = {push_interpreter(L), "-E", "-e", push_code(L)};
+  enum { COUNT = sizeof words / sizeof *words };
+  size_t size = (COUNT + 1) * sizeof(char *);
+  for (int i = 0; i < COUNT; i++) size += strlen(words[i]) + 1;
+  char **arguments = malloc(size);
+  if (!arguments) lerror_memory(L);
+  char *at = (char *)(arguments + COUNT + 1);
+  for (int i = 0; i < COUNT; i++) {
+    arguments[i] = strcpy(at, words[i]);
+    at += strlen(words[i]) + 1;
+  }
+  arguments[COUNT] = NULL;
+  lua_pop(L, 2);
+  return arguments;
+}
+
+static void check_depth(lua_State *L) {
+  if (depth < MOST_DEPTH) return;
+  lerror_misuse(L,
+                "process pools in workers of process pools, %d deep: does a job run the script that makes the pool? "
+                "Workers need not run it: functions are sent to them",
+                (int)depth + 1);
+}
+
+/* Arguments: settings, plan. Fills the plan as far as it comes. */
+static int make_plan(lua_State *L) {
+  struct braid_process_plan *plan = lua_touserdata(L, 2);
+  plan->table = lcodec_encode_across(L, 1, 1, "settings", braid_link_refuse_object);
+  plan->argv = make_arguments(L);
+  read_settings(L, 1, plan);
+  return 0;
+}
+
+/* process_pool_new(workers, settings) -> pool */
+static int process_pool_new(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  unsigned count = (unsigned)larg_between(L, 1, "workers", 1, INT_MAX);
+  if (!lua_istable(L, 2)) return larg_error(L, 2, "settings", "a table");
+  check_depth(L);
+  sched_check_fork(L);
+  lobject_box(L, &braid_pool_class);
+  struct braid_process_plan plan = {0};
+  lua_pushcfunction(L, make_plan);
+  lua_pushvalue(L, 2);
+  lua_pushlightuserdata(L, &plan);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+    braid_process_plan_free(&plan);
+    return lua_error(L);
+  }
+  sched->loop.social = braid_thread_cores() > 1;
+  struct braid_pool *pool = braid_process_pool_new(count, plan);
+  if (!pool) return lerror_raise_system(L, errno, "the broker's thread could not be started");
+  lpool_keep(L, sched, pool, 2);
+  return 1;
+}
+
+/* ---- being a worker ------------------------------------------------------------------------------------------- */
+
+/* The broker's thread. */
+static struct braid_thread_pool *make_lone(const char *bytes, size_t size, struct braid_message *table,
+                                           unsigned index) {
+  struct wire_settings head;
+  struct worker_settings *settings = calloc(1, sizeof *settings);
+  if (!settings || size < sizeof head) return NULL;
+  memcpy(&head, bytes, sizeof head);
+  const char *path = bytes + sizeof head;
+  settings->table = table;
+  settings->path = strdup(path);
+  settings->cpath = strdup(path + strlen(path) + 1);
+  settings->max_jobs = head.max_jobs;
+  settings->memory_limit = (size_t)head.memory_limit;
+  settings->time_limit = head.time_limit;
+  settings->core = head.core + index;
+  settings->process = true;
+  depth = head.depth;
+  return braid_thread_pool_lone(worker_body, settings, worker_settings_free);
+}
+
+/* work(): this process is a worker from here to its end. */
+static int work(lua_State *L) {
+  interrupt_prepare();
+  roster_mute(sched_of(L));
+  braid_thread_pool_run(braid_worker_process_begin(make_lone));
+  braid_worker_process_end(EXIT_SUCCESS);
+}
+
+static const luaL_Reg functions[] = {
+    {"process_pool_new", process_pool_new}, {"work", work}, {"interpreter", interpreter}, {NULL, NULL}};
+
+void lpeer_open(lua_State *L) { sched_register(L, functions); }

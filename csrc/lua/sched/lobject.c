@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT
+ * A box owns one reference. Its user value 1 is for values that the object keeps by reference (see lqueue). Only
+ * shared objects can come back to a state that has a box for them already, so only their boxes are in the map. */
+#include "lua/sched/lobject.h"
+
+#include <lauxlib.h>
+
+#include "lua/base/larg.h"
+#include "lua/base/lerror.h"
+#include "lua/base/lregistry.h"
+#include "lua/sched/lsched.h"
+
+struct box {
+  struct braid_object *object; /* NULL: not filled, or finalized */
+};
+
+static const char CLASS; /* its address is a field of the metatables of boxes */
+static const char BOXES; /* the registry's key of the map: object -> box, weakly */
+
+struct braid_object *lobject_take(lua_State *L, int index) {
+  struct box *box = lua_touserdata(L, index);
+  struct braid_object *object = box ? box->object : NULL;
+  if (box) box->object = NULL;
+  return braid_loop_is_fork ? NULL : object; /* its guard may be held by a thread that is not there */
+}
+
+static int close_box(lua_State *L) {
+  struct braid_object *object = lobject_take(L, 1);
+  if (object) braid_object_unref(object);
+  return 0;
+}
+
+void lobject_class(lua_State *L, const struct braid_class *class, const luaL_Reg *methods) {
+  sched_class(L, class->name, methods);
+  lua_pushboolean(L, 1);
+  lua_rawsetp(L, -2, &CLASS);
+  if (lua_getfield(L, -1, "__gc") == LUA_TNIL) {
+    lua_pushcfunction(L, close_box);
+    lua_setfield(L, -3, "__gc");
+  }
+  lua_pop(L, 1);
+}
+
+void lobject_box(lua_State *L, const struct braid_class *class) {
+  struct box *box = lua_newuserdatauv(L, sizeof *box, 1);
+  box->object = NULL;
+  luaL_setmetatable(L, class->name);
+}
+
+void lobject_fill(lua_State *L, struct braid_object *object) {
+  if (!object) lerror_memory(L);
+  ((struct box *)lua_touserdata(L, -1))->object = object;
+}
+
+struct braid_object *lobject_test(lua_State *L, int index, const struct braid_class *class) {
+  struct box *box = larg_test(L, index, class->name);
+  return box ? box->object : NULL;
+}
+
+struct braid_object *lobject_check(lua_State *L, int index, const struct braid_class *class) {
+  struct box *box = larg_object(L, index, class->name);
+  struct braid_object *object = box->object;
+  if (!object) lerror_misuse(L, "this %s is gone: its state is about to end", class->name);
+  sched_check_fork(L);
+  return object;
+}
+
+bool lobject_is_box(lua_State *L, int index, struct braid_object **object) {
+  if (!lua_getmetatable(L, index)) return false;
+  bool is_box = lua_rawgetp(L, -1, &CLASS) != LUA_TNIL;
+  lua_pop(L, 2);
+  if (is_box) *object = lobject_at(L, index);
+  return is_box;
+}
+
+struct braid_object *lobject_at(lua_State *L, int index) {
+  return ((struct box *)lua_touserdata(L, index))->object;
+}
+
+/* ---- from state to state -------------------------------------------------------------------------------------- */
+
+static void push_map(lua_State *L) { lregistry_table(L, &BOXES, "v"); }
+
+bool lobject_share(lua_State *L, int index) {
+  struct braid_object *object = lobject_at(L, index);
+  if (object->guard.shared) return true;
+  index = lua_absindex(L, index);
+  push_map(L);
+  lua_pushvalue(L, index);
+  lua_rawsetp(L, -2, object);
+  lua_pop(L, 1);
+  bool prepare = luaL_getmetafield(L, index, "__share") != LUA_TNIL;
+  braid_object_share(object); /* already: what it holds may mention it */
+  if (!prepare) return true;
+  lua_pushvalue(L, index);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
+  object->guard.shared = false; /* it has not left */
+  return false;
+}
+
+void lobject_push(lua_State *L, struct braid_object *object) {
+  push_map(L);
+  if (lua_rawgetp(L, -1, object) == LUA_TUSERDATA && lobject_at(L, -1)) {
+    lua_remove(L, -2);
+    return;
+  }
+  lua_pop(L, 1);
+  if (luaL_getmetatable(L, object->class->name) != LUA_TTABLE)
+    lerror_raise(L, "not_sendable", "%s is not known in this state", object->class->name);
+  lua_pop(L, 1);
+  lobject_box(L, object->class);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, -3, object);
+  braid_object_ref(object);
+  lobject_fill(L, object);
+  lua_remove(L, -2);
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT
+ * The scheduler of one Lua state: it resumes tasks, and it is how a C function waits. Everything here: the state's
+ * own thread.
+ *
+ * A function that may have to wait is written so:
+ *
+ *   static int wait_k(lua_State *L, int status, lua_KContext context) {   // goes on after the wait
+ *     struct sched *sched = sched_of(L);
+ *     enum braid_status end = sched_end(sched);           // BRAID_OK, BRAID_TIMEOUT, BRAID_CANCELLED, ...
+ *     ... give back whatever the wait used ...
+ *     if (sched_stopped(end)) return sched_raise(L, sched, end);           // cancelled or interrupted
+ *     ... push results ...
+ *   }
+ *   static int wait(lua_State *L) {
+ *     struct sched *sched = sched_of(L);
+ *     struct braid_waiter *waiter = sched_begin(L, sched);  // raises where L may not wait, or is cancelled
+ *     ... hook the waiter somewhere: a line, a watch, a transfer ...
+ *     return sched_park(L, sched, deadline, wait_k, context);
+ *   }
+ *
+ * Inside a task sched_park yields. Outside every task it turns the loop right here until the waiter is home.
+ * Between sched_begin and sched_park nothing may raise and nothing may run Lua. What the wait needs lives outside the
+ * C stack: in the waiter's hook, in a userdata that is on the Lua stack. */
+#ifndef BRAID_LSCHED_H
+#define BRAID_LSCHED_H
+
+#include <lua.h>
+
+#include "lua/sched/lhook.h"
+#include "lua/sched/lstop.h"
+#include "lua/sched/ltree.h"
+
+enum sched_question {
+  SCHED_TELL = 1, /* what it does */
+  SCHED_SLOW = 2  /* which step holds the loop */
+};
+
+struct sched {
+  struct braid_loop loop;
+  struct tree tree;
+  lua_State *L;         /* the main state */
+  struct task *current; /* who runs: a task, or the script */
+  lua_State *running;   /* the coroutine in which it may wait; NULL inside callbacks */
+  struct task *main;    /* of braid.run: SIGINT is for it; NULL: for the script */
+  struct hook_store hooks;
+  struct stopper stopper; /* of code that computes */
+  int64_t interrupt_seen; /* when code that computes was seen to have come SIGINT upon it; 0: it has not */
+  struct braid_list held; /* locks that tasks of this state hold */
+  /* Called when a task's coroutine has ended: what its body returned, or the error, is on the top of co. */
+  void (*finish)(struct sched *sched, struct task *task, int status);
+  /* Called when the waiter of a job has come home. Set by lpool. */
+  void (*arrive)(struct sched *sched, struct braid_waiter *waiter);
+  /* Called for a task that ended and may have held locks. Set by lgate. */
+  void (*abandon)(struct sched *sched, struct task *task);
+  struct task_store *store;           /* idle coroutines, for ltask */
+  int task_metatable;                 /* where it is in the registry */
+  const void *task_class;             /* its address */
+  lua_CFunction task_body, wrap_body; /* at the bottom of the coroutines that only the loop may go on with */
+  struct braid_list aside, abandoned; /* generators between two steps, with scopes inside; without an iterator */
+  /* Starts the tasks that close them. Does not raise. Set by lwrap. */
+  void (*close_generators)(lua_State *L, struct braid_list *which);
+  bool locals; /* some task has asked for its locals */
+  /* A worker's: called in place of SIGINT's handling when the loop was asked for attention. NULL: the script's own. */
+  void (*interrupted)(struct sched *sched);
+  /* A worker's: ends this process, which a job has forked, with that status. NULL: what waits raises there. */
+  void (*end_copy)(int status);
+  size_t outside;          /* bytes of arrays that this state has made: see lworker */
+  struct braid_list pools; /* that this state has made, until their threads have ended */
+  unsigned jobs;           /* that are not home yet */
+  /* Asks the pools to end, and their jobs. Set by lpool. */
+  void (*stop_pools)(struct sched *sched);
+  /* Gives up the pools that have ended, and with a deadline, 0 otherwise, the others: when they have, or later. Set by
+   * lpool. */
+  void (*release_pools)(struct sched *sched, int64_t deadline);
+  atomic_uint asked; /* enum sched_question: what others want to know of this state */
+  /* Answers them. Set by lroster. */
+  void (*attend)(struct sched *sched);
+  unsigned next_look, interval; /* in steps: when the clock is looked at, and how long to the look after */
+  unsigned steps;               /* since the loop was last polled */
+  unsigned quick;               /* calls that did not have to wait, since somebody last did */
+  unsigned turns;               /* of select, which begins each time with another case */
+  int64_t polled;               /* when the loop was last polled */
+  uint32_t stamp;               /* flags of tasks that park now: that they do, and since when */
+  void *sentinel;               /* the object whose end is the state's */
+  bool leaving;                 /* the script ends by an error, or by os.exit: nothing is waited for */
+  bool ending;                  /* its end waits for the jobs of its pools */
+  bool closing;
+  int64_t grace; /* then: when it is over */
+  /* Raises what a deadlock is told by. Set by ldeadlock. */
+  int (*raise_deadlock)(lua_State *L, struct sched *sched);
+  /* Reports that code which goes on after its cancel is stopped. Set by ltask. */
+  void (*insists)(lua_State *L, struct sched *sched);
+  /* Has a task stopped wherever it stands when the grace is over. Set by ltask. */
+  void (*hurry)(struct task *task, void *sched);
+};
+
+/* The scheduler of the state: the first upvalue of every function that needs it. */
+static inline struct sched *sched_of(lua_State *L) { return (struct sched *)lua_touserdata(L, lua_upvalueindex(1)); }
+
+/* Begins a wait. Raises when L cannot wait here (names the reason and the way out) or is cancelled. */
+struct braid_waiter *sched_begin(lua_State *L, struct sched *sched);
+
+/* Raises in a process that was forked from the one that uses braid. */
+void sched_refuse_fork(lua_State *L);
+static inline void sched_check_fork(lua_State *L) {
+  if (__builtin_expect(braid_loop_is_fork, false)) sched_refuse_fork(L);
+}
+
+/* Whether it may wait here. */
+bool sched_may_wait(lua_State *L, const struct sched *sched);
+
+/* Raises where L cannot wait: for what will have to wait at its end, as a scope has. */
+void sched_check(lua_State *L, struct sched *sched);
+
+/* The same without looking for a cancel: the wait will not be cancelled. For giving back what was taken. */
+struct braid_waiter *sched_begin_masked(lua_State *L, struct sched *sched);
+
+/* A wait that turned out not to be needed: the hook has joined nothing. */
+void sched_forget(struct sched *sched);
+
+/* Parks until the waiter is home or `deadline` passes (BRAID_NEVER: none). `return sched_park(...)`. */
+int sched_park(lua_State *L, struct sched *sched, int64_t deadline, lua_KFunction k, lua_KContext context);
+
+/* How the wait ended. The waiter of the current task is free again, its hook has left its line. */
+enum braid_status sched_end(struct sched *sched);
+
+/* The waiter of whoever runs: in a continuation, its hook holds what the wait brought. */
+static inline struct braid_waiter *sched_waiter(struct sched *sched) { return &sched->current->waiter; }
+
+/* For how many seconds a parked task has waited, to some 0.1 s. */
+double sched_waited(const struct task *task);
+
+static inline bool sched_stopped(enum braid_status status) {
+  return status == BRAID_CANCELLED || status == BRAID_INTERRUPTED || status == BRAID_DEADLOCK;
+}
+
+/* Raises the error for a wait that was cancelled, interrupted or deadlocked. Never returns. */
+int sched_raise(lua_State *L, struct sched *sched, enum braid_status status);
+
+/* The same for hooks: sched_raise lets others run first when it was raised before, and code goes on all the same. */
+int sched_raise_now(lua_State *L, struct sched *sched, enum braid_status status);
+
+/* For the hook: raises in code that has gone on after its cancel too often. */
+void sched_stop_insisting(lua_State *L, struct sched *sched, lua_Debug *ar);
+
+/* Pushes the error of a task that is cancelled and has not begun. */
+void sched_push_unbegun(lua_State *L, struct sched *sched, const struct task *task);
+
+/* Pushes the name of the task at `index`; nil when it has none. */
+void sched_push_name(lua_State *L, int index);
+/* Its name is the value on the top of the stack; pops it. */
+void sched_set_name(lua_State *L, int index);
+
+/* The script has made something that is to outlive what it has: what it had till now is finalized after the state has
+ * ended its tasks and pools. Does not raise. */
+void sched_renew_end(lua_State *L, struct sched *sched);
+
+/* Replies that have come are taken, and nothing else is done. */
+void sched_take_replies(struct sched *sched);
+
+/* Pushes the userdata of a task that has not ended. */
+void sched_push_task(lua_State *L, const struct task *task);
+
+/* For calls that can do without waiting: raises when cancelled; true when others should run first, so the caller
+ * parks with sched_pass instead of going on. */
+bool sched_enter(lua_State *L, struct sched *sched);
+
+/* Whether L can be suspended here. */
+bool sched_may_wait(lua_State *L, const struct sched *sched);
+
+/* Whether sched_begin would not raise: for who must give something up first. */
+bool sched_may_begin(lua_State *L, struct sched *sched);
+
+/* For a function that tries before it waits: raises when cancelled; calls k with LUA_OK, or, when others should run
+ * first, lets them, and calls k with LUA_YIELD. k begins with sched_entered. `return sched_attempt(...)`. */
+int sched_attempt(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context);
+static inline void sched_entered(struct sched *sched, int status) {
+  if (status == LUA_YIELD) sched_end(sched);
+}
+
+/* Raises when cancelled; lets others run, then calls k; NULL: returns to Lua. `return sched_pass(...)`. */
+int sched_pass(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context);
+
+/* Ends the running coroutine's frame for callbacks: nothing may wait until they are over. */
+struct sched_frame {
+  struct task *current;
+  lua_State *running;
+};
+static inline struct sched_frame sched_callbacks(struct sched *sched) {
+  struct sched_frame frame = {sched->current, sched->running};
+  sched->current = &sched->tree.script;
+  sched->running = NULL;
+  return frame;
+}
+static inline void sched_return(struct sched *sched, struct sched_frame frame) {
+  sched->current = frame.current;
+  sched->running = frame.running;
+}
+
+/* From here on the code of `co` computes. Returns whose did, for when `co` has yielded or ended. */
+static inline lua_State *sched_compute(struct sched *sched, lua_State *co) {
+  struct stopper *stopper = &sched->stopper;
+  lua_State *before = stopper->computing;
+  stopper->computing = co;
+  if (__builtin_expect(stopper->count > 0 || stopper->poked, 0)) stopper->rearm(sched);
+  return before;
+}
+
+/* Registers functions with the scheduler as first upvalue in the table on the top of the stack. */
+struct luaL_Reg;
+void sched_register(lua_State *L, const struct luaL_Reg *functions);
+
+/* A metatable `name` with these methods (and metamethods, by their names) and __index to itself; pushes it. */
+void sched_class(lua_State *L, const char *name, const struct luaL_Reg *functions);
+
+/* Creates the state's scheduler, or finds it; pushes nothing. Raises when the system refuses. */
+struct sched *sched_open(lua_State *L);
+
+/* Resumes a task that is ready, here and now. Does not raise. */
+void sched_step(struct sched *sched, struct task *task, lua_State *from);
+
+/* Runs what is ready and polls once, sleeping at most until `deadline` (0: not at all). True when the script's own
+ * wait is over. */
+bool sched_turn(struct sched *sched, int64_t deadline);
+
+/* Nothing can wake anybody any more: every wait is for something that only a waiting task could do. */
+bool sched_deadlocked(struct sched *sched);
+
+#endif

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT
+ * Which stop stands for a task is seen by looking up its scopes, as for cancels: a scope or a task below which it is. A
+ * cancelled task that is below none, a pool's in a job, counts as a stray one while any stop stands. */
+#include "core/base/clock.h"
+#include "lua/sched/linsist.h"
+#include "lua/sched/lsched.h"
+
+enum {
+  LOOK = 10 * 1000,          /* instructions from one call of the hook to the next */
+  SWITCH = 1000,             /* what a change of the coroutine counts for: each has a count of its own */
+  CLEAN_UP = 1000 * 1000,    /* what code has for cleaning up, before it is stopped again: some 10 ms */
+  BUDGET = 10 * 1000 * 1000, /* what a stop has in all */
+  HELD = 100 * 1000 * 1000,  /* ns: the same as CLEAN_UP for code that calls slow C functions */
+  HELD_BUDGET = 10,          /* times that, in all */
+  SOON = LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT
+};
+
+static struct stop *with_root(struct sched *sched, const void *root) {
+  for (struct braid_list *at = sched->stopper.stops.next; at != &sched->stopper.stops; at = at->next) {
+    struct stop *stop = braid_container(at, struct stop, link);
+    if (stop->root == root) return stop;
+  }
+  return NULL;
+}
+
+/* The stop that stands for a task; NULL: none. */
+static struct stop *stop_of(struct sched *sched, const struct task *task) {
+  const struct scope *scope = task->scope;
+  struct stop *found = NULL;
+  if (sched->stopper.count == 0) return NULL;
+  for (;;) {
+    for (; scope != task->nursery && !found; scope = scope->outer) found = with_root(sched, scope);
+    if (!found) found = with_root(sched, task);
+    if (found || !scope) break;
+    task = scope->owner;
+  }
+  return found || !tree_canceller(&sched->tree, sched->current) ? found : &sched->stopper.stray;
+}
+
+/* ---- arming --------------------------------------------------------------------------------------------------- */
+
+void stop_soon(struct sched *sched) {
+  lua_State *co = sched->stopper.computing;
+  if (co) hook_arm(&sched->hooks, co, SOON, 1);
+}
+
+void stop_follow(struct sched *sched, lua_State *co) {
+  if (co != sched->stopper.computing) stop_soon(sched);
+}
+
+void stop_look(struct sched *sched, lua_State *co, int instructions) {
+  sched->stopper.poked = 1;
+  hook_arm(&sched->hooks, co, LUA_MASKCOUNT, instructions);
+}
+
+void stop_poke(struct sched *sched) {
+  sched->stopper.poked = 1;
+  stop_soon(sched);
+}
+
+/* How long the current task has computed since this was asked in it, without a wait in between. */
+static int64_t sample(struct sched *sched) {
+  struct stopper *stopper = &sched->stopper;
+  int64_t now = braid_clock_now(), before = stopper->sampled;
+  bool same = stopper->sampled_in == sched->current;
+  stopper->sampled_in = stopper->computing ? sched->current : NULL;
+  stopper->sampled = now;
+  return same ? now - before : 0;
+}
+
+static bool is_hard(const struct stop *stop) {
+  return stop && (stop->spent >= BUDGET || stop->held >= (int64_t)HELD * HELD_BUDGET);
+}
+
+/* Whoever goes on has had its time for cleaning up since it was stopped last. */
+static bool is_overdue(const struct stop *stop) {
+  return stop && (stop->spent - stop->raised >= CLEAN_UP || stop->held - stop->held_then >= HELD || is_hard(stop));
+}
+
+/* The pool's task that the task is, or is below: inside a worker's job; NULL: none. */
+static struct task *apart_from(struct sched *sched, struct task *task) {
+  if (!sched->interrupted || sched->stopper.count == 0) return NULL;
+  while (task->nursery && !(task->waiter.flags & TASK_APART)) task = task->nursery->owner;
+  return task->nursery ? task : NULL;
+}
+
+/* What the code that has run since the last look is put down to; NULL: nothing there is to end. */
+static struct stop *charge(struct sched *sched, unsigned spent) {
+  struct stop *stop = stop_of(sched, sched->current);
+  int64_t held = sample(sched);
+  if (!stop && apart_from(sched, sched->current)) stop = &sched->stopper.stray;
+  if (!stop) return NULL;
+  stop->held += held;
+  stop->spent += spent;
+  return stop;
+}
+
+/* Another coroutine computes, and something may have to be stopped in it. One in which the hook is armed already may
+ * have far to go to its next call: each counts its own instructions, and most are those of others meanwhile. */
+static void rearm(struct sched *sched) {
+  bool overdue = is_overdue(charge(sched, SWITCH)) || sched->stopper.poked || sched->closing;
+  lua_State *co = sched->stopper.computing;
+  if (co && (overdue || !hook_is_armed(co))) stop_soon(sched);
+}
+
+void stop_hand_on(struct sched *sched, lua_State *from, lua_State *co) {
+  bool stale = lua_gethookmask(co) == LUA_MASKCOUNT && !sched->closing &&
+               (sched->interrupted || !atomic_load(&sched->loop.interrupts)) &&
+               !tree_canceller(&sched->tree, sched->current);
+  if (stale) hook_disarm(&sched->hooks, co);
+  hook_share(&sched->hooks, from, co);
+}
+
+void stop_unshield(struct sched *sched) {
+  if (is_hard(stop_of(sched, sched->current))) stop_soon(sched);
+}
+
+void stop_begin(struct sched *sched, struct stop *stop) {
+  if (stop_stands(stop)) return;
+  stop->spent = stop->raised = 0;
+  stop->held = stop->held_then = 0;
+  braid_list_push(&sched->stopper.stops, &stop->link);
+  if (sched->stopper.count++ == 0) sched->stopper.stray = (struct stop){.root = NULL};
+  rearm(sched);
+}
+
+void stop_end(struct sched *sched, struct stop *stop) {
+  if (!stop_stands(stop)) return;
+  braid_list_remove(&stop->link);
+  stop->link.next = NULL;
+  sched->stopper.count--;
+}
+
+/* ---- the hook ------------------------------------------------------------------------------------------------- */
+
+/* What a function has just returned, a lock or an item say, would be lost with an error here: the next instruction puts
+ * it where clean-up finds it; and clean-up may be a call of a C function itself. So the hook raises neither at calls
+ * and returns nor where it came upon the code, which may be just behind one, but two instructions later. */
+static bool put_off(struct sched *sched, lua_State *L, const lua_Debug *ar) {
+  enum { MOST = 100 }; /* code that is nothing but calls must end, too */
+  bool behind = sched->stopper.put_off > 0 && sched->stopper.put_off_in == L && ar->event == LUA_HOOKCOUNT;
+  sched->stopper.put_off_in = L;
+  if (behind || sched->stopper.put_off >= MOST) {
+    sched->stopper.put_off = 0;
+    return false;
+  }
+  sched->stopper.put_off++;
+  hook_arm(&sched->hooks, L, SOON, 2);
+  return true;
+}
+
+static void note(struct stop *stop) {
+  stop->raised = stop->spent;
+  stop->held_then = stop->held;
+}
+
+void stop_note(struct sched *sched) {
+  struct stop *stop = stop_of(sched, sched->current);
+  if (stop) note(stop);
+}
+
+/* Goes on looking; raises when it is time to. */
+static void press(lua_State *L, struct sched *sched, struct stop *stop) {
+  struct task *task = sched->current;
+  const void *canceller = task == stop->spared ? NULL : tree_canceller(&sched->tree, task);
+  bool raise = canceller && (!insist_told(task, canceller) || is_overdue(stop));
+  hook_arm(&sched->hooks, L, LUA_MASKCOUNT, raise && is_hard(stop) ? 1 : LOOK);
+  if (!raise) return;
+  insist_tell(task, canceller);
+  note(stop);
+  sched_raise_now(L, sched, BRAID_CANCELLED);
+}
+
+/* A pool's task is below no root, and nobody may have cancelled it: when it keeps the thread from what is to end it has
+ * to go. Goes on looking. */
+static void cancel_holder(lua_State *L, struct sched *sched) {
+  struct task *holder = apart_from(sched, sched->current);
+  const struct stop *stray = &sched->stopper.stray;
+  if (!holder) return;
+  if (stray->spent >= CLEAN_UP || stray->held >= HELD) tree_cancel_task(&sched->tree, holder, 0);
+  hook_arm(&sched->hooks, L, LUA_MASKCOUNT, LOOK);
+}
+
+static void act(lua_State *L, lua_Debug *ar) {
+  struct sched *sched = sched_open(L);
+  stop_follow(sched, L);
+  if (!sched->interrupted && sched->stopper.count == 0) {
+    sched->stopper.otherwise(L, ar);
+    return;
+  }
+  struct stop *stop = charge(sched, ar->event == LUA_HOOKCOUNT && lua_gethookcount(L) == LOOK ? LOOK : 0);
+  if (!is_hard(stop) && put_off(sched, L, ar)) return;
+  hook_disarm(&sched->hooks, L); /* before the looks: what comes later arms it anew */
+  if (atomic_load(&sched->asked)) sched->attend(sched);
+  if (sched->interrupted) sched->interrupted(sched);
+  stop = stop_of(sched, sched->current);
+  if (stop) {
+    press(L, sched, stop);
+  } else {
+    cancel_holder(L, sched);
+    sched_stop_insisting(L, sched, ar);
+  }
+}
+
+void stop_open(struct sched *sched) {
+  if (sched->hooks.act == act) return;
+  sched->stopper.otherwise = sched->hooks.act;
+  sched->hooks.act = act;
+  sched->stopper.rearm = rearm;
+}

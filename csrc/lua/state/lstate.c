@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT
+ * What is not safe among threads in Lua's own libraries is replaced: loading a C module (its luaopen may touch what
+ * the whole process has), exit, and print's many writes. (io.popen and os.execute: lshell.c.) */
+#include "lua/state/lstate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <lualib.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/limit.h"
+#include "core/process/worker_process.h"
+#include "lua/state/lcopy.h"
+#include "lua/base/lerror.h"
+#include "lua/state/lstdin.h"
+
+/* ---- memory --------------------------------------------------------------------------------------------------- */
+
+static void *allocate(void *user, void *block, size_t before, size_t after) {
+  struct lstate_memory *memory = user;
+  if (!block) before = 0; /* Lua tells the kind of the new object there */
+  if (after == 0) {
+    free(block);
+    memory->used -= before;
+    return NULL;
+  }
+  if (memory->limit && after > before && memory->used + (after - before) > memory->limit) {
+    memory->exceeded = true;
+    return NULL;
+  }
+  void *moved = realloc(block, after);
+  if (moved) memory->used = memory->used - before + after;
+  if (memory->used > memory->peak) memory->peak = memory->used;
+  return moved;
+}
+
+lua_State *lstate_new(struct lstate_memory *memory) {
+  *memory = (struct lstate_memory){0};
+  return lua_newstate(allocate, memory);
+}
+
+/* ---- loading C modules ---------------------------------------------------------------------------------------- */
+
+static pthread_mutex_t loader_mutex;
+
+static void init_loader_mutex(void) {
+  pthread_mutexattr_t recursive; /* a luaopen may require another C module */
+  pthread_mutexattr_init(&recursive);
+  pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+  pthread_mutex_init(&loader_mutex, &recursive);
+  pthread_mutexattr_destroy(&recursive);
+}
+
+/* Calls upvalue 1 with the mutex held; a function among its results is a loader, and gets the same. */
+static int in_turn(lua_State *L) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, init_loader_mutex);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  pthread_mutex_lock(&loader_mutex);
+  int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+  pthread_mutex_unlock(&loader_mutex);
+  if (status != LUA_OK) return lua_error(L);
+  if (lua_iscfunction(L, 1)) {
+    lua_pushvalue(L, 1);
+    lua_pushcclosure(L, in_turn, 1);
+    lua_replace(L, 1);
+  }
+  return lua_gettop(L);
+}
+
+/* Asks the other searchers once more: upvalue 1 has them, the last of them is this one. */
+static int search_again(lua_State *L) {
+  lua_Integer count = (lua_Integer)lua_rawlen(L, lua_upvalueindex(1));
+  for (lua_Integer i = 1; i < count; i++) {
+    lua_rawgeti(L, lua_upvalueindex(1), i);
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 2);
+    if (lua_isfunction(L, -2)) return 2;
+    lua_pop(L, 2);
+  }
+  return 0;
+}
+
+/* The last searcher. No other says whether a file is not there, or cannot be opened for want of descriptors. Where
+ * there is one again the file may be found, after all: another thread has given one back. */
+static int explain_shortage(lua_State *L) {
+  int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (fd >= 0) close(fd);
+  if (fd >= 0 || braid_limit_raised()) return search_again(L);
+  return lerror_raise_system(L, errno, lua_pushfstring(L, "module '%s' cannot be looked for", luaL_checkstring(L, 1)));
+}
+
+static void guard_loaders(lua_State *L) {
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "searchers");
+  for (int i = 3; i <= 4; i++) { /* those for C libraries */
+    lua_rawgeti(L, -1, i);
+    lua_pushcclosure(L, in_turn, 1);
+    lua_rawseti(L, -2, i);
+  }
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, explain_shortage, 1);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  lua_pop(L, 1);
+  lua_getfield(L, -1, "loadlib");
+  lua_pushcclosure(L, in_turn, 1);
+  lua_setfield(L, -2, "loadlib");
+  lua_pop(L, 1);
+}
+
+/* ---- io, os, print -------------------------------------------------------------------------------------------- */
+
+static int os_exit(lua_State *L) {
+  if (braid_loop_is_fork) lcopy_end(lcopy_exit_status(L));
+  return lerror_raise(L, "worker_died", "os.exit(%s) in a job: it ends the job, not the process",
+                      lua_isnoneornil(L, 1) ? "" : lerror_text(L, 1));
+}
+
+static int print_line(lua_State *L) {
+  int count = lua_gettop(L);
+  luaL_Buffer line;
+  lua_settop(L, count);
+  for (int i = 1; i <= count; i++) { /* first all that may raise or run Lua */
+    luaL_tolstring(L, i, NULL);
+    lua_replace(L, i);
+  }
+  luaL_buffinit(L, &line);
+  for (int i = 1; i <= count; i++) {
+    if (i > 1) luaL_addchar(&line, '\t');
+    lua_pushvalue(L, i);
+    luaL_addvalue(&line);
+  }
+  luaL_addchar(&line, '\n');
+  luaL_pushresult(&line);
+  size_t size;
+  const char *text = lua_tolstring(L, -1, &size);
+  fwrite(text, 1, size, stdout);
+  fflush(stdout);
+  return 0;
+}
+
+static void replace(lua_State *L, const char *library, const char *name, lua_CFunction function) {
+  lua_getglobal(L, library);
+  lua_pushcfunction(L, function);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+}
+
+void lstate_furnish(lua_State *L) {
+  luaL_openlibs(L);
+  guard_loaders(L);
+  lstdin_furnish(L);
+  replace(L, "os", "exit", os_exit);
+  replace(L, LUA_GNAME, "print", print_line);
+}
+
+static int exit_process(lua_State *L) { braid_worker_process_end(lcopy_exit_status(L)); }
+
+void lstate_free_exit(lua_State *L) { replace(L, "os", "exit", exit_process); }

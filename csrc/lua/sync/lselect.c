@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT
+ * braid.select: one waiter, a hook for each case, in different lines. Whoever claims the waiter first has made the
+ * case; the other hooks leave their lines before the call returns. Stack: 1 the cases, 2 the timeout, 3 the cases'
+ * objects, 4 the userdata with the hooks. All that may raise happens before the first hook joins a line. */
+#include <lauxlib.h>
+#include <string.h>
+
+#include "core/sync/primitives.h"
+#include "core/sync/queue.h"
+#include "lua/base/larg.h"
+#include "lua/base/lerror.h"
+#include "lua/codec/litem.h"
+#include "lua/sched/lobject.h"
+#include "lua/base/lopen.h"
+#include "lua/task/ltask.h"
+
+enum { OBJECTS = 3, SELECT = 4 };
+
+enum case_kind { CASE_GET, CASE_PUT, CASE_EVENT, CASE_FUTURE };
+
+struct choice {
+  struct braid_case this; /* its hook brings a put's item and receives a get's */
+  enum case_kind kind;
+  union {
+    struct braid_queue *queue;
+    struct braid_gate *event;
+    struct future *future;
+  };
+};
+
+struct select {
+  int count;
+  struct choice choices[];
+};
+
+/* ---- reading the cases ---------------------------------------------------------------------------------------- */
+
+/* The queue, the verb and the value are on the top of the stack. */
+static void read_queue_case(lua_State *L, int i, struct choice *choice, int object) {
+  const char *verb = lua_tostring(L, object + 1);
+  if (verb && strcmp(verb, "get") == 0) {
+    choice->kind = CASE_GET;
+    return;
+  }
+  if (!verb || strcmp(verb, "put") != 0) lerror_misuse(L, "select: case %d wants to \"get\" or to \"put\"", i);
+  if (lua_isnil(L, object + 2)) lerror_misuse(L, "select: case %d puts nil: braid.null stands for nothing", i);
+  choice->kind = CASE_PUT;
+  if (choice->queue->order == BRAID_PRIORITY) choice->this.hook.key = litem_key(L, object + 2);
+  braid_hook_set_item(&choice->this.hook, litem_make(L, object + 2, object));
+}
+
+static void read_case(lua_State *L, int i, struct choice *choice) {
+  if (lua_geti(L, 1, i) != LUA_TTABLE) lerror_misuse(L, "select: case %d is not a list like {queue, \"get\"}", i);
+  int list = lua_gettop(L), object = list + 1;
+  for (int field = 1; field <= 3; field++) lua_geti(L, list, field);
+  lua_pushvalue(L, object);
+  lua_rawseti(L, OBJECTS, i);
+  braid_hook_init(&choice->this.hook, (uint16_t)i);
+  struct braid_object *found;
+  if ((found = lobject_test(L, object, &braid_queue_class))) {
+    choice->queue = braid_container(found, struct braid_queue, object);
+    read_queue_case(L, i, choice, object);
+  } else if ((found = lobject_test(L, object, &braid_event_class))) {
+    choice->kind = CASE_EVENT;
+    choice->event = braid_container(found, struct braid_gate, object);
+  } else if ((choice->future = future_test(L, sched_of(L), object))) {
+    choice->kind = CASE_FUTURE;
+  } else {
+    lerror_misuse(L, "select: case %d is neither a queue nor an event nor a future", i);
+  }
+  lua_settop(L, SELECT);
+}
+
+/* ---- one case ------------------------------------------------------------------------------------------------- */
+
+/* Tries the case; with `wait` its hook stands in line then. */
+static enum braid_status attempt(struct choice *choice, bool wait) {
+  struct braid_hook *hook = &choice->this.hook;
+  struct braid_item item = braid_hook_item(hook);
+  enum braid_status status;
+  switch (choice->kind) {
+    case CASE_GET:
+      status = braid_queue_get(choice->queue, &item, wait ? hook : NULL);
+      if (status == BRAID_OK) braid_hook_set_item(hook, item);
+      return status;
+    case CASE_PUT: return braid_queue_put(choice->queue, item, hook->key, wait ? hook : NULL);
+    case CASE_EVENT: return braid_event_wait(choice->event, wait ? hook : NULL);
+    default:
+      if (future_ended(choice->future)) return BRAID_OK;
+      if (!wait) return BRAID_EMPTY;
+      return future_join(choice->future, hook) ? BRAID_WAIT : BRAID_NO_MEMORY;
+  }
+}
+
+/* Out of every line; what the puts that did not happen would have put is given up. `made`: the case that happened, or
+ * 0. */
+static void withdraw(lua_State *L, struct select *select, int made) {
+  for (int i = 1; i <= select->count; i++) {
+    struct choice *choice = &select->choices[i - 1];
+    braid_hook_leave(&choice->this.hook);
+    if (choice->kind != CASE_PUT) continue;
+    if (i != made) {
+      lua_rawgeti(L, OBJECTS, i);
+      litem_drop(L, braid_hook_item(&choice->this.hook), lua_gettop(L));
+      lua_pop(L, 1);
+    }
+    choice->this.hook.tag = BRAID_ITEM_NONE;
+  }
+}
+
+/* When something was raised before it came to that: what was to be put is given up. */
+static int select_gc(lua_State *L) {
+  struct select *select = lua_touserdata(L, 1);
+  lua_getiuservalue(L, 1, 1);
+  for (int i = 1; i <= select->count; i++) {
+    struct choice *choice = &select->choices[i - 1];
+    if (choice->kind != CASE_PUT || choice->this.hook.tag == BRAID_ITEM_NONE) continue;
+    lua_rawgeti(L, 2, i);
+    litem_drop(L, braid_hook_item(&choice->this.hook), 3);
+    lua_settop(L, 2);
+    choice->this.hook.tag = BRAID_ITEM_NONE;
+  }
+  return 0;
+}
+
+/* Pushes what select returns for case i. */
+static int answer(lua_State *L, struct select *select, int i, enum braid_status status) {
+  struct choice *choice = &select->choices[i - 1];
+  withdraw(L, select, status == BRAID_OK ? i : 0);
+  lua_pushinteger(L, i);
+  if (status != BRAID_OK) return 1 + lerror_return(L, status, choice->kind == CASE_PUT ? "queue:put" : "queue:get");
+  lua_rawgeti(L, OBJECTS, i);
+  int object = lua_gettop(L);
+  if (choice->kind == CASE_FUTURE) {
+    lua_getfield(L, object, "result");
+    lua_insert(L, object);
+    lua_call(L, 1, LUA_MULTRET); /* it has ended: this does not wait */
+    return 1 + lua_gettop(L) - object + 1;
+  }
+  int count = 1;
+  if (choice->kind == CASE_GET)
+    count = litem_push_got(L, braid_hook_item(&choice->this.hook), object);
+  else
+    lua_pushboolean(L, 1);
+  lua_remove(L, object);
+  return 1 + count;
+}
+
+/* ---- all of them ---------------------------------------------------------------------------------------------- */
+
+static int select_k(lua_State *L, int ignored, lua_KContext context) {
+  (void)ignored, (void)context;
+  struct sched *sched = sched_of(L);
+  enum braid_status end = sched_end(sched);
+  struct select *select = lua_touserdata(L, SELECT);
+  for (int i = 1; i <= select->count; i++)
+    if (select->choices[i - 1].this.hook.chosen) return answer(L, select, i, end);
+  withdraw(L, select, 0);
+  return sched_stopped(end) ? sched_raise(L, sched, end) : lerror_return(L, end, "select");
+}
+
+/* Tries each once, each time from another one on, so that none is starved. 0: none was ready. */
+static int try_all(struct select *select, unsigned first, enum braid_status *status) {
+  for (int n = 0; n < select->count; n++) {
+    int i = (int)((first + (unsigned)n) % (unsigned)select->count) + 1;
+    *status = attempt(&select->choices[i - 1], false);
+    if (*status != BRAID_EMPTY && *status != BRAID_FULL) return i;
+  }
+  return 0;
+}
+
+/* Joins every line. A case that has become ready since it was tried is returned, unless one came before it that
+ * another thread has made: its waiter is on its way home then. 0: wait. */
+static int join_all(struct braid_waiter *waiter, struct select *select, enum braid_status *status) {
+  for (int i = 1; i <= select->count; i++) {
+    struct choice *choice = &select->choices[i - 1];
+    choice->this.waiter = waiter;
+    *status = attempt(choice, true);
+    if (*status == BRAID_WAIT) continue;
+    if (choice->this.hook.chosen || braid_waiter_claim(waiter, *status)) return i;
+  }
+  return 0;
+}
+
+static struct select *read_all(lua_State *L) {
+  int count = (int)larg_list(L, 1, "cases", "a list of cases");
+  if (count == 0) larg_error(L, 1, "cases", "a list of cases");
+  if (count > UINT16_MAX) larg_error(L, 1, "cases", "at most 65535 cases");
+  lua_settop(L, 2);
+  lua_createtable(L, count, 0);
+  struct select *select = lua_newuserdatauv(L, sizeof *select + (size_t)count * sizeof *select->choices, 1);
+  memset(select, 0, sizeof *select + (size_t)count * sizeof *select->choices);
+  select->count = count;
+  if (luaL_newmetatable(L, "braid.select")) {
+    lua_pushcfunction(L, select_gc);
+    lua_setfield(L, -2, "__gc");
+  }
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, OBJECTS);
+  lua_setiuservalue(L, -2, 1);
+  for (int i = 1; i <= count; i++) read_case(L, i, &select->choices[i - 1]);
+  return select;
+}
+
+static int attempt_all(lua_State *L, int entered, lua_KContext context) {
+  (void)context;
+  struct sched *sched = sched_of(L);
+  int64_t deadline = larg_timeout(L, 2);
+  sched_entered(sched, entered);
+  struct select *select = read_all(L);
+  enum braid_status status;
+  int made = try_all(select, sched->turns++, &status);
+  if (made) return answer(L, select, made, status);
+  if (deadline == LARG_ONCE) {
+    withdraw(L, select, 0);
+    return lerror_return(L, BRAID_TIMEOUT, "select");
+  }
+  if (!sched_may_begin(L, sched)) withdraw(L, select, 0); /* it will raise */
+  struct braid_waiter *waiter = sched_begin(L, sched);
+  made = join_all(waiter, select, &status);
+  if (made) return answer(L, select, made, status);
+  return sched_park(L, sched, deadline, select_k, 0);
+}
+
+/* select(cases, timeout?) -> index, value. Suspends. */
+static int lua_select(lua_State *L) { return sched_attempt(L, sched_of(L), attempt_all, 0); }
+
+static const luaL_Reg functions[] = {{"select", lua_select}, {NULL, NULL}};
+
+void lselect_open(lua_State *L) { sched_register(L, functions); }

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT
+ * What the error of a deadlock says: who waits, where, and for whom. Nothing moves while it is written: all of it is on
+ * the state's own thread, and nobody else could wake anybody. */
+#include <lauxlib.h>
+
+#include "core/sync/primitives.h"
+#include "lua/base/lerror.h"
+#include "lua/base/lopen.h"
+#include "lua/sched/lsched.h"
+#include "lua/base/lposition.h"
+
+enum { MOST_LINES = 100 };
+
+struct report {
+  lua_State *L;
+  struct sched *sched;
+  int text; /* where it is on the stack */
+  int lines;
+};
+
+struct search {
+  const struct braid_line *line;
+  struct task *found;
+};
+
+static void walk(struct sched *sched, void (*visit)(struct task *task, void *context), void *context) {
+  for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer) tree_walk(scope, visit, context);
+}
+
+static void is_joined(struct task *task, void *context) {
+  struct search *search = context;
+  if (task->joiners == search->line) search->found = task;
+}
+
+/* Who could end the task's wait: the task that it waits for, or the owner of the lock; NULL when that is unknown. */
+static struct task *awaited(struct sched *sched, struct task *task, const char **how) {
+  struct search search = {atomic_load(&task->waiter.hook.line), NULL};
+  if (!search.line) return NULL;
+  *how = "the lock that is held by";
+  for (struct braid_list *at = sched->held.next; at != &sched->held; at = at->next) {
+    struct braid_gate *gate = braid_container(at, struct braid_gate, held);
+    if (&gate->line == search.line) return (struct task *)(uintptr_t)braid_lock_owner(gate);
+  }
+  *how = "the end of";
+  walk(sched, is_joined, &search);
+  return search.found;
+}
+
+/* Pushes "task name", or the place of one without a name. */
+static void push_label(lua_State *L, struct sched *sched, struct task *task) {
+  if (task == &sched->tree.script) {
+    lua_pushliteral(L, "the script");
+    return;
+  }
+  sched_push_task(L, task);
+  sched_push_name(L, -1);
+  if (!lua_isnil(L, -1)) {
+    lua_pushfstring(L, "task %s", luaL_tolstring(L, -1, NULL));
+  } else if (task->co) {
+    sight_place(L, task->co);
+    lua_pushfstring(L, "the task in %s", lua_tostring(L, -1));
+  } else {
+    lua_pushliteral(L, "a task");
+  }
+}
+
+/* Adds a line for the task to the text on the top of the stack. */
+static void report_task(struct task *task, void *context) {
+  struct report *report = context;
+  lua_State *L = report->L;
+  if (!(task->waiter.flags & TASK_PARKED) || ++report->lines > MOST_LINES) return;
+  luaL_checkstack(L, 12, "too deep to report");
+  sched_push_task(L, task);
+  sched_push_name(L, -1);
+  const char *name = lua_isnil(L, -1) ? "" : luaL_tolstring(L, -1, NULL), *how = NULL;
+  sight_place(L, task->co);
+  lua_pushfstring(L, "\n  task %s%s%s", name, *name ? ": " : "", lua_tostring(L, -1));
+  lua_replace(L, report->text + 1);
+  lua_settop(L, report->text + 1);
+  struct task *other = awaited(report->sched, task, &how);
+  if (other) {
+    push_label(L, report->sched, other);
+    lua_pushfstring(L, ", for %s %s", how, lua_tostring(L, -1));
+    lua_replace(L, report->text + 2);
+    lua_settop(L, report->text + 2);
+  }
+  lua_concat(L, lua_gettop(L) - report->text + 1);
+}
+
+static int raise_deadlock(lua_State *L, struct sched *sched) {
+  lua_pushliteral(L, "");
+  struct report report = {L, sched, lua_gettop(L), 0};
+  if (!sched->main) {
+    sight_place(L, L);
+    lua_pushfstring(L, "\n  the script itself: %s", lua_tostring(L, -1));
+    lua_replace(L, report.text);
+    lua_settop(L, report.text);
+  }
+  walk(sched, report_task, &report);
+  return lerror_raise(L, "deadlock", "nothing is left that could wake anybody; who waits:%s", lua_tostring(L, -1));
+}
+
+void ldeadlock_open(lua_State *L) { sched_open(L)->raise_deadlock = raise_deadlock; }

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT
+ * Scopes as Lua holds them: entered, cancelled, waited for, left. What a scope makes of its failures is decided in
+ * lua/braid/scope.lua. */
+#include <lauxlib.h>
+
+#include "lua/base/larg.h"
+#include "lua/base/lerror.h"
+#include "lua/task/lfailure.h"
+#include "lua/base/lopen.h"
+#include "lua/sched/lreason.h"
+#include "lua/base/lregistry.h"
+#include "lua/base/lposition.h"
+#include "lua/task/ltask.h"
+#include "lua/task/lwrap.h"
+
+#define SCOPE_METATABLE "braid.scope"
+
+static struct scope *check(lua_State *L) { return larg_object(L, 1, SCOPE_METATABLE); }
+
+static void expire(struct braid_alarm *alarm) {
+  struct scope *scope = braid_container(alarm, struct scope, alarm);
+  scope->flags |= SCOPE_EXPIRED;
+  tree_cancel_scope(scope);
+}
+
+/* Registry key, by address: the scopes that are entered, for tasks point to them. One that is forgotten, in a coroutine
+ * that is never finished, stays. */
+static const char ENTERED;
+
+/* The scope's user values: what keeps it from being left unseen. */
+enum { COROUTINE = 1, PLACE };
+
+/* scope_enter(kind, timeout?, by_hand?) -> scope: "nursery", "gather" and "run" (nurseries, too), "limit" (a deadline
+ * only) or "shield". The place is remembered where one is entered by hand: it may be forgotten to close it. */
+static int scope_enter(lua_State *L) {
+  static const char *const kinds[] = {"nursery", "gather", "run", "limit", "shield", NULL};
+  static const unsigned flags[] = {SCOPE_NURSERY, SCOPE_NURSERY | SCOPE_GATHER, SCOPE_NURSERY | SCOPE_RUN, 0,
+                                   SCOPE_SHIELD};
+  struct sched *sched = sched_of(L);
+  int kind = luaL_checkoption(L, 1, NULL, kinds);
+  int64_t deadline = larg_timeout(L, 2);
+  sched_check(L, sched);
+  struct scope *scope = lua_newuserdatauv(L, sizeof *scope, PLACE);
+  luaL_setmetatable(L, SCOPE_METATABLE);
+  if (L != sched->current->co) { /* a generator, whose coroutine lives as long as the scope */
+    lua_pushthread(L);
+    lua_setiuservalue(L, -2, COROUTINE);
+  }
+  if (lua_toboolean(L, 3)) {
+    sight_where(L, 1);
+    lua_setiuservalue(L, -2, PLACE);
+  }
+  lua_pushvalue(L, -1);
+  int slot = lregistry_keep(L, &ENTERED);
+  tree_enter(&sched->tree, scope, sched->current, flags[kind]);
+  scope->slot = slot;
+  if (deadline == LARG_ONCE) {
+    expire(&scope->alarm);
+  } else {
+    scope->alarm.fire = expire;
+    if (!braid_alarm_start(&sched->loop, &scope->alarm, deadline)) {
+      tree_leave(scope);
+      lregistry_drop(L, &ENTERED, slot);
+      return lerror_memory(L);
+    }
+  }
+  return 1;
+}
+
+/* scope:spawn(fn, ...) -> task, whose failure is the scope's. */
+static int scope_spawn(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  struct scope *scope = check(L);
+  larg_function(L, 2, "fn");
+  struct task *task = task_spawn(L, sched, scope, lua_gettop(L) - 2, TASK_LINKED);
+  braid_road_push(&sched->loop.ready, &task->waiter);
+  return 1;
+}
+
+/* scope:cancel(reason?) */
+static int scope_cancel(lua_State *L) {
+  struct scope *scope = check(L);
+  lua_settop(L, 2);
+  if (!(scope->flags & (SCOPE_ENDED | SCOPE_CANCELLED))) reason_set(L, scope);
+  tree_cancel_scope(scope);
+  return 0;
+}
+
+/* False when there were none, but generators. */
+static bool cancel_children(struct tree *tree, struct scope *scope) {
+  bool any = false;
+  for (struct braid_list *at = scope->children.next; at != &scope->children; at = at->next) {
+    struct task *child = braid_container(at, struct task, sibling);
+    if (tree_is_guest(child)) continue;
+    tree_cancel_task(tree, child, 0);
+    any = true;
+  }
+  return any;
+}
+
+/* Waits until no child is left; only daemons left are cancelled first, and generators that nobody can go on with any
+ * more are closed. */
+static int join_k(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  struct sched *sched = sched_of(L);
+  struct scope *scope = check(L);
+  enum braid_status end = sched_end(sched);
+  if (end == BRAID_DEADLOCK || end == BRAID_INTERRUPTED) return sched_raise(L, sched, end);
+  if (scope->alive == 0 && !cancel_children(&sched->tree, scope)) wrap_close_guests(L, scope);
+  if (braid_list_empty(&scope->children)) {
+    bool pass = sched_may_begin(L, sched) && sched_enter(L, sched); /* scopes that end at once, one after the other */
+    return pass ? sched_pass(L, sched, NULL, 0) : 0;
+  }
+  struct braid_waiter *waiter = sched_begin_masked(L, sched);
+  braid_hook_join(&waiter->hook, &scope->ended);
+  return sched_park(L, sched, BRAID_NEVER, join_k, 0);
+}
+
+/* Who runs may end the scope: has entered it, and not outside of a generator in which it runs now. */
+static bool is_mine(const struct sched *sched, const struct scope *scope) {
+  const struct scope *at = sched->current->scope;
+  if (scope->owner != sched->current) return false;
+  while (at && at != scope && !(at->flags & SCOPE_FRAME)) at = at->outer;
+  return at == scope;
+}
+
+/* scope:_mine() -> whether it is the innermost; else scopes in it have not been closed. Raises when it is not for who
+ * runs to end it. */
+static int scope_mine(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  const struct scope *scope = check(L);
+  if (!(scope->flags & SCOPE_ENDED) && !is_mine(sched, scope))
+    return lerror_misuse(L, "a scope is ended by the task that entered it, and not from inside a generator");
+  lua_pushboolean(L, sched->current->scope == scope || (scope->flags & SCOPE_ENDED));
+  return 1;
+}
+
+static void push_innermost(lua_State *L, const struct task *task) {
+  const struct scope *scope = task->scope;
+  if (scope == task->nursery || !scope->outer || (scope->flags & SCOPE_FRAME))
+    lua_pushnil(L);
+  else
+    lregistry_kept(L, &ENTERED, scope->slot);
+}
+
+/* innermost() -> the innermost scope that who runs has entered, in the generator in which it runs; or nil */
+static int innermost(lua_State *L) {
+  push_innermost(L, sched_of(L)->current);
+  return 1;
+}
+
+/* left_open() -> the innermost scope that the script has not closed, or nil */
+static int left_open(lua_State *L) {
+  push_innermost(L, &sched_of(L)->tree.script);
+  return 1;
+}
+
+/* scope:_opened() -> "FILE:LINE: " where it was entered by hand, or nil; whether it has children that have not ended */
+static int scope_opened(lua_State *L) {
+  const struct scope *scope = check(L);
+  lua_getiuservalue(L, 1, PLACE);
+  lua_pushboolean(L, scope->alive > 0);
+  return 2;
+}
+
+/* scope:_join(): all children have ended afterwards, cancelled or not. Suspends. */
+static int scope_join(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  if (!braid_list_empty(&check(L)->children)) check(L)->flags |= SCOPE_WAITED;
+  sched_waiter(sched)->status = BRAID_OK;
+  lua_settop(L, 1);
+  return join_k(L, LUA_OK, 0);
+}
+
+/* scope:_leave() -> the list of what failed in it, as failure_take has it, or nil; whether its end had to wait and was
+ * cancelled. */
+static int scope_leave(lua_State *L) {
+  struct scope *scope = check(L);
+  bool cut = (scope->flags & SCOPE_WAITED) && tree_canceller(scope->tree, scope->owner);
+  bool cancelled = scope->flags & SCOPE_CANCELLED;
+  tree_leave(scope);
+  stop_unshield(sched_of(L));
+  if (cancelled) {
+    lua_pushnil(L);
+    reason_set(L, scope);
+  }
+  lregistry_drop(L, &ENTERED, scope->slot);
+  failure_take(L, scope);
+  lua_pushboolean(L, cut);
+  return 2;
+}
+
+static int scope_expired(lua_State *L) {
+  lua_pushboolean(L, (check(L)->flags & SCOPE_EXPIRED) != 0);
+  return 1;
+}
+
+static int scope_ended(lua_State *L) {
+  lua_pushboolean(L, (check(L)->flags & SCOPE_ENDED) != 0);
+  return 1;
+}
+
+static int scope_is_cancelled(lua_State *L) {
+  lua_pushboolean(L, (check(L)->flags & SCOPE_CANCELLED) != 0);
+  return 1;
+}
+
+/* scope:_failing() -> whether one of its tasks has failed whose failure is the scope's as it stands now */
+static int scope_failing(lua_State *L) {
+  lua_pushboolean(L, failure_counts(L, check(L)));
+  return 1;
+}
+
+/* run_scope() -> the nearest run around the caller, or nil */
+static int lua_run_scope(lua_State *L) {
+  const struct scope *run = tree_run(sched_of(L)->current);
+  if (run)
+    lregistry_kept(L, &ENTERED, run->slot);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+/* cancelled() -> whether a wait here and now would be cancelled. */
+static int lua_cancelled(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  lua_pushboolean(L, tree_canceller(&sched->tree, sched->current) != NULL);
+  return 1;
+}
+
+/* look(): raises when a wait here and now would be cancelled; for calls that may turn out to have nothing to wait for.
+ */
+static int lua_look(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  return tree_canceller(&sched->tree, sched->current) ? sched_raise(L, sched, BRAID_CANCELLED) : 0;
+}
+
+/* set_main(task or nil) -> whether SIGINT came for the one before: whom SIGINT is for. */
+static int set_main(lua_State *L) {
+  const struct task *before = sched_of(L)->main;
+  lua_pushboolean(L, before && (before->waiter.flags & TASK_INTERRUPTED));
+  sched_of(L)->main = lua_isnoneornil(L, 1) ? NULL : larg_object(L, 1, TASK_METATABLE);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"spawn", scope_spawn},
+    {"cancel", scope_cancel},
+    {"_failing", scope_failing},
+    {"_mine", scope_mine},
+    {"_opened", scope_opened},
+    {"_join", scope_join},
+    {"_leave", scope_leave},
+    {"expired", scope_expired},
+    {"ended", scope_ended},
+    {"cancelled", scope_is_cancelled},
+    {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {
+    {"scope_enter", scope_enter}, {"run_scope", lua_run_scope}, {"innermost", innermost}, {"left_open", left_open},
+    {"cancelled", lua_cancelled}, {"look", lua_look},           {"set_main", set_main},   {NULL, NULL},
+};
+
+void lscope_open(lua_State *L) {
+  sched_register(L, functions);
+  sched_class(L, SCOPE_METATABLE, methods);
+  lua_setfield(L, -2, "Scope");
+}

@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: MIT
+ * A task's life. Its coroutine comes from a store of idle ones and goes back there: only its first use pays for it.
+ * A table of the registry anchors the coroutines; the task is the first argument of its body. So a task lives until its
+ * coroutine has ended, and afterwards as long as somebody holds it.
+ *
+ * The user's function runs inside task_body under lua_pcallk, not bare: so an error meets its traceback before the
+ * stack unwinds, `<close>` variables may wait while it does, and the coroutine survives to be used again. */
+#include "lua/task/ltask.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+
+#include "lua/base/larg.h"
+#include "lua/base/lerror.h"
+#include "lua/task/lfailure.h"
+#include "lua/sched/linsist.h"
+#include "lua/sched/llocals.h"
+#include "lua/sched/lreason.h"
+#include "lua/base/lregistry.h"
+#include "lua/sched/lseal.h"
+#include "lua/base/lposition.h"
+#include "lua/sched/ltrace.h"
+#include "lua/base/ltraceback.h"
+
+enum { MOST_IDLE = 1024 };
+
+struct task_store { /* a userdata of the registry */
+  int count;
+  lua_State *idle[MOST_IDLE];
+};
+
+/* Registry keys, by address. */
+static const char STORE, ANCHORS, WATCHERS;
+
+/* ---- coroutines ----------------------------------------------------------------------------------------------- */
+
+/* Where the coroutine is in the table of anchors: kept in its extra space. */
+static int *slot_of(lua_State *co) { return (int *)lua_getextraspace(co); }
+
+static int task_body(lua_State *L);
+
+static lua_State *new_coroutine(lua_State *L) {
+  lua_State *co = lua_newthread(L);
+  int results;
+  *slot_of(co) = lregistry_keep(L, &ANCHORS);
+  lua_pushcfunction(co, task_body);
+  if (lua_resume(co, L, 0, &results) != LUA_YIELD) {
+    lregistry_drop(L, &ANCHORS, *slot_of(co));
+    lerror_memory(L);
+  }
+  seal_close(co);
+  return co;
+}
+
+static lua_State *take_coroutine(lua_State *L, struct sched *sched) {
+  struct task_store *store = sched->store;
+  lua_State *co = store->count > 0 ? store->idle[--store->count] : new_coroutine(L);
+  hook_inherit(&sched->hooks, L, co);
+  return co;
+}
+
+/* A coroutine stays inside its body when a task has ended: so it is never one that Lua takes for new or dead, and that
+ * somebody who has kept a reference could start or close. */
+static void give_coroutine(lua_State *L, struct sched *sched, lua_State *co, bool sound) {
+  struct task_store *store = sched->store;
+  lua_settop(co, 0);
+  seal_close(co);
+  if (hook_end(&sched->hooks, co) && sound && store->count < MOST_IDLE) {
+    store->idle[store->count++] = co;
+    return;
+  }
+  lregistry_drop(L, &ANCHORS, *slot_of(co));
+}
+
+/* ---- the body ------------------------------------------------------------------------------------------------- */
+
+/* A list with `n` in place of the results on the top. */
+static void pack_results(lua_State *L, int count) {
+  int list = lua_gettop(L) - count + 1;
+  lua_createtable(L, count, 1);
+  lua_insert(L, list);
+  for (int i = count; i >= 1; i--) lua_rawseti(L, list, i);
+  lua_pushinteger(L, count);
+  lua_setfield(L, list, "n");
+}
+
+/* The bottom of the body's frame: its first three arguments. */
+enum { BODY_TASK = 1, BODY_HANDLER, BODY_FUNCTION };
+
+static int next_task(lua_State *L, int status, lua_KContext context);
+
+int task_end_scopes(lua_State *L, int status, int handler, lua_KContext context, lua_KFunction k) {
+  bool ok = status == LUA_OK || status == LUA_YIELD;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.forgotten") != LUA_TFUNCTION) {
+    lua_pop(L, 1);
+    return k(L, status, context);
+  }
+  lua_pushboolean(L, ok);
+  if (ok) {
+    lua_pushnil(L);
+    lua_pushnil(L);
+  } else {
+    lua_pushvalue(L, -3);
+    failure_place(L, L);
+  }
+  return k(L, lua_pcallk(L, 3, 0, handler, context, k), context);
+}
+
+/* Keeps what the function returned with the task, which it yields. */
+static int end_k(lua_State *L, int status, lua_KContext context) {
+  struct task *task = (struct task *)context;
+  if (status != LUA_OK && status != LUA_YIELD) {
+    bool echo = failure_is_echo(L, sched_open(L), -1);
+    failure_place(L, L);
+    failure_make(L);
+    task->waiter.state = echo ? FUTURE_CANCELLED : FUTURE_FAILED;
+  } else {
+    int count = lua_gettop(L) - BODY_HANDLER;
+    if (count == 1)
+      task->waiter.flags |= TASK_SINGLE;
+    else
+      pack_results(L, count);
+    task->waiter.state = FUTURE_DONE;
+  }
+  lua_setiuservalue(L, BODY_TASK, 1);
+  lua_settop(L, BODY_TASK);
+  return lua_yieldk(L, 1, 0, next_task);
+}
+
+static int body_k(lua_State *L, int status, lua_KContext context) {
+  const struct task *task = (const struct task *)context;
+  if (task->scope == task->nursery) return end_k(L, status, context);
+  return task_end_scopes(L, status, BODY_HANDLER, context, end_k);
+}
+
+/* Runs one task after the other: each is put on the stack before the coroutine is resumed. */
+static int next_task(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  context = (lua_KContext)lua_touserdata(L, BODY_TASK);
+  status = lua_pcallk(L, lua_gettop(L) - BODY_FUNCTION, LUA_MULTRET, BODY_HANDLER, context, body_k);
+  return body_k(L, status, context);
+}
+
+static int task_body(lua_State *L) { return lua_yieldk(L, 0, 0, next_task); }
+
+static void spawn_checks(lua_State *L, struct sched *sched, struct scope *scope) {
+  sched_check_fork(L);
+  if (scope->flags & SCOPE_ENDED) lerror_misuse(L, "this scope has ended: nothing can be spawned into it");
+  if (scope->flags & SCOPE_CANCELLED)
+    lerror_misuse(L, "this scope has failed or was cancelled: nothing can be spawned into it");
+  if (sched->closing) lerror_misuse(L, "the script has ended: nothing can be spawned any more");
+}
+
+struct task *task_spawn(lua_State *L, struct sched *sched, struct scope *scope, int count, unsigned flags) {
+  if (!(flags & TASK_CLOSER)) spawn_checks(L, sched, scope);
+  int function = lua_gettop(L) - count;
+  struct task *task = lua_newuserdatauv(L, sizeof *task, 1);
+  braid_waiter_init(&task->waiter, &sched->loop, BRAID_WAITER_TASK);
+  task->waiter.flags = flags;
+  task->waiter.state = FUTURE_PENDING;
+  task->joiners = NULL;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, sched->task_metatable);
+  lua_setmetatable(L, -2);
+  locals_inherit(L, sched);
+  lua_State *co = take_coroutine(L, sched);
+  if (count > LUA_MINSTACK / 2 && !lua_checkstack(co, count + LUA_MINSTACK / 2)) {
+    give_coroutine(L, sched, co, true);
+    lerror_memory(L);
+  }
+  lua_pushvalue(L, -1);
+  lua_xmove(L, co, 1);
+  lua_pushcfunction(co, failure_handler);
+  lua_insert(L, function);
+  lua_xmove(L, co, count + 1);
+  task->co = co;
+  if (trace_is_on()) trace_name_by(co, lua_gettop(co) - count, task);
+  tree_adopt(scope, task);
+  return task;
+}
+
+/* ---- the end -------------------------------------------------------------------------------------------------- */
+
+bool future_join(struct future *future, struct braid_hook *hook) {
+  if (!future->joiners) {
+    future->joiners = malloc(sizeof *future->joiners);
+    if (!future->joiners) return false;
+    braid_line_init(future->joiners, NULL);
+  }
+  braid_hook_join(hook, future->joiners);
+  return true;
+}
+
+void future_forsake(struct future *future) {
+  if (!future->joiners) return;
+  braid_line_dissolve(future->joiners);
+  free(future->joiners);
+  future->joiners = NULL;
+}
+
+static void wake_joiners(struct future *future) {
+  if (!future->joiners) return;
+  struct braid_road woken = {0};
+  braid_line_claim_all(future->joiners, BRAID_OK, &woken);
+  braid_loop_post_all(&woken);
+  free(future->joiners);
+  future->joiners = NULL;
+}
+
+/* Arguments: the future. Calls its callbacks; those that raise are reported by the Lua layer's function. */
+static int call_watchers(lua_State *L) {
+  lregistry_table(L, &WATCHERS, NULL);
+  lua_rawgetp(L, -1, lua_touserdata(L, 1));
+  lua_pushnil(L);
+  lua_rawsetp(L, -3, lua_touserdata(L, 1));
+  lua_Integer count = (lua_Integer)lua_rawlen(L, 3);
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_getfield(L, LUA_REGISTRYINDEX, "braid.callback");
+    lua_rawgeti(L, 3, i);
+    lua_pushvalue(L, 1);
+    lua_call(L, 2, 0);
+  }
+  return 0;
+}
+
+/* Calls a C function of ours with the value on the top of the stack, which stays there. */
+static void call_protected(lua_State *L, struct sched *sched, lua_CFunction function) {
+  lua_pushcfunction(L, function);
+  lua_pushvalue(L, -2);
+  struct sched_frame frame = sched_callbacks(sched);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    lua_writestringerror("braid: %s\n", lerror_text(L, -1));
+    lua_pop(L, 2);
+  }
+  sched_return(sched, frame);
+}
+
+/* The same with the task, which is on the top of the stack of its coroutine. */
+static void with_task(struct sched *sched, lua_State *co, lua_CFunction function) {
+  lua_pushvalue(co, -1);
+  lua_xmove(co, sched->L, 1);
+  call_protected(sched->L, sched, function);
+  lua_pop(sched->L, 1);
+}
+
+void future_settle(lua_State *L, struct sched *sched, struct future *future) {
+  wake_joiners(future);
+  if (future->waiter.flags & TASK_WATCHED) call_protected(L, sched, call_watchers);
+}
+
+/* Tells everybody whom the end concerns. */
+static void settle(struct sched *sched, struct task *task, bool sound) {
+  lua_State *co = task->co;
+  task->co = NULL;
+  wake_joiners(&task->future);
+  tree_release(&sched->tree, task);
+  if (task->waiter.state == FUTURE_FAILED) {
+    with_task(sched, co, failure_record);
+    if (task->waiter.flags & TASK_LINKED) tree_cancel_scope(task->nursery);
+  } else if (task->waiter.state == FUTURE_CANCELLED && (task->waiter.flags & TASK_LINKED) &&
+             (task->nursery->flags & SCOPE_GATHER)) {
+    tree_cancel_scope(task->nursery);
+  }
+  if (task->waiter.flags & TASK_CANCELLED) {
+    lua_pushnil(sched->L); /* its address may be another task's next */
+    reason_set(sched->L, task);
+  }
+  insist_forget(sched->L, task);
+  if (task->waiter.flags & TASK_HOLDS) sched->abandon(sched, task);
+  if (task->waiter.flags & TASK_WATCHED) with_task(sched, co, call_watchers);
+  give_coroutine(sched->L, sched, co, sound);
+}
+
+/* The task, an error that its body could not take and its place are on the coroutine's stack: the failure becomes its
+ * result. */
+static int take_hard_failure(lua_State *L) {
+  lua_State *co = lua_touserdata(L, 1);
+  lua_xmove(co, L, 2);
+  failure_make(L);
+  lua_xmove(L, co, 1);
+  lua_setiuservalue(co, -2, 1);
+  return 0;
+}
+
+static void finish(struct sched *sched, struct task *task, int status) {
+  if (status != LUA_OK) {
+    lua_State *L = sched->L;
+    task->waiter.state = FUTURE_FAILED;
+    lua_pushcfunction(L, take_hard_failure);
+    lua_pushlightuserdata(L, task->co);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) { /* for want of memory: see failure_record */
+      lua_pop(L, 1);
+      lua_settop(task->co, 1);
+    }
+  }
+  settle(sched, task, status == LUA_OK);
+}
+
+/* Arguments: the place. Tells the Lua layer. */
+static int tell_insistence(lua_State *L) {
+  if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.insists") != LUA_TFUNCTION) return 0;
+  lua_insert(L, 1);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+static void insists(lua_State *L, struct sched *sched) {
+  struct sched_frame frame = sched_callbacks(sched);
+  lua_pushcfunction(L, tell_insistence);
+  sight_where(L, 0);
+  if (frame.current->co)
+    sched_push_task(L, frame.current);
+  else
+    lua_pushnil(L);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+  sched_return(sched, frame);
+}
+
+/* In a task that swallows its cancel and goes on though the script has ended: raises after each instruction, so that
+ * no pcall can hold it for ever. */
+static void hurry_hook(lua_State *L, lua_Debug *ar) {
+  enum { INSTRUCTIONS_PER_LOOK = 1000 };
+  (void)ar;
+  struct sched *sched = sched_open(L);
+  stop_follow(sched, L);
+  bool over = braid_clock_now() >= sched->grace;
+  hook_arm(&sched->hooks, L, LUA_MASKCOUNT, over ? 1 : INSTRUCTIONS_PER_LOOK);
+  if (over) lerror_raise(L, "cancelled", "the script has ended, and so has the time to clean up");
+}
+
+static void hurry(struct task *task, void *context) {
+  struct sched *sched = context;
+  sched->hooks.act = hurry_hook;
+  sched->stopper.count++; /* for ever: coroutines that they let compute get the hook, too */
+  if (task->co) hook_arm(&sched->hooks, task->co, LUA_MASKCOUNT, 1);
+}
+
+/* ---- what Lua calls ------------------------------------------------------------------------------------------- */
+
+static struct task *spawn(lua_State *L, unsigned flags) {
+  struct sched *sched = sched_of(L);
+  larg_function(L, 1, "fn");
+  return task_spawn(L, sched, tree_nursery(sched->current), lua_gettop(L) - 1, flags);
+}
+
+/* spawn(fn, ...) -> task */
+static int lua_spawn(lua_State *L) {
+  struct task *task = spawn(L, 0);
+  braid_road_push(&sched_of(L)->loop.ready, &task->waiter);
+  return 1;
+}
+
+/* spawn_now(fn, ...) -> task, which has run up to its first wait */
+static int lua_spawn_now(lua_State *L) {
+  struct task *task = spawn(L, 0);
+  sched_step(sched_of(L), task, L);
+  return 1;
+}
+
+/* prepare(fn, ...) -> task, which is a pool's and no scope's, and is held until it is started or cancelled */
+static int lua_prepare(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  larg_function(L, 1, "fn");
+  task_spawn(L, sched, &sched->tree.root, lua_gettop(L) - 1, TASK_APART | TASK_HELD);
+  if (sched->current == &sched->tree.script) sched_renew_end(L, sched); /* it may need what the script has now */
+  return 1;
+}
+
+/* start(task): it is ready now */
+static int lua_start(lua_State *L) {
+  tree_start(&sched_of(L)->tree, larg_object(L, 1, TASK_METATABLE));
+  return 0;
+}
+
+/* start_now(task): it has run up to its first wait */
+static int lua_start_now(lua_State *L) {
+  struct task *task = larg_object(L, 1, TASK_METATABLE);
+  if (!(task->waiter.flags & TASK_HELD)) return 0;
+  task->waiter.flags &= ~(uint32_t)TASK_HELD;
+  sched_step(sched_of(L), task, L);
+  return 0;
+}
+
+static int lua_current(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  struct task *task = sched->current;
+  if (task->co)
+    sched_push_task(L, task);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+struct listing {
+  lua_State *L;
+  lua_Integer count;
+};
+
+static void list_task(struct task *task, void *context) {
+  struct listing *listing = context;
+  if (tree_is_guest(task)) return;
+  sched_push_task(listing->L, task);
+  lua_rawseti(listing->L, -2, ++listing->count);
+}
+
+/* tasks() -> all that have not ended */
+static int lua_tasks(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  struct listing listing = {L, 0};
+  lua_newtable(L);
+  for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer)
+    tree_walk(scope, list_task, &listing);
+  return 1;
+}
+
+/* checkpoint(): the others have their turn. Suspends. */
+static int lua_checkpoint(lua_State *L) {
+  return sched_pass(L, sched_of(L), NULL, 0); /* a cancel meanwhile is raised by the next wait */
+}
+
+static int sleep_k(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  struct sched *sched = sched_of(L);
+  enum braid_status end = sched_end(sched);
+  if (sched_stopped(end)) return sched_raise(L, sched, end);
+  return end == BRAID_NO_MEMORY ? lerror_memory(L) : 0;
+}
+
+/* sleep(seconds). Suspends. */
+static int lua_sleep(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  lua_Number seconds = lua_tonumber(L, 1);
+  if (lua_type(L, 1) != LUA_TNUMBER || !(seconds >= 0)) larg_error(L, 1, "seconds", "a number, not negative,");
+  if (seconds == 0) return lua_checkpoint(L);
+  sched_begin(L, sched);
+  return sched_park(L, sched, braid_clock_after(seconds), sleep_k, 0);
+}
+
+static int lua_now(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)braid_clock_now() / (lua_Number)BRAID_SECOND);
+  return 1;
+}
+
+void future_watch(lua_State *L, struct future *future) {
+  lregistry_table(L, &WATCHERS, NULL);
+  if (lua_rawgetp(L, -1, future) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, -3, future);
+  }
+  lua_pushvalue(L, -3);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  lua_pop(L, 3);
+  future->waiter.flags |= TASK_WATCHED;
+}
+
+/* rethrow(error, place): raises it; what is reported is where it first came from, if that is known. */
+static int lua_rethrow(lua_State *L) {
+  lua_settop(L, 2);
+  return traceback_raise(L);
+}
+
+/* trace(error) -> for message handlers: where it came from; nil of the echo of a cancel */
+static int lua_trace(lua_State *L) {
+  if (failure_is_echo(L, sched_of(L), 1))
+    lua_pushnil(L);
+  else
+    traceback_take(L, L, 2);
+  return 1;
+}
+
+/* root_failures() -> the failed tasks that belong to no scope but the script's, or nil */
+static int root_failures(lua_State *L) {
+  failure_take(L, &sched_of(L)->tree.root);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"prepare", lua_prepare},
+    {"start", lua_start},
+    {"start_now", lua_start_now},
+    {"spawn", lua_spawn},
+    {"spawn_now", lua_spawn_now},
+    {"current", lua_current},
+    {"tasks", lua_tasks},
+    {"sleep", lua_sleep},
+    {"checkpoint", lua_checkpoint},
+    {"now", lua_now},
+    {"rethrow", lua_rethrow},
+    {"trace", lua_trace},
+    {"root_failures", root_failures},
+    {NULL, NULL},
+};
+
+void ltask_open(lua_State *L) {
+  struct sched *sched = sched_open(L);
+  stop_open(sched);
+  sched->finish = finish;
+  sched->hurry = hurry;
+  sched->insists = insists;
+  sched->task_body = task_body;
+  sched->store = lua_newuserdatauv(L, sizeof(struct task_store), 0);
+  sched->store->count = 0;
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &STORE);
+  luaL_newmetatable(L, TASK_METATABLE);
+  sched->task_class = lua_topointer(L, -1);
+  sched->task_metatable = luaL_ref(L, LUA_REGISTRYINDEX);
+  sched_register(L, functions);
+}
