@@ -3,9 +3,9 @@
 -- for other programs may run meanwhile; bench/advise.lua has the figures.
 local helper = require "spec.helper"
 local braid = require "braid"
-local advice_words = require "braid.advice"
-local advise = require "braid.advise"
-local samples = require "braid.sample"
+local advice_words = require "braid.advice.advice"
+local advise = require "braid.advice"
+local samples = require "braid.advice.profile"
 local test = helper.test
 
 local function compute(n)

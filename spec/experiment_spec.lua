@@ -2,8 +2,8 @@
 -- Experiments: every model is run, measured and compared; the report says so in every form.
 local helper = require "spec.helper"
 local braid = require "braid"
-local plot = require "braid.plot"
-local statistics = require "braid.statistics"
+local plot = require "braid.experiments.plot"
+local statistics = require "braid.experiments.statistics"
 local test = helper.test
 
 local function waiting(x)

@@ -131,7 +131,7 @@ describe("process.run", function()
   end))
 
   test("gives the program clean signals and no descriptors of ours", in_run(function()
-    local reader <close>, writer = require "braid.stream".pipe()
+    local reader <close>, writer = require "braid.io.stream".pipe()
     local _ <close> = writer
     assert.equal("0\n1\n2\n3\n", process.run { "ls", "/proc/self/fd" }.stdout) -- 3 is the directory itself
     local status = process.run({ "grep", "^Sig[BI]", "/proc/self/status" }).stdout

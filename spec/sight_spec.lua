@@ -3,7 +3,7 @@
 local assert = require "luassert"
 local braid = require "braid"
 local helper = require "spec.helper"
-local sight = require "braid.sight"
+local sight = require "braid.debug.dump"
 
 local test, describe = helper.test, require("busted").describe
 
@@ -338,7 +338,7 @@ describe("braid ps", function()
 
   test("says that it has no descriptors to look with", function()
     local source = [[
-      local sight, files = require "braid.sight", {}
+      local sight, files = require "braid.debug.dump", {}
       repeat files[#files + 1] = io.open "/dev/null" until not io.open "/dev/null"
       local ok, err = pcall(sight.processes)
       print(ok, err.kind, err.code, err.message)]]

@@ -2,7 +2,7 @@
 -- Streams and descriptors: reading in all its forms, slow sides, timeouts, cancels, closing, wait_fd.
 local helper = require "spec.helper"
 local braid = require "braid"
-local stream = require "braid.stream"
+local stream = require "braid.io.stream"
 local test, run = helper.test, helper.run
 
 local function fails(kind, value, err)

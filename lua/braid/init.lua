@@ -8,27 +8,29 @@ end
 -- name -> the part that defines it
 local places = {
   errors = { "is_error", "on_unhandled" },
-  scope = { "scope", "timeout", "move_on_after", "shield" },
-  task = { "run", "spawn", "sleep", "checkpoint", "now", "current", "tasks", "locals", "wrap" },
-  gather = { "gather", "map", "race", "as_completed", "wait", "select" },
-  queue = { "queue" },
-  sync = { "lock", "semaphore", "event", "condition", "barrier", "counter" },
-  array = { "array" }, dict = { "dict" },
-  descriptor = { "wait_fd" },
-  executor = { "cpu_count" }, inline = { "inline_pool" }, task_pool = { "task_pool" },
-  thread_pool = { "thread_pool", "to_thread" }, process_pool = { "process_pool" }, pool = { "pool" },
-  sight = { "dump" }, trace = { "trace" },
-  progress = { "progress" }, experiment = { "experiment" }, advise = { "advise" },
+  ["tasks.scope"] = { "scope", "timeout", "move_on_after", "shield" },
+  ["tasks.task"] = { "run", "spawn", "sleep", "checkpoint", "now", "current", "tasks", "locals", "wrap" },
+  ["tasks.gather"] = { "gather", "map", "race", "as_completed", "wait", "select" },
+  ["sync.queue"] = { "queue" }, ["sync.array"] = { "array" }, ["sync.dict"] = { "dict" },
+  ["sync.primitives"] = { "lock", "semaphore", "event", "condition", "barrier", "counter" },
+  ["io.descriptor"] = { "wait_fd" },
+  ["pools.executor"] = { "cpu_count" }, ["pools.inline"] = { "inline_pool" }, ["pools.task_pool"] = { "task_pool" },
+  ["pools.thread_pool"] = { "thread_pool", "to_thread" }, ["pools.process_pool"] = { "process_pool" },
+  ["pools.pool"] = { "pool" },
+  ["debug.dump"] = { "dump" }, ["debug.trace"] = { "trace" },
+  progress = { "progress" }, experiments = { "experiment" }, advice = { "advise" },
 }
 
--- parts that are tables of their own: braid.http.get
-local parts = { "http", "web", "process", "net", "kernels", "json" }
+-- name -> the part that is a table of its own: braid.http.get
+local parts = {
+  http = "http", web = "web", kernels = "kernels", json = "json", process = "io.process", net = "io.net",
+}
 
 local home = {}
 for part, names in pairs(places) do
   for _, name in ipairs(names) do home[name] = part end
 end
-for _, part in ipairs(parts) do home[part] = part end
+for name, part in pairs(parts) do home[name] = part end
 
 ---@class braid
 local braid = { _VERSION = "braid 0.1" }
@@ -41,8 +43,8 @@ return setmetatable(braid, {
     end
     local part = home[name]
     if not part then return nil end
-    require "braid.future"
-    require "braid.task"
+    require "braid.tasks.future"
+    require "braid.tasks.task"
     local module = require("braid." .. part)
     local value = module
     if places[part] then value = module[name] end

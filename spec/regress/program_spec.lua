@@ -4,7 +4,7 @@
 local helper = require "spec.helper"
 local braid = require "braid"
 local errors = require "braid.errors"
-local stream = require "braid.stream"
+local stream = require "braid.io.stream"
 local process = braid.process
 
 -- Whether a process runs: one that is dead and not yet reaped does not.

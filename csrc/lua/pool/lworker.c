@@ -507,7 +507,7 @@ static int serve(lua_State *L) {
   sched_class(L, WORKER_METATABLE, worker_methods);
   lua_settop(L, 1);
   lua_getglobal(L, "require");
-  lua_pushliteral(L, "braid.worker");
+  lua_pushliteral(L, "braid.pools.worker");
   lua_call(L, 1, 1);
   lua_getfield(L, -1, "main");
   lua_newuserdatauv(L, 0, 0);

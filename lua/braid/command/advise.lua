@@ -25,7 +25,7 @@ local known = { tree = "flag", lang = "string", items = "integer", workers = "in
 function M.main(words)
   local read, rest = options.read(words, known)
   if read.tree then
-    print(tostring(require("braid.advise").tree(read.lang)))
+    print(tostring(require("braid.advice").tree(read.lang)))
     return 0
   end
   if not rest[1] then

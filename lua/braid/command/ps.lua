@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- braid ps: what the tasks of another process do.
 
-local sight = require "braid.sight"
+local sight = require "braid.debug.dump"
 
 local M = { summary = "what every task and worker of a running process does" }
 

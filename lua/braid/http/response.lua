@@ -2,7 +2,7 @@
 -- What a server has answered. Status and body are there from the beginning; headers and times are made when they are
 -- first touched.
 local errors = require "braid.errors"
-local stream = require "braid.stream"
+local stream = require "braid.io.stream"
 
 local M = {}
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- Kernels of number theory, and whole workloads as kernels: each runs on all cores and suspends the calling task only.
 
-require "braid.array" -- the methods of what primes and mandelbrot give
+require "braid.sync.array" -- the methods of what primes and mandelbrot give
 local core = require "braid.core"
 local errors = require "braid.errors"
 

@@ -6,7 +6,7 @@
 
 local core = require "braid.core"
 local errors = require "braid.errors"
-local make_array = require "braid.array".array
+local make_array = require "braid.sync.array".array
 
 local M = {}
 

@@ -112,7 +112,7 @@ return {
     row = "S45-S50", says = { zh = "决策树: CPU 密集 → 多进程 (或 numpy/numba/Cython); 有同步库 → 线程池; 有异步库 → asyncio",
       en = "the decision tree: CPU-bound: processes (or numpy/numba/Cython); blocking library: threads; else asyncio" },
     run = function(self)
-      local advise = require "braid.advise"
+      local advise = require "braid.advice"
       local lab = require "braid.tutorial.lab"
       local computing = braid.advise(lab.factorize, { lab.PRIME, lab.PRIME, lab.PRIME, lab.PRIME })
       local waiting = braid.advise(function() braid.sleep(0.05) end, { 1, 2, 3, 4, 5, 6 })

@@ -5,7 +5,7 @@ local errors = require "braid.errors"
 local headers = require "braid.web.headers"
 local json = require "braid.json"
 local response = require "braid.web.response"
-local sync = require "braid.sync"
+local sync = require "braid.sync.primitives"
 
 local M = {}
 

@@ -2,10 +2,10 @@
 -- A server as a program: it says where it serves and who does, obeys signals, and ends.
 local core = require "braid.core"
 local options_of = require "braid.web.options"
-local pools = require "braid.pools"
+local pools = require "braid.pools.registry"
 local server = require "braid.web.server"
 local supervisor = require "braid.web.supervisor"
-local task = require "braid.task"
+local task = require "braid.tasks.task"
 local worker = require "braid.web.worker"
 
 local M = {}

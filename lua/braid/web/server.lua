@@ -4,8 +4,8 @@
 -- once, up to its first wait.
 local core = require "braid.core"
 local errors = require "braid.errors"
-local scope = require "braid.scope"
-local sync = require "braid.sync"
+local scope = require "braid.tasks.scope"
+local sync = require "braid.sync.primitives"
 local request = require "braid.web.request"
 local response = require "braid.web.response"
 local access_log = require "braid.web.access_log"

@@ -5,8 +5,8 @@
 -- the codec, or load its file.
 local core = require "braid.core"
 local errors = require "braid.errors"
-local scope = require "braid.scope"
-local sync = require "braid.sync"
+local scope = require "braid.tasks.scope"
+local sync = require "braid.sync.primitives"
 local server_module = require "braid.web.server"
 
 local M = {}

@@ -6,8 +6,8 @@
 --   from the worker       R: it serves; F: it cannot, and why; B: it is well, with its counts
 local core = require "braid.core"
 local errors = require "braid.errors"
-local pools = require "braid.pools"
-local task = require "braid.task"
+local pools = require "braid.pools.registry"
+local task = require "braid.tasks.task"
 local server_module = require "braid.web.server"
 
 local M = {}

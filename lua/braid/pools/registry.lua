@@ -3,7 +3,7 @@
 -- what braid.run, or a job, runs; what is made outside of all belongs to the script, or to the worker.
 local core = require "braid.core"
 local errors = require "braid.errors"
-local scopes = require "braid.scope"
+local scopes = require "braid.tasks.scope"
 
 local M = {}
 

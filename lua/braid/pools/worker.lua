@@ -3,15 +3,16 @@
 -- pools that run their jobs at home, too.
 local core = require "braid.core"
 local errors = require "braid.errors"
-local excerpt = require "braid.excerpt"
-local pools = require "braid.pools"
+local excerpt = require "braid.pools.excerpt"
+local pools = require "braid.pools.registry"
 
 local M = {}
 
 -- Shared objects may arrive before the modules with their further methods are loaded, in a worker as in the state that
 -- has the pool: a method that is missing loads them.
 local modules = {
-  Queue = "braid.queue", Lock = "braid.sync", Semaphore = "braid.sync", Condition = "braid.sync", Dict = "braid.dict",
+  Queue = "braid.sync.queue", Lock = "braid.sync.primitives", Semaphore = "braid.sync.primitives",
+  Condition = "braid.sync.primitives", Dict = "braid.sync.dict",
 }
 for class, module in pairs(modules) do
   if not package.loaded[module] then
@@ -82,7 +83,7 @@ end
 ---@return string? traceback
 function M.settle(scope, ok, err, traceback)
   if not scope:_mine() then
-    ok, err, traceback = require "braid.scope".end_forgotten(scope, ok, err, traceback)
+    ok, err, traceback = require "braid.tasks.scope".end_forgotten(scope, ok, err, traceback)
   end
   local cancelled = not ok and is_echo(err) and core.cancelled()
   if not ok then scope:cancel() end

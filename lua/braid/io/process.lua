@@ -2,8 +2,8 @@
 -- Running programs. No shell is involved unless asked for, so arguments need no quoting.
 local core = require "braid.core"
 local errors = require "braid.errors"
-local scope = require "braid.scope"
-local stream = require "braid.stream"
+local scope = require "braid.tasks.scope"
+local stream = require "braid.io.stream"
 
 local M = {}
 

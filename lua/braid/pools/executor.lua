@@ -5,9 +5,9 @@ local core = require "braid.core"
 local errors = require "braid.errors"
 local items = require "braid.items"
 local progress = require "braid.progress"
-local scopes = require "braid.scope"
-local worker = require "braid.worker"
-local Future = require "braid.future"
+local scopes = require "braid.tasks.scope"
+local worker = require "braid.pools.worker"
+local Future = require "braid.tasks.future"
 
 local M = {}
 

@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- Pools by the name of their kind: the same functions under any model.
 local errors = require "braid.errors"
-local inline = require "braid.inline"
-local process_pool = require "braid.process_pool"
-local task_pool = require "braid.task_pool"
-local thread_pool = require "braid.thread_pool"
+local inline = require "braid.pools.inline"
+local process_pool = require "braid.pools.process_pool"
+local task_pool = require "braid.pools.task_pool"
+local thread_pool = require "braid.pools.thread_pool"
 
 local M = {}
 

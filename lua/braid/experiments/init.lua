@@ -3,11 +3,11 @@
 -- item by item, and the results compared.
 local core = require "braid.core"
 local errors = require "braid.errors"
-local machine = require "braid.machine"
-local pools = require "braid.pool"
+local machine = require "braid.experiments.machine"
+local pools = require "braid.pools.pool"
 local progress = require "braid.progress"
-local report = require "braid.report"
-local statistics = require "braid.statistics"
+local report = require "braid.experiments.report"
+local statistics = require "braid.experiments.statistics"
 
 local M = {}
 

@@ -3,9 +3,9 @@
 -- run in this state.
 local core = require "braid.core"
 local errors = require "braid.errors"
-local executor = require "braid.executor"
-local scopes = require "braid.scope"
-local worker = require "braid.worker"
+local executor = require "braid.pools.executor"
+local scopes = require "braid.tasks.scope"
+local worker = require "braid.pools.worker"
 
 local M = {}
 

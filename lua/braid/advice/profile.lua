@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What a function does with its time: each item of a sample is run here, and measured.
 local core = require "braid.core"
-local statistics = require "braid.statistics"
+local statistics = require "braid.experiments.statistics"
 
 local M = {}
 

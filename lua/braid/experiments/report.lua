@@ -2,8 +2,8 @@
 -- What an experiment found: as a table with bars, as pictures, as JSON, and as a page that needs nothing else.
 local document = require "braid.document"
 local errors = require "braid.errors"
-local machine = require "braid.machine"
-local plot = require "braid.plot"
+local machine = require "braid.experiments.machine"
+local plot = require "braid.experiments.plot"
 local units = require "braid.units"
 
 local M = {}

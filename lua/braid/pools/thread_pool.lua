@@ -3,9 +3,9 @@
 -- come the same way back.
 local core = require "braid.core"
 local errors = require "braid.errors"
-local executor = require "braid.executor"
-local inline = require "braid.inline"
-local pools = require "braid.pools"
+local executor = require "braid.pools.executor"
+local inline = require "braid.pools.inline"
+local pools = require "braid.pools.registry"
 
 local M = {}
 

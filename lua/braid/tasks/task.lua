@@ -3,8 +3,8 @@
 
 local core = require "braid.core"
 local errors = require "braid.errors"
-local pools = require "braid.pools"
-local scopes = require "braid.scope"
+local pools = require "braid.pools.registry"
+local scopes = require "braid.tasks.scope"
 
 local M = {}
 

@@ -2,9 +2,9 @@
 -- The pool whose jobs are tasks of this state's loop, so many at a time.
 local core = require "braid.core"
 local errors = require "braid.errors"
-local executor = require "braid.executor"
-local inline = require "braid.inline"
-local pools = require "braid.pools"
+local executor = require "braid.pools.executor"
+local inline = require "braid.pools.inline"
+local pools = require "braid.pools.registry"
 
 local M = {}
 

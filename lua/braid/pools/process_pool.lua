@@ -3,9 +3,9 @@
 -- and the job that it had, and nothing else.
 local core = require "braid.core"
 local errors = require "braid.errors"
-local executor = require "braid.executor"
-local pools = require "braid.pools"
-local thread_pool = require "braid.thread_pool"
+local executor = require "braid.pools.executor"
+local pools = require "braid.pools.registry"
+local thread_pool = require "braid.pools.thread_pool"
 
 local M = {}
 

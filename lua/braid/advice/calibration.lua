@@ -2,8 +2,8 @@
 -- What this machine's models cost: to start, for each job, for each item, and for bytes; and how much the cores give
 -- together. Measured once in each state, in some tenths of a second.
 local core = require "braid.core"
-local pools = require "braid.pool"
-local statistics = require "braid.statistics"
+local pools = require "braid.pools.pool"
+local statistics = require "braid.experiments.statistics"
 
 local M = {}
 

@@ -2,8 +2,8 @@
 -- Sockets: streams over TCP and unix sockets, to others and from others.
 local core = require "braid.core"
 local errors = require "braid.errors"
-local scope = require "braid.scope"
-local stream = require "braid.stream"
+local scope = require "braid.tasks.scope"
+local stream = require "braid.io.stream"
 
 local M = {}
 

@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- Which model fits: a sample is measured, what each model would make of it is reckoned with this machine's costs; those
 -- that could be best are tried with a few items, which corrects the reckoning; and the least is chosen.
-local advice = require "braid.advice"
-local calibration = require "braid.calibration"
+local advice = require "braid.advice.advice"
+local calibration = require "braid.advice.calibration"
 local core = require "braid.core"
 local errors = require "braid.errors"
-local reckoning = require "braid.reckoning"
-local samples = require "braid.sample"
-local trials = require "braid.trial"
+local reckoning = require "braid.advice.estimate"
+local samples = require "braid.advice.profile"
+local trials = require "braid.advice.pilot"
 
 local M = {}
 

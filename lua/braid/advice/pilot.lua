@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- A trial: a model runs a few items for real, with the workers that it would have, and that corrects what was reckoned.
 local core = require "braid.core"
-local pools = require "braid.pool"
-local reckoning = require "braid.reckoning"
-local statistics = require "braid.statistics"
+local pools = require "braid.pools.pool"
+local reckoning = require "braid.advice.estimate"
+local statistics = require "braid.experiments.statistics"
 
 local M = {}
 

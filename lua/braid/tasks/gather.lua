@@ -6,8 +6,8 @@ local core = require "braid.core"
 local errors = require "braid.errors"
 local items = require "braid.items"
 local progress = require "braid.progress"
-local scopes = require "braid.scope"
-local Future = require "braid.future"
+local scopes = require "braid.tasks.scope"
+local Future = require "braid.tasks.future"
 
 local M = {}
 
