@@ -51,6 +51,7 @@ describe("a thread that waits for standard input", function()
       print(run:result(5), file:result(5), reader:state())
       local pipe <close> = io.popen "echo main"
       print(pipe:read "l")
+      reader:cancel() -- the script's end waits for its jobs
       pool:shutdown { wait = false }
       setmetatable({}, { __gc = function() print "end" io.stdout:flush() end })
     ]])
