@@ -141,7 +141,7 @@ describe("an error that ends a script shows the place it came from", function()
 
   helper.test("with braid's own lines when BRAID_DEBUG=1", function()
     local _, err = helper.lua_process(HEAD .. 'braid.timeout(1, outer, "gone")', { env = { BRAID_DEBUG = "1" } })
-    assert.matches("'deep'.*braid/scope%.lua:%d", err)
+    assert.matches("'deep'.*braid/tasks/scope%.lua:%d", err)
   end)
 
   helper.test("short, when the stack is deep", function()
