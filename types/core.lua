@@ -421,7 +421,7 @@ function core.tally_new(kind, name) end
 
 ---Starts worker processes. Raises kind "not_sendable" when init or its arguments cannot be sent.
 ---@param workers integer
----@param settings table for lua/braid/worker.lua
+---@param settings table for lua/braid/pools/worker.lua
 ---@return userdata pool with the methods of core.pool_new's, and pids
 function core.process_pool_new(workers, settings) end
 
