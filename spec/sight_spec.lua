@@ -156,7 +156,7 @@ describe("SIGQUIT", function()
     local child <close> = braid.process.start({ helper.lua, "-e", [[
       local braid = require "braid"
       braid.run(function()
-        io.popen("echo ready >&2; sleep 2"):read "a"
+        io.popen("sleep 0.3; echo ready >&2; sleep 2"):read "a"
       end)]] }, {})
     assert.equal("ready", child.stderr:read "l")
     child:kill(3)
