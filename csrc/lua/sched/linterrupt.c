@@ -63,6 +63,7 @@ void interrupt_begin(const struct interrupt_target *wanted) {
   braid_thread_pin();
   for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
     struct sigaction now, ours = {.sa_handler = on_signal};
+    if (signals[i].number == SIGQUIT) ours.sa_flags = SA_RESTART; /* a question: what runs is not disturbed */
     sigaction(signals[i].number, NULL, &now);
     bool left = !(now.sa_flags & SA_SIGINFO) && now.sa_handler == on_signal; /* see pass_on */
     if (!left) signals[i].host = now;
