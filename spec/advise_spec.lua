@@ -5,7 +5,7 @@ local helper = require "spec.helper"
 local braid = require "braid"
 local advice_words = require "braid.advice.advice"
 local advise = require "braid.advice"
-local samples = require "braid.advice.profile"
+local profiles = require "braid.advice.profile"
 local test = helper.test
 
 local function compute(n)
@@ -26,7 +26,7 @@ end
 -- Fierce garbage collection slows this state down and not the workers', so that another model may be right.
 local tortured = os.getenv "BRAID_GC" and "the time goes into collecting garbage"
 
--- What is advised, asked some times: other programs may slow a trial down so much that another model looks better.
+-- What is advised, asked some times: other programs may slow a pilot run down so much that another model looks better.
 local function choice(expected, ask)
   local advice = ask()
   for _ = 1, 4 do
@@ -82,13 +82,13 @@ describe("braid.advise chooses well for", function()
   test("waits that suspend", function()
     local advice = choice("tasks", function() return check(function() braid.sleep(0.02) end, list_of(12), 2) end)
     assert.is_false(advice.cpu_bound)
-    assert.is_true(advice.sample.suspended > 0.9 * advice.sample.wall)
+    assert.is_true(advice.profile.suspended > 0.9 * advice.profile.wall)
   end, { deadline = 30 })
 
   test("waits that block", function()
     local advice = choice("threads", function() return check(plain 'os.execute "sleep 0.05"', list_of(6), 2) end)
     assert.is_true(advice.workers > 1)
-    assert.is_true(advice.sample.blocked > 0.5 * advice.sample.wall)
+    assert.is_true(advice.profile.blocked > 0.5 * advice.profile.wall)
   end, { deadline = 60 })
 
   test("large arguments", function()
@@ -121,24 +121,24 @@ describe("braid.advise", function()
       braid.sleep(0.008)
       four:release()
     end
-    for _, n in ipairs { 40, 400 } do -- all are tried; some
+    for _, n in ipairs { 40, 400 } do -- all are run; some
       local advice = braid.advise(fn, { 1, 2, 3 }, { items = n, lang = "en" })
       local one = advice.predictions.tasks
-      assert.is_true(one.trial.items >= 40 and one.trial.items <= 64)
-      assert.is_true(one.trial.seconds > 2 * one.trial.reckoned)
+      assert.is_true(one.pilot.items >= 40 and one.pilot.items <= 64)
+      assert.is_true(one.pilot.seconds > 2 * one.pilot.estimated)
       assert.is_true(one.seconds > n / 4 * 0.0076, ("predicted %g"):format(one.seconds))
-      assert.truthy(tostring(advice):find "%- tried braid.task_pool: 4%d items took [%d.]+ ms %(reckoned: ")
-      assert.is_nil(advice.predictions.inline.trial)
-      assert.truthy(tostring(advice):find "braid.inline_pool: [^\n]*, only reckoned")
+      assert.truthy(tostring(advice):find "%- pilot run of braid.task_pool: 4%d items took [%d.]+ ms %(estimated: ")
+      assert.is_nil(advice.predictions.inline.pilot)
+      assert.truthy(tostring(advice):find "braid.inline_pool: [^\n]*, only estimated")
     end
   end, { deadline = 30 })
 
   test("takes a sample of nothing", function()
     if tortured then return pending(tortured) end
     local advice = braid.advise(function() braid.sleep(0.01) end, { n = 2 }, { items = 20 })
-    local trial = advice.predictions.tasks.trial
-    assert.equal(20, trial.items)
-    assert.is_true(trial.seconds > 0.009)
+    local pilot = advice.predictions.tasks.pilot
+    assert.equal(20, pilot.items)
+    assert.is_true(pilot.seconds > 0.009)
   end)
 
   test("does not count what only the first call does", function()
@@ -147,7 +147,7 @@ describe("braid.advise", function()
       calls = calls + 1
       braid.sleep(calls == 1 and 0.3 or 0.005)
     end, { 1, 2 }, { items = 20 })
-    assert.is_true(advice.sample.wall < 0.1)
+    assert.is_true(advice.profile.wall < 0.1)
     assert.is_true(advice.predicted < 0.15)
   end)
 
@@ -168,9 +168,9 @@ describe("braid.advise", function()
     local advice = braid.advise(heavy, { 1, 2 }, { items = 100, isolate = true })
     assert.equal("processes", advice.model)
     local lfs = require "lfs"
-    local sample = samples.measure(function(path) lfs.chdir(path) end, { "." })
-    assert.equal("lfs", sample.unsafe)
-    assert.is_nil(samples.measure(function(path) return lfs.attributes(path) end, { "." }).unsafe)
+    local profile = profiles.measure(function(path) lfs.chdir(path) end, { "." })
+    assert.equal("lfs", profile.unsafe)
+    assert.is_nil(profiles.measure(function(path) return lfs.attributes(path) end, { "." }).unsafe)
   end, { deadline = 20 })
 
   test("keeps to the number of workers that there may be", function()
@@ -197,11 +197,11 @@ describe("braid.advise", function()
   end)
 
   test("says why it takes the simpler of two that are nearly alike", function()
-    local sample = { wall = 1, cpu = 0, elsewhere = 0, blocked = 0, suspended = 1, bytes_in = 0, bytes_out = 0,
+    local profile = { wall = 1, cpu = 0, elsewhere = 0, blocked = 0, suspended = 1, bytes_in = 0, bytes_out = 0,
       failures = {} }
     for seconds, said in pairs { [0.09] = true, [0.2] = false } do
       local reasons = advice_words.new({ items = 4, lang = "en", model = "tasks", predicted = 0.1, obstacles = {},
-        costs = { cores = 1 }, sample = sample,
+        costs = { cores = 1 }, profile = profile,
         predictions = { tasks = { seconds = 0.1 }, threads = { model = "threads", seconds = seconds } } }).reasons
       assert.truthy(reasons[#reasons]:find "^next best is braid.thread_pool")
       assert.equal(said, reasons[#reasons]:find "not so much faster" ~= nil)

@@ -3,7 +3,7 @@
 local assert = require "luassert"
 local braid = require "braid"
 local helper = require "spec.helper"
-local sight = require "braid.debug.dump"
+local dump = require "braid.debug.dump"
 
 local test, describe = helper.test, require("busted").describe
 
@@ -166,7 +166,7 @@ describe("SIGQUIT", function()
 end)
 
 describe("braid ps", function()
-  local ask = sight.ask
+  local ask = dump.ask
 
   -- Runs a script that prints a line when it is ready, and hands it and what it tells to `look`. With `shell` the words
   -- before it are a shell's.
@@ -327,20 +327,20 @@ describe("braid ps", function()
     with("braid.sleep(0) " .. READY .. "io.read()", function(child)
       local other <close> = braid.process.start({ "sleep", "5" }, {})
       local listed = {}
-      for _, pid in ipairs(sight.processes()) do listed[pid] = true end
+      for _, pid in ipairs(dump.processes()) do listed[pid] = true end
       assert.is_true(listed[child.pid])
       assert.is_nil(listed[other.pid])
-      assert.matches("braid.sleep%(0%)", sight.words(child.pid))
-      assert.not_matches("\n", sight.words(child.pid))
+      assert.matches("braid.sleep%(0%)", dump.command_line(child.pid))
+      assert.not_matches("\n", dump.command_line(child.pid))
       other:kill(9)
     end)
   end)
 
   test("says that it has no descriptors to look with", function()
     local source = [[
-      local sight, files = require "braid.debug.dump", {}
+      local dump, files = require "braid.debug.dump", {}
       repeat files[#files + 1] = io.open "/dev/null" until not io.open "/dev/null"
-      local ok, err = pcall(sight.processes)
+      local ok, err = pcall(dump.processes)
       print(ok, err.kind, err.code, err.message)]]
     local result = braid.process.run { "sh", "-c", 'ulimit -n 40; exec "$@"', "sh", helper.lua, "-e", source }
     assert.equal("", result.stderr)

@@ -256,7 +256,7 @@ function core.hash(list, algorithm, files, threads) end
 ---@return table|braid.Error totals
 function core.word_count(list, files, threads) end
 
--- ---- sight ---------------------------------------------------------------------------------------------------------
+-- ---- what runs ----------------------------------------------------------------------------------------------------
 
 ---@return string what this state does
 function core.tell_state() end

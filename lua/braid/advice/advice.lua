@@ -28,11 +28,11 @@ local words = {
     runner_up = "其次是 %s: %s", simpler = " (没有快到值得用更复杂的模型)",
     refusal = "不能送到线程或进程: %s",
     failure = "在 %s 中失败: %s",
-    trial = "试运行 %s: %d 项用了 %s (推算为 %s)%s", start_up = ", 打开、预热和关闭用了 %s",
+    pilot = "试运行 %s: %d 项用了 %s (估算为 %s)%s", start_up = ", 打开、预热和关闭用了 %s",
     unsafe = "模块 %s 不能由多个线程同时使用 (%s)",
     isolate = "要求隔离: 崩溃只影响一个进程",
     no_processes = "要求隔离, 但这里不能用进程",
-    reckoned = "仅推算",
+    estimated = "仅估算",
     elsewhere = "函数自己已经使用其他线程或程序: 每项 %s",
     bytes = "每项参数 %s, 结果 %s",
     cpu_bound = "大部分时间在计算: 只有更多的核心才有用",
@@ -62,11 +62,11 @@ local words = {
     runner_up = "next best is %s: %s", simpler = " (not so much faster that it is worth handling more)",
     refusal = "cannot be sent to threads or processes: %s",
     failure = "fails in %s: %s",
-    trial = "tried %s: %d items took %s (reckoned: %s)%s", start_up = ", to open, warm up and close it %s",
+    pilot = "pilot run of %s: %d items took %s (estimated: %s)%s", start_up = ", to open, warm up and close it %s",
     unsafe = "the module %s must not be used by several threads (%s)",
     isolate = "isolation is wanted: a crash ends one process only",
     no_processes = "isolation is wanted, but processes cannot be used here",
-    reckoned = "only reckoned",
+    estimated = "only estimated",
     elsewhere = "the function uses other threads or programs itself: %s for each item",
     bytes = "each item's argument %s, result %s",
     cpu_bound = "most of the time it computes: only more cores help",
@@ -145,14 +145,14 @@ end
 ---@field items integer
 ---@field cpu_bound boolean
 ---@field predictions table<string, braid.Prediction>
----@field sample braid.Sample what was measured
+---@field profile braid.Profile what was measured
 ---@field costs braid.Costs this machine's
 local Advice = {}
 local Class = { __name = "braid.advice", __index = Advice }
 
-local function profile(w, s)
-  return w.profile:format(units.seconds(s.wall), units.seconds(s.cpu), s.wall > 0 and s.cpu / s.wall * 100 or 100,
-    units.seconds(s.blocked), units.seconds(s.suspended))
+local function profile_text(w, p)
+  return w.profile:format(units.seconds(p.wall), units.seconds(p.cpu), p.wall > 0 and p.cpu / p.wall * 100 or 100,
+    units.seconds(p.blocked), units.seconds(p.suspended))
 end
 
 local function runner_up(self)
@@ -165,39 +165,39 @@ local function runner_up(self)
 end
 
 local function nature(self, w)
-  local s = self.sample
+  local p = self.profile
   if self.model == "inline" then return w.not_worth end
   if self.cpu_bound then return w.cpu_bound end
-  return s.blocked > s.suspended and w.sync_bound or w.async_bound
+  return p.blocked > p.suspended and w.sync_bound or w.async_bound
 end
 
-local function trial_text(w, one)
-  local trial = one.trial
+local function pilot_text(w, one)
+  local pilot = one.pilot
   local start = (one.model == "threads" or one.model == "processes") and w.start_up:format(units.seconds(one.start))
-  return w.trial:format(NAMES[one.model], trial.items, units.seconds(trial.seconds), units.seconds(trial.reckoned),
+  return w.pilot:format(NAMES[one.model], pilot.items, units.seconds(pilot.seconds), units.seconds(pilot.estimated),
     start or "")
 end
 
 local function list_reasons(self)
-  local w, s, list = words[self.lang], self.sample, {}
+  local w, p, list = words[self.lang], self.profile, {}
   local function say(format, ...) list[#list + 1] = format:format(...) end
-  say("%s", profile(w, s))
+  say("%s", profile_text(w, p))
   say("%s", nature(self, w))
   if self.cpu_bound and self.costs.cores > 1 then say(w.gain, self.costs.cores, self.costs.gain) end
-  if s.elsewhere > 0 then say(w.elsewhere, units.seconds(s.elsewhere)) end
-  if s.refusal then
-    say(w.refusal, s.refusal)
-  elseif s.bytes_in + s.bytes_out > 1000 then
-    say(w.bytes, units.bytes(s.bytes_in), units.bytes(s.bytes_out))
+  if p.elsewhere > 0 then say(w.elsewhere, units.seconds(p.elsewhere)) end
+  if p.refusal then
+    say(w.refusal, p.refusal)
+  elseif p.bytes_in + p.bytes_out > 1000 then
+    say(w.bytes, units.bytes(p.bytes_in), units.bytes(p.bytes_out))
   end
-  for model, failure in pairs(s.failures) do say(w.failure, NAMES[model], failure) end
-  if s.unsafe then say(w.unsafe, s.unsafe, s.why_unsafe) end
+  for model, failure in pairs(p.failures) do say(w.failure, NAMES[model], failure) end
+  if p.unsafe then say(w.unsafe, p.unsafe, p.why_unsafe) end
   if self.isolate then
-    say("%s", self.predictions.processes and not s.failures.processes and w.isolate or w.no_processes)
+    say("%s", self.predictions.processes and not p.failures.processes and w.isolate or w.no_processes)
   end
   for _, model in ipairs(M.models) do
     local one = self.predictions[model]
-    if one and one.trial then say("%s", trial_text(w, one)) end
+    if one and one.pilot then say("%s", pilot_text(w, one)) end
   end
   say(w.chosen, NAMES[self.model], self.items, units.seconds(self.predicted))
   local second = runner_up(self)
@@ -211,8 +211,8 @@ end
 ---@param fields table
 ---@return braid.Advice
 function M.new(fields)
-  local s = fields.sample
-  fields.cpu_bound = s.cpu + s.elsewhere >= 0.5 * s.wall
+  local p = fields.profile
+  fields.cpu_bound = p.cpu + p.elsewhere >= 0.5 * p.wall
   fields.reasons = list_reasons(fields)
   return setmetatable(fields, Class)
 end
@@ -229,21 +229,21 @@ local function leaf_text(self, w, model, computing)
   local details = { units.seconds(one.seconds) }
   if one.workers > 1 and model ~= "kernel" then details[2] = w.workers:format(one.workers) end
   if one.chunk > 1 then details[#details + 1] = w.chunk:format(one.chunk) end
-  if not one.trial then details[#details + 1] = w.reckoned end
+  if not one.pilot then details[#details + 1] = w.estimated end
   local text = NAMES[model] .. ": " .. table.concat(details, ", ")
   if self.obstacles[model] then return text .. "  ✗" end
   return is_taken(self, model, computing) and text .. "  ◀━━" or text
 end
 
 function Class.__tostring(self)
-  local w, s = words[self.lang], self.sample
-  local blocks = s.blocked > s.suspended
+  local w, p = words[self.lang], self.profile
+  local blocks = p.blocked > p.suspended
   local way = self.model == "inline" and {} or {
     yes = self.cpu_bound, no = not self.cpu_bound, sync = not self.cpu_bound and blocks,
     async = not self.cpu_bound and not blocks,
   }
   local tree = draw_tree(w, function(place)
-    if place == "question" then return "  [" .. profile(w, s) .. "]" end
+    if place == "question" then return "  [" .. profile_text(w, p) .. "]" end
     return way[place] and "  ◀" or ""
   end, function(model, computing) return leaf_text(self, w, model, computing) end)
   return tree .. "\n\n- " .. table.concat(self.reasons, "\n- ")

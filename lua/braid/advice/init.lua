@@ -1,50 +1,50 @@
 -- SPDX-License-Identifier: MIT
--- Which model fits: a sample is measured, what each model would make of it is reckoned with this machine's costs; those
--- that could be best are tried with a few items, which corrects the reckoning; and the least is chosen.
+-- Which model fits: a sample is measured, and this machine's costs give an estimate of what each model would take.
+-- Pilot runs of those that could be best correct the estimates. The least is chosen.
 local advice = require "braid.advice.advice"
 local calibration = require "braid.advice.calibration"
 local core = require "braid.core"
 local errors = require "braid.errors"
-local reckoning = require "braid.advice.estimate"
-local samples = require "braid.advice.profile"
-local trials = require "braid.advice.pilot"
+local estimates = require "braid.advice.estimate"
+local pilot = require "braid.advice.pilot"
+local profiles = require "braid.advice.profile"
 
 local M = {}
 
 -- A model that is more to handle must be so much faster.
 local WORTH = 0.87
 
--- A model is tried if it is reckoned to take at most so many times as long as the best: reckonings err.
+-- A model has a pilot run if it is estimated to take at most so many times as long as the best: estimates err.
 local NEAR = 1.5
 
 -- Why a model cannot be taken, if so.
-local function obstacle(kind, s, isolate)
+local function obstacle(kind, p, isolate)
   local remote = kind == "threads" or kind == "processes"
-  if remote and s.refusal then return "refusal" end
-  if s.failures[kind] then return "failure" end
+  if remote and p.refusal then return "refusal" end
+  if p.failures[kind] then return "failure" end
   if isolate and kind ~= "processes" then return "isolate" end
-  if kind == "tasks" and s.suspended < (1 - WORTH) * s.wall then return "nothing" end -- to overlap
-  if kind == "threads" and s.unsafe then return "unsafe" end
+  if kind == "tasks" and p.suspended < (1 - WORTH) * p.wall then return "nothing" end -- to overlap
+  if kind == "threads" and p.unsafe then return "unsafe" end
 end
 
-local function choose(predictions, s, isolate)
-  isolate = isolate and predictions.processes and not s.failures.processes
+local function choose(predictions, p, isolate)
+  isolate = isolate and predictions.processes and not p.failures.processes
   local chosen, obstacles = nil, {}
   for _, kind in ipairs(advice.models) do
     local one = predictions[kind]
-    obstacles[kind] = obstacle(kind, s, isolate)
+    obstacles[kind] = obstacle(kind, p, isolate)
     if one and not obstacles[kind] and (not chosen or one.seconds < WORTH * chosen.seconds) then chosen = one end
   end
   return chosen, obstacles
 end
 
--- What is to be tried next: the chosen one, then what is near it, or near what the first one had been reckoned to take.
-local function untried(predictions, chosen, obstacles, reckoned)
-  local function open(one) return one and not one.trial and not obstacles[one.model] end
+-- The model of the next pilot run: the chosen one, then what is near it, or near the first estimate.
+local function untried(predictions, chosen, obstacles, estimated)
+  local function open(one) return one and not one.pilot and not obstacles[one.model] end
   if open(chosen) then return chosen end
   for _, kind in ipairs(advice.models) do
     local one = predictions[kind]
-    if open(one) and one.seconds < NEAR * math.max(chosen.seconds, reckoned) then return one end
+    if open(one) and one.seconds < NEAR * math.max(chosen.seconds, estimated) then return one end
   end
 end
 
@@ -75,20 +75,20 @@ end
 ---@field count integer for how many
 ---@field kernel? fun(items: any[]): any
 ---@field costs braid.Costs
----@field sample braid.Sample
+---@field profile braid.Profile
 
--- Tries a model; it may fail there.
+-- A model's pilot run; what is run may fail there.
 local function try(one, case)
-  local ok, failure = pcall(trials.try, one, case)
+  local ok, failure = pcall(pilot.run, one, case)
   if ok then return end
   core.checkpoint() -- was it the caller that was cancelled?
   if one.model == "inline" then core.rethrow(failure) end
-  case.sample.failures[one.model] = tostring(failure)
+  case.profile.failures[one.model] = tostring(failure)
 end
 
----Runs fn(item) for each item of the sample, here and now, the first one twice; then again, under each model that could
----be best; and advises which one to use for many such items. The first call measures this machine, which takes some
----tenths of a second, as does each model that is tried. Call it when nothing else runs. Suspends.
+---Runs fn(item) for each item of the sample, here and now, the first one twice. Then models that could be best have a
+---pilot run, in which the sample is run again. Advises which one to use for many such items. The first call measures
+---this machine, which takes some tenths of a second, as does each pilot run. Call it when nothing else runs. Suspends.
 ---@param fn fun(item: any): any
 ---@param sample any[] not empty; more like the others say more
 ---@param opts { items: integer?, workers: integer?, isolate: boolean?, kernel: function?, lang: "zh"|"en"? }?
@@ -98,21 +98,21 @@ end
 function M.advise(fn, sample, opts)
   check(fn, sample, opts)
   opts = opts or {}
-  local n, costs, s = opts.items or sample.n or #sample, calibration.costs(), samples.measure(fn, sample)
-  if opts.kernel then samples.measure_kernel(s, opts.kernel, sample) end
-  local case = { fn = fn, items = sample, count = n, kernel = opts.kernel, costs = costs, sample = s }
-  local predictions = reckoning.all(costs, s, n, opts.workers)
-  local chosen, obstacles = choose(predictions, s, opts.isolate)
-  local candidate, reckoned = chosen, chosen.seconds
+  local n, costs, p = opts.items or sample.n or #sample, calibration.costs(), profiles.measure(fn, sample)
+  if opts.kernel then profiles.measure_kernel(p, opts.kernel, sample) end
+  local case = { fn = fn, items = sample, count = n, kernel = opts.kernel, costs = costs, profile = p }
+  local predictions = estimates.all(costs, p, n, opts.workers)
+  local chosen, obstacles = choose(predictions, p, opts.isolate)
+  local candidate, estimated = chosen, chosen.seconds
   while candidate do
     try(candidate, case)
-    chosen, obstacles = choose(predictions, s, opts.isolate)
-    candidate = untried(predictions, chosen, obstacles, reckoned)
+    chosen, obstacles = choose(predictions, p, opts.isolate)
+    candidate = untried(predictions, chosen, obstacles, estimated)
   end
-  s.results = nil
+  p.results = nil
   return advice.new {
     model = chosen.model, workers = chosen.workers, chunk = chosen.chunk, predicted = chosen.seconds, items = n,
-    predictions = predictions, obstacles = obstacles, sample = s, costs = costs, isolate = opts.isolate,
+    predictions = predictions, obstacles = obstacles, profile = p, costs = costs, isolate = opts.isolate,
     lang = opts.lang or "zh",
   }
 end

@@ -1,34 +1,34 @@
 -- SPDX-License-Identifier: MIT
--- A trial: a model runs a few items for real, with the workers that it would have, and that corrects what was reckoned.
+-- A pilot run: a model runs a few items for real, with the workers that it would have. It corrects the estimate.
 local core = require "braid.core"
 local pools = require "braid.pools.pool"
-local reckoning = require "braid.advice.estimate"
+local estimates = require "braid.advice.estimate"
 local statistics = require "braid.experiments.statistics"
 
 local M = {}
 
--- A trial's items are to take at most so long, and are run again until they have taken so long together: short
--- ones more often, for a moment in which others have the core is much to them.
+-- The items of a pilot run are to take at most so long, and are run again until they have taken so long together: short
+-- ones more often, because a moment without the core is a large part of them.
 local SECONDS, TOGETHER, MOST_TIMES = 0.1, 0.2, 15
 
 -- So many items that wait are enough, so often: what they wait for may be somebody's server.
 local MOST_WAITING, MOST_TIMES_WAITING = 64, 5
 
--- So many times as long as reckoned, and the items are in each other's way, as where a server answers a few at a time:
--- more of them take longer in proportion.
+-- So many times as long as estimated: then the items hinder each other, as where a server answers a few at a time. More
+-- of them take longer in proportion.
 local IN_THE_WAY = 1.5
 
----@class braid.Trial
+---@class braid.Pilot
 ---@field items integer
 ---@field seconds number for them all, when everything was warm
----@field reckoned number seconds that had been reckoned for them
+---@field estimated number seconds that had been estimated for them
 
--- All items, or the sample as often as is reckoned to be over soon.
-local function fitting_count(case, reckoned)
-  local n, most = case.count, reckoning.waits(case.sample) and MOST_WAITING or math.huge
-  local count = math.min(case.sample.count, n)
-  local more, enough = math.min(2 * count, n), math.max(SECONDS, 1.2 * reckoned(count).steady)
-  while more > count and more <= most and reckoned(more).steady <= enough do
+-- All items, or the sample as often as is estimated to be over soon.
+local function fitting_count(case, estimated)
+  local n, most = case.count, estimates.waits(case.profile) and MOST_WAITING or math.huge
+  local count = math.min(case.profile.count, n)
+  local more, enough = math.min(2 * count, n), math.max(SECONDS, 1.2 * estimated(count).steady)
+  while more > count and more <= most and estimated(more).steady <= enough do
     count, more = more, math.min(2 * more, n)
   end
   return count
@@ -36,7 +36,7 @@ end
 
 -- The sample's items, begun again as often as need be.
 local function repeated(case, count)
-  local list, n = { n = count }, case.sample.count
+  local list, n = { n = count }, case.profile.count
   for i = 1, count do list[i] = case.items[(i - 1) % n + 1] end
   return list
 end
@@ -53,8 +53,8 @@ end
 
 -- Runs the first items, which warm everything up, and then all items, several times where that is soon done. Returns
 -- the seconds that these took, and those that opening, the first ones and closing took.
-local function run(one, chunk, case, first, items)
-  local most = reckoning.waits(case.sample) and MOST_TIMES_WAITING or MOST_TIMES
+local function time_items(one, chunk, case, first, items)
+  local most = estimates.waits(case.profile) and MOST_TIMES_WAITING or MOST_TIMES
   local began, times = core.now(), {}
   local warm, last
   do
@@ -76,17 +76,17 @@ end
 ---what was warmed up here stays warm. What the items raise is raised. Suspends.
 ---@param one braid.Prediction
 ---@param case braid.Case
-function M.try(one, case)
-  local function reckoned(n) return reckoning.reckon(one.model, case.costs, case.sample, n, one.workers) end
-  local count = fitting_count(case, reckoned)
-  local first, few = math.min(one.workers, count), reckoned(count)
-  local seconds, around = run(one, few.chunk, case, repeated(case, first), repeated(case, count))
+function M.run(one, case)
+  local function estimated(n) return estimates.one(one.model, case.costs, case.profile, n, one.workers) end
+  local count = fitting_count(case, estimated)
+  local first, few = math.min(one.workers, count), estimated(count)
+  local seconds, around = time_items(one, few.chunk, case, repeated(case, first), repeated(case, count))
   local ratio = seconds / math.max(few.steady, 1e-9)
-  one.trial = { items = count, seconds = seconds, reckoned = few.steady }
+  one.pilot = { items = count, seconds = seconds, estimated = few.steady }
   one.steady = one.steady * ratio
   if ratio > IN_THE_WAY then one.steady = seconds * case.count / count end
   if one.model == "threads" or one.model == "processes" then
-    one.start = math.max(0, around - ratio * reckoned(first).steady)
+    one.start = math.max(0, around - ratio * estimated(first).steady)
   end
   one.seconds = one.start + one.steady
 end

@@ -5,7 +5,7 @@ local statistics = require "braid.experiments.statistics"
 
 local M = {}
 
----@class braid.Sample
+---@class braid.Profile
 ---@field count integer
 ---@field wall number seconds for an item, on average
 ---@field cpu number seconds of it in which this thread computed, or stood ready while others were given its core
@@ -67,19 +67,19 @@ end
 
 -- Splits an item's time into computing, blocked and suspended. What others took while this thread was ready makes its
 -- steps longer, and its waits: each bears its part.
-local function split(sample, cpu, taken)
-  local share = cpu / math.max(cpu + sample.suspended, sample.wall - taken, 1e-9)
-  sample.cpu = math.min(cpu + taken * share, sample.wall - sample.suspended)
-  local rest = sample.wall - sample.suspended - sample.cpu
-  sample.blocked = math.max(0, rest - taken * (1 - share))
-  sample.suspended = sample.suspended + rest - sample.blocked
-  if sample.blocked > 0.05 * sample.wall then return end -- less cannot be told from noise
-  local greater = sample.suspended > sample.cpu and "suspended" or "cpu"
-  sample[greater] = sample[greater] + sample.blocked
-  sample.blocked = 0
+local function split(profile, cpu, taken)
+  local share = cpu / math.max(cpu + profile.suspended, profile.wall - taken, 1e-9)
+  profile.cpu = math.min(cpu + taken * share, profile.wall - profile.suspended)
+  local rest = profile.wall - profile.suspended - profile.cpu
+  profile.blocked = math.max(0, rest - taken * (1 - share))
+  profile.suspended = profile.suspended + rest - profile.blocked
+  if profile.blocked > 0.05 * profile.wall then return end -- less cannot be told from noise
+  local greater = profile.suspended > profile.cpu and "suspended" or "cpu"
+  profile[greater] = profile[greater] + profile.blocked
+  profile.blocked = 0
 end
 
-local function measure_time(sample, fn, items, n)
+local function measure_time(profile, fn, items, n)
   local wall_overhead, cpu_overhead = overheads()
   fn(items[1]) -- modules, connections: what only the first call has to do is none of the items' time
   local stolen, elsewhere, began = stolen_time(), time_elsewhere(), core.now()
@@ -87,12 +87,12 @@ local function measure_time(sample, fn, items, n)
   local took = core.now() - began
   stolen = stolen_time() - stolen
   elsewhere = time_elsewhere() - elsewhere
-  sample.results = results
-  sample.wall = mean(walls, n, wall_overhead)
-  sample.suspended = math.min(sample.wall, mean(idles, n, 0))
-  sample.elsewhere = elsewhere > 0.02 * took and elsewhere / n or 0 -- less is the clocks' own doing
-  split(sample, mean(cpus, n, cpu_overhead), math.min(stolen, took) / n)
-  sample.longest = math.max(table.unpack(walls, 1, math.min(n, 200)))
+  profile.results = results
+  profile.wall = mean(walls, n, wall_overhead)
+  profile.suspended = math.min(profile.wall, mean(idles, n, 0))
+  profile.elsewhere = elsewhere > 0.02 * took and elsewhere / n or 0 -- less is the clocks' own doing
+  split(profile, mean(cpus, n, cpu_overhead), math.min(stolen, took) / n)
+  profile.longest = math.max(table.unpack(walls, 1, math.min(n, 200)))
 end
 
 -- ---- size -----------------------------------------------------------------------------------------------------------
@@ -110,11 +110,11 @@ local function measure_list(list, n)
   return size / n, statistics.median(encoding) / n, statistics.median(decoding) / n
 end
 
-local function measure_size(sample, fn, items, n)
+local function measure_size(profile, fn, items, n)
   local _, encode, decode = measure_list({ fn }, 1)
-  sample.ship = encode + decode
-  sample.bytes_in, sample.encode_in, sample.decode_in = measure_list(table.move(items, 1, n, 1, {}), n)
-  sample.bytes_out, sample.encode_out, sample.decode_out = measure_list(sample.results, n)
+  profile.ship = encode + decode
+  profile.bytes_in, profile.encode_in, profile.decode_in = measure_list(table.move(items, 1, n, 1, {}), n)
+  profile.bytes_out, profile.encode_out, profile.decode_out = measure_list(profile.results, n)
 end
 
 -- ---- modules --------------------------------------------------------------------------------------------------------
@@ -174,41 +174,41 @@ local function uses(fn, text, name, loaded)
   end
 end
 
-local function find_unsafe(sample, fn)
+local function find_unsafe(profile, fn)
   if type(fn) ~= "function" or debug.getinfo(fn, "S").what == "C" then return end
   local text = source_of(fn)
   for name, entry in pairs(UNSAFE) do
     local which = entry[1]
     if which and uses(fn, text, name, package.loaded[name]) and (which == true or mentions(text, which)) then
-      sample.unsafe, sample.why_unsafe = name, entry[2]
+      profile.unsafe, profile.why_unsafe = name, entry[2]
       return
     end
   end
 end
 
 ---Measures a kernel, which is given all items at once.
----@param sample braid.Sample gets kernel
+---@param profile braid.Profile gets kernel
 ---@param kernel fun(items: any[]): any
 ---@param items any[]
-function M.measure_kernel(sample, kernel, items)
+function M.measure_kernel(profile, kernel, items)
   kernel(items) -- starts its threads
   local began = core.now()
   kernel(items)
-  sample.kernel = (core.now() - began) / sample.count
+  profile.kernel = (core.now() - began) / profile.count
 end
 
 ---Runs each item once, here, and the first once before, and measures. What fn raises is raised. Suspends.
 ---@param fn fun(item: any): any
 ---@param items any[] not empty
----@return braid.Sample
+---@return braid.Profile
 function M.measure(fn, items)
   local n = items.n or #items
-  local sample = { count = n, failures = {} }
-  measure_time(sample, fn, items, n)
-  local ok, refusal = pcall(measure_size, sample, fn, items, n)
-  if not ok then sample.refusal = tostring(refusal) end
-  find_unsafe(sample, fn)
-  return sample
+  local profile = { count = n, failures = {} }
+  measure_time(profile, fn, items, n)
+  local ok, refusal = pcall(measure_size, profile, fn, items, n)
+  if not ok then profile.refusal = tostring(refusal) end
+  find_unsafe(profile, fn)
+  return profile
 end
 
 return M

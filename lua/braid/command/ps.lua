@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- braid ps: what the tasks of another process do.
 
-local sight = require "braid.debug.dump"
+local dump = require "braid.debug.dump"
 
 local M = { summary = "what every task and worker of a running process does" }
 
@@ -15,7 +15,7 @@ their own processes, root everybody's, in the same name spaces. No other process
 ]]
 
 local function list()
-  for _, pid in ipairs(sight.processes()) do print(("%8d  %s"):format(pid, sight.words(pid))) end
+  for _, pid in ipairs(dump.processes()) do print(("%8d  %s"):format(pid, dump.command_line(pid))) end
   return 0
 end
 
@@ -25,9 +25,9 @@ local function tell(pid, text, asked)
   io.stdout:write(text)
   for number in text:gmatch "\n  worker process (%d+)" do
     local worker = tonumber(number)
-    if sight.is_child(worker, pid) and not asked[worker] then
+    if dump.is_child(worker, pid) and not asked[worker] then
       asked[worker] = true
-      local answer, err = sight.ask(worker)
+      local answer, err = dump.ask(worker)
       tell(worker, answer or err.message .. "\n", asked)
     end
   end
@@ -40,7 +40,7 @@ function M.main(words)
     io.stderr:write(M.usage)
     return 2
   end
-  local text, err = sight.ask(pid)
+  local text, err = dump.ask(pid)
   if not text then error(err.message, 0) end
   tell(pid, text, {})
   return 0

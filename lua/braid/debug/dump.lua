@@ -31,7 +31,7 @@ end
 
 local CONNECT, WHOLE = 1, 10 -- seconds for an answer to begin, and to be all there
 local AGAIN = 0.1 -- seconds until one asks again
-local THREAD = "braid-answer" -- the name of the thread that answers: see csrc/core/answer.h
+local THREAD = "braid-answer" -- the name of the thread that answers: see csrc/core/inspect/answer.h
 
 local HIDDEN = { [1] = true, [2] = true, [3] = true, [13] = true } -- EPERM, ENOENT, ESRCH, EACCES
 
@@ -72,7 +72,7 @@ end
 ---The command line of a process, for a terminal.
 ---@param pid integer
 ---@return string
-function M.words(pid)
+function M.command_line(pid)
   local words = (read(("/proc/%d/cmdline"):format(pid)) or ""):gsub("%z$", ""):gsub("%z", " ")
   return core.printable(words)
 end
