@@ -168,8 +168,8 @@ $(RAW_SERVER): spec/raw_server.c
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(STRICT) -O1 -o $@ $<
 
-# What specs load: a second Lua state, and fork; never sanitized.
-SHIP := $(addprefix $(BUILD)/,ship.so forker.so)
+# What specs load: a second Lua state, fork, a host's extra space; never sanitized.
+SHIP := $(addprefix $(BUILD)/,ship.so forker.so extra_space.so)
 $(SHIP): $(BUILD)/%.so: spec/%.c csrc/core/sync/message.h
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LINK  $@")

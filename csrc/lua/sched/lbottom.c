@@ -31,12 +31,9 @@ lua_CFunction bottom_function(lua_State *co) {
   return function;
 }
 
-void bottom_push_first(lua_State *L, lua_State *co) {
+void bottom_push(lua_State *L, lua_State *co, int number) {
   luaL_checkstack(co, 1, NULL);
   lua_Debug ar;
-  if (bottom_frame(co, &ar))
-    lua_getlocal(co, &ar, 1);
-  else
-    lua_pushnil(co);
+  if (!bottom_frame(co, &ar) || !lua_getlocal(co, &ar, number)) lua_pushnil(co);
   if (co != L) lua_xmove(co, L, 1);
 }

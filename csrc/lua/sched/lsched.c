@@ -215,7 +215,7 @@ enum braid_status sched_end(struct sched *sched) {
 
 static const char NAMES; /* registry key, by address: task -> name, weak */
 
-void sched_push_task(lua_State *L, const struct task *task) { bottom_push_first(L, task->co); }
+void sched_push_task(lua_State *L, const struct task *task) { bottom_push(L, task->co, BOTTOM_TASK); }
 
 void sched_set_name(lua_State *L, int index) {
   index = lua_absindex(L, index);
@@ -340,6 +340,14 @@ static void on_hook(lua_State *L, lua_Debug *ar) {
 
 /* ---- the turn ------------------------------------------------------------------------------------------------- */
 
+/* Closes a task's coroutine: what is left is its slot. */
+static void empty(lua_State *L, lua_State *co) {
+  bottom_push(L, co, BOTTOM_SLOT);
+  lua_resetthread(co);
+  lua_settop(co, 0);
+  lua_xmove(L, co, 1);
+}
+
 /* The task's coroutine did not come to its end: an error that even its own handler could not take, or a yield that was
  * not ours, after which nothing would ever resume it. Leaves the task, the error and its place on its stack. */
 static int end_badly(lua_State *L) {
@@ -358,9 +366,8 @@ static int end_badly(lua_State *L) {
   }
   traceback_push(L, co, 0);
   lua_State *computing = sched_compute(sched_open(L), co);
-  lua_resetthread(co);
+  empty(L, co);
   sched_compute(sched_open(L), computing);
-  lua_settop(co, 0);
   lua_xmove(L, co, 3);
   return 0;
 }
@@ -370,8 +377,7 @@ static void end_without_memory(struct sched *sched, struct task *task) {
   lua_State *L = sched->L, *co = task->co;
   lua_pop(L, 1);
   sched_push_task(L, task);
-  lua_resetthread(co);
-  lua_settop(co, 0);
+  empty(L, co);
   lua_pushliteral(L, LERROR_NO_MEMORY);
   lua_pushnil(L);
   lua_xmove(L, co, 3);
@@ -391,7 +397,7 @@ static int keep_cancel(lua_State *L) {
 static void skip(struct sched *sched, struct task *task) {
   lua_State *L = sched->L;
   lua_pushcfunction(L, keep_cancel);
-  lua_settop(task->co, 1);
+  lua_settop(task->co, BOTTOM_TASK);
   sched_push_task(L, task);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
   task->waiter.state = FUTURE_CANCELLED;

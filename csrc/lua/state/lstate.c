@@ -41,7 +41,9 @@ static void *allocate(void *user, void *block, size_t before, size_t after) {
 
 lua_State *lstate_new(struct lstate_memory *memory) {
   *memory = (struct lstate_memory){0};
-  return lua_newstate(allocate, memory);
+  lua_State *L = lua_newstate(allocate, memory);
+  if (L) memset(lua_getextraspace(L), 0, LUA_EXTRASPACE); /* the host's, which has not made this state */
+  return L;
 }
 
 /* ---- loading C modules ---------------------------------------------------------------------------------------- */

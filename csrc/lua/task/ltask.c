@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * A task's life. Its coroutine comes from a store of idle ones and goes back there: only its first use pays for it.
- * A table of the registry anchors the coroutines; the task is the first argument of its body. So a task lives until its
- * coroutine has ended, and afterwards as long as somebody holds it.
+ * A table of the registry anchors the coroutines; the task is an argument of its body. So a task lives until its
+ * coroutine has ended, and afterwards as long as somebody holds it. Lua's extra space is the host's: nothing is kept
+ * there.
  *
  * The user's function runs inside task_body under lua_pcallk, not bare: so an error meets its traceback before the
  * stack unwinds, `<close>` variables may wait while it does, and the coroutine survives to be used again. */
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 
 #include "lua/base/larg.h"
+#include "lua/sched/lbottom.h"
 #include "lua/base/lerror.h"
 #include "lua/task/lfailure.h"
 #include "lua/sched/linsist.h"
@@ -32,20 +34,21 @@ struct task_store { /* a userdata of the registry */
 /* Registry keys, by address. */
 static const char STORE, ANCHORS, WATCHERS;
 
-/* ---- coroutines ----------------------------------------------------------------------------------------------- */
+/* The bottom of the body's frame: where the coroutine is in the table of anchors, which stays there; the task and the
+ * message handler; the function and its arguments. */
+enum { BODY_SLOT = BOTTOM_SLOT, BODY_TASK = BOTTOM_TASK, BODY_HANDLER, BODY_FUNCTION };
 
-/* Where the coroutine is in the table of anchors: kept in its extra space. */
-static int *slot_of(lua_State *co) { return (int *)lua_getextraspace(co); }
+/* ---- coroutines ----------------------------------------------------------------------------------------------- */
 
 static int task_body(lua_State *L);
 
 static lua_State *new_coroutine(lua_State *L) {
   lua_State *co = lua_newthread(L);
-  int results;
-  *slot_of(co) = lregistry_keep(L, &ANCHORS);
+  int results, slot = lregistry_keep(L, &ANCHORS);
   lua_pushcfunction(co, task_body);
-  if (lua_resume(co, L, 0, &results) != LUA_YIELD) {
-    lregistry_drop(L, &ANCHORS, *slot_of(co));
+  lua_pushinteger(co, slot);
+  if (lua_resume(co, L, 1, &results) != LUA_YIELD) {
+    lregistry_drop(L, &ANCHORS, slot);
     lerror_memory(L);
   }
   seal_close(co);
@@ -63,13 +66,13 @@ static lua_State *take_coroutine(lua_State *L, struct sched *sched) {
  * somebody who has kept a reference could start or close. */
 static void give_coroutine(lua_State *L, struct sched *sched, lua_State *co, bool sound) {
   struct task_store *store = sched->store;
-  lua_settop(co, 0);
+  lua_settop(co, BODY_SLOT);
   seal_close(co);
   if (hook_end(&sched->hooks, co) && sound && store->count < MOST_IDLE) {
     store->idle[store->count++] = co;
     return;
   }
-  lregistry_drop(L, &ANCHORS, *slot_of(co));
+  lregistry_drop(L, &ANCHORS, (int)lua_tointeger(co, BODY_SLOT));
 }
 
 /* ---- the body ------------------------------------------------------------------------------------------------- */
@@ -83,9 +86,6 @@ static void pack_results(lua_State *L, int count) {
   lua_pushinteger(L, count);
   lua_setfield(L, list, "n");
 }
-
-/* The bottom of the body's frame: its first three arguments. */
-enum { BODY_TASK = 1, BODY_HANDLER, BODY_FUNCTION };
 
 static int next_task(lua_State *L, int status, lua_KContext context);
 
@@ -290,7 +290,7 @@ static void finish(struct sched *sched, struct task *task, int status) {
     lua_pushlightuserdata(L, task->co);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) { /* for want of memory: see failure_record */
       lua_pop(L, 1);
-      lua_settop(task->co, 1);
+      lua_settop(task->co, BODY_TASK);
     }
   }
   settle(sched, task, status == LUA_OK);

@@ -24,9 +24,9 @@
 
 enum fate { NEW, RUNS, WAITS, YIELDED, ENDED };
 
-/* Userdata; its user value is the coroutine, whose extra space points here, and whose body has it as its first
- * argument. The iterator has a handle, which points here, too: while scopes are aside they keep coroutine and generator
- * alive, and the handle alone is collected. */
+/* Userdata; its user value is the coroutine, whose body has it as its first argument. The iterator has a handle, which
+ * points here, too: while scopes are aside they keep coroutine and generator alive, and the handle alone is collected.
+ */
 struct generator {
   struct sched *sched;
   struct task guest;       /* whose the scopes are while they are aside; its nursery is NULL else */
@@ -40,20 +40,20 @@ struct generator {
   unsigned refusals; /* it is being closed: its yields since, and one. 0: it is not */
 };
 
-static struct generator **generator_of(lua_State *co) { return (struct generator **)lua_getextraspace(co); }
-
 /* The coroutine's bottom: an error unwinds inside it, where `<close>` variables may wait. */
-enum { BODY_HANDLER = 2 }; /* behind the generator */
+enum { BODY_HANDLER = BOTTOM_GENERATOR + 1 };
+
+static struct generator *generator_of(lua_State *co) { return lua_touserdata(co, BOTTOM_GENERATOR); }
 
 static int end_k(lua_State *L, int status, lua_KContext context) {
   (void)context;
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - BODY_HANDLER;
-  (*generator_of(L))->failed = true;
+  generator_of(L)->failed = true;
   return 1;
 }
 
 static int body_k(lua_State *L, int status, lua_KContext context) {
-  const struct scope *frame = &(*generator_of(L))->frame;
+  const struct scope *frame = &generator_of(L)->frame;
   if (frame->owner->scope == frame) return end_k(L, status, context);
   return task_end_scopes(L, status, BODY_HANDLER, context, end_k);
 }
@@ -244,7 +244,7 @@ static void begin_closing(lua_State *L, struct generator *gen) {
   struct sched_frame frame = {sched->current, sched->running};
   gen->refusals = 1;
   lua_pushcfunction(L, start_closing);
-  bottom_push_first(L, gen->co);
+  bottom_push(L, gen->co, BOTTOM_GENERATOR);
   bool begun = lua_pcall(L, 1, 0, 0) == LUA_OK;
   sched_return(sched, frame);
   if (begun) return;
@@ -289,7 +289,6 @@ static void make(lua_State *L, struct sched *sched, struct generator *gen) {
   braid_waiter_init(&gen->guest.waiter, &sched->loop, BRAID_WAITER_TASK);
   gen->guest.waiter.state = FUTURE_RUNNING;
   gen->guest.waiter.flags = TASK_DAEMON;
-  *generator_of(co) = gen;
   lua_setiuservalue(L, -2, 1);
   lua_pushcfunction(co, body);
 }
