@@ -41,6 +41,9 @@ LUA_ROOMS := lua/base lua/sched lua/codec lua/task lua/sync lua/remote lua/state
 LUA ?= lua5.4
 PREFIX ?= /usr/local
 DESTDIR ?=
+LUADIR ?= $(PREFIX)/share/lua/5.4
+LIBDIR ?= $(PREFIX)/lib/lua/5.4
+BINDIR ?= $(PREFIX)/bin
 CFLAGS ?= -O3 -g -fno-plt
 BUILD ?= build
 # Further flags for the compiler and the linker: the sanitizers' (see `asan`).
@@ -59,9 +62,10 @@ refuse = $(if $(findstring $2,$3),$(error $1 must not hold $4: it cannot be quot
 ROUND := (
 CURLY := {
 unmeant = $(subst $$$(CURLY),,$(subst $$$(ROUND),,$(subst $$$$,,$1)))
-$(foreach name,PREFIX DESTDIR BUILD CURDIR,$(call refuse,$(name),$(NEWLINE),$($(name)),an end of line))
-$(foreach name,PREFIX DESTDIR BUILD,$(call refuse,$(name),$$,$(call unmeant,$(value $(name))),a $$ (write $$$$)))
-$(foreach name,PREFIX DESTDIR,$(if $(filter ~%,$($(name))),$(error $(name) must not begin with ~: write $$$$HOME)))
+PLACES := PREFIX DESTDIR LUADIR LIBDIR BINDIR
+$(foreach name,$(PLACES) BUILD CURDIR,$(call refuse,$(name),$(NEWLINE),$($(name)),an end of line))
+$(foreach name,$(PLACES) BUILD,$(call refuse,$(name),$$,$(call unmeant,$(value $(name))),a $$ (write $$$$)))
+$(foreach name,$(PLACES),$(if $(filter ~%,$($(name))),$(error $(name) must not begin with ~: write $$$$HOME)))
 $(if $(word 2,$(BUILD)),$(error BUILD must not hold blanks: make cannot quote the names of its targets))
 $(foreach sign,; ?,$(call refuse,the path of this folder,$(sign),$(CURDIR)$(BUILD),$(sign)))
 
@@ -216,7 +220,6 @@ test: ## install what is missing, build, run everything; the last line counts
 lint: ## luacheck, the floors, and the format where clang-format 14 is there
 	@luacheck --quiet --no-color .
 	@$(LUA) tools/floors.lua
-	@$(LUA) tools/rockspec.lua
 	@if clang-format --version 2>/dev/null | grep -q 'version 14'; then for file in $(C_FILES); do \
 		clang-format $$file | cmp -s - $$file || { echo "$$file: not in the format that 'make format' gives it"; bad=1; }; \
 	done; test -z "$$bad"; fi
@@ -313,9 +316,9 @@ docs-check: all ## every public function has its comment, every Lua block of the
 	@$(TREE) $(LUA) tools/docs.lua
 
 LUA_FILES := $(shell cd lua && find braid -name '*.lua' 2>/dev/null)
-SHARE := $(call quote,$(DESTDIR)$(PREFIX)/share/lua/5.4)
-LIB := $(call quote,$(DESTDIR)$(PREFIX)/lib/lua/5.4)
-BIN := $(call quote,$(DESTDIR)$(PREFIX)/bin)
+SHARE := $(call quote,$(DESTDIR)$(LUADIR))
+LIB := $(call quote,$(DESTDIR)$(LIBDIR))
+BIN := $(call quote,$(DESTDIR)$(BINDIR))
 
 install: all ## into PREFIX (/usr/local), below DESTDIR
 	@set -e; for file in $(LUA_FILES); do mkdir -p -- $(SHARE)/$$(dirname $$file); install -m 644 -- lua/$$file $(SHARE)/$$file; done
@@ -327,6 +330,10 @@ uninstall: ## take it out again
 	rm -rf -- $(SHARE)/braid $(LIB)/braid
 	rm -f -- $(foreach file,$(notdir $(wildcard bin/*)),$(BIN)/$(file))
 
+# What the rockspec builds.
+rock_modules:
+	@$(MAKE) -j$(CORES) all
+
 rock: ## build the rock into a tree of its own and use it from an empty folder
 	@tools/rock.sh
 
@@ -337,5 +344,6 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
 .PHONY: all without_microhttpd c_tests host test lint format asan ubsan tsan sanitized valgrind torture check demo env \
-	fuzz stress asan_stress ubsan_stress tsan_stress sanitized_stress bench docs docs-check install uninstall rock clean help
+	fuzz stress asan_stress ubsan_stress tsan_stress sanitized_stress bench docs docs-check install uninstall rock_modules \
+	rock clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -80,3 +80,44 @@ describe("make", function()
     end)
   end)
 end)
+
+describe("the rock", function()
+  local function rockspec()
+    local found = {}
+    for name in lfs.dir "rockspec" do
+      if name:find "%.rockspec$" then assert(loadfile("rockspec/" .. name, "t", found))() end
+    end
+    return found
+  end
+
+  -- How each file is compiled and each module linked, without where headers and libraries are looked for.
+  local function commands(...)
+    local result = sh([[make -n "$@"]], ...)
+    assert.equal(0, result.code, result.stderr)
+    local list = {}
+    for line in result.stdout:gmatch "[^\n]+" do
+      if line:find " %-o " then list[#list + 1] = line:gsub(" %-[IL]'?/[^ ]*", ""):gsub("%s+", " ") end
+    end
+    table.sort(list)
+    return list
+  end
+
+  test("is compiled and linked as by make all", function()
+    local build = rockspec().build
+    local words = {}
+    for name, value in pairs(build.variables) do
+      words[#words + 1] = name .. "=" .. value:gsub("%$%(([%u_]+)%)", { LUADIR = "/rock/lua", LIBDIR = "/rock/lib",
+        BINDIR = "/rock/bin", LUA_INCDIR = "/usr/include/lua5.4", CURL_INCDIR = "/usr/include",
+        MICROHTTPD_INCDIR = "/usr/include", MICROHTTPD_LIBDIR = "/usr/lib" })
+    end
+    words[#words + 1] = "BUILD=build/none"
+    local all, rock = commands("all", "BUILD=build/none"), commands(build.build_target, table.unpack(words))
+    assert.is_true(#all > 100)
+    for i, command in ipairs(all) do assert.equal(command, rock[i]) end
+    assert.equal(#all, #rock)
+  end)
+
+  test("has the version that the module tells", function()
+    assert.equal("braid " .. rockspec().version:gsub("%-%d+$", ""), braid._VERSION)
+  end)
+end)

@@ -1,0 +1,40 @@
+-- SPDX-License-Identifier: MIT
+-- `luarocks --lua-version 5.4 make` in the root of the tree finds this file. The Makefile builds, so the flags and the
+-- files are those of `make all`.
+rockspec_format = "3.0"
+package = "braid"
+version = "0.1-1"
+
+source = { url = "file://." } -- it is built from the tree it stands in
+
+description = {
+  summary = "Concurrency and parallelism for Lua 5.4 behind one interface",
+  detailed = [[
+    Tasks, scopes, futures, queues and locks, an HTTP client and a web server. A function written once runs inline or
+    as a task without being changed.
+  ]],
+  license = "MIT",
+}
+
+dependencies = { "lua >= 5.4, < 5.5" }
+
+external_dependencies = {
+  CURL = { library = "curl" }, -- the header is where the compiler looks, which on Debian is not where luarocks does
+  MICROHTTPD = { header = "microhttpd.h", library = "microhttpd" },
+}
+
+build = {
+  type = "make",
+  build_target = "rock_modules",
+  variables = { -- of building and of installing
+    BUILD = "build/luarocks",
+    LUA_CFLAGS = "-I'$(LUA_INCDIR)'",
+    CURL_CFLAGS = "-I'$(CURL_INCDIR)'",
+    MICROHTTPD_CFLAGS = "-I'$(MICROHTTPD_INCDIR)'",
+    MICROHTTPD_LIBS = "-L'$(MICROHTTPD_LIBDIR)' -lmicrohttpd",
+    DESTDIR = "",
+    LUADIR = "$(LUADIR)",
+    LIBDIR = "$(LIBDIR)",
+    BINDIR = "$(BINDIR)",
+  },
+}
