@@ -407,14 +407,13 @@ static void skip(struct sched *sched, struct task *task) {
 BRAID_INLINE void step(struct sched *sched, struct task *task, lua_State *from) {
   struct sched_frame before = {sched->current, sched->running};
   lua_State *co = task->co;
-  int arguments = 0, results;
+  int results;
   if (task->waiter.state == FUTURE_PENDING) {
     if (tree_canceller(&sched->tree, task) && !(task->waiter.flags & TASK_CLOSER)) {
       skip(sched, task);
       return;
     }
     task->waiter.state = FUTURE_RUNNING;
-    arguments = lua_gettop(co);
   }
   seal_break(co);
   bool traced = trace_is_on();
@@ -423,8 +422,8 @@ BRAID_INLINE void step(struct sched *sched, struct task *task, lua_State *from) 
   sched->current = task;
   sched->running = co;
   lua_State *outer = sched_compute(sched, co);
-  int status = lua_resume(co, from, arguments, &results);
-  sched_compute(sched, outer); /* first: the time was this task's */
+  int status = lua_resume(co, from, 0, &results); /* the arguments of a first step are where its body expects them */
+  sched_compute(sched, outer);                    /* first: the time was this task's */
   sched_return(sched, before);
   if (traced) trace_record(TRACE_PARK, task, NULL);
   if (status == LUA_YIELD) {

@@ -55,6 +55,7 @@ struct sched {
   struct task_store *store;           /* idle coroutines, for ltask */
   int task_metatable;                 /* where it is in the registry */
   const void *task_class;             /* its address */
+  const void *named_task_class;       /* that of tasks with a name; NULL: none has one yet */
   lua_CFunction task_body, wrap_body; /* at the bottom of the coroutines that only the loop may go on with */
   struct braid_list aside, abandoned; /* generators between two steps, with scopes inside; without an iterator */
   /* Starts the tasks that close them. Does not raise. Set by lwrap. */

@@ -218,14 +218,36 @@ static int task_daemon(lua_State *L) {
   return 1;
 }
 
-/* task.method, or task.name: upvalue 2 has the methods. */
-static int task_index(lua_State *L) {
+/* task.method, or task.name, of a task with a name: upvalue 2 has the methods. */
+static int named_index(lua_State *L) {
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL) return 1;
   lua_pushliteral(L, "name");
   if (!lua_rawequal(L, 2, -1)) return 0;
   sched_push_name(L, 1);
   return 1;
+}
+
+static const char NAMED; /* registry key, by address: the metatable of tasks that have a name */
+
+/* Pushes it. Tasks without a name have a table of methods only, for a method is then found without a call. */
+static void push_named_class(lua_State *L, struct sched *sched) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &NAMED) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, sched->task_metatable);
+  for (lua_pushnil(L); lua_next(L, -2);) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -5);
+  }
+  lua_pushlightuserdata(L, sched);
+  lua_insert(L, -2);
+  lua_pushcclosure(L, named_index, 2);
+  lua_setfield(L, -2, "__index");
+  sched->named_task_class = lua_topointer(L, -1);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &NAMED);
 }
 
 static int task_newindex(lua_State *L) {
@@ -235,6 +257,8 @@ static int task_newindex(lua_State *L) {
   if (lua_type(L, 3) != LUA_TSTRING)
     return lerror_misuse(L, "a task's name is a string, and this is a %s", luaL_typename(L, 3));
   lua_settop(L, 3);
+  push_named_class(L, sched_of(L));
+  lua_setmetatable(L, 1);
   sched_set_name(L, 1);
   return 0;
 }
@@ -262,9 +286,5 @@ static const luaL_Reg methods[] = {
 
 void lfuture_open(lua_State *L) {
   sched_class(L, TASK_METATABLE, methods);
-  lua_pushlightuserdata(L, sched_open(L));
-  lua_pushvalue(L, -2);
-  lua_pushcclosure(L, task_index, 2);
-  lua_setfield(L, -2, "__index");
   lua_setfield(L, -2, "Task");
 }

@@ -124,8 +124,7 @@ static int end_k(lua_State *L, int status, lua_KContext context) {
     task->waiter.state = FUTURE_DONE;
   }
   lua_setiuservalue(L, BODY_TASK, 1);
-  lua_settop(L, BODY_TASK);
-  return lua_yieldk(L, 1, 0, next_task);
+  return lua_yieldk(L, 0, 0, next_task);
 }
 
 static int body_k(lua_State *L, int status, lua_KContext context) {
@@ -235,9 +234,9 @@ static void call_protected(lua_State *L, struct sched *sched, lua_CFunction func
   sched_return(sched, frame);
 }
 
-/* The same with the task, which is on the top of the stack of its coroutine. */
+/* The same with the task, which is at the bottom of the stack of its coroutine. */
 static void with_task(struct sched *sched, lua_State *co, lua_CFunction function) {
-  lua_pushvalue(co, -1);
+  lua_pushvalue(co, BODY_TASK);
   lua_xmove(co, sched->L, 1);
   call_protected(sched->L, sched, function);
   lua_pop(sched->L, 1);

@@ -15,9 +15,9 @@ struct task *task_spawn(lua_State *L, struct sched *sched, struct scope *scope, 
 /* The future at `index`, a task's or a job's; or NULL. */
 static inline struct future *future_test(lua_State *L, const struct sched *sched, int index) {
   if (!lua_getmetatable(L, index)) return NULL;
-  bool is_future = lua_topointer(L, -1) == sched->task_class;
+  const void *class = lua_topointer(L, -1);
   lua_pop(L, 1);
-  return is_future ? lua_touserdata(L, index) : NULL;
+  return class == sched->task_class || class == sched->named_task_class ? lua_touserdata(L, index) : NULL;
 }
 
 /* Hooks on to the future's end; false when memory is out. It has not ended. */
