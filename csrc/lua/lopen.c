@@ -13,7 +13,7 @@
 
 /* set_home(prefix): frames of files that begin with it are braid's own. */
 static int set_home(lua_State *L) {
-  sight_set_home(larg_string(L, 1, "prefix", NULL));
+  position_set_home(larg_string(L, 1, "prefix", NULL));
   return 0;
 }
 
@@ -34,12 +34,19 @@ static const luaL_Reg functions[] = {{"set_home", set_home}, {"set_hook", set_ho
 
 int luaopen_braid_core(lua_State *L) {
   static void (*const parts[])(lua_State *) = {
-      llocals_open,   llist_open,      ljson_open,      lcodec_open, lfailure_open, ltask_open,        ldeadlock_open,
-      lfuture_open,   lwrap_open,      lscope_open,     lqueue_open, lroster_open,  lquestion_open,    ltrace_open,
-      lwatchdog_open, lgate_open,      lcounter_open,   ldict_open,  larray_open,   lremotequeue_open, lremotegate_open,
-      lremote_open,   lselect_open,    lcoroutine_open, lpool_open,  lpeer_open,    lscript_open,      lkernel_open,
-      lnumbers_open,  lworkloads_open, lvectors_open,   lmap_open,   lfd_open,      lnet_open,         lprocess_open,
-      lshell_open,    lfetch_open,     lmachine_open,
+      llocals_open,     llist_open,         ljson_open,
+      lcodec_open,      lfailure_open,      ltask_open,
+      ldeadlock_open,   lfuture_open,       lwrap_open,
+      lscope_open,      lqueue_open,        lstates_open,
+      lquestion_open,   ltrace_open,        lwatchdog_open,
+      lprimitives_open, lcounter_open,      ldict_open,
+      larray_open,      lremotequeue_open,  lremoteprimitives_open,
+      lremote_open,     lselect_open,       lcoroutine_open,
+      lpool_open,       lworkerhandle_open, lscript_open,
+      lkernel_open,     lnumbers_open,      lworkloads_open,
+      lvectors_open,    lmap_open,          lfd_open,
+      lnet_open,        lprocess_open,      lshell_open,
+      lfetch_open,      lmachine_open,
   };
   luaL_checkversion(L);
   lua_newtable(L);

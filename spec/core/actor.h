@@ -20,10 +20,10 @@ static inline void actor_open(struct actor *actor, uint32_t seed) {
 
 static inline void actor_close(struct actor *actor) { braid_loop_close(&actor->loop); }
 
-/* A hook to wait with. */
-static inline struct braid_hook *actor_arm(struct actor *actor) {
+/* A wait node to wait with. */
+static inline struct braid_wait_node *actor_arm(struct actor *actor) {
   braid_waiter_arm(&actor->waiter);
-  return &actor->waiter.hook;
+  return &actor->waiter.node;
 }
 
 /* Sees the wait through that an operation answered BRAID_WAIT to; other answers are returned as they are. */
@@ -34,7 +34,7 @@ static inline enum braid_status actor_await(struct actor *actor, enum braid_stat
   while (!(home = braid_loop_next(&actor->loop))) braid_loop_poll(&actor->loop, BRAID_NEVER);
   check(home == &actor->waiter);
   braid_loop_unsleep(&actor->loop, &actor->waiter);
-  braid_hook_leave(&actor->waiter.hook);
+  braid_wait_node_leave(&actor->waiter.node);
   return actor->waiter.status;
 }
 

@@ -58,41 +58,41 @@ static void slices_keep_the_memory(void) {
 }
 
 static void is_mapped_once(void) {
-  struct braid_segment *segment = braid_segment_new(5000);
+  struct braid_shm *segment = braid_shm_new(5000);
   check(segment && segment->size >= 5000);
-  struct braid_segment *same = braid_segment_adopt(-1, segment->serial, segment->inode);
+  struct braid_shm *same = braid_shm_adopt(-1, segment->serial, segment->inode);
   check(same == segment);
-  check(braid_segment_adopt(-1, segment->serial + 1, segment->inode) == NULL);
+  check(braid_shm_adopt(-1, segment->serial + 1, segment->inode) == NULL);
   strcpy(segment->base + 100, "seen");
-  struct braid_segment *other = /* as another process */
-      braid_segment_adopt(dup(segment->fd), segment->serial + 1, segment->inode);
+  struct braid_shm *other = /* as another process */
+      braid_shm_adopt(dup(segment->fd), segment->serial + 1, segment->inode);
   check(other && other->base != segment->base && strcmp(other->base + 100, "seen") == 0);
-  braid_segment_clear(other, 0, other->size);
+  braid_shm_clear(other, 0, other->size);
   check(is_zero(segment->base, segment->size));
-  braid_segment_unref(same);
-  braid_segment_unref(segment);
+  braid_shm_unref(same);
+  braid_shm_unref(segment);
   other->base[0] = 1; /* it lives on */
-  braid_segment_unref(other);
+  braid_shm_unref(other);
 }
 
 /* A descriptor that came in another's place, or whose owner could make the file smaller. */
 static void other_files_are_refused(void) {
-  struct braid_segment *segment = braid_segment_new(5000), *other = braid_segment_new(5000);
+  struct braid_shm *segment = braid_shm_new(5000), *other = braid_shm_new(5000);
   errno = 0;
-  check(braid_segment_adopt(dup(other->fd), segment->serial + 1, segment->inode) == NULL && errno == EBADMSG);
+  check(braid_shm_adopt(dup(other->fd), segment->serial + 1, segment->inode) == NULL && errno == EBADMSG);
   check(ftruncate(segment->fd, 0) != 0);
 #ifdef __linux__
   struct stat facts;
   int fd = memfd_create("test", MFD_CLOEXEC);
   check(ftruncate(fd, 4096) == 0 && fstat(fd, &facts) == 0);
-  check(braid_segment_adopt(fd, segment->serial + 1, facts.st_ino) == NULL && errno == EBADMSG);
+  check(braid_shm_adopt(fd, segment->serial + 1, facts.st_ino) == NULL && errno == EBADMSG);
 #endif
-  braid_segment_unref(segment);
-  braid_segment_unref(other);
+  braid_shm_unref(segment);
+  braid_shm_unref(other);
 }
 
 static void lies_are_not_believed(void) {
-  struct braid_segment *segment = braid_segment_new(1 << 16);
+  struct braid_shm *segment = braid_shm_new(1 << 16);
   size_t size = segment->size;
   const struct {
     unsigned type;

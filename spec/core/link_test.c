@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT
- * Links: frames and messages over a socket, both ends served by one broker. */
+ * Connections: frames and messages over a socket, both ends served by one I/O thread. */
 #include "core/process/connection.h"
 
 #include <sys/socket.h>
 
 #include "check.h"
 
-static struct braid_link near, far;
-static struct braid_broker *broker;
+static struct braid_connection near, far;
+static struct braid_io_thread *io_thread;
 static struct braid_errand opener;
 static int ends[2];
 static atomic_int came, ended, opened, shared_code;
 static atomic_ullong sum, bytes;
 
-static void on_job(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+static void on_job(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
   uint64_t skipped;
-  struct braid_message *message = braid_link_message(link, frame, body, sizeof skipped);
+  struct braid_message *message = braid_connection_message(connection, frame, body, sizeof skipped);
   check(message != NULL);
   if (!message) return;
   memcpy(&skipped, body, sizeof skipped);
@@ -24,13 +24,13 @@ static void on_job(struct braid_link *link, const struct braid_frame *frame, con
   if (message->object_count > 0 && message->objects[0] == before) atomic_fetch_add(&shared_code, 1);
   if (message->object_count > 0) before = message->objects[0];
   struct braid_frame reply = {.kind = BRAID_FRAME_REPLY, .id = frame->id, .value = message->size};
-  check(braid_link_put_message(link, reply, NULL, 0, message));
-  braid_link_flush(link);
+  check(braid_connection_put_message(connection, reply, NULL, 0, message));
+  braid_connection_flush(connection);
   braid_message_unref(message);
 }
 
-static void on_reply(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  struct braid_message *message = braid_link_message(link, frame, body, 0);
+static void on_reply(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
+  struct braid_message *message = braid_connection_message(connection, frame, body, 0);
   check(message && message->size == frame->value);
   if (message && message->size > 0) {
     check(message->bytes[0] == 'x' && message->bytes[message->size - 1] == 'x');
@@ -41,25 +41,25 @@ static void on_reply(struct braid_link *link, const struct braid_frame *frame, c
   atomic_fetch_add(&came, 1);
 }
 
-static void on_end(struct braid_link *link) {
-  check(link == &near);
+static void on_end(struct braid_connection *connection) {
+  check(connection == &near);
   atomic_fetch_add(&ended, 1);
-  braid_link_close(link);
+  braid_connection_close(connection);
 }
 
 static void open_both(struct braid_errand *errand) {
   (void)errand;
-  check(braid_link_open(&near, broker, ends[0]) == 0);
-  check(braid_link_open(&far, broker, ends[1]) == 0);
+  check(braid_connection_open(&near, io_thread, ends[0]) == 0);
+  check(braid_connection_open(&far, io_thread, ends[1]) == 0);
   near.ended = on_end;
-  braid_link_handle(&near, BRAID_FRAME_REPLY, on_reply);
-  braid_link_handle(&far, BRAID_FRAME_JOB, on_job);
+  braid_connection_handle(&near, BRAID_FRAME_REPLY, on_reply);
+  braid_connection_handle(&far, BRAID_FRAME_JOB, on_job);
   atomic_store(&opened, 1);
 }
 
 static void close_far(struct braid_errand *errand) {
   (void)errand;
-  braid_link_close(&far);
+  braid_connection_close(&far);
 }
 
 static void until(atomic_int *counter, int value) {
@@ -67,15 +67,15 @@ static void until(atomic_int *counter, int value) {
 }
 
 static void begin(void) {
-  broker = braid_broker_enter();
-  check(broker != NULL);
+  io_thread = braid_io_thread_enter();
+  check(io_thread != NULL);
   check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
   atomic_store(&came, 0);
   atomic_store(&ended, 0);
   atomic_store(&opened, 0);
   atomic_store(&sum, 0);
   atomic_store(&bytes, 0);
-  braid_errand_init(&opener, broker, open_both);
+  braid_errand_init(&opener, io_thread, open_both);
   braid_errand_send(&opener);
   until(&opened, 1);
 }
@@ -83,10 +83,10 @@ static void begin(void) {
 /* The other end is told when one is closed. */
 static void end(void) {
   static struct braid_errand closer;
-  braid_errand_init(&closer, broker, close_far);
+  braid_errand_init(&closer, io_thread, close_far);
   braid_errand_send(&closer);
   until(&ended, 1);
-  braid_broker_leave(broker);
+  braid_io_thread_leave(io_thread);
 }
 
 static void put(uint64_t id, size_t size, struct braid_object *object) {
@@ -95,7 +95,7 @@ static void put(uint64_t id, size_t size, struct braid_object *object) {
   struct braid_message *message = braid_message_new(text, size, &object, object ? 1 : 0);
   uint64_t extra = id * 3;
   struct braid_frame frame = {.kind = BRAID_FRAME_JOB, .id = id};
-  check(braid_link_put_message(&near, frame, &extra, sizeof extra, message));
+  check(braid_connection_put_message(&near, frame, &extra, sizeof extra, message));
   braid_message_unref(message);
   free(text);
 }
@@ -104,9 +104,9 @@ static void small_messages(void) {
   begin();
   for (uint64_t i = 1; i <= 10000; i++) {
     put(i, 10, NULL);
-    if (i % 7 == 0) braid_link_flush(&near);
+    if (i % 7 == 0) braid_connection_flush(&near);
   }
-  braid_link_flush(&near);
+  braid_connection_flush(&near);
   until(&came, 10000);
   check(atomic_load(&sum) == 10000ull * 10001 / 2);
   end();
@@ -120,7 +120,7 @@ static void messages_of_all_sizes(void) {
     put(i, size, NULL);
     put(i, 0, NULL);
     total += size;
-    braid_link_flush(&near);
+    braid_connection_flush(&near);
   }
   until(&came, 48);
   check(atomic_load(&bytes) == total);
@@ -128,12 +128,12 @@ static void messages_of_all_sizes(void) {
 }
 
 static void code_travels_once(void) {
-  struct braid_code *code = braid_code_new("code", 4, 2);
+  struct braid_bytecode *code = braid_bytecode_new("code", 4, 2);
   braid_object_share(&code->object);
   begin();
   atomic_store(&shared_code, 0);
   for (uint64_t i = 1; i <= 5; i++) put(i, 100, &code->object);
-  braid_link_flush(&near);
+  braid_connection_flush(&near);
   until(&came, 5);
   check(atomic_load(&shared_code) == 4);
   end();
@@ -141,17 +141,18 @@ static void code_travels_once(void) {
   braid_object_unref(&code->object);
 }
 
-static void objects_need_a_passport(void) {
+static void objects_need_a_marshal(void) {
   static const struct braid_class class = {"braid.thing", NULL};
   struct braid_object thing, *mentioned = &thing;
   const struct braid_object *which = NULL;
   braid_object_init(&thing, &class);
   struct braid_message *message = braid_message_new("", 0, &mentioned, 1);
-  check(braid_link_refuse(message, &which) != NULL);
+  check(braid_connection_refuse(message, &which) != NULL);
   check(which == &thing);
   braid_message_unref(message);
 }
 
-CHECK_MAIN({"link: small messages, many in one call", small_messages},
-           {"link: messages of all sizes", messages_of_all_sizes}, {"link: code travels once", code_travels_once},
-           {"link: objects need a passport", objects_need_a_passport})
+CHECK_MAIN({"connection: small messages, many in one call", small_messages},
+           {"connection: messages of all sizes", messages_of_all_sizes},
+           {"connection: code travels once", code_travels_once},
+           {"connection: objects need a marshal", objects_need_a_marshal})

@@ -26,7 +26,7 @@ enum { POSTERS = 4, POSTS = 20000 };
 
 static struct poster {
   struct braid_guard guard;
-  struct braid_line line;
+  struct braid_wait_queue queue;
   struct braid_waiter waiters[POSTS];
   int arrived[POSTS];
   uint32_t random;
@@ -37,10 +37,10 @@ static void *post_all(void *argument) {
   struct poster *poster = argument;
   for (;;) {
     braid_guard_enter(&poster->guard);
-    struct braid_hook *hook = braid_line_claim(&poster->line, BRAID_OK);
+    struct braid_wait_node *node = braid_wait_queue_claim(&poster->queue, BRAID_OK);
     braid_guard_leave(&poster->guard);
-    if (!hook) return NULL;
-    braid_loop_post(braid_hook_waiter(hook));
+    if (!node) return NULL;
+    braid_loop_post(braid_wait_node_waiter(node));
     if (check_random(&poster->random) % (uint32_t)poster->pause == 0) usleep(100); /* the loop falls asleep */
   }
 }
@@ -49,13 +49,13 @@ static void open_poster(struct poster *poster, int number, int pause) {
   poster->random = (uint32_t)number + 77;
   poster->pause = pause;
   braid_guard_init(&poster->guard, true);
-  braid_line_init(&poster->line, &poster->guard);
+  braid_wait_queue_init(&poster->queue, &poster->guard);
   for (int i = 0; i < POSTS; i++) {
     poster->arrived[i] = 0;
     braid_waiter_init(&poster->waiters[i], &loop, BRAID_WAITER_TASK);
     poster->waiters[i].flags = (uint32_t)(number * POSTS + i);
     braid_waiter_arm(&poster->waiters[i]);
-    braid_hook_join(&poster->waiters[i].hook, &poster->line);
+    braid_wait_node_join(&poster->waiters[i].node, &poster->queue);
   }
 }
 

@@ -184,10 +184,10 @@ static bool fill_queue(void) {
   return status == BRAID_OK;
 }
 
-static bool make_gate(void) {
-  struct braid_gate *gate = braid_gate_new(&braid_lock_class, 0, 0);
-  if (gate) braid_object_unref(&gate->object);
-  return gate != NULL;
+static bool make_primitive(void) {
+  struct braid_primitive *primitive = braid_primitive_new(&braid_lock_class, 0, 0);
+  if (primitive) braid_object_unref(&primitive->object);
+  return primitive != NULL;
 }
 
 static void never_fires(struct braid_watch *watch, int events) {
@@ -273,7 +273,7 @@ static void array_survives(void) {
   fail_each_once(make_arrays);
 }
 static void kernels_survive(void) { fail_each_once(compute); }
-static void gate_survives(void) { fail_each_once(make_gate); }
+static void primitive_survives(void) { fail_each_once(make_primitive); }
 static void loop_survives(void) { fail_each_once(turn_loop); }
 static void factor_survives(void) { fail_each_once(factor_numbers); }
 static void sieve_survives(void) { fail_each_once(sieve_primes); }
@@ -282,6 +282,6 @@ static void words_survive(void) { fail_each_once(count_words); }
 CHECK_MAIN({"memory is out: buffer", buffer_survives}, {"memory is out: heap", heap_survives},
            {"memory is out: message", message_survives}, {"memory is out: queue", queue_survives},
            {"memory is out: array", array_survives}, {"memory is out: kernels", kernels_survive},
-           {"memory is out: gate", gate_survives}, {"memory is out: loop", loop_survives},
+           {"memory is out: primitive", primitive_survives}, {"memory is out: loop", loop_survives},
            {"memory is out: factor", factor_survives}, {"memory is out: sieve", sieve_survives},
            {"memory is out: words", words_survive})

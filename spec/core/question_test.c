@@ -60,7 +60,7 @@ static void is_deaf(void) {}
 /* Signals of several questions may have become one: it is asked again. */
 static int look(struct braid_question *question) {
   int error = braid_question_look(question);
-  if (error == EAGAIN && question->link < 0) braid_question_ask(question);
+  if (error == EAGAIN && question->connection < 0) braid_question_ask(question);
   return error;
 }
 
@@ -104,7 +104,7 @@ static void only_who_was_asked_is_heard(void) {
   int stranger = socket(AF_UNIX, SOCK_STREAM, 0);
   check(connect(stranger, (struct sockaddr *)&address, size) == 0);
   check(write(stranger, "\1\0\0\0\0\0\0\0!", 9) == 9);
-  check(braid_question_look(&question) == EAGAIN && question.link < 0);
+  check(braid_question_look(&question) == EAGAIN && question.connection < 0);
   close(stranger);
   check(waitpid(pid, NULL, WNOHANG) == 0);
   kill(pid, SIGKILL);

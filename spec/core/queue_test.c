@@ -86,9 +86,9 @@ enum { WAITERS = 4 };
 static struct braid_loop loop;
 static struct braid_waiter waiters[WAITERS];
 
-static struct braid_hook *arm(int which) {
+static struct braid_wait_node *arm(int which) {
   braid_waiter_arm(&waiters[which]);
-  return &waiters[which].hook;
+  return &waiters[which].node;
 }
 
 static void open_waiters(void) {
@@ -96,11 +96,11 @@ static void open_waiters(void) {
   for (int i = 0; i < WAITERS; i++) braid_waiter_init(&waiters[i], &loop, BRAID_WAITER_TASK);
 }
 
-/* The number of the waiter that has come home, and its hook has left; -1: none. */
+/* The number of the waiter that has come home, and its wait node has left; -1: none. */
 static int next_home(void) {
   struct braid_waiter *waiter = braid_loop_next(&loop);
   if (!waiter) return -1;
-  braid_hook_leave(&waiter->hook);
+  braid_wait_node_leave(&waiter->node);
   return (int)(waiter - waiters);
 }
 
@@ -112,8 +112,8 @@ static void serves_getters_in_turn(void) {
   check(braid_loop_end_wait(&loop, &waiters[1], BRAID_CANCELLED));
   check(next_home() == 1 && waiters[1].status == BRAID_CANCELLED);
   check(put(queue, 10, 0) == BRAID_OK && put(queue, 11, 0) == BRAID_OK);
-  check(next_home() == 0 && waiters[0].status == BRAID_OK && waiters[0].hook.bits == 10);
-  check(next_home() == 2 && waiters[2].hook.bits == 11);
+  check(next_home() == 0 && waiters[0].status == BRAID_OK && waiters[0].node.bits == 10);
+  check(next_home() == 2 && waiters[2].node.bits == 11);
   check(next_home() == -1 && braid_queue_look(queue).size == 0);
   braid_queue_close(queue, false);
   check(next_home() == 3 && waiters[3].status == BRAID_CLOSED);
@@ -127,12 +127,12 @@ static void admits_putters_in_turn(void) {
   check(put(queue, 1, 0) == BRAID_OK);
   for (int i = 0; i < WAITERS; i++) check(braid_queue_put(queue, integer((uint64_t)i + 10), 0, arm(i)) == BRAID_WAIT);
   check(braid_loop_end_wait(&loop, &waiters[0], BRAID_TIMEOUT));
-  check(next_home() == 0 && waiters[0].hook.bits == 10); /* the item is its again */
+  check(next_home() == 0 && waiters[0].node.bits == 10); /* the item is its again */
   check(get(queue) == 1 && next_home() == 1 && waiters[1].status == BRAID_OK);
   check(get(queue) == 11 && next_home() == 2);
   check(braid_queue_look(queue).size == 1);
   braid_queue_close(queue, false);
-  check(next_home() == 3 && waiters[3].status == BRAID_CLOSED && waiters[3].hook.bits == 13);
+  check(next_home() == 3 && waiters[3].status == BRAID_CLOSED && waiters[3].node.bits == 13);
   check(get(queue) == 12); /* what is in drains */
   braid_object_unref(&queue->object);
   braid_loop_close(&loop);
@@ -268,7 +268,7 @@ static void lets_everybody_go(void) {
   check(braid_queue_put(queue, integer(3), 0, arm(0)) == BRAID_WAIT);
   check(braid_queue_join(queue, arm(1)) == BRAID_WAIT);
   braid_queue_close(queue, true);
-  check(next_home() == 0 && waiters[0].status == BRAID_CLOSED && waiters[0].hook.bits == 3);
+  check(next_home() == 0 && waiters[0].status == BRAID_CLOSED && waiters[0].node.bits == 3);
   check(next_home() == 1 && waiters[1].status == BRAID_OK);
   check(braid_queue_look(queue).size == 0 && get(queue) == -1);
   check(braid_queue_task_done(queue) == BRAID_OK); /* of 0: what was dropped is done, what was taken is not */
@@ -291,9 +291,9 @@ static struct traffic {
 
 static enum braid_status put_patiently(struct actor *actor, struct braid_item item, double key) {
   for (;;) {
-    struct braid_hook *hook = actor_arm(actor);
-    if (traffic.rash && check_random(&actor->random) % 16 == 0) hook = NULL;
-    enum braid_status status = braid_queue_put(traffic.queue, item, key, hook);
+    struct braid_wait_node *node = actor_arm(actor);
+    if (traffic.rash && check_random(&actor->random) % 16 == 0) node = NULL;
+    enum braid_status status = braid_queue_put(traffic.queue, item, key, node);
     if (traffic.rash)
       status = actor_await_rashly(actor, status);
     else
@@ -339,7 +339,7 @@ static void *consume(void *argument) {
     status = braid_queue_get(traffic.queue, &item, actor_arm(&actor));
     if (status == BRAID_WAIT) {
       status = traffic.rash ? actor_await_rashly(&actor, status) : actor_await(&actor, status, BRAID_NEVER);
-      item = braid_hook_item(&actor.waiter.hook);
+      item = braid_wait_node_item(&actor.waiter.node);
     }
     check(status == BRAID_OK || status == BRAID_CLOSED || actor_gave_up(status));
     if (status == BRAID_OK) take(item, last);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Arrays over a link: descriptors travel once, and what comes of an end that is not ours is not believed. Two links in
- * one process, served by one broker; or one, and a socket on which the test writes what it likes. */
+ * Arrays over a connection: descriptors travel once, and what comes of an end that is not ours is not believed. Two
+ * connections in one process, served by one I/O thread; or one, and a socket on which the test writes what it likes. */
 #include "core/process/shm_table.h"
 
 #include <errno.h>
@@ -11,52 +11,52 @@
 #include "core/process/marshal.h"
 #include "check.h"
 
-static struct braid_link near, far;
-static struct braid_broker *broker;
+static struct braid_connection near, far;
+static struct braid_io_thread *io_thread;
 static int ends[2];
 static bool with_far;
 static atomic_int opened, ended, came, refused, last_error;
-static struct braid_message *last; /* that came to `far`; the broker's thread, or when `came` was seen */
+static struct braid_message *last; /* that came to `far`; the I/O thread, or when `came` was seen */
 
 static void until(atomic_int *counter, int value) {
   while (atomic_load(counter) < value) usleep(200);
 }
 
-static void on_message(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  struct braid_message *message = braid_link_message(link, frame, body, 0);
+static void on_message(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
+  struct braid_message *message = braid_connection_message(connection, frame, body, 0);
   if (!message) atomic_store(&last_error, errno);
   if (last) braid_message_unref(last);
   last = message;
   atomic_fetch_add(message ? &came : &refused, 1);
 }
 
-static void on_end(struct braid_link *link) {
-  (void)link;
+static void on_end(struct braid_connection *connection) {
+  (void)connection;
   atomic_fetch_add(&ended, 1);
 }
 
-static void open_links(struct braid_errand *errand) {
+static void open_connections(struct braid_errand *errand) {
   (void)errand;
-  check(braid_link_open(&near, broker, ends[0]) == 0);
+  check(braid_connection_open(&near, io_thread, ends[0]) == 0);
   near.ended = on_end;
-  braid_link_handle(&near, BRAID_FRAME_REPLY, on_message);
-  if (with_far) check(braid_link_open(&far, broker, ends[1]) == 0);
-  if (with_far) braid_link_handle(&far, BRAID_FRAME_JOB, on_message);
+  braid_connection_handle(&near, BRAID_FRAME_REPLY, on_message);
+  if (with_far) check(braid_connection_open(&far, io_thread, ends[1]) == 0);
+  if (with_far) braid_connection_handle(&far, BRAID_FRAME_JOB, on_message);
   atomic_store(&opened, 1);
 }
 
-static void close_links(struct braid_errand *errand) {
+static void close_connections(struct braid_errand *errand) {
   (void)errand;
   if (last) braid_message_unref(last);
   last = NULL;
-  braid_link_close(&near);
-  if (with_far) braid_link_close(&far);
+  braid_connection_close(&near);
+  if (with_far) braid_connection_close(&far);
   atomic_store(&opened, 2);
 }
 
-static void on_broker(void (*run)(struct braid_errand *), int state) {
+static void on_io_thread(void (*run)(struct braid_errand *), int state) {
   static struct braid_errand errand;
-  braid_errand_init(&errand, broker, run);
+  braid_errand_init(&errand, io_thread, run);
   braid_errand_send(&errand);
   until(&opened, state);
 }
@@ -64,24 +64,24 @@ static void on_broker(void (*run)(struct braid_errand *), int state) {
 static void begin(bool both) {
   atomic_int *counters[] = {&opened, &ended, &came, &refused, &last_error};
   for (size_t i = 0; i < sizeof counters / sizeof *counters; i++) atomic_store(counters[i], 0);
-  braid_passport_use();
+  braid_marshal_use();
   with_far = both;
-  broker = braid_broker_enter();
-  check(broker && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
-  on_broker(open_links, 1);
+  io_thread = braid_io_thread_enter();
+  check(io_thread && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+  on_io_thread(open_connections, 1);
 }
 
 static void end(void) {
-  on_broker(close_links, 2);
+  on_io_thread(close_connections, 2);
   if (!with_far) close(ends[1]);
-  braid_broker_leave(broker);
+  braid_io_thread_leave(io_thread);
 }
 
 static void send_array(struct braid_array *array) {
   struct braid_object *object = &array->object;
   struct braid_message *message = braid_message_new("x", 1, &object, 1);
-  check(braid_link_put_message(&near, (struct braid_frame){.kind = BRAID_FRAME_JOB}, NULL, 0, message));
-  braid_link_flush(&near);
+  check(braid_connection_put_message(&near, (struct braid_frame){.kind = BRAID_FRAME_JOB}, NULL, 0, message));
+  braid_connection_flush(&near);
   braid_message_unref(message);
 }
 
@@ -212,7 +212,7 @@ static int count_descriptors(void) {
   return count;
 }
 
-/* Each of these ends the link, and leaves no descriptor behind. */
+/* Each of these ends the connection, and leaves no descriptor behind. */
 static void ends_by(struct braid_frame frame, const struct wire_segment *body, size_t size, int fd, int descriptors) {
   begin(false);
   int before = count_descriptors();
@@ -223,8 +223,8 @@ static void ends_by(struct braid_frame frame, const struct wire_segment *body, s
   check(count_descriptors() <= before - 2);
 }
 
-static void bad_segments_end_the_link(void) {
-  struct braid_segment *segment = braid_segment_new(1);
+static void bad_segments_end_the_connection(void) {
+  struct braid_shm *segment = braid_shm_new(1);
   struct braid_frame frame = {.kind = BRAID_FRAME_SEGMENT, .descriptors = 1};
   struct wire_segment good = {segment->serial + 1, segment->inode, 0}, body = good;
   ends_by(frame, &good, sizeof good, -1, 0);              /* no descriptor */
@@ -239,7 +239,7 @@ static void bad_segments_end_the_link(void) {
   body = good;
   body.serial = 0;
   ends_by(frame, &body, sizeof body, segment->fd, 1);
-  braid_segment_unref(segment);
+  braid_shm_unref(segment);
 }
 
 /* Descriptors that no frame speaks of do not pile up. */
@@ -260,8 +260,8 @@ static void unclaimed_descriptors_are_few(void) {
   check(count_descriptors() <= before - 2);
 }
 
-CHECK_MAIN({"arrays over a link: they arrive", arrays_arrive},
-           {"arrays over a link: lies are refused", lies_are_refused},
-           {"arrays over a link: a descriptor travels once", a_descriptor_travels_once},
-           {"arrays over a link: bad segments end the link", bad_segments_end_the_link},
-           {"arrays over a link: unclaimed descriptors are few", unclaimed_descriptors_are_few})
+CHECK_MAIN({"arrays over a connection: they arrive", arrays_arrive},
+           {"arrays over a connection: lies are refused", lies_are_refused},
+           {"arrays over a connection: a descriptor travels once", a_descriptor_travels_once},
+           {"arrays over a connection: bad segments end the connection", bad_segments_end_the_connection},
+           {"arrays over a connection: unclaimed descriptors are few", unclaimed_descriptors_are_few})

@@ -39,9 +39,9 @@ static void draft_becomes_a_message(void) {
 }
 
 static void code_keeps_its_bytes(void) {
-  struct braid_code *code = braid_code_new("\0abc", 4, 3);
+  struct braid_bytecode *code = braid_bytecode_new("\0abc", 4, 3);
   check(code->size == 4 && code->upvalues == 3 && memcmp(code->bytes, "\0abc", 4) == 0);
-  check(code->object.class == &braid_code_class);
+  check(code->object.class == &braid_bytecode_class);
   braid_object_unref(&code->object);
 }
 
@@ -58,11 +58,11 @@ static void queue_shows_what_it_holds(void) {
   for (uint64_t i = 0; i < 3; i++) braid_queue_put(queue, (struct braid_item){i, BRAID_ITEM_INTEGER}, 0, NULL);
   braid_waiter_init(&waiter, NULL, BRAID_WAITER_TASK);
   braid_waiter_arm(&waiter);
-  check(braid_queue_put(queue, (struct braid_item){3, BRAID_ITEM_INTEGER}, 0, &waiter.hook) == BRAID_WAIT);
+  check(braid_queue_put(queue, (struct braid_item){3, BRAID_ITEM_INTEGER}, 0, &waiter.node) == BRAID_WAIT);
   braid_queue_visit(queue, count_and_turn, &count);
   check(count == 4);
-  check(braid_hook_item(&waiter.hook).bits == 103);
-  braid_hook_leave(&waiter.hook);
+  check(braid_wait_node_item(&waiter.node).bits == 103);
+  braid_wait_node_leave(&waiter.node);
   for (uint64_t i = 0; i < 3; i++) {
     struct braid_item item;
     check(braid_queue_get(queue, &item, NULL) == BRAID_OK && item.bits == i + 100);
@@ -141,9 +141,9 @@ static void queue_drops_what_its_putters_bring(void) {
   braid_queue_put(queue, (struct braid_item){0, BRAID_ITEM_INTEGER}, 0, NULL);
   braid_waiter_init(&waiter, NULL, BRAID_WAITER_TASK);
   braid_waiter_arm(&waiter);
-  check(braid_queue_put(queue, enclose(&counter->object), 0, &waiter.hook) == BRAID_WAIT);
+  check(braid_queue_put(queue, enclose(&counter->object), 0, &waiter.node) == BRAID_WAIT);
   braid_object_unref(&queue->object);
-  check(atomic_load(&counter->object.refs) == 1 && braid_hook_item(&waiter.hook).tag == BRAID_ITEM_NONE);
+  check(atomic_load(&counter->object.refs) == 1 && braid_wait_node_item(&waiter.node).tag == BRAID_ITEM_NONE);
   braid_object_unref(&counter->object);
 }
 

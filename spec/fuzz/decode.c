@@ -42,7 +42,7 @@ static struct braid_object *code_of(const char *text, int upvalues) {
   braid_buffer_init(&buffer);
   if (luaL_dostring(state, text) || lua_dump(state, write_code, &buffer, 0)) abort();
   lua_settop(state, 0);
-  struct braid_code *code = braid_code_new(buffer.data, buffer.size, upvalues);
+  struct braid_bytecode *code = braid_bytecode_new(buffer.data, buffer.size, upvalues);
   braid_buffer_term(&buffer);
   return &code->object;
 }
@@ -62,7 +62,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
   objects[1] = code_of("local a, b = 1, 2 return function(...) a = b return ..., a end", 2);
   objects[2] = &braid_counter_new(1)->object;
   objects[3] = &braid_queue_new(0, BRAID_FIFO)->object;
-  objects[4] = &braid_gate_new(&braid_lock_class, 0, 0)->object;
+  objects[4] = &braid_primitive_new(&braid_lock_class, 0, 0)->object;
   for (int i = 2; i < OBJECTS; i++) braid_object_share(objects[i]);
   return 0;
 }

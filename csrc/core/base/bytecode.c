@@ -5,14 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void destroy(struct braid_object *object) { free(braid_container(object, struct braid_code, object)); }
+static void destroy(struct braid_object *object) { free(braid_container(object, struct braid_bytecode, object)); }
 
-const struct braid_class braid_code_class = {"braid.code", destroy};
+const struct braid_class braid_bytecode_class = {"braid.code", destroy};
 
-struct braid_code *braid_code_new(const void *bytes, size_t size, int upvalues) {
-  struct braid_code *code = malloc(sizeof *code + size);
+struct braid_bytecode *braid_bytecode_new(const void *bytes, size_t size, int upvalues) {
+  struct braid_bytecode *code = malloc(sizeof *code + size);
   if (!code) return NULL;
-  braid_object_init(&code->object, &braid_code_class);
+  braid_object_init(&code->object, &braid_bytecode_class);
   code->size = size;
   code->upvalues = upvalues;
   memcpy(code->bytes, bytes, size);

@@ -6,16 +6,16 @@
 
 #include "core/base/object.h"
 
-struct braid_code {
+struct braid_bytecode {
   struct braid_object object;
   size_t size;
   int upvalues; /* how many the function has */
   char bytes[];
 };
 
-extern const struct braid_class braid_code_class;
+extern const struct braid_class braid_bytecode_class;
 
 /* With a copy of the bytes; NULL when memory is out. Any thread; does not block. */
-struct braid_code *braid_code_new(const void *bytes, size_t size, int upvalues);
+struct braid_bytecode *braid_bytecode_new(const void *bytes, size_t size, int upvalues);
 
 #endif

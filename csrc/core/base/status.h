@@ -5,7 +5,7 @@
 
 enum braid_status {
   BRAID_OK,
-  BRAID_WAIT,        /* the hook stands in the line: the waiter will be woken */
+  BRAID_WAIT,        /* the wait node stands in the wait queue: the waiter will be woken */
   BRAID_TIMEOUT,     /* the deadline came first */
   BRAID_CANCELLED,   /* a scope around the wait was cancelled */
   BRAID_INTERRUPTED, /* SIGINT */

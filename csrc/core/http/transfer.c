@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * libcurl's multi-socket interface on the loop.
  *
- * Ownership: a fetcher owns its transfers from start to release, and keeps some of those that are released, easy
+ * Ownership: a session owns its transfers from start to release, and keeps some of those that are released, easy
  * handle and buffers included.
  *
  * The invariant: handles enter and leave the multi, and transfers end, only in admit() and drain() and what the
@@ -28,7 +28,7 @@ enum {
 
 /* A name whose address is being asked for. */
 struct braid_lookup {
-  struct braid_list link; /* in the fetcher's lookups */
+  struct braid_list link; /* in the session's lookups */
   struct braid_list held; /* transfers that wait for the answer, by `turn` */
   size_t size;
   char origin[]; /* scheme, host and port, as in the URL */
@@ -36,7 +36,7 @@ struct braid_lookup {
 
 struct socket_watch {
   struct braid_watch watch;
-  struct braid_fetcher *fetcher;
+  struct braid_http_session *session;
 };
 
 /* ---- SIGPIPE -------------------------------------------------------------------------------------------------- */
@@ -58,7 +58,7 @@ static void on_broken_pipe(int number) {
 static void tell(struct braid_transfer *transfer, enum braid_status status) {
   struct braid_waiter *waiter = transfer->waiter;
   transfer->waiter = NULL;
-  if (waiter) braid_loop_end_wait(transfer->fetcher->loop, waiter, status);
+  if (waiter) braid_loop_end_wait(transfer->session->loop, waiter, status);
 }
 
 static void drop_lookup(struct braid_lookup *lookup) {
@@ -71,7 +71,7 @@ static void answer_lookup(struct braid_transfer *transfer) {
   struct braid_lookup *lookup = transfer->lookup;
   if (!lookup) return;
   transfer->lookup = NULL;
-  braid_list_move(&lookup->held, &transfer->fetcher->admitted);
+  braid_list_move(&lookup->held, &transfer->session->admitted);
   drop_lookup(lookup);
 }
 
@@ -87,7 +87,7 @@ static void abandon_lookup(struct braid_transfer *transfer) {
     struct braid_transfer *next = braid_container(link, struct braid_transfer, turn);
     if (transfer->code != CURLE_COULDNT_RESOLVE_HOST) {
       next->lookup = lookup;
-      braid_list_push(&transfer->fetcher->admitted, &next->turn);
+      braid_list_push(&transfer->session->admitted, &next->turn);
       return;
     }
     memcpy(next->text, transfer->text, sizeof next->text);
@@ -98,13 +98,13 @@ static void abandon_lookup(struct braid_transfer *transfer) {
 
 /* Takes the transfer from libcurl. */
 static void withdraw(struct braid_transfer *transfer) {
-  struct braid_fetcher *fetcher = transfer->fetcher;
+  struct braid_http_session *session = transfer->session;
   braid_list_remove(&transfer->turn);
   inside++;
-  if (transfer->added) curl_multi_remove_handle(fetcher->multi, transfer->easy);
+  if (transfer->added) curl_multi_remove_handle(session->multi, transfer->easy);
   inside--;
   transfer->added = false;
-  if (transfer->bound) fetcher->bound--;
+  if (transfer->bound) session->bound--;
   transfer->bound = false;
 }
 
@@ -118,47 +118,47 @@ static void finish(struct braid_transfer *transfer, CURLcode code) {
 }
 
 /* Gives libcurl the transfers whose turn it is. */
-static void admit(struct braid_fetcher *fetcher) {
+static void admit(struct braid_http_session *session) {
   struct braid_list *link;
-  while ((link = braid_list_pop(&fetcher->admitted))) {
+  while ((link = braid_list_pop(&session->admitted))) {
     struct braid_transfer *transfer = braid_container(link, struct braid_transfer, turn);
     transfer->added = true;
-    if (curl_multi_add_handle(fetcher->multi, transfer->easy) == CURLM_OK) continue;
+    if (curl_multi_add_handle(session->multi, transfer->easy) == CURLM_OK) continue;
     transfer->added = false;
     finish(transfer, CURLE_OUT_OF_MEMORY);
   }
 }
 
 /* After each call that lets libcurl work: what has ended, and what may begin. */
-static void drain(struct braid_fetcher *fetcher) {
+static void drain(struct braid_http_session *session) {
   CURLMsg *message;
   int left;
-  while ((message = curl_multi_info_read(fetcher->multi, &left))) { /* there is no message but "done" */
+  while ((message = curl_multi_info_read(session->multi, &left))) { /* there is no message but "done" */
     CURLcode code = message->data.result;
     char *transfer = NULL;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
     finish((struct braid_transfer *)(void *)transfer, code);
   }
-  admit(fetcher);
+  admit(session);
 }
 
 /* ---- what the loop calls -------------------------------------------------------------------------------------- */
 
-static void act(struct braid_fetcher *fetcher, curl_socket_t fd, int events) {
+static void act(struct braid_http_session *session, curl_socket_t fd, int events) {
   int running;
   inside++;
-  curl_multi_socket_action(fetcher->multi, fd, events, &running);
+  curl_multi_socket_action(session->multi, fd, events, &running);
   inside--;
-  drain(fetcher);
+  drain(session);
 }
 
 static void on_events(struct braid_watch *watch, int events) {
   int bits = (events & BRAID_READ ? CURL_CSELECT_IN : 0) | (events & BRAID_WRITE ? CURL_CSELECT_OUT : 0);
-  act(braid_container(watch, struct socket_watch, watch)->fetcher, watch->fd, bits);
+  act(braid_container(watch, struct socket_watch, watch)->session, watch->fd, bits);
 }
 
 static void on_deadline(struct braid_alarm *alarm) {
-  act(braid_container(alarm, struct braid_fetcher, alarm), CURL_SOCKET_TIMEOUT, 0);
+  act(braid_container(alarm, struct braid_http_session, alarm), CURL_SOCKET_TIMEOUT, 0);
 }
 
 /* ---- what libcurl calls --------------------------------------------------------------------------------------- */
@@ -167,70 +167,70 @@ static void on_deadline(struct braid_alarm *alarm) {
  * again, and must not keep the others waiting. */
 static int on_timer(CURLM *multi, long milliseconds, void *context) {
   (void)multi;
-  struct braid_fetcher *fetcher = context;
+  struct braid_http_session *session = context;
   int64_t deadline = BRAID_NEVER;
   if (milliseconds >= 0) deadline = braid_clock_now() + 1 + milliseconds * (BRAID_SECOND / 1000);
-  return braid_alarm_start(fetcher->loop, &fetcher->alarm, deadline) ? 0 : -1;
+  return braid_alarm_start(session->loop, &session->alarm, deadline) ? 0 : -1;
 }
 
-static struct braid_watch *take_watch(struct braid_fetcher *fetcher) {
-  struct braid_watch *watch = fetcher->spare;
+static struct braid_watch *take_watch(struct braid_http_session *session) {
+  struct braid_watch *watch = session->spare;
   if (watch) {
-    fetcher->spare = watch->next;
+    session->spare = watch->next;
     return watch;
   }
   struct socket_watch *fresh = malloc(sizeof *fresh);
   if (!fresh) return NULL;
-  *fresh = (struct socket_watch){.watch.fire = on_events, .fetcher = fetcher};
+  *fresh = (struct socket_watch){.watch.fire = on_events, .session = session};
   return &fresh->watch;
 }
 
-static void give_watch(struct braid_fetcher *fetcher, struct braid_watch *watch) {
-  watch->next = fetcher->spare;
-  fetcher->spare = watch;
+static void give_watch(struct braid_http_session *session, struct braid_watch *watch) {
+  watch->next = session->spare;
+  session->spare = watch;
 }
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known) {
   (void)easy;
-  struct braid_fetcher *fetcher = context;
+  struct braid_http_session *session = context;
   struct braid_watch *watch = known;
   if (what == CURL_POLL_REMOVE) {
     if (!watch) return 0;
-    braid_watch_stop(fetcher->loop, watch);
-    give_watch(fetcher, watch);
+    braid_watch_stop(session->loop, watch);
+    give_watch(session, watch);
     return 0;
   }
   int events = (what & CURL_POLL_IN ? BRAID_READ : 0) | (what & CURL_POLL_OUT ? BRAID_WRITE : 0);
-  if (watch) return braid_watch_change(fetcher->loop, watch, events) ? -1 : 0;
-  watch = take_watch(fetcher);
+  if (watch) return braid_watch_change(session->loop, watch, events) ? -1 : 0;
+  watch = take_watch(session);
   if (!watch) return -1;
-  if (braid_watch_start(fetcher->loop, watch, fd, events)) {
-    give_watch(fetcher, watch);
+  if (braid_watch_start(session->loop, watch, fd, events)) {
+    give_watch(session, watch);
     return -1;
   }
-  curl_multi_assign(fetcher->multi, fd, watch);
+  curl_multi_assign(session->multi, fd, watch);
   return 0;
 }
 
 static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
   (void)purpose;
   struct braid_transfer *transfer = context;
-  struct braid_fetcher *fetcher = transfer->fetcher;
+  struct braid_http_session *session = transfer->session;
   answer_lookup(transfer);
   int fd = braid_socket_open(address->family, address->socktype, address->protocol);
   if (fd < 0) {
     transfer->starved = fd == -EMFILE || fd == -ENFILE;
     return CURL_SOCKET_BAD;
   }
-  fetcher->sockets++;
-  if (!transfer->bound) fetcher->bound++;
+  session->sockets++;
+  if (!transfer->bound) session->bound++;
   transfer->bound = true;
   return fd;
 }
 
 static int on_close(void *context, curl_socket_t fd) {
-  struct braid_fetcher *fetcher = context;
-  fetcher->sockets--;
+  struct braid_http_session *session = context;
+  session->sockets--;
   return close(fd);
 }
 
@@ -269,13 +269,13 @@ static size_t on_body(char *data, size_t one, size_t size, void *context) {
 
 /* ---- the handle ----------------------------------------------------------------------------------------------- */
 
-/* What is the same for all requests of the fetcher. */
+/* What is the same for all requests of the session. */
 static void set_constants(struct braid_transfer *transfer) {
-  struct braid_fetcher *fetcher = transfer->fetcher;
+  struct braid_http_session *session = transfer->session;
   CURL *easy = transfer->easy;
   curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->text);
-  curl_easy_setopt(easy, CURLOPT_SHARE, fetcher->shared);
+  curl_easy_setopt(easy, CURLOPT_SHARE, session->shared);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -283,12 +283,12 @@ static void set_constants(struct braid_transfer *transfer) {
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
   curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
-  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, fetcher);
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, session);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
   curl_easy_setopt(easy, CURLOPT_USERAGENT, "braid");
   curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  if (fetcher->cookies) curl_easy_setopt(easy, CURLOPT_COOKIEFILE, "");
+  if (session->cookies) curl_easy_setopt(easy, CURLOPT_COOKIEFILE, "");
 #if LIBCURL_VERSION_NUM >= 0x075000
   curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connection);
   curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
@@ -338,7 +338,7 @@ static void detach_form(struct braid_transfer *transfer) {
 }
 
 static CURLcode configure(struct braid_transfer *transfer, const struct braid_request *request) {
-  struct braid_fetcher *fetcher = transfer->fetcher;
+  struct braid_http_session *session = transfer->session;
   transfer->text[0] = '\0';
   braid_response_reset(&transfer->response, request->max_body, request->redirects > 0);
   transfer->stream = request->stream;
@@ -348,7 +348,7 @@ static CURLcode configure(struct braid_transfer *transfer, const struct braid_re
   CURLcode code = set_certificates(transfer, request->ca_file);
   if (code != CURLE_OK) return code;
   /* When no connection can be idle, libcurl need not look at thousands that are busy. */
-  bool fresh = braid_request_plain(request) && !fetcher->limited && fetcher->sockets == fetcher->bound;
+  bool fresh = braid_request_plain(request) && !session->limited && session->sockets == session->bound;
   curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L);
   code = braid_request_apply(request, transfer->easy);
   return code == CURLE_OK && request->part_count > 0 ? attach_form(transfer, request) : code;
@@ -356,8 +356,8 @@ static CURLcode configure(struct braid_transfer *transfer, const struct braid_re
 
 /* ---- names ---------------------------------------------------------------------------------------------------- */
 
-static struct braid_lookup *find_lookup(struct braid_fetcher *fetcher, const char *origin, size_t size) {
-  for (struct braid_list *link = fetcher->lookups.next; link != &fetcher->lookups; link = link->next) {
+static struct braid_lookup *find_lookup(struct braid_http_session *session, const char *origin, size_t size) {
+  for (struct braid_list *link = session->lookups.next; link != &session->lookups; link = link->next) {
     struct braid_lookup *lookup = braid_container(link, struct braid_lookup, link);
     if (lookup->size == size && memcmp(lookup->origin, origin, size) == 0) return lookup;
   }
@@ -366,17 +366,17 @@ static struct braid_lookup *find_lookup(struct braid_fetcher *fetcher, const cha
 
 /* Puts the transfer where it belongs: before libcurl, or behind the one that asks for the same address. */
 static void line_up(struct braid_transfer *transfer, const struct braid_request *request) {
-  struct braid_fetcher *fetcher = transfer->fetcher;
-  struct braid_list *line = &fetcher->admitted;
+  struct braid_http_session *session = transfer->session;
+  struct braid_list *line = &session->admitted;
   size_t size = LIBCURL_VERSION_NUM >= 0x075000 ? braid_request_lookup(request) : 0;
-  struct braid_lookup *lookup = size > 0 ? find_lookup(fetcher, request->url, size) : NULL;
+  struct braid_lookup *lookup = size > 0 ? find_lookup(session, request->url, size) : NULL;
   if (lookup) {
     line = &lookup->held;
   } else if (size > 0 && (lookup = malloc(sizeof *lookup + size))) {
     lookup->size = size;
     memcpy(lookup->origin, request->url, size);
     braid_list_init(&lookup->held);
-    braid_list_push(&fetcher->lookups, &lookup->link);
+    braid_list_push(&session->lookups, &lookup->link);
     transfer->lookup = lookup;
   }
   braid_list_push(line, &transfer->turn);
@@ -394,10 +394,10 @@ static void destroy(struct braid_transfer *transfer) {
   free(transfer);
 }
 
-static struct braid_transfer *new_transfer(struct braid_fetcher *fetcher) {
+static struct braid_transfer *new_transfer(struct braid_http_session *session) {
   struct braid_transfer *transfer = calloc(1, sizeof *transfer);
   if (!transfer) return NULL;
-  transfer->fetcher = fetcher;
+  transfer->session = session;
   transfer->easy = curl_easy_init();
   if (!transfer->easy) {
     free(transfer);
@@ -409,28 +409,29 @@ static struct braid_transfer *new_transfer(struct braid_fetcher *fetcher) {
   return transfer;
 }
 
-static struct braid_transfer *take_transfer(struct braid_fetcher *fetcher) {
-  struct braid_list *link = fetcher->idle.prev; /* the last one used: its memory is warm */
-  if (link == &fetcher->idle) return new_transfer(fetcher);
+static struct braid_transfer *take_transfer(struct braid_http_session *session) {
+  struct braid_list *link = session->idle.prev; /* the last one used: its memory is warm */
+  if (link == &session->idle) return new_transfer(session);
   braid_list_remove(link);
-  fetcher->idle_count--;
+  session->idle_count--;
   return braid_container(link, struct braid_transfer, link);
 }
 
-struct braid_transfer *braid_fetcher_start(struct braid_fetcher *fetcher, const struct braid_request *request) {
-  struct braid_transfer *transfer = take_transfer(fetcher);
+struct braid_transfer *braid_http_session_start(struct braid_http_session *session,
+                                                const struct braid_request *request) {
+  struct braid_transfer *transfer = take_transfer(session);
   if (!transfer) {
     curl_slist_free_all(request->headers);
     return NULL;
   }
-  braid_list_push(&fetcher->running, &transfer->link);
+  braid_list_push(&session->running, &transfer->link);
   transfer->code = configure(transfer, request);
   if (transfer->code != CURLE_OK) {
     transfer->done = true;
     return transfer;
   }
   line_up(transfer, request);
-  admit(fetcher);
+  admit(session);
   return transfer;
 }
 
@@ -451,14 +452,14 @@ static long http_version(const struct braid_transfer *transfer) {
   return version == CURL_HTTP_VERSION_2_0 ? 20 : 30;
 }
 
-struct braid_fetch_facts braid_transfer_facts(const struct braid_transfer *transfer) {
-  static const CURLINFO clocks[BRAID_FETCH_TIMES] = {
-      [BRAID_FETCH_NAME] = CURLINFO_NAMELOOKUP_TIME_T, [BRAID_FETCH_CONNECT] = CURLINFO_CONNECT_TIME_T,
-      [BRAID_FETCH_TLS] = CURLINFO_APPCONNECT_TIME_T,  [BRAID_FETCH_BEGIN] = CURLINFO_STARTTRANSFER_TIME_T,
-      [BRAID_FETCH_END] = CURLINFO_TOTAL_TIME_T,
+struct braid_transfer_facts braid_transfer_facts(const struct braid_transfer *transfer) {
+  static const CURLINFO clocks[BRAID_TRANSFER_TIMES] = {
+      [BRAID_TRANSFER_NAME] = CURLINFO_NAMELOOKUP_TIME_T, [BRAID_TRANSFER_CONNECT] = CURLINFO_CONNECT_TIME_T,
+      [BRAID_TRANSFER_TLS] = CURLINFO_APPCONNECT_TIME_T,  [BRAID_TRANSFER_BEGIN] = CURLINFO_STARTTRANSFER_TIME_T,
+      [BRAID_TRANSFER_END] = CURLINFO_TOTAL_TIME_T,
   };
-  struct braid_fetch_facts facts = {.http_version = http_version(transfer)};
-  for (int i = 0; i < BRAID_FETCH_TIMES; i++) {
+  struct braid_transfer_facts facts = {.http_version = http_version(transfer)};
+  for (int i = 0; i < BRAID_TRANSFER_TIMES; i++) {
     curl_off_t microseconds = 0;
     curl_easy_getinfo(transfer->easy, clocks[i], &microseconds);
     facts.times[i] = (double)microseconds / 1e6;
@@ -486,10 +487,10 @@ static bool write_cookies(const struct braid_transfer *transfer, struct braid_bu
   return written;
 }
 
-struct braid_transfer *braid_fetcher_cookies(struct braid_fetcher *fetcher, bool forget) {
-  struct braid_transfer *transfer = take_transfer(fetcher);
+struct braid_transfer *braid_http_session_cookies(struct braid_http_session *session, bool forget) {
+  struct braid_transfer *transfer = take_transfer(session);
   if (!transfer) return NULL;
-  braid_list_push(&fetcher->running, &transfer->link);
+  braid_list_push(&session->running, &transfer->link);
   braid_response_reset(&transfer->response, 0, false);
   transfer->done = true;
   if (write_cookies(transfer, &transfer->response.body)) {
@@ -501,7 +502,7 @@ struct braid_transfer *braid_fetcher_cookies(struct braid_fetcher *fetcher, bool
 }
 
 void braid_transfer_release(struct braid_transfer *transfer) {
-  struct braid_fetcher *fetcher = transfer->fetcher;
+  struct braid_http_session *session = transfer->session;
   transfer->waiter = NULL;
   withdraw(transfer);
   abandon_lookup(transfer);
@@ -509,17 +510,17 @@ void braid_transfer_release(struct braid_transfer *transfer) {
   transfer->headers = NULL;
   detach_form(transfer);
   braid_response_shrink(&transfer->response);
-  if (fetcher->idle_count < MOST_IDLE) {
+  if (session->idle_count < MOST_IDLE) {
     braid_list_remove(&transfer->link);
-    braid_list_push(&fetcher->idle, &transfer->link);
-    fetcher->idle_count++;
+    braid_list_push(&session->idle, &transfer->link);
+    session->idle_count++;
   } else {
     destroy(transfer);
   }
-  admit(fetcher);
+  admit(session);
 }
 
-/* ---- fetchers ------------------------------------------------------------------------------------------------- */
+/* ---- sessions ------------------------------------------------------------------------------------------------- */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static CURLcode started;
@@ -531,40 +532,40 @@ static void start_libcurl(void) {
   if (sigaction(SIGPIPE, NULL, &before) == 0 && before.sa_handler == SIG_DFL) sigaction(SIGPIPE, &ours, NULL);
 }
 
-static void set_multi(struct braid_fetcher *fetcher, long per_host, long total) {
-  CURLM *multi = fetcher->multi;
+static void set_multi(struct braid_http_session *session, long per_host, long total) {
+  CURLM *multi = session->multi;
   curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-  curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, fetcher);
+  curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, session);
   curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
-  curl_multi_setopt(multi, CURLMOPT_TIMERDATA, fetcher);
+  curl_multi_setopt(multi, CURLMOPT_TIMERDATA, session);
   curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, per_host);
   curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, total);
   curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, total > 0 ? total : (long)MOST_CONNECTIONS);
-  curl_share_setopt(fetcher->shared, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
-  if (fetcher->cookies) curl_share_setopt(fetcher->shared, CURLSHOPT_SHARE, CURL_LOCK_DATA_COOKIE);
+  curl_share_setopt(session->shared, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+  if (session->cookies) curl_share_setopt(session->shared, CURLSHOPT_SHARE, CURL_LOCK_DATA_COOKIE);
 }
 
-bool braid_fetcher_open(struct braid_fetcher *fetcher, struct braid_loop *loop, bool cookies, long per_host,
-                        long total) {
-  memset(fetcher, 0, sizeof *fetcher);
+bool braid_http_session_open(struct braid_http_session *session, struct braid_loop *loop, bool cookies, long per_host,
+                             long total) {
+  memset(session, 0, sizeof *session);
   pthread_once(&once, start_libcurl);
   if (started != CURLE_OK) return false;
-  fetcher->multi = curl_multi_init();
-  fetcher->shared = curl_share_init();
-  if (!fetcher->multi || !fetcher->shared) {
-    curl_multi_cleanup(fetcher->multi);
-    curl_share_cleanup(fetcher->shared);
+  session->multi = curl_multi_init();
+  session->shared = curl_share_init();
+  if (!session->multi || !session->shared) {
+    curl_multi_cleanup(session->multi);
+    curl_share_cleanup(session->shared);
     return false;
   }
-  fetcher->loop = loop;
-  fetcher->alarm.fire = on_deadline;
-  fetcher->cookies = cookies;
-  fetcher->limited = per_host > 0 || total > 0;
-  braid_list_init(&fetcher->running);
-  braid_list_init(&fetcher->admitted);
-  braid_list_init(&fetcher->lookups);
-  braid_list_init(&fetcher->idle);
-  set_multi(fetcher, per_host, total);
+  session->loop = loop;
+  session->alarm.fire = on_deadline;
+  session->cookies = cookies;
+  session->limited = per_host > 0 || total > 0;
+  braid_list_init(&session->running);
+  braid_list_init(&session->admitted);
+  braid_list_init(&session->lookups);
+  braid_list_init(&session->idle);
+  set_multi(session, per_host, total);
   return true;
 }
 
@@ -572,26 +573,26 @@ static void destroy_all(struct braid_list *list) {
   while (!braid_list_empty(list)) destroy(braid_container(list->next, struct braid_transfer, link));
 }
 
-void braid_fetcher_close(struct braid_fetcher *fetcher) {
-  if (!fetcher->loop) return;
-  for (struct braid_list *link = fetcher->running.next; link != &fetcher->running; link = link->next) {
+void braid_http_session_close(struct braid_http_session *session) {
+  if (!session->loop) return;
+  for (struct braid_list *link = session->running.next; link != &session->running; link = link->next) {
     struct braid_transfer *transfer = braid_container(link, struct braid_transfer, link);
     withdraw(transfer);
     tell(transfer, BRAID_CLOSED);
   }
-  while (!braid_list_empty(&fetcher->lookups))
-    drop_lookup(braid_container(fetcher->lookups.next, struct braid_lookup, link));
-  destroy_all(&fetcher->running);
-  destroy_all(&fetcher->idle);
+  while (!braid_list_empty(&session->lookups))
+    drop_lookup(braid_container(session->lookups.next, struct braid_lookup, link));
+  destroy_all(&session->running);
+  destroy_all(&session->idle);
   inside++;
-  curl_multi_cleanup(fetcher->multi);
+  curl_multi_cleanup(session->multi);
   inside--;
-  curl_share_cleanup(fetcher->shared);
-  braid_alarm_stop(fetcher->loop, &fetcher->alarm);
-  while (fetcher->spare) {
-    struct braid_watch *watch = fetcher->spare;
-    fetcher->spare = watch->next;
+  curl_share_cleanup(session->shared);
+  braid_alarm_stop(session->loop, &session->alarm);
+  while (session->spare) {
+    struct braid_watch *watch = session->spare;
+    session->spare = watch->next;
     free(braid_container(watch, struct socket_watch, watch));
   }
-  fetcher->loop = NULL;
+  session->loop = NULL;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * HTTP requests: one libcurl multi handle on a loop. A fetcher is a session: its transfers share connections, cookies
+ * HTTP requests: one libcurl multi handle on a loop. A session's transfers share connections, cookies
  * and TLS sessions. libcurl's callbacks only fill buffers and make waiters ready. The loop's thread only; nothing
  * here blocks. */
 #ifndef BRAID_TRANSFER_H
@@ -9,7 +9,7 @@
 #include "core/http/request.h"
 #include "core/http/response.h"
 
-struct braid_fetcher {
+struct braid_http_session {
   struct braid_loop *loop; /* NULL: closed */
   CURLM *multi;
   CURLSH *shared; /* cookies and TLS sessions */
@@ -26,7 +26,7 @@ struct braid_fetcher {
 };
 
 struct braid_transfer {
-  struct braid_fetcher *fetcher;
+  struct braid_http_session *session;
   struct braid_list link, turn;
   struct braid_lookup *lookup; /* the one it makes for others too */
   CURL *easy;
@@ -42,27 +42,35 @@ struct braid_transfer {
 
 /* Seconds from the start until the host's address was known, the connection stood, it was secured, the response began
  * and ended; 0: did not happen. */
-enum { BRAID_FETCH_NAME, BRAID_FETCH_CONNECT, BRAID_FETCH_TLS, BRAID_FETCH_BEGIN, BRAID_FETCH_END, BRAID_FETCH_TIMES };
+enum {
+  BRAID_TRANSFER_NAME,
+  BRAID_TRANSFER_CONNECT,
+  BRAID_TRANSFER_TLS,
+  BRAID_TRANSFER_BEGIN,
+  BRAID_TRANSFER_END,
+  BRAID_TRANSFER_TIMES
+};
 
 /* Of a transfer that has begun. */
-struct braid_fetch_facts {
+struct braid_transfer_facts {
   long status;       /* 0: no response came */
   long http_version; /* 10, 11, 20, 30 */
   bool asked;        /* a request has been sent */
   const char *url;   /* where redirects have led; NULL when there were none. Until the transfer is released */
-  double times[BRAID_FETCH_TIMES];
+  double times[BRAID_TRANSFER_TIMES];
 };
 
 /* `per_host` and `total` bound the connections; 0: no bound. False when memory is out. */
-bool braid_fetcher_open(struct braid_fetcher *fetcher, struct braid_loop *loop, bool cookies, long per_host,
-                        long total);
+bool braid_http_session_open(struct braid_http_session *session, struct braid_loop *loop, bool cookies, long per_host,
+                             long total);
 
 /* Ends every wait with BRAID_CLOSED and frees all transfers. Nothing happens the second time. */
-void braid_fetcher_close(struct braid_fetcher *fetcher);
+void braid_http_session_close(struct braid_http_session *session);
 
 /* A transfer that runs, or is done already when it could not even be begun; NULL when memory is out. Strings are
  * copied; the body is the caller's, who keeps it until the release, and the header lines become the transfer's. */
-struct braid_transfer *braid_fetcher_start(struct braid_fetcher *fetcher, const struct braid_request *request);
+struct braid_transfer *braid_http_session_start(struct braid_http_session *session,
+                                                const struct braid_request *request);
 
 /* Something can be taken: a piece of a streamed body, or the outcome. */
 static inline bool braid_transfer_ready(const struct braid_transfer *transfer) {
@@ -83,13 +91,13 @@ static inline void braid_transfer_await(struct braid_transfer *transfer, struct 
 /* The pieces in the body have been taken: more may come. */
 void braid_transfer_taken(struct braid_transfer *transfer);
 
-struct braid_fetch_facts braid_transfer_facts(const struct braid_transfer *transfer);
+struct braid_transfer_facts braid_transfer_facts(const struct braid_transfer *transfer);
 
 /* The session's cookies, one to a line in Netscape's format, as the body of a transfer to be released. With `forget`
  * they are gone afterwards. NULL when memory is out. */
-struct braid_transfer *braid_fetcher_cookies(struct braid_fetcher *fetcher, bool forget);
+struct braid_transfer *braid_http_session_cookies(struct braid_http_session *session, bool forget);
 
-/* Gives the transfer back to its fetcher, stopping it if it runs. */
+/* Gives the transfer back to its session, stopping it if it runs. */
 void braid_transfer_release(struct braid_transfer *transfer);
 
 #endif

@@ -19,7 +19,7 @@
 enum { MOST = 16 }; /* questions at a time; who is one too many hears nothing */
 
 static struct {
-  sem_t *bell;
+  sem_t *wakeup;
   braid_answer_collector *collect;
   bool asked;
   atomic_bool dump;
@@ -30,7 +30,7 @@ static struct {
 
 static void ring(void) {
   int saved = errno;
-  if (self.bell) sem_post(self.bell);
+  if (self.wakeup) sem_post(self.wakeup);
   errno = saved;
 }
 
@@ -103,26 +103,26 @@ static void send_answer(int fd, const struct braid_buffer *text) { (void)fd, (vo
 #endif
 
 /* Connects at once, so that who asks knows that an answer comes. */
-static int take_questions(int links[MOST]) {
+static int take_questions(int connections[MOST]) {
   int count = 0;
   for (int i = 0; i < MOST; i++) {
     uint64_t question = atomic_exchange(&self.questions[i], 0);
-    int link = question ? reach(question) : -1;
-    if (link >= 0) links[count++] = link;
+    int connection = question ? reach(question) : -1;
+    if (connection >= 0) connections[count++] = connection;
   }
   return count;
 }
 
 static void answer(void) {
-  int links[MOST];
-  int count = take_questions(links);
+  int connections[MOST];
+  int count = take_questions(connections);
   bool dump = atomic_exchange(&self.dump, false);
   if (count == 0 && !dump) return;
   struct braid_buffer text;
   braid_buffer_init(&text);
   self.collect(&text);
   if (dump) put(STDERR_FILENO, text.data, text.size);
-  for (int i = 0; i < count; i++) send_answer(links[i], &text);
+  for (int i = 0; i < count; i++) send_answer(connections[i], &text);
   braid_buffer_term(&text);
 }
 
@@ -135,14 +135,14 @@ static void *run(void *ignored) {
   sigaddset(&signals, SIGURG); /* should the host have it blocked in all its threads */
   if (self.asked) pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
   for (;;) {
-    while (sem_wait(self.bell) && errno == EINTR) {
+    while (sem_wait(self.wakeup) && errno == EINTR) {
     }
     answer();
   }
   return NULL;
 }
 
-static sem_t *make_bell(void) {
+static sem_t *make_wakeup(void) {
 #ifdef __APPLE__ /* which knows them by name only */
   char name[32];
   snprintf(name, sizeof name, "/braid-%d", (int)getpid());
@@ -151,17 +151,17 @@ static sem_t *make_bell(void) {
   sem_unlink(name);
   return named;
 #else
-  static sem_t bell;
-  return sem_init(&bell, 0, 0) ? NULL : &bell;
+  static sem_t wakeup;
+  return sem_init(&wakeup, 0, 0) ? NULL : &wakeup;
 #endif
 }
 
 void braid_answer_start(braid_answer_collector *collect, bool asked) {
   self.collect = collect;
   self.asked = asked;
-  self.bell = make_bell();
+  self.wakeup = make_wakeup();
   pthread_t thread;
-  if (!self.bell || braid_thread_start(&thread, run, NULL)) return;
+  if (!self.wakeup || braid_thread_start(&thread, run, NULL)) return;
 #ifdef __linux__ /* here, so that who asks finds it as soon as this thread goes on */
   pthread_setname_np(thread, asked ? BRAID_ANSWER_THREAD : "braid-dump");
 #endif

@@ -23,9 +23,9 @@ socklen_t braid_question_address(struct sockaddr_un *address, unsigned number) {
   return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + DIGITS);
 }
 
-int braid_question_peer(int link, struct ucred *peer) {
+int braid_question_peer(int connection, struct ucred *peer) {
   socklen_t size = sizeof *peer;
-  return getsockopt(link, SOL_SOCKET, SO_PEERCRED, peer, &size) ? errno : 0;
+  return getsockopt(connection, SOL_SOCKET, SO_PEERCRED, peer, &size) ? errno : 0;
 }
 
 /* The system chooses a number that nobody has, so nobody can have taken it before. */
@@ -44,7 +44,7 @@ static int listen_somewhere(struct braid_question *question) {
 }
 
 int braid_question_open(struct braid_question *question, pid_t pid) {
-  *question = (struct braid_question){.pid = pid, .listener = -1, .link = -1};
+  *question = (struct braid_question){.pid = pid, .listener = -1, .connection = -1};
   braid_buffer_init(&question->text);
   question->process = (int)syscall(SYS_pidfd_open, pid, 0);
   return question->process < 0 ? errno : 0;
@@ -72,11 +72,12 @@ static void close_one(int *fd) {
 }
 
 /* Anybody may connect; only the process that was asked is listened to. */
-static int await_link(struct braid_question *question) {
+static int await_connection(struct braid_question *question) {
   struct ucred peer;
-  for (int link; (link = accept4(question->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0; close(link)) {
-    if (braid_question_peer(link, &peer) || peer.pid != question->pid) continue;
-    question->link = link;
+  for (int connection; (connection = accept4(question->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0;
+       close(connection)) {
+    if (braid_question_peer(connection, &peer) || peer.pid != question->pid) continue;
+    question->connection = connection;
     close_one(&question->listener);
     return 0;
   }
@@ -97,11 +98,11 @@ static int finish(struct braid_buffer *text) {
 
 int braid_question_look(struct braid_question *question) {
   enum { PART = 1 << 16 };
-  int error = question->link < 0 ? await_link(question) : 0;
+  int error = question->connection < 0 ? await_connection(question) : 0;
   while (!error) {
     char *room = braid_buffer_reserve(&question->text, PART);
     if (!room) return ENOMEM;
-    ssize_t count = recv(question->link, room, PART, 0);
+    ssize_t count = recv(question->connection, room, PART, 0);
     if (count < 0) return errno == EAGAIN || errno == EINTR ? EAGAIN : errno;
     if (count == 0) return ESRCH;
     question->text.size += (size_t)count;
@@ -114,7 +115,7 @@ int braid_question_look(struct braid_question *question) {
 void braid_question_close(struct braid_question *question) {
   close_one(&question->process);
   close_one(&question->listener);
-  close_one(&question->link);
+  close_one(&question->connection);
   braid_buffer_term(&question->text);
 }
 

@@ -21,7 +21,7 @@ struct braid_question {
   int process;     /* its pidfd; -1: none, as with the others */
   int listener;    /* where it is to answer, until it does */
   unsigned number; /* of that */
-  int link;        /* on which it does */
+  int connection;  /* on which it does */
   struct braid_buffer text;
 };
 
@@ -32,8 +32,8 @@ int braid_question_open(struct braid_question *question, pid_t pid);
  * at once the system may keep one. */
 int braid_question_ask(struct braid_question *question);
 
-/* What has come of it: EAGAIN: not all yet (link tells whether something has), 0: all of the text, ESRCH: the process
- * has ended, or another error number. */
+/* What has come of it: EAGAIN: not all yet (connection tells whether something has), 0: all of the text, ESRCH: the
+ * process has ended, or another error number. */
 int braid_question_look(struct braid_question *question);
 
 void braid_question_close(struct braid_question *question);
@@ -46,7 +46,7 @@ void braid_question_close(struct braid_question *question);
 socklen_t braid_question_address(struct sockaddr_un *address, unsigned number);
 
 /* Who is at the other end of a connection, or made the socket that it was made to: 0 or an error number. */
-int braid_question_peer(int link, struct ucred *peer);
+int braid_question_peer(int connection, struct ucred *peer);
 #endif
 
 #endif

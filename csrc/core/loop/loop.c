@@ -38,10 +38,10 @@ int braid_loop_open(struct braid_loop *loop) {
   memset(loop, 0, sizeof *loop);
   int error = braid_poller_open(&loop->poller);
   if (error) return error;
-  error = braid_doorbell_open(&loop->bell);
+  error = braid_wakeup_open(&loop->wakeup);
   if (!error) {
-    error = braid_poller_set(&loop->poller, loop->bell.read_fd, 0, BRAID_READ);
-    if (error) braid_doorbell_close(&loop->bell);
+    error = braid_poller_set(&loop->poller, loop->wakeup.read_fd, 0, BRAID_READ);
+    if (error) braid_wakeup_close(&loop->wakeup);
   }
   if (error) {
     braid_poller_close(&loop->poller);
@@ -55,7 +55,7 @@ int braid_loop_open(struct braid_loop *loop) {
 void braid_loop_close(struct braid_loop *loop) {
   if (here == loop) here = NULL;
   braid_poller_close(&loop->poller);
-  braid_doorbell_close(&loop->bell);
+  braid_wakeup_close(&loop->wakeup);
   braid_heap_term(&loop->sleepers);
   braid_heap_term(&loop->alarms);
   pthread_mutex_destroy(&loop->inbox_mutex);
@@ -67,34 +67,34 @@ void braid_loop_close(struct braid_loop *loop) {
 void braid_loop_post(struct braid_waiter *waiter) {
   struct braid_loop *loop = waiter->home;
   if (loop == here) {
-    braid_road_push(&loop->ready, waiter);
+    braid_wake_list_push(&loop->ready, waiter);
     return;
   }
   pthread_mutex_lock(&loop->inbox_mutex);
-  braid_road_push(&loop->inbox, waiter);
+  braid_wake_list_push(&loop->inbox, waiter);
   atomic_store_explicit(&loop->mail, true, memory_order_release);
   bool ring = loop->asleep;
   loop->asleep = false;
   /* Rung inside: once the mutex is free the loop may take its mail, end, and be gone. */
-  if (ring) braid_doorbell_ring(&loop->bell);
+  if (ring) braid_wakeup_signal(&loop->wakeup);
   pthread_mutex_unlock(&loop->inbox_mutex);
 }
 
-void braid_loop_post_all(struct braid_road *road) {
+void braid_loop_post_all(struct braid_wake_list *woken) {
   struct braid_waiter *waiter;
-  while ((waiter = braid_road_pop(road))) braid_loop_post(waiter);
+  while ((waiter = braid_wake_list_pop(woken))) braid_loop_post(waiter);
 }
 
 void braid_loop_take_mail(struct braid_loop *loop) {
   if (!atomic_load_explicit(&loop->mail, memory_order_acquire)) return;
   pthread_mutex_lock(&loop->inbox_mutex);
-  struct braid_road mail = loop->inbox;
-  loop->inbox = (struct braid_road){0};
+  struct braid_wake_list mail = loop->inbox;
+  loop->inbox = (struct braid_wake_list){0};
   atomic_store_explicit(&loop->mail, false, memory_order_relaxed);
   pthread_mutex_unlock(&loop->inbox_mutex);
   if (!mail.first) return;
   if (loop->ready.last)
-    loop->ready.last->road = mail.first;
+    loop->ready.last->next = mail.first;
   else
     loop->ready.first = mail.first;
   loop->ready.last = mail.last;
@@ -102,23 +102,23 @@ void braid_loop_take_mail(struct braid_loop *loop) {
 
 void braid_loop_interrupt(struct braid_loop *loop) {
   atomic_fetch_add(&loop->interrupts, 1);
-  braid_doorbell_ring(&loop->bell);
+  braid_wakeup_signal(&loop->wakeup);
 }
 
 /* ---- deadlines ------------------------------------------------------------------------------------------------ */
 
 bool braid_loop_sleep(struct braid_loop *loop, struct braid_waiter *waiter, int64_t deadline) {
-  return braid_heap_push(&loop->sleepers, deadline, &waiter->hook.place);
+  return braid_heap_push(&loop->sleepers, deadline, &waiter->node.place);
 }
 
 void braid_loop_unsleep(struct braid_loop *loop, struct braid_waiter *waiter) {
-  braid_heap_remove(&loop->sleepers, &waiter->hook.place);
+  braid_heap_remove(&loop->sleepers, &waiter->node.place);
 }
 
 bool braid_loop_end_wait(struct braid_loop *loop, struct braid_waiter *waiter, enum braid_status status) {
   if (!braid_waiter_claim(waiter, status)) return false;
-  braid_hook_leave(&waiter->hook);
-  braid_road_push(&loop->ready, waiter);
+  braid_wait_node_leave(&waiter->node);
+  braid_wake_list_push(&loop->ready, waiter);
   return true;
 }
 
@@ -136,7 +136,7 @@ static void fire_deadlines(struct braid_loop *loop) {
   int64_t now = braid_clock_now();
   uint32_t *place;
   while ((place = braid_heap_pop(&loop->sleepers, now)))
-    braid_loop_end_wait(loop, braid_container(place, struct braid_waiter, hook.place), BRAID_TIMEOUT);
+    braid_loop_end_wait(loop, braid_container(place, struct braid_waiter, node.place), BRAID_TIMEOUT);
   while ((place = braid_heap_pop(&loop->alarms, now))) {
     struct braid_alarm *alarm = braid_container(place, struct braid_alarm, place);
     alarm->fire(alarm);
@@ -215,7 +215,7 @@ void braid_watch_stop(struct braid_loop *loop, struct braid_watch *watch) {
 static void renew_poller(struct braid_loop *loop) {
   struct braid_poller poller;
   if (braid_poller_open(&poller)) return;
-  if (braid_poller_set(&poller, loop->bell.read_fd, 0, BRAID_READ)) {
+  if (braid_poller_set(&poller, loop->wakeup.read_fd, 0, BRAID_READ)) {
     braid_poller_close(&poller);
     return;
   }
@@ -228,8 +228,8 @@ static void renew_poller(struct braid_loop *loop) {
 }
 
 static void serve_event(struct braid_loop *loop, const struct braid_event *event) {
-  if (event->fd == loop->bell.read_fd) {
-    braid_doorbell_answer(&loop->bell);
+  if (event->fd == loop->wakeup.read_fd) {
+    braid_wakeup_clear(&loop->wakeup);
     return;
   }
   struct braid_slot *slot = &loop->slots[event->fd];

@@ -30,16 +30,16 @@ struct braid_slot { /* one for each descriptor number */
 
 struct braid_loop {
   struct braid_poller poller;
-  struct braid_doorbell bell;
+  struct braid_wakeup wakeup;
   struct braid_heap sleepers; /* waiters' deadlines */
   struct braid_heap alarms;
-  struct braid_road ready; /* waiters that have come home, oldest first */
+  struct braid_wake_list ready; /* waiters that have come home, oldest first */
   struct braid_slot *slots;
   int slot_count;
   unsigned watch_count;
   struct braid_watch *cursor; /* the next watch of the descriptor that is being served */
   pthread_mutex_t inbox_mutex;
-  struct braid_road inbox; /* guarded by inbox_mutex, as is `asleep` */
+  struct braid_wake_list inbox; /* guarded by inbox_mutex, as is `asleep` */
   bool asleep;
   bool social;            /* other threads answer this one: it is worth trying for a moment before it sleeps */
   int64_t patience;       /* ns: how long the next try may take */
@@ -67,20 +67,22 @@ bool braid_loop_barren(const struct braid_loop *loop);
 void braid_loop_take_mail(struct braid_loop *loop);
 
 /* The next waiter that is ready, or NULL. */
-static inline struct braid_waiter *braid_loop_next(struct braid_loop *loop) { return braid_road_pop(&loop->ready); }
+static inline struct braid_waiter *braid_loop_next(struct braid_loop *loop) {
+  return braid_wake_list_pop(&loop->ready);
+}
 
 /* Sends a claimed waiter home. Any thread; does not block. Cannot fail. */
 void braid_loop_post(struct braid_waiter *waiter);
 
-/* The same for all on the road. */
-void braid_loop_post_all(struct braid_road *road);
+/* The same for all in the list. */
+void braid_loop_post_all(struct braid_wake_list *woken);
 
 /* A deadline for a waiter that waits: it is claimed with BRAID_TIMEOUT then. False when memory is out. */
 bool braid_loop_sleep(struct braid_loop *loop, struct braid_waiter *waiter, int64_t deadline);
 void braid_loop_unsleep(struct braid_loop *loop, struct braid_waiter *waiter);
 
-/* Claims a waiter of this loop, takes it out of its line and makes it ready: for timeouts and cancels, which happen
- * at home. False when another end of the wait came first. */
+/* Claims a waiter of this loop, takes it out of its wait queue and makes it ready: for timeouts and cancels, which
+ * happen at home. False when another end of the wait came first. */
 bool braid_loop_end_wait(struct braid_loop *loop, struct braid_waiter *waiter, enum braid_status status);
 
 /* False when memory is out. Starting one that stands moves it. */

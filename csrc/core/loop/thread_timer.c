@@ -43,9 +43,9 @@ static void *run(void *argument) {
   struct braid_thread_timer *timer = argument;
   while (!atomic_load(&timer->closed)) {
     int64_t deadline = atomic_load(&timer->deadline);
-    struct pollfd bell = {.fd = timer->bell.read_fd, .events = POLLIN};
-    poll(&bell, 1, pause_of(deadline));
-    braid_doorbell_answer(&timer->bell);
+    struct pollfd wakeup = {.fd = timer->wakeup.read_fd, .events = POLLIN};
+    poll(&wakeup, 1, pause_of(deadline));
+    braid_wakeup_clear(&timer->wakeup);
     int64_t now = braid_clock_now();
     if (now >= deadline && atomic_compare_exchange_strong(&timer->deadline, &deadline, now + AGAIN))
       pthread_kill(timer->target, timer->signal);
@@ -58,23 +58,23 @@ int braid_thread_timer_open(struct braid_thread_timer *timer, int signal) {
   timer->signal = signal;
   atomic_init(&timer->deadline, BRAID_NEVER);
   atomic_init(&timer->closed, false);
-  int error = braid_doorbell_open(&timer->bell);
+  int error = braid_wakeup_open(&timer->wakeup);
   if (error) return error;
   error = braid_thread_start(&timer->thread, run, timer);
-  if (error) braid_doorbell_close(&timer->bell);
+  if (error) braid_wakeup_close(&timer->wakeup);
   return error;
 }
 
 void braid_thread_timer_close(struct braid_thread_timer *timer) {
   atomic_store(&timer->closed, true);
-  braid_doorbell_ring(&timer->bell);
+  braid_wakeup_signal(&timer->wakeup);
   pthread_join(timer->thread, NULL);
-  braid_doorbell_close(&timer->bell);
+  braid_wakeup_close(&timer->wakeup);
 }
 
 void braid_thread_timer_set(struct braid_thread_timer *timer, int64_t deadline) {
   atomic_store(&timer->deadline, deadline);
-  braid_doorbell_ring(&timer->bell);
+  braid_wakeup_signal(&timer->wakeup);
 }
 
 #endif

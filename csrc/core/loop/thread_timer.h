@@ -22,7 +22,7 @@ struct braid_thread_timer {
   timer_t timer;
 #else
   pthread_t thread, target;
-  struct braid_doorbell bell; /* something has changed */
+  struct braid_wakeup wakeup; /* something has changed */
   _Atomic int64_t deadline;   /* BRAID_NEVER: none */
   atomic_bool closed;
   int signal;

@@ -3,18 +3,18 @@
 #ifndef BRAID_WAKEUP_H
 #define BRAID_WAKEUP_H
 
-struct braid_doorbell {
+struct braid_wakeup {
   int read_fd, write_fd;
 };
 
 /* 0 or an error number. */
-int braid_doorbell_open(struct braid_doorbell *bell);
-void braid_doorbell_close(struct braid_doorbell *bell);
+int braid_wakeup_open(struct braid_wakeup *wakeup);
+void braid_wakeup_close(struct braid_wakeup *wakeup);
 
 /* Any thread, and a signal handler too; does not block. */
-void braid_doorbell_ring(struct braid_doorbell *bell);
+void braid_wakeup_signal(struct braid_wakeup *wakeup);
 
 /* The loop's thread: quiet again. */
-void braid_doorbell_answer(struct braid_doorbell *bell);
+void braid_wakeup_clear(struct braid_wakeup *wakeup);
 
 #endif

@@ -73,7 +73,7 @@ struct braid_array *braid_array_part(struct braid_array *array, size_t offset, s
   return NULL;
 }
 
-struct braid_array *braid_array_adopt(unsigned type, size_t length, struct braid_segment *segment, size_t offset,
+struct braid_array *braid_array_adopt(unsigned type, size_t length, struct braid_shm *segment, size_t offset,
                                       struct braid_array_keeper *keeper) {
   if (type >= BRAID_ARRAY_TYPES || !is_within(segment->size, types[type].width, length, offset)) {
     errno = EBADMSG;

@@ -51,7 +51,7 @@ struct braid_array *braid_array_part(struct braid_array *array, size_t offset, s
 
 /* An array in another process's segment, whose reference it takes over when it succeeds. What another process says is
  * not believed. NULL: errno tells; EBADMSG: there is no such type, or the array does not lie within the segment. */
-struct braid_array *braid_array_adopt(unsigned type, size_t length, struct braid_segment *segment, size_t offset,
+struct braid_array *braid_array_adopt(unsigned type, size_t length, struct braid_shm *segment, size_t offset,
                                       struct braid_array_keeper *keeper);
 
 /* Where its memory is, counted in bytes from the beginning of its segment. */

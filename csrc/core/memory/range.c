@@ -108,17 +108,17 @@ static size_t wanted(size_t least) {
 }
 
 /* Where the system refuses that much, less may do. */
-static struct braid_segment *new_segment(size_t least) {
-  struct braid_segment *segment = NULL;
+static struct braid_shm *new_segment(size_t least) {
+  struct braid_shm *segment = NULL;
   for (size_t size = wanted(least);; size = size / 2 > least ? size / 2 : least) {
-    segment = braid_segment_new(size);
+    segment = braid_shm_new(size);
     if (segment || size == least || errno == EMFILE || errno == ENFILE) return segment;
   }
 }
 
 /* A new segment as one range, `range`, which is taken. */
 static bool grow(struct braid_range *range, size_t size) {
-  struct braid_segment *segment = new_segment(size);
+  struct braid_shm *segment = new_segment(size);
   if (!segment) return false;
   *range = (struct braid_range){.segment = segment, .size = segment->size};
   braid_list_init(&range->beside);
@@ -137,7 +137,7 @@ static bool is_too_many(struct braid_range *range) {
 /* ---- what others call ----------------------------------------------------------------------------------------- */
 
 struct braid_range *braid_range_take(size_t size) {
-  size = braid_segment_whole_pages(size);
+  size = braid_shm_whole_pages(size);
   struct braid_range *fresh = malloc(sizeof *fresh), *rest = malloc(sizeof *rest);
   if (size == 0 || !fresh || !rest) {
     free(fresh);
@@ -163,7 +163,7 @@ struct braid_range *braid_range_take(size_t size) {
 }
 
 void braid_range_give(struct braid_range *range) {
-  braid_segment_clear(range->segment, range->offset, range->size);
+  braid_shm_clear(range->segment, range->offset, range->size);
   pthread_mutex_lock(&lock);
   struct braid_range *other = free_behind(range);
   if (other) {
@@ -180,6 +180,6 @@ void braid_range_give(struct braid_range *range) {
   bool gone = is_too_many(range);
   pthread_mutex_unlock(&lock);
   if (!gone) return;
-  braid_segment_unref(range->segment);
+  braid_shm_unref(range->segment);
   free(range);
 }

@@ -7,8 +7,8 @@
 #include "core/memory/shm.h"
 
 struct braid_range {
-  struct braid_segment *segment; /* which lives as long as the range */
-  size_t offset, size;           /* whole pages */
+  struct braid_shm *segment; /* which lives as long as the range */
+  size_t offset, size;       /* whole pages */
   /* Under the lock. */
   bool free;
   struct braid_list beside; /* those of the segment, in the order of their addresses */

@@ -73,18 +73,18 @@ static struct braid_list *row_of(uint64_t serial) {
   return row;
 }
 
-static bool keep(struct braid_segment *segment) {
+static bool keep(struct braid_shm *segment) {
   unsigned refs = atomic_load(&segment->refs);
   while (refs > 0 && !atomic_compare_exchange_weak(&segment->refs, &refs, refs + 1)) continue;
   return refs > 0;
 }
 
-struct braid_segment *braid_segment_find(uint64_t serial) {
-  struct braid_segment *found = NULL;
+struct braid_shm *braid_shm_find(uint64_t serial) {
+  struct braid_shm *found = NULL;
   pthread_mutex_lock(&mutex);
   struct braid_list *row = row_of(serial);
   for (struct braid_list *at = row->next; at != row && !found; at = at->next) {
-    struct braid_segment *segment = braid_container(at, struct braid_segment, link);
+    struct braid_shm *segment = braid_container(at, struct braid_shm, link);
     if (segment->serial == serial && keep(segment)) found = segment; /* else it is just going */
   }
   pthread_mutex_unlock(&mutex);
@@ -92,13 +92,13 @@ struct braid_segment *braid_segment_find(uint64_t serial) {
 }
 
 /* The descriptor becomes the segment's when it succeeds. */
-static struct braid_segment *map(int fd, uint64_t serial) {
+static struct braid_shm *map(int fd, uint64_t serial) {
   struct stat facts;
   if (fstat(fd, &facts) != 0) return NULL;
-  struct braid_segment *segment = malloc(sizeof *segment);
+  struct braid_shm *segment = malloc(sizeof *segment);
   if (!segment) return NULL;
   size_t size = (size_t)facts.st_size;
-  *segment = (struct braid_segment){.serial = serial, .inode = facts.st_ino, .fd = fd, .size = size};
+  *segment = (struct braid_shm){.serial = serial, .inode = facts.st_ino, .fd = fd, .size = size};
   atomic_init(&segment->refs, 1);
   segment->base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (segment->base == MAP_FAILED) {
@@ -111,7 +111,7 @@ static struct braid_segment *map(int fd, uint64_t serial) {
   return segment;
 }
 
-size_t braid_segment_whole_pages(size_t size) {
+size_t braid_shm_whole_pages(size_t size) {
   size_t page = (size_t)sysconf(_SC_PAGESIZE);
   if (size > SIZE_MAX / 4) return 0;
   return size ? (size + page - 1) / page * page : page;
@@ -133,11 +133,11 @@ static int reason(int error, size_t size) {
   return limited ? EFBIG : ENOMEM;
 }
 
-struct braid_segment *braid_segment_new(size_t size) {
+struct braid_shm *braid_shm_new(size_t size) {
   uint64_t serial;
-  struct braid_segment *segment = NULL;
+  struct braid_shm *segment = NULL;
   braid_file_limit_prepare(); /* it is a file, to the system */
-  size = braid_segment_whole_pages(size);
+  size = braid_shm_whole_pages(size);
   if (size == 0) errno = ENOMEM;
   int fd = size && draw_serial(&serial) ? open_unnamed() : -1;
   if (fd < 0) return NULL;
@@ -152,20 +152,20 @@ struct braid_segment *braid_segment_new(size_t size) {
   return NULL;
 }
 
-static struct braid_segment *map_foreign(int fd, uint64_t serial, uint64_t inode) {
+static struct braid_shm *map_foreign(int fd, uint64_t serial, uint64_t inode) {
   struct stat facts;
   if (fstat(fd, &facts) != 0) return NULL;
   if (facts.st_ino != inode || facts.st_size <= 0 || !is_sealed(fd)) {
     errno = EBADMSG;
     return NULL;
   }
-  struct braid_segment *segment = map(fd, serial);
+  struct braid_shm *segment = map(fd, serial);
   if (segment) segment->foreign = true;
   return segment;
 }
 
-struct braid_segment *braid_segment_adopt(int fd, uint64_t serial, uint64_t inode) {
-  struct braid_segment *segment = braid_segment_find(serial);
+struct braid_shm *braid_shm_adopt(int fd, uint64_t serial, uint64_t inode) {
+  struct braid_shm *segment = braid_shm_find(serial);
   bool known = segment != NULL;
   if (!known) segment = map_foreign(fd, serial, inode);
   int error = errno;
@@ -174,11 +174,9 @@ struct braid_segment *braid_segment_adopt(int fd, uint64_t serial, uint64_t inod
   return segment;
 }
 
-void braid_segment_ref(struct braid_segment *segment) {
-  atomic_fetch_add_explicit(&segment->refs, 1, memory_order_relaxed);
-}
+void braid_shm_ref(struct braid_shm *segment) { atomic_fetch_add_explicit(&segment->refs, 1, memory_order_relaxed); }
 
-void braid_segment_unref(struct braid_segment *segment) {
+void braid_shm_unref(struct braid_shm *segment) {
   if (atomic_fetch_sub_explicit(&segment->refs, 1, memory_order_acq_rel) != 1) return;
   pthread_mutex_lock(&mutex);
   braid_list_remove(&segment->link);
@@ -188,7 +186,7 @@ void braid_segment_unref(struct braid_segment *segment) {
   free(segment);
 }
 
-void braid_segment_clear(struct braid_segment *segment, size_t offset, size_t size) {
+void braid_shm_clear(struct braid_shm *segment, size_t offset, size_t size) {
 #ifdef MADV_REMOVE
   size_t page = (size_t)sysconf(_SC_PAGESIZE);
   bool whole = offset % page == 0 && size % page == 0;

@@ -9,7 +9,7 @@
 
 #include "core/base/list.h"
 
-struct braid_segment {
+struct braid_shm {
   atomic_uint refs;
   struct braid_list link; /* among all of this process */
   uint64_t serial;        /* the same in every process that maps it, and no other's, ever; not 0 */
@@ -21,23 +21,23 @@ struct braid_segment {
 };
 
 /* Zeroed memory of at least `size` bytes. NULL: errno tells. */
-struct braid_segment *braid_segment_new(size_t size);
+struct braid_shm *braid_shm_new(size_t size);
 
 /* The segment with this serial that this process has, with a reference for the caller. NULL: it has none. */
-struct braid_segment *braid_segment_find(uint64_t serial);
+struct braid_shm *braid_shm_find(uint64_t serial);
 
 /* The segment with this serial, which another process made; the descriptor is taken over, and only needed (not -1) when
  * this process does not have it yet. It must be of the file with this number. With a reference for the caller. NULL:
  * errno tells; EBADMSG: the descriptor is of something else. One thread at a time. */
-struct braid_segment *braid_segment_adopt(int fd, uint64_t serial, uint64_t inode);
+struct braid_shm *braid_shm_adopt(int fd, uint64_t serial, uint64_t inode);
 
-void braid_segment_ref(struct braid_segment *segment);
-void braid_segment_unref(struct braid_segment *segment);
+void braid_shm_ref(struct braid_shm *segment);
+void braid_shm_unref(struct braid_shm *segment);
 
 /* So many bytes in whole pages, one at least; 0: it is more than there can be. */
-size_t braid_segment_whole_pages(size_t size);
+size_t braid_shm_whole_pages(size_t size);
 
 /* Zeroes a part of it; whole pages are given back to the system. */
-void braid_segment_clear(struct braid_segment *segment, size_t offset, size_t size);
+void braid_shm_clear(struct braid_shm *segment, size_t offset, size_t size);
 
 #endif

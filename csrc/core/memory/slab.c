@@ -81,7 +81,7 @@ bool braid_room_take(struct braid_room *room, size_t size) {
 
 static void give_slot(struct braid_slab *slab, size_t offset) {
   size_t index = (offset - slab->range->offset) >> slab->shift;
-  braid_segment_clear(slab->range->segment, offset, (size_t)1 << slab->shift);
+  braid_shm_clear(slab->range->segment, offset, (size_t)1 << slab->shift);
   pthread_mutex_lock(&lock);
   if (slab->used-- == slab->slots) braid_list_push(open_list(slab->shift), &slab->link);
   slab->taken[index / WORD] &= ~(UINT64_C(1) << index % WORD);
@@ -99,5 +99,5 @@ void braid_room_give(struct braid_room *room) {
   else if (room->range)
     braid_range_give(room->range);
   else
-    braid_segment_unref(room->segment);
+    braid_shm_unref(room->segment);
 }

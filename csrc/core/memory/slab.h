@@ -9,7 +9,7 @@
 struct braid_slab;
 
 struct braid_room {
-  struct braid_segment *segment;
+  struct braid_shm *segment;
   size_t offset;
   struct braid_slab *slab;   /* whose slot it is, or NULL */
   struct braid_range *range; /* that it is, or NULL; neither: another process's, and holds a reference to the segment */

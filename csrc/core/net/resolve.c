@@ -20,7 +20,7 @@ enum { MOST_THREADS = 8, MOST_ADDRESSES = 16 };
 
 static void destroy(struct braid_object *object) {
   struct braid_resolution *resolution = braid_container(object, struct braid_resolution, object);
-  braid_line_dissolve(&resolution->line);
+  braid_wait_queue_dissolve(&resolution->waiters);
   free(resolution->addresses);
   free(resolution);
 }
@@ -74,10 +74,10 @@ static struct braid_list row = {&row, &row}; /* guarded by mutex, as is the numb
 static unsigned threads;
 
 static void finish(struct braid_resolution *resolution) {
-  struct braid_road woken = {0};
+  struct braid_wake_list woken = {0};
   braid_guard_enter(&resolution->object.guard);
   resolution->done = true;
-  braid_line_claim_all(&resolution->line, BRAID_OK, &woken);
+  braid_wait_queue_claim_all(&resolution->waiters, BRAID_OK, &woken);
   braid_guard_leave(&resolution->object.guard);
   braid_loop_post_all(&woken);
   braid_object_unref(&resolution->object);
@@ -131,7 +131,7 @@ struct braid_resolution *braid_resolution_new(const char *host, int port) {
   }
   braid_object_init(&resolution->object, &braid_resolution_class);
   braid_object_share(&resolution->object);
-  braid_line_init(&resolution->line, &resolution->object.guard);
+  braid_wait_queue_init(&resolution->waiters, &resolution->object.guard);
   braid_list_init(&resolution->turn);
   resolution->port = port;
   memcpy(resolution->host, host ? host : "", size);
@@ -145,11 +145,11 @@ struct braid_resolution *braid_resolution_new(const char *host, int port) {
   return resolution;
 }
 
-enum braid_status braid_resolution_wait(struct braid_resolution *resolution, struct braid_hook *hook) {
+enum braid_status braid_resolution_wait(struct braid_resolution *resolution, struct braid_wait_node *node) {
   enum braid_status status = BRAID_OK;
   braid_guard_enter(&resolution->object.guard);
-  if (!resolution->done && hook) braid_hook_join(hook, &resolution->line);
-  if (!resolution->done) status = hook ? BRAID_WAIT : BRAID_EMPTY;
+  if (!resolution->done && node) braid_wait_node_join(node, &resolution->waiters);
+  if (!resolution->done) status = node ? BRAID_WAIT : BRAID_EMPTY;
   braid_guard_leave(&resolution->object.guard);
   return status;
 }

@@ -12,11 +12,11 @@
 /* One question, held by whoever asks and by the thread that answers. */
 struct braid_resolution {
   struct braid_object object;
-  struct braid_line line; /* who waits for the answer; guarded by object.guard, as is `done` */
-  struct braid_list turn; /* among those that no thread has taken yet */
-  bool done;              /* what follows is there, and will not change */
-  int error;              /* 0, or one of getaddrinfo's; EAI_SYSTEM: number_of tells */
-  int number;             /* an error number */
+  struct braid_wait_queue waiters; /* who waits for the answer; guarded by object.guard, as is `done` */
+  struct braid_list turn;          /* among those that no thread has taken yet */
+  bool done;                       /* what follows is there, and will not change */
+  int error;                       /* 0, or one of getaddrinfo's; EAI_SYSTEM: number_of tells */
+  int number;                      /* an error number */
   unsigned count;
   struct braid_address *addresses; /* in the order in which to try them */
   int port;
@@ -29,8 +29,8 @@ extern const struct braid_class braid_resolution_class;
  * NULL when memory is out. Any thread; does not block. */
 struct braid_resolution *braid_resolution_new(const char *host, int port);
 
-/* BRAID_OK when it is done; else BRAID_WAIT, and the hook stands in line (BRAID_EMPTY without one). Any thread; does
- * not block. */
-enum braid_status braid_resolution_wait(struct braid_resolution *resolution, struct braid_hook *hook);
+/* BRAID_OK when it is done; else BRAID_WAIT, and the wait node stands in the wait queue (BRAID_EMPTY without one). Any
+ * thread; does not block. */
+enum braid_status braid_resolution_wait(struct braid_resolution *resolution, struct braid_wait_node *node);
 
 #endif

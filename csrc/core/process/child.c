@@ -151,9 +151,9 @@ static bool reap(struct braid_child *child) {
   if (found < 0) child->status = BRAID_CHILD_UNKNOWN;
   forget(child);
   if (child->doomed) kill_rest(child, SIGKILL);
-  struct braid_road road = {0};
-  braid_line_claim_all(&child->line, BRAID_OK, &road);
-  braid_loop_post_all(&road);
+  struct braid_wake_list woken = {0};
+  braid_wait_queue_claim_all(&child->waiters, BRAID_OK, &woken);
+  braid_loop_post_all(&woken);
   if (!child->held) free(child);
   return true;
 }
@@ -197,7 +197,7 @@ void braid_children_term(struct braid_children *children) {
     struct braid_child *child = braid_container(children->running.next, struct braid_child, link);
     if (reap(child)) continue;
     forget(child);
-    braid_line_dissolve(&child->line);
+    braid_wait_queue_dissolve(&child->waiters);
     child->ended = true;
     child->status = BRAID_CHILD_UNKNOWN;
     if (!child->held) free(child);
@@ -215,7 +215,7 @@ static struct braid_child *new_child(struct braid_children *children, bool group
   child->group = group;
   child->held = true;
   braid_list_init(&child->link);
-  braid_line_init(&child->line, NULL);
+  braid_wait_queue_init(&child->waiters, NULL);
   return child;
 }
 
@@ -240,9 +240,9 @@ int braid_child_start(struct braid_children *children, const struct braid_child_
   return 0;
 }
 
-enum braid_status braid_child_wait(struct braid_child *child, struct braid_hook *hook) {
+enum braid_status braid_child_wait(struct braid_child *child, struct braid_wait_node *node) {
   if (child->ended) return BRAID_OK;
-  braid_hook_join(hook, &child->line);
+  braid_wait_node_join(node, &child->waiters);
   return BRAID_WAIT;
 }
 

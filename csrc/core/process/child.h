@@ -32,8 +32,8 @@ struct braid_children {
 };
 
 struct braid_child {
-  struct braid_list link; /* among the running */
-  struct braid_line line; /* who waits for its end */
+  struct braid_list link;          /* among the running */
+  struct braid_wait_queue waiters; /* who waits for its end */
   struct braid_loop *loop;
   struct braid_watch watch; /* of pidfd */
   struct braid_alarm alarm; /* where there is no pidfd: looks again and again */
@@ -56,8 +56,8 @@ void braid_children_term(struct braid_children *children);
  * descriptors. */
 int braid_child_start(struct braid_children *children, const struct braid_child_plan *plan, struct braid_child **child);
 
-/* BRAID_OK: it has ended. BRAID_WAIT: the hook stands in line. */
-enum braid_status braid_child_wait(struct braid_child *child, struct braid_hook *hook);
+/* BRAID_OK: it has ended. BRAID_WAIT: the wait node stands in the wait queue. */
+enum braid_status braid_child_wait(struct braid_child *child, struct braid_wait_node *node);
 
 /* Blocks until it has ended. */
 void braid_child_await(struct braid_child *child);

@@ -10,8 +10,9 @@ enum {
   MOMENT = 20 * 1000 * 1000 /* ns: in which a worker begins a job unless something holds it up */
 };
 
-void braid_dispatch_init(struct braid_dispatch *dispatch, struct braid_peer *peers, unsigned count, unsigned tasks) {
-  *dispatch = (struct braid_dispatch){.peers = peers, .count = count, .tasks = tasks};
+void braid_dispatch_init(struct braid_dispatch *dispatch, struct braid_worker_handle *workers, unsigned count,
+                         unsigned tasks) {
+  *dispatch = (struct braid_dispatch){.workers = workers, .count = count, .tasks = tasks};
   braid_list_init(&dispatch->pending);
 }
 
@@ -52,13 +53,13 @@ bool braid_dispatch_remove(struct braid_dispatch *dispatch, struct braid_job *jo
   return true;
 }
 
-void braid_dispatch_recall(struct braid_dispatch *dispatch, struct braid_peer *peer) {
+void braid_dispatch_recall(struct braid_dispatch *dispatch, struct braid_worker_handle *worker) {
   struct braid_job *job;
-  while ((job = braid_peer_recall(peer))) braid_dispatch_return(dispatch, job);
+  while ((job = braid_worker_handle_recall(worker))) braid_dispatch_return(dispatch, job);
 }
 
 void braid_dispatch_recall_all(struct braid_dispatch *dispatch) {
-  for (unsigned i = 0; i < dispatch->count; i++) braid_dispatch_recall(dispatch, &dispatch->peers[i]);
+  for (unsigned i = 0; i < dispatch->count; i++) braid_dispatch_recall(dispatch, &dispatch->workers[i]);
 }
 
 /* ---- handing out ---------------------------------------------------------------------------------------------- */
@@ -71,22 +72,23 @@ static unsigned depth_of(const struct braid_dispatch *dispatch) {
 }
 
 /* Gives it jobs up to so many. */
-static void fill(struct braid_dispatch *dispatch, struct braid_peer *peer, unsigned depth) {
-  if (!braid_peer_is_open(peer) || peer->in_flight >= depth || !dispatch->pending_count) return;
-  while (peer->in_flight < depth && dispatch->pending_count > 0) braid_peer_assign(peer, braid_dispatch_pop(dispatch));
-  braid_link_flush(&peer->link);
+static void fill(struct braid_dispatch *dispatch, struct braid_worker_handle *worker, unsigned depth) {
+  if (!braid_worker_handle_is_open(worker) || worker->in_flight >= depth || !dispatch->pending_count) return;
+  while (worker->in_flight < depth && dispatch->pending_count > 0)
+    braid_worker_handle_assign(worker, braid_dispatch_pop(dispatch));
+  braid_connection_flush(&worker->connection);
 }
 
 /* Who has nothing to do takes what others have not begun. */
-static void share_out(struct braid_dispatch *dispatch, struct braid_peer *idle) {
+static void share_out(struct braid_dispatch *dispatch, struct braid_worker_handle *idle) {
   enum { WORTH_IT = 100 * 1000 };
-  struct braid_peer *most = NULL;
-  if (!braid_peer_is_open(idle) || idle->in_flight > 0 || dispatch->typical < WORTH_IT) return;
+  struct braid_worker_handle *most = NULL;
+  if (!braid_worker_handle_is_open(idle) || idle->in_flight > 0 || dispatch->typical < WORTH_IT) return;
   for (unsigned i = 0; i < dispatch->count; i++) {
-    struct braid_peer *peer = &dispatch->peers[i];
-    if (peer->in_flight > dispatch->tasks && (!most || peer->in_flight > most->in_flight)) most = peer;
+    struct braid_worker_handle *worker = &dispatch->workers[i];
+    if (worker->in_flight > dispatch->tasks && (!most || worker->in_flight > most->in_flight)) most = worker;
   }
-  struct braid_job *job = most ? braid_peer_recall(most) : NULL;
+  struct braid_job *job = most ? braid_worker_handle_recall(most) : NULL;
   if (!job) return;
   braid_dispatch_return(dispatch, job);
   fill(dispatch, idle, 1);
@@ -94,35 +96,35 @@ static void share_out(struct braid_dispatch *dispatch, struct braid_peer *idle) 
 
 /* Ahead are filled up those that have come down to half of it. */
 void braid_dispatch_hand_out(struct braid_dispatch *dispatch) {
-  for (unsigned i = 0; i < dispatch->count; i++) fill(dispatch, &dispatch->peers[i], dispatch->tasks);
+  for (unsigned i = 0; i < dispatch->count; i++) fill(dispatch, &dispatch->workers[i], dispatch->tasks);
   for (unsigned i = 0; i < dispatch->count && dispatch->pending_count > 0; i++) {
-    struct braid_peer *peer = &dispatch->peers[i];
+    struct braid_worker_handle *worker = &dispatch->workers[i];
     unsigned depth = depth_of(dispatch);
     if (depth - dispatch->tasks > dispatch->pending_count) depth = dispatch->tasks + (unsigned)dispatch->pending_count;
-    if (peer->in_flight <= depth / 2 || depth <= dispatch->tasks + 1) fill(dispatch, peer, depth);
+    if (worker->in_flight <= depth / 2 || depth <= dispatch->tasks + 1) fill(dispatch, worker, depth);
   }
   for (unsigned i = 0; i < dispatch->count && dispatch->pending_count == 0; i++)
-    share_out(dispatch, &dispatch->peers[i]);
+    share_out(dispatch, &dispatch->workers[i]);
 }
 
-static struct braid_peer *find_idle(struct braid_dispatch *dispatch) {
-  struct braid_peer *best = NULL;
+static struct braid_worker_handle *find_idle(struct braid_dispatch *dispatch) {
+  struct braid_worker_handle *best = NULL;
   for (unsigned i = 0; i < dispatch->count; i++) {
-    struct braid_peer *peer = &dispatch->peers[i];
-    if (!braid_peer_is_open(peer) || peer->in_flight >= dispatch->tasks) continue;
-    if (!best || peer->in_flight < best->in_flight) best = peer;
+    struct braid_worker_handle *worker = &dispatch->workers[i];
+    if (!braid_worker_handle_is_open(worker) || worker->in_flight >= dispatch->tasks) continue;
+    if (!best || worker->in_flight < best->in_flight) best = worker;
     if (best->in_flight == 0) break;
   }
   return best;
 }
 
-static void send(struct braid_peer *peer, struct braid_job *job) {
-  braid_peer_assign(peer, job);
-  braid_link_flush(&peer->link);
+static void send(struct braid_worker_handle *worker, struct braid_job *job) {
+  braid_worker_handle_assign(worker, job);
+  braid_connection_flush(&worker->connection);
 }
 
 bool braid_dispatch_submit(struct braid_dispatch *dispatch, struct braid_job *job) {
-  struct braid_peer *idle = dispatch->pending_count > 0 ? NULL : find_idle(dispatch);
+  struct braid_worker_handle *idle = dispatch->pending_count > 0 ? NULL : find_idle(dispatch);
   job->turn = ++dispatch->turns;
   if (idle)
     send(idle, job);
@@ -134,36 +136,37 @@ bool braid_dispatch_submit(struct braid_dispatch *dispatch, struct braid_job *jo
 /* ---- what is learned ------------------------------------------------------------------------------------------ */
 
 /* Where nobody can take them they stay: it may go on any time. */
-static void relieve(struct braid_dispatch *dispatch, struct braid_peer *peer) {
-  struct braid_peer *idle;
+static void relieve(struct braid_dispatch *dispatch, struct braid_worker_handle *worker) {
+  struct braid_worker_handle *idle;
   struct braid_job *job;
-  bool stuck = peer->stuck;
-  peer->stuck = true; /* it is not to find itself */
-  while ((idle = find_idle(dispatch)) && (job = braid_peer_recall(peer))) {
+  bool stuck = worker->stuck;
+  worker->stuck = true; /* it is not to find itself */
+  while ((idle = find_idle(dispatch)) && (job = braid_worker_handle_recall(worker))) {
     send(idle, job);
     stuck = true;
   }
-  peer->stuck = stuck;
+  worker->stuck = stuck;
 }
 
-static void look_at_waiting(struct braid_dispatch *dispatch, struct braid_peer *peer, int64_t now) {
-  uint64_t waiting = braid_peer_waiting(peer);
-  if (waiting != peer->waiting) {
-    peer->waiting = waiting;
-    peer->waiting_since = now;
-  } else if (waiting && now - peer->waiting_since > MOMENT) {
-    relieve(dispatch, peer);
+static void look_at_waiting(struct braid_dispatch *dispatch, struct braid_worker_handle *worker, int64_t now) {
+  uint64_t waiting = braid_worker_handle_waiting(worker);
+  if (waiting != worker->waiting) {
+    worker->waiting = waiting;
+    worker->waiting_since = now;
+  } else if (waiting && now - worker->waiting_since > MOMENT) {
+    relieve(dispatch, worker);
   }
 }
 
-void braid_dispatch_look(struct braid_dispatch *dispatch, struct braid_peer *peer, int64_t now) {
+void braid_dispatch_look(struct braid_dispatch *dispatch, struct braid_worker_handle *worker, int64_t now) {
   struct braid_job *job;
-  look_at_waiting(dispatch, peer, now);
-  if (peer->in_flight > dispatch->tasks && peer->replies == peer->seen_replies) {
-    peer->stuck = true;
-    while (peer->in_flight > dispatch->tasks && (job = braid_peer_recall(peer))) braid_dispatch_return(dispatch, job);
+  look_at_waiting(dispatch, worker, now);
+  if (worker->in_flight > dispatch->tasks && worker->replies == worker->seen_replies) {
+    worker->stuck = true;
+    while (worker->in_flight > dispatch->tasks && (job = braid_worker_handle_recall(worker)))
+      braid_dispatch_return(dispatch, job);
   }
-  peer->seen_replies = peer->replies;
+  worker->seen_replies = worker->replies;
 }
 
 void braid_dispatch_learn(struct braid_dispatch *dispatch, int64_t busy) {
@@ -175,12 +178,12 @@ void braid_dispatch_learn(struct braid_dispatch *dispatch, int64_t busy) {
 
 unsigned braid_dispatch_begun(const struct braid_dispatch *dispatch) {
   unsigned begun = 0;
-  for (unsigned i = 0; i < dispatch->count; i++) begun += braid_peer_begun(&dispatch->peers[i]);
+  for (unsigned i = 0; i < dispatch->count; i++) begun += braid_worker_handle_begun(&dispatch->workers[i]);
   return begun;
 }
 
 size_t braid_dispatch_queued(const struct braid_dispatch *dispatch) {
   size_t count = dispatch->pending_count;
-  for (unsigned i = 0; i < dispatch->count; i++) count += dispatch->peers[i].in_flight;
+  for (unsigned i = 0; i < dispatch->count; i++) count += dispatch->workers[i].in_flight;
   return count - braid_dispatch_begun(dispatch);
 }

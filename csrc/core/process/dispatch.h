@@ -14,10 +14,11 @@ struct braid_dispatch {
   uint64_t turns;  /* of the job that was submitted last */
   unsigned tasks;  /* jobs that a worker runs at once */
   unsigned count;
-  struct braid_peer *peers;
+  struct braid_worker_handle *workers;
 };
 
-void braid_dispatch_init(struct braid_dispatch *dispatch, struct braid_peer *peers, unsigned count, unsigned tasks);
+void braid_dispatch_init(struct braid_dispatch *dispatch, struct braid_worker_handle *workers, unsigned count,
+                         unsigned tasks);
 
 /* How many jobs a worker may know that runs so many at once, with those ahead. */
 unsigned braid_dispatch_slots(unsigned tasks);
@@ -30,7 +31,7 @@ void braid_dispatch_hand_out(struct braid_dispatch *dispatch);
 
 /* A worker that has jobs ahead and has not replied since the last look is held up: they wait for others. One that has
  * not begun a job after a moment is, too: what it has not begun goes to those that have nothing to do. */
-void braid_dispatch_look(struct braid_dispatch *dispatch, struct braid_peer *peer, int64_t now);
+void braid_dispatch_look(struct braid_dispatch *dispatch, struct braid_worker_handle *worker, int64_t now);
 
 /* A job took so long. */
 void braid_dispatch_learn(struct braid_dispatch *dispatch, int64_t busy);
@@ -45,7 +46,7 @@ struct braid_job *braid_dispatch_pop(struct braid_dispatch *dispatch);
 bool braid_dispatch_remove(struct braid_dispatch *dispatch, struct braid_job *job);
 
 /* What a worker has not begun, and what none has begun, waits again. */
-void braid_dispatch_recall(struct braid_dispatch *dispatch, struct braid_peer *peer);
+void braid_dispatch_recall(struct braid_dispatch *dispatch, struct braid_worker_handle *worker);
 void braid_dispatch_recall_all(struct braid_dispatch *dispatch);
 
 /* How many jobs have begun; how many have not. */

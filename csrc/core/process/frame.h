@@ -6,7 +6,7 @@
 
 #include "core/base/base.h"
 
-/* Kinds that have numbers; each end has a handler for those that it is sent (see link.h). */
+/* Kinds that have numbers; each end has a handler for those that it is sent (see connection.h). */
 enum braid_frame_kind {
   BRAID_FRAME_NONE,
   /* ---- of pools (process_pool, worker_process) ---- */
@@ -26,7 +26,7 @@ enum braid_frame_kind {
   BRAID_FRAME_SEGMENT, /* its descriptor travels with it; status: an error number because of which it does not; body:
                           struct wire_segment */
   BRAID_FRAME_SEGMENT_LOST, /* id: the serial of one that could not be received or mapped */
-  /* ---- of remote objects (call.h): from here on theirs ---- */
+  /* ---- of remote objects (protocol.h): from here on theirs ---- */
   BRAID_FRAME_OBJECTS = 16,
   BRAID_FRAME_KINDS = 64
 };
@@ -45,7 +45,7 @@ struct braid_frame {
   uint32_t channel; /* of remote objects: which process beyond the connection it is from or for; 0: the neighbour */
 };
 
-/* A shared object as a message on the wire mentions it: what the numbers mean is the passport's (see link.h). */
+/* A shared object as a message on the wire mentions it: what the numbers mean is the marshal's (see connection.h). */
 struct braid_wire_object {
   uint64_t id;
   uint32_t class;

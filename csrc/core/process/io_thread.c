@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The mutex guards which broker there is and its users. The last user takes the broker out of sight; the thread then
+ * The mutex guards which I/O thread there is and its users. The last user takes it out of sight; the thread then
  * ends and frees it. */
 #include "core/process/io_thread.h"
 
@@ -8,60 +8,60 @@
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t started = PTHREAD_COND_INITIALIZER;
-static struct braid_broker *current; /* NULL: none runs */
+static struct braid_io_thread *current; /* NULL: none runs */
 
 struct start {
-  struct braid_broker *broker;
+  struct braid_io_thread *io_thread;
   int error; /* -1: not known yet */
 };
 
-static BRAID_THREAD_LOCAL struct braid_broker *here;
+static BRAID_THREAD_LOCAL struct braid_io_thread *here;
 
-bool braid_broker_is_here(const struct braid_broker *broker) { return here == broker; }
+bool braid_io_thread_is_here(const struct braid_io_thread *io_thread) { return here == io_thread; }
 
-static bool is_needed(struct braid_broker *broker) {
+static bool is_needed(struct braid_io_thread *io_thread) {
   pthread_mutex_lock(&mutex);
-  bool needed = broker->users > 0;
+  bool needed = io_thread->users > 0;
   pthread_mutex_unlock(&mutex);
   return needed;
 }
 
-static void serve(struct braid_broker *broker) {
+static void serve(struct braid_io_thread *io_thread) {
   struct braid_waiter *waiter;
-  while (is_needed(broker)) {
-    while ((waiter = braid_loop_next(&broker->loop))) {
+  while (is_needed(io_thread)) {
+    while ((waiter = braid_loop_next(&io_thread->loop))) {
       struct braid_errand *errand = braid_container(waiter, struct braid_errand, waiter);
       atomic_store(&errand->under_way, false);
       errand->run(errand);
     }
-    if (is_needed(broker)) braid_loop_poll(&broker->loop, BRAID_NEVER);
+    if (is_needed(io_thread)) braid_loop_poll(&io_thread->loop, BRAID_NEVER);
   }
 }
 
 static void *run(void *argument) {
   struct start *start = argument;
-  struct braid_broker *broker = start->broker;
-  int error = braid_loop_open(&broker->loop);
+  struct braid_io_thread *io_thread = start->io_thread;
+  int error = braid_loop_open(&io_thread->loop);
   pthread_mutex_lock(&mutex);
   start->error = error;
   pthread_cond_broadcast(&started);
   pthread_mutex_unlock(&mutex);
   if (error) return NULL;
-  here = broker;
-  braid_children_init(&broker->children, &broker->loop);
-  serve(broker);
-  braid_children_term(&broker->children);
-  braid_loop_close(&broker->loop);
-  free(broker);
+  here = io_thread;
+  braid_children_init(&io_thread->children, &io_thread->loop);
+  serve(io_thread);
+  braid_children_term(&io_thread->children);
+  braid_loop_close(&io_thread->loop);
+  free(io_thread);
   return NULL;
 }
 
 /* Under the mutex, which it gives up while it waits. */
-static struct braid_broker *start(void) {
-  struct start start = {calloc(1, sizeof *start.broker), -1};
+static struct braid_io_thread *start(void) {
+  struct start start = {calloc(1, sizeof *start.io_thread), -1};
   pthread_t thread;
-  if (!start.broker) return NULL;
-  start.broker->users = 1;
+  if (!start.io_thread) return NULL;
+  start.io_thread->users = 1;
   int error = braid_thread_start(&thread, run, &start);
   if (!error) {
     pthread_detach(thread);
@@ -69,42 +69,42 @@ static struct braid_broker *start(void) {
     error = start.error;
   }
   if (error) {
-    free(start.broker);
+    free(start.io_thread);
     errno = error;
     return NULL;
   }
   if (current) { /* another thread was faster; both are as good */
-    start.broker->users = 0;
-    braid_loop_interrupt(&start.broker->loop);
+    start.io_thread->users = 0;
+    braid_loop_interrupt(&start.io_thread->loop);
     current->users++;
     return current;
   }
-  return current = start.broker;
+  return current = start.io_thread;
 }
 
-struct braid_broker *braid_broker_enter(void) {
+struct braid_io_thread *braid_io_thread_enter(void) {
   pthread_mutex_lock(&mutex);
-  struct braid_broker *broker = current;
-  if (broker)
-    broker->users++;
+  struct braid_io_thread *io_thread = current;
+  if (io_thread)
+    io_thread->users++;
   else
-    broker = start();
+    io_thread = start();
   pthread_mutex_unlock(&mutex);
-  return broker;
+  return io_thread;
 }
 
-void braid_broker_leave(struct braid_broker *broker) {
+void braid_io_thread_leave(struct braid_io_thread *io_thread) {
   pthread_mutex_lock(&mutex);
-  if (--broker->users == 0) {
+  if (--io_thread->users == 0) {
     current = NULL;
-    braid_loop_interrupt(&broker->loop); /* inside: once the mutex is free it may be gone */
+    braid_loop_interrupt(&io_thread->loop); /* inside: once the mutex is free it may be gone */
   }
   pthread_mutex_unlock(&mutex);
 }
 
-void braid_errand_init(struct braid_errand *errand, struct braid_broker *broker,
+void braid_errand_init(struct braid_errand *errand, struct braid_io_thread *io_thread,
                        void (*run_it)(struct braid_errand *)) {
-  braid_waiter_init(&errand->waiter, &broker->loop, BRAID_WAITER_ERRAND);
+  braid_waiter_init(&errand->waiter, &io_thread->loop, BRAID_WAITER_ERRAND);
   errand->run = run_it;
   atomic_init(&errand->under_way, false);
 }
@@ -117,10 +117,10 @@ void braid_errand_recall(struct braid_errand *errand) {
   struct braid_loop *loop = errand->waiter.home;
   if (!atomic_load(&errand->under_way)) return;
   braid_loop_take_mail(loop);
-  struct braid_road rest = {0};
+  struct braid_wake_list rest = {0};
   struct braid_waiter *waiter;
   while ((waiter = braid_loop_next(loop)))
-    if (waiter != &errand->waiter) braid_road_push(&rest, waiter);
+    if (waiter != &errand->waiter) braid_wake_list_push(&rest, waiter);
   loop->ready = rest;
   atomic_store(&errand->under_way, false);
 }

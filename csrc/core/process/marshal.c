@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Objects are written under the link's mutex; each writing counts as one sending in the ledger. */
+ * Objects are written under the connection's mutex; each writing counts as one sending in the object table. */
 #include "core/process/marshal.h"
 
 #include <errno.h>
@@ -16,22 +16,22 @@
 enum { YOURS = 1, GONE = 2, PART = 4 }; /* flags: the number is the receiver's; the object's home has ended; a slice */
 enum { TYPE_SHIFT = 8, POOL = 64 };     /* class: the kind, and an array's type; or a pool, of which nothing travels */
 
-static const struct braid_class *const classes[BRAID_REMOTE_KINDS] = {
-    [BRAID_REMOTE_QUEUE] = &braid_queue_class,         [BRAID_REMOTE_LOCK] = &braid_lock_class,
-    [BRAID_REMOTE_SEMAPHORE] = &braid_semaphore_class, [BRAID_REMOTE_EVENT] = &braid_event_class,
-    [BRAID_REMOTE_CONDITION] = &braid_condition_class, [BRAID_REMOTE_BARRIER] = &braid_barrier_class,
-    [BRAID_REMOTE_COUNTER] = &braid_counter_class,     [BRAID_REMOTE_DICT] = &braid_dict_class,
+static const struct braid_class *const classes[BRAID_PROXY_KINDS] = {
+    [BRAID_PROXY_QUEUE] = &braid_queue_class,         [BRAID_PROXY_LOCK] = &braid_lock_class,
+    [BRAID_PROXY_SEMAPHORE] = &braid_semaphore_class, [BRAID_PROXY_EVENT] = &braid_event_class,
+    [BRAID_PROXY_CONDITION] = &braid_condition_class, [BRAID_PROXY_BARRIER] = &braid_barrier_class,
+    [BRAID_PROXY_COUNTER] = &braid_counter_class,     [BRAID_PROXY_DICT] = &braid_dict_class,
 };
 
-/* BRAID_REMOTE_KINDS: none of them. */
-static enum braid_remote_kind kind_of(const struct braid_object *object) {
+/* BRAID_PROXY_KINDS: none of them. */
+static enum braid_proxy_kind kind_of(const struct braid_object *object) {
   unsigned kind = 0;
-  while (kind < BRAID_REMOTE_KINDS && classes[kind] != object->class) kind++;
-  return (enum braid_remote_kind)kind;
+  while (kind < BRAID_PROXY_KINDS && classes[kind] != object->class) kind++;
+  return (enum braid_proxy_kind)kind;
 }
 
 static const char *refuse(const struct braid_object *object) {
-  bool known = kind_of(object) != BRAID_REMOTE_KINDS || braid_remote_is(object) || object->class == &braid_array_class;
+  bool known = kind_of(object) != BRAID_PROXY_KINDS || braid_proxy_is(object) || object->class == &braid_array_class;
   return known ? NULL : "it belongs to this process";
 }
 
@@ -42,38 +42,38 @@ static struct braid_array *array_of(struct braid_object *object) {
 }
 
 /* The number by which the other end knows the array that has the memory, which is its own then; 0: it is not. */
-static uint64_t theirs(struct braid_ledger *ledger, const struct braid_array *array) {
-  return braid_import_id(array->whole ? array->whole->keeper : array->keeper, ledger);
+static uint64_t theirs(struct braid_object_table *table, const struct braid_array *array) {
+  return braid_import_id(array->whole ? array->whole->keeper : array->keeper, table);
 }
 
 /* The memory of an array that is not the other end's own. */
-static bool prepare(struct braid_link *link, struct braid_object *object) {
-  struct braid_ledger *ledger = link->objects;
-  if (object->class != &braid_array_class || theirs(ledger, array_of(object))) return true;
-  return braid_segment_table_send(&ledger->segments, link, braid_array_room(array_of(object))->segment);
+static bool prepare(struct braid_connection *connection, struct braid_object *object) {
+  struct braid_object_table *table = connection->objects;
+  if (object->class != &braid_array_class || theirs(table, array_of(object))) return true;
+  return braid_shm_table_send(&table->segments, connection, braid_array_room(array_of(object))->segment);
 }
 
 /* An array goes home as what it is there, and a slice of one as a slice that is made there: so that it does not need us
  * to keep what it is a part of. */
-static bool write_array(struct braid_ledger *ledger, struct braid_array *array, struct braid_wire_object *wire) {
+static bool write_array(struct braid_object_table *table, struct braid_array *array, struct braid_wire_object *wire) {
   const struct braid_room *room = braid_array_room(array);
-  wire->class = BRAID_REMOTE_ARRAY | (uint32_t)array->type << TYPE_SHIFT;
+  wire->class = BRAID_PROXY_ARRAY | (uint32_t)array->type << TYPE_SHIFT;
   wire->more[0] = array->length;
-  wire->id = theirs(ledger, array);
+  wire->id = theirs(table, array);
   if (wire->id) {
     wire->flags = array->whole ? YOURS | PART : YOURS;
     if (array->whole) wire->more[1] = (uint64_t)((const char *)array->data - (const char *)array->whole->data);
     return true;
   }
-  wire->id = braid_ledger_export(ledger, &array->object);
+  wire->id = braid_object_table_export(table, &array->object);
   wire->value = room->segment->serial;
   wire->more[1] = braid_array_offset(array);
   return wire->id != 0;
 }
 
 /* A condition and a dict take their locks along. */
-static bool write_lock(struct braid_ledger *ledger, struct braid_object *lock, struct braid_wire_object *wire) {
-  wire->value = braid_ledger_export(ledger, lock);
+static bool write_lock(struct braid_object_table *table, struct braid_object *lock, struct braid_wire_object *wire) {
+  wire->value = braid_object_table_export(table, lock);
   return wire->value != 0;
 }
 
@@ -82,59 +82,60 @@ static void write_queue(uint64_t maxsize, enum braid_queue_order order, struct b
   wire->more[0] = order;
 }
 
-static bool write_own(struct braid_ledger *ledger, struct braid_object *object, struct braid_wire_object *wire) {
+static bool write_own(struct braid_object_table *table, struct braid_object *object, struct braid_wire_object *wire) {
   struct braid_object *lock = NULL;
   wire->class = kind_of(object);
   if (object->class == &braid_queue_class) {
     const struct braid_queue *queue = braid_container(object, struct braid_queue, object);
     write_queue(queue->maxsize, queue->order, wire);
   } else if (object->class == &braid_condition_class) {
-    lock = &braid_container(object, struct braid_gate, object)->lock->object;
+    lock = &braid_container(object, struct braid_primitive, object)->lock->object;
   } else if (object->class == &braid_dict_class) {
     lock = &braid_container(object, struct braid_dict, object)->lock->object;
   }
-  if (lock && !write_lock(ledger, lock, wire)) return false;
-  wire->id = braid_ledger_export(ledger, object);
+  if (lock && !write_lock(table, lock, wire)) return false;
+  wire->id = braid_object_table_export(table, object);
   return wire->id != 0;
 }
 
-/* A stub goes home as what it stands for, and elsewhere as an object whose home we lead to. It is looked whether it is
+/* A proxy goes home as what it stands for, and elsewhere as an object whose home we lead to. It is looked whether it is
  * gone when the other end is sure to be told if it goes later. */
-static bool write_stub(struct braid_ledger *ledger, struct braid_remote *remote, struct braid_wire_object *wire) {
-  wire->class = remote->kind;
-  wire->id = braid_import_id(remote->keeper, ledger);
+static bool write_proxy(struct braid_object_table *table, struct braid_proxy *proxy, struct braid_wire_object *wire) {
+  wire->class = proxy->kind;
+  wire->id = braid_import_id(proxy->keeper, table);
   if (wire->id) {
     wire->flags = YOURS;
     return true;
   }
-  if (remote->queue) write_queue(remote->queue->maxsize, remote->queue->order, wire);
-  if (remote->lock && !write_lock(ledger, &remote->lock->object, wire)) return false;
-  wire->id = braid_ledger_export(ledger, &remote->object);
-  if (atomic_load(&remote->gone)) wire->flags = GONE;
+  if (proxy->queue) write_queue(proxy->queue->maxsize, proxy->queue->order, wire);
+  if (proxy->lock && !write_lock(table, &proxy->lock->object, wire)) return false;
+  wire->id = braid_object_table_export(table, &proxy->object);
+  if (atomic_load(&proxy->gone)) wire->flags = GONE;
   return wire->id != 0;
 }
 
-static bool write_object(struct braid_link *link, struct braid_object *object, struct braid_wire_object *wire) {
-  if (object->class == &braid_array_class) return write_array(link->objects, array_of(object), wire);
+static bool write_object(struct braid_connection *connection, struct braid_object *object,
+                         struct braid_wire_object *wire) {
+  if (object->class == &braid_array_class) return write_array(connection->objects, array_of(object), wire);
   if (object->class == &braid_pool_class) {
     wire->class = POOL;
     return true;
   }
-  return braid_remote_is(object) ? write_stub(link->objects, braid_remote_of(object), wire)
-                                 : write_own(link->objects, object, wire);
+  return braid_proxy_is(object) ? write_proxy(connection->objects, braid_proxy_of(object), wire)
+                                : write_own(connection->objects, object, wire);
 }
 
 /* ---- reading -------------------------------------------------------------------------------------------------- */
 
-static struct braid_object *own_object(struct braid_ledger *ledger, uint64_t id) {
-  struct braid_entry *entry = braid_ledger_entry(ledger, id);
+static struct braid_object *own_object(struct braid_object_table *table, uint64_t id) {
+  struct braid_entry *entry = braid_object_table_entry(table, id);
   if (entry) braid_object_ref(entry->object);
   return entry ? entry->object : NULL;
 }
 
 /* Of an array of ours. */
-static struct braid_object *own_slice(struct braid_ledger *ledger, const struct braid_wire_object *wire) {
-  struct braid_object *object = own_object(ledger, wire->id);
+static struct braid_object *own_slice(struct braid_object_table *table, const struct braid_wire_object *wire) {
+  struct braid_object *object = own_object(table, wire->id);
   if (!object) return NULL;
   struct braid_array *slice = NULL;
   errno = EBADMSG;
@@ -147,9 +148,9 @@ static struct braid_object *own_slice(struct braid_ledger *ledger, const struct 
 }
 
 /* An import that came to nothing: it was counted as received. */
-static struct braid_object *give_up(struct braid_import *import, struct braid_segment *segment) {
+static struct braid_object *give_up(struct braid_import *import, struct braid_shm *segment) {
   int error = errno;
-  if (segment) braid_segment_unref(segment);
+  if (segment) braid_shm_unref(segment);
   if (import) import->keeper.leave(&import->keeper);
   errno = error;
   return NULL;
@@ -157,22 +158,22 @@ static struct braid_object *give_up(struct braid_import *import, struct braid_se
 
 /* False: the object of theirs that we know by this number is of another class. Else it is *object, with a reference;
  * NULL: there is none. */
-static bool read_known(struct braid_ledger *ledger, uint64_t id, const struct braid_class *class,
+static bool read_known(struct braid_object_table *table, uint64_t id, const struct braid_class *class,
                        struct braid_object **object) {
-  *object = braid_ledger_import(ledger, id);
+  *object = braid_object_table_import(table, id);
   if (!*object || (*object)->class == class) return true;
   braid_object_unref(*object);
   errno = EBADMSG;
   return false;
 }
 
-static struct braid_object *read_array(struct braid_ledger *ledger, const struct braid_wire_object *wire) {
+static struct braid_object *read_array(struct braid_object_table *table, const struct braid_wire_object *wire) {
   struct braid_object *known;
-  if (!read_known(ledger, wire->id, &braid_array_class, &known)) return NULL;
+  if (!read_known(table, wire->id, &braid_array_class, &known)) return NULL;
   if (known) return known;
   uint32_t type = wire->class >> TYPE_SHIFT;
-  struct braid_import *import = braid_import_new(ledger, wire->id);
-  struct braid_segment *segment = import ? braid_segment_table_find(&ledger->segments, wire->value) : NULL;
+  struct braid_import *import = braid_import_new(table, wire->id);
+  struct braid_shm *segment = import ? braid_shm_table_find(&table->segments, wire->value) : NULL;
   struct braid_array *array =
       segment ? braid_array_adopt(type, wire->more[0], segment, wire->more[1], &import->keeper) : NULL;
   if (!array) return give_up(import, segment);
@@ -181,79 +182,79 @@ static struct braid_object *read_array(struct braid_ledger *ledger, const struct
   return &array->object;
 }
 
-/* The stub of this kind with this number, with a reference; a new one when there is none. */
-static struct braid_remote *read_stub(struct braid_link *link, enum braid_remote_kind kind, uint64_t id,
-                                      const struct braid_wire_object *wire) {
+/* The proxy of this kind with this number, with a reference; a new one when there is none. */
+static struct braid_proxy *obtain_proxy(struct braid_connection *connection, enum braid_proxy_kind kind, uint64_t id,
+                                        const struct braid_wire_object *wire) {
   struct braid_object *known;
-  if (!read_known(link->objects, id, &braid_remote_classes[kind], &known)) return NULL;
-  if (known) return braid_remote_of(known);
-  struct braid_import *import = braid_import_new(link->objects, id);
-  struct braid_remote *remote = import ? braid_remote_new(link, kind, id, &import->keeper) : NULL;
-  if (!remote) {
+  if (!read_known(connection->objects, id, &braid_proxy_classes[kind], &known)) return NULL;
+  if (known) return braid_proxy_of(known);
+  struct braid_import *import = braid_import_new(connection->objects, id);
+  struct braid_proxy *proxy = import ? braid_proxy_new(connection, kind, id, &import->keeper) : NULL;
+  if (!proxy) {
     give_up(import, NULL);
     return NULL;
   }
-  if (remote->queue) { /* said once, before anybody knows it */
-    remote->queue->maxsize = wire->value;
-    remote->queue->order = (enum braid_queue_order)wire->more[0];
+  if (proxy->queue) { /* said once, before anybody knows it */
+    proxy->queue->maxsize = wire->value;
+    proxy->queue->order = (enum braid_queue_order)wire->more[0];
   }
-  if (wire->flags & GONE) braid_remote_end(remote);
-  braid_import_set(import, &remote->object);
-  return remote;
+  if (wire->flags & GONE) braid_proxy_end(proxy);
+  braid_import_set(import, &proxy->object);
+  return proxy;
 }
 
-static struct braid_object *read_remote(struct braid_link *link, const struct braid_wire_object *wire) {
-  enum braid_remote_kind kind = (enum braid_remote_kind)wire->class;
-  bool has_lock = kind == BRAID_REMOTE_CONDITION || kind == BRAID_REMOTE_DICT;
-  if (kind == BRAID_REMOTE_QUEUE && wire->more[0] > BRAID_PRIORITY) return NULL;
-  struct braid_remote *remote = read_stub(link, kind, wire->id, wire);
-  struct braid_remote *lock = remote && has_lock ? read_stub(link, BRAID_REMOTE_LOCK, wire->value, wire) : NULL;
-  if (!remote) return NULL;
-  if (lock && remote->lock)
+static struct braid_object *read_proxy(struct braid_connection *connection, const struct braid_wire_object *wire) {
+  enum braid_proxy_kind kind = (enum braid_proxy_kind)wire->class;
+  bool has_lock = kind == BRAID_PROXY_CONDITION || kind == BRAID_PROXY_DICT;
+  if (kind == BRAID_PROXY_QUEUE && wire->more[0] > BRAID_PRIORITY) return NULL;
+  struct braid_proxy *proxy = obtain_proxy(connection, kind, wire->id, wire);
+  struct braid_proxy *lock = proxy && has_lock ? obtain_proxy(connection, BRAID_PROXY_LOCK, wire->value, wire) : NULL;
+  if (!proxy) return NULL;
+  if (lock && proxy->lock)
     braid_object_unref(&lock->object);
   else if (lock)
-    remote->lock = lock;
-  if (!has_lock || lock) return &remote->object;
-  braid_object_unref(&remote->object);
+    proxy->lock = lock;
+  if (!has_lock || lock) return &proxy->object;
+  braid_object_unref(&proxy->object);
   return NULL;
 }
 
-static struct braid_object *read_object(struct braid_link *link, const struct braid_wire_object *wire) {
+static struct braid_object *read_object(struct braid_connection *connection, const struct braid_wire_object *wire) {
   struct braid_object *object = NULL;
   unsigned kind = wire->class & ((1u << TYPE_SHIFT) - 1);
   if (wire->class == POOL)
     object = &braid_pool_elsewhere()->object;
   else if (wire->flags & YOURS)
-    object = wire->flags & PART ? own_slice(link->objects, wire) : own_object(link->objects, wire->id);
-  if (object || wire->flags & YOURS || kind > BRAID_REMOTE_ARRAY) return object;
-  if (kind == BRAID_REMOTE_ARRAY) return read_array(link->objects, wire);
-  return wire->class == kind ? read_remote(link, wire) : NULL; /* only arrays have a type */
+    object = wire->flags & PART ? own_slice(connection->objects, wire) : own_object(connection->objects, wire->id);
+  if (object || wire->flags & YOURS || kind > BRAID_PROXY_ARRAY) return object;
+  if (kind == BRAID_PROXY_ARRAY) return read_array(connection->objects, wire);
+  return wire->class == kind ? read_proxy(connection, wire) : NULL; /* only arrays have a type */
 }
 
-/* ---- links ---------------------------------------------------------------------------------------------------- */
+/* ---- connections ---------------------------------------------------------------------------------------------- */
 
-static void on_segment(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  struct braid_ledger *ledger = link->objects;
-  if (!braid_segment_table_receive(&ledger->segments, link, frame, body))
-    braid_link_fail(link, "the memory of an array is not what was announced");
+static void on_segment(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
+  struct braid_object_table *table = connection->objects;
+  if (!braid_shm_table_receive(&table->segments, connection, frame, body))
+    braid_connection_fail(connection, "the memory of an array is not what was announced");
 }
 
-static void on_segment_lost(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+static void on_segment_lost(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
   (void)body;
-  struct braid_ledger *ledger = link->objects;
-  braid_segment_table_lose(&ledger->segments, link, frame);
+  struct braid_object_table *table = connection->objects;
+  braid_shm_table_lose(&table->segments, connection, frame);
 }
 
-static bool begin(struct braid_link *link) {
-  link->objects = braid_ledger_new(link);
-  if (link->objects && braid_relay_begin(link)) {
-    braid_export_begin(link);
-    braid_link_handle(link, BRAID_FRAME_SEGMENT, on_segment);
-    braid_link_handle(link, BRAID_FRAME_SEGMENT_LOST, on_segment_lost);
+static bool begin(struct braid_connection *connection) {
+  connection->objects = braid_object_table_new(connection);
+  if (connection->objects && braid_relay_begin(connection)) {
+    braid_object_server_begin(connection);
+    braid_connection_handle(connection, BRAID_FRAME_SEGMENT, on_segment);
+    braid_connection_handle(connection, BRAID_FRAME_SEGMENT_LOST, on_segment_lost);
     return true;
   }
-  if (link->objects) braid_ledger_free(link->objects);
-  link->objects = NULL;
+  if (connection->objects) braid_object_table_free(connection->objects);
+  connection->objects = NULL;
   return false;
 }
 
@@ -277,32 +278,32 @@ static void add_span(void *context, const struct braid_array *array) {
   spans->list[spans->count++] = (struct braid_span){array->room.segment, begin, begin + size};
 }
 
-/* The process beyond the link has ended: of its memory only those arrays stay that are held here. */
-static void trim(struct braid_ledger *ledger) {
+/* The process beyond the connection has ended: of its memory only those arrays stay that are held here. */
+static void trim(struct braid_object_table *table) {
   struct spans spans = {0};
-  braid_ledger_visit_arrays(ledger, add_span, &spans);
-  if (!spans.out_of_memory) braid_segment_table_trim(&ledger->segments, spans.list, spans.count);
+  braid_object_table_visit_arrays(table, add_span, &spans);
+  if (!spans.out_of_memory) braid_shm_table_trim(&table->segments, spans.list, spans.count);
   free(spans.list);
 }
 
-void braid_passport_end(struct braid_link *link) {
-  braid_export_end(link);
-  trim(link->objects);
-  braid_relay_end(link);
+void braid_marshal_end(struct braid_connection *connection) {
+  braid_object_server_end(connection);
+  trim(connection->objects);
+  braid_relay_end(connection);
 }
 
-static void end(struct braid_link *link) {
-  braid_passport_end(link);
-  braid_ledger_free(link->objects);
-  link->objects = NULL;
+static void end(struct braid_connection *connection) {
+  braid_marshal_end(connection);
+  braid_object_table_free(connection->objects);
+  connection->objects = NULL;
 }
 
 static void use(void) {
-  static const struct braid_passport passport = {refuse, prepare, write_object, read_object, begin, end};
-  braid_link_use_passport(&passport);
+  static const struct braid_marshal marshal = {refuse, prepare, write_object, read_object, begin, end};
+  braid_connection_use_marshal(&marshal);
 }
 
-void braid_passport_use(void) {
+void braid_marshal_use(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, use);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * A call that has to wait is a visit: its waiter stands in the object's line as a task's would. Visits and holdings are
- * the broker's thread's alone. When a client ends, a visit that was served already is on its way home: it finds itself
- * without a client then, and gives back what it was served. */
+ * A call that has to wait is a visit: its waiter stands in the object's wait queue as a task's would. Visits and
+ * holdings are the I/O thread's alone. When a client ends, a visit that was served already is on its way home: it finds
+ * itself without a client then, and gives back what it was served. */
 #include "core/process/object_server.h"
 
 #include <stdlib.h>
@@ -13,20 +13,20 @@
 #include "core/sync/primitives.h"
 #include "core/process/relay.h"
 
-enum { MOST_CLIENTS = 4096 }; /* of one link */
+enum { MOST_CLIENTS = 4096 }; /* of one connection */
 
 /* A lock that somebody in the client holds, or waits for: its address is the owner that the lock knows. */
 struct holding {
   struct braid_list link;
-  struct braid_gate *lock; /* with a reference */
-  uint64_t owner;          /* in the client */
+  struct braid_primitive *lock; /* with a reference */
+  uint64_t owner;               /* in the client */
 };
 
 struct visit {
   struct braid_errand errand;
   struct braid_list link;
   struct braid_client *client; /* NULL: it has gone */
-  struct braid_broker *broker;
+  struct braid_io_thread *io_thread;
   enum braid_call_operation operation;
   uint64_t number;
   struct braid_object *object; /* with a reference */
@@ -48,38 +48,39 @@ struct attempt {
 
 /* ---- clients -------------------------------------------------------------------------------------------------- */
 
-static struct braid_client *find_client(struct braid_ledger *ledger, uint32_t channel, unsigned *count) {
+static struct braid_client *find_client(struct braid_object_table *table, uint32_t channel, unsigned *count) {
   *count = 0;
-  for (struct braid_list *at = ledger->clients.next; at != &ledger->clients; at = at->next, ++*count) {
+  for (struct braid_list *at = table->clients.next; at != &table->clients; at = at->next, ++*count) {
     struct braid_client *client = braid_container(at, struct braid_client, row);
     if (client->channel == channel) return client;
   }
   return NULL;
 }
 
-struct braid_client *braid_export_client(struct braid_link *link, uint32_t channel) {
+struct braid_client *braid_object_server_client(struct braid_connection *connection, uint32_t channel) {
   unsigned count;
-  struct braid_client *client = find_client(link->objects, channel, &count);
+  struct braid_client *client = find_client(connection->objects, channel, &count);
   if (client) return client;
   if (count < MOST_CLIENTS) client = calloc(1, sizeof *client);
   if (!client) {
-    braid_link_fail(link, "there are too many processes beyond it, or memory is out");
+    braid_connection_fail(connection, "there are too many processes beyond it, or memory is out");
     return NULL;
   }
-  client->ledger = link->objects;
+  client->table = connection->objects;
   client->channel = channel;
   braid_list_init(&client->visits);
   braid_list_init(&client->holdings);
-  braid_list_push(&client->ledger->clients, &client->row);
+  braid_list_push(&client->table->clients, &client->row);
   return client;
 }
 
-struct braid_entry *braid_export_entry(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  struct braid_entry *entry = braid_ledger_entry(link->objects, frame->value);
+struct braid_entry *braid_object_server_entry(struct braid_connection *connection, const struct braid_frame *frame,
+                                              const char *body) {
+  struct braid_entry *entry = braid_object_table_entry(connection->objects, frame->value);
   if (!entry) {
-    braid_link_fail(link, "a frame is about an object that is not known");
-  } else if (braid_remote_is(entry->object)) {
-    braid_relay_up(link, entry, frame, body);
+    braid_connection_fail(connection, "a frame is about an object that is not known");
+  } else if (braid_proxy_is(entry->object)) {
+    braid_relay_up(connection, entry, frame, body);
     entry = NULL;
   }
   return entry;
@@ -87,25 +88,25 @@ struct braid_entry *braid_export_entry(struct braid_link *link, const struct bra
 
 /* ---- answers -------------------------------------------------------------------------------------------------- */
 
-/* Uses the item up. It is sent when the broker has handled what has come. */
+/* Uses the item up. It is sent when the I/O thread has handled what has come. */
 static void answer(struct braid_client *client, uint64_t id, uint64_t number, enum braid_status status,
                    struct braid_item item, int64_t extra) {
-  struct braid_link *link = client->ledger->link;
+  struct braid_connection *connection = client->table->connection;
   struct braid_frame frame = {
       .kind = BRAID_FRAME_ANSWER, .id = number, .value = id, .status = status, .channel = client->channel};
   struct braid_answer body = {extra};
   struct braid_queue_cell cell = {.item = item};
   if (item.tag == BRAID_ITEM_NONE) cell.item.bits = 0; /* nothing, and nothing was lost */
   if (number) {
-    braid_link_put_items(link, frame, &body, sizeof body, &cell, 1);
-    braid_errand_send(&link->nudge);
+    braid_connection_put_items(connection, frame, &body, sizeof body, &cell, 1);
+    braid_errand_send(&connection->nudge);
   }
   braid_item_drop(item);
 }
 
 /* ---- locks ---------------------------------------------------------------------------------------------------- */
 
-static struct holding *find_holding(struct braid_client *client, const struct braid_gate *lock, uint64_t owner) {
+static struct holding *find_holding(struct braid_client *client, const struct braid_primitive *lock, uint64_t owner) {
   for (struct braid_list *at = client->holdings.next; at != &client->holdings; at = at->next) {
     struct holding *holding = braid_container(at, struct holding, link);
     if (holding->owner == owner && holding->lock == lock) return holding;
@@ -113,7 +114,7 @@ static struct holding *find_holding(struct braid_client *client, const struct br
   return NULL;
 }
 
-static struct holding *new_holding(struct braid_gate *lock, uint64_t owner) {
+static struct holding *new_holding(struct braid_primitive *lock, uint64_t owner) {
   struct holding *holding = malloc(sizeof *holding);
   if (!holding) return NULL;
   *holding = (struct holding){.lock = lock, .owner = owner};
@@ -136,20 +137,20 @@ static void abandon(struct holding *holding) {
   free_holding(holding);
 }
 
-static enum braid_status acquire(struct attempt *attempt, struct braid_gate *lock, struct braid_hook *hook) {
+static enum braid_status acquire(struct attempt *attempt, struct braid_primitive *lock, struct braid_wait_node *node) {
   if (!attempt->holding) {
     if (find_holding(attempt->client, lock, attempt->call.owner)) return BRAID_MISUSE;
     attempt->holding = new_holding(lock, attempt->call.owner);
     if (!attempt->holding) return BRAID_NO_MEMORY;
   }
-  enum braid_status status = braid_lock_acquire(lock, number_of(attempt->holding), hook);
+  enum braid_status status = braid_lock_acquire(lock, number_of(attempt->holding), node);
   if (status != BRAID_OK) return status;
   braid_list_push(&attempt->client->holdings, &attempt->holding->link);
   attempt->holding = NULL;
   return BRAID_OK;
 }
 
-static enum braid_status release(struct braid_client *client, struct braid_gate *lock, uint64_t owner) {
+static enum braid_status release(struct braid_client *client, struct braid_primitive *lock, uint64_t owner) {
   struct holding *holding = find_holding(client, lock, owner);
   if (!holding) return BRAID_MISUSE;
   braid_lock_release(lock, number_of(holding));
@@ -157,7 +158,7 @@ static enum braid_status release(struct braid_client *client, struct braid_gate 
   return BRAID_OK;
 }
 
-static enum braid_status abandon_of(struct braid_client *client, struct braid_gate *lock, uint64_t owner) {
+static enum braid_status abandon_of(struct braid_client *client, struct braid_primitive *lock, uint64_t owner) {
   struct holding *holding = find_holding(client, lock, owner);
   if (holding) abandon(holding);
   return BRAID_OK;
@@ -187,7 +188,7 @@ static struct braid_queue *queue_of(struct braid_object *object) {
 
 /* Items that the client puts or gets otherwise are exportqueue's. */
 static enum braid_status try_queue(struct attempt *attempt, enum braid_call_operation operation,
-                                   struct braid_queue *queue, struct braid_hook *hook) {
+                                   struct braid_queue *queue, struct braid_wait_node *node) {
   struct braid_queue_facts facts;
   enum braid_status status;
   switch (operation) {
@@ -197,7 +198,7 @@ static enum braid_status try_queue(struct attempt *attempt, enum braid_call_oper
       return status;
     case BRAID_QUEUE_TRY_GET: return braid_queue_get(queue, &attempt->cell.item, NULL);
     case BRAID_QUEUE_DONE: return braid_queue_task_done(queue);
-    case BRAID_QUEUE_JOIN: return hook ? braid_queue_join(queue, hook) : BRAID_EMPTY;
+    case BRAID_QUEUE_JOIN: return node ? braid_queue_join(queue, node) : BRAID_EMPTY;
     case BRAID_QUEUE_CLOSE: braid_queue_close(queue, attempt->call.number != 0); return BRAID_OK;
     case BRAID_QUEUE_LOOK:
       facts = braid_queue_look(queue);
@@ -207,42 +208,42 @@ static enum braid_status try_queue(struct attempt *attempt, enum braid_call_oper
   }
 }
 
-static enum braid_status wait_for_notice(struct attempt *attempt, struct braid_gate *condition,
-                                         struct braid_hook *hook) {
+static enum braid_status wait_for_notice(struct attempt *attempt, struct braid_primitive *condition,
+                                         struct braid_wait_node *node) {
   if (!find_holding(attempt->client, condition->lock, attempt->call.owner)) return BRAID_MISUSE;
-  if (!hook) return BRAID_EMPTY;
-  enum braid_status status = braid_condition_wait(condition, hook);
+  if (!node) return BRAID_EMPTY;
+  enum braid_status status = braid_condition_wait(condition, node);
   release(attempt->client, condition->lock, attempt->call.owner);
   return status;
 }
 
-static enum braid_status look_at_gate(struct attempt *attempt, struct braid_gate *gate) {
-  return set_item(attempt,
-                  gate->object.class == &braid_lock_class ? braid_lock_owner(gate) != 0 : braid_gate_count(gate));
+static enum braid_status look_at_primitive(struct attempt *attempt, struct braid_primitive *primitive) {
+  return set_item(attempt, primitive->object.class == &braid_lock_class ? braid_lock_owner(primitive) != 0
+                                                                        : braid_primitive_count(primitive));
 }
 
-static enum braid_status try_gate(struct attempt *attempt, enum braid_call_operation operation, struct braid_gate *gate,
-                                  struct braid_hook *hook) {
-  const struct braid_class *class = gate->object.class;
+static enum braid_status try_primitive(struct attempt *attempt, enum braid_call_operation operation,
+                                       struct braid_primitive *primitive, struct braid_wait_node *node) {
+  const struct braid_class *class = primitive->object.class;
   int64_t number = attempt->call.number;
-  if (operation == BRAID_GATE_LOOK) return look_at_gate(attempt, gate);
+  if (operation == BRAID_PRIMITIVE_LOOK) return look_at_primitive(attempt, primitive);
   if (class == &braid_lock_class) {
-    if (operation == BRAID_LOCK_ACQUIRE) return acquire(attempt, gate, hook);
-    if (operation == BRAID_LOCK_RELEASE) return release(attempt->client, gate, attempt->call.owner);
-    if (operation == BRAID_LOCK_ABANDON) return abandon_of(attempt->client, gate, attempt->call.owner);
+    if (operation == BRAID_LOCK_ACQUIRE) return acquire(attempt, primitive, node);
+    if (operation == BRAID_LOCK_RELEASE) return release(attempt->client, primitive, attempt->call.owner);
+    if (operation == BRAID_LOCK_ABANDON) return abandon_of(attempt->client, primitive, attempt->call.owner);
   } else if (class == &braid_semaphore_class) {
-    if (operation == BRAID_SEMAPHORE_ACQUIRE) return braid_semaphore_acquire(gate, hook);
-    if (operation == BRAID_SEMAPHORE_RELEASE) return braid_semaphore_release(gate, number);
+    if (operation == BRAID_SEMAPHORE_ACQUIRE) return braid_semaphore_acquire(primitive, node);
+    if (operation == BRAID_SEMAPHORE_RELEASE) return braid_semaphore_release(primitive, number);
   } else if (class == &braid_event_class) {
-    if (operation == BRAID_EVENT_WAIT) return braid_event_wait(gate, hook);
-    if (operation == BRAID_EVENT_SET) return braid_event_set(gate, number != 0), BRAID_OK;
+    if (operation == BRAID_EVENT_WAIT) return braid_event_wait(primitive, node);
+    if (operation == BRAID_EVENT_SET) return braid_event_set(primitive, number != 0), BRAID_OK;
   } else if (class == &braid_condition_class) {
-    if (operation == BRAID_CONDITION_WAIT) return wait_for_notice(attempt, gate, hook);
-    if (operation == BRAID_CONDITION_NOTIFY) return braid_condition_notify(gate, number), BRAID_OK;
+    if (operation == BRAID_CONDITION_WAIT) return wait_for_notice(attempt, primitive, node);
+    if (operation == BRAID_CONDITION_NOTIFY) return braid_condition_notify(primitive, number), BRAID_OK;
   } else if (class == &braid_barrier_class) {
-    if (operation == BRAID_BARRIER_WAIT) return hook ? braid_barrier_wait(gate, hook) : BRAID_EMPTY;
-    if (operation == BRAID_BARRIER_ABORT) return braid_barrier_abort(gate), BRAID_OK;
-    if (operation == BRAID_BARRIER_RESET) return braid_barrier_reset(gate), BRAID_OK;
+    if (operation == BRAID_BARRIER_WAIT) return node ? braid_barrier_wait(primitive, node) : BRAID_EMPTY;
+    if (operation == BRAID_BARRIER_ABORT) return braid_barrier_abort(primitive), BRAID_OK;
+    if (operation == BRAID_BARRIER_RESET) return braid_barrier_reset(primitive), BRAID_OK;
   }
   return BRAID_MISUSE;
 }
@@ -278,16 +279,18 @@ static enum braid_status try_dict(struct attempt *attempt, enum braid_call_opera
   }
 }
 
-/* BRAID_EMPTY, BRAID_FULL: it would have to wait. BRAID_WAIT: the hook stands in line, with the item of a put. */
-static enum braid_status try(struct attempt *attempt, enum braid_call_operation operation, struct braid_hook *hook) {
+/* BRAID_EMPTY, BRAID_FULL: it would have to wait. BRAID_WAIT: the wait node stands in the wait queue, with the item of
+ * a put. */
+static enum braid_status try(struct attempt *attempt, enum braid_call_operation operation,
+                             struct braid_wait_node *node) {
   struct braid_object *object = attempt->entry->object;
-  if (queue_of(object)) return try_queue(attempt, operation, queue_of(object), hook);
+  if (queue_of(object)) return try_queue(attempt, operation, queue_of(object), node);
   if (object->class == &braid_counter_class)
     return try_counter(attempt, operation, braid_container(object, struct braid_counter, object));
   if (object->class == &braid_dict_class)
     return try_dict(attempt, operation, braid_container(object, struct braid_dict, object));
   if (object->class == &braid_array_class) return BRAID_MISUSE;
-  return try_gate(attempt, operation, braid_container(object, struct braid_gate, object), hook);
+  return try_primitive(attempt, operation, braid_container(object, struct braid_primitive, object), node);
 }
 
 /* ---- visits --------------------------------------------------------------------------------------------------- */
@@ -301,27 +304,27 @@ static void free_visit(struct visit *visit) {
 
 /* It was served, and nobody is left who could use it. */
 static void undo(struct visit *visit) {
-  struct braid_gate *gate = braid_container(visit->object, struct braid_gate, object);
+  struct braid_primitive *primitive = braid_container(visit->object, struct braid_primitive, object);
   switch (visit->operation) {
-    case BRAID_LOCK_ACQUIRE: braid_lock_abandon(gate); break;
-    case BRAID_SEMAPHORE_ACQUIRE: braid_semaphore_release(gate, 1); break;
-    case BRAID_CONDITION_WAIT: braid_condition_notify(gate, 1); break;
+    case BRAID_LOCK_ACQUIRE: braid_lock_abandon(primitive); break;
+    case BRAID_SEMAPHORE_ACQUIRE: braid_semaphore_release(primitive, 1); break;
+    case BRAID_CONDITION_WAIT: braid_condition_notify(primitive, 1); break;
     default: break;
   }
 }
 
-static struct braid_item turn_of(const struct braid_hook *hook) {
-  return (struct braid_item){hook->bits, BRAID_ITEM_INTEGER};
+static struct braid_item turn_of(const struct braid_wait_node *node) {
+  return (struct braid_item){node->bits, BRAID_ITEM_INTEGER};
 }
 
 /* What came of a visit that is over. */
 static void finish(struct visit *visit, enum braid_status status) {
-  struct braid_hook *hook = &visit->errand.waiter.hook;
+  struct braid_wait_node *node = &visit->errand.waiter.node;
   struct braid_item item = {0};
   if (visit->operation == BRAID_BARRIER_WAIT) {
-    item = turn_of(hook);
+    item = turn_of(node);
     if (status == BRAID_CANCELLED)
-      braid_barrier_desert(braid_container(visit->object, struct braid_gate, object), hook);
+      braid_barrier_desert(braid_container(visit->object, struct braid_primitive, object), node);
   }
   if (visit->operation == BRAID_LOCK_ACQUIRE && status == BRAID_OK) {
     braid_list_push(&visit->client->holdings, &visit->holding->link);
@@ -337,7 +340,7 @@ static void on_end_of_visit(struct braid_errand *errand) {
     finish(visit, status);
   } else {
     if (status == BRAID_OK) undo(visit);
-    braid_broker_leave(visit->broker);
+    braid_io_thread_leave(visit->io_thread);
   }
   free_visit(visit);
 }
@@ -346,14 +349,14 @@ static struct visit *new_visit(struct attempt *attempt, enum braid_call_operatio
   struct visit *visit = calloc(1, sizeof *visit);
   if (!visit) return NULL;
   visit->client = attempt->client;
-  visit->broker = attempt->client->ledger->link->broker;
+  visit->io_thread = attempt->client->table->connection->io_thread;
   visit->operation = operation;
   visit->number = attempt->number;
   visit->object = attempt->entry->object;
   visit->id = attempt->entry->id;
   braid_object_ref(visit->object);
   braid_list_init(&visit->link);
-  braid_errand_init(&visit->errand, visit->broker, on_end_of_visit);
+  braid_errand_init(&visit->errand, visit->io_thread, on_end_of_visit);
   return visit;
 }
 
@@ -361,15 +364,15 @@ static struct visit *new_visit(struct attempt *attempt, enum braid_call_operatio
 static void orphan(struct visit *visit) {
   struct braid_waiter *waiter = &visit->errand.waiter;
   if (braid_waiter_claim(waiter, BRAID_CANCELLED)) {
-    braid_hook_leave(&waiter->hook);
+    braid_wait_node_leave(&waiter->node);
     if (visit->operation == BRAID_BARRIER_WAIT)
-      braid_barrier_desert(braid_container(visit->object, struct braid_gate, object), &waiter->hook);
+      braid_barrier_desert(braid_container(visit->object, struct braid_primitive, object), &waiter->node);
     free_visit(visit);
     return;
   }
   braid_list_remove(&visit->link);
   visit->client = NULL;
-  visit->broker = braid_broker_enter(); /* which cannot fail: it runs */
+  visit->io_thread = braid_io_thread_enter(); /* which cannot fail: it runs */
 }
 
 /* ---- calls that come ------------------------------------------------------------------------------------------ */
@@ -379,15 +382,15 @@ static enum braid_status wait(struct attempt *attempt, enum braid_call_operation
   struct visit *visit = new_visit(attempt, operation);
   if (!visit) return BRAID_NO_MEMORY;
   braid_waiter_arm(&visit->errand.waiter);
-  visit->errand.waiter.hook.tag = BRAID_ITEM_NONE;
-  enum braid_status status = try(attempt, operation, &visit->errand.waiter.hook);
+  visit->errand.waiter.node.tag = BRAID_ITEM_NONE;
+  enum braid_status status = try(attempt, operation, &visit->errand.waiter.node);
   if (status == BRAID_WAIT) {
     visit->holding = attempt->holding;
     attempt->holding = NULL;
     braid_list_push(&attempt->client->visits, &visit->link);
     return status;
   }
-  if (operation == BRAID_BARRIER_WAIT && status == BRAID_OK) attempt->cell.item = turn_of(&visit->errand.waiter.hook);
+  if (operation == BRAID_BARRIER_WAIT && status == BRAID_OK) attempt->cell.item = turn_of(&visit->errand.waiter.node);
   free_visit(visit);
   return status;
 }
@@ -409,7 +412,7 @@ static void serve(struct attempt *attempt, enum braid_call_operation operation) 
 }
 
 /* The number stands at the head, the key behind it, then the item. False: it is not sound. */
-static bool read_call(struct braid_link *link, const struct braid_frame *frame, const char *body,
+static bool read_call(struct braid_connection *connection, const struct braid_frame *frame, const char *body,
                       struct attempt *attempt) {
   if (frame->size < sizeof attempt->call || frame->status >= BRAID_CALL_OPERATIONS) return false;
   memcpy(&attempt->call, body, sizeof attempt->call);
@@ -417,21 +420,21 @@ static bool read_call(struct braid_link *link, const struct braid_frame *frame, 
   if (skip > frame->size) return false;
   const char *key = body + sizeof attempt->call, *end = body + skip;
   if (attempt->call.key_size && braid_key_read(&attempt->key, key, end) != end) return false;
-  return braid_link_items(link, frame, body, skip, &attempt->cell, 1);
+  return braid_connection_items(connection, frame, body, skip, &attempt->cell, 1);
 }
 
-/* The system had no room for it: see braid_link_items. */
+/* The system had no room for it: see braid_connection_items. */
 static bool is_lost(struct braid_item item) { return item.tag == BRAID_ITEM_NONE && item.bits != 0; }
 
 static bool is_dict_call(uint32_t operation) { return operation == BRAID_DICT_GET || operation == BRAID_DICT_SET; }
 
-static void on_call(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  struct attempt attempt = {.entry = braid_export_entry(link, frame, body), .number = frame->id};
+static void on_call(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
+  struct attempt attempt = {.entry = braid_object_server_entry(connection, frame, body), .number = frame->id};
   if (!attempt.entry) return;
-  attempt.client = braid_export_client(link, frame->channel);
+  attempt.client = braid_object_server_client(connection, frame->channel);
   if (!attempt.client) return;
-  if (!read_call(link, frame, body, &attempt) || (is_dict_call(frame->status) && !attempt.call.key_size)) {
-    braid_link_fail(link, "a call is not sound");
+  if (!read_call(connection, frame, body, &attempt) || (is_dict_call(frame->status) && !attempt.call.key_size)) {
+    braid_connection_fail(connection, "a call is not sound");
     return;
   }
   if (is_lost(attempt.cell.item))
@@ -442,53 +445,52 @@ static void on_call(struct braid_link *link, const struct braid_frame *frame, co
   free_holding(attempt.holding);
 }
 
-static void on_cancel(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  if (!braid_export_entry(link, frame, body)) return;
-  struct braid_client *client = braid_export_client(link, frame->channel);
+static void on_cancel(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
+  if (!braid_object_server_entry(connection, frame, body)) return;
+  struct braid_client *client = braid_object_server_client(connection, frame->channel);
   for (struct braid_list *at = client ? client->visits.next : NULL; at && at != &client->visits; at = at->next) {
     struct visit *visit = braid_container(at, struct visit, link);
     if (visit->number != frame->id) continue;
-    braid_loop_end_wait(&link->broker->loop, &visit->errand.waiter, BRAID_CANCELLED);
+    braid_loop_end_wait(&connection->io_thread->loop, &visit->errand.waiter, BRAID_CANCELLED);
     return;
   }
 }
 
 /* ---- the beginning and the end -------------------------------------------------------------------------------- */
 
-static void forget(struct braid_entry *entry) { braid_export_queue_end(entry, NULL); }
+static void forget(struct braid_entry *entry) { braid_queue_server_end(entry, NULL); }
 
-static void on_drop(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+static void on_drop(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
   (void)body;
-  braid_ledger_drop(link->objects, frame->value, frame->id, forget);
+  braid_object_table_drop(connection->objects, frame->value, frame->id, forget);
 }
 
 static void end_client(struct braid_client *client) {
   while (!braid_list_empty(&client->visits)) orphan(braid_container(client->visits.next, struct visit, link));
   while (!braid_list_empty(&client->holdings)) abandon(braid_container(client->holdings.next, struct holding, link));
-  braid_ledger_visit(client->ledger, braid_export_queue_end, client);
+  braid_object_table_visit(client->table, braid_queue_server_end, client);
   braid_list_remove(&client->row);
   free(client);
 }
 
-static void on_leave(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+static void on_leave(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
   (void)body;
   unsigned count;
-  struct braid_client *client = find_client(link->objects, frame->channel, &count);
-  braid_relay_leave(link, frame->channel);
+  struct braid_client *client = find_client(connection->objects, frame->channel, &count);
+  braid_relay_leave(connection, frame->channel);
   if (client && frame->channel) end_client(client);
 }
 
-void braid_export_begin(struct braid_link *link) {
-  braid_link_handle(link, BRAID_FRAME_CALL, on_call);
-  braid_link_handle(link, BRAID_FRAME_CANCEL, on_cancel);
-  braid_link_handle(link, BRAID_FRAME_DROP, on_drop);
-  braid_link_handle(link, BRAID_FRAME_LEAVE, on_leave);
-  braid_export_queue_begin(link);
+void braid_object_server_begin(struct braid_connection *connection) {
+  braid_connection_handle(connection, BRAID_FRAME_CALL, on_call);
+  braid_connection_handle(connection, BRAID_FRAME_CANCEL, on_cancel);
+  braid_connection_handle(connection, BRAID_FRAME_DROP, on_drop);
+  braid_connection_handle(connection, BRAID_FRAME_LEAVE, on_leave);
+  braid_queue_server_begin(connection);
 }
 
-void braid_export_end(struct braid_link *link) {
-  struct braid_ledger *ledger = link->objects;
-  while (!braid_list_empty(&ledger->clients))
-    end_client(braid_container(ledger->clients.next, struct braid_client, row));
-  braid_ledger_clear(ledger, forget);
+void braid_object_server_end(struct braid_connection *connection) {
+  struct braid_object_table *table = connection->objects;
+  while (!braid_list_empty(&table->clients)) end_client(braid_container(table->clients.next, struct braid_client, row));
+  braid_object_table_clear(table, forget);
 }

@@ -1,70 +1,70 @@
 /* SPDX-License-Identifier: MIT
- * One mutex for all ledgers, held for a few instructions; it may be entered with a link's mutex held. Entries go on the
- * broker's thread only, so that thread may use one that it has found. */
+ * One mutex for all object tables, held for a few instructions; it may be entered with a connection's mutex held.
+ * Entries go on the I/O thread only, so that thread may use one that it has found. */
 #include "core/process/object_table.h"
 
 #include <stdlib.h>
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
-static struct braid_entry **row_of_object(struct braid_ledger *ledger, const struct braid_object *object) {
-  return &ledger->objects[((uintptr_t)object >> 6) % BRAID_LEDGER_ROWS];
+static struct braid_entry **row_of_object(struct braid_object_table *table, const struct braid_object *object) {
+  return &table->objects[((uintptr_t)object >> 6) % BRAID_OBJECT_TABLE_ROWS];
 }
 
 /* ---- entries -------------------------------------------------------------------------------------------------- */
 
-static struct braid_entry *add_entry(struct braid_ledger *ledger, struct braid_object *object) {
-  struct braid_entry **row = row_of_object(ledger, object);
+static struct braid_entry *add_entry(struct braid_object_table *table, struct braid_object *object) {
+  struct braid_entry **row = row_of_object(table, object);
   struct braid_entry *entry = calloc(1, sizeof *entry);
   if (!entry) return NULL;
   braid_object_ref(object);
   entry->object = object;
-  entry->id = ++ledger->last_id;
-  entry->next = ledger->entries[entry->id % BRAID_LEDGER_ROWS];
-  ledger->entries[entry->id % BRAID_LEDGER_ROWS] = entry;
+  entry->id = ++table->last_id;
+  entry->next = table->entries[entry->id % BRAID_OBJECT_TABLE_ROWS];
+  table->entries[entry->id % BRAID_OBJECT_TABLE_ROWS] = entry;
   entry->next_object = *row;
   *row = entry;
   return entry;
 }
 
-static struct braid_entry *entry_of(struct braid_ledger *ledger, const struct braid_object *object) {
-  struct braid_entry *entry = *row_of_object(ledger, object);
+static struct braid_entry *entry_of(struct braid_object_table *table, const struct braid_object *object) {
+  struct braid_entry *entry = *row_of_object(table, object);
   while (entry && entry->object != object) entry = entry->next_object;
   return entry;
 }
 
-uint64_t braid_ledger_find(struct braid_ledger *ledger, const struct braid_object *object) {
+uint64_t braid_object_table_find(struct braid_object_table *table, const struct braid_object *object) {
   pthread_mutex_lock(&mutex);
-  struct braid_entry *entry = entry_of(ledger, object);
+  struct braid_entry *entry = entry_of(table, object);
   uint64_t id = entry ? entry->id : 0;
   pthread_mutex_unlock(&mutex);
   return id;
 }
 
-uint64_t braid_ledger_export(struct braid_ledger *ledger, struct braid_object *object) {
+uint64_t braid_object_table_export(struct braid_object_table *table, struct braid_object *object) {
   pthread_mutex_lock(&mutex);
-  struct braid_entry *entry = entry_of(ledger, object);
-  if (!entry) entry = add_entry(ledger, object);
+  struct braid_entry *entry = entry_of(table, object);
+  if (!entry) entry = add_entry(table, object);
   if (entry) entry->sent++;
   uint64_t id = entry ? entry->id : 0;
   pthread_mutex_unlock(&mutex);
   return id;
 }
 
-struct braid_entry *braid_ledger_entry(struct braid_ledger *ledger, uint64_t id) {
+struct braid_entry *braid_object_table_entry(struct braid_object_table *table, uint64_t id) {
   pthread_mutex_lock(&mutex);
-  struct braid_entry *entry = ledger->entries[id % BRAID_LEDGER_ROWS];
+  struct braid_entry *entry = table->entries[id % BRAID_OBJECT_TABLE_ROWS];
   while (entry && entry->id != id) entry = entry->next;
   pthread_mutex_unlock(&mutex);
   return entry;
 }
 
 /* Under the mutex. */
-static void take_out(struct braid_ledger *ledger, struct braid_entry *entry) {
-  struct braid_entry **at = &ledger->entries[entry->id % BRAID_LEDGER_ROWS];
+static void take_out(struct braid_object_table *table, struct braid_entry *entry) {
+  struct braid_entry **at = &table->entries[entry->id % BRAID_OBJECT_TABLE_ROWS];
   while (*at != entry) at = &(*at)->next;
   *at = entry->next;
-  at = row_of_object(ledger, entry->object);
+  at = row_of_object(table, entry->object);
   while (*at != entry) at = &(*at)->next_object;
   *at = entry->next_object;
 }
@@ -74,26 +74,27 @@ static void free_entry(struct braid_entry *entry) {
   free(entry);
 }
 
-void braid_ledger_drop(struct braid_ledger *ledger, uint64_t id, uint64_t count, void (*settle)(struct braid_entry *)) {
+void braid_object_table_drop(struct braid_object_table *table, uint64_t id, uint64_t count,
+                             void (*settle)(struct braid_entry *)) {
   pthread_mutex_lock(&mutex);
-  struct braid_entry *entry = ledger->entries[id % BRAID_LEDGER_ROWS];
+  struct braid_entry *entry = table->entries[id % BRAID_OBJECT_TABLE_ROWS];
   while (entry && entry->id != id) entry = entry->next;
   bool last = entry && count >= entry->sent;
   if (entry && !last) entry->sent -= count;
-  if (last) take_out(ledger, entry);
+  if (last) take_out(table, entry);
   pthread_mutex_unlock(&mutex);
   if (!last) return;
   settle(entry);
   free_entry(entry);
 }
 
-void braid_ledger_clear(struct braid_ledger *ledger, void (*settle)(struct braid_entry *entry)) {
-  for (int row = 0; row < BRAID_LEDGER_ROWS; row++) {
+void braid_object_table_clear(struct braid_object_table *table, void (*settle)(struct braid_entry *entry)) {
+  for (int row = 0; row < BRAID_OBJECT_TABLE_ROWS; row++) {
     struct braid_entry *entry;
-    while ((entry = ledger->entries[row])) {
+    while ((entry = table->entries[row])) {
       settle(entry);
       pthread_mutex_lock(&mutex);
-      take_out(ledger, entry);
+      take_out(table, entry);
       pthread_mutex_unlock(&mutex);
       free_entry(entry);
     }
@@ -101,12 +102,12 @@ void braid_ledger_clear(struct braid_ledger *ledger, void (*settle)(struct braid
 }
 
 /* Others only add to the rows' heads, under the mutex; it is given up while `visit` runs. */
-void braid_ledger_visit(struct braid_ledger *ledger,
-                        void (*visit)(struct braid_entry *entry, const struct braid_client *client),
-                        const struct braid_client *client) {
-  for (int row = 0; row < BRAID_LEDGER_ROWS; row++) {
+void braid_object_table_visit(struct braid_object_table *table,
+                              void (*visit)(struct braid_entry *entry, const struct braid_client *client),
+                              const struct braid_client *client) {
+  for (int row = 0; row < BRAID_OBJECT_TABLE_ROWS; row++) {
     pthread_mutex_lock(&mutex);
-    struct braid_entry *entry = ledger->entries[row];
+    struct braid_entry *entry = table->entries[row];
     pthread_mutex_unlock(&mutex);
     for (; entry; entry = entry->next) visit(entry, client);
   }
@@ -120,10 +121,10 @@ static bool keep(struct braid_object *object) {
   return refs > 0;
 }
 
-static struct braid_object *find_import(struct braid_ledger *ledger, uint64_t id, uint64_t received) {
+static struct braid_object *find_import(struct braid_object_table *table, uint64_t id, uint64_t received) {
   struct braid_object *object = NULL;
   pthread_mutex_lock(&mutex);
-  struct braid_import *import = ledger->imports[id % BRAID_LEDGER_ROWS];
+  struct braid_import *import = table->imports[id % BRAID_OBJECT_TABLE_ROWS];
   for (; import && !object; import = import->next) {
     if (import->id != id || !keep(import->object)) continue;
     object = import->object;
@@ -133,76 +134,76 @@ static struct braid_object *find_import(struct braid_ledger *ledger, uint64_t id
   return object;
 }
 
-struct braid_object *braid_ledger_import(struct braid_ledger *ledger, uint64_t id) {
-  return find_import(ledger, id, 1);
+struct braid_object *braid_object_table_import(struct braid_object_table *table, uint64_t id) {
+  return find_import(table, id, 1);
 }
 
-struct braid_object *braid_ledger_known(struct braid_ledger *ledger, uint64_t id) {
-  return find_import(ledger, id, 0);
+struct braid_object *braid_object_table_known(struct braid_object_table *table, uint64_t id) {
+  return find_import(table, id, 0);
 }
 
 /* The object goes: on whichever thread. */
 static void leave(struct braid_array_keeper *keeper) {
   struct braid_import *import = braid_container(keeper, struct braid_import, keeper);
   pthread_mutex_lock(&mutex);
-  struct braid_ledger *ledger = import->ledger;
-  if (ledger) {
-    struct braid_import **at = &ledger->imports[import->id % BRAID_LEDGER_ROWS];
+  struct braid_object_table *table = import->table;
+  if (table) {
+    struct braid_import **at = &table->imports[import->id % BRAID_OBJECT_TABLE_ROWS];
     while (*at && *at != import) at = &(*at)->next;
     if (*at) *at = import->next;
-    import->next = ledger->drops;
-    ledger->drops = import;
-    braid_errand_send(&ledger->dropper);
+    import->next = table->drops;
+    table->drops = import;
+    braid_errand_send(&table->dropper);
   }
   pthread_mutex_unlock(&mutex);
-  if (!ledger) free(import);
+  if (!table) free(import);
 }
 
-struct braid_import *braid_import_new(struct braid_ledger *ledger, uint64_t id) {
+struct braid_import *braid_import_new(struct braid_object_table *table, uint64_t id) {
   struct braid_import *import = calloc(1, sizeof *import);
   if (!import) return NULL;
   import->keeper.leave = leave;
-  import->ledger = ledger;
+  import->table = table;
   import->id = id;
   import->received = 1;
   return import;
 }
 
 void braid_import_set(struct braid_import *import, struct braid_object *object) {
-  struct braid_ledger *ledger = import->ledger;
+  struct braid_object_table *table = import->table;
   pthread_mutex_lock(&mutex);
   import->object = object;
-  import->next = ledger->imports[import->id % BRAID_LEDGER_ROWS];
-  ledger->imports[import->id % BRAID_LEDGER_ROWS] = import;
+  import->next = table->imports[import->id % BRAID_OBJECT_TABLE_ROWS];
+  table->imports[import->id % BRAID_OBJECT_TABLE_ROWS] = import;
   pthread_mutex_unlock(&mutex);
 }
 
-uint64_t braid_import_id(struct braid_array_keeper *keeper, const struct braid_ledger *ledger) {
+uint64_t braid_import_id(struct braid_array_keeper *keeper, const struct braid_object_table *table) {
   if (!keeper) return 0;
   struct braid_import *import = braid_container(keeper, struct braid_import, keeper);
   pthread_mutex_lock(&mutex);
-  uint64_t id = import->ledger == ledger ? import->id : 0;
+  uint64_t id = import->table == table ? import->id : 0;
   pthread_mutex_unlock(&mutex);
   return id;
 }
 
-void braid_ledger_visit_arrays(struct braid_ledger *ledger,
-                               void (*visit)(void *context, const struct braid_array *array), void *context) {
+void braid_object_table_visit_arrays(struct braid_object_table *table,
+                                     void (*visit)(void *context, const struct braid_array *array), void *context) {
   pthread_mutex_lock(&mutex);
-  for (int row = 0; row < BRAID_LEDGER_ROWS; row++)
-    for (const struct braid_import *import = ledger->imports[row]; import; import = import->next)
+  for (int row = 0; row < BRAID_OBJECT_TABLE_ROWS; row++)
+    for (const struct braid_import *import = table->imports[row]; import; import = import->next)
       if (import->object->class == &braid_array_class)
         visit(context, braid_container(import->object, struct braid_array, object));
   pthread_mutex_unlock(&mutex);
 }
 
-void braid_ledger_part(struct braid_ledger *ledger, void (*parted)(struct braid_object *object)) {
+void braid_object_table_part(struct braid_object_table *table, void (*parted)(struct braid_object *object)) {
   pthread_mutex_lock(&mutex);
-  for (int row = 0; row < BRAID_LEDGER_ROWS; row++) {
+  for (int row = 0; row < BRAID_OBJECT_TABLE_ROWS; row++) {
     struct braid_import *import;
-    while ((import = ledger->imports[row])) {
-      ledger->imports[row] = import->next;
-      import->ledger = NULL; /* from now on it is its object's alone */
+    while ((import = table->imports[row])) {
+      table->imports[row] = import->next;
+      import->table = NULL; /* from now on it is its object's alone */
       struct braid_object *object = keep(import->object) ? import->object : NULL;
       pthread_mutex_unlock(&mutex);
       if (object) {
@@ -215,44 +216,44 @@ void braid_ledger_part(struct braid_ledger *ledger, void (*parted)(struct braid_
   pthread_mutex_unlock(&mutex);
 }
 
-static struct braid_import *take_drops(struct braid_ledger *ledger) {
+static struct braid_import *take_drops(struct braid_object_table *table) {
   pthread_mutex_lock(&mutex);
-  struct braid_import *drops = ledger->drops;
-  ledger->drops = NULL;
+  struct braid_import *drops = table->drops;
+  table->drops = NULL;
   pthread_mutex_unlock(&mutex);
   return drops;
 }
 
 static void tell_drops(struct braid_errand *errand) {
-  struct braid_ledger *ledger = braid_container(errand, struct braid_ledger, dropper);
-  struct braid_import *import = take_drops(ledger), *next;
+  struct braid_object_table *table = braid_container(errand, struct braid_object_table, dropper);
+  struct braid_import *import = take_drops(table), *next;
   for (; import; import = next) {
     next = import->next;
     struct braid_frame frame = {.kind = BRAID_FRAME_DROP, .value = import->id, .id = import->received};
-    braid_link_put(ledger->link, frame, NULL, 0);
+    braid_connection_put(table->connection, frame, NULL, 0);
     free(import);
   }
-  braid_link_flush(ledger->link);
+  braid_connection_flush(table->connection);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------------------------ */
 
-struct braid_ledger *braid_ledger_new(struct braid_link *link) {
-  struct braid_ledger *ledger = calloc(1, sizeof *ledger);
-  if (!ledger) return NULL;
-  ledger->link = link;
-  braid_list_init(&ledger->clients);
-  braid_errand_init(&ledger->dropper, link->broker, tell_drops);
-  return ledger;
+struct braid_object_table *braid_object_table_new(struct braid_connection *connection) {
+  struct braid_object_table *table = calloc(1, sizeof *table);
+  if (!table) return NULL;
+  table->connection = connection;
+  braid_list_init(&table->clients);
+  braid_errand_init(&table->dropper, connection->io_thread, tell_drops);
+  return table;
 }
 
-void braid_ledger_free(struct braid_ledger *ledger) {
-  braid_errand_recall(&ledger->dropper);
-  braid_segment_table_clear(&ledger->segments);
-  struct braid_import *import = take_drops(ledger), *next;
+void braid_object_table_free(struct braid_object_table *table) {
+  braid_errand_recall(&table->dropper);
+  braid_shm_table_clear(&table->segments);
+  struct braid_import *import = take_drops(table), *next;
   for (; import; import = next) {
     next = import->next;
     free(import);
   }
-  free(ledger);
+  free(table);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The life of the workers and of the pool: processes are started, replies taken in, those that have died replaced, all
- * of it on the broker's thread. Which of them gets which job is the dispatch's business.
+ * of it on the I/O thread. Which of them gets which job is the dispatch's business.
  *
  * Owned by its references: the submitter's box holds one, and its workers one. What is below `dispatch` is guarded by
- * the pool's mutex, the alarm and the errand's run are the broker's thread's. */
+ * the pool's mutex, the alarm and the errand's run are the I/O thread's. */
 #include "core/process/process_pool.h"
 
 #include <errno.h>
@@ -29,18 +29,18 @@ enum {
 
 struct braid_process_pool {
   struct braid_pool pool;
-  struct braid_broker *broker;
+  struct braid_io_thread *io_thread;
   struct braid_process_plan plan;
   struct braid_errand errand; /* looks what is to be done */
   struct braid_alarm alarm;
   bool started, proven; /* proven: a worker was ready once */
 
   struct braid_dispatch dispatch;
-  bool closed, over; /* over: all workers have ended, the broker is not there for us any more */
+  bool closed, over; /* over: all workers have ended, the I/O thread is not there for us any more */
   bool stopping, killing;
   int64_t next_tick, last_tick; /* 0: none is to come */
   int failed_starts;
-  struct braid_peer peers[];
+  struct braid_worker_handle workers[];
 };
 
 static struct braid_process_pool *of(struct braid_pool *pool) {
@@ -50,8 +50,8 @@ static struct braid_process_pool *of(struct braid_pool *pool) {
 static void lock(struct braid_process_pool *pool) { pthread_mutex_lock(&pool->pool.mutex); }
 static void unlock(struct braid_process_pool *pool) { pthread_mutex_unlock(&pool->pool.mutex); }
 
-/* Under the mutex: the broker looks what is to be done. */
-static void ask_broker(struct braid_process_pool *pool) {
+/* Under the mutex: the I/O thread looks what is to be done. */
+static void ask_io_thread(struct braid_process_pool *pool) {
   if (!pool->over) braid_errand_send(&pool->errand);
 }
 
@@ -86,37 +86,37 @@ static void end_queued(struct braid_process_pool *pool, bool broken) {
   }
 }
 
-/* ---- now and then: the broker's thread ------------------------------------------------------------------------ */
+/* ---- now and then: the I/O thread ----------------------------------------------------------------------------- */
 
 /* Whether something depends on this worker, and it may be frozen: it has not begun what it was sent, is not ready while
  * jobs wait, or is to end. Under the mutex. */
-static bool is_suspect(const struct braid_process_pool *pool, const struct braid_peer *peer) {
-  if (pool->closed || peer->waiting) return true;
-  return pool->dispatch.pending_count > 0 && (!peer->ready || (peer->stuck && peer->in_flight == 0));
+static bool is_suspect(const struct braid_process_pool *pool, const struct braid_worker_handle *worker) {
+  if (pool->closed || worker->waiting) return true;
+  return pool->dispatch.pending_count > 0 && (!worker->ready || (worker->stuck && worker->in_flight == 0));
 }
 
 /* How long until it is worth another look at this worker; 0: never. Under the mutex. */
-static int64_t pause_of(const struct braid_process_pool *pool, const struct braid_peer *peer) {
-  if (peer->in_flight > pool->plan.tasks) return TICK;
-  if (!peer->waiting && braid_peer_waiting(peer)) return FIRST_TICK;
-  bool due = peer->again || peer->doomed || (pool->plan.time_limit && peer->in_flight);
-  return due || is_suspect(pool, peer) || braid_peer_deadline(peer, pool->plan.time_limit) ? SLOW_TICK : 0;
+static int64_t pause_of(const struct braid_process_pool *pool, const struct braid_worker_handle *worker) {
+  if (worker->in_flight > pool->plan.tasks) return TICK;
+  if (!worker->waiting && braid_worker_handle_waiting(worker)) return FIRST_TICK;
+  bool due = worker->again || worker->doomed || (pool->plan.time_limit && worker->in_flight);
+  return due || is_suspect(pool, worker) || braid_worker_handle_deadline(worker, pool->plan.time_limit) ? SLOW_TICK : 0;
 }
 
 /* The next look comes as soon as one of them wants it. Under the mutex. */
 static void tick_on(struct braid_process_pool *pool) {
   int64_t first = 0;
   for (unsigned i = 0; i < pool->dispatch.count; i++) {
-    int64_t pause = pause_of(pool, &pool->peers[i]);
+    int64_t pause = pause_of(pool, &pool->workers[i]);
     if (pause && (!first || pause < first)) first = pause;
   }
   if (!first) return;
   int64_t next = braid_clock_now() + first;
   if (pool->next_tick && pool->next_tick <= next) return;
-  pool->next_tick = braid_alarm_start(&pool->broker->loop, &pool->alarm, next) ? next : 0;
+  pool->next_tick = braid_alarm_start(&pool->io_thread->loop, &pool->alarm, next) ? next : 0;
 }
 
-/* ---- the pool breaks, or ends: the broker's thread ------------------------------------------------------------ */
+/* ---- the pool breaks, or ends: the I/O thread ----------------------------------------------------------------- */
 
 /* Takes over the failure, if there is one. */
 static void break_pool(struct braid_process_pool *pool, struct braid_message *failure, int death, int error) {
@@ -132,7 +132,7 @@ static void break_pool(struct braid_process_pool *pool, struct braid_message *fa
   }
   pool->closed = true;
   end_queued(pool, true);
-  ask_broker(pool);
+  ask_io_thread(pool);
   unlock(pool);
 }
 
@@ -141,13 +141,13 @@ static void say_good_bye(struct braid_process_pool *pool) {
   struct braid_frame bye = {.kind = BRAID_FRAME_BYE};
   if (!pool->closed || pool->dispatch.pending_count > 0) return;
   for (unsigned i = 0; i < pool->dispatch.count; i++) {
-    struct braid_peer *peer = &pool->peers[i];
-    if (!peer->usable || peer->in_flight > 0) continue;
-    peer->usable = false;
-    peer->told = true;
-    peer->doomed = braid_clock_now();
-    braid_link_put(&peer->link, bye, NULL, 0);
-    braid_link_flush(&peer->link);
+    struct braid_worker_handle *worker = &pool->workers[i];
+    if (!worker->usable || worker->in_flight > 0) continue;
+    worker->usable = false;
+    worker->told = true;
+    worker->doomed = braid_clock_now();
+    braid_connection_put(&worker->connection, bye, NULL, 0);
+    braid_connection_flush(&worker->connection);
   }
 }
 
@@ -156,9 +156,9 @@ static void end_pool(struct braid_process_pool *pool) {
   lock(pool);
   pool->over = true;
   unlock(pool);
-  braid_alarm_stop(&pool->broker->loop, &pool->alarm);
+  braid_alarm_stop(&pool->io_thread->loop, &pool->alarm);
   braid_errand_recall(&pool->errand);
-  braid_broker_leave(pool->broker);
+  braid_io_thread_leave(pool->io_thread);
 }
 
 static void lose(struct braid_process_pool *pool) {
@@ -168,14 +168,16 @@ static void lose(struct braid_process_pool *pool) {
   if (last) braid_object_unref(&pool->pool.object);
 }
 
-/* ---- the life of a worker: the broker's thread ---------------------------------------------------------------- */
+/* ---- the life of a worker: the I/O thread --------------------------------------------------------------------- */
 
-static struct braid_peer *peer_of(struct braid_link *link) { return braid_container(link, struct braid_peer, link); }
+static struct braid_worker_handle *worker_of(struct braid_connection *connection) {
+  return braid_container(connection, struct braid_worker_handle, connection);
+}
 
 /* Under the mutex; takes over the reply. error: why there is none, though one was sent; 0: it is there. */
-static void take_reply(struct braid_peer *peer, struct braid_job *job, const struct braid_frame *frame,
+static void take_reply(struct braid_worker_handle *worker, struct braid_job *job, const struct braid_frame *frame,
                        struct braid_message *reply, int error) {
-  struct braid_process_pool *pool = peer->pool;
+  struct braid_process_pool *pool = worker->pool;
   bool refused = frame->status == BRAID_JOB_NOT_TAKEN;
   uint64_t busy = refused ? 0 : frame->value;
   braid_dispatch_learn(&pool->dispatch, (int64_t)busy);
@@ -186,119 +188,119 @@ static void take_reply(struct braid_peer *peer, struct braid_job *job, const str
   job->error = refused ? (int)frame->value : error;
   job->busy = (int64_t)busy;
   job->ended = braid_clock_now();
-  job->pid = atomic_load(&peer->pid);
+  job->pid = atomic_load(&worker->pid);
   end_job(pool, job, error ? BRAID_JOB_REPLY_LOST : (enum braid_job_outcome)frame->status);
 }
 
-static void on_reply(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  struct braid_peer *peer = peer_of(link);
-  struct braid_process_pool *pool = peer->pool;
+static void on_reply(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
+  struct braid_worker_handle *worker = worker_of(connection);
+  struct braid_process_pool *pool = worker->pool;
   bool begun = frame->status != BRAID_JOB_RECALLED, has_reply = begun && frame->has_message;
   if (begun && frame->status > BRAID_JOB_CANCELLED && frame->status != BRAID_JOB_NOT_TAKEN) {
-    braid_link_fail(link, "a reply has an outcome that no job has");
+    braid_connection_fail(connection, "a reply has an outcome that no job has");
     return;
   }
-  struct braid_message *reply = has_reply ? braid_link_message(link, frame, body, 0) : NULL;
+  struct braid_message *reply = has_reply ? braid_connection_message(connection, frame, body, 0) : NULL;
   int error = has_reply && !reply ? errno : 0;
   if (error == EBADMSG) {
-    braid_link_fail(link, "a reply is not sound");
+    braid_connection_fail(connection, "a reply is not sound");
     return;
   }
   lock(pool);
-  struct braid_job *job = braid_peer_release(peer, frame->id);
-  peer->replies++;
-  peer->stuck = false;
+  struct braid_job *job = braid_worker_handle_release(worker, frame->id);
+  worker->replies++;
+  worker->stuck = false;
   if (job && begun)
-    take_reply(peer, job, frame, reply, error);
+    take_reply(worker, job, frame, reply, error);
   else if (job && job->stopped)
     end_job(pool, job, BRAID_JOB_CANCELLED);
   else if (job)
     braid_dispatch_return(&pool->dispatch, job);
-  if (pool->dispatch.pending_count > 0 || pool->closed || peer->in_flight == 0) ask_broker(pool);
+  if (pool->dispatch.pending_count > 0 || pool->closed || worker->in_flight == 0) ask_io_thread(pool);
   unlock(pool);
   if (!job && reply) braid_message_unref(reply);
 }
 
-static void be_ready(struct braid_peer *peer) {
-  lock(peer->pool);
-  peer->ready = true;
-  ask_broker(peer->pool);
-  unlock(peer->pool);
+static void be_ready(struct braid_worker_handle *worker) {
+  lock(worker->pool);
+  worker->ready = true;
+  ask_io_thread(worker->pool);
+  unlock(worker->pool);
 }
 
-static void on_ready(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+static void on_ready(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
   (void)frame, (void)body;
-  struct braid_peer *peer = peer_of(link);
-  peer->pool->proven = true;
-  peer->refusals = peer->pool->failed_starts = 0;
-  be_ready(peer);
+  struct braid_worker_handle *worker = worker_of(connection);
+  worker->pool->proven = true;
+  worker->refusals = worker->pool->failed_starts = 0;
+  be_ready(worker);
 }
 
-static void on_pong(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+static void on_pong(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
   (void)frame, (void)body;
-  struct braid_peer *peer = peer_of(link);
-  peer->heard = true;
-  peer->asked = false;
+  struct braid_worker_handle *worker = worker_of(connection);
+  worker->heard = true;
+  worker->asked = false;
 }
 
-static void on_failed(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  struct braid_peer *peer = peer_of(link);
+static void on_failed(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
+  struct braid_worker_handle *worker = worker_of(connection);
   if (!frame->has_message) {
-    peer->shortage = frame->value > 0 && frame->value < INT_MAX ? (int)frame->value : ENOMEM;
+    worker->shortage = frame->value > 0 && frame->value < INT_MAX ? (int)frame->value : ENOMEM;
     return;
   }
-  struct braid_message *failure = braid_link_message(link, frame, body, 0);
+  struct braid_message *failure = braid_connection_message(connection, frame, body, 0);
   int error = failure ? 0 : errno;
-  be_ready(peer); /* what kills it from here on is not its init */
-  break_pool(peer->pool, failure, 0, error);
+  be_ready(worker); /* what kills it from here on is not its init */
+  break_pool(worker->pool, failure, 0, error);
 }
 
 /* The socket is closed at the other end: then the process is about to end, or must be made to. Nobody speaks any more
- * with one whose link has failed: it is ended at once. */
-static void on_link_ended(struct braid_link *link) {
-  struct braid_peer *peer = peer_of(link);
-  if (link->fault && peer->child) braid_child_kill(peer->child, SIGKILL);
-  lock(peer->pool);
-  peer->usable = false;
-  if (!peer->doomed) peer->doomed = braid_clock_now();
-  ask_broker(peer->pool);
-  unlock(peer->pool);
+ * with one whose connection has failed: it is ended at once. */
+static void on_connection_ended(struct braid_connection *connection) {
+  struct braid_worker_handle *worker = worker_of(connection);
+  if (connection->fault && worker->child) braid_child_kill(worker->child, SIGKILL);
+  lock(worker->pool);
+  worker->usable = false;
+  if (!worker->doomed) worker->doomed = braid_clock_now();
+  ask_io_thread(worker->pool);
+  unlock(worker->pool);
 }
 
 /* When it has died: the job that it may have begun is lost, the others go to other workers. Under the mutex. */
-static void take_jobs_back(struct braid_process_pool *pool, struct braid_peer *peer, int status, int pid) {
+static void take_jobs_back(struct braid_process_pool *pool, struct braid_worker_handle *worker, int status, int pid) {
   struct braid_job *job;
-  bool alone = peer->in_flight == 1;
-  while ((job = braid_peer_recall(peer))) {
+  bool alone = worker->in_flight == 1;
+  while ((job = braid_worker_handle_recall(worker))) {
     job->death = status;
-    job->fault = peer->link.fault;
+    job->fault = worker->connection.fault;
     job->pid = pid;
-    if (alone && peer->ready && ++job->attempts > MOST_ATTEMPTS)
+    if (alone && worker->ready && ++job->attempts > MOST_ATTEMPTS)
       end_job(pool, job, BRAID_JOB_DIED);
     else
       braid_dispatch_return(&pool->dispatch, job);
   }
-  for (unsigned i = 0; i < peer->slots && peer->in_flight > 0; i++) {
-    if (!peer->jobs[i]) continue;
-    enum braid_job_outcome fate = braid_peer_fate(peer, peer->jobs[i], pool->plan.time_limit);
-    job = braid_peer_release(peer, peer->jobs[i]->ticket);
+  for (unsigned i = 0; i < worker->slots && worker->in_flight > 0; i++) {
+    if (!worker->jobs[i]) continue;
+    enum braid_job_outcome fate = braid_worker_handle_fate(worker, worker->jobs[i], pool->plan.time_limit);
+    job = braid_worker_handle_release(worker, worker->jobs[i]->ticket);
     job->death = status;
-    job->fault = peer->link.fault;
+    job->fault = worker->connection.fault;
     job->pid = pid;
     end_job(pool, job, fate);
   }
 }
 
 /* A worker that dies again and again before it is ready will always do so. Being killed from outside counts little. */
-static bool count_failed_start(struct braid_process_pool *pool, const struct braid_peer *peer, int status) {
+static bool count_failed_start(struct braid_process_pool *pool, const struct braid_worker_handle *worker, int status) {
   bool killed = status != BRAID_CHILD_UNKNOWN && WIFSIGNALED(status);
   bool from_outside = killed && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
-  pool->failed_starts += peer->silent ? ONE_SILENT_START : from_outside ? 1 : ONE_FAILED_START;
+  pool->failed_starts += worker->silent ? ONE_SILENT_START : from_outside ? 1 : ONE_FAILED_START;
   return pool->failed_starts >= MOST_FAILED_STARTS;
 }
 
-static void start_peer(struct braid_peer *peer);
-static void handle_refusal(struct braid_peer *peer, int error);
+static void start_worker(struct braid_worker_handle *worker);
+static void handle_refusal(struct braid_worker_handle *worker, int error);
 
 /* Whether workers that have ended are to be replaced. Under the mutex. */
 static bool is_needed(const struct braid_process_pool *pool) {
@@ -306,51 +308,51 @@ static bool is_needed(const struct braid_process_pool *pool) {
 }
 
 static void on_child_ended(struct braid_errand *errand) {
-  struct braid_peer *peer = braid_container(errand, struct braid_peer, ended);
-  struct braid_process_pool *pool = peer->pool;
-  int status = peer->child->status, pid = peer->child->pid;
-  braid_link_read_rest(&peer->link); /* what it had sent counts */
-  braid_passport_end(&peer->link);   /* before anybody hears of its death */
-  int shortage = peer->ready ? 0 : peer->shortage ? peer->shortage : peer->link.shortage;
-  bool hopeless = !peer->ready && !peer->told && !shortage && count_failed_start(pool, peer, status);
+  struct braid_worker_handle *worker = braid_container(errand, struct braid_worker_handle, ended);
+  struct braid_process_pool *pool = worker->pool;
+  int status = worker->child->status, pid = worker->child->pid;
+  braid_connection_read_rest(&worker->connection); /* what it had sent counts */
+  braid_marshal_end(&worker->connection);          /* before anybody hears of its death */
+  int shortage = worker->ready ? 0 : worker->shortage ? worker->shortage : worker->connection.shortage;
+  bool hopeless = !worker->ready && !worker->told && !shortage && count_failed_start(pool, worker, status);
   lock(pool);
-  peer->usable = false;
-  take_jobs_back(pool, peer, status, pid);
+  worker->usable = false;
+  take_jobs_back(pool, worker, status, pid);
   bool needed = !hopeless && is_needed(pool);
-  ask_broker(pool);
+  ask_io_thread(pool);
   unlock(pool);
-  braid_peer_close(peer); /* nobody else knows its link any more */
+  braid_worker_handle_close(worker); /* nobody else knows its connection any more */
   if (hopeless) break_pool(pool, NULL, status, 0);
   if (!needed)
     lose(pool);
   else if (shortage)
-    handle_refusal(peer, shortage);
+    handle_refusal(worker, shortage);
   else
-    start_peer(peer);
+    start_worker(worker);
 }
 
-static void wait_for_end(struct braid_peer *peer) {
-  braid_errand_init(&peer->ended, peer->pool->broker, on_child_ended);
-  braid_waiter_arm(&peer->ended.waiter);
-  if (braid_child_wait(peer->child, &peer->ended.waiter.hook) == BRAID_WAIT) return;
-  braid_waiter_claim(&peer->ended.waiter, BRAID_OK);
-  braid_errand_send(&peer->ended);
+static void wait_for_end(struct braid_worker_handle *worker) {
+  braid_errand_init(&worker->ended, worker->pool->io_thread, on_child_ended);
+  braid_waiter_arm(&worker->ended.waiter);
+  if (braid_child_wait(worker->child, &worker->ended.waiter.node) == BRAID_WAIT) return;
+  braid_waiter_claim(&worker->ended.waiter, BRAID_OK);
+  braid_errand_send(&worker->ended);
 }
 
-static bool has_others(const struct braid_process_pool *pool, const struct braid_peer *peer) {
+static bool has_others(const struct braid_process_pool *pool, const struct braid_worker_handle *worker) {
   for (unsigned i = 0; i < pool->dispatch.count; i++)
-    if (&pool->peers[i] != peer && pool->peers[i].child) return true;
+    if (&pool->workers[i] != worker && pool->workers[i].child) return true;
   return false;
 }
 
 /* What is missing may come back: descriptors, memory, room for one more process. While others work it is tried again
  * and again; where none does, for some seconds, if one has before. */
-static void handle_refusal(struct braid_peer *peer, int error) {
-  struct braid_process_pool *pool = peer->pool;
-  if (has_others(pool, peer) || (pool->proven && ++peer->refusals <= MOST_REFUSALS)) {
+static void handle_refusal(struct braid_worker_handle *worker, int error) {
+  struct braid_process_pool *pool = worker->pool;
+  if (has_others(pool, worker) || (pool->proven && ++worker->refusals <= MOST_REFUSALS)) {
     lock(pool);
-    peer->again = true;
-    ask_broker(pool);
+    worker->again = true;
+    ask_io_thread(pool);
     unlock(pool);
     return;
   }
@@ -358,42 +360,42 @@ static void handle_refusal(struct braid_peer *peer, int error) {
   lose(pool);
 }
 
-static void start_peer(struct braid_peer *peer) {
-  struct braid_process_pool *pool = peer->pool;
-  peer->told = peer->heard = peer->silent = false;
-  peer->doomed = peer->overdue = 0;
-  peer->killed = peer->shortage = 0;
-  peer->signs = 0;
-  int error = braid_peer_start(peer, pool->broker, &pool->plan);
+static void start_worker(struct braid_worker_handle *worker) {
+  struct braid_process_pool *pool = worker->pool;
+  worker->told = worker->heard = worker->silent = false;
+  worker->doomed = worker->overdue = 0;
+  worker->killed = worker->shortage = 0;
+  worker->signs = 0;
+  int error = braid_worker_handle_start(worker, pool->io_thread, &pool->plan);
   if (error) {
-    handle_refusal(peer, error);
+    handle_refusal(worker, error);
     return;
   }
-  peer->link.ended = on_link_ended;
-  braid_link_handle(&peer->link, BRAID_FRAME_REPLY, on_reply);
-  braid_link_handle(&peer->link, BRAID_FRAME_READY, on_ready);
-  braid_link_handle(&peer->link, BRAID_FRAME_FAILED, on_failed);
-  braid_link_handle(&peer->link, BRAID_FRAME_PONG, on_pong);
-  wait_for_end(peer);
+  worker->connection.ended = on_connection_ended;
+  braid_connection_handle(&worker->connection, BRAID_FRAME_REPLY, on_reply);
+  braid_connection_handle(&worker->connection, BRAID_FRAME_READY, on_ready);
+  braid_connection_handle(&worker->connection, BRAID_FRAME_FAILED, on_failed);
+  braid_connection_handle(&worker->connection, BRAID_FRAME_PONG, on_pong);
+  wait_for_end(worker);
   lock(pool);
-  peer->usable = true;
-  peer->ready = peer->stuck = false;
-  peer->waiting = 0;
-  ask_broker(pool);
+  worker->usable = true;
+  worker->ready = worker->stuck = false;
+  worker->waiting = 0;
+  ask_io_thread(pool);
   unlock(pool);
 }
 
 /* Those that the system refused to start. */
 static void start_again(struct braid_process_pool *pool) {
   for (unsigned i = 0; i < pool->dispatch.count; i++) {
-    struct braid_peer *peer = &pool->peers[i];
-    if (!peer->again) continue;
-    peer->again = false;
+    struct braid_worker_handle *worker = &pool->workers[i];
+    if (!worker->again) continue;
+    worker->again = false;
     lock(pool);
     bool needed = is_needed(pool);
     unlock(pool);
     if (needed)
-      start_peer(peer);
+      start_worker(worker);
     else
       lose(pool);
   }
@@ -401,20 +403,21 @@ static void start_again(struct braid_process_pool *pool) {
 
 /* One that is frozen, most likely: what it has not begun goes elsewhere. Itself it is killed, and another takes its
  * place, when jobs wait that it could do; and with what it has begun only when the pool is to end. Under the mutex. */
-static void give_up_silent(struct braid_process_pool *pool, struct braid_peer *peer) {
-  bool has_begun = braid_peer_begun(peer) > 0;
-  if (peer->waiting) peer->stuck = true;
-  braid_dispatch_recall(&pool->dispatch, peer);
+static void give_up_silent(struct braid_process_pool *pool, struct braid_worker_handle *worker) {
+  bool has_begun = braid_worker_handle_begun(worker) > 0;
+  if (worker->waiting) worker->stuck = true;
+  braid_dispatch_recall(&pool->dispatch, worker);
   bool missed = pool->dispatch.pending_count > 0 && !has_begun;
-  if (pool->closed || missed) braid_peer_kill_silent(peer, has_begun);
+  if (pool->closed || missed) braid_worker_handle_kill_silent(worker, has_begun);
 }
 
 /* Under the mutex. */
-static void look_after(struct braid_process_pool *pool, struct braid_peer *peer, int64_t now, int64_t elapsed) {
-  int64_t deadline = braid_peer_deadline(peer, pool->plan.time_limit);
-  braid_peer_press(peer, peer->doomed ? peer->doomed : deadline, now, elapsed);
-  braid_dispatch_look(&pool->dispatch, peer, now);
-  if (braid_peer_is_silent(peer, is_suspect(pool, peer), now, elapsed)) give_up_silent(pool, peer);
+static void look_after(struct braid_process_pool *pool, struct braid_worker_handle *worker, int64_t now,
+                       int64_t elapsed) {
+  int64_t deadline = braid_worker_handle_deadline(worker, pool->plan.time_limit);
+  braid_worker_handle_press(worker, worker->doomed ? worker->doomed : deadline, now, elapsed);
+  braid_dispatch_look(&pool->dispatch, worker, now);
+  if (braid_worker_handle_is_silent(worker, is_suspect(pool, worker), now, elapsed)) give_up_silent(pool, worker);
 }
 
 static void on_alarm(struct braid_alarm *alarm) {
@@ -425,32 +428,33 @@ static void on_alarm(struct braid_alarm *alarm) {
   pool->last_tick = now;
   lock(pool);
   pool->next_tick = 0;
-  for (unsigned i = 0; i < pool->dispatch.count; i++) look_after(pool, &pool->peers[i], now, elapsed);
+  for (unsigned i = 0; i < pool->dispatch.count; i++) look_after(pool, &pool->workers[i], now, elapsed);
   unlock(pool);
   start_again(pool);
   lock(pool);
-  ask_broker(pool);
+  ask_io_thread(pool);
   unlock(pool);
   braid_object_unref(&pool->pool.object);
 }
 
 static void kill_all(struct braid_process_pool *pool) {
   for (unsigned i = 0; i < pool->dispatch.count; i++)
-    if (pool->peers[i].child) braid_child_kill(pool->peers[i].child, SIGKILL);
+    if (pool->workers[i].child) braid_child_kill(pool->workers[i].child, SIGKILL);
 }
 
-/* What is to be done: asked for by ask_broker. */
+/* What is to be done: asked for by ask_io_thread. */
 static void look(struct braid_errand *errand) {
   struct braid_process_pool *pool = braid_container(errand, struct braid_process_pool, errand);
   braid_object_ref(&pool->pool.object); /* the last worker may give its up */
   if (!pool->started) {
     pool->started = true;
-    for (unsigned i = 0; i < pool->dispatch.count; i++) start_peer(&pool->peers[i]);
+    for (unsigned i = 0; i < pool->dispatch.count; i++) start_worker(&pool->workers[i]);
   }
   lock(pool);
   if (!pool->over) {
     braid_dispatch_hand_out(&pool->dispatch);
-    for (unsigned i = 0; pool->stopping && i < pool->dispatch.count; i++) braid_peer_stop_all(&pool->peers[i]);
+    for (unsigned i = 0; pool->stopping && i < pool->dispatch.count; i++)
+      braid_worker_handle_stop_all(&pool->workers[i]);
     if (pool->killing) kill_all(pool);
     say_good_bye(pool);
     tick_on(pool);
@@ -466,7 +470,7 @@ static enum braid_status submit(struct braid_pool *common, struct braid_job *job
   lock(pool);
   bool closed = pool->closed;
   bool given = !closed && braid_dispatch_submit(&pool->dispatch, job);
-  if (given && !pool->next_tick) ask_broker(pool); /* which looks whether it is begun */
+  if (given && !pool->next_tick) ask_io_thread(pool); /* which looks whether it is begun */
   unlock(pool);
   return closed ? BRAID_CLOSED : BRAID_OK;
 }
@@ -475,18 +479,18 @@ static bool cancel(struct braid_pool *common, struct braid_job *job) {
   struct braid_process_pool *pool = of(common);
   bool found = true;
   lock(pool);
-  struct braid_permit *permit = atomic_load(&job->permit);
+  struct braid_job_flag *flag = atomic_load(&job->flag);
   if (braid_dispatch_remove(&pool->dispatch, job)) {
     end_job(pool, job, BRAID_JOB_CANCELLED);
-  } else if (permit && braid_permit_take(permit, job->ticket, BRAID_PERMIT_NONE)) {
-    braid_peer_release(job->peer, job->ticket);
+  } else if (flag && braid_job_flag_take(flag, job->ticket, BRAID_JOB_FLAG_NONE)) {
+    braid_worker_handle_release(job->worker_handle, job->ticket);
     end_job(pool, job, BRAID_JOB_CANCELLED);
-  } else if (permit) {
-    if (!atomic_load(&job->stop)) braid_peer_stop(job);
+  } else if (flag) {
+    if (!atomic_load(&job->stop)) braid_worker_handle_stop(job);
   } else {
     found = false;
   }
-  ask_broker(pool);
+  ask_io_thread(pool);
   unlock(pool);
   return found;
 }
@@ -496,21 +500,21 @@ static void close_pool(struct braid_pool *common, bool cancel_pending) {
   lock(pool);
   pool->closed = true;
   if (cancel_pending) end_queued(pool, false);
-  ask_broker(pool);
+  ask_io_thread(pool);
   unlock(pool);
 }
 
 static void stop(struct braid_pool *common) {
   lock(of(common));
   of(common)->stopping = true;
-  ask_broker(of(common));
+  ask_io_thread(of(common));
   unlock(of(common));
 }
 
 static void kill_workers(struct braid_pool *common) {
   lock(of(common));
   of(common)->killing = true;
-  ask_broker(of(common));
+  ask_io_thread(of(common));
   unlock(of(common));
 }
 
@@ -524,7 +528,7 @@ static unsigned pids(struct braid_pool *common, int *numbers, unsigned room) {
   struct braid_process_pool *pool = of(common);
   unsigned count = 0;
   for (unsigned i = 0; i < pool->dispatch.count && count < room; i++) {
-    int pid = atomic_load(&pool->peers[i].pid);
+    int pid = atomic_load(&pool->workers[i].pid);
     if (pid) numbers[count++] = pid;
   }
   return count;
@@ -535,14 +539,14 @@ static unsigned begun(struct braid_pool *common, struct braid_begun *list, unsig
   unsigned count = 0;
   lock(pool);
   for (unsigned i = 0; i < pool->dispatch.count; i++)
-    count += braid_peer_list_begun(&pool->peers[i], list + count, room - count);
+    count += braid_worker_handle_list_begun(&pool->workers[i], list + count, room - count);
   unlock(pool);
   return count;
 }
 
 static void destroy(struct braid_pool *common) {
   struct braid_process_pool *pool = of(common);
-  for (unsigned i = 0; i < pool->dispatch.count; i++) braid_peer_term(&pool->peers[i]);
+  for (unsigned i = 0; i < pool->dispatch.count; i++) braid_worker_handle_term(&pool->workers[i]);
   braid_process_plan_free(&pool->plan);
   braid_pool_term(common);
   free(pool);
@@ -561,21 +565,21 @@ static const struct braid_pool_kind kind = {.apart = true,
                                             .destroy = destroy};
 
 struct braid_pool *braid_process_pool_new(unsigned count, struct braid_process_plan plan) {
-  struct braid_process_pool *pool = calloc(1, sizeof *pool + count * sizeof *pool->peers);
+  struct braid_process_pool *pool = calloc(1, sizeof *pool + count * sizeof *pool->workers);
   if (!pool) {
     braid_process_plan_free(&plan);
     return NULL;
   }
   braid_pool_init(&pool->pool, &kind);
-  braid_dispatch_init(&pool->dispatch, pool->peers, count, plan.tasks);
+  braid_dispatch_init(&pool->dispatch, pool->workers, count, plan.tasks);
   pool->plan = plan;
   pool->alarm.fire = on_alarm;
   unsigned slots = braid_dispatch_slots(plan.tasks);
   bool done = true;
-  for (unsigned i = 0; i < count; i++) done = braid_peer_init(&pool->peers[i], pool, i, slots) && done;
+  for (unsigned i = 0; i < count; i++) done = braid_worker_handle_init(&pool->workers[i], pool, i, slots) && done;
   if (!done) errno = ENOMEM;
-  pool->broker = done ? braid_broker_enter() : NULL;
-  if (!pool->broker) {
+  pool->io_thread = done ? braid_io_thread_enter() : NULL;
+  if (!pool->io_thread) {
     int error = errno;
     braid_object_unref(&pool->pool.object);
     errno = error;
@@ -583,7 +587,7 @@ struct braid_pool *braid_process_pool_new(unsigned count, struct braid_process_p
   }
   pool->pool.alive = count;
   braid_object_ref(&pool->pool.object); /* the workers' */
-  braid_errand_init(&pool->errand, pool->broker, look);
+  braid_errand_init(&pool->errand, pool->io_thread, look);
   braid_errand_send(&pool->errand);
   return &pool->pool;
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * What two processes say to each other about shared objects (docs/CONCURRENCY.md, section 9, has the rules). An object
- * lives in one process, its home; the other has a stub of it. Most operations are a call and its answer; queues are
+ * lives in one process, its home; the other has a proxy of it. Most operations are a call and its answer; queues are
  * worked with in batches. A frame's value is the object's number at its home, unless it says otherwise. */
 #ifndef BRAID_PROTOCOL_H
 #define BRAID_PROTOCOL_H
 
 #include "core/process/frame.h"
 
-/* The one bound of batches: places that a stub may have, and items that it was sent and has not told to be taken. */
+/* The one bound of batches: places that a proxy may have, and items that it was sent and has not told to be taken. */
 enum { BRAID_QUEUE_AHEAD = 256 };
 
 enum braid_call_frame {
@@ -22,7 +22,7 @@ enum braid_call_frame {
   BRAID_FRAME_WANT_END, /* a WANT that is to be answered now */
   BRAID_FRAME_PUT,      /* body: an item; uses one place */
   BRAID_FRAME_UNWANTED, /* id: places that are given back */
-  BRAID_FRAME_DROP,     /* the sender has no stub any more; id: how often it had been sent the object */
+  BRAID_FRAME_DROP,     /* the sender has no proxy any more; id: how often it had been sent the object */
   BRAID_FRAME_LEAVE,    /* the process of this channel has ended; no value */
   /* ---- from the home ---- */
   BRAID_FRAME_ANSWER, /* id: the call's; status: how it ended; body: struct braid_answer, the item */
@@ -40,8 +40,8 @@ enum braid_call_operation {
   BRAID_QUEUE_LOOK,  /* answer: the size; extra: closed */
   BRAID_LOCK_ACQUIRE,
   BRAID_LOCK_RELEASE,
-  BRAID_LOCK_ABANDON, /* the owner has ended */
-  BRAID_GATE_LOOK,    /* answer: turns left, set, locked */
+  BRAID_LOCK_ABANDON,   /* the owner has ended */
+  BRAID_PRIMITIVE_LOOK, /* answer: turns left, set, locked */
   BRAID_SEMAPHORE_ACQUIRE,
   BRAID_SEMAPHORE_RELEASE, /* number */
   BRAID_EVENT_WAIT,
@@ -72,18 +72,18 @@ struct braid_answer {
   int64_t extra; /* a look's: see there; BRAID_SYSTEM: the error number */
 };
 
-/* What a stub stands for. */
-enum braid_remote_kind {
-  BRAID_REMOTE_QUEUE,
-  BRAID_REMOTE_LOCK,
-  BRAID_REMOTE_SEMAPHORE,
-  BRAID_REMOTE_EVENT,
-  BRAID_REMOTE_CONDITION,
-  BRAID_REMOTE_BARRIER,
-  BRAID_REMOTE_COUNTER,
-  BRAID_REMOTE_DICT,
-  BRAID_REMOTE_KINDS,
-  BRAID_REMOTE_ARRAY = BRAID_REMOTE_KINDS /* no stub: the memory itself is shared */
+/* What a proxy stands for. */
+enum braid_proxy_kind {
+  BRAID_PROXY_QUEUE,
+  BRAID_PROXY_LOCK,
+  BRAID_PROXY_SEMAPHORE,
+  BRAID_PROXY_EVENT,
+  BRAID_PROXY_CONDITION,
+  BRAID_PROXY_BARRIER,
+  BRAID_PROXY_COUNTER,
+  BRAID_PROXY_DICT,
+  BRAID_PROXY_KINDS,
+  BRAID_PROXY_ARRAY = BRAID_PROXY_KINDS /* no proxy: the memory itself is shared */
 };
 
 #endif

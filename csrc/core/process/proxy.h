@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: MIT
- * Stubs of objects whose home is another process, and calls to it. Any thread; nothing blocks, except where said
- * otherwise. A stub outlives its link: from then on it is *gone*, and every operation answers BRAID_GONE. */
+ * Proxies of objects whose home is another process, and calls to it. Any thread; nothing blocks, except where said
+ * otherwise. A proxy outlives its connection: from then on it is *gone*, and every operation answers BRAID_GONE. */
 #ifndef BRAID_PROXY_H
 #define BRAID_PROXY_H
 
 #include "core/process/object_table.h"
 
-/* What a queue's stub works with (remotequeue.c). Guarded by the stub's guard. */
-struct braid_remote_queue {
-  struct braid_remote *stub;
-  uint64_t maxsize; /* said once, before anybody knows the stub; so is the next */
+/* What a queue's proxy works with (proxy_queue.c). Guarded by the proxy's guard. */
+struct braid_proxy_queue {
+  struct braid_proxy *proxy;
+  uint64_t maxsize; /* said once, before anybody knows the proxy; so is the next */
   enum braid_queue_order order;
-  struct braid_list active;        /* among those that have something to give back; guarded by remotequeue's mutex */
+  struct braid_list active;        /* among those that have something to give back; guarded by proxy_queue.c's mutex */
   bool touched;                    /* since the last tick */
-  struct braid_line getters;       /* they stand here only while the buffer is empty */
+  struct braid_wait_queue getters; /* they stand here only while the buffer is empty */
   struct braid_queue_cell *buffer; /* a ring of BRAID_QUEUE_AHEAD items; NULL: nobody has waited yet */
   unsigned first, count;
-  uint64_t taken, told;      /* items, ever; what of that the home knows */
-  uint64_t asked;            /* how many items the GET that stands has asked for; 0: none stands */
-  bool called_off;           /* it was asked to end */
-  int64_t get_called;        /* when the last GET was sent */
-  unsigned get_window;       /* items to ask for beyond those that somebody waits for */
-  struct braid_line putters; /* they stand here only while there are no places */
+  uint64_t taken, told;            /* items, ever; what of that the home knows */
+  uint64_t asked;                  /* how many items the GET that stands has asked for; 0: none stands */
+  bool called_off;                 /* it was asked to end */
+  int64_t get_called;              /* when the last GET was sent */
+  unsigned get_window;             /* items to ask for beyond those that somebody waits for */
+  struct braid_wait_queue putters; /* they stand here only while there are no places */
   uint64_t places;
   uint64_t wanted;  /* how many places the WANT that stands has asked for; 0: none stands */
   bool unwanted;    /* it was asked to end */
@@ -30,50 +30,50 @@ struct braid_remote_queue {
   unsigned put_window;
 };
 
-struct braid_remote {
+struct braid_proxy {
   struct braid_object object;
-  enum braid_remote_kind kind;
-  struct braid_link *link;           /* NULL: it is gone; guarded by object.guard */
-  atomic_bool gone;                  /* the same, to be looked at without the guard */
-  uint64_t id;                       /* at its home */
-  struct braid_array_keeper *keeper; /* told when nobody has the stub any more */
-  struct braid_remote *lock;         /* of a condition or a dict, with a reference */
-  struct braid_remote_queue *queue;  /* of a queue */
-  unsigned calls;                    /* that wait for their answers; guarded by remote.c's guard */
+  enum braid_proxy_kind kind;
+  struct braid_connection *connection; /* NULL: it is gone; guarded by object.guard */
+  atomic_bool gone;                    /* the same, to be looked at without the guard */
+  uint64_t id;                         /* at its home */
+  struct braid_array_keeper *keeper;   /* told when nobody has the proxy any more */
+  struct braid_proxy *lock;            /* of a condition or a dict, with a reference */
+  struct braid_proxy_queue *queue;     /* of a queue */
+  unsigned calls;                      /* that wait for their answers; guarded by proxy.c's guard */
 };
 
-extern const struct braid_class braid_remote_classes[BRAID_REMOTE_KINDS];
+extern const struct braid_class braid_proxy_classes[BRAID_PROXY_KINDS];
 
-/* The class is that of a stub. */
-static inline bool braid_remote_is(const struct braid_object *object) {
-  return object->class >= braid_remote_classes && object->class < braid_remote_classes + BRAID_REMOTE_KINDS;
+/* The class is that of a proxy. */
+static inline bool braid_proxy_is(const struct braid_object *object) {
+  return object->class >= braid_proxy_classes && object->class < braid_proxy_classes + BRAID_PROXY_KINDS;
 }
-static inline struct braid_remote *braid_remote_of(struct braid_object *object) {
-  return braid_container(object, struct braid_remote, object);
+static inline struct braid_proxy *braid_proxy_of(struct braid_object *object) {
+  return braid_container(object, struct braid_proxy, object);
 }
 
-/* NULL: memory is out. The broker's thread; `keeper` is taken over when it succeeds. */
-struct braid_remote *braid_remote_new(struct braid_link *link, enum braid_remote_kind kind, uint64_t id,
-                                      struct braid_array_keeper *keeper);
+/* NULL: memory is out. The I/O thread; `keeper` is taken over when it succeeds. */
+struct braid_proxy *braid_proxy_new(struct braid_connection *connection, enum braid_proxy_kind kind, uint64_t id,
+                                    struct braid_array_keeper *keeper);
 
 /* The handler of answers. */
-braid_link_handler braid_remote_on_answer;
+braid_connection_handler braid_proxy_on_answer;
 
-/* The object's home is gone: every wait ends with BRAID_GONE. The broker's thread. */
-void braid_remote_end(struct braid_remote *remote);
+/* The object's home is gone: every wait ends with BRAID_GONE. The I/O thread. */
+void braid_proxy_end(struct braid_proxy *proxy);
 
-/* Leaves the stub's guard; sends what was put, if so wanted, outside it. */
-void braid_remote_go(struct braid_remote *remote, bool flush);
+/* Leaves the proxy's guard; sends what was put, if so wanted, outside it. */
+void braid_proxy_go(struct braid_proxy *proxy, bool flush);
 
 /* ---- calls ---- */
 
-struct braid_remote_call {
+struct braid_proxy_call {
   struct braid_list row;
-  struct braid_line line; /* of the one who waits for the answer */
+  struct braid_wait_queue waiters; /* of the one who waits for the answer */
   uint64_t number;
   enum braid_call_operation operation;
-  struct braid_remote *remote; /* with a reference */
-  bool asks;                   /* the caller's: it has no way to return how it ended */
+  struct braid_proxy *proxy; /* with a reference */
+  bool asks;                 /* the caller's: it has no way to return how it ended */
   bool answered;
   enum braid_status status; /* of the answer; BRAID_CANCELLED: it was cancelled in time */
   enum braid_status end;    /* how the caller's own wait ended, before the answer came */
@@ -81,25 +81,26 @@ struct braid_remote_call {
   struct braid_item item;   /* the caller's */
 };
 
-/* Sends a call, with an item or BRAID_ITEM_NONE, which stays the caller's. BRAID_WAIT: the hook will be claimed when
- * the answer is there. BRAID_OK, where there is no hook: there will be no answer. BRAID_GONE, BRAID_NO_MEMORY. */
-enum braid_status braid_remote_call(struct braid_remote *remote, enum braid_call_operation operation,
-                                    struct braid_call *call, const char *key, const struct braid_queue_cell *cell,
-                                    struct braid_hook *hook, struct braid_remote_call **waiting);
+/* Sends a call, with an item or BRAID_ITEM_NONE, which stays the caller's. BRAID_WAIT: the wait node will be claimed
+ * when the answer is there. BRAID_OK, where there is no wait node: there will be no answer. BRAID_GONE,
+ * BRAID_NO_MEMORY. */
+enum braid_status braid_proxy_call(struct braid_proxy *proxy, enum braid_call_operation operation,
+                                   struct braid_call *call, const char *key, const struct braid_queue_cell *cell,
+                                   struct braid_wait_node *node, struct braid_proxy_call **waiting);
 
 /* The caller's wait ended before the answer came: asks for a quick one, and waits again. False: it is there already. */
-bool braid_remote_cancel(struct braid_remote_call *call, struct braid_hook *hook);
-bool braid_remote_answered(struct braid_remote_call *call);
+bool braid_proxy_cancel(struct braid_proxy_call *call, struct braid_wait_node *node);
+bool braid_proxy_answered(struct braid_proxy_call *call);
 
 /* The answer has come, and its item is taken. */
-void braid_remote_free(struct braid_remote_call *call);
+void braid_proxy_free(struct braid_proxy_call *call);
 
 /* ---- who holds which lock, in this process ---- */
 
-bool braid_remote_hold(struct braid_remote *lock, uint64_t owner); /* false: memory is out */
-bool braid_remote_holds(struct braid_remote *lock, uint64_t owner);
-bool braid_remote_unhold(struct braid_remote *lock, uint64_t owner); /* false: it does not hold it */
+bool braid_proxy_hold(struct braid_proxy *lock, uint64_t owner); /* false: memory is out */
+bool braid_proxy_holds(struct braid_proxy *lock, uint64_t owner);
+bool braid_proxy_unhold(struct braid_proxy *lock, uint64_t owner); /* false: it does not hold it */
 /* The owner has ended: the homes of its locks are told. */
-void braid_remote_abandon(uint64_t owner);
+void braid_proxy_abandon(uint64_t owner);
 
 #endif

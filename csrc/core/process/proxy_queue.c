@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * The stub's side of docs/CONCURRENCY.md, section 9: its rules have the numbers there. Everything is guarded by the
- * stub's guard, and frames are put under it, so that their order is that of what happened.
+ * The proxy's side of docs/CONCURRENCY.md, section 9: its rules have the numbers there. Everything is guarded by the
+ * proxy's guard, and frames are put under it, so that their order is that of what happened.
  *
- * Stubs that may have something to give back are in a list, which only the broker's thread changes. Order of guards:
- * the list's mutex, a stub's guard, the link's mutex. Items that go back are dropped inside the list's mutex, which no
- * destructor enters. */
+ * Proxies that may have something to give back are in a list, which only the I/O thread changes. Order of guards:
+ * the list's mutex, a proxy's guard, the connection's mutex. Items that go back are dropped inside the list's mutex,
+ * which no destructor enters. */
 #include "core/process/proxy_queue.h"
 
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 
 static const int64_t TICK = 2000000, SOON = 1000000; /* ns */
 
-/* In the tag of a getter's hook: it waits only for the end of a request that was called off. */
+/* In the tag of a getter's wait node: it waits only for the end of a request that was called off. */
 enum { LEAVING = BRAID_ITEM_FALSE, STAYING = BRAID_ITEM_NONE };
 
 static struct {
@@ -24,42 +24,42 @@ static struct {
   atomic_uint count;
 } active = {.mutex = PTHREAD_MUTEX_INITIALIZER, .list = {&active.list, &active.list}};
 
-bool braid_remote_queue_init(struct braid_remote *remote) {
-  struct braid_remote_queue *queue = calloc(1, sizeof *queue);
+bool braid_proxy_queue_init(struct braid_proxy *proxy) {
+  struct braid_proxy_queue *queue = calloc(1, sizeof *queue);
   if (!queue) return false;
   braid_list_init(&queue->active);
-  braid_line_init(&queue->getters, &remote->object.guard);
-  braid_line_init(&queue->putters, &remote->object.guard);
-  queue->stub = remote;
-  remote->queue = queue;
+  braid_wait_queue_init(&queue->getters, &proxy->object.guard);
+  braid_wait_queue_init(&queue->putters, &proxy->object.guard);
+  queue->proxy = proxy;
+  proxy->queue = queue;
   return true;
 }
 
-void braid_remote_queue_term(struct braid_remote *remote) {
-  struct braid_remote_queue *queue = remote->queue;
-  braid_line_dissolve(&queue->getters);
-  braid_line_dissolve(&queue->putters);
+void braid_proxy_queue_term(struct braid_proxy *proxy) {
+  struct braid_proxy_queue *queue = proxy->queue;
+  braid_wait_queue_dissolve(&queue->getters);
+  braid_wait_queue_dissolve(&queue->putters);
   for (unsigned i = 0; i < queue->count; i++)
     braid_item_drop(queue->buffer[(queue->first + i) % BRAID_QUEUE_AHEAD].item);
   free(queue->buffer);
   free(queue);
 }
 
-static void put_frame(struct braid_remote *remote, enum braid_call_frame kind, uint64_t id, uint32_t status) {
-  struct braid_frame frame = {.kind = (uint8_t)kind, .value = remote->id, .id = id, .status = status};
-  braid_link_put(remote->link, frame, NULL, 0);
+static void put_frame(struct braid_proxy *proxy, enum braid_call_frame kind, uint64_t id, uint32_t status) {
+  struct braid_frame frame = {.kind = (uint8_t)kind, .value = proxy->id, .id = id, .status = status};
+  braid_connection_put(proxy->connection, frame, NULL, 0);
 }
 
 /* GET and TAKEN also tell how many items were taken. */
-static void put_taken(struct braid_remote *remote, enum braid_call_frame kind, uint64_t id) {
-  struct braid_frame frame = {.kind = (uint8_t)kind, .value = remote->id, .id = id};
-  braid_link_put(remote->link, frame, &remote->queue->taken, sizeof remote->queue->taken);
-  remote->queue->told = remote->queue->taken;
+static void put_taken(struct braid_proxy *proxy, enum braid_call_frame kind, uint64_t id) {
+  struct braid_frame frame = {.kind = (uint8_t)kind, .value = proxy->id, .id = id};
+  braid_connection_put(proxy->connection, frame, &proxy->queue->taken, sizeof proxy->queue->taken);
+  proxy->queue->told = proxy->queue->taken;
 }
 
-static unsigned length(const struct braid_line *line) {
+static unsigned length(const struct braid_wait_queue *queue) {
   unsigned count = 0;
-  for (const struct braid_list *at = line->hooks.next; at != &line->hooks && count < BRAID_QUEUE_AHEAD; at = at->next)
+  for (const struct braid_list *at = queue->nodes.next; at != &queue->nodes && count < BRAID_QUEUE_AHEAD; at = at->next)
     count++;
   return count;
 }
@@ -75,7 +75,7 @@ static unsigned widen(unsigned window, int64_t *called, enum braid_queue_order o
 
 /* ---- gets ----------------------------------------------------------------------------------------------------- */
 
-static struct braid_queue_cell take(struct braid_remote_queue *queue) {
+static struct braid_queue_cell take(struct braid_proxy_queue *queue) {
   struct braid_queue_cell cell = queue->buffer[queue->first];
   queue->first = (queue->first + 1) % BRAID_QUEUE_AHEAD;
   queue->count--;
@@ -84,63 +84,63 @@ static struct braid_queue_cell take(struct braid_remote_queue *queue) {
 }
 
 /* Rules 1 and 3: somebody waits, the buffer is empty, and no request stands. It is to be sent. */
-static void ask(struct braid_remote *remote) {
-  struct braid_remote_queue *queue = remote->queue;
+static void ask(struct braid_proxy *proxy) {
+  struct braid_proxy_queue *queue = proxy->queue;
   queue->get_window = widen(queue->get_window, &queue->get_called, queue->order);
   queue->asked = length(&queue->getters) + queue->get_window;
   if (queue->asked > BRAID_QUEUE_AHEAD) queue->asked = BRAID_QUEUE_AHEAD;
   queue->called_off = false;
-  put_taken(remote, BRAID_FRAME_GET, queue->asked);
+  put_taken(proxy, BRAID_FRAME_GET, queue->asked);
 }
 
-enum braid_status braid_remote_get(struct braid_remote *remote, struct braid_queue_cell *cell,
-                                   struct braid_hook *hook) {
-  struct braid_remote_queue *queue = remote->queue;
+enum braid_status braid_proxy_get(struct braid_proxy *proxy, struct braid_queue_cell *cell,
+                                  struct braid_wait_node *node) {
+  struct braid_proxy_queue *queue = proxy->queue;
   enum braid_status status = BRAID_OK;
   bool asks = false;
-  braid_guard_enter(&remote->object.guard);
+  braid_guard_enter(&proxy->object.guard);
   queue->touched = true;
   if (queue->count > 0) { /* also when it is gone: nobody else can have them */
     *cell = take(queue);
-  } else if (!remote->link) {
+  } else if (!proxy->connection) {
     status = BRAID_GONE;
-  } else if (!hook) {
+  } else if (!node) {
     status = BRAID_EMPTY;
   } else if (!queue->buffer && !(queue->buffer = malloc(BRAID_QUEUE_AHEAD * sizeof *queue->buffer))) {
     status = BRAID_NO_MEMORY;
   } else {
-    hook->tag = STAYING;
-    braid_hook_join(hook, &queue->getters);
+    node->tag = STAYING;
+    braid_wait_node_join(node, &queue->getters);
     asks = !queue->asked;
-    if (asks) ask(remote);
+    if (asks) ask(proxy);
     status = BRAID_WAIT;
   }
-  braid_remote_go(remote, asks);
+  braid_proxy_go(proxy, asks);
   return status;
 }
 
-bool braid_remote_leave(struct braid_remote *remote, struct braid_hook *hook) {
-  struct braid_remote_queue *queue = remote->queue;
-  braid_guard_enter(&remote->object.guard);
-  bool last = remote->link && queue->asked && !queue->called_off && braid_list_empty(&queue->getters.hooks);
+bool braid_proxy_leave(struct braid_proxy *proxy, struct braid_wait_node *node) {
+  struct braid_proxy_queue *queue = proxy->queue;
+  braid_guard_enter(&proxy->object.guard);
+  bool last = proxy->connection && queue->asked && !queue->called_off && braid_list_empty(&queue->getters.nodes);
   if (last) {
     queue->called_off = true;
-    put_frame(remote, BRAID_FRAME_GET_END, 0, 0);
-    hook->tag = LEAVING;
-    braid_hook_join(hook, &queue->getters);
+    put_frame(proxy, BRAID_FRAME_GET_END, 0, 0);
+    node->tag = LEAVING;
+    braid_wait_node_join(node, &queue->getters);
   }
-  braid_remote_go(remote, last);
+  braid_proxy_go(proxy, last);
   return last;
 }
 
 /* Rule 2. */
-static void deal(struct braid_remote_queue *queue, const struct braid_queue_cell *cells, size_t count,
-                 struct braid_road *woken) {
+static void deal(struct braid_proxy_queue *queue, const struct braid_queue_cell *cells, size_t count,
+                 struct braid_wake_list *woken) {
   for (size_t i = 0; i < count; i++) {
-    struct braid_hook *getter = braid_line_claim(&queue->getters, BRAID_OK);
+    struct braid_wait_node *getter = braid_wait_queue_claim(&queue->getters, BRAID_OK);
     if (getter) {
-      braid_hook_set_item(getter, cells[i].item);
-      braid_road_push(woken, braid_hook_waiter(getter));
+      braid_wait_node_set_item(getter, cells[i].item);
+      braid_wake_list_push(woken, braid_wait_node_waiter(getter));
       queue->taken++;
     } else {
       queue->buffer[(queue->first + queue->count++) % BRAID_QUEUE_AHEAD] = cells[i];
@@ -148,268 +148,268 @@ static void deal(struct braid_remote_queue *queue, const struct braid_queue_cell
   }
 }
 
-/* Those who only waited for the end of the request. They are the first in line. */
-static void let_leave(struct braid_remote_queue *queue, struct braid_road *woken) {
-  while (!braid_list_empty(&queue->getters.hooks)) {
-    struct braid_hook *first = braid_container(queue->getters.hooks.next, struct braid_hook, link);
+/* Those who only waited for the end of the request. They are the first in the wait queue. */
+static void let_leave(struct braid_proxy_queue *queue, struct braid_wake_list *woken) {
+  while (!braid_list_empty(&queue->getters.nodes)) {
+    struct braid_wait_node *first = braid_container(queue->getters.nodes.next, struct braid_wait_node, link);
     if (first->tag != LEAVING) return;
-    struct braid_hook *getter = braid_line_claim(&queue->getters, BRAID_CANCELLED);
-    if (getter) braid_road_push(woken, braid_hook_waiter(getter));
+    struct braid_wait_node *getter = braid_wait_queue_claim(&queue->getters, BRAID_CANCELLED);
+    if (getter) braid_wake_list_push(woken, braid_wait_node_waiter(getter));
   }
 }
 
-static bool give_back(struct braid_remote *remote, bool all, struct braid_queue_cell *cells, unsigned *count);
-static void look_after(struct braid_remote *remote);
+static bool give_back(struct braid_proxy *proxy, bool all, struct braid_queue_cell *cells, unsigned *count);
+static void look_after(struct braid_proxy *proxy);
 
 static void drop_cells(struct braid_queue_cell *cells, size_t count) {
   for (size_t i = 0; i < count; i++) braid_item_drop(cells[i].item);
 }
 
 /* The request that stood is answered. */
-static void conclude(struct braid_remote *remote, enum braid_status status, struct braid_road *woken) {
-  struct braid_remote_queue *queue = remote->queue;
+static void conclude(struct braid_proxy *proxy, enum braid_status status, struct braid_wake_list *woken) {
+  struct braid_proxy_queue *queue = proxy->queue;
   queue->asked = 0;
   let_leave(queue, woken);
   if (status == BRAID_CLOSED) {
-    braid_line_claim_all(&queue->getters, BRAID_CLOSED, woken);
+    braid_wait_queue_claim_all(&queue->getters, BRAID_CLOSED, woken);
   } else if (status != BRAID_OK && status != BRAID_CANCELLED) {
-    struct braid_hook *getter = braid_line_claim(&queue->getters, status);
-    if (getter) braid_road_push(woken, braid_hook_waiter(getter));
+    struct braid_wait_node *getter = braid_wait_queue_claim(&queue->getters, status);
+    if (getter) braid_wake_list_push(woken, braid_wait_node_waiter(getter));
   }
-  if (queue->count == 0 && !braid_list_empty(&queue->getters.hooks)) ask(remote);
+  if (queue->count == 0 && !braid_list_empty(&queue->getters.nodes)) ask(proxy);
 }
 
-/* With a reference; NULL: the link has failed. Stubs of queues only. */
-static struct braid_remote *find_queue(struct braid_link *link, uint64_t id) {
-  struct braid_object *object = braid_ledger_known(link->objects, id);
-  if (object && object->class == &braid_remote_classes[BRAID_REMOTE_QUEUE]) return braid_remote_of(object);
+/* With a reference; NULL: the connection has failed. Proxies of queues only. */
+static struct braid_proxy *find_queue(struct braid_connection *connection, uint64_t id) {
+  struct braid_object *object = braid_object_table_known(connection->objects, id);
+  if (object && object->class == &braid_proxy_classes[BRAID_PROXY_QUEUE]) return braid_proxy_of(object);
   if (object) braid_object_unref(object);
-  braid_link_fail(link, "a frame is about a queue that is not known");
+  braid_connection_fail(connection, "a frame is about a queue that is not known");
   return NULL;
 }
 
 /* 0: no items can come. */
-static uint64_t asked(struct braid_remote *remote) {
-  braid_guard_enter(&remote->object.guard);
-  uint64_t most = remote->link ? remote->queue->asked : 0;
-  braid_guard_leave(&remote->object.guard);
+static uint64_t asked(struct braid_proxy *proxy) {
+  braid_guard_enter(&proxy->object.guard);
+  uint64_t most = proxy->connection ? proxy->queue->asked : 0;
+  braid_guard_leave(&proxy->object.guard);
   return most;
 }
 
-static void take_in(struct braid_remote *remote, const struct braid_queue_cell *items, size_t count,
+static void take_in(struct braid_proxy *proxy, const struct braid_queue_cell *items, size_t count,
                     enum braid_status status) {
   struct braid_queue_cell cells[BRAID_QUEUE_AHEAD];
-  struct braid_remote_queue *queue = remote->queue;
-  struct braid_road woken = {0};
+  struct braid_proxy_queue *queue = proxy->queue;
+  struct braid_wake_list woken = {0};
   unsigned returned = 0;
-  braid_guard_enter(&remote->object.guard);
+  braid_guard_enter(&proxy->object.guard);
   deal(queue, items, count, &woken);
-  conclude(remote, status, &woken);
+  conclude(proxy, status, &woken);
   queue->touched = true;
   /* The first now may not be the first soon. */
-  if (queue->count > 0 && queue->order != BRAID_FIFO) give_back(remote, true, cells, &returned);
-  braid_remote_go(remote, returned > 0 || queue->asked > 0);
+  if (queue->count > 0 && queue->order != BRAID_FIFO) give_back(proxy, true, cells, &returned);
+  braid_proxy_go(proxy, returned > 0 || queue->asked > 0);
   drop_cells(cells, returned);
   braid_loop_post_all(&woken);
-  look_after(remote);
+  look_after(proxy);
 }
 
-void braid_remote_on_items(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+void braid_proxy_on_items(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
   struct braid_queue_cell cells[BRAID_QUEUE_AHEAD];
-  struct braid_remote *remote = find_queue(link, frame->value);
-  if (!remote) return;
-  uint64_t most = asked(remote); /* it stays, while it is not 0 */
+  struct braid_proxy *proxy = find_queue(connection, frame->value);
+  if (!proxy) return;
+  uint64_t most = asked(proxy); /* it stays, while it is not 0 */
   if (most == 0 || frame->id > most || frame->status > BRAID_NO_MEMORY)
-    braid_link_fail(link, "more items came than were asked for");
-  else if (braid_link_items(link, frame, body, 0, cells, (size_t)frame->id))
-    take_in(remote, cells, (size_t)frame->id, (enum braid_status)frame->status);
-  braid_object_unref(&remote->object);
+    braid_connection_fail(connection, "more items came than were asked for");
+  else if (braid_connection_items(connection, frame, body, 0, cells, (size_t)frame->id))
+    take_in(proxy, cells, (size_t)frame->id, (enum braid_status)frame->status);
+  braid_object_unref(&proxy->object);
 }
 
 /* ---- puts ----------------------------------------------------------------------------------------------------- */
 
-static void want(struct braid_remote *remote, uint64_t places, bool wait) {
-  struct braid_remote_queue *queue = remote->queue;
+static void want(struct braid_proxy *proxy, uint64_t places, bool wait) {
+  struct braid_proxy_queue *queue = proxy->queue;
   if (places > BRAID_QUEUE_AHEAD - queue->places) places = BRAID_QUEUE_AHEAD - queue->places;
   queue->wanted = places;
   queue->unwanted = false;
-  if (places > 0) put_frame(remote, BRAID_FRAME_WANT, places, wait);
+  if (places > 0) put_frame(proxy, BRAID_FRAME_WANT, places, wait);
 }
 
 /* Somebody waits for a place. */
-static void want_for_putters(struct braid_remote *remote) {
-  struct braid_remote_queue *queue = remote->queue;
+static void want_for_putters(struct braid_proxy *proxy) {
+  struct braid_proxy_queue *queue = proxy->queue;
   queue->put_window = widen(queue->put_window, &queue->put_called, queue->order);
-  want(remote, length(&queue->putters) + queue->put_window, true);
+  want(proxy, length(&queue->putters) + queue->put_window, true);
 }
 
-static void send_item(struct braid_remote *remote, const struct braid_queue_cell *cell) {
-  struct braid_frame frame = {.kind = BRAID_FRAME_PUT, .value = remote->id};
-  braid_link_put_items(remote->link, frame, NULL, 0, cell, 1);
-  remote->queue->places--;
+static void send_item(struct braid_proxy *proxy, const struct braid_queue_cell *cell) {
+  struct braid_frame frame = {.kind = BRAID_FRAME_PUT, .value = proxy->id};
+  braid_connection_put_items(proxy->connection, frame, NULL, 0, cell, 1);
+  proxy->queue->places--;
 }
 
 /* Who puts little sends each item. Who puts much into much room sends the first half and asks for more, so that both
  * ends work at a time; little room goes in one piece. */
 enum { LITTLE_WINDOW = 4, LITTLE_ROOM = 32 };
 
-static uint64_t send_at(const struct braid_remote_queue *queue) {
+static uint64_t send_at(const struct braid_proxy_queue *queue) {
   if (queue->put_window < LITTLE_WINDOW) return queue->places;
   return queue->places <= LITTLE_ROOM ? 0 : queue->places / 2;
 }
 
 /* After a put that had its place: rule 2. Whoever has used the last place up will most likely wait for the next.
  * Whether it is to be sent. */
-static bool send_on(struct braid_remote *remote) {
-  struct braid_remote_queue *queue = remote->queue;
+static bool send_on(struct braid_proxy *proxy) {
+  struct braid_proxy_queue *queue = proxy->queue;
   if (queue->places > queue->send_at) return false;
   bool much = queue->put_window >= LITTLE_WINDOW, asks = !queue->wanted && queue->put_window > 0;
   if (asks) {
     queue->put_window = queue->put_window * 2 < BRAID_QUEUE_AHEAD ? queue->put_window * 2 : BRAID_QUEUE_AHEAD;
-    if (queue->put_window > queue->places) want(remote, queue->put_window - queue->places, queue->places == 0);
+    if (queue->put_window > queue->places) want(proxy, queue->put_window - queue->places, queue->places == 0);
   }
   return !much || asks || queue->places == 0;
 }
 
-enum braid_status braid_remote_put(struct braid_remote *remote, const struct braid_queue_cell *cell,
-                                   struct braid_hook *hook) {
-  struct braid_remote_queue *queue = remote->queue;
+enum braid_status braid_proxy_put(struct braid_proxy *proxy, const struct braid_queue_cell *cell,
+                                  struct braid_wait_node *node) {
+  struct braid_proxy_queue *queue = proxy->queue;
   enum braid_status status = BRAID_OK;
   bool sends = false;
-  braid_guard_enter(&remote->object.guard);
+  braid_guard_enter(&proxy->object.guard);
   queue->touched = true;
-  if (!remote->link) {
+  if (!proxy->connection) {
     status = BRAID_GONE;
   } else if (queue->places > 0) {
-    send_item(remote, cell);
-    sends = send_on(remote);
-  } else if (!hook) {
+    send_item(proxy, cell);
+    sends = send_on(proxy);
+  } else if (!node) {
     status = BRAID_FULL;
   } else {
-    braid_hook_set_item(hook, cell->item);
-    hook->key = cell->key;
-    braid_hook_join(hook, &queue->putters);
-    if (!queue->wanted) want_for_putters(remote);
+    braid_wait_node_set_item(node, cell->item);
+    node->key = cell->key;
+    braid_wait_node_join(node, &queue->putters);
+    if (!queue->wanted) want_for_putters(proxy);
     sends = true;
     status = BRAID_WAIT;
   }
-  braid_remote_go(remote, sends);
+  braid_proxy_go(proxy, sends);
   if (status == BRAID_OK) braid_item_drop(cell->item);
   return status;
 }
 
-static bool wants_for_nobody(const struct braid_remote_queue *queue) {
-  return queue->wanted && !queue->unwanted && braid_list_empty(&queue->putters.hooks);
+static bool wants_for_nobody(const struct braid_proxy_queue *queue) {
+  return queue->wanted && !queue->unwanted && braid_list_empty(&queue->putters.nodes);
 }
 
-static void end_want(struct braid_remote *remote) {
-  remote->queue->unwanted = true;
-  put_frame(remote, BRAID_FRAME_WANT_END, 0, 0);
+static void end_want(struct braid_proxy *proxy) {
+  proxy->queue->unwanted = true;
+  put_frame(proxy, BRAID_FRAME_WANT_END, 0, 0);
 }
 
-void braid_remote_leave_put(struct braid_remote *remote) {
-  braid_guard_enter(&remote->object.guard);
-  bool ends = remote->link && wants_for_nobody(remote->queue);
-  if (ends) end_want(remote);
-  braid_remote_go(remote, ends);
+void braid_proxy_leave_put(struct braid_proxy *proxy) {
+  braid_guard_enter(&proxy->object.guard);
+  bool ends = proxy->connection && wants_for_nobody(proxy->queue);
+  if (ends) end_want(proxy);
+  braid_proxy_go(proxy, ends);
 }
 
 /* Under the guard: those who have waited longest use the places; their items are dropped outside. */
-static size_t use_places(struct braid_remote *remote, struct braid_queue_cell *sent, struct braid_road *woken) {
-  struct braid_remote_queue *queue = remote->queue;
-  struct braid_hook *putter;
+static size_t use_places(struct braid_proxy *proxy, struct braid_queue_cell *sent, struct braid_wake_list *woken) {
+  struct braid_proxy_queue *queue = proxy->queue;
+  struct braid_wait_node *putter;
   size_t count = 0;
-  while (queue->places > 0 && (putter = braid_line_claim(&queue->putters, BRAID_OK))) {
-    sent[count] = (struct braid_queue_cell){.item = braid_hook_item(putter), .key = putter->key};
-    send_item(remote, &sent[count++]);
-    braid_road_push(woken, braid_hook_waiter(putter));
+  while (queue->places > 0 && (putter = braid_wait_queue_claim(&queue->putters, BRAID_OK))) {
+    sent[count] = (struct braid_queue_cell){.item = braid_wait_node_item(putter), .key = putter->key};
+    send_item(proxy, &sent[count++]);
+    braid_wake_list_push(woken, braid_wait_node_waiter(putter));
   }
   return count;
 }
 
 /* False: so many were not wanted. */
-static bool take_places(struct braid_remote *remote, uint64_t places, enum braid_status status) {
-  struct braid_road woken = {0};
+static bool take_places(struct braid_proxy *proxy, uint64_t places, enum braid_status status) {
+  struct braid_wake_list woken = {0};
   struct braid_queue_cell sent[BRAID_QUEUE_AHEAD];
-  struct braid_remote_queue *queue = remote->queue;
+  struct braid_proxy_queue *queue = proxy->queue;
   size_t count = 0;
   bool sends = false;
-  braid_guard_enter(&remote->object.guard);
-  bool sound = remote->link && queue->wanted && places <= queue->wanted;
+  braid_guard_enter(&proxy->object.guard);
+  bool sound = proxy->connection && queue->wanted && places <= queue->wanted;
   if (sound) {
     queue->wanted = 0;
     queue->places += places;
-    count = use_places(remote, sent, &woken);
+    count = use_places(proxy, sent, &woken);
     queue->send_at = send_at(queue);
-    if (status == BRAID_CLOSED) braid_line_claim_all(&queue->putters, BRAID_CLOSED, &woken);
-    if (!braid_list_empty(&queue->putters.hooks)) want_for_putters(remote);
+    if (status == BRAID_CLOSED) braid_wait_queue_claim_all(&queue->putters, BRAID_CLOSED, &woken);
+    if (!braid_list_empty(&queue->putters.nodes)) want_for_putters(proxy);
     /* More items will most likely follow at once, and go together. */
     sends = queue->places == 0 || queue->put_window < LITTLE_WINDOW;
   }
-  braid_remote_go(remote, sends);
+  braid_proxy_go(proxy, sends);
   drop_cells(sent, count);
   braid_loop_post_all(&woken);
   return sound;
 }
 
-void braid_remote_on_places(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+void braid_proxy_on_places(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
   (void)body;
-  struct braid_remote *remote = find_queue(link, frame->value);
-  if (!remote) return;
-  if (frame->size > 0 || !take_places(remote, frame->id, (enum braid_status)frame->status))
-    braid_link_fail(link, "more places came than were wanted");
+  struct braid_proxy *proxy = find_queue(connection, frame->value);
+  if (!proxy) return;
+  if (frame->size > 0 || !take_places(proxy, frame->id, (enum braid_status)frame->status))
+    braid_connection_fail(connection, "more places came than were wanted");
   else
-    look_after(remote);
-  braid_object_unref(&remote->object);
+    look_after(proxy);
+  braid_object_unref(&proxy->object);
 }
 
 /* ---- what goes back ------------------------------------------------------------------------------------------- */
 
 /* Whether there is something that may have to go back. */
-static bool is_ahead(const struct braid_remote_queue *queue) {
+static bool is_ahead(const struct braid_proxy_queue *queue) {
   return queue->count > 0 || queue->places > 0 || queue->taken != queue->told || wants_for_nobody(queue);
 }
 
 /* Rules 5 of gets and 4 of puts. Items go into `cells`, to be dropped outside the guard. Returns whether anything is
- * ahead still. Under the stub's guard. */
-static bool give_back(struct braid_remote *remote, bool all, struct braid_queue_cell *cells, unsigned *count) {
-  struct braid_remote_queue *queue = remote->queue;
+ * ahead still. Under the proxy's guard. */
+static bool give_back(struct braid_proxy *proxy, bool all, struct braid_queue_cell *cells, unsigned *count) {
+  struct braid_proxy_queue *queue = proxy->queue;
   bool idle = all || !queue->touched;
   queue->touched = false;
-  if (!remote->link) return false;
+  if (!proxy->connection) return false;
   if (idle && queue->count > 0) {
-    put_taken(remote, BRAID_FRAME_TAKEN, queue->count);
+    put_taken(proxy, BRAID_FRAME_TAKEN, queue->count);
     for (; *count < queue->count; ++*count) cells[*count] = queue->buffer[(queue->first + *count) % BRAID_QUEUE_AHEAD];
     queue->taken = queue->told += queue->count; /* for the home they are settled, too */
     queue->count = queue->get_window = 0;       /* it was too much */
   } else if (queue->taken != queue->told && (idle || queue->count == 0)) {
-    put_taken(remote, BRAID_FRAME_TAKEN, 0);
+    put_taken(proxy, BRAID_FRAME_TAKEN, 0);
   }
   if (idle && queue->places > 0) {
-    put_frame(remote, BRAID_FRAME_UNWANTED, queue->places, 0);
+    put_frame(proxy, BRAID_FRAME_UNWANTED, queue->places, 0);
     queue->places = 0;
   }
-  if (idle && wants_for_nobody(queue)) end_want(remote);
+  if (idle && wants_for_nobody(queue)) end_want(proxy);
   return is_ahead(queue);
 }
 
-static bool settle(struct braid_remote *remote, bool all) {
+static bool settle(struct braid_proxy *proxy, bool all) {
   struct braid_queue_cell cells[BRAID_QUEUE_AHEAD];
   unsigned count = 0;
-  braid_guard_enter(&remote->object.guard);
-  bool ahead = give_back(remote, all, cells, &count);
-  braid_remote_go(remote, true);
+  braid_guard_enter(&proxy->object.guard);
+  bool ahead = give_back(proxy, all, cells, &count);
+  braid_proxy_go(proxy, true);
   drop_cells(cells, count);
   return ahead;
 }
 
-void braid_remote_settle(struct braid_remote *remote) { settle(remote, true); }
+void braid_proxy_settle(struct braid_proxy *proxy) { settle(proxy, true); }
 
-void braid_remote_settle_all(void) {
+void braid_proxy_settle_all(void) {
   if (atomic_load(&active.count) == 0) return;
   pthread_mutex_lock(&active.mutex);
   for (struct braid_list *at = active.list.next; at != &active.list; at = at->next)
-    settle(braid_container(at, struct braid_remote_queue, active)->stub, true);
+    settle(braid_container(at, struct braid_proxy_queue, active)->proxy, true);
   pthread_mutex_unlock(&active.mutex);
 }
 
@@ -418,19 +418,19 @@ static void forget_all(struct braid_list *list) {
   struct braid_list *link;
   while ((link = braid_list_pop(list))) {
     atomic_fetch_sub(&active.count, 1);
-    braid_object_unref(&braid_container(link, struct braid_remote_queue, active)->stub->object);
+    braid_object_unref(&braid_container(link, struct braid_proxy_queue, active)->proxy->object);
   }
 }
 
-/* Whatever was not touched since the last tick goes back. No thread but this one makes a stub have something ahead that
- * had nothing, so what is taken out of the list is put there again when it has. */
+/* Whatever was not touched since the last tick goes back. No thread but this one makes a proxy have something ahead
+ * that had nothing, so what is taken out of the list is put there again when it has. */
 static void settle_idle(void) {
   struct braid_list done;
   braid_list_init(&done);
   pthread_mutex_lock(&active.mutex);
   for (struct braid_list *at = active.list.next, *next; at != &active.list; at = next) {
     next = at->next;
-    if (settle(braid_container(at, struct braid_remote_queue, active)->stub, false)) continue;
+    if (settle(braid_container(at, struct braid_proxy_queue, active)->proxy, false)) continue;
     braid_list_remove(at);
     braid_list_push(&done, at);
   }
@@ -438,63 +438,63 @@ static void settle_idle(void) {
   forget_all(&done);
 }
 
-static void tick_on(struct braid_ledger *ledger) {
+static void tick_on(struct braid_object_table *table) {
   int64_t next = braid_clock_now() + TICK;
-  ledger->ticking = braid_alarm_start(&ledger->link->broker->loop, &ledger->alarm, next);
+  table->ticking = braid_alarm_start(&table->connection->io_thread->loop, &table->alarm, next);
 }
 
-/* Each link has its ticks; one of them is enough for all stubs. */
+/* Each connection has its ticks; one of them is enough for all proxies. */
 static void on_tick(struct braid_alarm *alarm) {
-  struct braid_ledger *ledger = braid_container(alarm, struct braid_ledger, alarm);
+  struct braid_object_table *table = braid_container(alarm, struct braid_object_table, alarm);
   int64_t now = braid_clock_now();
-  ledger->ticking = false;
+  table->ticking = false;
   if (now - active.settled > TICK / 2) {
     active.settled = now;
     settle_idle();
   }
-  if (atomic_load(&active.count) > 0) tick_on(ledger);
+  if (atomic_load(&active.count) > 0) tick_on(table);
 }
 
-/* The broker's thread, outside the guard: something may be ahead. */
-static void look_after(struct braid_remote *remote) {
-  struct braid_remote_queue *queue = remote->queue;
-  braid_guard_enter(&remote->object.guard);
-  bool ahead = remote->link && is_ahead(queue);
-  struct braid_ledger *ledger = ahead ? remote->link->objects : NULL;
-  braid_guard_leave(&remote->object.guard);
+/* The I/O thread, outside the guard: something may be ahead. */
+static void look_after(struct braid_proxy *proxy) {
+  struct braid_proxy_queue *queue = proxy->queue;
+  braid_guard_enter(&proxy->object.guard);
+  bool ahead = proxy->connection && is_ahead(queue);
+  struct braid_object_table *table = ahead ? proxy->connection->objects : NULL;
+  braid_guard_leave(&proxy->object.guard);
   if (!ahead) return;
   if (braid_list_empty(&queue->active)) {
     pthread_mutex_lock(&active.mutex);
     braid_list_push(&active.list, &queue->active);
     pthread_mutex_unlock(&active.mutex);
-    braid_object_ref(&remote->object);
+    braid_object_ref(&proxy->object);
     atomic_fetch_add(&active.count, 1);
   }
-  if (!ledger->ticking) tick_on(ledger);
+  if (!table->ticking) tick_on(table);
 }
 
-/* ---- links ---------------------------------------------------------------------------------------------------- */
+/* ---- connections ---------------------------------------------------------------------------------------------- */
 
-void braid_remote_queue_begin(struct braid_link *link) {
-  struct braid_ledger *ledger = link->objects;
-  ledger->alarm.fire = on_tick;
+void braid_proxy_queue_begin(struct braid_connection *connection) {
+  struct braid_object_table *table = connection->objects;
+  table->alarm.fire = on_tick;
 }
 
-void braid_remote_queue_stop(struct braid_link *link) {
-  struct braid_ledger *ledger = link->objects;
-  if (ledger->ticking) braid_alarm_stop(&link->broker->loop, &ledger->alarm);
-  ledger->ticking = false;
+void braid_proxy_queue_stop(struct braid_connection *connection) {
+  struct braid_object_table *table = connection->objects;
+  if (table->ticking) braid_alarm_stop(&connection->io_thread->loop, &table->alarm);
+  table->ticking = false;
 }
 
-void braid_remote_queue_end(struct braid_remote *remote) {
-  struct braid_remote_queue *queue = remote->queue;
-  struct braid_road woken = {0};
+void braid_proxy_queue_end(struct braid_proxy *proxy) {
+  struct braid_proxy_queue *queue = proxy->queue;
+  struct braid_wake_list woken = {0};
   struct braid_list gone;
   braid_list_init(&gone);
-  braid_guard_enter(&remote->object.guard);
-  braid_line_claim_all(&queue->getters, BRAID_GONE, &woken);
-  braid_line_claim_all(&queue->putters, BRAID_GONE, &woken);
-  braid_guard_leave(&remote->object.guard);
+  braid_guard_enter(&proxy->object.guard);
+  braid_wait_queue_claim_all(&queue->getters, BRAID_GONE, &woken);
+  braid_wait_queue_claim_all(&queue->putters, BRAID_GONE, &woken);
+  braid_guard_leave(&proxy->object.guard);
   braid_loop_post_all(&woken);
   pthread_mutex_lock(&active.mutex);
   if (!braid_list_empty(&queue->active)) {

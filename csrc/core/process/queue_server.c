@@ -12,13 +12,13 @@ enum { MOST_BYTES = 1024 * 1024 }; /* of the messages in one frame of items, aft
 enum want {
   NO_WANT,
   WANT_IN_TURN, /* on its way home: looked at after what was served before, for that makes room */
-  WANT_IN_LINE  /* stands in the queue's line of putters */
+  WANT_QUEUED   /* stands among the queue's putters */
 };
 
 struct braid_share {
   struct braid_share *next;    /* of the entry */
   struct braid_client *client; /* NULL: it has gone */
-  struct braid_broker *broker;
+  struct braid_io_thread *io_thread;
   struct braid_queue *queue; /* with a reference */
   uint64_t id;               /* the entry's */
 
@@ -48,30 +48,31 @@ static struct braid_share *new_share(struct braid_entry *entry, struct braid_cli
   struct braid_share *share = calloc(1, sizeof *share);
   if (!share) return NULL;
   share->client = client;
-  share->broker = client->ledger->link->broker;
+  share->io_thread = client->table->connection->io_thread;
   share->queue = queue_of(entry->object);
   share->id = entry->id;
   braid_object_ref(entry->object);
-  braid_errand_init(&share->getter, share->broker, on_getter_home);
-  braid_errand_init(&share->putter, share->broker, on_putter_home);
+  braid_errand_init(&share->getter, share->io_thread, on_getter_home);
+  braid_errand_init(&share->putter, share->io_thread, on_putter_home);
   share->next = entry->shares;
   entry->shares = share;
   return share;
 }
 
-/* What the frame is about; NULL: it goes to another process, or the link has failed. */
-static struct braid_share *share_of(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  struct braid_entry *entry = braid_export_entry(link, frame, body);
+/* What the frame is about; NULL: it goes to another process, or the connection has failed. */
+static struct braid_share *share_of(struct braid_connection *connection, const struct braid_frame *frame,
+                                    const char *body) {
+  struct braid_entry *entry = braid_object_server_entry(connection, frame, body);
   if (!entry) return NULL;
   if (!queue_of(entry->object)) {
-    braid_link_fail(link, "a frame of a queue is about another object");
+    braid_connection_fail(connection, "a frame of a queue is about another object");
     return NULL;
   }
-  struct braid_client *client = braid_export_client(link, frame->channel);
+  struct braid_client *client = braid_object_server_client(connection, frame->channel);
   if (!client) return NULL;
   struct braid_share *share = entry->shares;
   while (share && share->client != client) share = share->next;
-  if (!share && !(share = new_share(entry, client))) braid_link_fail(link, "memory is out");
+  if (!share && !(share = new_share(entry, client))) braid_connection_fail(connection, "memory is out");
   return share;
 }
 
@@ -85,7 +86,7 @@ static void free_share(struct braid_share *share) {
 static bool end_request(struct braid_errand *errand, bool stands) {
   if (!stands) return false;
   if (!braid_waiter_claim(&errand->waiter, BRAID_CANCELLED)) return true;
-  braid_hook_leave(&errand->waiter.hook);
+  braid_wait_node_leave(&errand->waiter.node);
   return false;
 }
 
@@ -100,10 +101,10 @@ static void end_share(struct braid_share *share) {
   if (!share->asked && share->want == NO_WANT)
     free_share(share);
   else
-    share->broker = braid_broker_enter(); /* which cannot fail: it runs */
+    share->io_thread = braid_io_thread_enter(); /* which cannot fail: it runs */
 }
 
-void braid_export_queue_end(struct braid_entry *entry, const struct braid_client *client) {
+void braid_queue_server_end(struct braid_entry *entry, const struct braid_client *client) {
   for (struct braid_share **at = &entry->shares, *share; (share = *at);) {
     if (client && share->client != client) {
       at = &share->next;
@@ -117,7 +118,7 @@ void braid_export_queue_end(struct braid_entry *entry, const struct braid_client
 /* An errand of a share that has ended is home; the last one frees it. */
 static void leave_share(struct braid_share *share) {
   if (share->asked || share->want != NO_WANT) return;
-  braid_broker_leave(share->broker);
+  braid_io_thread_leave(share->io_thread);
   free_share(share);
 }
 
@@ -130,18 +131,19 @@ static struct braid_frame frame_of(const struct braid_share *share, enum braid_c
 }
 
 static void send_items(struct braid_share *share, size_t count, enum braid_status status) {
-  struct braid_link *link = share->client->ledger->link;
+  struct braid_connection *connection = share->client->table->connection;
   share->asked = 0;
-  braid_link_put_items(link, frame_of(share, BRAID_FRAME_ITEMS, count, status), NULL, 0, share->sent, count);
-  braid_errand_send(&link->nudge);
+  braid_connection_put_items(connection, frame_of(share, BRAID_FRAME_ITEMS, count, status), NULL, 0, share->sent,
+                             count);
+  braid_errand_send(&connection->nudge);
 }
 
 static void send_places(struct braid_share *share, size_t count, enum braid_status status) {
-  struct braid_link *link = share->client->ledger->link;
+  struct braid_connection *connection = share->client->table->connection;
   share->want = NO_WANT;
   share->places += count;
-  braid_link_put(link, frame_of(share, BRAID_FRAME_PLACES, count, status), NULL, 0);
-  braid_errand_send(&link->nudge);
+  braid_connection_put(connection, frame_of(share, BRAID_FRAME_PLACES, count, status), NULL, 0);
+  braid_errand_send(&connection->nudge);
 }
 
 /* ---- gets ----------------------------------------------------------------------------------------------------- */
@@ -162,14 +164,14 @@ static size_t take_more(struct braid_share *share, size_t count) {
 }
 
 static void set_first(struct braid_share *share, struct braid_item item) {
-  share->sent[0] = (struct braid_queue_cell){.item = item, .key = share->getter.waiter.hook.key};
+  share->sent[0] = (struct braid_queue_cell){.item = item, .key = share->getter.waiter.node.key};
 }
 
 static void on_getter_home(struct braid_errand *errand) {
   struct braid_share *share = braid_container(errand, struct braid_share, getter);
   enum braid_status status = (enum braid_status)errand->waiter.status;
   bool served = status == BRAID_OK;
-  if (served) set_first(share, braid_hook_item(&errand->waiter.hook));
+  if (served) set_first(share, braid_wait_node_item(&errand->waiter.node));
   if (share->client) {
     share->count = served ? take_more(share, 1) : 0;
     send_items(share, share->count, status);
@@ -184,8 +186,8 @@ static void on_getter_home(struct braid_errand *errand) {
 static void wait_for_item(struct braid_share *share) {
   struct braid_item item;
   braid_waiter_arm(&share->getter.waiter);
-  share->getter.waiter.hook.tag = BRAID_ITEM_PLACE;
-  enum braid_status status = braid_queue_get(share->queue, &item, &share->getter.waiter.hook);
+  share->getter.waiter.node.tag = BRAID_ITEM_PLACE;
+  enum braid_status status = braid_queue_get(share->queue, &item, &share->getter.waiter.node);
   if (status == BRAID_WAIT) return;
   braid_waiter_claim(&share->getter.waiter, BRAID_CANCELLED); /* it does not stand anywhere */
   if (status == BRAID_OK) {
@@ -210,17 +212,17 @@ static bool settle(struct braid_share *share, const struct braid_frame *frame, c
   return true;
 }
 
-static void on_get(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  struct braid_share *share = share_of(link, frame, body);
+static void on_get(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
+  struct braid_share *share = share_of(connection, frame, body);
   if (!share) return;
   bool sound = frame->id > 0 && frame->id <= BRAID_QUEUE_AHEAD && !share->asked && settle(share, frame, body);
   if (!sound || share->count > 0) {
-    braid_link_fail(link, "a request for items that may not be made");
+    braid_connection_fail(connection, "a request for items that may not be made");
     return;
   }
   if (!share->sent) share->sent = malloc(BRAID_QUEUE_AHEAD * sizeof *share->sent);
   if (!share->sent) {
-    braid_link_fail(link, "memory is out");
+    braid_connection_fail(connection, "memory is out");
     return;
   }
   share->asked = frame->id;
@@ -231,17 +233,17 @@ static void on_get(struct braid_link *link, const struct braid_frame *frame, con
     wait_for_item(share);
 }
 
-static void on_get_end(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  struct braid_share *share = share_of(link, frame, body);
-  if (share && share->asked) braid_loop_end_wait(&link->broker->loop, &share->getter.waiter, BRAID_CANCELLED);
+static void on_get_end(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
+  struct braid_share *share = share_of(connection, frame, body);
+  if (share && share->asked) braid_loop_end_wait(&connection->io_thread->loop, &share->getter.waiter, BRAID_CANCELLED);
 }
 
 /* What was sent while a request stands is on its way: then nothing can come back. */
-static void on_taken(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  struct braid_share *share = share_of(link, frame, body);
+static void on_taken(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
+  struct braid_share *share = share_of(connection, frame, body);
   if (!share) return;
   if (!settle(share, frame, body) || (frame->id > 0 && frame->id != share->count)) {
-    braid_link_fail(link, "other items come back than were sent");
+    braid_connection_fail(connection, "other items come back than were sent");
     return;
   }
   if (frame->id == 0) return;
@@ -253,9 +255,9 @@ static void on_taken(struct braid_link *link, const struct braid_frame *frame, c
 /* ---- puts ----------------------------------------------------------------------------------------------------- */
 
 static void wait_for_place(struct braid_share *share) {
-  share->want = WANT_IN_LINE;
+  share->want = WANT_QUEUED;
   braid_waiter_arm(&share->putter.waiter);
-  enum braid_status status = braid_queue_await_place(share->queue, &share->putter.waiter.hook);
+  enum braid_status status = braid_queue_await_place(share->queue, &share->putter.waiter.node);
   if (status == BRAID_WAIT) return;
   braid_waiter_claim(&share->putter.waiter, BRAID_CANCELLED); /* it does not stand anywhere */
   send_places(share, status == BRAID_OK, status);
@@ -264,8 +266,8 @@ static void wait_for_place(struct braid_share *share) {
 static void on_putter_home(struct braid_errand *errand) {
   struct braid_share *share = braid_container(errand, struct braid_share, putter);
   enum braid_status status = (enum braid_status)errand->waiter.status;
-  bool in_line = share->want == WANT_IN_LINE;
-  size_t places = in_line && status == BRAID_OK;
+  bool queued = share->want == WANT_QUEUED;
+  size_t places = queued && status == BRAID_OK;
   if (!share->client) {
     if (places > 0) braid_queue_unreserve(share->queue, places);
     share->want = NO_WANT;
@@ -273,17 +275,17 @@ static void on_putter_home(struct braid_errand *errand) {
     return;
   }
   if (status == BRAID_OK) places += braid_queue_reserve(share->queue, (size_t)share->wanted - places);
-  if (places == 0 && !in_line && share->waits)
+  if (places == 0 && !queued && share->waits)
     wait_for_place(share);
   else
     send_places(share, places, status);
 }
 
-static void on_want(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  struct braid_share *share = share_of(link, frame, body);
+static void on_want(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
+  struct braid_share *share = share_of(connection, frame, body);
   if (!share) return;
   if (share->want != NO_WANT || frame->size > 0 || frame->id == 0 || frame->id > BRAID_QUEUE_AHEAD - share->places) {
-    braid_link_fail(link, "a request for places that may not be made");
+    braid_connection_fail(connection, "a request for places that may not be made");
     return;
   }
   share->want = WANT_IN_TURN;
@@ -294,19 +296,20 @@ static void on_want(struct braid_link *link, const struct braid_frame *frame, co
   braid_loop_post(&share->putter.waiter);
 }
 
-static void on_want_end(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  struct braid_share *share = share_of(link, frame, body);
+static void on_want_end(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
+  struct braid_share *share = share_of(connection, frame, body);
   if (!share) return;
   share->waits = false;
-  if (share->want == WANT_IN_LINE) braid_loop_end_wait(&link->broker->loop, &share->putter.waiter, BRAID_CANCELLED);
+  if (share->want == WANT_QUEUED)
+    braid_loop_end_wait(&connection->io_thread->loop, &share->putter.waiter, BRAID_CANCELLED);
 }
 
-static void on_put(struct braid_link *link, const struct braid_frame *frame, const char *body) {
+static void on_put(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
   struct braid_queue_cell cell;
-  struct braid_share *share = share_of(link, frame, body);
-  if (!share || !braid_link_items(link, frame, body, 0, &cell, 1)) return;
+  struct braid_share *share = share_of(connection, frame, body);
+  if (!share || !braid_connection_items(connection, frame, body, 0, &cell, 1)) return;
   if (share->places == 0) {
-    braid_link_fail(link, "an item came without a place");
+    braid_connection_fail(connection, "an item came without a place");
     braid_item_drop(cell.item);
     return;
   }
@@ -314,23 +317,23 @@ static void on_put(struct braid_link *link, const struct braid_frame *frame, con
   if (braid_queue_put_reserved(share->queue, cell.item, cell.key) != BRAID_OK) braid_item_drop(cell.item);
 }
 
-static void on_unwanted(struct braid_link *link, const struct braid_frame *frame, const char *body) {
-  struct braid_share *share = share_of(link, frame, body);
+static void on_unwanted(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
+  struct braid_share *share = share_of(connection, frame, body);
   if (!share) return;
   if (frame->id > share->places) {
-    braid_link_fail(link, "more places come back than were given");
+    braid_connection_fail(connection, "more places come back than were given");
     return;
   }
   share->places -= frame->id;
   braid_queue_unreserve(share->queue, (size_t)frame->id);
 }
 
-void braid_export_queue_begin(struct braid_link *link) {
-  braid_link_handle(link, BRAID_FRAME_GET, on_get);
-  braid_link_handle(link, BRAID_FRAME_GET_END, on_get_end);
-  braid_link_handle(link, BRAID_FRAME_TAKEN, on_taken);
-  braid_link_handle(link, BRAID_FRAME_WANT, on_want);
-  braid_link_handle(link, BRAID_FRAME_WANT_END, on_want_end);
-  braid_link_handle(link, BRAID_FRAME_PUT, on_put);
-  braid_link_handle(link, BRAID_FRAME_UNWANTED, on_unwanted);
+void braid_queue_server_begin(struct braid_connection *connection) {
+  braid_connection_handle(connection, BRAID_FRAME_GET, on_get);
+  braid_connection_handle(connection, BRAID_FRAME_GET_END, on_get_end);
+  braid_connection_handle(connection, BRAID_FRAME_TAKEN, on_taken);
+  braid_connection_handle(connection, BRAID_FRAME_WANT, on_want);
+  braid_connection_handle(connection, BRAID_FRAME_WANT_END, on_want_end);
+  braid_connection_handle(connection, BRAID_FRAME_PUT, on_put);
+  braid_connection_handle(connection, BRAID_FRAME_UNWANTED, on_unwanted);
 }

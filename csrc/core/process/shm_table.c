@@ -22,16 +22,16 @@ static uint32_t room_for(uint32_t place, uint32_t room) {
   return room;
 }
 
-/* ---- the sender: under the link's mutex ----------------------------------------------------------------------- */
+/* ---- the sender: under the connection's mutex ----------------------------------------------------------------- */
 
 static bool is_gone(uint64_t serial) {
-  struct braid_segment *segment = braid_segment_find(serial);
-  if (segment) braid_segment_unref(segment);
+  struct braid_shm *segment = braid_shm_find(serial);
+  if (segment) braid_shm_unref(segment);
   return !segment;
 }
 
 /* Puts the places whose segments are gone into the list, and forgets them; returns how many. */
-static size_t forget_gone(struct braid_segment_table *table, uint32_t *list) {
+static size_t forget_gone(struct braid_shm_table *table, uint32_t *list) {
   size_t count = 0;
   for (uint32_t place = 0; place < table->sent_room; place++) {
     if (table->sent[place] == 0 || !is_gone(table->sent[place])) continue;
@@ -42,7 +42,7 @@ static size_t forget_gone(struct braid_segment_table *table, uint32_t *list) {
 }
 
 /* MOST_PLACES: memory is out, or there are too many. */
-static uint32_t free_place(struct braid_segment_table *table) {
+static uint32_t free_place(struct braid_shm_table *table) {
   uint32_t place = 0;
   while (place < table->sent_room && table->sent[place] != 0) place++;
   if (place < table->sent_room || place == MOST_PLACES) return place;
@@ -55,7 +55,7 @@ static uint32_t free_place(struct braid_segment_table *table) {
   return place;
 }
 
-static bool put(struct braid_segment_table *table, struct braid_link *link, struct braid_segment *segment) {
+static bool put(struct braid_shm_table *table, struct braid_connection *connection, struct braid_shm *segment) {
   struct braid_frame frame = {.kind = BRAID_FRAME_SEGMENT};
   struct wire_segment wire = {segment->serial, segment->inode, 0};
   char *body = malloc(sizeof wire + table->sent_room * sizeof(uint32_t));
@@ -64,36 +64,36 @@ static bool put(struct braid_segment_table *table, struct braid_link *link, stru
   wire.place = free_place(table);
   memcpy(body, &wire, sizeof wire);
   bool done = wire.place < MOST_PLACES &&
-              braid_link_put_segment(link, frame, body, sizeof wire + gone * sizeof(uint32_t), segment);
+              braid_connection_put_segment(connection, frame, body, sizeof wire + gone * sizeof(uint32_t), segment);
   if (done) table->sent[wire.place] = segment->serial;
   free(body);
   return done;
 }
 
-bool braid_segment_table_send(struct braid_segment_table *table, struct braid_link *link,
-                              struct braid_segment *segment) {
+bool braid_shm_table_send(struct braid_shm_table *table, struct braid_connection *connection,
+                          struct braid_shm *segment) {
   for (uint32_t place = 0; place < table->sent_room; place++)
     if (table->sent[place] == segment->serial) return true;
-  return put(table, link, segment);
+  return put(table, connection, segment);
 }
 
-void braid_segment_table_lose(struct braid_segment_table *table, struct braid_link *link,
-                              const struct braid_frame *frame) {
-  pthread_mutex_lock(&link->mutex);
+void braid_shm_table_lose(struct braid_shm_table *table, struct braid_connection *connection,
+                          const struct braid_frame *frame) {
+  pthread_mutex_lock(&connection->mutex);
   for (uint32_t place = 0; place < table->sent_room; place++)
     if (table->sent[place] == frame->id) table->sent[place] = 0;
-  pthread_mutex_unlock(&link->mutex);
+  pthread_mutex_unlock(&connection->mutex);
 }
 
-/* ---- the receiver: the broker's thread ------------------------------------------------------------------------ */
+/* ---- the receiver: the I/O thread ----------------------------------------------------------------------------- */
 
-static void forget(struct braid_segment_table *table, uint32_t place) {
+static void forget(struct braid_shm_table *table, uint32_t place) {
   if (place >= table->known_room) return;
-  if (table->known[place].segment) braid_segment_unref(table->known[place].segment);
-  table->known[place] = (struct braid_known_segment){0};
+  if (table->known[place].segment) braid_shm_unref(table->known[place].segment);
+  table->known[place] = (struct braid_known_shm){0};
 }
 
-static void forget_list(struct braid_segment_table *table, const char *list, size_t size) {
+static void forget_list(struct braid_shm_table *table, const char *list, size_t size) {
   uint32_t place;
   for (; size >= sizeof place; size -= sizeof place, list += sizeof place) {
     memcpy(&place, list, sizeof place);
@@ -101,10 +101,10 @@ static void forget_list(struct braid_segment_table *table, const char *list, siz
   }
 }
 
-static bool make_room(struct braid_segment_table *table, uint32_t place) {
+static bool make_room(struct braid_shm_table *table, uint32_t place) {
   if (place < table->known_room) return true;
   uint32_t room = room_for(place, table->known_room);
-  struct braid_known_segment *known = realloc(table->known, room * sizeof *known);
+  struct braid_known_shm *known = realloc(table->known, room * sizeof *known);
   if (!known) return false;
   memset(known + table->known_room, 0, (room - table->known_room) * sizeof *known);
   table->known = known;
@@ -113,15 +113,15 @@ static bool make_room(struct braid_segment_table *table, uint32_t place) {
 }
 
 /* A sender that could not send the descriptor tells why in the status. */
-static void adopt(struct braid_known_segment *known, const struct braid_frame *frame, const struct wire_segment *wire,
+static void adopt(struct braid_known_shm *known, const struct braid_frame *frame, const struct wire_segment *wire,
                   int descriptor) {
   known->serial = wire->serial;
-  known->segment = braid_segment_adopt(descriptor, wire->serial, wire->inode);
+  known->segment = braid_shm_adopt(descriptor, wire->serial, wire->inode);
   if (!known->segment) known->error = descriptor >= 0 ? errno : frame->status ? (int)frame->status : EMFILE;
 }
 
-bool braid_segment_table_receive(struct braid_segment_table *table, struct braid_link *link,
-                                 const struct braid_frame *frame, const char *body) {
+bool braid_shm_table_receive(struct braid_shm_table *table, struct braid_connection *connection,
+                             const struct braid_frame *frame, const char *body) {
   struct wire_segment wire;
   if (frame->size < sizeof wire) return false;
   memcpy(&wire, body, sizeof wire);
@@ -129,22 +129,22 @@ bool braid_segment_table_receive(struct braid_segment_table *table, struct braid
   forget_list(table, body + sizeof wire, (size_t)frame->size - sizeof wire);
   forget(table, (uint32_t)wire.place);
   if (!make_room(table, (uint32_t)wire.place)) return false;
-  struct braid_known_segment *known = &table->known[wire.place];
-  adopt(known, frame, &wire, braid_link_descriptor(link));
+  struct braid_known_shm *known = &table->known[wire.place];
+  adopt(known, frame, &wire, braid_connection_descriptor(connection));
   if (known->segment) return true;
   if (known->error == EBADMSG) return false;
   struct braid_frame lost = {.kind = BRAID_FRAME_SEGMENT_LOST, .id = wire.serial};
-  braid_link_put(link, lost, NULL, 0);
-  braid_link_flush(link);
+  braid_connection_put(connection, lost, NULL, 0);
+  braid_connection_flush(connection);
   return true;
 }
 
-struct braid_segment *braid_segment_table_find(struct braid_segment_table *table, uint64_t serial) {
-  const struct braid_known_segment *known = NULL;
+struct braid_shm *braid_shm_table_find(struct braid_shm_table *table, uint64_t serial) {
+  const struct braid_known_shm *known = NULL;
   for (uint32_t place = 0; serial && place < table->known_room && !known; place++)
     if (table->known[place].serial == serial) known = &table->known[place];
   if (known && known->segment)
-    braid_segment_ref(known->segment);
+    braid_shm_ref(known->segment);
   else
     errno = known ? known->error : EBADMSG;
   return known ? known->segment : NULL;
@@ -157,14 +157,14 @@ static int compare(const void *one, const void *other) {
 }
 
 /* The whole pages of a part. */
-static void give_back(struct braid_segment *segment, size_t begin, size_t end) {
-  size_t page = braid_segment_whole_pages(1);
+static void give_back(struct braid_shm *segment, size_t begin, size_t end) {
+  size_t page = braid_shm_whole_pages(1);
   begin = (begin + page - 1) / page * page;
   end = end / page * page;
-  if (begin < end) braid_segment_clear(segment, begin, end - begin);
+  if (begin < end) braid_shm_clear(segment, begin, end - begin);
 }
 
-static void trim(struct braid_segment *segment, const struct braid_span *spans, size_t count) {
+static void trim(struct braid_shm *segment, const struct braid_span *spans, size_t count) {
   size_t begin = 0;
   for (size_t i = 0; i < count; i++) {
     if (spans[i].segment != segment) continue;
@@ -174,16 +174,16 @@ static void trim(struct braid_segment *segment, const struct braid_span *spans, 
   give_back(segment, begin, segment->size);
 }
 
-void braid_segment_table_trim(struct braid_segment_table *table, struct braid_span *spans, size_t count) {
+void braid_shm_table_trim(struct braid_shm_table *table, struct braid_span *spans, size_t count) {
   if (count > 0) qsort(spans, count, sizeof *spans, compare);
   for (uint32_t place = 0; place < table->known_room; place++) {
-    struct braid_segment *segment = table->known[place].segment;
+    struct braid_shm *segment = table->known[place].segment;
     if (segment && segment->foreign) trim(segment, spans, count);
     forget(table, place);
   }
 }
 
-void braid_segment_table_clear(struct braid_segment_table *table) {
+void braid_shm_table_clear(struct braid_shm_table *table) {
   for (uint32_t place = 0; place < table->known_room; place++) forget(table, place);
   free(table->known);
   free(table->sent);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A ticket is a number that goes up, times the slots, plus the slot: a permit's word is never the same twice, so what a
- * worker finds out of date there is of a job that was recalled. */
+ * A ticket is a number that goes up, times the slots, plus the slot: a job flag's word is never the same twice, so what
+ * a worker finds out of date there is of a job that was recalled. */
 #include "core/process/worker_handle.h"
 
 #include <errno.h>
@@ -20,21 +20,22 @@ void braid_process_plan_free(struct braid_process_plan *plan) {
   if (plan->table) braid_message_unref(plan->table);
 }
 
-bool braid_peer_init(struct braid_peer *peer, struct braid_process_pool *pool, unsigned index, unsigned slots) {
-  peer->pool = pool;
-  peer->index = index;
-  peer->slots = slots;
-  peer->link.fd = -1;
-  peer->free_slots = calloc(slots, sizeof *peer->free_slots);
-  peer->jobs = calloc(slots, sizeof *peer->jobs);
-  if (!peer->free_slots || !peer->jobs) return false;
-  for (unsigned i = 0; i < slots; i++) peer->free_slots[i] = slots - 1 - i;
+bool braid_worker_handle_init(struct braid_worker_handle *worker, struct braid_process_pool *pool, unsigned index,
+                              unsigned slots) {
+  worker->pool = pool;
+  worker->index = index;
+  worker->slots = slots;
+  worker->connection.fd = -1;
+  worker->free_slots = calloc(slots, sizeof *worker->free_slots);
+  worker->jobs = calloc(slots, sizeof *worker->jobs);
+  if (!worker->free_slots || !worker->jobs) return false;
+  for (unsigned i = 0; i < slots; i++) worker->free_slots[i] = slots - 1 - i;
   return true;
 }
 
-void braid_peer_term(struct braid_peer *peer) {
-  free(peer->free_slots);
-  free(peer->jobs);
+void braid_worker_handle_term(struct braid_worker_handle *worker) {
+  free(worker->free_slots);
+  free(worker->jobs);
 }
 
 /* ---- the process ---------------------------------------------------------------------------------------------- */
@@ -54,144 +55,151 @@ static int make_ends(int ends[2]) {
   return error;
 }
 
-static int start_child(struct braid_peer *peer, struct braid_broker *broker, const struct braid_process_plan *plan,
-                       int link_end, int permits) {
+static int start_child(struct braid_worker_handle *worker, struct braid_io_thread *io_thread,
+                       const struct braid_process_plan *plan, int connection_end, int flags) {
   int null = open_null();
   if (null < 0) return errno;
-  struct braid_child_plan child = {
-      .argv = plan->argv, .environment = environ, .stdio = {null, 1, 2}, .more = {link_end, permits}, .more_count = 2};
-  int error = braid_child_start(&broker->children, &child, &peer->child);
+  struct braid_child_plan child = {.argv = plan->argv,
+                                   .environment = environ,
+                                   .stdio = {null, 1, 2},
+                                   .more = {connection_end, flags},
+                                   .more_count = 2};
+  int error = braid_child_start(&io_thread->children, &child, &worker->child);
   close(null);
-  if (!error) atomic_store(&peer->pid, peer->child->pid);
+  if (!error) atomic_store(&worker->pid, worker->child->pid);
   return error;
 }
 
-static void forget_child(struct braid_peer *peer) {
-  braid_child_kill(peer->child, SIGKILL);
-  braid_child_release(peer->child);
-  peer->child = NULL;
-  atomic_store(&peer->pid, 0);
+static void forget_child(struct braid_worker_handle *worker) {
+  braid_child_kill(worker->child, SIGKILL);
+  braid_child_release(worker->child);
+  worker->child = NULL;
+  atomic_store(&worker->pid, 0);
 }
 
-/* Before the settings: the answer says that the link is open over there, before any init can freeze. */
-static void ask_for_sign(struct braid_peer *peer) {
-  peer->asked = true;
-  peer->asked_at = braid_clock_now();
-  peer->silence = 0;
-  braid_link_put(&peer->link, (struct braid_frame){.kind = BRAID_FRAME_PING}, NULL, 0);
+/* Before the settings: the answer says that the connection is open over there, before any init can freeze. */
+static void ask_for_sign(struct braid_worker_handle *worker) {
+  worker->asked = true;
+  worker->asked_at = braid_clock_now();
+  worker->silence = 0;
+  braid_connection_put(&worker->connection, (struct braid_frame){.kind = BRAID_FRAME_PING}, NULL, 0);
 }
 
-static bool put_settings(struct braid_peer *peer, const struct braid_process_plan *plan) {
+static bool put_settings(struct braid_worker_handle *worker, const struct braid_process_plan *plan) {
   struct braid_frame frame = {
-      .kind = BRAID_FRAME_SETTINGS, .id = peer->slots, .value = plan->settings_size, .status = peer->index};
-  bool done = braid_link_put_message(&peer->link, frame, plan->settings, plan->settings_size, plan->table);
-  braid_link_flush(&peer->link);
+      .kind = BRAID_FRAME_SETTINGS, .id = worker->slots, .value = plan->settings_size, .status = worker->index};
+  bool done =
+      braid_connection_put_message(&worker->connection, frame, plan->settings, plan->settings_size, plan->table);
+  braid_connection_flush(&worker->connection);
   return done;
 }
 
-int braid_peer_start(struct braid_peer *peer, struct braid_broker *broker, const struct braid_process_plan *plan) {
-  int ends[2], permits;
+int braid_worker_handle_start(struct braid_worker_handle *worker, struct braid_io_thread *io_thread,
+                              const struct braid_process_plan *plan) {
+  int ends[2], flags;
   int error = make_ends(ends);
   if (error) return error;
-  peer->permits = braid_permits_new(peer->slots, &permits);
-  error = peer->permits ? start_child(peer, broker, plan, ends[1], permits) : errno;
+  worker->flags = braid_job_flags_new(worker->slots, &flags);
+  error = worker->flags ? start_child(worker, io_thread, plan, ends[1], flags) : errno;
   close(ends[1]);
-  if (peer->permits) close(permits);
+  if (worker->flags) close(flags);
   if (!error) {
-    error = braid_link_open(&peer->link, broker, ends[0]);
-    if (error) forget_child(peer);
+    error = braid_connection_open(&worker->connection, io_thread, ends[0]);
+    if (error) forget_child(worker);
   }
-  if (!error) ask_for_sign(peer);
-  if (!error && put_settings(peer, plan)) return 0;
+  if (!error) ask_for_sign(worker);
+  if (!error && put_settings(worker, plan)) return 0;
   if (!error) { /* memory was out */
-    forget_child(peer);
-    braid_link_close(&peer->link);
+    forget_child(worker);
+    braid_connection_close(&worker->connection);
     error = ENOMEM;
   } else {
     close(ends[0]);
   }
-  if (peer->permits) braid_permits_free(peer->permits, peer->slots);
-  peer->permits = NULL;
+  if (worker->flags) braid_job_flags_free(worker->flags, worker->slots);
+  worker->flags = NULL;
   return error;
 }
 
-void braid_peer_close(struct braid_peer *peer) {
-  atomic_store(&peer->pid, 0);
-  if (peer->link.fd >= 0) braid_link_close(&peer->link);
-  if (peer->permits) braid_permits_free(peer->permits, peer->slots);
-  if (peer->child) braid_child_release(peer->child);
-  peer->permits = NULL;
-  peer->child = NULL;
+void braid_worker_handle_close(struct braid_worker_handle *worker) {
+  atomic_store(&worker->pid, 0);
+  if (worker->connection.fd >= 0) braid_connection_close(&worker->connection);
+  if (worker->flags) braid_job_flags_free(worker->flags, worker->slots);
+  if (worker->child) braid_child_release(worker->child);
+  worker->flags = NULL;
+  worker->child = NULL;
 }
 
 /* ---- its jobs: guarded ---------------------------------------------------------------------------------------- */
 
-void braid_peer_assign(struct braid_peer *peer, struct braid_job *job) {
-  unsigned slot = peer->free_slots[peer->slots - ++peer->in_flight];
-  struct braid_frame frame = {.kind = BRAID_FRAME_JOB, .id = ++peer->next_ticket * peer->slots + slot};
-  peer->jobs[slot] = job;
-  job->peer = peer;
+void braid_worker_handle_assign(struct braid_worker_handle *worker, struct braid_job *job) {
+  unsigned slot = worker->free_slots[worker->slots - ++worker->in_flight];
+  struct braid_frame frame = {.kind = BRAID_FRAME_JOB, .id = ++worker->next_ticket * worker->slots + slot};
+  worker->jobs[slot] = job;
+  job->worker_handle = worker;
   job->ticket = frame.id;
-  braid_permit_issue(&peer->permits[slot], frame.id);
-  atomic_store(&job->permit, &peer->permits[slot]);
-  braid_link_put_message(&peer->link, frame, NULL, 0,
-                         job->call); /* memory out: the link ends, and so does the worker */
+  braid_job_flag_issue(&worker->flags[slot], frame.id);
+  atomic_store(&job->flag, &worker->flags[slot]);
+  braid_connection_put_message(&worker->connection, frame, NULL, 0,
+                               job->call); /* memory out: the connection ends, and so does the worker */
 }
 
-struct braid_job *braid_peer_release(struct braid_peer *peer, uint64_t ticket) {
-  unsigned slot = (unsigned)(ticket % peer->slots);
-  struct braid_job *job = peer->jobs[slot];
+struct braid_job *braid_worker_handle_release(struct braid_worker_handle *worker, uint64_t ticket) {
+  unsigned slot = (unsigned)(ticket % worker->slots);
+  struct braid_job *job = worker->jobs[slot];
   if (!job || job->ticket != ticket) return NULL;
-  peer->jobs[slot] = NULL;
-  peer->free_slots[peer->slots - peer->in_flight--] = slot;
-  atomic_store(&job->permit, NULL);
-  job->peer = NULL;
+  worker->jobs[slot] = NULL;
+  worker->free_slots[worker->slots - worker->in_flight--] = slot;
+  atomic_store(&job->flag, NULL);
+  job->worker_handle = NULL;
   return job;
 }
 
-uint64_t braid_peer_waiting(const struct braid_peer *peer) {
+uint64_t braid_worker_handle_waiting(const struct braid_worker_handle *worker) {
   uint64_t first = 0;
-  for (unsigned i = 0, left = peer->in_flight; left > 0; i++) {
-    const struct braid_job *job = peer->jobs[i];
+  for (unsigned i = 0, left = worker->in_flight; left > 0; i++) {
+    const struct braid_job *job = worker->jobs[i];
     if (!job) continue;
     left--;
     if (first && first < job->ticket) continue;
-    if (!braid_permit_begun(&peer->permits[i], job->ticket)) first = job->ticket;
+    if (!braid_job_flag_begun(&worker->flags[i], job->ticket)) first = job->ticket;
   }
   return first;
 }
 
-struct braid_job *braid_peer_recall(struct braid_peer *peer) {
+struct braid_job *braid_worker_handle_recall(struct braid_worker_handle *worker) {
   for (;;) {
     struct braid_job *last = NULL;
-    for (unsigned i = 0; i < peer->slots; i++) {
-      struct braid_job *job = peer->jobs[i];
+    for (unsigned i = 0; i < worker->slots; i++) {
+      struct braid_job *job = worker->jobs[i];
       if (!job || (last && last->ticket > job->ticket)) continue;
-      if (!braid_permit_begun(&peer->permits[i], job->ticket)) last = job;
+      if (!braid_job_flag_begun(&worker->flags[i], job->ticket)) last = job;
     }
     if (!last) return NULL;
-    struct braid_permit *permit = &peer->permits[last->ticket % peer->slots];
-    if (braid_permit_take(permit, last->ticket, BRAID_PERMIT_NONE)) return braid_peer_release(peer, last->ticket);
+    struct braid_job_flag *flag = &worker->flags[last->ticket % worker->slots];
+    if (braid_job_flag_take(flag, last->ticket, BRAID_JOB_FLAG_NONE))
+      return braid_worker_handle_release(worker, last->ticket);
   }
 }
 
-unsigned braid_peer_begun(const struct braid_peer *peer) {
+unsigned braid_worker_handle_begun(const struct braid_worker_handle *worker) {
   unsigned count = 0;
-  for (unsigned i = 0, left = peer->in_flight; left > 0; i++) {
-    if (!peer->jobs[i]) continue;
+  for (unsigned i = 0, left = worker->in_flight; left > 0; i++) {
+    if (!worker->jobs[i]) continue;
     left--;
-    if (braid_permit_begun(&peer->permits[i], peer->jobs[i]->ticket)) count++;
+    if (braid_job_flag_begun(&worker->flags[i], worker->jobs[i]->ticket)) count++;
   }
   return count;
 }
 
-unsigned braid_peer_list_begun(const struct braid_peer *peer, struct braid_begun *list, unsigned room) {
+unsigned braid_worker_handle_list_begun(const struct braid_worker_handle *worker, struct braid_begun *list,
+                                        unsigned room) {
   unsigned count = 0;
-  for (unsigned i = 0; i < peer->slots && peer->in_flight > 0 && count < room; i++) {
-    struct braid_job *job = peer->jobs[i];
-    if (!job || !braid_permit_begun(&peer->permits[i], job->ticket)) continue;
+  for (unsigned i = 0; i < worker->slots && worker->in_flight > 0 && count < room; i++) {
+    struct braid_job *job = worker->jobs[i];
+    if (!job || !braid_job_flag_begun(&worker->flags[i], job->ticket)) continue;
     braid_job_ref(job);
-    list[count++] = (struct braid_begun){job, atomic_load(&peer->pid), atomic_load(&peer->permits[i].began)};
+    list[count++] = (struct braid_begun){job, atomic_load(&worker->pid), atomic_load(&worker->flags[i].began)};
   }
   return count;
 }
@@ -201,27 +209,27 @@ unsigned braid_peer_list_begun(const struct braid_peer *peer, struct braid_begun
 #define GRACE (3 * BRAID_SECOND)      /* from the request to end to SIGTERM */
 #define LAST_GRACE (1 * BRAID_SECOND) /* from there to SIGKILL */
 
-void braid_peer_stop(struct braid_job *job) {
+void braid_worker_handle_stop(struct braid_job *job) {
   struct braid_frame frame = {.kind = BRAID_FRAME_STOP, .id = job->ticket};
   atomic_store(&job->stop, true);
   job->stopped = braid_clock_now();
-  braid_link_put(&job->peer->link, frame, NULL, 0);
-  braid_link_flush(&job->peer->link);
+  braid_connection_put(&job->worker_handle->connection, frame, NULL, 0);
+  braid_connection_flush(&job->worker_handle->connection);
 }
 
-void braid_peer_stop_all(struct braid_peer *peer) {
-  for (unsigned i = 0; peer->in_flight > 0 && i < peer->slots; i++)
-    if (peer->jobs[i] && !atomic_load(&peer->jobs[i]->stop)) braid_peer_stop(peer->jobs[i]);
+void braid_worker_handle_stop_all(struct braid_worker_handle *worker) {
+  for (unsigned i = 0; worker->in_flight > 0 && i < worker->slots; i++)
+    if (worker->jobs[i] && !atomic_load(&worker->jobs[i]->stop)) braid_worker_handle_stop(worker->jobs[i]);
 }
 
-int64_t braid_peer_deadline(const struct braid_peer *peer, int64_t time_limit) {
+int64_t braid_worker_handle_deadline(const struct braid_worker_handle *worker, int64_t time_limit) {
   int64_t first = 0;
-  for (unsigned i = 0, left = peer->in_flight; left > 0; i++) {
-    const struct braid_job *job = peer->jobs[i];
+  for (unsigned i = 0, left = worker->in_flight; left > 0; i++) {
+    const struct braid_job *job = worker->jobs[i];
     if (!job) continue;
     left--;
-    if (!braid_permit_begun(&peer->permits[i], job->ticket)) continue;
-    int64_t began = atomic_load(&peer->permits[i].began), deadline = 0;
+    if (!braid_job_flag_begun(&worker->flags[i], job->ticket)) continue;
+    int64_t began = atomic_load(&worker->flags[i].began), deadline = 0;
     if (time_limit && began) deadline = began + time_limit;
     if (job->stopped && (!deadline || job->stopped < deadline)) deadline = job->stopped;
     if (deadline && (!first || deadline < first)) first = deadline;
@@ -230,19 +238,20 @@ int64_t braid_peer_deadline(const struct braid_peer *peer, int64_t time_limit) {
 }
 
 /* What has passed is counted in small steps, not seen by the clock: that goes on while we are stopped ourselves. */
-void braid_peer_press(struct braid_peer *peer, int64_t deadline, int64_t now, int64_t elapsed) {
-  if (!peer->child || !deadline || now < deadline) {
-    peer->overdue = 0;
+void braid_worker_handle_press(struct braid_worker_handle *worker, int64_t deadline, int64_t now, int64_t elapsed) {
+  if (!worker->child || !deadline || now < deadline) {
+    worker->overdue = 0;
     return;
   }
-  peer->overdue += elapsed;
-  if (peer->overdue > now - deadline) peer->overdue = now - deadline; /* the rest was another job's, which has ended */
-  if (peer->killed == 0 && peer->overdue > GRACE) {
-    peer->killed = 1;
-    braid_child_kill(peer->child, SIGTERM);
-  } else if (peer->killed == 1 && peer->overdue > GRACE + LAST_GRACE) {
-    peer->killed = 2;
-    braid_child_kill(peer->child, SIGKILL);
+  worker->overdue += elapsed;
+  if (worker->overdue > now - deadline)
+    worker->overdue = now - deadline; /* the rest was another job's, which has ended */
+  if (worker->killed == 0 && worker->overdue > GRACE) {
+    worker->killed = 1;
+    braid_child_kill(worker->child, SIGTERM);
+  } else if (worker->killed == 1 && worker->overdue > GRACE + LAST_GRACE) {
+    worker->killed = 2;
+    braid_child_kill(worker->child, SIGKILL);
   }
 }
 
@@ -253,33 +262,34 @@ void braid_peer_press(struct braid_peer *peer, int64_t deadline, int64_t now, in
 #define FIRST_SILENCE (30 * BRAID_SECOND) /* that a new one may need until it is there */
 #define ASK_AGAIN (100 * 1000 * 1000)     /* after an answer */
 
-bool braid_peer_is_silent(struct braid_peer *peer, bool suspect, int64_t now, int64_t elapsed) {
-  if (!peer->child) return false;
-  uint64_t signs = atomic_load(&peer->link.signs);
-  if (!suspect || signs != peer->signs)
-    peer->silence = 0;
-  else if (peer->asked)
-    peer->silence += elapsed;
-  peer->signs = signs;
-  if (suspect && !peer->asked && now - peer->asked_at > ASK_AGAIN) {
-    ask_for_sign(peer);
-    braid_link_flush(&peer->link);
+bool braid_worker_handle_is_silent(struct braid_worker_handle *worker, bool suspect, int64_t now, int64_t elapsed) {
+  if (!worker->child) return false;
+  uint64_t signs = atomic_load(&worker->connection.signs);
+  if (!suspect || signs != worker->signs)
+    worker->silence = 0;
+  else if (worker->asked)
+    worker->silence += elapsed;
+  worker->signs = signs;
+  if (suspect && !worker->asked && now - worker->asked_at > ASK_AGAIN) {
+    ask_for_sign(worker);
+    braid_connection_flush(&worker->connection);
   }
-  return peer->silence > (peer->heard ? SILENCE : FIRST_SILENCE);
+  return worker->silence > (worker->heard ? SILENCE : FIRST_SILENCE);
 }
 
-void braid_peer_kill_silent(struct braid_peer *peer, bool has_begun) {
-  if (peer->silent || (has_begun && peer->silence <= LONG_SILENCE)) return;
-  peer->silent = true;
-  peer->killed = 2;
-  braid_child_kill(peer->child, SIGKILL); /* what is stopped does not hear anything else */
+void braid_worker_handle_kill_silent(struct braid_worker_handle *worker, bool has_begun) {
+  if (worker->silent || (has_begun && worker->silence <= LONG_SILENCE)) return;
+  worker->silent = true;
+  worker->killed = 2;
+  braid_child_kill(worker->child, SIGKILL); /* what is stopped does not hear anything else */
 }
 
 /* Where we have killed it, the job is what we killed it for. */
-enum braid_job_outcome braid_peer_fate(const struct braid_peer *peer, const struct braid_job *job, int64_t time_limit) {
-  int64_t began = atomic_load(&peer->permits[job->ticket % peer->slots].began);
-  if (!peer->killed) return BRAID_JOB_DIED;
+enum braid_job_outcome braid_worker_handle_fate(const struct braid_worker_handle *worker, const struct braid_job *job,
+                                                int64_t time_limit) {
+  int64_t began = atomic_load(&worker->flags[job->ticket % worker->slots].began);
+  if (!worker->killed) return BRAID_JOB_DIED;
   if (job->stopped) return BRAID_JOB_CANCELLED;
-  if (peer->silent) return BRAID_JOB_SILENT;
+  if (worker->silent) return BRAID_JOB_SILENT;
   return time_limit && began && braid_clock_now() > began + time_limit ? BRAID_JOB_OVERDUE : BRAID_JOB_DIED;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * One worker process as its pool knows it: the process, its link, and the jobs that it was sent. What is said to be
- * guarded is guarded by the pool's mutex; the rest is the broker's thread's. */
+ * One worker process as its pool knows it: the process, its connection, and the jobs that it was sent. What is said to
+ * be guarded is guarded by the pool's mutex; the rest is the I/O thread's. */
 #ifndef BRAID_WORKER_HANDLE_H
 #define BRAID_WORKER_HANDLE_H
 
@@ -9,7 +9,7 @@
 
 /* How workers are started and what they are told. */
 struct braid_process_plan {
-  char **argv;    /* one allocation for all; see BRAID_WORKER_LINK for its descriptors */
+  char **argv;    /* one allocation for all; see BRAID_WORKER_CONNECTION for its descriptors */
   void *settings; /* body of the first frame, in front of the message */
   size_t settings_size;
   struct braid_message *table; /* the message */
@@ -19,16 +19,16 @@ struct braid_process_plan {
 
 void braid_process_plan_free(struct braid_process_plan *plan);
 
-/* The descriptors of a worker: its link, and its permits. */
-enum { BRAID_WORKER_LINK = 3, BRAID_WORKER_PERMITS = 4 };
+/* The descriptors of a worker: its connection, and its job flags. */
+enum { BRAID_WORKER_CONNECTION = 3, BRAID_WORKER_JOB_FLAGS = 4 };
 
-struct braid_peer {
+struct braid_worker_handle {
   struct braid_process_pool *pool;
-  unsigned index;            /* among its peers */
+  unsigned index;            /* among the pool's workers */
   struct braid_child *child; /* NULL: none runs */
   atomic_int pid;            /* of the child; 0: none runs. Any thread */
-  struct braid_link link;
-  struct braid_errand ended; /* stands in the child's line */
+  struct braid_connection connection;
+  struct braid_errand ended; /* stands in the child's wait queue */
   bool told;                 /* that there will be no more jobs */
   int64_t doomed;            /* when it was to end; 0: it is not */
   int64_t overdue;           /* ns that it, or one of its jobs, should have ended before */
@@ -40,73 +40,77 @@ struct braid_peer {
   bool heard;                /* it has answered once */
   bool silent;               /* it was killed because it did not answer */
   int64_t asked_at, silence; /* when it was asked; ns that there has been none since */
-  uint64_t signs;            /* of the link, when it was looked at last */
+  uint64_t signs;            /* of the connection, when it was looked at last */
 
   /* Guarded. */
-  bool usable; /* its link can be used */
+  bool usable; /* its connection can be used */
   bool ready;  /* its init has run */
   bool stuck;  /* does not begin what it has: gets no jobs until it replies */
   unsigned slots, in_flight;
   unsigned *free_slots;    /* a stack of slots - in_flight */
   struct braid_job **jobs; /* by slot */
   uint64_t next_ticket;    /* of the next job, without the slot */
-  struct braid_permit *permits;
+  struct braid_job_flag *flags;
   uint64_t replies, seen_replies;
   uint64_t waiting; /* the ticket of what it has longest and has not begun, when that was looked for last; 0: none */
   int64_t waiting_since;
 };
 
 /* Room for so many jobs; false when memory is out. */
-bool braid_peer_init(struct braid_peer *peer, struct braid_process_pool *pool, unsigned index, unsigned slots);
-void braid_peer_term(struct braid_peer *peer);
+bool braid_worker_handle_init(struct braid_worker_handle *worker, struct braid_process_pool *pool, unsigned index,
+                              unsigned slots);
+void braid_worker_handle_term(struct braid_worker_handle *worker);
 
-/* The broker's thread: starts the process, opens the link and puts the settings; 0 or an error number. Handlers and
+/* The I/O thread: starts the process, opens the connection and puts the settings; 0 or an error number. Handlers and
  * `ended` are the caller's to set. */
-int braid_peer_start(struct braid_peer *peer, struct braid_broker *broker, const struct braid_process_plan *plan);
+int braid_worker_handle_start(struct braid_worker_handle *worker, struct braid_io_thread *io_thread,
+                              const struct braid_process_plan *plan);
 
-/* The broker's thread, when the process has ended and its jobs have been taken away: forgets it, closes the link. */
-void braid_peer_close(struct braid_peer *peer);
+/* The I/O thread, when the process has ended and its jobs have been taken away: forgets it, closes the connection. */
+void braid_worker_handle_close(struct braid_worker_handle *worker);
 
-/* Guarded: the job is sent by the next flush of the link. */
-void braid_peer_assign(struct braid_peer *peer, struct braid_job *job);
+/* Guarded: the job is sent by the next flush of the connection. */
+void braid_worker_handle_assign(struct braid_worker_handle *worker, struct braid_job *job);
 
-/* Guarded: the job with this ticket, which is not the peer's any more; NULL: it has none. */
-struct braid_job *braid_peer_release(struct braid_peer *peer, uint64_t ticket);
+/* Guarded: the job with this ticket, which is not the worker's any more; NULL: it has none. */
+struct braid_job *braid_worker_handle_release(struct braid_worker_handle *worker, uint64_t ticket);
 
 /* Guarded: whether it can be sent a job. */
-static inline bool braid_peer_is_open(const struct braid_peer *peer) {
-  return peer->usable && peer->ready && !peer->stuck;
+static inline bool braid_worker_handle_is_open(const struct braid_worker_handle *worker) {
+  return worker->usable && worker->ready && !worker->stuck;
 }
 
 /* Guarded: the ticket of the job that was sent first of those that it has not begun; 0: there is none. */
-uint64_t braid_peer_waiting(const struct braid_peer *peer);
+uint64_t braid_worker_handle_waiting(const struct braid_worker_handle *worker);
 
 /* Guarded: the job that was sent last of those that it has not begun, recalled; NULL: there is none. */
-struct braid_job *braid_peer_recall(struct braid_peer *peer);
+struct braid_job *braid_worker_handle_recall(struct braid_worker_handle *worker);
 
 /* Guarded: asks a job that a worker has begun to end; all of a worker's. */
-void braid_peer_stop(struct braid_job *job);
-void braid_peer_stop_all(struct braid_peer *peer);
+void braid_worker_handle_stop(struct braid_job *job);
+void braid_worker_handle_stop_all(struct braid_worker_handle *worker);
 
 /* Guarded: when the first of its jobs should have ended that was asked to, or that is over its time; 0: none. */
-int64_t braid_peer_deadline(const struct braid_peer *peer, int64_t time_limit);
+int64_t braid_worker_handle_deadline(const struct braid_worker_handle *worker, int64_t time_limit);
 
-/* The broker's thread, now and then, `elapsed` after the last time: it should have ended by the deadline (0: there is
+/* The I/O thread, now and then, `elapsed` after the last time: it should have ended by the deadline (0: there is
  * none). SIGTERM after a grace, SIGKILL after another. */
-void braid_peer_press(struct braid_peer *peer, int64_t deadline, int64_t now, int64_t elapsed);
+void braid_worker_handle_press(struct braid_worker_handle *worker, int64_t deadline, int64_t now, int64_t elapsed);
 
-/* The broker's thread, now and then, guarded: somebody depends on it, so it is asked for a sign of life. True when it
+/* The I/O thread, now and then, guarded: somebody depends on it, so it is asked for a sign of life. True when it
  * has given none for so long that its jobs are to go elsewhere: it is frozen (SIGSTOP, a debugger), most likely. */
-bool braid_peer_is_silent(struct braid_peer *peer, bool suspect, int64_t now, int64_t elapsed);
+bool braid_worker_handle_is_silent(struct braid_worker_handle *worker, bool suspect, int64_t now, int64_t elapsed);
 
-/* The broker's thread: kills one that is silent. With jobs that it has begun only after a longer silence. */
-void braid_peer_kill_silent(struct braid_peer *peer, bool has_begun);
+/* The I/O thread: kills one that is silent. With jobs that it has begun only after a longer silence. */
+void braid_worker_handle_kill_silent(struct braid_worker_handle *worker, bool has_begun);
 
 /* Guarded: what becomes of a job that it had begun when it died. */
-enum braid_job_outcome braid_peer_fate(const struct braid_peer *peer, const struct braid_job *job, int64_t time_limit);
+enum braid_job_outcome braid_worker_handle_fate(const struct braid_worker_handle *worker, const struct braid_job *job,
+                                                int64_t time_limit);
 
 /* Guarded: how many of its jobs it has begun; which, at most so many, each with a reference for the caller. */
-unsigned braid_peer_begun(const struct braid_peer *peer);
-unsigned braid_peer_list_begun(const struct braid_peer *peer, struct braid_begun *list, unsigned room);
+unsigned braid_worker_handle_begun(const struct braid_worker_handle *worker);
+unsigned braid_worker_handle_list_begun(const struct braid_worker_handle *worker, struct braid_begun *list,
+                                        unsigned room);
 
 #endif

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT
- * The worker's end of a process pool: in a process of its own a lone worker runs the jobs that come over the link. The
- * broker's thread of this process takes them in; the worker's own thread sends the replies. */
+ * The worker's end of a process pool: in a process of its own a lone worker runs the jobs that come over the
+ * connection. The I/O thread of this process takes them in; the worker's own thread sends the replies. */
 #ifndef BRAID_WORKER_PROCESS_H
 #define BRAID_WORKER_PROCESS_H
 
 #include "core/process/connection.h"
 #include "core/work/thread_pool.h"
 
-/* How a worker makes its pool of what it is told, the index-th of its pool; takes over the message. The broker's
+/* How a worker makes its pool of what it is told, the index-th of its pool; takes over the message. The I/O
  * thread. NULL: memory is out. */
 typedef struct braid_thread_pool *braid_worker_process_maker(const char *settings, size_t size,
                                                              struct braid_message *table, unsigned index);
 
-/* This process is a worker: opens its link, and waits until it is told how to work. The main thread; returns the pool
- * whose lone worker is to be run here. Does not return when the system refuses. */
+/* This process is a worker: opens its connection, and waits until it is told how to work. The main thread; returns the
+ * pool whose lone worker is to be run here. Does not return when the system refuses. */
 struct braid_thread_pool *braid_worker_process_begin(braid_worker_process_maker *maker);
 
 /* The init has run, or failed; the message stays the caller's, NULL: memory was out. The worker's thread. */
@@ -26,7 +26,7 @@ void braid_worker_process_short(int error);
 /* Sends what is left, and ends the process. */
 _Noreturn void braid_worker_process_end(int status);
 
-/* Whether this process is a worker, and its link; NULL: it is none. Any thread. */
-struct braid_link *braid_worker_process_link(void);
+/* Whether this process is a worker, and its connection; NULL: it is none. Any thread. */
+struct braid_connection *braid_worker_process_connection(void);
 
 #endif

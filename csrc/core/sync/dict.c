@@ -28,7 +28,7 @@ const struct braid_class braid_dict_class = {"braid.dict", destroy};
 struct braid_dict *braid_dict_new(void) {
   struct braid_dict *dict = calloc(1, sizeof *dict);
   if (!dict) return NULL;
-  dict->lock = braid_gate_new(&braid_lock_class, 0, 0);
+  dict->lock = braid_primitive_new(&braid_lock_class, 0, 0);
   if (!dict->lock) {
     free(dict);
     return NULL;

@@ -23,7 +23,7 @@ struct braid_dict_entry {
 
 struct braid_dict {
   struct braid_object object;
-  struct braid_gate *lock;          /* its guard is the guard of the entries, too */
+  struct braid_primitive *lock;     /* its guard is the guard of the entries, too */
   struct braid_dict_entry *entries; /* each stands at its hash's place, or behind it with no gap between */
   size_t capacity, size;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Owned by its references; guarded by object.guard. Turns are handed over, never thrown up for grabs: a gate with
- * somebody in line has no turn left. */
+ * Owned by its references; guarded by object.guard. Turns are handed over, never thrown up for grabs: a primitive with
+ * somebody in the wait queue has no turn left. */
 #include "core/sync/primitives.h"
 
 #include <stdlib.h>
@@ -8,11 +8,11 @@
 #include "core/loop/loop.h"
 
 static void destroy(struct braid_object *object) {
-  struct braid_gate *gate = braid_container(object, struct braid_gate, object);
-  braid_line_dissolve(&gate->line);
-  braid_list_remove(&gate->held);
-  if (gate->lock) braid_object_unref(&gate->lock->object);
-  free(gate);
+  struct braid_primitive *primitive = braid_container(object, struct braid_primitive, object);
+  braid_wait_queue_dissolve(&primitive->waiters);
+  braid_list_remove(&primitive->held);
+  if (primitive->lock) braid_object_unref(&primitive->lock->object);
+  free(primitive);
 }
 
 const struct braid_class braid_lock_class = {"braid.lock", destroy};
@@ -21,211 +21,211 @@ const struct braid_class braid_event_class = {"braid.event", destroy};
 const struct braid_class braid_condition_class = {"braid.condition", destroy};
 const struct braid_class braid_barrier_class = {"braid.barrier", destroy};
 
-struct braid_gate *braid_gate_new(const struct braid_class *class, int64_t count, int64_t limit) {
-  struct braid_gate *gate = calloc(1, sizeof *gate);
-  if (!gate) return NULL;
-  braid_object_init(&gate->object, class);
-  braid_line_init(&gate->line, &gate->object.guard);
-  braid_list_init(&gate->held);
-  gate->count = count;
-  gate->limit = limit;
-  return gate;
+struct braid_primitive *braid_primitive_new(const struct braid_class *class, int64_t count, int64_t limit) {
+  struct braid_primitive *primitive = calloc(1, sizeof *primitive);
+  if (!primitive) return NULL;
+  braid_object_init(&primitive->object, class);
+  braid_wait_queue_init(&primitive->waiters, &primitive->object.guard);
+  braid_list_init(&primitive->held);
+  primitive->count = count;
+  primitive->limit = limit;
+  return primitive;
 }
 
-struct braid_gate *braid_condition_new(struct braid_gate *lock) {
-  struct braid_gate *gate = braid_gate_new(&braid_condition_class, 0, 0);
-  if (!gate) return NULL;
+struct braid_primitive *braid_condition_new(struct braid_primitive *lock) {
+  struct braid_primitive *primitive = braid_primitive_new(&braid_condition_class, 0, 0);
+  if (!primitive) return NULL;
   braid_object_ref(&lock->object);
-  gate->lock = lock;
-  return gate;
+  primitive->lock = lock;
+  return primitive;
 }
 
-static void enter(struct braid_gate *gate) { braid_guard_enter(&gate->object.guard); }
+static void enter(struct braid_primitive *primitive) { braid_guard_enter(&primitive->object.guard); }
 
-static void leave(struct braid_gate *gate, struct braid_road *woken) {
-  braid_guard_leave(&gate->object.guard);
+static void leave(struct braid_primitive *primitive, struct braid_wake_list *woken) {
+  braid_guard_leave(&primitive->object.guard);
   if (woken) braid_loop_post_all(woken);
 }
 
-static enum braid_status stand(struct braid_gate *gate, struct braid_hook *hook) {
-  if (!hook) return BRAID_EMPTY;
-  braid_hook_join(hook, &gate->line);
+static enum braid_status stand(struct braid_primitive *primitive, struct braid_wait_node *node) {
+  if (!node) return BRAID_EMPTY;
+  braid_wait_node_join(node, &primitive->waiters);
   return BRAID_WAIT;
 }
 
-int64_t braid_gate_count(struct braid_gate *gate) {
-  enter(gate);
-  int64_t count = gate->count;
-  leave(gate, NULL);
+int64_t braid_primitive_count(struct braid_primitive *primitive) {
+  enter(primitive);
+  int64_t count = primitive->count;
+  leave(primitive, NULL);
   return count;
 }
 
 /* ---- lock ----------------------------------------------------------------------------------------------------- */
 
-enum braid_status braid_lock_acquire(struct braid_gate *gate, uint64_t owner, struct braid_hook *hook) {
+enum braid_status braid_lock_acquire(struct braid_primitive *primitive, uint64_t owner, struct braid_wait_node *node) {
   enum braid_status status = BRAID_OK;
-  enter(gate);
-  if (gate->owner == owner) {
+  enter(primitive);
+  if (primitive->owner == owner) {
     status = BRAID_MISUSE;
-  } else if (gate->orphaned) {
-    gate->orphaned = false;
+  } else if (primitive->orphaned) {
+    primitive->orphaned = false;
     status = BRAID_OWNER_DIED;
-  } else if (gate->owner == 0) {
-    gate->owner = owner;
+  } else if (primitive->owner == 0) {
+    primitive->owner = owner;
   } else {
-    if (hook) hook->bits = owner;
-    status = stand(gate, hook);
+    if (node) node->bits = owner;
+    status = stand(primitive, node);
   }
-  leave(gate, NULL);
+  leave(primitive, NULL);
   return status;
 }
 
-static void hand_over(struct braid_gate *gate, struct braid_road *woken) {
-  struct braid_hook *next = braid_line_claim(&gate->line, BRAID_OK);
-  gate->owner = next ? next->bits : 0;
-  if (next) braid_road_push(woken, braid_hook_waiter(next));
+static void hand_over(struct braid_primitive *primitive, struct braid_wake_list *woken) {
+  struct braid_wait_node *next = braid_wait_queue_claim(&primitive->waiters, BRAID_OK);
+  primitive->owner = next ? next->bits : 0;
+  if (next) braid_wake_list_push(woken, braid_wait_node_waiter(next));
 }
 
-enum braid_status braid_lock_release(struct braid_gate *gate, uint64_t owner) {
-  struct braid_road woken = {0};
-  enter(gate);
-  bool held = gate->owner == owner;
-  if (held) hand_over(gate, &woken);
-  leave(gate, &woken);
+enum braid_status braid_lock_release(struct braid_primitive *primitive, uint64_t owner) {
+  struct braid_wake_list woken = {0};
+  enter(primitive);
+  bool held = primitive->owner == owner;
+  if (held) hand_over(primitive, &woken);
+  leave(primitive, &woken);
   return held ? BRAID_OK : BRAID_MISUSE;
 }
 
-void braid_lock_abandon(struct braid_gate *gate) {
-  struct braid_road woken = {0};
-  enter(gate);
-  struct braid_hook *told = braid_line_claim(&gate->line, BRAID_OWNER_DIED);
-  gate->orphaned = !told;
-  if (told) braid_road_push(&woken, braid_hook_waiter(told));
-  hand_over(gate, &woken);
-  leave(gate, &woken);
+void braid_lock_abandon(struct braid_primitive *primitive) {
+  struct braid_wake_list woken = {0};
+  enter(primitive);
+  struct braid_wait_node *told = braid_wait_queue_claim(&primitive->waiters, BRAID_OWNER_DIED);
+  primitive->orphaned = !told;
+  if (told) braid_wake_list_push(&woken, braid_wait_node_waiter(told));
+  hand_over(primitive, &woken);
+  leave(primitive, &woken);
 }
 
-uint64_t braid_lock_owner(struct braid_gate *gate) {
-  enter(gate);
-  uint64_t owner = gate->owner;
-  leave(gate, NULL);
+uint64_t braid_lock_owner(struct braid_primitive *primitive) {
+  enter(primitive);
+  uint64_t owner = primitive->owner;
+  leave(primitive, NULL);
   return owner;
 }
 
 /* ---- semaphore ------------------------------------------------------------------------------------------------ */
 
-enum braid_status braid_semaphore_acquire(struct braid_gate *gate, struct braid_hook *hook) {
+enum braid_status braid_semaphore_acquire(struct braid_primitive *primitive, struct braid_wait_node *node) {
   enum braid_status status = BRAID_OK;
-  enter(gate);
-  if (gate->count > 0)
-    gate->count--;
+  enter(primitive);
+  if (primitive->count > 0)
+    primitive->count--;
   else
-    status = stand(gate, hook);
-  leave(gate, NULL);
+    status = stand(primitive, node);
+  leave(primitive, NULL);
   return status;
 }
 
-enum braid_status braid_semaphore_release(struct braid_gate *gate, int64_t turns) {
-  struct braid_road woken = {0};
-  enter(gate);
-  bool fits = turns <= gate->limit - gate->count;
+enum braid_status braid_semaphore_release(struct braid_primitive *primitive, int64_t turns) {
+  struct braid_wake_list woken = {0};
+  enter(primitive);
+  bool fits = turns <= primitive->limit - primitive->count;
   for (; fits && turns > 0; turns--) {
-    struct braid_hook *next = braid_line_claim(&gate->line, BRAID_OK);
+    struct braid_wait_node *next = braid_wait_queue_claim(&primitive->waiters, BRAID_OK);
     if (!next) break;
-    braid_road_push(&woken, braid_hook_waiter(next));
+    braid_wake_list_push(&woken, braid_wait_node_waiter(next));
   }
-  if (fits) gate->count += turns;
-  leave(gate, &woken);
+  if (fits) primitive->count += turns;
+  leave(primitive, &woken);
   return fits ? BRAID_OK : BRAID_MISUSE;
 }
 
 /* ---- event ---------------------------------------------------------------------------------------------------- */
 
-enum braid_status braid_event_wait(struct braid_gate *gate, struct braid_hook *hook) {
-  enter(gate);
+enum braid_status braid_event_wait(struct braid_primitive *primitive, struct braid_wait_node *node) {
+  enter(primitive);
   enum braid_status status = BRAID_WAIT;
-  if (!gate->count)
-    status = stand(gate, hook);
-  else if (braid_hook_may_take(hook))
+  if (!primitive->count)
+    status = stand(primitive, node);
+  else if (braid_wait_node_may_take(node))
     status = BRAID_OK;
-  leave(gate, NULL);
+  leave(primitive, NULL);
   return status;
 }
 
-void braid_event_set(struct braid_gate *gate, bool set) {
-  struct braid_road woken = {0};
-  enter(gate);
-  gate->count = set;
-  if (set) braid_line_claim_all(&gate->line, BRAID_OK, &woken);
-  leave(gate, &woken);
+void braid_event_set(struct braid_primitive *primitive, bool set) {
+  struct braid_wake_list woken = {0};
+  enter(primitive);
+  primitive->count = set;
+  if (set) braid_wait_queue_claim_all(&primitive->waiters, BRAID_OK, &woken);
+  leave(primitive, &woken);
 }
 
 /* ---- condition ------------------------------------------------------------------------------------------------ */
 
-enum braid_status braid_condition_wait(struct braid_gate *gate, struct braid_hook *hook) {
-  enter(gate);
-  enum braid_status status = stand(gate, hook);
-  leave(gate, NULL);
+enum braid_status braid_condition_wait(struct braid_primitive *primitive, struct braid_wait_node *node) {
+  enter(primitive);
+  enum braid_status status = stand(primitive, node);
+  leave(primitive, NULL);
   return status;
 }
 
-void braid_condition_notify(struct braid_gate *gate, int64_t most) {
-  struct braid_road woken = {0};
-  enter(gate);
-  struct braid_hook *next;
-  while (most-- > 0 && (next = braid_line_claim(&gate->line, BRAID_OK)))
-    braid_road_push(&woken, braid_hook_waiter(next));
-  leave(gate, &woken);
+void braid_condition_notify(struct braid_primitive *primitive, int64_t most) {
+  struct braid_wake_list woken = {0};
+  enter(primitive);
+  struct braid_wait_node *next;
+  while (most-- > 0 && (next = braid_wait_queue_claim(&primitive->waiters, BRAID_OK)))
+    braid_wake_list_push(&woken, braid_wait_node_waiter(next));
+  leave(primitive, &woken);
 }
 
 /* ---- barrier -------------------------------------------------------------------------------------------------- */
 
-enum braid_status braid_barrier_wait(struct braid_gate *gate, struct braid_hook *hook) {
-  struct braid_road woken = {0};
+enum braid_status braid_barrier_wait(struct braid_primitive *primitive, struct braid_wait_node *node) {
+  struct braid_wake_list woken = {0};
   enum braid_status status = BRAID_OK;
-  enter(gate);
-  if (gate->broken) {
+  enter(primitive);
+  if (primitive->broken) {
     status = BRAID_BROKEN;
   } else {
-    hook->bits = (uint64_t)++gate->count;
-    hook->key = (double)gate->owner;
-    if (gate->count < gate->limit) {
-      status = stand(gate, hook);
+    node->bits = (uint64_t)++primitive->count;
+    node->key = (double)primitive->owner;
+    if (primitive->count < primitive->limit) {
+      status = stand(primitive, node);
     } else {
-      gate->count = 0;
-      gate->owner++;
-      braid_line_claim_all(&gate->line, BRAID_OK, &woken);
+      primitive->count = 0;
+      primitive->owner++;
+      braid_wait_queue_claim_all(&primitive->waiters, BRAID_OK, &woken);
     }
   }
-  leave(gate, &woken);
+  leave(primitive, &woken);
   return status;
 }
 
 /* Inside the guard. */
-static void dismiss(struct braid_gate *gate, bool broken, struct braid_road *woken) {
-  gate->count = 0;
-  gate->owner++;
-  gate->broken = broken;
-  braid_line_claim_all(&gate->line, BRAID_BROKEN, woken);
+static void dismiss(struct braid_primitive *primitive, bool broken, struct braid_wake_list *woken) {
+  primitive->count = 0;
+  primitive->owner++;
+  primitive->broken = broken;
+  braid_wait_queue_claim_all(&primitive->waiters, BRAID_BROKEN, woken);
 }
 
-void braid_barrier_desert(struct braid_gate *gate, const struct braid_hook *hook) {
-  struct braid_road woken = {0};
-  enter(gate);
-  if (hook->key == (double)gate->owner) dismiss(gate, true, &woken);
-  leave(gate, &woken);
+void braid_barrier_desert(struct braid_primitive *primitive, const struct braid_wait_node *node) {
+  struct braid_wake_list woken = {0};
+  enter(primitive);
+  if (node->key == (double)primitive->owner) dismiss(primitive, true, &woken);
+  leave(primitive, &woken);
 }
 
-void braid_barrier_abort(struct braid_gate *gate) {
-  struct braid_road woken = {0};
-  enter(gate);
-  dismiss(gate, true, &woken);
-  leave(gate, &woken);
+void braid_barrier_abort(struct braid_primitive *primitive) {
+  struct braid_wake_list woken = {0};
+  enter(primitive);
+  dismiss(primitive, true, &woken);
+  leave(primitive, &woken);
 }
 
-void braid_barrier_reset(struct braid_gate *gate) {
-  struct braid_road woken = {0};
-  enter(gate);
-  dismiss(gate, false, &woken);
-  leave(gate, &woken);
+void braid_barrier_reset(struct braid_primitive *primitive) {
+  struct braid_wake_list woken = {0};
+  enter(primitive);
+  dismiss(primitive, false, &woken);
+  leave(primitive, &woken);
 }

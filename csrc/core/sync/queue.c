@@ -12,11 +12,11 @@ enum { FIRST_CAPACITY = 16 };
 static void visit_all(struct braid_queue *queue, void (*visit)(struct braid_item *item, void *context), void *context) {
   for (size_t i = 0; i < queue->size; i++)
     visit(&queue->cells[(queue->first + i) & (queue->capacity - 1)].item, context);
-  for (struct braid_list *link = queue->putters.hooks.next; link != &queue->putters.hooks; link = link->next) {
-    struct braid_hook *hook = braid_container(link, struct braid_hook, link);
-    struct braid_item item = braid_hook_item(hook);
+  for (struct braid_list *link = queue->putters.nodes.next; link != &queue->putters.nodes; link = link->next) {
+    struct braid_wait_node *node = braid_container(link, struct braid_wait_node, link);
+    struct braid_item item = braid_wait_node_item(node);
     visit(&item, context);
-    braid_hook_set_item(hook, item);
+    braid_wait_node_set_item(node, item);
   }
 }
 
@@ -29,9 +29,9 @@ static void drop(struct braid_item *item, void *ignored) {
 static void destroy(struct braid_object *object) {
   struct braid_queue *queue = braid_container(object, struct braid_queue, object);
   visit_all(queue, drop, NULL);
-  braid_line_dissolve(&queue->getters);
-  braid_line_dissolve(&queue->putters);
-  braid_line_dissolve(&queue->joiners);
+  braid_wait_queue_dissolve(&queue->getters);
+  braid_wait_queue_dissolve(&queue->putters);
+  braid_wait_queue_dissolve(&queue->joiners);
   free(queue->cells);
   free(queue);
 }
@@ -42,9 +42,9 @@ struct braid_queue *braid_queue_new(size_t maxsize, enum braid_queue_order order
   struct braid_queue *queue = calloc(1, sizeof *queue);
   if (!queue) return NULL;
   braid_object_init(&queue->object, &braid_queue_class);
-  braid_line_init(&queue->getters, &queue->object.guard);
-  braid_line_init(&queue->putters, &queue->object.guard);
-  braid_line_init(&queue->joiners, &queue->object.guard);
+  braid_wait_queue_init(&queue->getters, &queue->object.guard);
+  braid_wait_queue_init(&queue->putters, &queue->object.guard);
+  braid_wait_queue_init(&queue->joiners, &queue->object.guard);
   queue->maxsize = maxsize;
   queue->order = order;
   return queue;
@@ -130,42 +130,42 @@ static bool has_room(const struct braid_queue *queue) {
 }
 
 /* To the longest waiting getter. False: nobody waits. */
-static bool hand_over(struct braid_queue *queue, struct braid_item item, double key, struct braid_road *woken) {
-  struct braid_hook *getter = braid_line_claim(&queue->getters, BRAID_OK);
+static bool hand_over(struct braid_queue *queue, struct braid_item item, double key, struct braid_wake_list *woken) {
+  struct braid_wait_node *getter = braid_wait_queue_claim(&queue->getters, BRAID_OK);
   if (!getter) return false;
   if (getter->tag == BRAID_ITEM_PLACE) queue->leased++;
-  braid_hook_set_item(getter, item);
+  braid_wait_node_set_item(getter, item);
   getter->key = key;
-  braid_road_push(woken, braid_hook_waiter(getter));
+  braid_wake_list_push(woken, braid_wait_node_waiter(getter));
   return true;
 }
 
 /* To the longest waiting getter, or behind the others. False: memory is out. */
-static bool add(struct braid_queue *queue, struct braid_item item, double key, struct braid_road *woken) {
+static bool add(struct braid_queue *queue, struct braid_item item, double key, struct braid_wake_list *woken) {
   if (!hand_over(queue, item, key, woken) && !push(queue, item, key)) return false;
   queue->unfinished++;
   return true;
 }
 
-static enum braid_status put(struct braid_queue *queue, struct braid_item item, double key, struct braid_hook *hook,
-                             struct braid_road *woken) {
+static enum braid_status put(struct braid_queue *queue, struct braid_item item, double key,
+                             struct braid_wait_node *node, struct braid_wake_list *woken) {
   if (queue->closed) return BRAID_CLOSED;
   if (has_room(queue)) {
-    if (!braid_hook_may_take(hook)) return BRAID_WAIT;
+    if (!braid_wait_node_may_take(node)) return BRAID_WAIT;
     return add(queue, item, key, woken) ? BRAID_OK : BRAID_NO_MEMORY;
   }
-  if (!hook) return BRAID_FULL;
-  braid_hook_set_item(hook, item);
-  hook->key = key;
-  braid_hook_join(hook, &queue->putters);
+  if (!node) return BRAID_FULL;
+  braid_wait_node_set_item(node, item);
+  node->key = key;
+  braid_wait_node_join(node, &queue->putters);
   return BRAID_WAIT;
 }
 
 enum braid_status braid_queue_put(struct braid_queue *queue, struct braid_item item, double key,
-                                  struct braid_hook *hook) {
-  struct braid_road woken = {0};
+                                  struct braid_wait_node *node) {
+  struct braid_wake_list woken = {0};
   braid_guard_enter(&queue->object.guard);
-  enum braid_status status = put(queue, item, key, hook, &woken);
+  enum braid_status status = put(queue, item, key, node, &woken);
   braid_guard_leave(&queue->object.guard);
   braid_loop_post_all(&woken);
   return status;
@@ -173,14 +173,14 @@ enum braid_status braid_queue_put(struct braid_queue *queue, struct braid_item i
 
 /* Who has waited longest to put goes on. False: there is no room, or nobody waits. A cell has just come free, or there
  * are getters: the push needs no memory, else the putter is told. */
-static bool admit_putter(struct braid_queue *queue, struct braid_road *woken) {
-  struct braid_hook *putter = has_room(queue) ? braid_line_claim(&queue->putters, BRAID_OK) : NULL;
+static bool admit_putter(struct braid_queue *queue, struct braid_wake_list *woken) {
+  struct braid_wait_node *putter = has_room(queue) ? braid_wait_queue_claim(&queue->putters, BRAID_OK) : NULL;
   if (!putter) return false;
   if (putter->tag == BRAID_ITEM_PLACE)
     queue->reserved++;
-  else if (!add(queue, braid_hook_item(putter), putter->key, woken))
-    braid_hook_waiter(putter)->status = BRAID_NO_MEMORY; /* ours: it is claimed and not posted */
-  braid_road_push(woken, braid_hook_waiter(putter));
+  else if (!add(queue, braid_wait_node_item(putter), putter->key, woken))
+    braid_wait_node_waiter(putter)->status = BRAID_NO_MEMORY; /* ours: it is claimed and not posted */
+  braid_wake_list_push(woken, braid_wait_node_waiter(putter));
   return true;
 }
 
@@ -189,17 +189,17 @@ static bool is_drained(const struct braid_queue *queue) {
   return queue->closed && queue->size == 0 && ((queue->reserved == 0 && queue->leased == 0) || queue->dropped);
 }
 
-enum braid_status braid_queue_get(struct braid_queue *queue, struct braid_item *item, struct braid_hook *hook) {
-  struct braid_road woken = {0};
+enum braid_status braid_queue_get(struct braid_queue *queue, struct braid_item *item, struct braid_wait_node *node) {
+  struct braid_wake_list woken = {0};
   enum braid_status status = BRAID_OK;
   braid_guard_enter(&queue->object.guard);
   if (queue->size > 0) {
-    if (braid_hook_may_take(hook)) {
+    if (braid_wait_node_may_take(node)) {
       struct braid_queue_cell cell = pop(queue);
       *item = cell.item;
-      if (hook && hook->tag == BRAID_ITEM_PLACE) {
+      if (node && node->tag == BRAID_ITEM_PLACE) {
         queue->leased++;
-        hook->key = cell.key;
+        node->key = cell.key;
       }
       admit_putter(queue, &woken);
     } else {
@@ -207,9 +207,9 @@ enum braid_status braid_queue_get(struct braid_queue *queue, struct braid_item *
     }
   } else if (is_drained(queue)) {
     status = BRAID_CLOSED;
-  } else if (hook) {
-    braid_hook_join(hook, &queue->getters);
-    if (queue->recent_first) braid_list_raise(&queue->getters.hooks, &hook->link);
+  } else if (node) {
+    braid_wait_node_join(node, &queue->getters);
+    if (queue->recent_first) braid_list_raise(&queue->getters.nodes, &node->link);
     status = BRAID_WAIT;
   } else {
     status = BRAID_EMPTY;
@@ -222,9 +222,9 @@ enum braid_status braid_queue_get(struct braid_queue *queue, struct braid_item *
 /* ---- for another process --------------------------------------------------------------------------------------- */
 
 /* After something has come back: who can go on goes on. Inside the guard. */
-static void admit_all(struct braid_queue *queue, struct braid_road *woken) {
+static void admit_all(struct braid_queue *queue, struct braid_wake_list *woken) {
   while (admit_putter(queue, woken)) continue;
-  if (is_drained(queue)) braid_line_claim_all(&queue->getters, BRAID_CLOSED, woken);
+  if (is_drained(queue)) braid_wait_queue_claim_all(&queue->getters, BRAID_CLOSED, woken);
 }
 
 size_t braid_queue_reserve(struct braid_queue *queue, size_t most) {
@@ -238,7 +238,7 @@ size_t braid_queue_reserve(struct braid_queue *queue, size_t most) {
   return room;
 }
 
-enum braid_status braid_queue_await_place(struct braid_queue *queue, struct braid_hook *hook) {
+enum braid_status braid_queue_await_place(struct braid_queue *queue, struct braid_wait_node *node) {
   enum braid_status status = BRAID_WAIT;
   braid_guard_enter(&queue->object.guard);
   if (queue->closed) {
@@ -247,15 +247,15 @@ enum braid_status braid_queue_await_place(struct braid_queue *queue, struct brai
     queue->reserved++;
     status = BRAID_OK;
   } else {
-    hook->tag = BRAID_ITEM_PLACE;
-    braid_hook_join(hook, &queue->putters);
+    node->tag = BRAID_ITEM_PLACE;
+    braid_wait_node_join(node, &queue->putters);
   }
   braid_guard_leave(&queue->object.guard);
   return status;
 }
 
 enum braid_status braid_queue_put_reserved(struct braid_queue *queue, struct braid_item item, double key) {
-  struct braid_road woken = {0};
+  struct braid_wake_list woken = {0};
   braid_guard_enter(&queue->object.guard);
   if (queue->reserved > 0) queue->reserved--;
   enum braid_status status = BRAID_OK;
@@ -270,7 +270,7 @@ enum braid_status braid_queue_put_reserved(struct braid_queue *queue, struct bra
 }
 
 void braid_queue_unreserve(struct braid_queue *queue, size_t count) {
-  struct braid_road woken = {0};
+  struct braid_wake_list woken = {0};
   braid_guard_enter(&queue->object.guard);
   queue->reserved -= count < queue->reserved ? count : queue->reserved;
   admit_all(queue, &woken);
@@ -279,7 +279,7 @@ void braid_queue_unreserve(struct braid_queue *queue, size_t count) {
 }
 
 size_t braid_queue_lease(struct braid_queue *queue, struct braid_queue_cell *cells, size_t most) {
-  struct braid_road woken = {0};
+  struct braid_wake_list woken = {0};
   size_t count = 0;
   braid_guard_enter(&queue->object.guard);
   while (count < most && queue->size > 0) {
@@ -293,7 +293,7 @@ size_t braid_queue_lease(struct braid_queue *queue, struct braid_queue_cell *cel
 }
 
 void braid_queue_settle(struct braid_queue *queue, size_t count) {
-  struct braid_road woken = {0};
+  struct braid_wake_list woken = {0};
   braid_guard_enter(&queue->object.guard);
   queue->leased -= count < queue->leased ? count : queue->leased;
   admit_all(queue, &woken);
@@ -302,7 +302,7 @@ void braid_queue_settle(struct braid_queue *queue, size_t count) {
 }
 
 void braid_queue_put_back(struct braid_queue *queue, struct braid_queue_cell *cells, size_t count) {
-  struct braid_road woken = {0};
+  struct braid_wake_list woken = {0};
   size_t handed = 0, kept = count;
   braid_guard_enter(&queue->object.guard);
   queue->leased -= count < queue->leased ? count : queue->leased;
@@ -317,19 +317,19 @@ void braid_queue_put_back(struct braid_queue *queue, struct braid_queue_cell *ce
 /* ---- the rest ------------------------------------------------------------------------------------------------- */
 
 enum braid_status braid_queue_task_done(struct braid_queue *queue) {
-  struct braid_road woken = {0};
+  struct braid_wake_list woken = {0};
   braid_guard_enter(&queue->object.guard);
   bool counted = queue->unfinished > 0;
-  if (counted && --queue->unfinished == 0) braid_line_claim_all(&queue->joiners, BRAID_OK, &woken);
+  if (counted && --queue->unfinished == 0) braid_wait_queue_claim_all(&queue->joiners, BRAID_OK, &woken);
   braid_guard_leave(&queue->object.guard);
   braid_loop_post_all(&woken);
   return counted ? BRAID_OK : BRAID_MISUSE;
 }
 
-enum braid_status braid_queue_join(struct braid_queue *queue, struct braid_hook *hook) {
+enum braid_status braid_queue_join(struct braid_queue *queue, struct braid_wait_node *node) {
   braid_guard_enter(&queue->object.guard);
   bool wait = queue->unfinished > 0;
-  if (wait) braid_hook_join(hook, &queue->joiners);
+  if (wait) braid_wait_node_join(node, &queue->joiners);
   braid_guard_leave(&queue->object.guard);
   return wait ? BRAID_WAIT : BRAID_OK;
 }
@@ -349,16 +349,17 @@ static void drop_all(struct braid_queue *rest) {
 }
 
 void braid_queue_close(struct braid_queue *queue, bool immediate) {
-  struct braid_road woken = {0};
+  struct braid_wake_list woken = {0};
   struct braid_queue rest = {0};
   braid_guard_enter(&queue->object.guard);
   queue->closed = true;
   queue->dropped = queue->dropped || immediate;
-  if (is_drained(queue)) braid_line_claim_all(&queue->getters, BRAID_CLOSED, &woken); /* they wait while it is empty */
-  braid_line_claim_all(&queue->putters, BRAID_CLOSED, &woken);
+  if (is_drained(queue))
+    braid_wait_queue_claim_all(&queue->getters, BRAID_CLOSED, &woken); /* they wait while it is empty */
+  braid_wait_queue_claim_all(&queue->putters, BRAID_CLOSED, &woken);
   if (immediate) {
     empty(queue, &rest);
-    braid_line_claim_all(&queue->joiners, BRAID_OK, &woken);
+    braid_wait_queue_claim_all(&queue->joiners, BRAID_OK, &woken);
   }
   braid_guard_leave(&queue->object.guard);
   braid_loop_post_all(&woken);

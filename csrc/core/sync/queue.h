@@ -18,7 +18,7 @@ struct braid_queue_cell {
 
 struct braid_queue {
   struct braid_object object;
-  struct braid_line getters, putters, joiners;
+  struct braid_wait_queue getters, putters, joiners;
   struct braid_queue_cell *cells; /* a ring; for BRAID_PRIORITY a binary heap that starts at 0 */
   size_t capacity, first, size;
   size_t maxsize; /* 0: no bound */
@@ -36,23 +36,24 @@ extern const struct braid_class braid_queue_class;
 /* NULL when memory is out. */
 struct braid_queue *braid_queue_new(size_t maxsize, enum braid_queue_order order);
 
-/* BRAID_OK: the queue has the item. BRAID_CLOSED, BRAID_FULL (no hook), BRAID_NO_MEMORY: the caller keeps it.
- * BRAID_WAIT: the hook stands in line with it; if the wait ends otherwise than BRAID_OK the caller has it again. */
+/* BRAID_OK: the queue has the item. BRAID_CLOSED, BRAID_FULL (no wait node), BRAID_NO_MEMORY: the caller keeps it.
+ * BRAID_WAIT: the wait node stands in the wait queue with it; if the wait ends otherwise than BRAID_OK the caller has
+ * it again. */
 enum braid_status braid_queue_put(struct braid_queue *queue, struct braid_item item, double key,
-                                  struct braid_hook *hook);
+                                  struct braid_wait_node *node);
 
-/* A select gives the hook of one of its cases to put and get: then BRAID_WAIT may also mean that another case has come
- * before, and after BRAID_OK the waiter is claimed. */
+/* A select gives the wait node of one of its cases to put and get: then BRAID_WAIT may also mean that another case has
+ * come before, and after BRAID_OK the waiter is claimed. */
 
-/* BRAID_OK: *item is the caller's. BRAID_CLOSED, BRAID_EMPTY (no hook). BRAID_WAIT: when the wait ends BRAID_OK the
- * item is in the hook. */
-enum braid_status braid_queue_get(struct braid_queue *queue, struct braid_item *item, struct braid_hook *hook);
+/* BRAID_OK: *item is the caller's. BRAID_CLOSED, BRAID_EMPTY (no wait node). BRAID_WAIT: when the wait ends BRAID_OK
+ * the item is in the node. */
+enum braid_status braid_queue_get(struct braid_queue *queue, struct braid_item *item, struct braid_wait_node *node);
 
 /* BRAID_MISUSE when there were not so many puts. */
 enum braid_status braid_queue_task_done(struct braid_queue *queue);
 
 /* BRAID_OK when every item that was put is done; BRAID_WAIT otherwise. */
-enum braid_status braid_queue_join(struct braid_queue *queue, struct braid_hook *hook);
+enum braid_status braid_queue_join(struct braid_queue *queue, struct braid_wait_node *node);
 
 /* Puts fail from now on, gets drain what is there; `immediate` drops it and lets everybody go. */
 void braid_queue_close(struct braid_queue *queue, bool immediate);
@@ -62,16 +63,16 @@ void braid_queue_close(struct braid_queue *queue, bool immediate);
 
 /* Keeps places for up to `most` puts; how many it were. */
 size_t braid_queue_reserve(struct braid_queue *queue, size_t most);
-/* Keeps one place. BRAID_OK: it is kept. BRAID_CLOSED. BRAID_WAIT: the hook stands in line; when the wait ends BRAID_OK
- * the place is kept. */
-enum braid_status braid_queue_await_place(struct braid_queue *queue, struct braid_hook *hook);
+/* Keeps one place. BRAID_OK: it is kept. BRAID_CLOSED. BRAID_WAIT: the wait node stands in the wait queue; when the
+ * wait ends BRAID_OK the place is kept. */
+enum braid_status braid_queue_await_place(struct braid_queue *queue, struct braid_wait_node *node);
 /* A put into such a place, which always has room. BRAID_CLOSED: the queue drops what comes. BRAID_NO_MEMORY. Either way
  * the place is used up; the caller keeps the item. */
 enum braid_status braid_queue_put_reserved(struct braid_queue *queue, struct braid_item item, double key);
 void braid_queue_unreserve(struct braid_queue *queue, size_t count);
 
-/* Takes up to `most` items in order, without waiting; how many it were. A get whose hook has the tag BRAID_ITEM_PLACE
- * leases its item, too, and finds its key in the hook. */
+/* Takes up to `most` items in order, without waiting; how many it were. A get whose wait node has the tag
+ * BRAID_ITEM_PLACE leases its item, too, and finds its key in the node. */
 size_t braid_queue_lease(struct braid_queue *queue, struct braid_queue_cell *cells, size_t most);
 /* So many of the leased items have been used. */
 void braid_queue_settle(struct braid_queue *queue, size_t count);

@@ -15,7 +15,7 @@ enum { TYPE = SOCK_SEQPACKET };
 enum { TYPE = SOCK_DGRAM };
 #endif
 
-int braid_channel_open(int ends[2]) {
+int braid_control_socket_open(int ends[2]) {
   if (socketpair(AF_UNIX, TYPE | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends)) return errno;
   return 0;
 }
@@ -25,7 +25,7 @@ union control {
   char room[CMSG_SPACE(sizeof(int))];
 };
 
-int braid_channel_send(int end, const void *data, size_t size, int descriptor) {
+int braid_control_socket_send(int end, const void *data, size_t size, int descriptor) {
   struct iovec piece = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
   struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
   union control control = {0};
@@ -39,8 +39,8 @@ int braid_channel_send(int end, const void *data, size_t size, int descriptor) {
   return sendmsg(end, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? errno : 0;
 }
 
-int braid_channel_receive(int end, void *data, size_t *size, int *descriptor) {
-  struct iovec piece = {.iov_base = data, .iov_len = BRAID_CHANNEL_MOST};
+int braid_control_socket_receive(int end, void *data, size_t *size, int *descriptor) {
+  struct iovec piece = {.iov_base = data, .iov_len = BRAID_CONTROL_SOCKET_MOST};
   union control control = {0};
   struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
   message.msg_control = control.room;
@@ -55,7 +55,7 @@ int braid_channel_receive(int end, void *data, size_t *size, int *descriptor) {
   return 0;
 }
 
-void braid_channel_die_with_parent(void) {
+void braid_control_socket_die_with_parent(void) {
 #ifdef __linux__
   prctl(PR_SET_PDEATHSIG, SIGKILL);
 #endif

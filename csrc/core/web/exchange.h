@@ -22,7 +22,7 @@ enum braid_exchange_state {
 };
 
 /* A connection that has been accepted. */
-struct braid_connection {
+struct braid_http_connection {
   struct braid_list link; /* in the server's `idle` or `receiving`, or in none */
   int64_t since;          /* it waits for headers from then on; or when its body was last looked at */
   int64_t due;            /* when its body has been too slow */
@@ -34,7 +34,7 @@ struct braid_exchange {
   struct braid_serve *serve;
   struct braid_exchange *next; /* in the free list */
   struct MHD_Connection *connection;
-  struct braid_connection *client;
+  struct braid_http_connection *client;
   struct MHD_Response *response; /* prepared or ready */
   const char *method;
   struct braid_buffer target, body;

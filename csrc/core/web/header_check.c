@@ -29,7 +29,7 @@ static bool is_clean(const char *value, size_t size) {
   return true;
 }
 
-bool braid_screen_target(const char *target, size_t size) { return is_clean(target, size); }
+bool braid_header_check_target(const char *target, size_t size) { return is_clean(target, size); }
 
 static bool read_length(const char *value, size_t size, uint64_t *length) {
   if (size == 0 || size > 18) return false;
@@ -64,16 +64,16 @@ static enum MHD_Result look(void *cls, enum MHD_ValueKind kind, const char *name
   return MHD_YES;
 }
 
-enum braid_screen braid_screen(struct MHD_Connection *connection, const char *method, const char *version,
-                               bool *has_body, uint64_t *length) {
+enum braid_header_check braid_header_check(struct MHD_Connection *connection, const char *method, const char *version,
+                                           bool *has_body, uint64_t *length) {
   struct findings found = {0};
   MHD_get_connection_values_n(connection, MHD_HEADER_KIND, look, &found);
   bool old = strcmp(version, MHD_HTTP_VERSION_1_1) != 0;
   *has_body = found.codings > 0 || found.length > 0;
   *length = found.length;
-  if (found.bad || found.lengths > 1 || found.codings > 1 || found.hosts > 1) return BRAID_SCREEN_BAD;
-  if (found.codings > 0 && (found.lengths > 0 || old)) return BRAID_SCREEN_BAD;
-  if (found.codings > 0 && !found.chunked) return BRAID_SCREEN_UNKNOWN_CODING;
-  if (!is_token(method, strlen(method)) || strncmp(version, "HTTP/1.", 7) != 0) return BRAID_SCREEN_BAD;
-  return BRAID_SCREEN_FINE;
+  if (found.bad || found.lengths > 1 || found.codings > 1 || found.hosts > 1) return BRAID_HEADER_CHECK_BAD;
+  if (found.codings > 0 && (found.lengths > 0 || old)) return BRAID_HEADER_CHECK_BAD;
+  if (found.codings > 0 && !found.chunked) return BRAID_HEADER_CHECK_UNKNOWN_CODING;
+  if (!is_token(method, strlen(method)) || strncmp(version, "HTTP/1.", 7) != 0) return BRAID_HEADER_CHECK_BAD;
+  return BRAID_HEADER_CHECK_FINE;
 }

@@ -8,14 +8,14 @@
 
 #include "core/base/base.h"
 
-enum braid_screen { BRAID_SCREEN_FINE, BRAID_SCREEN_BAD, BRAID_SCREEN_UNKNOWN_CODING };
+enum braid_header_check { BRAID_HEADER_CHECK_FINE, BRAID_HEADER_CHECK_BAD, BRAID_HEADER_CHECK_UNKNOWN_CODING };
 
 /* `has_body`: a body is announced; `length` its size, or 0 when it comes in chunks. The server's thread; does not
  * block. */
-enum braid_screen braid_screen(struct MHD_Connection *connection, const char *method, const char *version,
-                               bool *has_body, uint64_t *length);
+enum braid_header_check braid_header_check(struct MHD_Connection *connection, const char *method, const char *version,
+                                           bool *has_body, uint64_t *length);
 
 /* What follows the method holds no control characters. */
-bool braid_screen_target(const char *target, size_t size);
+bool braid_header_check_target(const char *target, size_t size);
 
 #endif

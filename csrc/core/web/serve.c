@@ -129,7 +129,7 @@ bool braid_serve_next_news(struct braid_serve *serve, int64_t *number, unsigned 
 /* None of these may be reached outside braid_serve_run, except complete and count_connection, which closing calls too.
  */
 
-static void wait_in(struct braid_connection *client, struct braid_list *list) {
+static void wait_in(struct braid_http_connection *client, struct braid_list *list) {
   braid_list_remove(&client->link);
   if (!list) return;
   client->since = braid_clock_now();
@@ -137,7 +137,7 @@ static void wait_in(struct braid_connection *client, struct braid_list *list) {
 }
 
 /* A piece of a body buys time: at LEAST_RATE, and never more than idle_timeout. */
-static void wait_for_body(struct braid_serve *serve, struct braid_connection *client, size_t arrived) {
+static void wait_for_body(struct braid_serve *serve, struct braid_http_connection *client, size_t arrived) {
   bool waits = !braid_list_empty(&client->link);
   if (!waits) wait_in(client, &serve->receiving);
   int64_t most = braid_clock_now() + serve->options.idle_timeout;
@@ -167,7 +167,7 @@ static void complete(void *cls, struct MHD_Connection *connection, void **slot, 
 static void begin_connection(struct braid_serve *serve, struct MHD_Connection *connection, void **slot) {
   serve->counts.accepted++;
   serve->counts.connections++;
-  struct braid_connection *client = calloc(1, sizeof *client);
+  struct braid_http_connection *client = calloc(1, sizeof *client);
   *slot = client;
   if (!client) return; /* every request on it is refused */
   client->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
@@ -183,7 +183,7 @@ static void count_connection(void *cls, struct MHD_Connection *connection, void 
     begin_connection(serve, connection, slot);
     return;
   }
-  struct braid_connection *client = *slot;
+  struct braid_http_connection *client = *slot;
   serve->counts.connections--;
   if (!client) return;
   braid_list_remove(&client->link);
@@ -249,12 +249,12 @@ static enum MHD_Result headers_arrived(struct braid_exchange *exchange, struct M
     return refuse(exchange, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large", true);
   bool has_body;
   uint64_t length;
-  if (!braid_screen_target(exchange->target.data, exchange->target.size))
+  if (!braid_header_check_target(exchange->target.data, exchange->target.size))
     return refuse(exchange, MHD_HTTP_BAD_REQUEST, "Bad Request", true);
-  switch (braid_screen(connection, method, version, &has_body, &length)) {
-    case BRAID_SCREEN_BAD: return refuse(exchange, MHD_HTTP_BAD_REQUEST, "Bad Request", true);
-    case BRAID_SCREEN_UNKNOWN_CODING: return refuse(exchange, MHD_HTTP_NOT_IMPLEMENTED, "Not Implemented", true);
-    case BRAID_SCREEN_FINE: break;
+  switch (braid_header_check(connection, method, version, &has_body, &length)) {
+    case BRAID_HEADER_CHECK_BAD: return refuse(exchange, MHD_HTTP_BAD_REQUEST, "Bad Request", true);
+    case BRAID_HEADER_CHECK_UNKNOWN_CODING: return refuse(exchange, MHD_HTTP_NOT_IMPLEMENTED, "Not Implemented", true);
+    case BRAID_HEADER_CHECK_FINE: break;
   }
   return has_body ? expect_body(exchange, length) : MHD_YES;
 }
@@ -414,7 +414,7 @@ void braid_serve_drain(struct braid_serve *serve) {
 bool braid_serve_is_quiet(const struct braid_serve *serve, int64_t linger) {
   if (serve->counts.exchanges > 0 || !braid_list_empty(&serve->receiving)) return false;
   if (braid_list_empty(&serve->idle)) return true;
-  const struct braid_connection *last = braid_container(serve->idle.prev, struct braid_connection, link);
+  const struct braid_http_connection *last = braid_container(serve->idle.prev, struct braid_http_connection, link);
   return linger == 0 || last->since + linger <= braid_clock_now();
 }
 
@@ -449,11 +449,12 @@ static int64_t next_due(const struct braid_serve *serve) {
   }
   if (!serve->options.idle_timeout) return due;
   if (!braid_list_empty(&serve->idle)) {
-    const struct braid_connection *first = braid_container(serve->idle.next, struct braid_connection, link);
+    const struct braid_http_connection *first = braid_container(serve->idle.next, struct braid_http_connection, link);
     if ((at = first->since + serve->options.idle_timeout) < due) due = at;
   }
   if (!braid_list_empty(&serve->receiving)) {
-    const struct braid_connection *first = braid_container(serve->receiving.next, struct braid_connection, link);
+    const struct braid_http_connection *first =
+        braid_container(serve->receiving.next, struct braid_http_connection, link);
     if ((at = first->since + LOOK_AT_BODIES) < due) due = at;
   }
   return due;
@@ -468,7 +469,7 @@ static void watch(struct braid_exchange *exchange) {
 }
 
 /* libmicrohttpd reads an end, and closes it. */
-static void hang_up(struct braid_connection *client) {
+static void hang_up(struct braid_http_connection *client) {
   braid_list_remove(&client->link);
   shutdown(client->fd, SHUT_RDWR);
 }
@@ -477,7 +478,7 @@ static void look_at_bodies(struct braid_serve *serve, int64_t now) {
   struct braid_list seen, *link;
   braid_list_init(&seen);
   while ((link = serve->receiving.next) != &serve->receiving) {
-    struct braid_connection *client = braid_container(link, struct braid_connection, link);
+    struct braid_http_connection *client = braid_container(link, struct braid_http_connection, link);
     if (now < client->since + LOOK_AT_BODIES) break;
     if (now >= client->due) {
       hang_up(client);
@@ -502,7 +503,7 @@ static void look_at_clock(struct braid_serve *serve) {
   }
   if (!serve->options.idle_timeout) return;
   while (!braid_list_empty(&serve->idle)) {
-    struct braid_connection *first = braid_container(serve->idle.next, struct braid_connection, link);
+    struct braid_http_connection *first = braid_container(serve->idle.next, struct braid_http_connection, link);
     if (first->since + serve->options.idle_timeout > now) break;
     hang_up(first);
   }

@@ -48,7 +48,7 @@ static int open_below(int folder, const char *root, const char *path) {
   return open_compared(folder, root, path);
 }
 
-int braid_asset_open(const char *root, const char *path, struct braid_asset *asset) {
+int braid_static_file_open(const char *root, const char *path, struct braid_static_file *file) {
   int folder = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) return errno;
   int fd = open_below(folder, root, path), error = fd < 0 ? errno : 0;
@@ -59,9 +59,9 @@ int braid_asset_open(const char *root, const char *path, struct braid_asset *ass
     close(fd);
     return ENOENT;
   }
-  *asset = (struct braid_asset){.fd = fd, .size = (uint64_t)state.st_size, .seconds = state.st_mtime};
+  *file = (struct braid_static_file){.fd = fd, .size = (uint64_t)state.st_size, .seconds = state.st_mtime};
 #ifdef __linux__
-  asset->nanoseconds = state.st_mtim.tv_nsec;
+  file->nanoseconds = state.st_mtim.tv_nsec;
 #endif
   return 0;
 }

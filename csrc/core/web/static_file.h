@@ -5,7 +5,7 @@
 
 #include "core/base/base.h"
 
-struct braid_asset {
+struct braid_static_file {
   int fd; /* the caller's to close */
   uint64_t size;
   int64_t seconds, nanoseconds; /* of its last change */
@@ -13,6 +13,6 @@ struct braid_asset {
 
 /* Opens root/path; 0 or an error number: ENOENT also for what leaves the root, by ".." or by a link, and for what is
  * no regular file. Any thread; waits for the disk. */
-int braid_asset_open(const char *root, const char *path, struct braid_asset *asset);
+int braid_static_file_open(const char *root, const char *path, struct braid_static_file *file);
 
 #endif

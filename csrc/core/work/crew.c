@@ -16,9 +16,9 @@ struct braid_team {
   unsigned size;
   braid_team_run *run;
   void *arguments;
-  struct braid_list link;    /* in crew.teams until it has a leader; guarded by crew.mutex */
-  struct braid_guard guard;  /* shared from the beginning; guards what follows */
-  struct braid_line waiting; /* for its end */
+  struct braid_list link;          /* in crew.teams until it has a leader; guarded by crew.mutex */
+  struct braid_guard guard;        /* shared from the beginning; guards what follows */
+  struct braid_wait_queue waiting; /* for its end */
   pthread_cond_t over;
   bool ended;
 };
@@ -128,10 +128,10 @@ bool braid_team_for(struct braid_team *team, size_t count, size_t grain, braid_t
 /* ---- the crew ------------------------------------------------------------------------------------------------- */
 
 static void end_team(struct braid_team *team) {
-  struct braid_road woken = {0};
+  struct braid_wake_list woken = {0};
   braid_guard_enter(&team->guard);
   team->ended = true;
-  braid_line_claim_all(&team->waiting, BRAID_OK, &woken);
+  braid_wait_queue_claim_all(&team->waiting, BRAID_OK, &woken);
   pthread_cond_broadcast(&team->over);
   braid_guard_leave(&team->guard);
   braid_loop_post_all(&woken);
@@ -252,7 +252,7 @@ struct braid_team *braid_team_start(braid_team_run *run, void *arguments, unsign
   team->run = run;
   team->arguments = arguments;
   braid_guard_init(&team->guard, true);
-  braid_line_init(&team->waiting, &team->guard);
+  braid_wait_queue_init(&team->waiting, &team->guard);
   pthread_cond_init(&team->over, NULL);
   pthread_mutex_lock(&crew.mutex);
   int error = recruit(team->size);
@@ -268,10 +268,10 @@ struct braid_team *braid_team_start(braid_team_run *run, void *arguments, unsign
   return NULL;
 }
 
-enum braid_status braid_team_join(struct braid_team *team, struct braid_hook *hook) {
+enum braid_status braid_team_join(struct braid_team *team, struct braid_wait_node *node) {
   braid_guard_enter(&team->guard);
   bool ended = team->ended;
-  if (!ended) braid_hook_join(hook, &team->waiting);
+  if (!ended) braid_wait_node_join(node, &team->waiting);
   braid_guard_leave(&team->guard);
   return ended ? BRAID_OK : BRAID_WAIT;
 }

@@ -19,7 +19,7 @@
  *     if (!braid_team_for(team, count, 8192, square, arguments)) return;   // stopped
  *   }
  *
- * Lua starts kernels by csrc/lua/lkernel.h. */
+ * Lua starts kernels by lua/kernels/lkernel.h. */
 #ifndef BRAID_CREW_H
 #define BRAID_CREW_H
 
@@ -60,8 +60,8 @@ unsigned braid_team_seat(void);
  * block. */
 struct braid_team *braid_team_start(braid_team_run *run, void *arguments, unsigned threads);
 
-/* BRAID_OK when it has ended; else BRAID_WAIT, and the hook's waiter will be woken. Any thread; does not block. */
-enum braid_status braid_team_join(struct braid_team *team, struct braid_hook *hook);
+/* BRAID_OK when it has ended; else BRAID_WAIT, and the wait node's waiter will be woken. Any thread; does not block. */
+enum braid_status braid_team_join(struct braid_team *team, struct braid_wait_node *node);
 
 /* Asks it to end: one that has not begun never does; a loop ends with the chunks that are being done. Any thread; does
  * not block. */

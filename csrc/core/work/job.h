@@ -23,7 +23,7 @@ enum braid_job_outcome {
 };
 
 struct braid_worker;
-struct braid_peer;
+struct braid_worker_handle;
 
 struct braid_job {
   atomic_uint refs;
@@ -37,19 +37,19 @@ struct braid_job {
   _Atomic(struct braid_worker *) worker; /* who runs it: a thread */
 
   /* While it is known to two processes, in both. */
-  _Atomic(struct braid_permit *) permit; /* NULL: it is not */
+  _Atomic(struct braid_job_flag *) flag; /* NULL: it is not */
   uint64_t ticket;
 
   /* In the parent: guarded by the pool's mutex. */
-  struct braid_list link;  /* among those that wait for a worker process, by turn */
-  uint64_t turn;           /* goes up with each that is submitted */
-  struct braid_peer *peer; /* the process that has it */
-  int64_t stopped;         /* when it was asked to end */
-  const char *fault;       /* the same: why its connection was ended before; NULL: it was not */
-  int death;               /* BRAID_JOB_DIED: as waitpid tells, or BRAID_CHILD_UNKNOWN */
-  int pid;                 /* of the process that ran it; 0: none did */
-  int64_t ended;           /* when its reply came */
-  uint16_t attempts;       /* workers that have died before they began it, and had nothing else to do */
+  struct braid_list link;                    /* among those that wait for a worker process, by turn */
+  uint64_t turn;                             /* goes up with each that is submitted */
+  struct braid_worker_handle *worker_handle; /* the process that has it */
+  int64_t stopped;                           /* when it was asked to end */
+  const char *fault;                         /* the same: why its connection was ended before; NULL: it was not */
+  int death;                                 /* BRAID_JOB_DIED: as waitpid tells, or BRAID_CHILD_UNKNOWN */
+  int pid;                                   /* of the process that ran it; 0: none did */
+  int64_t ended;                             /* when its reply came */
+  uint16_t attempts; /* workers that have died before they began it, and had nothing else to do */
 
   int error;    /* BRAID_JOB_NO_WORKER, BRAID_JOB_NOT_TAKEN, BRAID_JOB_REPLY_LOST: an error number */
   int64_t busy; /* ns that it ran in a process */

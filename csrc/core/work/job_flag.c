@@ -11,7 +11,7 @@
 
 static int open_nameless(void) {
 #ifdef __linux__
-  return memfd_create("braid.permits", MFD_CLOEXEC);
+  return memfd_create("braid.job_flags", MFD_CLOEXEC);
 #else
   char name[] = "/tmp/braid.XXXXXX";
   int fd = mkstemp(name);
@@ -22,19 +22,19 @@ static int open_nameless(void) {
 #endif
 }
 
-struct braid_permit *braid_permits_map(unsigned count, int fd) {
-  void *memory = mmap(NULL, count * sizeof(struct braid_permit), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+struct braid_job_flag *braid_job_flags_map(unsigned count, int fd) {
+  void *memory = mmap(NULL, count * sizeof(struct braid_job_flag), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   return memory == MAP_FAILED ? NULL : memory;
 }
 
-struct braid_permit *braid_permits_new(unsigned count, int *fd) {
+struct braid_job_flag *braid_job_flags_new(unsigned count, int *fd) {
   do *fd = open_nameless();
   while (*fd < 0 && braid_limit_raised());
   if (*fd < 0) return NULL;
-  struct braid_permit *permits = NULL;
-  if (!ftruncate(*fd, (off_t)(count * sizeof *permits))) permits = braid_permits_map(count, *fd);
-  if (!permits) close(*fd);
-  return permits;
+  struct braid_job_flag *flags = NULL;
+  if (!ftruncate(*fd, (off_t)(count * sizeof *flags))) flags = braid_job_flags_map(count, *fd);
+  if (!flags) close(*fd);
+  return flags;
 }
 
-void braid_permits_free(struct braid_permit *permits, unsigned count) { munmap(permits, count * sizeof *permits); }
+void braid_job_flags_free(struct braid_job_flag *flags, unsigned count) { munmap(flags, count * sizeof *flags); }

@@ -14,9 +14,9 @@ void braid_pool_init(struct braid_pool *pool, const struct braid_pool_kind *kind
   braid_object_share(&pool->object);
   pool->kind = kind;
   braid_list_init(&pool->sibling);
-  braid_line_init(&pool->ended, &pool->object.guard);
+  braid_wait_queue_init(&pool->ended, &pool->object.guard);
   braid_guard_init(&pool->rest_guard, true);
-  braid_line_init(&pool->resting, &pool->rest_guard);
+  braid_wait_queue_init(&pool->resting, &pool->rest_guard);
   pthread_mutex_init(&pool->mutex, NULL);
   braid_thread_condition_init(&pool->worker_ended);
 }
@@ -29,12 +29,12 @@ void braid_pool_term(struct braid_pool *pool) {
   pthread_mutex_destroy(&pool->mutex);
 }
 
-enum braid_status braid_pool_join(struct braid_pool *pool, struct braid_hook *hook) {
+enum braid_status braid_pool_join(struct braid_pool *pool, struct braid_wait_node *node) {
   braid_guard_enter(&pool->object.guard);
   pthread_mutex_lock(&pool->mutex);
   bool ended = pool->alive == 0;
   pthread_mutex_unlock(&pool->mutex);
-  if (!ended) braid_hook_join(hook, &pool->ended);
+  if (!ended) braid_wait_node_join(node, &pool->ended);
   braid_guard_leave(&pool->object.guard);
   return ended ? BRAID_OK : BRAID_WAIT;
 }
@@ -49,14 +49,14 @@ bool braid_pool_await(struct braid_pool *pool, int64_t deadline) {
 }
 
 void braid_pool_lose_worker(struct braid_pool *pool) {
-  struct braid_road woken = {0};
+  struct braid_wake_list woken = {0};
   pthread_mutex_lock(&pool->mutex);
   bool last = --pool->alive == 0;
   pthread_cond_broadcast(&pool->worker_ended);
   pthread_mutex_unlock(&pool->mutex);
   if (!last) return;
   braid_guard_enter(&pool->object.guard);
-  braid_line_claim_all(&pool->ended, BRAID_OK, &woken);
+  braid_wait_queue_claim_all(&pool->ended, BRAID_OK, &woken);
   braid_guard_leave(&pool->object.guard);
   braid_loop_post_all(&woken);
 }
@@ -72,9 +72,9 @@ bool braid_pool_count(struct braid_pool *pool) {
 static bool count_out(struct braid_pool *pool) { return pool->tally && braid_tally_remove(pool->tally) == 0; }
 
 static void wake_resting(struct braid_pool *pool) {
-  struct braid_road woken = {0};
+  struct braid_wake_list woken = {0};
   braid_guard_enter(&pool->rest_guard);
-  braid_line_claim_all(&pool->resting, BRAID_OK, &woken);
+  braid_wait_queue_claim_all(&pool->resting, BRAID_OK, &woken);
   braid_guard_leave(&pool->rest_guard);
   braid_loop_post_all(&woken);
 }
@@ -89,12 +89,12 @@ enum braid_status braid_pool_submit(struct braid_pool *pool, struct braid_job *j
   return status;
 }
 
-enum braid_status braid_pool_rest(struct braid_pool *pool, struct braid_hook *hook) {
+enum braid_status braid_pool_rest(struct braid_pool *pool, struct braid_wait_node *node) {
   pthread_mutex_lock(&pool->mutex);
   bool at_rest = braid_tally_count(pool->tally) == 0;
   if (!at_rest) {
     braid_guard_enter(&pool->rest_guard);
-    braid_hook_join(hook, &pool->resting);
+    braid_wait_node_join(node, &pool->resting);
     braid_guard_leave(&pool->rest_guard);
   }
   pthread_mutex_unlock(&pool->mutex);

@@ -48,8 +48,8 @@ struct braid_pool_kind {
 struct braid_pool {
   struct braid_object object;
   const struct braid_pool_kind *kind;
-  struct braid_list sibling; /* among the pools of the state that made it; that thread only */
-  struct braid_line ended;   /* who waits for the last worker; guarded by object.guard */
+  struct braid_list sibling;     /* among the pools of the state that made it; that thread only */
+  struct braid_wait_queue ended; /* who waits for the last worker; guarded by object.guard */
   pthread_mutex_t mutex;
   pthread_cond_t worker_ended;
   unsigned alive;                /* workers that have not ended; guarded by mutex, as is what follows */
@@ -58,10 +58,10 @@ struct braid_pool {
   bool stopped;                  /* its jobs were cancelled: who comes too late is cancelled as well */
   int death, error;              /* then: how it died, as waitpid tells; or why it could not be started (errno) */
   struct braid_pool_stats stats;
-  struct braid_tally *tally;     /* its jobs that are not home; NULL: nobody asks for them */
-  struct braid_line resting;     /* who waits until there are none; joined under the mutex */
-  struct braid_guard rest_guard; /* its guard: entered with the mutex held, or without */
-  char name[40];                 /* for dumps; "": it has none. The thread of the state that made it only */
+  struct braid_tally *tally;       /* its jobs that are not home; NULL: nobody asks for them */
+  struct braid_wait_queue resting; /* who waits until there are none; joined under the mutex */
+  struct braid_guard rest_guard;   /* its guard: entered with the mutex held, or without */
+  char name[40];                   /* for dumps; "": it has none. The thread of the state that made it only */
 };
 
 extern const struct braid_class braid_pool_class;
@@ -75,7 +75,7 @@ struct braid_pool *braid_pool_elsewhere(void);
 bool braid_pool_is_elsewhere(const struct braid_pool *pool);
 
 /* BRAID_OK when all workers have ended, or BRAID_WAIT. Any thread; does not block. */
-enum braid_status braid_pool_join(struct braid_pool *pool, struct braid_hook *hook);
+enum braid_status braid_pool_join(struct braid_pool *pool, struct braid_wait_node *node);
 
 /* Counts its jobs from now on, for braid_pool_rest and for who ends the process. False when memory is out. Before the
  * first job; does not block. */
@@ -84,9 +84,9 @@ bool braid_pool_count(struct braid_pool *pool);
 /* As kind->submit, and the job counts. Any thread; does not block. */
 enum braid_status braid_pool_submit(struct braid_pool *pool, struct braid_job *job);
 
-/* BRAID_OK when no job is on its way, whoever has submitted it, or BRAID_WAIT: the hook's waiter goes home behind the
- * last of them. For pools that count. Any thread; does not block. */
-enum braid_status braid_pool_rest(struct braid_pool *pool, struct braid_hook *hook);
+/* BRAID_OK when no job is on its way, whoever has submitted it, or BRAID_WAIT: the wait node's waiter goes home behind
+ * the last of them. For pools that count. Any thread; does not block. */
+enum braid_status braid_pool_rest(struct braid_pool *pool, struct braid_wait_node *node);
 
 /* Blocks until all workers have ended or the deadline passes; false then. Not for a worker. */
 bool braid_pool_await(struct braid_pool *pool, int64_t deadline);

@@ -215,11 +215,11 @@ void braid_worker_attach(struct braid_worker *worker, struct braid_loop *loop) {
 }
 
 /* The parent process may have taken it back. */
-static bool has_permit(struct braid_job *job) {
-  struct braid_permit *permit = atomic_load(&job->permit);
-  if (!permit) return true;
-  if (!braid_permit_take(permit, job->ticket, BRAID_PERMIT_BEGUN)) return false;
-  atomic_store(&permit->began, braid_clock_now());
+static bool take_flag(struct braid_job *job) {
+  struct braid_job_flag *flag = atomic_load(&job->flag);
+  if (!flag) return true;
+  if (!braid_job_flag_take(flag, job->ticket, BRAID_JOB_FLAG_BEGUN)) return false;
+  atomic_store(&flag->began, braid_clock_now());
   return true;
 }
 
@@ -229,7 +229,7 @@ struct braid_job *braid_worker_begin(struct braid_worker *worker, struct braid_i
     braid_job_unref(job);
     return NULL;
   }
-  if (!has_permit(job)) {
+  if (!take_flag(job)) {
     job->deliver(job);
     braid_job_unref(job);
     return NULL;
@@ -319,7 +319,7 @@ static void give_up_jobs(struct braid_worker *worker, int error) {
   }
 }
 
-/* Looks again and again, for waiting in line takes a loop, and so descriptors. */
+/* Looks again and again, for waiting in a queue takes a loop, and so descriptors. */
 static bool await_jobs(struct braid_worker *worker) {
   for (int64_t left = worker->pause;; left -= SOON) {
     struct braid_queue_facts look = braid_queue_look(worker->pool->jobs);

@@ -17,7 +17,7 @@ const char *larg_describe(lua_State *L, int index) {
 
 int larg_error(lua_State *L, int index, const char *name, const char *expected) {
   const char *got = larg_describe(L, index);
-  sight_callee(L);
+  position_callee(L);
   return lerror_misuse(L, "bad argument '%s' to '%s' (%s expected, got %s)", name, lua_tostring(L, -1), expected, got);
 }
 
@@ -108,7 +108,7 @@ static void push_method(lua_State *L, const char *class) {
     return;
   }
   lua_settop(L, top);
-  sight_callee(L);
+  position_callee(L);
 }
 
 int larg_self(lua_State *L, const char *class) {

@@ -41,7 +41,7 @@ int lerror_raise(lua_State *L, const char *kind, const char *format, ...) {
 
 int lerror_misuse(lua_State *L, const char *format, ...) {
   va_list arguments;
-  sight_where(L, 1);
+  position_where(L, 1);
   va_start(arguments, format);
   lua_pushvfstring(L, format, arguments);
   va_end(arguments);

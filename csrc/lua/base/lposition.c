@@ -18,23 +18,23 @@ static void set_home(void) {
   if (strlen(wanted) < sizeof home) strcpy(home, wanted);
 }
 
-void sight_set_home(const char *prefix) {
+void position_set_home(const char *prefix) {
   wanted = prefix;
   pthread_once(&once, set_home);
 }
 
-bool sight_is_ours(const lua_Debug *ar) { return *home && strncmp(ar->source, home, strlen(home)) == 0; }
+bool position_is_ours(const lua_Debug *ar) { return *home && strncmp(ar->source, home, strlen(home)) == 0; }
 
 /* The innermost Lua frame of `co` from `level` on that is the user's. */
 static int users_frame(lua_State *co, int level, lua_Debug *ar) {
   for (; lua_getstack(co, level, ar); level++) {
     lua_getinfo(co, "Sl", ar);
-    if (ar->currentline > 0 && !sight_is_ours(ar)) return 1;
+    if (ar->currentline > 0 && !position_is_ours(ar)) return 1;
   }
   return 0;
 }
 
-void sight_where(lua_State *L, int level) {
+void position_where(lua_State *L, int level) {
   lua_Debug ar;
   if (users_frame(L, level, &ar))
     lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
@@ -42,7 +42,7 @@ void sight_where(lua_State *L, int level) {
     lua_pushliteral(L, "");
 }
 
-void sight_stand(lua_State *L, lua_State *co) {
+void position_stand(lua_State *L, lua_State *co) {
   lua_Debug ar;
   if (!users_frame(co, 0, &ar)) {
     lua_pushliteral(L, "in C");
@@ -52,7 +52,7 @@ void sight_stand(lua_State *L, lua_State *co) {
   lua_pushfstring(L, "%s%sat %s:%d", ar.name ? ar.name : "", ar.name ? " " : "", ar.short_src, ar.currentline);
 }
 
-int sight_global_name(lua_State *L) {
+int position_global_name(lua_State *L) {
   int function = lua_gettop(L);
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   for (lua_pushnil(L); lua_next(L, function + 1); lua_pop(L, 1)) {
@@ -78,7 +78,7 @@ static void push_wait(lua_State *L, lua_State *co, lua_Debug *ar) {
   if (ar->name) {
     lua_pop(L, 1);
     lua_pushstring(L, strcmp(ar->name, "for iterator") == 0 ? "items" : ar->name); /* queue:items() has made it */
-  } else if (!sight_global_name(L)) {
+  } else if (!position_global_name(L)) {
     lua_pushliteral(L, "?");
   }
   const char *name = lua_tostring(L, -1), *class = NULL;
@@ -97,7 +97,7 @@ static void push_wait(lua_State *L, lua_State *co, lua_Debug *ar) {
   lua_remove(L, -2);
 }
 
-void sight_place(lua_State *L, lua_State *co) {
+void position_place(lua_State *L, lua_State *co) {
   lua_Debug ar;
   int parts = 0;
   if (lua_getstack(co, 0, &ar)) {
@@ -128,7 +128,7 @@ static int push_name(lua_State *L, lua_Debug *ar, bool module_first) {
   lua_getinfo(L, "nf", ar);
   if (ar->name && !module_first) {
     lua_pop(L, 1);
-  } else if (sight_global_name(L)) {
+  } else if (position_global_name(L)) {
     shorten(L);
     return 1;
   }
@@ -138,13 +138,13 @@ static int push_name(lua_State *L, lua_Debug *ar, bool module_first) {
 }
 
 /* Where a Lua function of ours has called it, the user knows only that one. */
-void sight_callee(lua_State *L) {
+void position_callee(lua_State *L) {
   lua_Debug ar;
   int level = 0;
   bool named = lua_getstack(L, 0, &ar) && push_name(L, &ar, false);
   while (lua_getstack(L, ++level, &ar)) {
     lua_getinfo(L, "S", &ar);
-    if (*ar.what == 'C' || !sight_is_ours(&ar)) break;
+    if (*ar.what == 'C' || !position_is_ours(&ar)) break;
     if (!push_name(L, &ar, true)) continue;
     if (named) lua_remove(L, -2);
     named = true;
@@ -152,7 +152,7 @@ void sight_callee(lua_State *L) {
   if (!named) lua_pushliteral(L, "?");
 }
 
-int sight_culprit(lua_State *L) {
+int position_culprit(lua_State *L) {
   lua_Debug ar;
   for (int level = 1; lua_getstack(L, level, &ar); level++) {
     lua_getinfo(L, "Sfn", &ar);
@@ -165,7 +165,7 @@ int sight_culprit(lua_State *L) {
       lua_pop(L, 1);
       continue;
     }
-    if (!sight_global_name(L)) lua_pushstring(L, ar.name ? ar.name : "a C function");
+    if (!position_global_name(L)) lua_pushstring(L, ar.name ? ar.name : "a C function");
     const char *name = lua_tostring(L, -1);
     if (strcmp(name, "pcall") != 0 && strcmp(name, "xpcall") != 0) return 1;
     lua_pop(L, 1);
@@ -199,7 +199,7 @@ static size_t visible(const unsigned char *text, size_t size) {
   return hidden || long_form || none ? 0 : more + 1;
 }
 
-void sight_show(struct braid_buffer *to, const char *text, size_t size, bool lines) {
+void position_show(struct braid_buffer *to, const char *text, size_t size, bool lines) {
   for (size_t at = 0, length; at < size; at += length) {
     const unsigned char *next = (const unsigned char *)text + at;
     length = visible(next, size - at);

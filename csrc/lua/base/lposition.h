@@ -10,32 +10,32 @@
 #include "core/base/buffer.h"
 
 /* Frames of files that begin with this prefix (a source name as Lua has it, "@/usr/share/lua/5.4/braid/") are ours. */
-void sight_set_home(const char *prefix);
+void position_set_home(const char *prefix);
 
 /* Whether a frame (its "S") is ours. Any thread. */
-bool sight_is_ours(const lua_Debug *ar);
+bool position_is_ours(const lua_Debug *ar);
 
 /* Pushes "file:line: " of the innermost Lua frame from `level` on that is not ours; "" when there is none. */
-void sight_where(lua_State *L, int level);
+void position_where(lua_State *L, int level);
 
 /* Pushes what the coroutine is doing: "queue:get at file:line". */
-void sight_place(lua_State *L, lua_State *co);
+void position_place(lua_State *L, lua_State *co);
 
 /* Pushes which of the user's functions `co` runs: "name at file:line". */
-void sight_stand(lua_State *L, lua_State *co);
+void position_stand(lua_State *L, lua_State *co);
 
 /* Pushes the name of the C function that runs, as it was called or as its module has it; "?" failing that. */
-void sight_callee(lua_State *L);
+void position_callee(lua_State *L);
 
 /* Pushes "table.sort" for the function on the top of the stack, which it pops, when it is a field of a loaded module;
  * else false. */
-int sight_global_name(lua_State *L);
+int position_global_name(lua_State *L);
 
 /* Pushes "table.sort" for the innermost C function on L that Lua cannot suspend; false when there is none. */
-int sight_culprit(lua_State *L);
+int position_culprit(lua_State *L);
 
 /* Adds text that may have come from anywhere, for a terminal: what is not a visible character of UTF-8 is written as
  * \xNN; with `lines` ends of lines stay. What memory does not allow is left out. Any thread. */
-void sight_show(struct braid_buffer *to, const char *text, size_t size, bool lines);
+void position_show(struct braid_buffer *to, const char *text, size_t size, bool lines);
 
 #endif

@@ -35,7 +35,7 @@ static bool is_users(lua_State *co, int level) {
   lua_Debug ar;
   for (; lua_getstack(co, level, &ar); level++) {
     lua_getinfo(co, "S", &ar);
-    if (*ar.what != 'C') return !sight_is_ours(&ar);
+    if (*ar.what != 'C') return !position_is_ours(&ar);
   }
   return false;
 }
@@ -52,7 +52,7 @@ static bool is_chosen(lua_State *co, int level, enum choice choice) {
 static void add_function(lua_State *L, lua_State *co, luaL_Buffer *text, lua_Debug *ar) {
   lua_getinfo(co, "f", ar);
   lua_xmove(co, L, 1);
-  if (sight_global_name(L)) {
+  if (position_global_name(L)) {
     lua_pushfstring(L, "function '%s'", lua_tostring(L, -1));
     lua_remove(L, -2);
   } else if (*ar->namewhat != '\0') {

@@ -14,9 +14,11 @@ static const char CODES, LOADED; /* keys in the registry */
 
 static void push_codes(lua_State *L) { lregistry_table(L, &CODES, "k"); }
 
-static struct braid_code *of(struct braid_object *object) { return braid_container(object, struct braid_code, object); }
+static struct braid_bytecode *of(struct braid_object *object) {
+  return braid_container(object, struct braid_bytecode, object);
+}
 
-struct braid_code *lcode_known(lua_State *L, int index) {
+struct braid_bytecode *lcode_known(lua_State *L, int index) {
   struct braid_object *object = NULL;
   index = lua_absindex(L, index);
   push_codes(L);
@@ -40,40 +42,40 @@ static int write_code(lua_State *L, const void *data, size_t size, void *buffer)
   return !braid_buffer_append(buffer, data, size);
 }
 
-static struct braid_code *dump(lua_State *L, int index) {
+static struct braid_bytecode *dump(lua_State *L, int index) {
   lua_Debug ar;
   struct braid_buffer buffer;
-  struct braid_code *code = NULL;
+  struct braid_bytecode *code = NULL;
   lua_pushvalue(L, index);
   lua_getinfo(L, ">u", &ar);
   braid_buffer_init(&buffer);
   lua_pushvalue(L, index);
-  if (lua_dump(L, write_code, &buffer, 0) == 0) code = braid_code_new(buffer.data, buffer.size, ar.nups);
+  if (lua_dump(L, write_code, &buffer, 0) == 0) code = braid_bytecode_new(buffer.data, buffer.size, ar.nups);
   lua_pop(L, 1);
   braid_buffer_term(&buffer);
   return code;
 }
 
-struct braid_code *lcode_of(lua_State *L, int index) {
-  struct braid_code *code = lcode_known(L, index);
+struct braid_bytecode *lcode_of(lua_State *L, int index) {
+  struct braid_bytecode *code = lcode_known(L, index);
   if (code) return code;
   luaL_checkstack(L, 8, NULL);
   index = lua_absindex(L, index);
-  lobject_box(L, &braid_code_class);
+  lobject_box(L, &braid_bytecode_class);
   code = dump(L, index);
   lobject_fill(L, code ? &code->object : NULL);
   remember(L, index);
   return code;
 }
 
-void lcode_load(lua_State *L, const struct braid_code *code) {
+void lcode_load(lua_State *L, const struct braid_bytecode *code) {
   if (luaL_loadbufferx(L, code->bytes, code->size, "=?", "b") != LUA_OK) lua_error(L);
 }
 
 /* Pushes a box with the code, whose user value is the one function that is loaded from it. */
-static void push_loaded(lua_State *L, struct braid_code *code) {
+static void push_loaded(lua_State *L, struct braid_bytecode *code) {
   luaL_checkstack(L, 8, NULL);
-  lobject_box(L, &braid_code_class);
+  lobject_box(L, &braid_bytecode_class);
   braid_object_ref(&code->object);
   lobject_fill(L, &code->object);
   lcode_load(L, code);
@@ -84,7 +86,7 @@ static void push_loaded(lua_State *L, struct braid_code *code) {
   lua_pop(L, 1);
 }
 
-void lcode_push(lua_State *L, struct braid_code *code) {
+void lcode_push(lua_State *L, struct braid_bytecode *code) {
   lregistry_table(L, &LOADED, "v");
   if (lua_rawgetp(L, -1, code) != LUA_TUSERDATA || lobject_at(L, -1) != &code->object) {
     lua_pop(L, 1);
@@ -102,6 +104,6 @@ void lcode_push(lua_State *L, struct braid_code *code) {
 
 void lcode_open(lua_State *L) {
   static const luaL_Reg none[] = {{NULL, NULL}};
-  lobject_class(L, &braid_code_class, none);
+  lobject_class(L, &braid_bytecode_class, none);
   lua_pop(L, 1);
 }

@@ -56,10 +56,10 @@ struct code_head { /* before a function's bytecode */
 };
 
 static void add_code(lua_State *L, luaL_Buffer *buffer, const struct braid_object *object) {
-  if (object->class != &braid_code_class)
+  if (object->class != &braid_bytecode_class)
     lerror_raise(L, "not_sendable", "a shared object (%s) is part of it, which other processes cannot see",
                  object->class->name);
-  const struct braid_code *code = braid_container(object, struct braid_code, object);
+  const struct braid_bytecode *code = braid_container(object, struct braid_bytecode, object);
   struct code_head head = {code->upvalues, code->size};
   luaL_addlstring(buffer, (const char *)&head, sizeof head);
   luaL_addlstring(buffer, code->bytes, code->size);
@@ -86,7 +86,7 @@ static struct braid_object *take_code(const char **at, const char *end) {
   memcpy(&head, *at, sizeof head);
   *at += sizeof head;
   if ((uint64_t)(end - *at) < head.size) return NULL;
-  struct braid_code *code = braid_code_new(*at, head.size, (int)head.upvalues);
+  struct braid_bytecode *code = braid_bytecode_new(*at, head.size, (int)head.upvalues);
   *at += head.size;
   if (!code) return NULL;
   braid_object_share(&code->object);

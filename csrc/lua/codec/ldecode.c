@@ -98,12 +98,12 @@ static struct braid_object *get_object(struct decoder *d, bool code) {
   size_t number = get_size(d);
   if (number >= d->message->object_count) refuse(d);
   struct braid_object *object = d->message->objects[number];
-  if ((object->class == &braid_code_class) != code) refuse(d);
+  if ((object->class == &braid_bytecode_class) != code) refuse(d);
   return object;
 }
 
-static struct braid_code *get_code(struct decoder *d) {
-  return braid_container(get_object(d, true), struct braid_code, object);
+static struct braid_bytecode *get_code(struct decoder *d) {
+  return braid_container(get_object(d, true), struct braid_bytecode, object);
 }
 
 /* ---- what is mentioned again ---------------------------------------------------------------------------------- */

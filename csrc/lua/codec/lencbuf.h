@@ -9,15 +9,15 @@
 #include "core/base/buffer.h"
 #include "core/sync/message.h"
 
-struct draft_place {
+struct encbuf_place {
   const void *identity; /* NULL: free */
   size_t place;
 };
 
-struct draft {
+struct encbuf {
   struct braid_message *bytes; /* NULL: no room yet */
   size_t room;
-  struct draft_place *places; /* a hash table; its size is a power of two */
+  struct encbuf_place *places; /* a hash table; its size is a power of two */
   size_t place_room, place_count;
   struct braid_object **objects; /* with a reference each */
   uint32_t object_room, object_count;
@@ -26,29 +26,29 @@ struct draft {
   bool busy;
 };
 
-/* Pushes an empty draft. Raises when memory is out. */
-struct draft *draft_open(lua_State *L);
+/* Pushes an empty encode buffer. Raises when memory is out. */
+struct encbuf *encbuf_open(lua_State *L);
 
-/* The draft is empty and free for the next message. */
-void draft_close(struct draft *draft);
+/* The buffer is empty and free for the next message. */
+void encbuf_close(struct encbuf *buffer);
 
 /* Room for so many bytes in all; false when memory is out. What is written stays. */
-bool draft_reserve(struct draft *draft, size_t room);
+bool encbuf_reserve(struct encbuf *buffer, size_t room);
 
 /* The place of what has this identity: a free one, whose identity is NULL, when it is new. NULL: memory is out. */
-struct draft_place *draft_find(struct draft *draft, const void *identity);
+struct encbuf_place *encbuf_find(struct encbuf *buffer, const void *identity);
 
 /* Fills a free place. */
-static inline void draft_put(struct draft *draft, struct draft_place *found, const void *identity, size_t place) {
+static inline void encbuf_put(struct encbuf *buffer, struct encbuf_place *found, const void *identity, size_t place) {
   found->identity = identity;
   found->place = place;
-  draft->place_count++;
+  buffer->place_count++;
 }
 
 /* The object's number in the message; -1: memory is out. */
-int64_t draft_object(struct draft *draft, struct braid_object *object);
+int64_t encbuf_object(struct encbuf *buffer, struct braid_object *object);
 
-/* The message of the first `size` bytes, or NULL when memory is out; the draft is closed. */
-struct braid_message *draft_finish(struct draft *draft, size_t size);
+/* The message of the first `size` bytes, or NULL when memory is out; the encode buffer is closed. */
+struct braid_message *encbuf_finish(struct encbuf *buffer, size_t size);
 
 #endif

@@ -205,7 +205,7 @@ static void put_metatable(struct writer *w) {
  * top of the stack, and at `place`. */
 static void put_upvalue(struct writer *w, int number, size_t place) {
   const void *identity = lua_upvalueid(w->L, -1, number);
-  struct draft_place *found = writer_find(w, identity);
+  struct encbuf_place *found = writer_find(w, identity);
   if (found->identity) {
     size_t owner = found->place >> 8;
     writer_start(w)[owner] |= WIRE_KEPT;
@@ -213,7 +213,7 @@ static void put_upvalue(struct writer *w, int number, size_t place) {
     writer_size(w, found->place & 0xFF);
     return;
   }
-  draft_put(w->draft, found, identity, place << 8 | (size_t)number);
+  encbuf_put(w->buffer, found, identity, place << 8 | (size_t)number);
   lua_getupvalue(w->L, -1, number);
   put_value(w);
   lua_pop(w->L, 1);
@@ -240,7 +240,7 @@ static void put_upvalues(struct writer *w, size_t place) {
 
 /* It has no upvalues, or _ENV as its only one, which is the globals. Another variable that happens to be them may be
  * shared with another function. */
-static bool is_stateless(struct writer *w, const struct braid_code *code) {
+static bool is_stateless(struct writer *w, const struct braid_bytecode *code) {
   if (code->upvalues != 1) return code->upvalues == 0;
   bool env = strcmp(lua_getupvalue(w->L, -1, 1), "_ENV") == 0 && lua_topointer(w->L, -1) == w->globals;
   lua_pop(w->L, 1);
@@ -248,7 +248,7 @@ static bool is_stateless(struct writer *w, const struct braid_code *code) {
 }
 
 static void put_lua_function(struct writer *w) {
-  struct braid_code *code = lcode_known(w->L, -1);
+  struct braid_bytecode *code = lcode_known(w->L, -1);
   if (!code) {
     if (writer_name(w, true)) return;
     code = lcode_of(w->L, -1);
@@ -317,7 +317,7 @@ static void refuse_content(struct writer *w) {
   lua_State *L = w->L;
   if (!lerror_is(L, -1, "not_sendable")) lua_error(L);
   lua_getfield(L, -1, "message");
-  sight_where(L, 1);
+  position_where(L, 1);
   const char *message = lerror_text(L, -2), *where = lua_tostring(L, -2);
   size_t size = strlen(where);
   writer_refuse(w, "%s", strncmp(message, where, size) == 0 ? message + size : message);

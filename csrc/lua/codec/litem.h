@@ -19,7 +19,7 @@ struct braid_item litem_copy(lua_State *L, int index);
 void litem_push(lua_State *L, struct braid_item item, int box);
 
 /* The same for what a get has got: pushes the value, or nil and an error when it was lost between two processes (see
- * braid_link_items). Returns how many. */
+ * braid_connection_items). Returns how many. */
 int litem_push_got(lua_State *L, struct braid_item item, int box);
 
 /* Gives an item up that nobody took. */

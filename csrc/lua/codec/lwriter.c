@@ -13,7 +13,7 @@
 
 enum { FIRST_ROOM = 1024 };
 
-enum slot { DRAFT, NAMES, KEPT };
+enum slot { ENCBUF, NAMES, KEPT };
 
 static atomic_size_t most_bytes = (size_t)2 << 30, most_values = 1000 * 1000 * 1000;
 
@@ -25,35 +25,35 @@ void lcodec_limit(size_t bytes, size_t values) {
 static int slot(const struct writer *w, enum slot which) { return w->base + (int)which; }
 
 static void set_end(struct writer *w) {
-  size_t room = w->draft->room;
+  size_t room = w->buffer->room;
   w->end = writer_start(w) + (room < w->most_bytes ? room : w->most_bytes);
 }
 
 void writer_open(struct writer *w, lua_State *L, const char *what) {
   luaL_checkstack(L, 20, NULL);
   *w = (struct writer){.L = L, .what = what, .base = lua_gettop(L) + 1};
-  w->draft = draft_open(L);
+  w->buffer = encbuf_open(L);
   lua_pushnil(L);
   lua_pushnil(L);
-  w->nodes = (struct path_nodes){.buffer = &w->draft->nodes, .kept = slot(w, KEPT)};
+  w->nodes = (struct path_nodes){.buffer = &w->buffer->nodes, .kept = slot(w, KEPT)};
   w->most_bytes = atomic_load_explicit(&most_bytes, memory_order_relaxed);
   w->values_left = atomic_load_explicit(&most_values, memory_order_relaxed);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
   w->globals = lua_topointer(L, -1);
   lua_pop(L, 1);
-  if (!w->draft->room && !draft_reserve(w->draft, FIRST_ROOM)) writer_raise_memory(w);
+  if (!w->buffer->room && !encbuf_reserve(w->buffer, FIRST_ROOM)) writer_raise_memory(w);
   w->at = writer_start(w);
   set_end(w);
 }
 
 struct braid_message *writer_close(struct writer *w) {
-  struct braid_message *message = draft_finish(w->draft, writer_place(w));
+  struct braid_message *message = encbuf_finish(w->buffer, writer_place(w));
   lua_settop(w->L, w->base - 1);
   return message;
 }
 
 void writer_discard(struct writer *w) {
-  draft_close(w->draft);
+  encbuf_close(w->buffer);
   lua_settop(w->L, w->base - 1);
 }
 
@@ -63,14 +63,14 @@ void writer_refuse(struct writer *w, const char *format, ...) {
   va_start(arguments, format);
   lua_pushvfstring(w->L, format, arguments);
   va_end(arguments);
-  draft_close(w->draft);
-  sight_where(w->L, 1);
+  encbuf_close(w->buffer);
+  position_where(w->L, 1);
   lerror_raise(w->L, "not_sendable", "%s%s: %s", lua_tostring(w->L, -1), lua_tostring(w->L, -3),
                lua_tostring(w->L, -2));
 }
 
 void writer_raise_memory(struct writer *w) {
-  draft_close(w->draft);
+  encbuf_close(w->buffer);
   lerror_memory(w->L);
 }
 
@@ -82,8 +82,8 @@ void writer_grow(struct writer *w, size_t more) {
     writer_refuse(w, "with this the message would be larger than %I bytes, which is the limit",
                   (LUAI_UACINT)w->most_bytes);
   size_t room = used + more + WRITER_MARGIN;
-  if (room < w->draft->room * 2) room = w->draft->room * 2;
-  if (!draft_reserve(w->draft, room)) writer_raise_memory(w);
+  if (room < w->buffer->room * 2) room = w->buffer->room * 2;
+  if (!encbuf_reserve(w->buffer, room)) writer_raise_memory(w);
   w->at = writer_start(w) + used;
   set_end(w);
 }
@@ -118,16 +118,16 @@ void writer_number(struct writer *w, int index) {
 
 /* ---- identity ------------------------------------------------------------------------------------------------- */
 
-struct draft_place *writer_find(struct writer *w, const void *identity) {
-  struct draft_place *found = draft_find(w->draft, identity);
+struct encbuf_place *writer_find(struct writer *w, const void *identity) {
+  struct encbuf_place *found = encbuf_find(w->buffer, identity);
   if (!found) writer_raise_memory(w);
   return found;
 }
 
 bool writer_repeat(struct writer *w, const void *identity) {
-  struct draft_place *found = writer_find(w, identity);
+  struct encbuf_place *found = writer_find(w, identity);
   if (!found->identity) {
-    draft_put(w->draft, found, identity, writer_place(w));
+    encbuf_put(w->buffer, found, identity, writer_place(w));
     return false;
   }
   if (found->place & WRITER_UNFINISHED) writer_refuse(w, "what __braid_pack returned mentions the packed value itself");
@@ -147,7 +147,7 @@ void writer_string(struct writer *w, int index) {
 }
 
 size_t writer_object(struct writer *w, struct braid_object *object) {
-  int64_t number = draft_object(w->draft, object);
+  int64_t number = encbuf_object(w->buffer, object);
   if (number < 0) writer_raise_memory(w);
   return (size_t)number;
 }
@@ -218,12 +218,12 @@ void writer_put_off(struct writer *w, size_t place) {
   lua_pushvalue(w->L, -1);
   struct later later = {.place = place, .kept = writer_keep(w)};
   later.node = path_keep(w->L, w->frame, &w->nodes);
-  if (!braid_buffer_append(&w->draft->laters, &later, sizeof later)) writer_raise_memory(w);
+  if (!braid_buffer_append(&w->buffer->laters, &later, sizeof later)) writer_raise_memory(w);
 }
 
 bool writer_next_later(struct writer *w, struct later *later) {
-  if (w->laters_done == w->draft->laters.size || w->stale) return false;
-  memcpy(later, w->draft->laters.data + w->laters_done, sizeof *later);
+  if (w->laters_done == w->buffer->laters.size || w->stale) return false;
+  memcpy(later, w->buffer->laters.data + w->laters_done, sizeof *later);
   w->laters_done += sizeof *later;
   lua_rawgeti(w->L, slot(w, KEPT), later->kept);
   return true;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * Writing a message: bytes, what has been written where, names, what is put off until later, refusal. What is written
- * of which value is lencode's. All may raise: the draft is a userdata, so nothing is lost.
+ * of which value is lencode's. All may raise: the encode buffer is a userdata, so nothing is lost.
  *
  * Identity is address: what is written stays alive until the end, because it hangs on the values, or is kept. Lua code
  * can run meanwhile (__braid_pack, finalizers); if it changes the values, it is undefined what is sent.
  *
- * Lua stack: the draft, the table of names (nil until it is needed), the list of what is kept (the same). The state's
- * own thread; nothing blocks. */
+ * Lua stack: the encode buffer, the table of names (nil until it is needed), the list of what is kept (the same). The
+ * state's own thread; nothing blocks. */
 #ifndef BRAID_LWRITER_H
 #define BRAID_LWRITER_H
 
@@ -22,13 +22,13 @@ enum { WRITER_MARGIN = 16 }; /* more than a tag and two sizes of small numbers, 
 
 struct writer {
   lua_State *L;
-  struct draft *draft;
-  uint8_t *at, *end; /* in the draft's bytes: where to write, and where the room ends */
+  struct encbuf *buffer;
+  uint8_t *at, *end; /* in the encode buffer's bytes: where to write, and where the room ends */
   struct path_frame *frame;
   const void *globals;
   size_t most_bytes, values_left;
   struct path_nodes nodes;
-  size_t laters_done; /* bytes of draft->laters that were dealt with */
+  size_t laters_done; /* bytes of buffer->laters that were dealt with */
   int base;           /* where the stack's part begins */
   int depth, packed;
   bool updated; /* the names are up to date */
@@ -52,7 +52,7 @@ void writer_raise_memory(struct writer *w);
 
 /* ---- bytes ---------------------------------------------------------------------------------------------------- */
 
-static inline uint8_t *writer_start(const struct writer *w) { return (uint8_t *)w->draft->bytes->bytes; }
+static inline uint8_t *writer_start(const struct writer *w) { return (uint8_t *)w->buffer->bytes->bytes; }
 
 static inline size_t writer_place(const struct writer *w) { return (size_t)(w->at - writer_start(w)); }
 
@@ -98,8 +98,8 @@ void writer_number(struct writer *w, int index);
 /* A flag of a place: what stands there is not made yet when the next values are. */
 #define WRITER_UNFINISHED ((size_t)1 << (sizeof(size_t) * 8 - 1))
 
-/* As draft_find. */
-struct draft_place *writer_find(struct writer *w, const void *identity);
+/* As encbuf_find. */
+struct encbuf_place *writer_find(struct writer *w, const void *identity);
 
 /* True when what has this identity has been written already: then it is mentioned here. If not, it will be written
  * here. */

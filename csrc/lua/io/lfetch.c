@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * HTTP requests: userdata "braid.fetcher" (one session's connections) and "braid.transfer" (a response that is taken
- * in pieces). Options are checked and completed in lua/braid/http/session.lua; here they come as flat arguments.
+ * HTTP requests: userdata "braid.http_session" (one session's connections) and "braid.transfer" (a response that is
+ * taken in pieces). Options are checked and completed in lua/braid/http/session.lua; here they come as flat arguments.
  *
- * A fetcher owns its transfers. A plain fetch keeps its transfer's address in the continuation, a streamed one in a
- * userdata; both look at the fetcher, which is on their stack or in their user value, before they touch it: when it
+ * A session owns its transfers. A plain fetch keeps its transfer's address in the continuation, a streamed one in a
+ * userdata; both look at the session, which is on their stack or in their user value, before they touch it: when it
  * is closed its transfers are gone. */
 #include <lauxlib.h>
 #include <limits.h>
@@ -15,12 +15,12 @@
 #include "lua/base/lopen.h"
 #include "lua/sched/lsched.h"
 
-#define FETCHER "braid.fetcher"
+#define SESSION "braid.http_session"
 #define TRANSFER "braid.transfer"
 
 /* Where the arguments of fetch and stream stand. */
 enum argument {
-  FETCHER_AT = 1,
+  SESSION_AT = 1,
   METHOD,
   URL,
   HEADERS,
@@ -39,10 +39,10 @@ enum argument {
   LAST = RARE
 };
 
-/* Failures beside libcurl's codes: the fetcher was closed; the deadline came before the end. */
+/* Failures beside libcurl's codes: the session was closed; the deadline came before the end. */
 enum { CLOSED = -1, EXPIRED = -2 };
 
-static struct braid_fetcher *fetcher_at(lua_State *L, int index) { return larg_object(L, index, FETCHER); }
+static struct braid_http_session *session_at(lua_State *L, int index) { return larg_object(L, index, SESSION); }
 
 /* A string without a zero byte in it, where libcurl would take it to end; NULL when absent. */
 static const char *text_at(lua_State *L, int index, const char *name) {
@@ -138,8 +138,8 @@ static bool read_headers(lua_State *L, struct braid_request *request) {
 }
 
 /* The transfer has begun, and perhaps ended; NULL when memory is out. Raises nothing. */
-static struct braid_transfer *start(lua_State *L, struct braid_fetcher *fetcher, struct braid_request *request) {
-  return read_headers(L, request) ? braid_fetcher_start(fetcher, request) : NULL;
+static struct braid_transfer *start(lua_State *L, struct braid_http_session *session, struct braid_request *request) {
+  return read_headers(L, request) ? braid_http_session_start(session, request) : NULL;
 }
 
 /* ---- outcomes ------------------------------------------------------------------------------------------------- */
@@ -158,7 +158,7 @@ static int push_failure(lua_State *L, int code, const struct braid_transfer *tra
 
 /* status, body, head, url (nil: as asked), version, and the five times in the bytes of one string. */
 static int push_response(lua_State *L, const struct braid_transfer *transfer) {
-  struct braid_fetch_facts facts = braid_transfer_facts(transfer);
+  struct braid_transfer_facts facts = braid_transfer_facts(transfer);
   lua_pushinteger(L, facts.status);
   lua_pushlstring(L, transfer->response.body.data, transfer->response.body.size);
   lua_pushlstring(L, transfer->response.head.data, transfer->response.head.size);
@@ -168,7 +168,7 @@ static int push_response(lua_State *L, const struct braid_transfer *transfer) {
   return 6;
 }
 
-/* Memory that runs out in here leaves the transfer to its fetcher. */
+/* Memory that runs out in here leaves the transfer to its session. */
 static int push_outcome(lua_State *L, struct braid_transfer *transfer) {
   int code = transfer->done ? (int)transfer->code : EXPIRED;
   int count = code == CURLE_OK ? push_response(L, transfer) : push_failure(L, code, transfer);
@@ -183,8 +183,8 @@ static int fetch_k(lua_State *L, int status, lua_KContext context) {
   struct sched *sched = sched_of(L);
   enum braid_status end = sched_end(sched);
   struct braid_transfer *transfer = (struct braid_transfer *)context;
-  const struct braid_fetcher *fetcher = lua_touserdata(L, FETCHER_AT);
-  if (!fetcher->loop) {
+  const struct braid_http_session *session = lua_touserdata(L, SESSION_AT);
+  if (!session->loop) {
     if (sched_stopped(end)) return sched_raise(L, sched, end);
     return push_failure(L, CLOSED, NULL);
   }
@@ -193,17 +193,17 @@ static int fetch_k(lua_State *L, int status, lua_KContext context) {
   return sched_stopped(end) ? sched_raise(L, sched, end) : lerror_memory(L);
 }
 
-/* fetcher:fetch(method, url, headers, body, timeout, connect_timeout, redirects, max_body, verify, ca_file, proxy,
+/* session:fetch(method, url, headers, body, timeout, connect_timeout, redirects, max_body, verify, ca_file, proxy,
  * http_version, user, password, rare) -> an outcome. Suspends. */
 static int fetch(lua_State *L) {
   struct sched *sched = sched_of(L);
-  struct braid_fetcher *fetcher = fetcher_at(L, FETCHER_AT);
+  struct braid_http_session *session = session_at(L, SESSION_AT);
   struct braid_request request;
   read_request(L, &request);
   int64_t deadline = larg_timeout(L, TIMEOUT);
-  if (!fetcher->loop) return push_failure(L, CLOSED, NULL);
+  if (!session->loop) return push_failure(L, CLOSED, NULL);
   struct braid_waiter *waiter = sched_begin(L, sched);
-  struct braid_transfer *transfer = start(L, fetcher, &request);
+  struct braid_transfer *transfer = start(L, session, &request);
   if (!transfer || transfer->done) {
     sched_forget(sched);
     return transfer ? push_outcome(L, transfer) : lerror_memory(L);
@@ -214,9 +214,9 @@ static int fetch(lua_State *L) {
 
 /* ---- streams -------------------------------------------------------------------------------------------------- */
 
-/* Its user values: the fetcher, and the body that is being sent. */
+/* Its user values: the session, and the body that is being sent. */
 struct stream {
-  struct braid_fetcher *fetcher;
+  struct braid_http_session *session;
   struct braid_transfer *transfer; /* NULL: released */
   int64_t deadline;
   int64_t until; /* of the read that is under way */
@@ -224,23 +224,23 @@ struct stream {
 
 static struct stream *self(lua_State *L) { return larg_object(L, 1, TRANSFER); }
 
-static bool alive(const struct stream *stream) { return stream->transfer && stream->fetcher->loop; }
+static bool alive(const struct stream *stream) { return stream->transfer && stream->session->loop; }
 
-/* fetcher:stream(as fetch) -> transfer. Does not wait. */
+/* session:stream(as fetch) -> transfer. Does not wait. */
 static int stream_new(lua_State *L) {
-  struct braid_fetcher *fetcher = fetcher_at(L, FETCHER_AT);
+  struct braid_http_session *session = session_at(L, SESSION_AT);
   struct braid_request request;
   read_request(L, &request);
   request.stream = true;
   struct stream *stream = lua_newuserdatauv(L, sizeof *stream, 2);
-  *stream = (struct stream){.fetcher = fetcher, .deadline = larg_timeout(L, TIMEOUT)};
-  lua_pushvalue(L, FETCHER_AT);
+  *stream = (struct stream){.session = session, .deadline = larg_timeout(L, TIMEOUT)};
+  lua_pushvalue(L, SESSION_AT);
   lua_setiuservalue(L, -2, 1);
   lua_pushvalue(L, BODY);
   lua_setiuservalue(L, -2, 2);
   luaL_setmetatable(L, TRANSFER);
-  if (!fetcher->loop) return 1;
-  stream->transfer = start(L, fetcher, &request);
+  if (!session->loop) return 1;
+  stream->transfer = start(L, session, &request);
   return stream->transfer ? 1 : lerror_memory(L);
 }
 
@@ -356,25 +356,25 @@ static int stream_close(lua_State *L) {
   return 0;
 }
 
-/* ---- fetchers ------------------------------------------------------------------------------------------------- */
+/* ---- sessions ------------------------------------------------------------------------------------------------- */
 
-/* fetcher(cookies, max_per_host, max_connections) -> fetcher; 0: no bound. */
-static int fetcher_new(lua_State *L) {
+/* http_session(cookies, max_per_host, max_connections) -> session; 0: no bound. */
+static int session_new(lua_State *L) {
   long per_host = (long)luaL_checkinteger(L, 2), total = (long)luaL_checkinteger(L, 3);
-  struct braid_fetcher *fetcher = lua_newuserdatauv(L, sizeof *fetcher, 0);
-  fetcher->loop = NULL;
-  luaL_setmetatable(L, FETCHER);
+  struct braid_http_session *session = lua_newuserdatauv(L, sizeof *session, 0);
+  session->loop = NULL;
+  luaL_setmetatable(L, SESSION);
   const char *problem = braid_curl_load();
   if (problem) return lerror_raise(L, "system", "libcurl cannot be loaded: %s", problem);
-  if (!braid_fetcher_open(fetcher, &sched_of(L)->loop, lua_toboolean(L, 1), per_host, total)) lerror_memory(L);
+  if (!braid_http_session_open(session, &sched_of(L)->loop, lua_toboolean(L, 1), per_host, total)) lerror_memory(L);
   return 1;
 }
 
-/* fetcher:cookies(forget) -> the session's cookies, one to a line; with `forget` they are gone. */
-static int fetcher_cookies(lua_State *L) {
-  struct braid_fetcher *fetcher = fetcher_at(L, 1);
-  if (!fetcher->loop) return 0;
-  struct braid_transfer *transfer = braid_fetcher_cookies(fetcher, lua_toboolean(L, 2));
+/* session:cookies(forget) -> the session's cookies, one to a line; with `forget` they are gone. */
+static int session_cookies(lua_State *L) {
+  struct braid_http_session *session = session_at(L, 1);
+  if (!session->loop) return 0;
+  struct braid_transfer *transfer = braid_http_session_cookies(session, lua_toboolean(L, 2));
   if (!transfer) return lerror_memory(L);
   lua_pushlstring(L, transfer->response.body.data, transfer->response.body.size);
   braid_transfer_release(transfer);
@@ -382,20 +382,20 @@ static int fetcher_cookies(lua_State *L) {
 }
 
 /* Who waits for one of its transfers is told that it is closed. */
-static int fetcher_close(lua_State *L) {
-  braid_fetcher_close(fetcher_at(L, 1));
+static int session_close(lua_State *L) {
+  braid_http_session_close(session_at(L, 1));
   return 0;
 }
 
 void lfetch_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"fetcher", fetcher_new}, {NULL, NULL}};
-  static const luaL_Reg fetchers[] = {{"fetch", fetch},         {"stream", stream_new},  {"cookies", fetcher_cookies},
-                                      {"close", fetcher_close}, {"__gc", fetcher_close}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"http_session", session_new}, {NULL, NULL}};
+  static const luaL_Reg sessions[] = {{"fetch", fetch},         {"stream", stream_new},  {"cookies", session_cookies},
+                                      {"close", session_close}, {"__gc", session_close}, {NULL, NULL}};
   static const luaL_Reg transfers[] = {
       {"begin", stream_begin}, {"read", stream_read},     {"reading", stream_reading}, {"finish", stream_finish},
       {"close", stream_close}, {"__close", stream_close}, {"__gc", stream_close},      {NULL, NULL}};
   sched_register(L, functions);
-  sched_class(L, FETCHER, fetchers);
+  sched_class(L, SESSION, sessions);
   sched_class(L, TRANSFER, transfers);
   lua_pop(L, 2);
 }

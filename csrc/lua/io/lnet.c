@@ -106,7 +106,7 @@ static int resolve(lua_State *L) {
   if (status == BRAID_OK) return push_answer(L);
   if (deadline == LARG_ONCE) return lerror_return(L, BRAID_TIMEOUT, "the address of a host");
   struct braid_waiter *waiter = sched_begin(L, sched);
-  status = braid_resolution_wait(resolution, &waiter->hook);
+  status = braid_resolution_wait(resolution, &waiter->node);
   if (status == BRAID_WAIT) return sched_park(L, sched, deadline, resolve_k, 0);
   sched_forget(sched);
   return push_answer(L);

@@ -226,7 +226,7 @@ static int child_wait(lua_State *L) {
   if (child->ended) return push_end(L, child);
   if (deadline == LARG_ONCE) return lerror_return(L, BRAID_TIMEOUT, "process:wait");
   struct braid_waiter *waiter = masked ? sched_begin_masked(L, sched) : sched_begin(L, sched);
-  braid_child_wait(child, &waiter->hook);
+  braid_child_wait(child, &waiter->node);
   return sched_park(L, sched, deadline, wait_k, 0);
 }
 

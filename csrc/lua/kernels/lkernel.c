@@ -81,7 +81,7 @@ static int run_k(lua_State *L, int status, lua_KContext context);
 /* The waiter is armed. */
 static int await(lua_State *L, struct call *call) {
   struct sched *sched = sched_of(L);
-  if (braid_team_join(call->team, &sched_waiter(sched)->hook) == BRAID_WAIT)
+  if (braid_team_join(call->team, &sched_waiter(sched)->node) == BRAID_WAIT)
     return sched_park(L, sched, BRAID_NEVER, run_k, (lua_KContext)call);
   sched_forget(sched);
   return finish(L, call);

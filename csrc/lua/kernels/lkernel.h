@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * How Lua calls a kernel: the calling task is suspended while native threads compute (core/parallel.h), and the loop
+ * How Lua calls a kernel: the calling task is suspended while native threads compute (core/work/crew.h), and the loop
  * goes on. The state's own thread.
  *
  *   static void run(struct braid_team *team, void *arguments);           // knows no Lua; team NULL: small work

@@ -33,7 +33,7 @@ struct domain {
 static void refuse(lua_State *L, const struct domain *domain, size_t place) {
   const char *got = lua_type(L, -1) == LUA_TNUMBER ? luaL_tolstring(L, -1, NULL) : luaL_typename(L, -1);
   if (place > 0) got = lua_pushfstring(L, "%s at %I", got, (LUAI_UACINT)place);
-  sight_callee(L);
+  position_callee(L);
   lerror_misuse(L, "bad argument 'n' to '%s' (%s from %d expected, got %s)", lua_tostring(L, -1),
                 domain->as_unsigned ? "unsigned integers" : "integers", (int)domain->least, got);
 }

@@ -81,7 +81,7 @@ static void read_texts(lua_State *L, struct braid_text *texts, size_t count, boo
   for (size_t i = 0; i < count; i++) {
     if (lua_rawgeti(L, 1, (lua_Integer)i + 1) != LUA_TSTRING) {
       const char *got = lua_pushfstring(L, "%s at %I", luaL_typename(L, -1), (LUAI_UACINT)i + 1);
-      sight_callee(L);
+      position_callee(L);
       lerror_misuse(L, "bad argument 'list' to '%s' (strings expected, got %s)", lua_tostring(L, -1), got);
     }
     texts[i].data = lua_tolstring(L, -1, &texts[i].size);

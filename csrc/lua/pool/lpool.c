@@ -116,11 +116,11 @@ static int join_k(lua_State *L, int ignored, lua_KContext context) {
   return sched_stopped(end) ? sched_raise(L, sched, end) : 0;
 }
 
-static int wait_until(lua_State *L, enum braid_status (*ask)(struct braid_pool *, struct braid_hook *)) {
+static int wait_until(lua_State *L, enum braid_status (*ask)(struct braid_pool *, struct braid_wait_node *)) {
   struct sched *sched = sched_of(L);
   struct braid_pool *pool = check(L);
   struct braid_waiter *waiter = sched_begin(L, sched);
-  if (ask(pool, &waiter->hook) == BRAID_WAIT) return sched_park(L, sched, BRAID_NEVER, join_k, 0);
+  if (ask(pool, &waiter->node) == BRAID_WAIT) return sched_park(L, sched, BRAID_NEVER, join_k, 0);
   sched_forget(sched);
   braid_loop_take_mail(&sched->loop); /* the replies were posted before: they go first */
   return sched_pass(L, sched, join_k, 0);
@@ -324,7 +324,7 @@ static int pool_submit(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, sched->task_metatable);
   lua_setmetatable(L, -2);
   struct braid_message *call =
-      lcodec_encode_across(L, 2, count, "argument", pool->kind->apart ? braid_link_refuse_object : NULL);
+      lcodec_encode_across(L, 2, count, "argument", pool->kind->apart ? braid_connection_refuse_object : NULL);
   this->job = braid_job_new(call, &this->future.waiter);
   if (!this->job) {
     braid_message_unref(call);

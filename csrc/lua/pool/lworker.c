@@ -228,7 +228,7 @@ static int job_limit(lua_State *L) {
 }
 
 static struct braid_message *encode_reply(lua_State *L, int index, int count, const char *what) {
-  return lcodec_encode_across(L, index, count, what, self->settings->process ? braid_link_refuse_object : NULL);
+  return lcodec_encode_across(L, index, count, what, self->settings->process ? braid_connection_refuse_object : NULL);
 }
 
 /* job:done(...): the results travel home; raises when they cannot. */
@@ -351,7 +351,7 @@ static int next_job(lua_State *L) {
     if (begin(worker, active, item)) return 1;
   if (status == BRAID_CLOSED) return 0;
   struct braid_waiter *waiter = sched_begin(L, worker->sched);
-  status = braid_queue_get(jobs, &item, &waiter->hook);
+  status = braid_queue_get(jobs, &item, &waiter->node);
   if (status == BRAID_WAIT) return sched_park(L, worker->sched, idle_from(worker), next_k, 0);
   sched_forget(worker->sched);
   if (status == BRAID_CLOSED) return 0;
@@ -373,7 +373,7 @@ static int next_k(lua_State *L, int ignored, lua_KContext context) {
   enum braid_status end = sched_end(worker->sched);
   if (end == BRAID_OK) {
     spread(worker);
-    bool begun = begin(worker, lua_touserdata(L, -1), braid_hook_item(&sched_waiter(worker->sched)->hook));
+    bool begun = begin(worker, lua_touserdata(L, -1), braid_wait_node_item(&sched_waiter(worker->sched)->node));
     return begun ? 1 : next_job(L);
   }
   if (end == BRAID_TIMEOUT || end == BRAID_NO_MEMORY) { /* it has been idle; or there was none for a deadline */
@@ -478,9 +478,9 @@ static void introduce(lua_State *L, const struct worker *worker) {
   bool named = lua_getfield(L, -1, "name") == LUA_TSTRING;
   const char *pool = named ? "pool " : "a pool", *name = named ? lua_tostring(L, -1) : "";
   if (worker->settings->process)
-    roster_name(worker->sched, "worker of %s%s of process %d", pool, name, (int)getppid());
+    states_name(worker->sched, "worker of %s%s of process %d", pool, name, (int)getppid());
   else
-    roster_name(worker->sched, "worker %u of %s%s", worker->core->index + 1, pool, name);
+    states_name(worker->sched, "worker %u of %s%s", worker->core->index + 1, pool, name);
   lua_pop(L, 1);
 }
 

@@ -129,7 +129,7 @@ static void check_depth(lua_State *L) {
 /* Arguments: settings, plan. Fills the plan as far as it comes. */
 static int make_plan(lua_State *L) {
   struct braid_process_plan *plan = lua_touserdata(L, 2);
-  plan->table = lcodec_encode_across(L, 1, 1, "settings", braid_link_refuse_object);
+  plan->table = lcodec_encode_across(L, 1, 1, "settings", braid_connection_refuse_object);
   plan->argv = make_arguments(L);
   read_settings(L, 1, plan);
   return 0;
@@ -160,7 +160,7 @@ static int process_pool_new(lua_State *L) {
 
 /* ---- being a worker ------------------------------------------------------------------------------------------- */
 
-/* The broker's thread. */
+/* The I/O thread. */
 static struct braid_thread_pool *make_lone(const char *bytes, size_t size, struct braid_message *table,
                                            unsigned index) {
   struct wire_settings head;
@@ -183,7 +183,7 @@ static struct braid_thread_pool *make_lone(const char *bytes, size_t size, struc
 /* work(): this process is a worker from here to its end. */
 static int work(lua_State *L) {
   interrupt_prepare();
-  roster_mute(sched_of(L));
+  states_mute(sched_of(L));
   braid_thread_pool_run(braid_worker_process_begin(make_lone));
   braid_worker_process_end(EXIT_SUCCESS);
 }
@@ -191,4 +191,4 @@ static int work(lua_State *L) {
 static const luaL_Reg functions[] = {
     {"process_pool_new", process_pool_new}, {"work", work}, {"interpreter", interpreter}, {NULL, NULL}};
 
-void lpeer_open(lua_State *L) { sched_register(L, functions); }
+void lworkerhandle_open(lua_State *L) { sched_register(L, functions); }

@@ -10,10 +10,10 @@
 #include "lua/base/lposition.h"
 
 /* In every state the same. */
-static lcall_finisher *_Atomic finishers[BRAID_REMOTE_KINDS];
+static lcall_finisher *_Atomic finishers[BRAID_PROXY_KINDS];
 
-struct braid_remote *lcall_check(lua_State *L, enum braid_remote_kind kind) {
-  return braid_container(lobject_check(L, 1, &braid_remote_classes[kind]), struct braid_remote, object);
+struct braid_proxy *lcall_check(lua_State *L, enum braid_proxy_kind kind) {
+  return braid_container(lobject_check(L, 1, &braid_proxy_classes[kind]), struct braid_proxy, object);
 }
 
 struct braid_item lcall_item(lua_State *L, int index) {
@@ -21,11 +21,11 @@ struct braid_item lcall_item(lua_State *L, int index) {
   const struct braid_object *which;
   if (item.tag != BRAID_ITEM_MESSAGE) return item;
   struct braid_message *message = (struct braid_message *)(uintptr_t)item.bits;
-  const char *why = braid_link_refuse(message, &which);
+  const char *why = braid_connection_refuse(message, &which);
   if (!why) return item;
   const char *name = which->class->name;
   braid_message_unref(message);
-  sight_where(L, 1);
+  position_where(L, 1);
   lerror_raise(L, "not_sendable", "%sthe item has a %s, which cannot be sent to another process: %s",
                lua_tostring(L, -1), name, why);
   return item;
@@ -34,66 +34,66 @@ struct braid_item lcall_item(lua_State *L, int index) {
 /* ---- calls ---------------------------------------------------------------------------------------------------- */
 
 static int raise_gone(lua_State *L) {
-  sight_where(L, 1);
+  position_where(L, 1);
   return lerror_raise(L, "worker_died", "%sthe process that made the object has ended", lua_tostring(L, -1));
 }
 
-static int hand_on(lua_State *L, struct sched *sched, struct braid_remote *remote, enum braid_call_operation operation,
+static int hand_on(lua_State *L, struct sched *sched, struct braid_proxy *proxy, enum braid_call_operation operation,
                    enum braid_status status, struct braid_item item, int64_t extra) {
-  enum braid_remote_kind kind = remote->kind;
-  if (kind != BRAID_REMOTE_CONDITION && status == BRAID_NO_MEMORY) return lerror_memory(L);
+  enum braid_proxy_kind kind = proxy->kind;
+  if (kind != BRAID_PROXY_CONDITION && status == BRAID_NO_MEMORY) return lerror_memory(L);
   if (status == BRAID_SYSTEM) {
     int count = lerror_system(L, (int)extra, "an item was lost between two processes");
-    return kind == BRAID_REMOTE_QUEUE ? count : lua_error(L);
+    return kind == BRAID_PROXY_QUEUE ? count : lua_error(L);
   }
   return atomic_load_explicit(&finishers[kind], memory_order_relaxed)(L, sched, operation, status, item, extra);
 }
 
-static int conclude(lua_State *L, struct sched *sched, struct braid_remote_call *call) {
+static int conclude(lua_State *L, struct sched *sched, struct braid_proxy_call *call) {
   enum braid_status status = call->status == BRAID_CANCELLED ? call->end : call->status;
   enum braid_call_operation operation = call->operation;
-  struct braid_remote *remote = call->remote; /* the box at 1 keeps it */
+  struct braid_proxy *proxy = call->proxy; /* the box at 1 keeps it */
   struct braid_item item = call->item;
   int64_t extra = call->extra;
   bool asks = call->asks;
-  braid_remote_free(call);
-  if (remote->kind != BRAID_REMOTE_CONDITION && sched_stopped(status)) {
+  braid_proxy_free(call);
+  if (proxy->kind != BRAID_PROXY_CONDITION && sched_stopped(status)) {
     braid_item_drop(item);
     return sched_raise(L, sched, status);
   }
   if (asks && status == BRAID_GONE) return raise_gone(L);
-  return hand_on(L, sched, remote, operation, status, item, extra);
+  return hand_on(L, sched, proxy, operation, status, item, extra);
 }
 
 static int late_k(lua_State *L, int ignored, lua_KContext context) {
   (void)ignored;
   struct sched *sched = sched_of(L);
   sched_end(sched);
-  return conclude(L, sched, (struct braid_remote_call *)context);
+  return conclude(L, sched, (struct braid_proxy_call *)context);
 }
 
 static int call_k(lua_State *L, int ignored, lua_KContext context) {
   (void)ignored;
   struct sched *sched = sched_of(L);
-  struct braid_remote_call *call = (struct braid_remote_call *)context;
+  struct braid_proxy_call *call = (struct braid_proxy_call *)context;
   enum braid_status end = sched_end(sched);
-  if (braid_remote_answered(call)) return conclude(L, sched, call);
+  if (braid_proxy_answered(call)) return conclude(L, sched, call);
   call->end = end;
   struct braid_waiter *waiter = sched_begin_masked(L, sched);
-  if (braid_remote_cancel(call, &waiter->hook)) return sched_park(L, sched, BRAID_NEVER, late_k, context);
+  if (braid_proxy_cancel(call, &waiter->node)) return sched_park(L, sched, BRAID_NEVER, late_k, context);
   sched_forget(sched);
   return conclude(L, sched, call);
 }
 
-int lcall_perform(lua_State *L, struct braid_remote *remote, enum braid_call_operation operation,
+int lcall_perform(lua_State *L, struct braid_proxy *proxy, enum braid_call_operation operation,
                   struct lcall_words *words) {
   struct sched *sched = sched_of(L);
-  struct braid_remote_call *waiting;
+  struct braid_proxy_call *waiting;
   if (!words->masked && !sched_may_begin(L, sched)) braid_item_drop(words->cell.item); /* it will raise */
   struct braid_waiter *waiter = words->masked ? sched_begin_masked(L, sched) : sched_begin(L, sched);
   words->call.once = words->deadline == LARG_ONCE;
   enum braid_status status =
-      braid_remote_call(remote, operation, &words->call, words->key, &words->cell, &waiter->hook, &waiting);
+      braid_proxy_call(proxy, operation, &words->call, words->key, &words->cell, &waiter->node, &waiting);
   braid_item_drop(words->cell.item);
   if (status == BRAID_WAIT) {
     waiting->asks = words->asks;
@@ -101,31 +101,31 @@ int lcall_perform(lua_State *L, struct braid_remote *remote, enum braid_call_ope
   }
   sched_forget(sched);
   if (words->asks && status == BRAID_GONE) return raise_gone(L);
-  return hand_on(L, sched, remote, operation, status, (struct braid_item){0}, 0);
+  return hand_on(L, sched, proxy, operation, status, (struct braid_item){0}, 0);
 }
 
-int lcall_wait(lua_State *L, struct braid_remote *remote, enum braid_call_operation operation, int64_t number,
+int lcall_wait(lua_State *L, struct braid_proxy *proxy, enum braid_call_operation operation, int64_t number,
                int64_t deadline) {
   struct lcall_words words = {.call = {.owner = lcall_me(sched_of(L)), .number = number}, .deadline = deadline};
-  return lcall_perform(L, remote, operation, &words);
+  return lcall_perform(L, proxy, operation, &words);
 }
 
-int lcall_ask(lua_State *L, struct braid_remote *remote, enum braid_call_operation operation, int64_t number) {
+int lcall_ask(lua_State *L, struct braid_proxy *proxy, enum braid_call_operation operation, int64_t number) {
   struct lcall_words words = {.call = {.owner = lcall_me(sched_of(L)), .number = number},
                               .deadline = BRAID_NEVER,
                               .masked = true,
                               .asks = true};
-  return lcall_perform(L, remote, operation, &words);
+  return lcall_perform(L, proxy, operation, &words);
 }
 
-void lcall_tell(lua_State *L, struct braid_remote *remote, enum braid_call_operation operation, int64_t number) {
+void lcall_tell(lua_State *L, struct braid_proxy *proxy, enum braid_call_operation operation, int64_t number) {
   struct braid_call call = {.owner = lcall_me(sched_of(L)), .number = number};
-  braid_remote_call(remote, operation, &call, NULL, NULL, NULL, NULL);
+  braid_proxy_call(proxy, operation, &call, NULL, NULL, NULL, NULL);
 }
 
-int lcall_push_lock(lua_State *L, struct braid_remote *remote) {
+int lcall_push_lock(lua_State *L, struct braid_proxy *proxy) {
   if (lua_getiuservalue(L, 1, 1) == LUA_TUSERDATA) return 1;
-  lobject_push(L, &remote->lock->object);
+  lobject_push(L, &proxy->lock->object);
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, 1, 1);
   return 1;
@@ -150,10 +150,10 @@ int lcall_push_waited(lua_State *L, enum braid_status status, const char *what) 
 
 /* ---- classes -------------------------------------------------------------------------------------------------- */
 
-void lcall_class(lua_State *L, enum braid_remote_kind kind, const char *of, const luaL_Reg *methods,
+void lcall_class(lua_State *L, enum braid_proxy_kind kind, const char *of, const luaL_Reg *methods,
                  lcall_finisher *finish) {
   atomic_store_explicit(&finishers[kind], finish, memory_order_relaxed);
-  lobject_class(L, &braid_remote_classes[kind], methods);
+  lobject_class(L, &braid_proxy_classes[kind], methods);
   lua_pushstring(L, of);
   lua_setfield(L, -2, "__name");
   lua_pushboolean(L, 1);

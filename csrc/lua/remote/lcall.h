@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * How Lua calls about a shared object that lives in another process: what all stubs have in common. The state's thread.
- * The object, or its method's first argument, is at 1. A wait that ends before its answer is there asks for one and
- * waits on: what the home says is what happened. */
+ * How Lua calls about a shared object that lives in another process: what all proxies have in common. The state's
+ * thread. The object, or its method's first argument, is at 1. A wait that ends before its answer is there asks for one
+ * and waits on: what the home says is what happened. */
 #ifndef BRAID_LCALL_H
 #define BRAID_LCALL_H
 
@@ -16,12 +16,12 @@
 typedef int lcall_finisher(lua_State *L, struct sched *sched, enum braid_call_operation operation,
                            enum braid_status status, struct braid_item item, int64_t extra);
 
-/* Makes the metatable of this kind of stub. `of` is the class whose methods in Lua it has, too. */
-void lcall_class(lua_State *L, enum braid_remote_kind kind, const char *of, const luaL_Reg *methods,
+/* Makes the metatable of this kind of proxy. `of` is the class whose methods in Lua it has, too. */
+void lcall_class(lua_State *L, enum braid_proxy_kind kind, const char *of, const luaL_Reg *methods,
                  lcall_finisher *finish);
 
-/* The stub at 1; raises when it is none of this kind. */
-struct braid_remote *lcall_check(lua_State *L, enum braid_remote_kind kind);
+/* The proxy at 1; raises when it is none of this kind. */
+struct braid_proxy *lcall_check(lua_State *L, enum braid_proxy_kind kind);
 
 /* Whoever runs, as the owner of locks. */
 static inline uint64_t lcall_me(struct sched *sched) { return (uint64_t)(uintptr_t)sched->current; }
@@ -40,21 +40,21 @@ struct lcall_words {
 };
 
 /* Calls, waits for the answer and finishes. Uses the item up. Suspends. */
-int lcall_perform(lua_State *L, struct braid_remote *remote, enum braid_call_operation operation,
+int lcall_perform(lua_State *L, struct braid_proxy *proxy, enum braid_call_operation operation,
                   struct lcall_words *words);
 
 /* The same with a number and no item. Suspends. */
-int lcall_wait(lua_State *L, struct braid_remote *remote, enum braid_call_operation operation, int64_t number,
+int lcall_wait(lua_State *L, struct braid_proxy *proxy, enum braid_call_operation operation, int64_t number,
                int64_t deadline);
 
 /* For what does not suspend where the object lives: nor is it cancelled here, so that clean-up may use it. Suspends. */
-int lcall_ask(lua_State *L, struct braid_remote *remote, enum braid_call_operation operation, int64_t number);
+int lcall_ask(lua_State *L, struct braid_proxy *proxy, enum braid_call_operation operation, int64_t number);
 
 /* Without an answer. */
-void lcall_tell(lua_State *L, struct braid_remote *remote, enum braid_call_operation operation, int64_t number);
+void lcall_tell(lua_State *L, struct braid_proxy *proxy, enum braid_call_operation operation, int64_t number);
 
-/* The box of the lock's stub, of a condition's or a dict's; kept in the user value of the box at 1. */
-int lcall_push_lock(lua_State *L, struct braid_remote *remote);
+/* The box of the lock's proxy, of a condition's or a dict's; kept in the user value of the box at 1. */
+int lcall_push_lock(lua_State *L, struct braid_proxy *proxy);
 
 /* For finishers: they push one value, or nil and an error. */
 int lcall_push_boolean(lua_State *L, bool value);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Counters and dicts of the parent as a worker process's Lua holds them; and the passport with which all shared objects
- * travel. What is written in Lua (lua/braid/queue.lua, sync.lua, dict.lua) the stubs find in the metatables of the
+ * Counters and dicts of the parent as a worker process's Lua holds them; and the marshal with which all shared objects
+ * travel. What is written in Lua (lua/braid/sync) the proxies find in the metatables of the
  * objects themselves. */
 #include "core/process/marshal.h"
 
@@ -13,16 +13,14 @@
 /* ---- counter -------------------------------------------------------------------------------------------------- */
 
 static int counter_add(lua_State *L) {
-  struct braid_remote *counter = lcall_check(L, BRAID_REMOTE_COUNTER);
+  struct braid_proxy *counter = lcall_check(L, BRAID_PROXY_COUNTER);
   return lcall_ask(L, counter, BRAID_COUNTER_ADD, lua_isnoneornil(L, 2) ? 1 : larg_integer(L, 2, "n", LUA_MININTEGER));
 }
 
-static int counter_get(lua_State *L) {
-  return lcall_ask(L, lcall_check(L, BRAID_REMOTE_COUNTER), BRAID_COUNTER_GET, 0);
-}
+static int counter_get(lua_State *L) { return lcall_ask(L, lcall_check(L, BRAID_PROXY_COUNTER), BRAID_COUNTER_GET, 0); }
 
 static int counter_set(lua_State *L) {
-  struct braid_remote *counter = lcall_check(L, BRAID_REMOTE_COUNTER);
+  struct braid_proxy *counter = lcall_check(L, BRAID_PROXY_COUNTER);
   lcall_tell(L, counter, BRAID_COUNTER_SET, larg_integer(L, 2, "value", LUA_MININTEGER));
   return 0;
 }
@@ -40,7 +38,7 @@ static int finish_counter(lua_State *L, struct sched *sched, enum braid_call_ope
 /* ---- dict ----------------------------------------------------------------------------------------------------- */
 
 static int perform_keyed(lua_State *L, enum braid_call_operation operation, struct braid_item item) {
-  struct braid_remote *dict = lcall_check(L, BRAID_REMOTE_DICT);
+  struct braid_proxy *dict = lcall_check(L, BRAID_PROXY_DICT);
   struct braid_key key = litem_dict_key(L, 2);
   struct braid_buffer bytes;
   size_t size = 1 + sizeof key.bits + (key.tag == BRAID_ITEM_NONE ? (size_t)key.bits : 0);
@@ -61,19 +59,19 @@ static int dict_get(lua_State *L) { return perform_keyed(L, BRAID_DICT_GET, (str
 
 /* dict:_set(key, value) -> whether nobody else held the lock */
 static int dict_set(lua_State *L) {
-  lcall_check(L, BRAID_REMOTE_DICT);
+  lcall_check(L, BRAID_PROXY_DICT);
   litem_dict_key(L, 2);
   return perform_keyed(L, BRAID_DICT_SET, lcall_item(L, 3));
 }
 
-static int dict_size(lua_State *L) { return lcall_ask(L, lcall_check(L, BRAID_REMOTE_DICT), BRAID_DICT_SIZE, 0); }
+static int dict_size(lua_State *L) { return lcall_ask(L, lcall_check(L, BRAID_PROXY_DICT), BRAID_DICT_SIZE, 0); }
 
-static int dict_keys(lua_State *L) { return lcall_ask(L, lcall_check(L, BRAID_REMOTE_DICT), BRAID_DICT_KEYS, 0); }
+static int dict_keys(lua_State *L) { return lcall_ask(L, lcall_check(L, BRAID_PROXY_DICT), BRAID_DICT_KEYS, 0); }
 
-static int dict_lock(lua_State *L) { return lcall_push_lock(L, lcall_check(L, BRAID_REMOTE_DICT)); }
+static int dict_lock(lua_State *L) { return lcall_push_lock(L, lcall_check(L, BRAID_PROXY_DICT)); }
 
 static int dict_mine(lua_State *L) {
-  lua_pushboolean(L, braid_remote_holds(lcall_check(L, BRAID_REMOTE_DICT)->lock, lcall_me(sched_of(L))));
+  lua_pushboolean(L, braid_proxy_holds(lcall_check(L, BRAID_PROXY_DICT)->lock, lcall_me(sched_of(L))));
   return 1;
 }
 
@@ -106,7 +104,7 @@ static int finish_dict(lua_State *L, struct sched *sched, enum braid_call_operat
 /* --------------------------------------------------------------------------------------------------------------- */
 
 void lremote_open(lua_State *L) {
-  braid_passport_use();
-  lcall_class(L, BRAID_REMOTE_COUNTER, "braid.counter", counter_methods, finish_counter);
-  lcall_class(L, BRAID_REMOTE_DICT, "braid.dict", dict_methods, finish_dict);
+  braid_marshal_use();
+  lcall_class(L, BRAID_PROXY_COUNTER, "braid.counter", counter_methods, finish_counter);
+  lcall_class(L, BRAID_PROXY_DICT, "braid.dict", dict_methods, finish_dict);
 }

@@ -8,14 +8,13 @@
 /* ---- lock ----------------------------------------------------------------------------------------------------- */
 
 /* 3 tells: "hold" returns the object itself; 4: a try, whose "empty" is no timeout. */
-static int acquire(lua_State *L, struct braid_remote *remote, enum braid_call_operation operation, bool hold,
-                   bool once) {
+static int acquire(lua_State *L, struct braid_proxy *proxy, enum braid_call_operation operation, bool hold, bool once) {
   int64_t deadline = once ? LARG_ONCE : larg_timeout(L, 2);
   lua_settop(L, 2);
   lua_pushboolean(L, hold);
   lua_pushboolean(L, once);
   struct lcall_words words = {.call.owner = lcall_me(sched_of(L)), .deadline = deadline, .masked = once};
-  return lcall_perform(L, remote, operation, &words);
+  return lcall_perform(L, proxy, operation, &words);
 }
 
 static int acquired(lua_State *L, enum braid_status status, const char *what) {
@@ -28,22 +27,22 @@ static int acquired(lua_State *L, enum braid_status status, const char *what) {
   return 1;
 }
 
-static void own(lua_State *L, struct sched *sched, struct braid_remote *lock) {
+static void own(lua_State *L, struct sched *sched, struct braid_proxy *lock) {
   sched->current->waiter.flags |= TASK_HOLDS;
-  if (!braid_remote_hold(lock, lcall_me(sched))) lerror_memory(L);
+  if (!braid_proxy_hold(lock, lcall_me(sched))) lerror_memory(L);
 }
 
 static int finish_lock(lua_State *L, struct sched *sched, enum braid_call_operation operation, enum braid_status status,
                        struct braid_item item, int64_t extra) {
   (void)extra;
-  if (operation == BRAID_GATE_LOOK) return lcall_push_boolean(L, item.bits != 0);
+  if (operation == BRAID_PRIMITIVE_LOOK) return lcall_push_boolean(L, item.bits != 0);
   if (status == BRAID_MISUSE) return lerror_misuse(L, "this task holds the lock already: it would wait for itself");
-  if (status == BRAID_OK) own(L, sched, lcall_check(L, BRAID_REMOTE_LOCK));
+  if (status == BRAID_OK) own(L, sched, lcall_check(L, BRAID_PROXY_LOCK));
   return acquired(L, status, "lock:acquire");
 }
 
 static int take_lock(lua_State *L, bool hold, bool once) {
-  return acquire(L, lcall_check(L, BRAID_REMOTE_LOCK), BRAID_LOCK_ACQUIRE, hold, once);
+  return acquire(L, lcall_check(L, BRAID_PROXY_LOCK), BRAID_LOCK_ACQUIRE, hold, once);
 }
 
 static int lock_acquire(lua_State *L) { return take_lock(L, false, false); }
@@ -51,14 +50,14 @@ static int lock_hold(lua_State *L) { return take_lock(L, true, false); }
 static int lock_try_acquire(lua_State *L) { return take_lock(L, false, true); }
 
 static int lock_release(lua_State *L) {
-  struct braid_remote *lock = lcall_check(L, BRAID_REMOTE_LOCK);
-  if (!braid_remote_unhold(lock, lcall_me(sched_of(L))))
+  struct braid_proxy *lock = lcall_check(L, BRAID_PROXY_LOCK);
+  if (!braid_proxy_unhold(lock, lcall_me(sched_of(L))))
     return lerror_misuse(L, "only the task that holds a lock may release it");
   lcall_tell(L, lock, BRAID_LOCK_RELEASE, 0);
   return 0;
 }
 
-static int lock_locked(lua_State *L) { return lcall_ask(L, lcall_check(L, BRAID_REMOTE_LOCK), BRAID_GATE_LOOK, 0); }
+static int lock_locked(lua_State *L) { return lcall_ask(L, lcall_check(L, BRAID_PROXY_LOCK), BRAID_PRIMITIVE_LOOK, 0); }
 
 static const luaL_Reg lock_methods[] = {
     {"acquire", lock_acquire}, {"try_acquire", lock_try_acquire}, {"hold", lock_hold}, {"release", lock_release},
@@ -70,13 +69,13 @@ static void (*_Atomic abandon_own)(struct sched *sched, struct task *task);
 
 static void abandon(struct sched *sched, struct task *task) {
   atomic_load (&abandon_own)(sched, task);
-  braid_remote_abandon((uint64_t)(uintptr_t)task);
+  braid_proxy_abandon((uint64_t)(uintptr_t)task);
 }
 
 /* ---- semaphore ------------------------------------------------------------------------------------------------ */
 
 static int take_turn(lua_State *L, bool hold, bool once) {
-  return acquire(L, lcall_check(L, BRAID_REMOTE_SEMAPHORE), BRAID_SEMAPHORE_ACQUIRE, hold, once);
+  return acquire(L, lcall_check(L, BRAID_PROXY_SEMAPHORE), BRAID_SEMAPHORE_ACQUIRE, hold, once);
 }
 
 static int semaphore_acquire(lua_State *L) { return take_turn(L, false, false); }
@@ -84,17 +83,17 @@ static int semaphore_hold(lua_State *L) { return take_turn(L, true, false); }
 static int semaphore_try_acquire(lua_State *L) { return take_turn(L, false, true); }
 
 static int semaphore_release(lua_State *L) {
-  struct braid_remote *semaphore = lcall_check(L, BRAID_REMOTE_SEMAPHORE);
+  struct braid_proxy *semaphore = lcall_check(L, BRAID_PROXY_SEMAPHORE);
   return lcall_ask(L, semaphore, BRAID_SEMAPHORE_RELEASE, lua_isnoneornil(L, 2) ? 1 : larg_integer(L, 2, "count", 1));
 }
 
 static int semaphore_close(lua_State *L) {
-  lcall_tell(L, lcall_check(L, BRAID_REMOTE_SEMAPHORE), BRAID_SEMAPHORE_RELEASE, 1);
+  lcall_tell(L, lcall_check(L, BRAID_PROXY_SEMAPHORE), BRAID_SEMAPHORE_RELEASE, 1);
   return 0;
 }
 
 static int semaphore_value(lua_State *L) {
-  return lcall_ask(L, lcall_check(L, BRAID_REMOTE_SEMAPHORE), BRAID_GATE_LOOK, 0);
+  return lcall_ask(L, lcall_check(L, BRAID_PROXY_SEMAPHORE), BRAID_PRIMITIVE_LOOK, 0);
 }
 
 static const luaL_Reg semaphore_methods[] = {
@@ -111,7 +110,7 @@ static int finish_semaphore(lua_State *L, struct sched *sched, enum braid_call_o
                             enum braid_status status, struct braid_item item, int64_t extra) {
   (void)extra;
   (void)sched;
-  if (operation == BRAID_GATE_LOOK) return lcall_push_integer(L, item);
+  if (operation == BRAID_PRIMITIVE_LOOK) return lcall_push_integer(L, item);
   if (operation == BRAID_SEMAPHORE_ACQUIRE) return acquired(L, status, "semaphore:acquire");
   return status == BRAID_OK ? 0 : lerror_misuse(L, "the semaphore was released more often than acquired");
 }
@@ -119,23 +118,25 @@ static int finish_semaphore(lua_State *L, struct sched *sched, enum braid_call_o
 /* ---- event ---------------------------------------------------------------------------------------------------- */
 
 static int event_wait(lua_State *L) {
-  struct braid_remote *event = lcall_check(L, BRAID_REMOTE_EVENT);
+  struct braid_proxy *event = lcall_check(L, BRAID_PROXY_EVENT);
   int64_t deadline = larg_timeout(L, 2);
   lua_settop(L, 2);
   return lcall_wait(L, event, BRAID_EVENT_WAIT, 0, deadline);
 }
 
 static int event_set(lua_State *L) {
-  lcall_tell(L, lcall_check(L, BRAID_REMOTE_EVENT), BRAID_EVENT_SET, 1);
+  lcall_tell(L, lcall_check(L, BRAID_PROXY_EVENT), BRAID_EVENT_SET, 1);
   return 0;
 }
 
 static int event_clear(lua_State *L) {
-  lcall_tell(L, lcall_check(L, BRAID_REMOTE_EVENT), BRAID_EVENT_SET, 0);
+  lcall_tell(L, lcall_check(L, BRAID_PROXY_EVENT), BRAID_EVENT_SET, 0);
   return 0;
 }
 
-static int event_is_set(lua_State *L) { return lcall_ask(L, lcall_check(L, BRAID_REMOTE_EVENT), BRAID_GATE_LOOK, 0); }
+static int event_is_set(lua_State *L) {
+  return lcall_ask(L, lcall_check(L, BRAID_PROXY_EVENT), BRAID_PRIMITIVE_LOOK, 0);
+}
 
 static const luaL_Reg event_methods[] = {
     {"wait", event_wait}, {"set", event_set}, {"clear", event_clear}, {"is_set", event_is_set}, {NULL, NULL},
@@ -145,23 +146,23 @@ static int finish_event(lua_State *L, struct sched *sched, enum braid_call_opera
                         enum braid_status status, struct braid_item item, int64_t extra) {
   (void)extra;
   (void)sched;
-  if (operation == BRAID_GATE_LOOK) return lcall_push_boolean(L, item.bits != 0);
+  if (operation == BRAID_PRIMITIVE_LOOK) return lcall_push_boolean(L, item.bits != 0);
   return lcall_push_waited(L, status, "event:wait");
 }
 
 /* ---- condition ------------------------------------------------------------------------------------------------ */
 
-static int condition_lock(lua_State *L) { return lcall_push_lock(L, lcall_check(L, BRAID_REMOTE_CONDITION)); }
+static int condition_lock(lua_State *L) { return lcall_push_lock(L, lcall_check(L, BRAID_PROXY_CONDITION)); }
 
 static int condition_wait(lua_State *L) {
   struct sched *sched = sched_of(L);
-  struct braid_remote *condition = lcall_check(L, BRAID_REMOTE_CONDITION);
+  struct braid_proxy *condition = lcall_check(L, BRAID_PROXY_CONDITION);
   int64_t deadline = larg_timeout(L, 2);
-  if (!braid_remote_holds(condition->lock, lcall_me(sched)))
+  if (!braid_proxy_holds(condition->lock, lcall_me(sched)))
     return lerror_misuse(L, "a condition is waited for with its lock held: acquire it first");
   if (!sched_may_begin(L, sched)) sched_begin(L, sched); /* raises */
   lua_settop(L, 2);
-  braid_remote_unhold(condition->lock, lcall_me(sched));
+  braid_proxy_unhold(condition->lock, lcall_me(sched));
   if (deadline == LARG_ONCE) deadline = braid_clock_now();
   return lcall_wait(L, condition, BRAID_CONDITION_WAIT, 0, deadline);
 }
@@ -170,12 +171,12 @@ static int back_k(lua_State *L, int ignored, lua_KContext context);
 
 /* The wait is over, however it ended (`waited`): the lock is taken back before anything else. */
 static int take_back(lua_State *L, struct sched *sched, enum braid_status waited) {
-  struct braid_remote *condition = lcall_check(L, BRAID_REMOTE_CONDITION);
+  struct braid_proxy *condition = lcall_check(L, BRAID_PROXY_CONDITION);
   struct braid_call call = {.owner = lcall_me(sched)};
-  struct braid_remote_call *waiting;
+  struct braid_proxy_call *waiting;
   struct braid_waiter *waiter = sched_begin_masked(L, sched);
   enum braid_status status =
-      braid_remote_call(condition->lock, BRAID_LOCK_ACQUIRE, &call, NULL, NULL, &waiter->hook, &waiting);
+      braid_proxy_call(condition->lock, BRAID_LOCK_ACQUIRE, &call, NULL, NULL, &waiter->node, &waiting);
   if (status == BRAID_WAIT) {
     waiting->end = waited;
     return sched_park(L, sched, BRAID_NEVER, back_k, (lua_KContext)waiting);
@@ -187,13 +188,13 @@ static int take_back(lua_State *L, struct sched *sched, enum braid_status waited
 static int back_k(lua_State *L, int ignored, lua_KContext context) {
   (void)ignored;
   struct sched *sched = sched_of(L);
-  struct braid_remote_call *call = (struct braid_remote_call *)context;
+  struct braid_proxy_call *call = (struct braid_proxy_call *)context;
   enum braid_status waited = call->end, status = call->status;
   sched_end(sched);
-  braid_remote_free(call);
+  braid_proxy_free(call);
   if (status == BRAID_OWNER_DIED) return take_back(L, sched, waited);
   if (status == BRAID_GONE || status == BRAID_NO_MEMORY) return lerror_return(L, status, "condition:wait");
-  own(L, sched, lcall_check(L, BRAID_REMOTE_CONDITION)->lock);
+  own(L, sched, lcall_check(L, BRAID_PROXY_CONDITION)->lock);
   if (sched_stopped(waited)) return sched_raise(L, sched, waited);
   return waited == BRAID_OK ? (lua_pushboolean(L, 1), 1) : lerror_return(L, waited, "condition:wait");
 }
@@ -206,8 +207,8 @@ static int finish_condition(lua_State *L, struct sched *sched, enum braid_call_o
 }
 
 static int notify(lua_State *L, int64_t most) {
-  struct braid_remote *condition = lcall_check(L, BRAID_REMOTE_CONDITION);
-  if (!braid_remote_holds(condition->lock, lcall_me(sched_of(L))))
+  struct braid_proxy *condition = lcall_check(L, BRAID_PROXY_CONDITION);
+  if (!braid_proxy_holds(condition->lock, lcall_me(sched_of(L))))
     return lerror_misuse(L, "a condition is notified with its lock held: acquire it first");
   lcall_tell(L, condition, BRAID_CONDITION_NOTIFY, most);
   return 0;
@@ -228,7 +229,7 @@ static const luaL_Reg condition_methods[] = {
 /* ---- barrier -------------------------------------------------------------------------------------------------- */
 
 static int barrier_wait(lua_State *L) {
-  struct braid_remote *barrier = lcall_check(L, BRAID_REMOTE_BARRIER);
+  struct braid_proxy *barrier = lcall_check(L, BRAID_PROXY_BARRIER);
   int64_t deadline = larg_timeout(L, 2);
   lua_settop(L, 2);
   if (deadline == LARG_ONCE) deadline = braid_clock_now();
@@ -236,12 +237,12 @@ static int barrier_wait(lua_State *L) {
 }
 
 static int barrier_abort(lua_State *L) {
-  lcall_tell(L, lcall_check(L, BRAID_REMOTE_BARRIER), BRAID_BARRIER_ABORT, 0);
+  lcall_tell(L, lcall_check(L, BRAID_PROXY_BARRIER), BRAID_BARRIER_ABORT, 0);
   return 0;
 }
 
 static int barrier_reset(lua_State *L) {
-  lcall_tell(L, lcall_check(L, BRAID_REMOTE_BARRIER), BRAID_BARRIER_RESET, 0);
+  lcall_tell(L, lcall_check(L, BRAID_PROXY_BARRIER), BRAID_BARRIER_RESET, 0);
   return 0;
 }
 
@@ -257,15 +258,15 @@ static int finish_barrier(lua_State *L, struct sched *sched, enum braid_call_ope
 
 /* --------------------------------------------------------------------------------------------------------------- */
 
-void lremotegate_open(lua_State *L) {
+void lremoteprimitives_open(lua_State *L) {
   struct sched *sched = sched_open(L);
   if (sched->abandon != abandon) {
     atomic_store(&abandon_own, sched->abandon); /* in every state the same */
     sched->abandon = abandon;
   }
-  lcall_class(L, BRAID_REMOTE_LOCK, "braid.lock", lock_methods, finish_lock);
-  lcall_class(L, BRAID_REMOTE_SEMAPHORE, "braid.semaphore", semaphore_methods, finish_semaphore);
-  lcall_class(L, BRAID_REMOTE_EVENT, "braid.event", event_methods, finish_event);
-  lcall_class(L, BRAID_REMOTE_CONDITION, "braid.condition", condition_methods, finish_condition);
-  lcall_class(L, BRAID_REMOTE_BARRIER, "braid.barrier", barrier_methods, finish_barrier);
+  lcall_class(L, BRAID_PROXY_LOCK, "braid.lock", lock_methods, finish_lock);
+  lcall_class(L, BRAID_PROXY_SEMAPHORE, "braid.semaphore", semaphore_methods, finish_semaphore);
+  lcall_class(L, BRAID_PROXY_EVENT, "braid.event", event_methods, finish_event);
+  lcall_class(L, BRAID_PROXY_CONDITION, "braid.condition", condition_methods, finish_condition);
+  lcall_class(L, BRAID_PROXY_BARRIER, "braid.barrier", barrier_methods, finish_barrier);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Queues that live in another process as Lua holds them. Batches of items and places are the stub's
+ * Queues that live in another process as Lua holds them. Batches of items and places are the proxy's
  * (core/remotequeue.h); a call is made where nothing may be waited for. Stack of every method: as in lqueue.c. */
 #include "core/process/proxy_queue.h"
 
@@ -9,7 +9,7 @@
 #include "lua/codec/litem.h"
 #include "lua/base/lopen.h"
 
-static struct braid_remote *check(lua_State *L) { return lcall_check(L, BRAID_REMOTE_QUEUE); }
+static struct braid_proxy *check(lua_State *L) { return lcall_check(L, BRAID_PROXY_QUEUE); }
 
 /* ---- put ------------------------------------------------------------------------------------------------------ */
 
@@ -17,8 +17,8 @@ static void check_value(lua_State *L) {
   if (lua_isnoneornil(L, 2)) larg_error(L, 2, "value", "anything but nil (braid.null stands for nothing)");
 }
 
-static struct braid_queue_cell cell_of(lua_State *L, const struct braid_remote *remote) {
-  struct braid_queue_cell cell = {.key = remote->queue->order == BRAID_PRIORITY ? litem_key(L, 2) : 0};
+static struct braid_queue_cell cell_of(lua_State *L, const struct braid_proxy *proxy) {
+  struct braid_queue_cell cell = {.key = proxy->queue->order == BRAID_PRIORITY ? litem_key(L, 2) : 0};
   cell.item = lcall_item(L, 2);
   return cell;
 }
@@ -34,31 +34,31 @@ static int put_k(lua_State *L, int ignored, lua_KContext context) {
   struct sched *sched = sched_of(L);
   enum braid_status end = sched_end(sched);
   if (end != BRAID_OK) {
-    braid_item_drop(braid_hook_item(&sched_waiter(sched)->hook));
-    braid_remote_leave_put(check(L));
+    braid_item_drop(braid_wait_node_item(&sched_waiter(sched)->node));
+    braid_proxy_leave_put(check(L));
   }
   return sched_stopped(end) ? sched_raise(L, sched, end) : put_answer(L, end);
 }
 
-static int try_at_home(lua_State *L, struct braid_remote *remote, enum braid_call_operation operation,
+static int try_at_home(lua_State *L, struct braid_proxy *proxy, enum braid_call_operation operation,
                        struct braid_queue_cell cell) {
   struct lcall_words words = {.cell = cell, .deadline = LARG_ONCE, .masked = true};
-  return lcall_perform(L, remote, operation, &words);
+  return lcall_perform(L, proxy, operation, &words);
 }
 
 static int put(lua_State *L, int entered, lua_KContext context) {
   (void)context;
   struct sched *sched = sched_of(L);
-  struct braid_remote *remote = check(L);
+  struct braid_proxy *proxy = check(L);
   sched_entered(sched, entered);
   int64_t deadline = larg_timeout(L, 3);
-  struct braid_queue_cell cell = cell_of(L, remote);
-  enum braid_status status = braid_remote_put(remote, &cell, NULL);
-  if (status == BRAID_FULL && deadline == LARG_ONCE) return try_at_home(L, remote, BRAID_QUEUE_TRY_PUT, cell);
+  struct braid_queue_cell cell = cell_of(L, proxy);
+  enum braid_status status = braid_proxy_put(proxy, &cell, NULL);
+  if (status == BRAID_FULL && deadline == LARG_ONCE) return try_at_home(L, proxy, BRAID_QUEUE_TRY_PUT, cell);
   if (status == BRAID_FULL) {
     if (!sched_may_begin(L, sched)) braid_item_drop(cell.item); /* it will raise */
     struct braid_waiter *waiter = sched_begin(L, sched);
-    status = braid_remote_put(remote, &cell, &waiter->hook);
+    status = braid_proxy_put(proxy, &cell, &waiter->node);
     if (status == BRAID_WAIT) return sched_park(L, sched, deadline, put_k, 0);
     sched_forget(sched);
   }
@@ -75,13 +75,13 @@ static int queue_put(lua_State *L) {
 
 /* 4 tells: the home's "full" and "empty" are the answer, no timeout. */
 static int queue_try_put(lua_State *L) {
-  struct braid_remote *remote = check(L);
+  struct braid_proxy *proxy = check(L);
   check_value(L);
   lua_settop(L, 3);
   lua_pushboolean(L, 1);
-  struct braid_queue_cell cell = cell_of(L, remote);
-  enum braid_status status = braid_remote_put(remote, &cell, NULL);
-  if (status == BRAID_FULL) return try_at_home(L, remote, BRAID_QUEUE_TRY_PUT, cell);
+  struct braid_queue_cell cell = cell_of(L, proxy);
+  enum braid_status status = braid_proxy_put(proxy, &cell, NULL);
+  if (status == BRAID_FULL) return try_at_home(L, proxy, BRAID_QUEUE_TRY_PUT, cell);
   if (status != BRAID_OK) braid_item_drop(cell.item);
   return put_answer(L, status);
 }
@@ -108,7 +108,7 @@ static int left_k(lua_State *L, int ignored, lua_KContext context) {
   struct sched *sched = sched_of(L);
   bool served = sched_end(sched) == BRAID_OK;
   enum braid_status end = served ? BRAID_OK : (enum braid_status)(context / HOWS);
-  return conclude(L, sched, end, braid_hook_item(&sched_waiter(sched)->hook), context % HOWS);
+  return conclude(L, sched, end, braid_wait_node_item(&sched_waiter(sched)->node), context % HOWS);
 }
 
 static int get_k(lua_State *L, int ignored, lua_KContext how) {
@@ -117,24 +117,24 @@ static int get_k(lua_State *L, int ignored, lua_KContext how) {
   enum braid_status end = sched_end(sched);
   if (end == BRAID_TIMEOUT || sched_stopped(end)) {
     struct braid_waiter *waiter = sched_begin_masked(L, sched);
-    if (braid_remote_leave(check(L), &waiter->hook))
+    if (braid_proxy_leave(check(L), &waiter->node))
       return sched_park(L, sched, BRAID_NEVER, left_k, (lua_KContext)end * HOWS + how);
     sched_forget(sched);
   }
-  return conclude(L, sched, end, braid_hook_item(&sched_waiter(sched)->hook), how);
+  return conclude(L, sched, end, braid_wait_node_item(&sched_waiter(sched)->node), how);
 }
 
 static int get(lua_State *L, int entered, lua_KContext how) {
   struct sched *sched = sched_of(L);
-  struct braid_remote *remote = check(L);
+  struct braid_proxy *proxy = check(L);
   sched_entered(sched, entered);
   int64_t deadline = how == ITERATE ? BRAID_NEVER : larg_timeout(L, 2);
   struct braid_queue_cell cell = {0};
-  enum braid_status status = braid_remote_get(remote, &cell, NULL);
-  if (status == BRAID_EMPTY && deadline == LARG_ONCE) return try_at_home(L, remote, BRAID_QUEUE_TRY_GET, cell);
+  enum braid_status status = braid_proxy_get(proxy, &cell, NULL);
+  if (status == BRAID_EMPTY && deadline == LARG_ONCE) return try_at_home(L, proxy, BRAID_QUEUE_TRY_GET, cell);
   if (status == BRAID_EMPTY) {
     struct braid_waiter *waiter = sched_begin(L, sched);
-    status = braid_remote_get(remote, &cell, &waiter->hook);
+    status = braid_proxy_get(proxy, &cell, &waiter->node);
     if (status == BRAID_WAIT) return sched_park(L, sched, deadline, get_k, how);
     sched_forget(sched);
   }
@@ -148,12 +148,12 @@ static int queue_get(lua_State *L) {
 }
 
 static int queue_try_get(lua_State *L) {
-  struct braid_remote *remote = check(L);
+  struct braid_proxy *proxy = check(L);
   lua_settop(L, 3);
   lua_pushboolean(L, 1);
   struct braid_queue_cell cell = {0};
-  enum braid_status status = braid_remote_get(remote, &cell, NULL);
-  if (status == BRAID_EMPTY) return try_at_home(L, remote, BRAID_QUEUE_TRY_GET, cell);
+  enum braid_status status = braid_proxy_get(proxy, &cell, NULL);
+  if (status == BRAID_EMPTY) return try_at_home(L, proxy, BRAID_QUEUE_TRY_GET, cell);
   return get_answer(L, status, cell.item, GET);
 }
 
@@ -177,19 +177,19 @@ static int queue_task_done(lua_State *L) { return lcall_ask(L, check(L), BRAID_Q
 static int queue_join(lua_State *L) { return lcall_wait(L, check(L), BRAID_QUEUE_JOIN, 0, larg_timeout(L, 2)); }
 
 static int queue_close(lua_State *L) {
-  struct braid_remote *remote = check(L);
-  braid_remote_settle(remote);
-  lcall_tell(L, remote, BRAID_QUEUE_CLOSE, lua_toboolean(L, 2));
+  struct braid_proxy *proxy = check(L);
+  braid_proxy_settle(proxy);
+  lcall_tell(L, proxy, BRAID_QUEUE_CLOSE, lua_toboolean(L, 2));
   return 0;
 }
 
 /* A look at the queue: what is wanted of it is at 2. */
 static int look(lua_State *L, const char *what) {
-  struct braid_remote *remote = check(L);
+  struct braid_proxy *proxy = check(L);
   lua_settop(L, 1);
   lua_pushstring(L, what);
-  braid_remote_settle(remote);
-  return lcall_ask(L, remote, BRAID_QUEUE_LOOK, 0);
+  braid_proxy_settle(proxy);
+  return lcall_ask(L, proxy, BRAID_QUEUE_LOOK, 0);
 }
 
 static int queue_size(lua_State *L) { return look(L, "size"); }
@@ -242,4 +242,4 @@ static int finish(lua_State *L, struct sched *sched, enum braid_call_operation o
   }
 }
 
-void lremotequeue_open(lua_State *L) { lcall_class(L, BRAID_REMOTE_QUEUE, "braid.queue", queue_methods, finish); }
+void lremotequeue_open(lua_State *L) { lcall_class(L, BRAID_PROXY_QUEUE, "braid.queue", queue_methods, finish); }

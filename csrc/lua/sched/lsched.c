@@ -33,7 +33,7 @@ static int refuse(lua_State *L, struct sched *sched) {
   if (L != sched->running)
     return lerror_misuse(L, "this cannot wait inside a coroutine of coroutine.create or coroutine.wrap, whose yields "
                             "are not braid's: make it with braid.wrap, or run it as a task with braid.spawn");
-  if (!sight_culprit(L)) lua_pushliteral(L, "a C function");
+  if (!position_culprit(L)) lua_pushliteral(L, "a C function");
   return lerror_misuse(L,
                        "this cannot wait inside %s, which Lua cannot suspend: wait before or after it, or outside "
                        "every task",
@@ -190,7 +190,7 @@ int sched_park(lua_State *L, struct sched *sched, int64_t deadline, lua_KFunctio
 static void push_ready(struct sched *sched) {
   struct braid_waiter *waiter = sched_waiter(sched);
   waiter->status = BRAID_OK;
-  braid_road_push(&sched->loop.ready, waiter);
+  braid_wake_list_push(&sched->loop.ready, waiter);
 }
 
 int sched_pass(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
@@ -207,7 +207,7 @@ int sched_attempt(lua_State *L, struct sched *sched, lua_KFunction k, lua_KConte
 enum braid_status sched_end(struct sched *sched) {
   struct braid_waiter *waiter = sched_waiter(sched);
   waiter->flags &= ~(uint32_t)(TASK_PARKED | TASK_MASKED);
-  if (waiter->hook.place) braid_loop_unsleep(&sched->loop, waiter);
+  if (waiter->node.place) braid_loop_unsleep(&sched->loop, waiter);
   return (enum braid_status)waiter->status;
 }
 
@@ -296,7 +296,7 @@ void sched_stop_insisting(lua_State *L, struct sched *sched, lua_Debug *ar) {
   int look = insistence ? insist_look(insistence) : 0;
   if (!look) return;
   lua_getinfo(L, "S", ar);
-  bool ours = sight_is_ours(ar); /* which will come to its end */
+  bool ours = position_is_ours(ar); /* which will come to its end */
   if (ours || !insist_is_due(insistence)) {
     stop_look(sched, L, ours ? 1 : look);
     return;
@@ -355,7 +355,7 @@ static int end_badly(lua_State *L) {
   lua_State *co = task->co;
   sched_push_task(L, task);
   if (lua_status(co) == LUA_YIELD) {
-    sight_place(L, co);
+    position_place(L, co);
     lerror_push(L, "misuse",
                 "coroutine.yield in a task, %s: use braid.checkpoint to let others run, or braid.wrap to make an "
                 "iterator",
@@ -485,21 +485,21 @@ bool sched_turn(struct sched *sched, int64_t deadline) {
 }
 
 void sched_take_replies(struct sched *sched) {
-  struct braid_road others = {0};
+  struct braid_wake_list others = {0};
   struct braid_waiter *waiter;
   braid_loop_take_mail(&sched->loop);
   while ((waiter = braid_loop_next(&sched->loop)))
     if (waiter->kind == BRAID_WAITER_JOB)
       sched->arrive(sched, waiter);
     else
-      braid_road_push(&others, waiter);
-  while ((waiter = braid_road_pop(&others))) braid_road_push(&sched->loop.ready, waiter);
+      braid_wake_list_push(&others, waiter);
+  while ((waiter = braid_wake_list_pop(&others))) braid_wake_list_push(&sched->loop.ready, waiter);
 }
 
 static void look_for_shared(struct task *task, void *context) {
-  const struct braid_line *line = atomic_load_explicit(&task->waiter.hook.line, memory_order_relaxed);
+  const struct braid_wait_queue *queue = atomic_load_explicit(&task->waiter.node.queue, memory_order_relaxed);
   bool on_its_way = (task->waiter.flags & TASK_PARKED) && !braid_waiter_waiting(&task->waiter);
-  if (on_its_way || (line && line->guard && line->guard->shared)) *(bool *)context = true;
+  if (on_its_way || (queue && queue->guard && queue->guard->shared)) *(bool *)context = true;
 }
 
 bool sched_deadlocked(struct sched *sched) {

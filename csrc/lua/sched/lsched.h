@@ -14,13 +14,13 @@
  *   static int wait(lua_State *L) {
  *     struct sched *sched = sched_of(L);
  *     struct braid_waiter *waiter = sched_begin(L, sched);  // raises where L may not wait, or is cancelled
- *     ... hook the waiter somewhere: a line, a watch, a transfer ...
+ *     ... let the waiter's node wait somewhere: in a wait queue, on a watch, a transfer ...
  *     return sched_park(L, sched, deadline, wait_k, context);
  *   }
  *
  * Inside a task sched_park yields. Outside every task it turns the loop right here until the waiter is home.
  * Between sched_begin and sched_park nothing may raise and nothing may run Lua. What the wait needs lives outside the
- * C stack: in the waiter's hook, in a userdata that is on the Lua stack. */
+ * C stack: in the waiter's node, in a userdata that is on the Lua stack. */
 #ifndef BRAID_LSCHED_H
 #define BRAID_LSCHED_H
 
@@ -50,7 +50,7 @@ struct sched {
   void (*finish)(struct sched *sched, struct task *task, int status);
   /* Called when the waiter of a job has come home. Set by lpool. */
   void (*arrive)(struct sched *sched, struct braid_waiter *waiter);
-  /* Called for a task that ended and may have held locks. Set by lgate. */
+  /* Called for a task that ended and may have held locks. Set by lprimitives. */
   void (*abandon)(struct sched *sched, struct task *task);
   struct task_store *store;           /* idle coroutines, for ltask */
   int task_metatable;                 /* where it is in the registry */
@@ -74,7 +74,7 @@ struct sched {
    * lpool. */
   void (*release_pools)(struct sched *sched, int64_t deadline);
   atomic_uint asked; /* enum sched_question: what others want to know of this state */
-  /* Answers them. Set by lroster. */
+  /* Answers them. Set by lstates. */
   void (*attend)(struct sched *sched);
   unsigned next_look, interval; /* in steps: when the clock is looked at, and how long to the look after */
   unsigned steps;               /* since the loop was last polled */
@@ -116,16 +116,16 @@ void sched_check(lua_State *L, struct sched *sched);
 /* The same without looking for a cancel: the wait will not be cancelled. For giving back what was taken. */
 struct braid_waiter *sched_begin_masked(lua_State *L, struct sched *sched);
 
-/* A wait that turned out not to be needed: the hook has joined nothing. */
+/* A wait that turned out not to be needed: the wait node has joined nothing. */
 void sched_forget(struct sched *sched);
 
 /* Parks until the waiter is home or `deadline` passes (BRAID_NEVER: none). `return sched_park(...)`. */
 int sched_park(lua_State *L, struct sched *sched, int64_t deadline, lua_KFunction k, lua_KContext context);
 
-/* How the wait ended. The waiter of the current task is free again, its hook has left its line. */
+/* How the wait ended. The waiter of the current task is free again, its node has left its wait queue. */
 enum braid_status sched_end(struct sched *sched);
 
-/* The waiter of whoever runs: in a continuation, its hook holds what the wait brought. */
+/* The waiter of whoever runs: in a continuation, its node holds what the wait brought. */
 static inline struct braid_waiter *sched_waiter(struct sched *sched) { return &sched->current->waiter; }
 
 /* For how many seconds a parked task has waited, to some 0.1 s. */

@@ -53,7 +53,7 @@ static bool is_users(lua_State *L, int index, lua_Debug *ar) {
   if (!lua_isfunction(L, index)) return false;
   lua_pushvalue(L, index);
   lua_getinfo(L, ">S", ar);
-  return *ar->what != 'C' && !sight_is_ours(ar);
+  return *ar->what != 'C' && !position_is_ours(ar);
 }
 
 void trace_name_by(lua_State *L, int index, const void *whose) {

@@ -39,7 +39,7 @@ void tree_enter(struct tree *tree, struct scope *scope, struct task *owner, unsi
   *scope =
       (struct scope){.outer = owner->scope, .owner = owner, .tree = tree, .flags = flags, .serial = ++tree->entered};
   braid_list_init(&scope->children);
-  braid_line_init(&scope->ended, NULL);
+  braid_wait_queue_init(&scope->ended, NULL);
   owner->scope = scope;
 }
 
@@ -96,13 +96,13 @@ void tree_adopt(struct scope *scope, struct task *task) {
 void tree_start(struct tree *tree, struct task *task) {
   if (!(task->waiter.flags & TASK_HELD)) return;
   task->waiter.flags &= ~(uint32_t)TASK_HELD;
-  braid_road_push(&tree->loop->ready, &task->waiter);
+  braid_wake_list_push(&tree->loop->ready, &task->waiter);
 }
 
 static void let_owner_go(struct scope *scope) {
   if (scope->alive > 0) return;
-  struct braid_road woken = {0};
-  braid_line_claim_all(&scope->ended, BRAID_OK, &woken);
+  struct braid_wake_list woken = {0};
+  braid_wait_queue_claim_all(&scope->ended, BRAID_OK, &woken);
   braid_loop_post_all(&woken);
 }
 

@@ -32,8 +32,8 @@ enum task_flag {
 
 /* A result that is not there yet: of a task, or of a job that a worker runs. */
 struct future {
-  struct braid_waiter waiter; /* state: enum future_state; flags: enum task_flag */
-  struct braid_line *joiners; /* who waits for its end; made when somebody does */
+  struct braid_waiter waiter;       /* state: enum future_state; flags: enum task_flag */
+  struct braid_wait_queue *joiners; /* who waits for its end; made when somebody does */
 };
 
 /* A coroutine that the loop moves. Userdata "braid.task"; user value 1 is its result or its failure. It is kept
@@ -43,7 +43,7 @@ struct task {
     struct future future;
     struct { /* the same, for short */
       struct braid_waiter waiter;
-      struct braid_line *joiners;
+      struct braid_wait_queue *joiners;
     };
   };
   struct braid_list sibling; /* in its nursery's children */
@@ -79,7 +79,7 @@ struct scope {
   struct task *owner;  /* who entered it */
   struct tree *tree;
   struct braid_list children;
-  struct braid_line ended; /* the owner waits here for its children */
+  struct braid_wait_queue ended; /* the owner waits here for its children */
   struct braid_alarm alarm;
   uint64_t serial;  /* no other scope has had it */
   const void *doom; /* what is cancelled around it, with no shield between: a cancel that spread has left it here */

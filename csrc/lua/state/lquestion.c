@@ -48,7 +48,7 @@ static int question_look(lua_State *L) {
   int error = braid_question_look(question);
   if (error == EAGAIN) {
     lua_pushboolean(L, 0);
-    lua_pushboolean(L, question->link >= 0);
+    lua_pushboolean(L, question->connection >= 0);
     return 2;
   }
   if (error) return refuse(L, error);
@@ -117,7 +117,7 @@ static int printable(lua_State *L) {
   const char *text = larg_string(L, 1, "text", &size);
   struct braid_buffer shown;
   braid_buffer_init(&shown);
-  sight_show(&shown, text, size, lua_toboolean(L, 2));
+  position_show(&shown, text, size, lua_toboolean(L, 2));
   lua_pushlstring(L, shown.data ? shown.data : "", shown.size);
   braid_buffer_term(&shown);
   return 1;

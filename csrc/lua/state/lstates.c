@@ -28,39 +28,39 @@ static struct {
   pthread_mutex_t mutex;
   struct braid_list entries;
   int missing; /* answers that have not come */
-} roster = {.asking = PTHREAD_MUTEX_INITIALIZER,
+} states = {.asking = PTHREAD_MUTEX_INITIALIZER,
             .mutex = PTHREAD_MUTEX_INITIALIZER,
-            .entries = {&roster.entries, &roster.entries}};
+            .entries = {&states.entries, &states.entries}};
 
 /* The states of this thread: changed by it alone, and read in its signals' handlers. */
-static BRAID_THREAD_LOCAL struct roster_entry *_Atomic here;
+static BRAID_THREAD_LOCAL struct states_entry *_Atomic here;
 
-void roster_visit(void (*visit)(struct roster_entry *entry, void *context), void *context) {
-  pthread_mutex_lock(&roster.mutex);
-  for (struct braid_list *at = roster.entries.next; at != &roster.entries; at = at->next)
-    visit(braid_container(at, struct roster_entry, link), context);
-  pthread_mutex_unlock(&roster.mutex);
+void states_visit(void (*visit)(struct states_entry *entry, void *context), void *context) {
+  pthread_mutex_lock(&states.mutex);
+  for (struct braid_list *at = states.entries.next; at != &states.entries; at = at->next)
+    visit(braid_container(at, struct states_entry, link), context);
+  pthread_mutex_unlock(&states.mutex);
 }
 
-void roster_poke(struct roster_entry *entry) {
-  braid_doorbell_ring(&entry->sched->loop.bell);
+void states_poke(struct states_entry *entry) {
+  braid_wakeup_signal(&entry->sched->loop.wakeup);
   interrupt_poke(entry->thread);
 }
 
-static struct roster_entry *entry_of(lua_State *L) {
+static struct states_entry *entry_of(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &ENTRY);
-  struct roster_entry *entry = lua_touserdata(L, -1);
+  struct states_entry *entry = lua_touserdata(L, -1);
   lua_pop(L, 1);
   return entry;
 }
 
-void roster_name(struct sched *sched, const char *format, ...) {
-  struct roster_entry *entry = entry_of(sched->L);
+void states_name(struct sched *sched, const char *format, ...) {
+  struct states_entry *entry = entry_of(sched->L);
   va_list arguments;
   va_start(arguments, format);
-  pthread_mutex_lock(&roster.mutex);
+  pthread_mutex_lock(&states.mutex);
   vsnprintf(entry->name, sizeof entry->name, format, arguments);
-  pthread_mutex_unlock(&roster.mutex);
+  pthread_mutex_unlock(&states.mutex);
   va_end(arguments);
 }
 
@@ -83,7 +83,7 @@ __attribute__((format(printf, 2, 3))) static void add(struct braid_buffer *text,
   if (written <= 0) return;
   size_t size = (size_t)written < sizeof line ? (size_t)written : sizeof line - 1;
   bool ends = format[strlen(format) - 1] == '\n';
-  sight_show(text, line, ends && line[size - 1] == '\n' ? size - 1 : size, false);
+  position_show(text, line, ends && line[size - 1] == '\n' ? size - 1 : size, false);
   if (ends) braid_buffer_append(text, "\n", 1);
 }
 
@@ -105,9 +105,9 @@ static void tell_work(struct telling *telling, struct task *task) {
     return;
   }
   if (runs)
-    sight_stand(L, sched->running);
+    position_stand(L, sched->running);
   else
-    sight_place(L, task->co);
+    position_place(L, task->co);
   const char *place = lua_tostring(L, -1);
   if (runs)
     add(telling->text, "computing %s\n", place);
@@ -135,10 +135,10 @@ static int tell(lua_State *L) {
   struct telling *telling = lua_touserdata(L, 1);
   struct sched *sched = telling->sched;
   telling->L = L;
-  struct roster_entry *entry = entry_of(L);
+  struct states_entry *entry = entry_of(L);
   add(telling->text, "%s (thread %d)", entry->name, entry->tid);
   if (sched->current == &sched->tree.script && sched->running) {
-    sight_stand(L, sched->running);
+    position_stand(L, sched->running);
     add(telling->text, ": computing %s", lua_tostring(L, -1));
   }
   add(telling->text, "\n");
@@ -213,19 +213,19 @@ static void tell_state(struct sched *sched, struct braid_buffer *text) {
 /* ---- asking and answering ------------------------------------------------------------------------------------- */
 
 static void answer(struct sched *sched) {
-  struct roster_entry *entry = entry_of(sched->L);
+  struct states_entry *entry = entry_of(sched->L);
   struct braid_buffer text;
   braid_buffer_init(&text);
   tell_state(sched, &text);
-  pthread_mutex_lock(&roster.mutex);
+  pthread_mutex_lock(&states.mutex);
   if (entry->tells) {
     braid_buffer_term(&entry->told);
     entry->told = text;
     entry->tells = false;
-    roster.missing--;
+    states.missing--;
     braid_buffer_init(&text);
   }
-  pthread_mutex_unlock(&roster.mutex);
+  pthread_mutex_unlock(&states.mutex);
   braid_buffer_term(&text);
 }
 
@@ -235,13 +235,13 @@ static int tell_slow(lua_State *L) {
   sched_push_task(L, sched->current);
   sched_push_name(L, -1);
   const char *name = lua_isnil(L, -1) ? "" : luaL_tolstring(L, -1, NULL);
-  sight_stand(L, sched->running);
+  position_stand(L, sched->running);
   fprintf(stderr, "braid: slow step: task %s%s(%s) has held its loop for %.2f s, %s\n", name, *name ? " " : "",
           entry_of(L)->name, (double)(braid_clock_now() - sched->polled) / 1e9, lua_tostring(L, -1));
   return 0;
 }
 
-void roster_attend(struct sched *sched) {
+void states_attend(struct sched *sched) {
   unsigned asked = atomic_exchange(&sched->asked, 0);
   if (asked & SCHED_TELL) answer(sched);
   if ((asked & SCHED_SLOW) && sched->running && sched->current->co) {
@@ -252,25 +252,25 @@ void roster_attend(struct sched *sched) {
 
 /* In the signal's handler, for states whose thread is no worker's. */
 static void on_poke(void) {
-  for (struct roster_entry *entry = here; entry; entry = entry->below) {
+  for (struct states_entry *entry = here; entry; entry = entry->below) {
     struct sched *sched = entry->sched;
     lua_State *L = sched->stopper.computing;
     if (L && atomic_load(&sched->asked)) hook_arm(&sched->hooks, L, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
   }
 }
 
-static void ask(struct roster_entry *entry) {
+static void ask(struct states_entry *entry) {
   entry->tells = true;
-  roster.missing++;
+  states.missing++;
   atomic_fetch_or(&entry->sched->asked, SCHED_TELL);
-  roster_poke(entry);
+  states_poke(entry);
 }
 
-/* With the roster's mutex: all have answered, or had their time. The thread's own states answer meanwhile, should they
- * be asked, too. */
+/* With the mutex of all states: all have answered, or had their time. The thread's own states answer meanwhile, should
+ * they be asked, too. */
 static void take_answers(struct braid_buffer *text) {
-  for (struct braid_list *at = roster.entries.next; at != &roster.entries; at = at->next) {
-    struct roster_entry *entry = braid_container(at, struct roster_entry, link);
+  for (struct braid_list *at = states.entries.next; at != &states.entries; at = at->next) {
+    struct states_entry *entry = braid_container(at, struct states_entry, link);
     if (entry->tells) add(text, "%s (thread %d): inside a C function, or starting\n", entry->name, entry->tid);
     entry->tells = false;
     braid_buffer_append(text, entry->told.data, entry->told.size);
@@ -281,26 +281,26 @@ static void take_answers(struct braid_buffer *text) {
 /* Adds what every state does but those of `except` (NULL: none). With `asking` taken; blocks for PATIENCE at most. */
 static void ask_states(struct braid_buffer *text, const pthread_t *except) {
   int64_t deadline = braid_clock_after((double)PATIENCE / BRAID_SECOND);
-  pthread_mutex_lock(&roster.mutex);
-  roster.missing = 0;
-  for (struct braid_list *at = roster.entries.next; at != &roster.entries; at = at->next) {
-    struct roster_entry *entry = braid_container(at, struct roster_entry, link);
+  pthread_mutex_lock(&states.mutex);
+  states.missing = 0;
+  for (struct braid_list *at = states.entries.next; at != &states.entries; at = at->next) {
+    struct states_entry *entry = braid_container(at, struct states_entry, link);
     if (!entry->mute && !(except && pthread_equal(entry->thread, *except))) ask(entry);
   }
-  while (roster.missing > 0 && braid_clock_now() < deadline) {
-    pthread_mutex_unlock(&roster.mutex);
+  while (states.missing > 0 && braid_clock_now() < deadline) {
+    pthread_mutex_unlock(&states.mutex);
     usleep(1000);
-    pthread_mutex_lock(&roster.mutex);
+    pthread_mutex_lock(&states.mutex);
   }
   take_answers(text);
-  pthread_mutex_unlock(&roster.mutex);
+  pthread_mutex_unlock(&states.mutex);
 }
 
 /* On the thread that answers other processes. */
 static void collect(struct braid_buffer *text) {
-  pthread_mutex_lock(&roster.asking);
+  pthread_mutex_lock(&states.asking);
   ask_states(text, NULL);
-  pthread_mutex_unlock(&roster.asking);
+  pthread_mutex_unlock(&states.asking);
 }
 
 /* tell_states() -> what every other state of this process does, as text. Blocks until all have answered, for 0.25 s at
@@ -310,12 +310,12 @@ static int tell_states(lua_State *L) {
   pthread_t own = pthread_self();
   struct braid_buffer text;
   braid_buffer_init(&text);
-  while (pthread_mutex_trylock(&roster.asking)) {
-    roster_attend(sched);
+  while (pthread_mutex_trylock(&states.asking)) {
+    states_attend(sched);
     usleep(1000);
   }
   ask_states(&text, &own);
-  pthread_mutex_unlock(&roster.asking);
+  pthread_mutex_unlock(&states.asking);
   lua_pushlstring(L, text.data ? text.data : "", text.size);
   braid_buffer_term(&text);
   return 1;
@@ -334,20 +334,20 @@ static int tell_own(lua_State *L) {
 /* ---- entries -------------------------------------------------------------------------------------------------- */
 
 static int leave(lua_State *L) {
-  struct roster_entry *entry = lua_touserdata(L, 1);
-  struct roster_entry *_Atomic *at = &here;
+  struct states_entry *entry = lua_touserdata(L, 1);
+  struct states_entry *_Atomic *at = &here;
   while (*at && *at != entry) at = &(*at)->below;
   if (*at) *at = entry->below;
-  pthread_mutex_lock(&roster.mutex);
-  if (entry->tells) roster.missing--;
+  pthread_mutex_lock(&states.mutex);
+  if (entry->tells) states.missing--;
   braid_buffer_term(&entry->told);
   braid_list_remove(&entry->link);
-  pthread_mutex_unlock(&roster.mutex);
+  pthread_mutex_unlock(&states.mutex);
   return 0;
 }
 
 static void enter(lua_State *L, struct sched *sched) {
-  struct roster_entry *entry = lua_newuserdatauv(L, sizeof *entry, 0);
+  struct states_entry *entry = lua_newuserdatauv(L, sizeof *entry, 0);
   memset(entry, 0, sizeof *entry);
   entry->sched = sched;
   entry->thread = pthread_self();
@@ -356,20 +356,20 @@ static void enter(lua_State *L, struct sched *sched) {
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, leave);
   lua_setfield(L, -2, "__gc");
-  pthread_mutex_lock(&roster.mutex);
-  braid_list_push(&roster.entries, &entry->link);
-  pthread_mutex_unlock(&roster.mutex);
+  pthread_mutex_lock(&states.mutex);
+  braid_list_push(&states.entries, &entry->link);
+  pthread_mutex_unlock(&states.mutex);
   entry->below = here;
   here = entry;
   lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &ENTRY);
 }
 
-void roster_mute(struct sched *sched) {
-  struct roster_entry *entry = entry_of(sched->L);
-  pthread_mutex_lock(&roster.mutex);
+void states_mute(struct sched *sched) {
+  struct states_entry *entry = entry_of(sched->L);
+  pthread_mutex_lock(&states.mutex);
   entry->mute = true;
-  pthread_mutex_unlock(&roster.mutex);
+  pthread_mutex_unlock(&states.mutex);
 }
 
 /* pid() -> the number of this process */
@@ -388,9 +388,9 @@ static const luaL_Reg functions[] = {
     {"thread_id", thread_id}, {"pid", own_pid}, {"tell_state", tell_own}, {"tell_states", tell_states}, {NULL, NULL},
 };
 
-void lroster_open(lua_State *L) {
+void lstates_open(lua_State *L) {
   struct sched *sched = sched_open(L);
-  sched->attend = roster_attend;
+  sched->attend = states_attend;
   interrupt_answer_by(collect);
   if (!sched->interrupted) interrupt_on_poke(on_poke);
   enter(L, sched);

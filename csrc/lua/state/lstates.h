@@ -7,8 +7,8 @@
 #include "core/base/buffer.h"
 #include "lua/sched/lsched.h"
 
-struct roster_entry {
-  struct braid_list link; /* guarded by the roster's mutex, as is the rest but for what sched itself guards */
+struct states_entry {
+  struct braid_list link; /* guarded by the mutex of all states, as is the rest but for what sched itself guards */
   struct sched *sched;    /* NULL: the state has closed */
   pthread_t thread;
   int tid;
@@ -16,7 +16,7 @@ struct roster_entry {
   bool mute;                          /* it is not asked */
   bool tells;                         /* somebody waits for its answer ... */
   struct braid_buffer told;           /* ... which this is */
-  struct roster_entry *_Atomic below; /* another one of the same thread; the thread's own */
+  struct states_entry *_Atomic below; /* another one of the same thread; the thread's own */
   uint64_t step;                      /* the watchdog's: the step that it saw last ... */
   struct task *task;                  /* ... whose it is ... */
   int64_t since;                      /* ... and since when */
@@ -24,18 +24,18 @@ struct roster_entry {
 };
 
 /* What the state is, for readers. The state's thread. */
-void roster_name(struct sched *sched, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void states_name(struct sched *sched, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* In a hook of a state that computes: tells what it was asked for. */
-void roster_attend(struct sched *sched);
+void states_attend(struct sched *sched);
 
 /* The state will not come back to Lua before its end: that of a worker process's interpreter. The state's thread. */
-void roster_mute(struct sched *sched);
+void states_mute(struct sched *sched);
 
 /* Calls `visit` for every state. Any thread; blocks while another one visits. No state closes meanwhile. */
-void roster_visit(void (*visit)(struct roster_entry *entry, void *context), void *context);
+void states_visit(void (*visit)(struct states_entry *entry, void *context), void *context);
 
-/* A signal that makes a state's thread look up from its computing. From within roster_visit. */
-void roster_poke(struct roster_entry *entry);
+/* A signal that makes a state's thread look up from its computing. From within states_visit. */
+void states_poke(struct states_entry *entry);
 
 #endif

@@ -26,12 +26,12 @@ enum {
 };
 
 /* The innermost frame of the user's in a coroutine that stands still. */
-RACY static void tell_stuck(struct roster_entry *entry, int64_t held) {
+RACY static void tell_stuck(struct states_entry *entry, int64_t held) {
   lua_State *co = entry->sched->running;
   lua_Debug ar;
   for (int level = 0; co && lua_getstack(co, level, &ar); level++) {
     lua_getinfo(co, "Sln", &ar);
-    if (ar.currentline <= 0 || sight_is_ours(&ar)) continue;
+    if (ar.currentline <= 0 || position_is_ours(&ar)) continue;
     fprintf(stderr, "braid: slow step: %s has been inside a C function for %.2f s, called %s%sat %s:%d\n", entry->name,
             (double)held / 1e9, ar.name ? ar.name : "", ar.name ? " " : "", ar.short_src, ar.currentline);
     return;
@@ -39,7 +39,7 @@ RACY static void tell_stuck(struct roster_entry *entry, int64_t held) {
 }
 
 /* A step is known by its task, its number in the turn, and the turn's beginning. */
-RACY static bool same_step(struct roster_entry *entry) {
+RACY static bool same_step(struct states_entry *entry) {
   const struct sched *sched = entry->sched;
   uint64_t step = (uint64_t)sched->polled * 64 + sched->steps;
   bool same = entry->step == step && entry->task == sched->current;
@@ -48,7 +48,7 @@ RACY static bool same_step(struct roster_entry *entry) {
   return same && sched->running && sched->current != &sched->tree.script;
 }
 
-static void look_at(struct roster_entry *entry, void *context) {
+static void look_at(struct states_entry *entry, void *context) {
   int64_t now = *(const int64_t *)context;
   if (!same_step(entry)) {
     if (entry->complaints) atomic_fetch_and(&entry->sched->asked, ~(unsigned)SCHED_SLOW);
@@ -63,7 +63,7 @@ static void look_at(struct roster_entry *entry, void *context) {
   if (answered) return;
   if (held > STUCK && entry->complaints++ == 1) tell_stuck(entry, held);
   if (entry->complaints == 0) entry->complaints = 1;
-  roster_poke(entry);
+  states_poke(entry);
 }
 
 static void *watch(void *ignored) {
@@ -71,7 +71,7 @@ static void *watch(void *ignored) {
   for (;;) {
     nanosleep(&(struct timespec){.tv_nsec = LOOK}, NULL);
     int64_t now = braid_clock_now();
-    roster_visit(look_at, &now);
+    states_visit(look_at, &now);
   }
   return NULL;
 }

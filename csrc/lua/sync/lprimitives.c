@@ -11,12 +11,12 @@
 #include "lua/base/lopen.h"
 #include "lua/sched/lsched.h"
 
-static struct braid_gate *check(lua_State *L, const struct braid_class *class) {
-  return braid_container(lobject_check(L, 1, class), struct braid_gate, object);
+static struct braid_primitive *check(lua_State *L, const struct braid_class *class) {
+  return braid_container(lobject_check(L, 1, class), struct braid_primitive, object);
 }
 
-static int box(lua_State *L, struct braid_gate *gate) {
-  lobject_fill(L, gate ? &gate->object : NULL);
+static int box(lua_State *L, struct braid_primitive *primitive) {
+  lobject_fill(L, primitive ? &primitive->object : NULL);
   return 1;
 }
 
@@ -36,15 +36,15 @@ enum { ACQUIRE, HOLD }; /* what success returns: true, or the lock, which `<clos
 
 static uint64_t me(struct sched *sched) { return (uint64_t)(uintptr_t)sched->current; }
 
-static void own(struct sched *sched, struct braid_gate *gate) {
+static void own(struct sched *sched, struct braid_primitive *primitive) {
   sched->current->waiter.flags |= TASK_HOLDS;
-  braid_list_push(&sched->held, &gate->held);
+  braid_list_push(&sched->held, &primitive->held);
 }
 
 static int lock_answer(lua_State *L, struct sched *sched, enum braid_status status, lua_KContext how) {
-  struct braid_gate *gate = check(L, &braid_lock_class);
+  struct braid_primitive *primitive = check(L, &braid_lock_class);
   if (status == BRAID_MISUSE) return lerror_misuse(L, "this task holds the lock already: it would wait for itself");
-  if (status == BRAID_OK) own(sched, gate);
+  if (status == BRAID_OK) own(sched, primitive);
   if (status != BRAID_OK || how == ACQUIRE) return answer(L, status, "lock:acquire");
   lua_pushvalue(L, 1);
   return 1;
@@ -59,13 +59,13 @@ static int lock_k(lua_State *L, int ignored, lua_KContext how) {
 
 static int try_lock(lua_State *L, int entered, lua_KContext how) {
   struct sched *sched = sched_of(L);
-  struct braid_gate *gate = check(L, &braid_lock_class);
+  struct braid_primitive *primitive = check(L, &braid_lock_class);
   int64_t deadline = larg_timeout(L, 2);
   sched_entered(sched, entered);
-  enum braid_status status = braid_lock_acquire(gate, me(sched), NULL);
+  enum braid_status status = braid_lock_acquire(primitive, me(sched), NULL);
   if (status != BRAID_EMPTY || deadline == LARG_ONCE) return lock_answer(L, sched, once(status), how);
   struct braid_waiter *waiter = sched_begin(L, sched);
-  status = braid_lock_acquire(gate, me(sched), &waiter->hook);
+  status = braid_lock_acquire(primitive, me(sched), &waiter->node);
   if (status == BRAID_WAIT) return sched_park(L, sched, deadline, lock_k, how);
   sched_forget(sched);
   return lock_answer(L, sched, status, how);
@@ -75,7 +75,7 @@ static int take_lock(lua_State *L, lua_KContext how) { return sched_attempt(L, s
 
 static int lock_new(lua_State *L) {
   lobject_box(L, &braid_lock_class);
-  return box(L, braid_gate_new(&braid_lock_class, 0, 0));
+  return box(L, braid_primitive_new(&braid_lock_class, 0, 0));
 }
 
 /* lock:acquire(timeout?) -> true, or nil and an error. Suspends. */
@@ -91,10 +91,11 @@ static int lock_try_acquire(lua_State *L) {
   return lock_answer(L, sched, status, ACQUIRE);
 }
 
-static int release(lua_State *L, struct sched *sched, struct braid_gate *gate) {
-  if (braid_lock_owner(gate) != me(sched)) return lerror_misuse(L, "only the task that holds a lock may release it");
-  braid_list_remove(&gate->held);
-  braid_lock_release(gate, me(sched));
+static int release(lua_State *L, struct sched *sched, struct braid_primitive *primitive) {
+  if (braid_lock_owner(primitive) != me(sched))
+    return lerror_misuse(L, "only the task that holds a lock may release it");
+  braid_list_remove(&primitive->held);
+  braid_lock_release(primitive, me(sched));
   return 0;
 }
 
@@ -109,10 +110,10 @@ static void abandon(struct sched *sched, struct task *task) {
   struct braid_list *next;
   for (struct braid_list *at = sched->held.next; at != &sched->held; at = next) {
     next = at->next;
-    struct braid_gate *gate = braid_container(at, struct braid_gate, held);
-    if (braid_lock_owner(gate) != (uint64_t)(uintptr_t)task) continue;
+    struct braid_primitive *primitive = braid_container(at, struct braid_primitive, held);
+    if (braid_lock_owner(primitive) != (uint64_t)(uintptr_t)task) continue;
     braid_list_remove(at);
-    braid_lock_abandon(gate);
+    braid_lock_abandon(primitive);
   }
 }
 
@@ -138,13 +139,13 @@ static int semaphore_k(lua_State *L, int ignored, lua_KContext how) {
 
 static int try_turn(lua_State *L, int entered, lua_KContext how) {
   struct sched *sched = sched_of(L);
-  struct braid_gate *gate = check(L, &braid_semaphore_class);
+  struct braid_primitive *primitive = check(L, &braid_semaphore_class);
   int64_t deadline = larg_timeout(L, 2);
   sched_entered(sched, entered);
-  enum braid_status status = braid_semaphore_acquire(gate, NULL);
+  enum braid_status status = braid_semaphore_acquire(primitive, NULL);
   if (status != BRAID_EMPTY || deadline == LARG_ONCE) return semaphore_answer(L, once(status), how);
   struct braid_waiter *waiter = sched_begin(L, sched);
-  status = braid_semaphore_acquire(gate, &waiter->hook);
+  status = braid_semaphore_acquire(primitive, &waiter->node);
   if (status == BRAID_WAIT) return sched_park(L, sched, deadline, semaphore_k, how);
   sched_forget(sched);
   return semaphore_answer(L, status, how);
@@ -156,7 +157,7 @@ static int take_turn(lua_State *L, lua_KContext how) { return sched_attempt(L, s
 static int semaphore_new(lua_State *L) {
   lua_Integer turns = larg_integer(L, 1, "n", 0);
   lobject_box(L, &braid_semaphore_class);
-  return box(L, braid_gate_new(&braid_semaphore_class, turns, lua_toboolean(L, 2) ? INT64_MAX : turns));
+  return box(L, braid_primitive_new(&braid_semaphore_class, turns, lua_toboolean(L, 2) ? INT64_MAX : turns));
 }
 
 static int semaphore_acquire(lua_State *L) { return take_turn(L, ACQUIRE); }
@@ -182,7 +183,7 @@ static int semaphore_release(lua_State *L) {
 static int semaphore_close(lua_State *L) { return give_turns(L, 1); }
 
 static int semaphore_value(lua_State *L) {
-  lua_pushinteger(L, braid_gate_count(check(L, &braid_semaphore_class)));
+  lua_pushinteger(L, braid_primitive_count(check(L, &braid_semaphore_class)));
   return 1;
 }
 
@@ -207,19 +208,19 @@ static int event_k(lua_State *L, int ignored, lua_KContext context) {
 
 static int event_new(lua_State *L) {
   lobject_box(L, &braid_event_class);
-  return box(L, braid_gate_new(&braid_event_class, 0, 1));
+  return box(L, braid_primitive_new(&braid_event_class, 0, 1));
 }
 
 static int try_event(lua_State *L, int entered, lua_KContext context) {
   (void)context;
   struct sched *sched = sched_of(L);
-  struct braid_gate *gate = check(L, &braid_event_class);
+  struct braid_primitive *primitive = check(L, &braid_event_class);
   int64_t deadline = larg_timeout(L, 2);
   sched_entered(sched, entered);
-  enum braid_status status = braid_event_wait(gate, NULL);
+  enum braid_status status = braid_event_wait(primitive, NULL);
   if (status != BRAID_EMPTY || deadline == LARG_ONCE) return answer(L, once(status), "event:wait");
   struct braid_waiter *waiter = sched_begin(L, sched);
-  status = braid_event_wait(gate, &waiter->hook);
+  status = braid_event_wait(primitive, &waiter->node);
   if (status == BRAID_WAIT) return sched_park(L, sched, deadline, event_k, 0);
   sched_forget(sched);
   return answer(L, status, "event:wait");
@@ -239,7 +240,7 @@ static int event_clear(lua_State *L) {
 }
 
 static int event_is_set(lua_State *L) {
-  lua_pushboolean(L, braid_gate_count(check(L, &braid_event_class)) != 0);
+  lua_pushboolean(L, braid_primitive_count(check(L, &braid_event_class)) != 0);
   return 1;
 }
 
@@ -250,7 +251,7 @@ static const luaL_Reg event_methods[] = {
 /* ---- condition ------------------------------------------------------------------------------------------------ */
 
 static int condition_new(lua_State *L) {
-  struct braid_gate *lock = check(L, &braid_lock_class);
+  struct braid_primitive *lock = check(L, &braid_lock_class);
   lobject_box(L, &braid_condition_class);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
@@ -260,9 +261,9 @@ static int condition_new(lua_State *L) {
 /* condition:lock() -> its lock: kept in the box's user value, so that there is one box for it. A condition that came
  * from another state has none yet. */
 static int condition_lock(lua_State *L) {
-  struct braid_gate *gate = check(L, &braid_condition_class);
+  struct braid_primitive *primitive = check(L, &braid_condition_class);
   if (lua_getiuservalue(L, 1, 1) == LUA_TUSERDATA) return 1;
-  lobject_push(L, &gate->lock->object);
+  lobject_push(L, &primitive->lock->object);
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, 1, 1);
   return 1;
@@ -275,23 +276,25 @@ static int condition_share(lua_State *L) {
 }
 
 /* The wait is over, however it ended (the context): the lock is taken back before anything else, cancelled or not. */
-static int condition_back(lua_State *L, struct sched *sched, struct braid_gate *gate, enum braid_status waited);
+static int condition_back(lua_State *L, struct sched *sched, struct braid_primitive *primitive,
+                          enum braid_status waited);
 
 static int condition_back_k(lua_State *L, int ignored, lua_KContext waited) {
   (void)ignored;
   struct sched *sched = sched_of(L);
-  struct braid_gate *gate = check(L, &braid_condition_class);
+  struct braid_primitive *primitive = check(L, &braid_condition_class);
   enum braid_status end = sched_end(sched);
-  if (end == BRAID_OWNER_DIED) return condition_back(L, sched, gate, (enum braid_status)waited);
+  if (end == BRAID_OWNER_DIED) return condition_back(L, sched, primitive, (enum braid_status)waited);
   if (end != BRAID_OK) return sched_raise(L, sched, end);
-  own(sched, gate->lock);
+  own(sched, primitive->lock);
   if (sched_stopped((enum braid_status)waited)) return sched_raise(L, sched, (enum braid_status)waited);
   return answer(L, (enum braid_status)waited, "condition:wait");
 }
 
-static int condition_back(lua_State *L, struct sched *sched, struct braid_gate *gate, enum braid_status waited) {
+static int condition_back(lua_State *L, struct sched *sched, struct braid_primitive *primitive,
+                          enum braid_status waited) {
   struct braid_waiter *waiter = sched_begin_masked(L, sched);
-  enum braid_status status = braid_lock_acquire(gate->lock, me(sched), &waiter->hook);
+  enum braid_status status = braid_lock_acquire(primitive->lock, me(sched), &waiter->node);
   if (status == BRAID_WAIT) return sched_park(L, sched, BRAID_NEVER, condition_back_k, waited);
   sched_forget(sched);
   waiter->status = (uint8_t)status;
@@ -309,21 +312,21 @@ static int condition_k(lua_State *L, int ignored, lua_KContext context) {
  * held again afterwards. Suspends. */
 static int condition_wait(lua_State *L) {
   struct sched *sched = sched_of(L);
-  struct braid_gate *gate = check(L, &braid_condition_class);
+  struct braid_primitive *primitive = check(L, &braid_condition_class);
   int64_t deadline = larg_timeout(L, 2);
-  if (braid_lock_owner(gate->lock) != me(sched))
+  if (braid_lock_owner(primitive->lock) != me(sched))
     return lerror_misuse(L, "a condition is waited for with its lock held: acquire it first");
   struct braid_waiter *waiter = sched_begin(L, sched);
-  braid_condition_wait(gate, &waiter->hook);
-  release(L, sched, gate->lock);
+  braid_condition_wait(primitive, &waiter->node);
+  release(L, sched, primitive->lock);
   return sched_park(L, sched, deadline == LARG_ONCE ? braid_clock_now() : deadline, condition_k, 0);
 }
 
 static int notify(lua_State *L, int64_t most) {
-  struct braid_gate *gate = check(L, &braid_condition_class);
-  if (braid_lock_owner(gate->lock) != me(sched_of(L)))
+  struct braid_primitive *primitive = check(L, &braid_condition_class);
+  if (braid_lock_owner(primitive->lock) != me(sched_of(L)))
     return lerror_misuse(L, "a condition is notified with its lock held: acquire it first");
-  braid_condition_notify(gate, most);
+  braid_condition_notify(primitive, most);
   return 0;
 }
 
@@ -345,12 +348,12 @@ static const luaL_Reg condition_methods[] = {
 static int barrier_new(lua_State *L) {
   lua_Integer parties = larg_integer(L, 1, "n", 1);
   lobject_box(L, &braid_barrier_class);
-  return box(L, braid_gate_new(&braid_barrier_class, 0, parties));
+  return box(L, braid_primitive_new(&braid_barrier_class, 0, parties));
 }
 
 static int barrier_answer(lua_State *L, struct sched *sched, enum braid_status status) {
   if (status != BRAID_OK) return lerror_return(L, status, "barrier:wait");
-  lua_pushinteger(L, (lua_Integer)sched_waiter(sched)->hook.bits);
+  lua_pushinteger(L, (lua_Integer)sched_waiter(sched)->node.bits);
   return 1;
 }
 
@@ -359,18 +362,18 @@ static int barrier_k(lua_State *L, int ignored, lua_KContext context) {
   struct sched *sched = sched_of(L);
   enum braid_status end = sched_end(sched);
   if (end != BRAID_OK && end != BRAID_BROKEN)
-    braid_barrier_desert(check(L, &braid_barrier_class), &sched_waiter(sched)->hook);
+    braid_barrier_desert(check(L, &braid_barrier_class), &sched_waiter(sched)->node);
   return sched_stopped(end) ? sched_raise(L, sched, end) : barrier_answer(L, sched, end);
 }
 
 static int come(lua_State *L, int entered, lua_KContext context) {
   (void)context;
   struct sched *sched = sched_of(L);
-  struct braid_gate *gate = check(L, &braid_barrier_class);
+  struct braid_primitive *primitive = check(L, &braid_barrier_class);
   int64_t deadline = larg_timeout(L, 2);
   sched_entered(sched, entered);
   struct braid_waiter *waiter = sched_begin(L, sched);
-  enum braid_status status = braid_barrier_wait(gate, &waiter->hook);
+  enum braid_status status = braid_barrier_wait(primitive, &waiter->node);
   if (status == BRAID_WAIT)
     return sched_park(L, sched, deadline == LARG_ONCE ? braid_clock_now() : deadline, barrier_k, 0);
   sched_forget(sched);
@@ -405,7 +408,7 @@ static const luaL_Reg functions[] = {
     {"condition_new", condition_new}, {"barrier_new", barrier_new},     {NULL, NULL},
 };
 
-void lgate_open(lua_State *L) {
+void lprimitives_open(lua_State *L) {
   static const struct {
     const struct braid_class *class;
     const luaL_Reg *methods;

@@ -46,7 +46,7 @@ static int put_k(lua_State *L, int ignored, lua_KContext context) {
   (void)ignored, (void)context;
   struct sched *sched = sched_of(L);
   enum braid_status end = sched_end(sched);
-  struct braid_item item = braid_hook_item(&sched_waiter(sched)->hook);
+  struct braid_item item = braid_wait_node_item(&sched_waiter(sched)->node);
   if (!sched_stopped(end)) return put_answer(L, end, item);
   litem_drop(L, item, 1);
   return sched_raise(L, sched, end);
@@ -69,7 +69,7 @@ static int put(lua_State *L, int entered, lua_KContext context) {
   if (deadline == LARG_ONCE) return put_answer(L, BRAID_TIMEOUT, item);
   if (!sched_may_begin(L, sched)) litem_drop(L, item, 1); /* it will raise */
   struct braid_waiter *waiter = sched_begin(L, sched);
-  result = braid_queue_put(queue, item, key, &waiter->hook);
+  result = braid_queue_put(queue, item, key, &waiter->node);
   if (result == BRAID_WAIT) return sched_park(L, sched, deadline, put_k, 0);
   sched_forget(sched);
   return put_answer(L, result, item);
@@ -106,7 +106,7 @@ static int get_k(lua_State *L, int ignored, lua_KContext how) {
   struct sched *sched = sched_of(L);
   enum braid_status end = sched_end(sched);
   if (sched_stopped(end)) return sched_raise(L, sched, end);
-  return get_answer(L, end, braid_hook_item(&sched_waiter(sched)->hook), how);
+  return get_answer(L, end, braid_wait_node_item(&sched_waiter(sched)->node), how);
 }
 
 static int get(lua_State *L, int entered, lua_KContext how) {
@@ -119,7 +119,7 @@ static int get(lua_State *L, int entered, lua_KContext how) {
   if (result != BRAID_EMPTY) return get_answer(L, result, item, how);
   if (deadline == LARG_ONCE) return get_answer(L, BRAID_TIMEOUT, item, how);
   struct braid_waiter *waiter = sched_begin(L, sched);
-  result = braid_queue_get(queue, &item, &waiter->hook);
+  result = braid_queue_get(queue, &item, &waiter->node);
   if (result == BRAID_WAIT) return sched_park(L, sched, deadline, get_k, how);
   sched_forget(sched);
   return get_answer(L, result, item, how);
@@ -176,7 +176,7 @@ static int join(lua_State *L, int entered, lua_KContext context) {
   int64_t deadline = larg_timeout(L, 2);
   sched_entered(sched, entered);
   struct braid_waiter *waiter = sched_begin(L, sched);
-  if (braid_queue_join(queue, &waiter->hook) == BRAID_WAIT)
+  if (braid_queue_join(queue, &waiter->node) == BRAID_WAIT)
     return sched_park(L, sched, deadline == LARG_ONCE ? braid_clock_now() : deadline, join_k, 0);
   sched_forget(sched);
   lua_pushboolean(L, 1);

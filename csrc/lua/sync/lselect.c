@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * braid.select: one waiter, a hook for each case, in different lines. Whoever claims the waiter first has made the
- * case; the other hooks leave their lines before the call returns. Stack: 1 the cases, 2 the timeout, 3 the cases'
- * objects, 4 the userdata with the hooks. All that may raise happens before the first hook joins a line. */
+ * braid.select: one waiter, a wait node for each case, in different wait queues. Whoever claims the waiter first has
+ * made the case; the other wait nodes leave their wait queues before the call returns. Stack: 1 the cases, 2 the
+ * timeout, 3 the cases' objects, 4 the userdata with the wait nodes. All that may raise happens before the first wait
+ * node joins a wait queue. */
 #include <lauxlib.h>
 #include <string.h>
 
@@ -19,11 +20,11 @@ enum { OBJECTS = 3, SELECT = 4 };
 enum case_kind { CASE_GET, CASE_PUT, CASE_EVENT, CASE_FUTURE };
 
 struct choice {
-  struct braid_case this; /* its hook brings a put's item and receives a get's */
+  struct braid_case this; /* its wait node brings a put's item and receives a get's */
   enum case_kind kind;
   union {
     struct braid_queue *queue;
-    struct braid_gate *event;
+    struct braid_primitive *event;
     struct future *future;
   };
 };
@@ -45,8 +46,8 @@ static void read_queue_case(lua_State *L, int i, struct choice *choice, int obje
   if (!verb || strcmp(verb, "put") != 0) lerror_misuse(L, "select: case %d wants to \"get\" or to \"put\"", i);
   if (lua_isnil(L, object + 2)) lerror_misuse(L, "select: case %d puts nil: braid.null stands for nothing", i);
   choice->kind = CASE_PUT;
-  if (choice->queue->order == BRAID_PRIORITY) choice->this.hook.key = litem_key(L, object + 2);
-  braid_hook_set_item(&choice->this.hook, litem_make(L, object + 2, object));
+  if (choice->queue->order == BRAID_PRIORITY) choice->this.node.key = litem_key(L, object + 2);
+  braid_wait_node_set_item(&choice->this.node, litem_make(L, object + 2, object));
 }
 
 static void read_case(lua_State *L, int i, struct choice *choice) {
@@ -55,14 +56,14 @@ static void read_case(lua_State *L, int i, struct choice *choice) {
   for (int field = 1; field <= 3; field++) lua_geti(L, list, field);
   lua_pushvalue(L, object);
   lua_rawseti(L, OBJECTS, i);
-  braid_hook_init(&choice->this.hook, (uint16_t)i);
+  braid_wait_node_init(&choice->this.node, (uint16_t)i);
   struct braid_object *found;
   if ((found = lobject_test(L, object, &braid_queue_class))) {
     choice->queue = braid_container(found, struct braid_queue, object);
     read_queue_case(L, i, choice, object);
   } else if ((found = lobject_test(L, object, &braid_event_class))) {
     choice->kind = CASE_EVENT;
-    choice->event = braid_container(found, struct braid_gate, object);
+    choice->event = braid_container(found, struct braid_primitive, object);
   } else if ((choice->future = future_test(L, sched_of(L), object))) {
     choice->kind = CASE_FUTURE;
   } else {
@@ -73,38 +74,38 @@ static void read_case(lua_State *L, int i, struct choice *choice) {
 
 /* ---- one case ------------------------------------------------------------------------------------------------- */
 
-/* Tries the case; with `wait` its hook stands in line then. */
+/* Tries the case; with `wait` its wait node stands in the wait queue then. */
 static enum braid_status attempt(struct choice *choice, bool wait) {
-  struct braid_hook *hook = &choice->this.hook;
-  struct braid_item item = braid_hook_item(hook);
+  struct braid_wait_node *node = &choice->this.node;
+  struct braid_item item = braid_wait_node_item(node);
   enum braid_status status;
   switch (choice->kind) {
     case CASE_GET:
-      status = braid_queue_get(choice->queue, &item, wait ? hook : NULL);
-      if (status == BRAID_OK) braid_hook_set_item(hook, item);
+      status = braid_queue_get(choice->queue, &item, wait ? node : NULL);
+      if (status == BRAID_OK) braid_wait_node_set_item(node, item);
       return status;
-    case CASE_PUT: return braid_queue_put(choice->queue, item, hook->key, wait ? hook : NULL);
-    case CASE_EVENT: return braid_event_wait(choice->event, wait ? hook : NULL);
+    case CASE_PUT: return braid_queue_put(choice->queue, item, node->key, wait ? node : NULL);
+    case CASE_EVENT: return braid_event_wait(choice->event, wait ? node : NULL);
     default:
       if (future_ended(choice->future)) return BRAID_OK;
       if (!wait) return BRAID_EMPTY;
-      return future_join(choice->future, hook) ? BRAID_WAIT : BRAID_NO_MEMORY;
+      return future_join(choice->future, node) ? BRAID_WAIT : BRAID_NO_MEMORY;
   }
 }
 
-/* Out of every line; what the puts that did not happen would have put is given up. `made`: the case that happened, or
- * 0. */
+/* Out of every wait queue; what the puts that did not happen would have put is given up. `made`: the case that
+ * happened, or 0. */
 static void withdraw(lua_State *L, struct select *select, int made) {
   for (int i = 1; i <= select->count; i++) {
     struct choice *choice = &select->choices[i - 1];
-    braid_hook_leave(&choice->this.hook);
+    braid_wait_node_leave(&choice->this.node);
     if (choice->kind != CASE_PUT) continue;
     if (i != made) {
       lua_rawgeti(L, OBJECTS, i);
-      litem_drop(L, braid_hook_item(&choice->this.hook), lua_gettop(L));
+      litem_drop(L, braid_wait_node_item(&choice->this.node), lua_gettop(L));
       lua_pop(L, 1);
     }
-    choice->this.hook.tag = BRAID_ITEM_NONE;
+    choice->this.node.tag = BRAID_ITEM_NONE;
   }
 }
 
@@ -114,11 +115,11 @@ static int select_gc(lua_State *L) {
   lua_getiuservalue(L, 1, 1);
   for (int i = 1; i <= select->count; i++) {
     struct choice *choice = &select->choices[i - 1];
-    if (choice->kind != CASE_PUT || choice->this.hook.tag == BRAID_ITEM_NONE) continue;
+    if (choice->kind != CASE_PUT || choice->this.node.tag == BRAID_ITEM_NONE) continue;
     lua_rawgeti(L, 2, i);
-    litem_drop(L, braid_hook_item(&choice->this.hook), 3);
+    litem_drop(L, braid_wait_node_item(&choice->this.node), 3);
     lua_settop(L, 2);
-    choice->this.hook.tag = BRAID_ITEM_NONE;
+    choice->this.node.tag = BRAID_ITEM_NONE;
   }
   return 0;
 }
@@ -139,7 +140,7 @@ static int answer(lua_State *L, struct select *select, int i, enum braid_status 
   }
   int count = 1;
   if (choice->kind == CASE_GET)
-    count = litem_push_got(L, braid_hook_item(&choice->this.hook), object);
+    count = litem_push_got(L, braid_wait_node_item(&choice->this.node), object);
   else
     lua_pushboolean(L, 1);
   lua_remove(L, object);
@@ -154,7 +155,7 @@ static int select_k(lua_State *L, int ignored, lua_KContext context) {
   enum braid_status end = sched_end(sched);
   struct select *select = lua_touserdata(L, SELECT);
   for (int i = 1; i <= select->count; i++)
-    if (select->choices[i - 1].this.hook.chosen) return answer(L, select, i, end);
+    if (select->choices[i - 1].this.node.chosen) return answer(L, select, i, end);
   withdraw(L, select, 0);
   return sched_stopped(end) ? sched_raise(L, sched, end) : lerror_return(L, end, "select");
 }
@@ -169,7 +170,7 @@ static int try_all(struct select *select, unsigned first, enum braid_status *sta
   return 0;
 }
 
-/* Joins every line. A case that has become ready since it was tried is returned, unless one came before it that
+/* Joins every wait queue. A case that has become ready since it was tried is returned, unless one came before it that
  * another thread has made: its waiter is on its way home then. 0: wait. */
 static int join_all(struct braid_waiter *waiter, struct select *select, enum braid_status *status) {
   for (int i = 1; i <= select->count; i++) {
@@ -177,7 +178,7 @@ static int join_all(struct braid_waiter *waiter, struct select *select, enum bra
     choice->this.waiter = waiter;
     *status = attempt(choice, true);
     if (*status == BRAID_WAIT) continue;
-    if (choice->this.hook.chosen || braid_waiter_claim(waiter, *status)) return i;
+    if (choice->this.node.chosen || braid_waiter_claim(waiter, *status)) return i;
   }
   return 0;
 }

@@ -19,7 +19,7 @@ struct report {
 };
 
 struct search {
-  const struct braid_line *line;
+  const struct braid_wait_queue *queue;
   struct task *found;
 };
 
@@ -29,17 +29,17 @@ static void walk(struct sched *sched, void (*visit)(struct task *task, void *con
 
 static void is_joined(struct task *task, void *context) {
   struct search *search = context;
-  if (task->joiners == search->line) search->found = task;
+  if (task->joiners == search->queue) search->found = task;
 }
 
 /* Who could end the task's wait: the task that it waits for, or the owner of the lock; NULL when that is unknown. */
 static struct task *awaited(struct sched *sched, struct task *task, const char **how) {
-  struct search search = {atomic_load(&task->waiter.hook.line), NULL};
-  if (!search.line) return NULL;
+  struct search search = {atomic_load(&task->waiter.node.queue), NULL};
+  if (!search.queue) return NULL;
   *how = "the lock that is held by";
   for (struct braid_list *at = sched->held.next; at != &sched->held; at = at->next) {
-    struct braid_gate *gate = braid_container(at, struct braid_gate, held);
-    if (&gate->line == search.line) return (struct task *)(uintptr_t)braid_lock_owner(gate);
+    struct braid_primitive *primitive = braid_container(at, struct braid_primitive, held);
+    if (&primitive->waiters == search.queue) return (struct task *)(uintptr_t)braid_lock_owner(primitive);
   }
   *how = "the end of";
   walk(sched, is_joined, &search);
@@ -57,7 +57,7 @@ static void push_label(lua_State *L, struct sched *sched, struct task *task) {
   if (!lua_isnil(L, -1)) {
     lua_pushfstring(L, "task %s", luaL_tolstring(L, -1, NULL));
   } else if (task->co) {
-    sight_place(L, task->co);
+    position_place(L, task->co);
     lua_pushfstring(L, "the task in %s", lua_tostring(L, -1));
   } else {
     lua_pushliteral(L, "a task");
@@ -73,7 +73,7 @@ static void report_task(struct task *task, void *context) {
   sched_push_task(L, task);
   sched_push_name(L, -1);
   const char *name = lua_isnil(L, -1) ? "" : luaL_tolstring(L, -1, NULL), *how = NULL;
-  sight_place(L, task->co);
+  position_place(L, task->co);
   lua_pushfstring(L, "\n  task %s%s%s", name, *name ? ": " : "", lua_tostring(L, -1));
   lua_replace(L, report->text + 1);
   lua_settop(L, report->text + 1);
@@ -91,7 +91,7 @@ static int raise_deadlock(lua_State *L, struct sched *sched) {
   lua_pushliteral(L, "");
   struct report report = {L, sched, lua_gettop(L), 0};
   if (!sched->main) {
-    sight_place(L, L);
+    position_place(L, L);
     lua_pushfstring(L, "\n  the script itself: %s", lua_tostring(L, -1));
     lua_replace(L, report.text);
     lua_settop(L, report.text);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * A scope's ledger has its linked tasks by their numbers, for their failure is the scope's in any case. Those of loose
- * tasks are keys of a weak table: it holds none, and loses none before its finalizer has run, which leaves the error to
- * the ledger, or a count when it has MOST_LOST of them. So what a scope raises does not depend on the collector. */
+ * A scope's failure table has its linked tasks by their numbers, for their failure is the scope's in any case. Those of
+ * loose tasks are keys of a weak table: it holds none, and loses none before its finalizer has run, which leaves the
+ * error to the failure table, or a count when it has MOST_LOST of them. So what a scope raises does not depend on the
+ * collector. */
 #include "lua/task/lfailure.h"
 
 #include <errno.h>
@@ -16,13 +17,13 @@
 
 enum { MOST_LOST = 10 };
 
-/* Further fields of a failure: the ledger in which it stands, the name of its task, and its fate: nil while its end is
- * to be reported. */
-enum { LEDGER = FAILURE_PLACE + 1, NAME, FATE };
+/* Further fields of a failure: the failure table in which it stands, the name of its task, and its fate: nil while its
+ * end is to be reported. */
+enum { TABLE = FAILURE_PLACE + 1, NAME, FATE };
 enum { TAKEN = 1, SEEN }; /* by the end of its scope; reported, or somebody has asked for it */
 
 /* Registry keys, by address. */
-static const char LEDGERS; /* scope -> { number -> linked task, or failure; loose = { failure -> number }; last: number;
+static const char TABLES;  /* scope -> { number -> linked task, or failure; loose = { failure -> number }; last: number;
                             * lost = { numbers of failures whose future is gone }; more: how many of these besides } */
 static const char REPORTS; /* failure, weakly -> its number: those whose end is to be reported, or has been */
 static const char PLACES;  /* coroutine -> place of the error that ends it */
@@ -63,11 +64,11 @@ void failure_make(lua_State *L) {
   lua_rawseti(L, -2, FAILURE_ERROR);
 }
 
-/* ---- the ledger ----------------------------------------------------------------------------------------------- */
+/* ---- the failure table ---------------------------------------------------------------------------------------- */
 
-/* Pushes the scope's ledger. */
-static void push_ledger(lua_State *L, struct scope *scope) {
-  lregistry_table(L, &LEDGERS, NULL);
+/* Pushes the scope's failure table. */
+static void push_table(lua_State *L, struct scope *scope) {
+  lregistry_table(L, &TABLES, NULL);
   if (lua_rawgetp(L, -1, scope) == LUA_TTABLE) {
     lua_remove(L, -2);
     return;
@@ -88,27 +89,27 @@ static void push_ledger(lua_State *L, struct scope *scope) {
   scope->flags |= SCOPE_FAILED;
 }
 
-static lua_Integer count_field(lua_State *L, int ledger, const char *name, lua_Integer more) {
-  lua_getfield(L, ledger, name);
+static lua_Integer count_field(lua_State *L, int table, const char *name, lua_Integer more) {
+  lua_getfield(L, table, name);
   lua_Integer count = lua_tointeger(L, -1) + more;
   lua_pop(L, 1);
   lua_pushinteger(L, count);
-  lua_setfield(L, ledger, name);
+  lua_setfield(L, table, name);
   return count;
 }
 
 /* The task at 1 has failed with the failure at 2. */
-static void enter_ledger(lua_State *L, const struct task *task) {
-  push_ledger(L, task->nursery);
-  int ledger = lua_gettop(L);
-  lua_Integer number = count_field(L, ledger, "last", 1);
+static void enter_table(lua_State *L, const struct task *task) {
+  push_table(L, task->nursery);
+  int table = lua_gettop(L);
+  lua_Integer number = count_field(L, table, "last", 1);
   if (task->waiter.flags & TASK_LINKED) {
     lua_pushvalue(L, 1);
-    lua_rawseti(L, ledger, number);
+    lua_rawseti(L, table, number);
   } else {
-    lua_pushvalue(L, ledger);
-    lua_rawseti(L, 2, LEDGER);
-    lua_getfield(L, ledger, "loose");
+    lua_pushvalue(L, table);
+    lua_rawseti(L, 2, TABLE);
+    lua_getfield(L, table, "loose");
     lua_pushvalue(L, 2);
     lua_pushinteger(L, number);
     lua_rawset(L, -3);
@@ -134,7 +135,7 @@ int failure_record(lua_State *L) {
   lua_settop(L, 1);
   push_failure(L);
   if (is_task && (linked || !(future->waiter.flags & TASK_ASKED)))
-    enter_ledger(L, braid_container(future, struct task, future));
+    enter_table(L, braid_container(future, struct task, future));
   if (linked || (future->waiter.flags & TASK_ASKED)) return 0;
   sched_push_name(L, 1);
   lua_rawseti(L, 2, NAME);
@@ -146,9 +147,9 @@ int failure_record(lua_State *L) {
   return 0;
 }
 
-/* Takes the failure at `index` out of the loose ones of its ledger, which it pushes; or nil, when it is in none. */
-static lua_Integer leave_ledger(lua_State *L, int index) {
-  if (lua_rawgeti(L, index, LEDGER) != LUA_TTABLE) return 0;
+/* Takes the failure at `index` out of the loose ones of its table, which it pushes; or nil, when it is in none. */
+static lua_Integer leave_table(lua_State *L, int index) {
+  if (lua_rawgeti(L, index, TABLE) != LUA_TTABLE) return 0;
   lua_getfield(L, -1, "loose");
   lua_pushvalue(L, index);
   lua_rawget(L, -2);
@@ -178,11 +179,11 @@ void failure_ask(lua_State *L, int index) {
   future->waiter.flags |= TASK_ASKED;
   if (future->waiter.state != FUTURE_FAILED || lua_getiuservalue(L, index, 1) != LUA_TTABLE) return;
   set_fate(L, lua_gettop(L), SEEN);
-  leave_ledger(L, lua_gettop(L));
+  leave_table(L, lua_gettop(L));
   lua_pop(L, 2);
 }
 
-/* Stack: 1 the ledger. Pushes the list of what is in it, in the order of the numbers. */
+/* Stack: 1 the failure table. Pushes the list of what is in it, in the order of the numbers. */
 static int push_list(lua_State *L) {
   lua_Integer last = count_field(L, 1, "last", 0), count = 0;
   lua_getfield(L, 1, "loose");
@@ -211,9 +212,9 @@ void failure_take(lua_State *L, struct scope *scope) {
     return;
   }
   lua_pushcfunction(L, push_list);
-  push_ledger(L, scope);
+  push_table(L, scope);
   scope->flags &= ~(unsigned)SCOPE_FAILED;
-  lregistry_table(L, &LEDGERS, NULL);
+  lregistry_table(L, &TABLES, NULL);
   lua_pushnil(L);
   lua_rawsetp(L, -2, scope);
   lua_pop(L, 1);
@@ -222,18 +223,18 @@ void failure_take(lua_State *L, struct scope *scope) {
 
 bool failure_counts(lua_State *L, struct scope *scope) {
   if (!(scope->flags & SCOPE_FAILED)) return false;
-  push_ledger(L, scope);
-  int ledger = lua_gettop(L);
-  lua_Integer last = count_field(L, ledger, "last", 0);
-  bool counts = count_field(L, ledger, "more", 0) > 0;
+  push_table(L, scope);
+  int table = lua_gettop(L);
+  lua_Integer last = count_field(L, table, "last", 0);
+  bool counts = count_field(L, table, "more", 0) > 0;
   for (lua_Integer i = 1; i <= last && !counts; i++) {
-    counts = lua_rawgeti(L, ledger, i) != LUA_TNIL;
+    counts = lua_rawgeti(L, table, i) != LUA_TNIL;
     lua_pop(L, 1);
   }
-  lua_getfield(L, ledger, "loose");
+  lua_getfield(L, table, "loose");
   lua_pushnil(L);
-  counts = lua_next(L, ledger + 1) || counts;
-  lua_settop(L, ledger - 1);
+  counts = lua_next(L, table + 1) || counts;
+  lua_settop(L, table - 1);
   return counts;
 }
 
@@ -268,8 +269,8 @@ static int failure_report(lua_State *L) {
   return 0;
 }
 
-/* Stack: 1 the failure, 2 its ledger, 3 the numbers of those that are left to it. Gives up the last of them for one
- * before; false when this is none. */
+/* Stack: 1 the failure, 2 its failure table, 3 the numbers of those that are left to it. Gives up the last of them for
+ * one before; false when this is none. */
 static bool displace(lua_State *L, lua_Integer number) {
   lua_Integer last = number, place = 0;
   for (int i = 1; i <= MOST_LOST; i++) {
@@ -285,8 +286,8 @@ static bool displace(lua_State *L, lua_Integer number) {
   return true;
 }
 
-/* Stack: 1 the failure, 2 its ledger, in which it stays if it is one of the first. */
-static void leave_to_ledger(lua_State *L, lua_Integer number, bool echo) {
+/* Stack: 1 the failure, 2 its failure table, in which it stays if it is one of the first. */
+static void leave_to_table(lua_State *L, lua_Integer number, bool echo) {
   lua_getfield(L, 2, "lost");
   lua_Integer count = (lua_Integer)lua_rawlen(L, 3);
   if (count < MOST_LOST) {
@@ -309,8 +310,8 @@ static int failure_gc(lua_State *L) {
   lua_rawgeti(L, 1, FAILURE_ERROR);
   bool echo = is_cancel(L, 2);
   lua_settop(L, 1);
-  lua_Integer number = leave_ledger(L, 1);
-  if (number) leave_to_ledger(L, number, echo);
+  lua_Integer number = leave_table(L, 1);
+  if (number) leave_to_table(L, number, echo);
   if (number && echo) return 0;
   lua_settop(L, 1);
   struct sched_frame frame = sched_callbacks(sched); /* it may be called wherever memory is needed: it cannot wait */
@@ -341,9 +342,9 @@ static lua_Integer push_reports(lua_State *L) {
 
 /* Whether the failure on the top may be but the echo of a cancel, which the end of its scope is to tell. */
 static bool may_be_echo(lua_State *L) {
-  bool in_ledger = lua_rawgeti(L, -1, LEDGER) == LUA_TTABLE;
+  bool in_table = lua_rawgeti(L, -1, TABLE) == LUA_TTABLE;
   lua_rawgeti(L, -2, FAILURE_ERROR);
-  bool echo = in_ledger && is_cancel(L, -1);
+  bool echo = in_table && is_cancel(L, -1);
   lua_pop(L, 2);
   return echo;
 }
@@ -366,7 +367,7 @@ static lua_Integer take_linked(lua_State *L) {
   lua_Integer count = 0;
   lua_newtable(L);
   int list = lua_gettop(L);
-  lregistry_table(L, &LEDGERS, NULL);
+  lregistry_table(L, &TABLES, NULL);
   for (lua_pushnil(L); lua_next(L, list + 1); lua_settop(L, list + 2)) {
     lua_Integer last = count_field(L, list + 3, "last", 0);
     for (lua_Integer i = 1; i <= last; i++) {

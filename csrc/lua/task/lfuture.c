@@ -99,7 +99,7 @@ static int try(lua_State *L, int entered, lua_KContext how) {
   if (ended || deadline == LARG_ONCE) return answer(L, future, ended, how);
   if (future == &sched->current->future) return lerror_misuse(L, "a task cannot wait for itself");
   struct braid_waiter *waiter = sched_begin(L, sched);
-  if (!future_join(future, &waiter->hook)) {
+  if (!future_join(future, &waiter->node)) {
     sched_forget(sched);
     return lerror_memory(L);
   }

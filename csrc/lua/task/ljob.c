@@ -11,10 +11,10 @@ bool job_cancel(struct future *future) {
 
 /* What is known of it before it is home: it waits, it runs, or it was cancelled. */
 static enum future_state state_before(struct braid_pool *pool, struct braid_job *job) {
-  pthread_mutex_lock(&pool->mutex); /* under which the permit stays */
-  struct braid_permit *permit = atomic_load(&job->permit);
+  pthread_mutex_lock(&pool->mutex); /* under which the job flag stays */
+  struct braid_job_flag *flag = atomic_load(&job->flag);
   bool cancelled = !job->home && job->outcome == BRAID_JOB_CANCELLED;
-  bool begun = permit && braid_permit_begun(permit, job->ticket); /* in a worker process */
+  bool begun = flag && braid_job_flag_begun(flag, job->ticket); /* in a worker process */
   pthread_mutex_unlock(&pool->mutex);
   if (cancelled) return FUTURE_CANCELLED;
   return atomic_load(&job->state) == BRAID_JOB_QUEUED && !begun ? FUTURE_PENDING : FUTURE_RUNNING;

@@ -47,7 +47,7 @@ static int scope_enter(lua_State *L) {
     lua_setiuservalue(L, -2, COROUTINE);
   }
   if (lua_toboolean(L, 3)) {
-    sight_where(L, 1);
+    position_where(L, 1);
     lua_setiuservalue(L, -2, PLACE);
   }
   lua_pushvalue(L, -1);
@@ -73,7 +73,7 @@ static int scope_spawn(lua_State *L) {
   struct scope *scope = check(L);
   larg_function(L, 2, "fn");
   struct task *task = task_spawn(L, sched, scope, lua_gettop(L) - 2, TASK_LINKED);
-  braid_road_push(&sched->loop.ready, &task->waiter);
+  braid_wake_list_push(&sched->loop.ready, &task->waiter);
   return 1;
 }
 
@@ -112,7 +112,7 @@ static int join_k(lua_State *L, int status, lua_KContext context) {
     return pass ? sched_pass(L, sched, NULL, 0) : 0;
   }
   struct braid_waiter *waiter = sched_begin_masked(L, sched);
-  braid_hook_join(&waiter->hook, &scope->ended);
+  braid_wait_node_join(&waiter->node, &scope->ended);
   return sched_park(L, sched, BRAID_NEVER, join_k, 0);
 }
 

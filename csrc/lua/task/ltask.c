@@ -180,27 +180,27 @@ struct task *task_spawn(lua_State *L, struct sched *sched, struct scope *scope, 
 
 /* ---- the end -------------------------------------------------------------------------------------------------- */
 
-bool future_join(struct future *future, struct braid_hook *hook) {
+bool future_join(struct future *future, struct braid_wait_node *node) {
   if (!future->joiners) {
     future->joiners = malloc(sizeof *future->joiners);
     if (!future->joiners) return false;
-    braid_line_init(future->joiners, NULL);
+    braid_wait_queue_init(future->joiners, NULL);
   }
-  braid_hook_join(hook, future->joiners);
+  braid_wait_node_join(node, future->joiners);
   return true;
 }
 
 void future_forsake(struct future *future) {
   if (!future->joiners) return;
-  braid_line_dissolve(future->joiners);
+  braid_wait_queue_dissolve(future->joiners);
   free(future->joiners);
   future->joiners = NULL;
 }
 
 static void wake_joiners(struct future *future) {
   if (!future->joiners) return;
-  struct braid_road woken = {0};
-  braid_line_claim_all(future->joiners, BRAID_OK, &woken);
+  struct braid_wake_list woken = {0};
+  braid_wait_queue_claim_all(future->joiners, BRAID_OK, &woken);
   braid_loop_post_all(&woken);
   free(future->joiners);
   future->joiners = NULL;
@@ -306,7 +306,7 @@ static int tell_insistence(lua_State *L) {
 static void insists(lua_State *L, struct sched *sched) {
   struct sched_frame frame = sched_callbacks(sched);
   lua_pushcfunction(L, tell_insistence);
-  sight_where(L, 0);
+  position_where(L, 0);
   if (frame.current->co)
     sched_push_task(L, frame.current);
   else
@@ -345,7 +345,7 @@ static struct task *spawn(lua_State *L, unsigned flags) {
 /* spawn(fn, ...) -> task */
 static int lua_spawn(lua_State *L) {
   struct task *task = spawn(L, 0);
-  braid_road_push(&sched_of(L)->loop.ready, &task->waiter);
+  braid_wake_list_push(&sched_of(L)->loop.ready, &task->waiter);
   return 1;
 }
 

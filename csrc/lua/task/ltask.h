@@ -20,8 +20,8 @@ static inline struct future *future_test(lua_State *L, const struct sched *sched
   return class == sched->task_class || class == sched->named_task_class ? lua_touserdata(L, index) : NULL;
 }
 
-/* Hooks on to the future's end; false when memory is out. It has not ended. */
-bool future_join(struct future *future, struct braid_hook *hook);
+/* Joins those who wait for the future's end; false when memory is out. It has not ended. */
+bool future_join(struct future *future, struct braid_wait_node *node);
 
 /* A task that was cancelled before it began has ended, though its scope learns it a little later. */
 static inline enum future_state future_state(const struct future *future) {

@@ -234,7 +234,7 @@ static int start_closing(lua_State *L) {
   struct task *task = task_spawn(L, sched, home, 1, TASK_CLOSER);
   come(gen, task);
   tree_cancel_scope(&gen->frame);
-  braid_road_push(&sched->loop.ready, &task->waiter);
+  braid_wake_list_push(&sched->loop.ready, &task->waiter);
   return 0;
 }
 

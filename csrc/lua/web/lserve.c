@@ -250,13 +250,13 @@ static int serve_open_file(lua_State *L) {
   struct file *file = lua_newuserdatauv(L, sizeof *file, 0);
   file->fd = -1;
   luaL_setmetatable(L, FILE_HANDLE);
-  struct braid_asset asset;
-  int error = braid_asset_open(root, path, &asset);
+  struct braid_static_file static_file;
+  int error = braid_static_file_open(root, path, &static_file);
   if (error) return push_failure(L, strerror(error), error);
-  file->fd = asset.fd;
-  lua_pushinteger(L, (lua_Integer)asset.size);
-  lua_pushinteger(L, asset.seconds);
-  lua_pushinteger(L, asset.nanoseconds);
+  file->fd = static_file.fd;
+  lua_pushinteger(L, (lua_Integer)static_file.size);
+  lua_pushinteger(L, static_file.seconds);
+  lua_pushinteger(L, static_file.nanoseconds);
   return 4;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Channels are userdata that own one end, signals are the process's own. The state's own thread; nothing blocks. */
+ * Control sockets are userdata that own one end, signals are the process's own. The state's thread; nothing blocks. */
 #include "lua/web/lsupervise.h"
 
 #include <errno.h>
@@ -11,16 +11,16 @@
 #include "core/web/control_socket.h"
 #include "core/web/signals.h"
 
-#define CHANNEL "braid.channel"
+#define CONTROL_SOCKET "braid.control_socket"
 
-struct channel {
+struct control_socket {
   int fd; /* -1: closed */
 };
 
-static void push_channel(lua_State *L, int fd) {
-  struct channel *channel = lua_newuserdatauv(L, sizeof *channel, 0);
-  channel->fd = fd;
-  luaL_setmetatable(L, CHANNEL);
+static void push_control_socket(lua_State *L, int fd) {
+  struct control_socket *control = lua_newuserdatauv(L, sizeof *control, 0);
+  control->fd = fd;
+  luaL_setmetatable(L, CONTROL_SOCKET);
 }
 
 static int push_failure(lua_State *L, int error) {
@@ -29,18 +29,18 @@ static int push_failure(lua_State *L, int error) {
   return 2;
 }
 
-/* channel() -> one end, the other end's descriptor, which is the caller's: close_fd; or nil, text */
-static int new_channel(lua_State *L) {
-  int ends[2], error = braid_channel_open(ends);
+/* control_socket() -> one end, the other end's descriptor, which is the caller's: close_fd; or nil, text */
+static int new_control_socket(lua_State *L) {
+  int ends[2], error = braid_control_socket_open(ends);
   if (error) return push_failure(L, error);
-  push_channel(L, ends[0]);
+  push_control_socket(L, ends[0]);
   lua_pushinteger(L, ends[1]);
   return 2;
 }
 
-/* channel_of(descriptor) -> the end that it is */
-static int channel_of(lua_State *L) {
-  push_channel(L, (int)luaL_checkinteger(L, 1));
+/* control_socket_of(descriptor) -> the end that it is */
+static int control_socket_of(lua_State *L) {
+  push_control_socket(L, (int)luaL_checkinteger(L, 1));
   return 1;
 }
 
@@ -49,28 +49,28 @@ static int close_fd(lua_State *L) {
   return 0;
 }
 
-static struct channel *check(lua_State *L) { return luaL_checkudata(L, 1, CHANNEL); }
+static struct control_socket *check(lua_State *L) { return luaL_checkudata(L, 1, CONTROL_SOCKET); }
 
-/* channel:send(text, descriptor or nil) -> true, or false when the other end has to read first; nil, text when it is
+/* control:send(text, descriptor or nil) -> true, or false when the other end has to read first; nil, text when it is
  * gone */
-static int channel_send(lua_State *L) {
-  const struct channel *channel = check(L);
+static int control_socket_send(lua_State *L) {
+  const struct control_socket *control = check(L);
   size_t size;
   const char *text = luaL_checklstring(L, 2, &size);
-  luaL_argcheck(L, size > 0 && size <= BRAID_CHANNEL_MOST, 2, "too long");
-  int error = braid_channel_send(channel->fd, text, size, (int)luaL_optinteger(L, 3, -1));
+  luaL_argcheck(L, size > 0 && size <= BRAID_CONTROL_SOCKET_MOST, 2, "too long");
+  int error = braid_control_socket_send(control->fd, text, size, (int)luaL_optinteger(L, 3, -1));
   if (error && error != EAGAIN) return push_failure(L, error);
   lua_pushboolean(L, error == 0);
   return 1;
 }
 
-/* channel:receive() -> text, descriptor or nil; false when there is nothing; nil when the other end is gone */
-static int channel_receive(lua_State *L) {
-  const struct channel *channel = check(L);
+/* control:receive() -> text, descriptor or nil; false when there is nothing; nil when the other end is gone */
+static int control_socket_receive(lua_State *L) {
+  const struct control_socket *control = check(L);
   luaL_Buffer buffer;
-  char *room = luaL_buffinitsize(L, &buffer, BRAID_CHANNEL_MOST);
+  char *room = luaL_buffinitsize(L, &buffer, BRAID_CONTROL_SOCKET_MOST);
   size_t size;
-  int descriptor, error = braid_channel_receive(channel->fd, room, &size, &descriptor);
+  int descriptor, error = braid_control_socket_receive(control->fd, room, &size, &descriptor);
   if (error == EAGAIN) {
     lua_pushboolean(L, 0);
     return 1;
@@ -82,15 +82,15 @@ static int channel_receive(lua_State *L) {
   return 2;
 }
 
-static int channel_fd(lua_State *L) {
+static int control_socket_fd(lua_State *L) {
   lua_pushinteger(L, check(L)->fd);
   return 1;
 }
 
-static int channel_close(lua_State *L) {
-  struct channel *channel = check(L);
-  if (channel->fd >= 0) close(channel->fd);
-  channel->fd = -1;
+static int control_socket_close(lua_State *L) {
+  struct control_socket *control = check(L);
+  if (control->fd >= 0) close(control->fd);
+  control->fd = -1;
   return 0;
 }
 
@@ -134,22 +134,23 @@ static int give_signals(lua_State *L) {
 
 static int die_with_parent(lua_State *L) {
   (void)L;
-  braid_channel_die_with_parent();
+  braid_control_socket_die_with_parent();
   return 0;
 }
 
 void lsupervise_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"send", channel_send},   {"receive", channel_receive}, {"fd", channel_fd},
-                                     {"close", channel_close}, {"__gc", channel_close},      {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"channel", new_channel},
-                                       {"channel_of", channel_of},
+  static const luaL_Reg methods[] = {{"send", control_socket_send},  {"receive", control_socket_receive},
+                                     {"fd", control_socket_fd},      {"close", control_socket_close},
+                                     {"__gc", control_socket_close}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"control_socket", new_control_socket},
+                                       {"control_socket_of", control_socket_of},
                                        {"close_fd", close_fd},
                                        {"take_signals", take_signals},
                                        {"next_signal", next_signal},
                                        {"give_signals", give_signals},
                                        {"die_with_parent", die_with_parent},
                                        {NULL, NULL}};
-  if (luaL_newmetatable(L, CHANNEL)) {
+  if (luaL_newmetatable(L, CONTROL_SOCKET)) {
     luaL_setfuncs(L, methods, 0);
     lua_pushvalue(L, -1);
     lua_setfield(L, -2, "__index");

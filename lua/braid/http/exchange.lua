@@ -106,10 +106,10 @@ local function open_file(record)
 end
 
 -- The body goes where it is wanted, piece by piece. The sink runs here; if it raises, the transfer is closed.
-local function pour(fetcher, method, url, record, attempt)
+local function pour(handle, method, url, record, attempt)
   local saved <close>, trouble = open_file(record)
   if trouble then return nil, trouble end
-  local transfer <close> = fetcher:stream(method, url, flat(record, attempt.timeout))
+  local transfer <close> = handle:stream(method, url, flat(record, attempt.timeout))
   local begun = begin(transfer, method, url)
   if not begun then return outcome(method, url, record, transfer:finish()) end
   if attempt:repeats(begun) then return begun end
@@ -132,8 +132,8 @@ end
 -- A transfer that is closed unless somebody took it over.
 local Holder = { __close = function(holder) if holder.transfer then holder.transfer:close() end end }
 
-local function open_stream(fetcher, method, url, record, attempt)
-  local transfer = fetcher:stream(method, url, flat(record, attempt.timeout))
+local function open_stream(handle, method, url, record, attempt)
+  local transfer = handle:stream(method, url, flat(record, attempt.timeout))
   local holder <close> = setmetatable({ transfer = transfer }, Holder)
   local begun = begin(transfer, method, url)
   if not begun then return outcome(method, url, record, transfer:finish()) end
@@ -187,17 +187,17 @@ function Attempt:tell_end(result, err)
 end
 
 -- Response or nil, err; self.delay tells whether it is to be tried again.
-function Attempt:run(fetcher)
+function Attempt:run(handle)
   local record = self.record
   local result, err
   self:tell("request")
   if record.stream then
-    result, err = open_stream(fetcher, self.method, self.url, record, self)
+    result, err = open_stream(handle, self.method, self.url, record, self)
   elseif record.sink or record.file or record.progress then
-    result, err = pour(fetcher, self.method, self.url, record, self)
+    result, err = pour(handle, self.method, self.url, record, self)
   else
     result, err = outcome(self.method, self.url, record,
-      fetcher:fetch(self.method, self.url, flat(record, self.timeout)))
+      handle:fetch(self.method, self.url, flat(record, self.timeout)))
   end
   if self.spilt then
     self.delay = nil
@@ -209,14 +209,14 @@ function Attempt:run(fetcher)
 end
 
 ---Performs a request: the record has its options, completed.
----@param fetcher userdata
+---@param handle userdata
 ---@param method string
 ---@param url string
 ---@param record table
 ---@return braid.http.Response?
 ---@return braid.Error?
-function M.perform(fetcher, method, url, record)
-  if record.plain then return outcome(method, url, record, fetcher:fetch(method, url, flat(record, record.timeout))) end
+function M.perform(handle, method, url, record)
+  if record.plain then return outcome(method, url, record, handle:fetch(method, url, flat(record, record.timeout))) end
   local deadline, number = core.now() + record.timeout, 0
   while true do
     number = number + 1
@@ -224,7 +224,7 @@ function M.perform(fetcher, method, url, record)
       method = method, url = url, record = record, number = number, deadline = deadline,
       timeout = math.max(deadline - core.now(), 0),
     }, Attempt)
-    local result, err = attempt:run(fetcher)
+    local result, err = attempt:run(handle)
     if not attempt.delay then return result, err end
     attempt:tell("retry", { delay = attempt.delay })
     core.sleep(attempt.delay)

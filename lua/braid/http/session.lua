@@ -40,7 +40,7 @@ local function perform(self, method, url, opts)
     record = request.complete(method:lower(), opts, record, request.KNOWN, method)
     if opts then url = request.with_query(url, opts.query) end
   end
-  return exchange.perform(self._fetcher, method, url, record)
+  return exchange.perform(self._handle, method, url, record)
 end
 
 -- ---- sessions -------------------------------------------------------------------------------------------------------
@@ -57,7 +57,7 @@ end
 ---@field patch braid.http.Method
 ---@field delete braid.http.Method
 ---@field head braid.http.Method
----@field private _fetcher userdata
+---@field private _handle userdata
 ---@field private _defaults table
 ---@field private _base string?
 local Session = { __name = "braid.http.Session" }
@@ -97,7 +97,7 @@ end
 ---@return braid.http.Cookie[]
 function Session:cookies()
   local list = {}
-  for line in (self._fetcher:cookies() or ""):gmatch("[^\n]+") do
+  for line in (self._handle:cookies() or ""):gmatch("[^\n]+") do
     local http_only, domain, path, secure, expires, name, value =
       line:match("^(#?H?t?t?p?O?n?l?y?_?)([^\t]*)\t[^\t]*\t([^\t]*)\t([^\t]*)\t(%d+)\t([^\t]*)\t?(.*)$")
     list[#list + 1] = {
@@ -109,10 +109,10 @@ function Session:cookies()
 end
 
 ---Forgets the cookies that the session keeps.
-function Session:clear_cookies() self._fetcher:cookies(true) end
+function Session:clear_cookies() self._handle:cookies(true) end
 
 ---Closes its connections. Requests that are under way end with kind closed, and so do later ones.
-function Session:close() self._fetcher:close() end
+function Session:close() self._handle:close() end
 Session.__close = Session.close
 
 local KNOWN = {}
@@ -142,9 +142,9 @@ function M.new(opts)
   if base and not find(base, "^[Hh][Tt][Tt][Pp][Ss]?://") then
     errors.misuse(1, "bad option 'base_url' (%q does not begin with http:// or https://)", base)
   end
-  local fetcher = core.fetcher(opts.cookies ~= false, bound(opts, "max_per_host"), bound(opts, "max_connections"))
+  local handle = core.http_session(opts.cookies ~= false, bound(opts, "max_per_host"), bound(opts, "max_connections"))
   return setmetatable({
-    _fetcher = fetcher, _defaults = defaults, _base = base and base:gsub("/*$", "/"),
+    _handle = handle, _defaults = defaults, _base = base and base:gsub("/*$", "/"),
   }, Session)
 end
 

@@ -40,29 +40,29 @@ local function spawn_process(theirs)
   return core.child_start(argv, env, nil, theirs, stdout, stderr, true)
 end
 
-local function send(channel, text, descriptor)
+local function send(control, text, descriptor)
   repeat
-    local sent = channel:send(text, descriptor)
+    local sent = control:send(text, descriptor)
     if sent ~= false then return sent end
-  until not core.wait_fd(channel:fd(), "w")
+  until not core.wait_fd(control:fd(), "w")
 end
 
 local function send_plan(self, worker, listener)
   local plan = self._plan
   for at = 1, #plan, PIECE do
-    if not send(worker.channel, "P" .. plan:sub(at, at + PIECE - 1)) then return end
+    if not send(worker.control, "P" .. plan:sub(at, at + PIECE - 1)) then return end
   end
-  send(worker.channel, "L", listener)
+  send(worker.control, "L", listener)
 end
 
--- Reads what the worker tells until its end of the channel is closed.
+-- Reads what the worker tells until its end of the control socket is closed.
 local function listen_to(worker)
-  local channel = worker.channel
+  local control = worker.control
   while true do
-    local text = channel:receive()
+    local text = control:receive()
     if text == nil then return end
     if text == false then
-      if not core.wait_fd(channel:fd(), "r") then return end
+      if not core.wait_fd(control:fd(), "r") then return end
     else
       local letter = text:sub(1, 1)
       worker.heard = core.now()
@@ -100,7 +100,7 @@ local function attend(self, worker)
     local _, code, signal = worker.child:wait(nil, true)
     worker.ended = how_it_ended(code, signal)
   end)
-  worker.channel:close()
+  worker.control:close()
   self._workers[worker.pid] = nil
   worker.ready:set()
   worker.gone:set()
@@ -109,13 +109,13 @@ end
 -- Starts a process; it is not ready yet.
 local function start_worker(self, place)
   local serve_core = require "braid.serve_core"
-  local channel, theirs = serve_core.channel()
-  if not channel then return nil, theirs end
+  local control, theirs = serve_core.control_socket()
+  if not control then return nil, theirs end
   local child, problem = spawn_process(theirs)
   serve_core.close_fd(theirs)
   if not child then return nil, problem end
   local worker = {
-    place = place, child = child, pid = child:pid(), channel = channel, ready = sync.event(), gone = sync.event(),
+    place = place, child = child, pid = child:pid(), control = control, ready = sync.event(), gone = sync.event(),
     began = core.now(), heard = core.now(), accepted = 0, connections = 0, requests = 0,
   }
   self._workers[worker.pid] = worker
@@ -134,7 +134,7 @@ end
 local function tell_to_stop(worker, grace, linger)
   if worker.deadline then return end
   worker.deadline = core.now() + grace + SPARE
-  worker.channel:send(("Q%.17g %.17g"):format(math.min(grace, 1e9), linger))
+  worker.control:send(("Q%.17g %.17g"):format(math.min(grace, 1e9), linger))
 end
 
 -- ---- a place --------------------------------------------------------------------------------------------------------

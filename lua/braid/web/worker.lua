@@ -15,17 +15,17 @@ local M = {}
 M.BEAT = 1 -- seconds between two signs of life
 
 -- Waits for a message; nil when the supervisor is gone.
-local function receive(channel)
+local function receive(control)
   repeat
-    local text, descriptor = channel:receive()
+    local text, descriptor = control:receive()
     if text ~= false then return text, descriptor end
-  until not core.wait_fd(channel:fd(), "r")
+  until not core.wait_fd(control:fd(), "r")
 end
 
-local function receive_plan(channel)
+local function receive_plan(control)
   local pieces = {}
   while true do
-    local text, listener = receive(channel)
+    local text, listener = receive(control)
     if not text then os.exit(1) end
     if text:sub(1, 1) == "L" then return core.decode(core.parcel(table.concat(pieces))), listener end
     pieces[#pieces + 1] = text:sub(2)
@@ -44,17 +44,17 @@ function M.load(file)
 end
 
 -- Signs of life, and what the supervisor says.
-local function accompany(channel, server)
+local function accompany(control, server)
   core.spawn(function()
     while true do
       local stats = server:stats()
-      channel:send(("B%d %d %d"):format(stats.accepted, stats.connections, stats.requests))
+      control:send(("B%d %d %d"):format(stats.accepted, stats.connections, stats.requests))
       core.sleep(M.BEAT)
     end
   end):daemon()
   core.spawn(function()
     while true do
-      local text = receive(channel)
+      local text = receive(control)
       local grace, linger = (text or "Q0 0"):match("^Q(%S+) (%S+)$")
       if grace then server:stop(tonumber(grace), tonumber(linger)) end
       if not text then return end
@@ -73,28 +73,28 @@ local function obey_signals(server)
   end):daemon()
 end
 
-local function serve(channel, plan, listener)
+local function serve(control, plan, listener)
   local app = plan.app or M.load(plan.file)
   local server, problem = server_module.start_on(app, plan.options, listener, plan.port)
   if not server then error(problem, 0) end
   obey_signals(server)
-  channel:send("R")
-  accompany(channel, server)
+  control:send("R")
+  accompany(control, server)
   server:wait()
   pools.finish_by(server._deadline or core.now())
 end
 
---- The life of a worker, whose descriptor 0 is its end of the channel. Ends the process.
+--- The life of a worker, whose descriptor 0 is its end of the control socket. Ends the process.
 function M.main()
   local serve_core = require "braid.serve_core"
   serve_core.die_with_parent()
-  local channel = serve_core.channel_of(0)
+  local control = serve_core.control_socket_of(0)
   local ok, problem, place = errors.try(function()
-    local plan, listener = receive_plan(channel)
+    local plan, listener = receive_plan(control)
     package.path, package.cpath = plan.path, plan.cpath
-    task.run(serve, channel, plan, listener)
+    task.run(serve, control, plan, listener)
   end)
-  if not ok then channel:send("F" .. errors.told(problem, place):sub(1, 8000)) end
+  if not ok then control:send("F" .. errors.told(problem, place):sub(1, 8000)) end
   os.exit(ok, true)
 end
 
