@@ -18,7 +18,7 @@ core/process := child io_thread frame.h connection protocol.h shm_table object_t
 # Plain C on core/work/crew: no Lua, no locks.
 kernels := simd.h montgomery prime curve factor sieve circle mandelbrot text digest words row reduce scan radix.h \
 	sort unique histogram search elementary.h operation integer expression map matmul random
-lua/base := lregistry lposition ltraceback lerror larg lopen.h
+lua/base := lrelease lregistry lposition ltraceback lerror larg lopen.h
 lua/sched := lbottom lreason ltree lseal lhook lstop.h linsist linterrupt ltrace lsched lstop llocals lobject
 lua/codec := llist ljsontext ljson.h ljsonencode ljsondecode ljson lname lcode lcodec.h lwire.h lencbuf lpath \
 	lwriter lencode ldecode lcodec litem
@@ -154,7 +154,7 @@ $(SERVE_MODULE): $(SERVE_OBJECTS) $(SERVE_GROUND)
 	$(QUIET)$(CC) $(MODULE_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(LTO) $(LDFLAGS) -o $@ $^ $(MICROHTTPD_LIBS) -lpthread
 
 without_microhttpd:
-	@echo "braid.web is left out: microhttpd.h was not found (Debian: libmicrohttpd-dev, macOS: libmicrohttpd)."
+	@echo "braid.web is left out: microhttpd.h was not found (Debian: libmicrohttpd-dev)."
 
 # C tests know no Lua. memory_test makes allocations fail.
 c_tests: $(C_TESTS)
@@ -179,12 +179,22 @@ $(SHIP): $(BUILD)/%.so: spec/%.c csrc/core/sync/message.h
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(MODULE_LDFLAGS) $(filter-out -fvisibility=hidden,$(STRICT)) -O1 $(LUA_CFLAGS) -o $@ $<
 
+# A Lua that is older than braid can do with.
+OLD_LUA := $(BUILD)/old_lua
+$(OLD_LUA): spec/old_lua.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LINK  $@")
+	$(QUIET)$(CC) $(HOST_LDFLAGS) $(filter-out -fvisibility=hidden,$(STRICT)) -O1 $(LUA_CFLAGS) -o $@ $< \
+		-Wl,-z,muldefs $(LUA_ARCHIVE) -lm -ldl
+
 # Every allocation fails once while values travel; with Lua linked in, so that its allocations fail, too.
 CODEC_MEMORY := $(if $(filter Darwin,$(SYSTEM)),,$(BUILD)/codec_memory)
 $(BUILD)/codec_memory: $(call objects,spec/codec_memory.c) $(CORE_OBJECTS) $(KERNEL_OBJECTS) $(LUA_OBJECTS)
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(CFLAGS) $(FLAVOUR) $(PLAIN) $(LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free -o $@ $^ \
 		$(LUA_ARCHIVE) -lpthread -lm -ldl
+
+HELPERS := $(RAW_SERVER) $(SHIP) $(OLD_LUA)
 
 # The interpreter with braid linked in, for the sanitizers.
 HOST := $(BUILD)/host
@@ -211,7 +221,7 @@ HAVE_TSAN = $(shell mkdir -p build/tsan && echo 'int main(void) { return 0; }' |
 
 test: ## install what is missing, build, run everything; the last line counts
 	@tools/packages.sh build test
-	@$(MAKE) -j$(CORES) all c_tests $(RAW_SERVER) $(SHIP)
+	@$(MAKE) -j$(CORES) all c_tests $(HELPERS)
 	@$(if $(HAVE_TSAN),$(MAKE) -j$(CORES) $(TSAN) c_tests,echo 'TSan does not work here: the C tests are run without it.')
 	@$(TREE) $(LUA) tools/suite.lua $(SECONDS) '$(MAKE) -s lint' $(call each,,$(C_TESTS)) \
 		$(if $(HAVE_TSAN),$(call each,$(CALM),$(C_TESTS:$(BUILD)/%=build/tsan/%))) \
@@ -236,7 +246,7 @@ ubsan: ## the same under the sanitizer for undefined behaviour
 tsan: ## the same under the thread sanitizer
 	@BRAID_LATE_SIGNALS=1 $(MAKE) -j$(CORES) $(TSAN) sanitized
 
-sanitized: c_tests host $(RAW_SERVER) $(SHIP)
+sanitized: c_tests host $(HELPERS)
 	@$(TREE) BRAID_SLOWNESS=8 BRAID_LUA=$(call quote,$(abspath $(HOST))) $(LUA) tools/suite.lua $(SECONDS) \
 		$(call each,$(CALM),$(C_TESTS)) \
 		$(call each,$(CALM) $(HOST) spec/run.lua,$(SPECS)) $(call each,$(CALM) $(HOST),$(EXAMPLES))
@@ -250,7 +260,7 @@ valgrind: all c_tests ## C tests and one spec under valgrind
 
 VALGRIND := valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite
 
-torture: all c_tests $(RAW_SERVER) $(SHIP) $(CODEC_MEMORY) ## the fiercest garbage collection, allocations that fail
+torture: all c_tests $(HELPERS) $(CODEC_MEMORY) ## the fiercest garbage collection, allocations that fail
 	@$(TREE) BRAID_SLOWNESS=8 $(LUA) tools/suite.lua $(SECONDS) \
 		$(call each,,$(filter %/memory_test,$(C_TESTS)) $(CODEC_MEMORY)) \
 		$(call each,BRAID_GC=incremental $(LUA) spec/run.lua,$(SPECS)) \

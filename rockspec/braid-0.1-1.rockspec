@@ -16,7 +16,7 @@ description = {
   license = "MIT",
 }
 
-dependencies = { "lua >= 5.4, < 5.5" }
+dependencies = { "lua >= 5.4, < 5.5" } -- 5.4.3 or later, but luarocks knows no releases: braid.core refuses older ones
 
 external_dependencies = {
   CURL = { library = "curl" }, -- the header is where the compiler looks, which on Debian is not where luarocks does

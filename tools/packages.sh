@@ -54,7 +54,7 @@ for purpose in "$@"; do "need_for_$purpose"; done
 [ -n "$debian" ] || exit 0
 
 if ! program apt-get; then
-  echo "braid needs what is not here. Please install it, on macOS by:"
+  echo "braid needs what is not here. Please install it, with Homebrew (not tried) by:"
   echo "  brew install$brew"
   for rock in $rocks; do echo "  luarocks --lua-version 5.4 install $rock"; done
   echo "(On Debian the packages are:$debian)"

@@ -9,6 +9,7 @@
 #include "lua/base/lerror.h"
 #include "lua/sched/lsched.h"
 #include "lua/base/lposition.h"
+#include "lua/base/lrelease.h"
 #include "lua/base/ltraceback.h"
 
 /* set_home(prefix): frames of files that begin with it are braid's own. */
@@ -48,7 +49,7 @@ int luaopen_braid_core(lua_State *L) {
       lnet_open,        lprocess_open,      lshell_open,
       lfetch_open,      lmachine_open,
   };
-  luaL_checkversion(L);
+  lrelease_check(L);
   lua_newtable(L);
   sched_register(L, functions);
   traceback_open(L);

@@ -2,8 +2,12 @@
 --- braid: the face. Names only: each part is loaded when it is first touched. Nothing is started.
 
 if _VERSION ~= "Lua 5.4" then
-  error("braid needs Lua 5.4, and this is " .. _VERSION .. ": run the script with a Lua 5.4 interpreter (lua5.4)", 0)
+  error("braid needs Lua 5.4.3 or a later 5.4, and this is " .. _VERSION .. ": run the script with lua5.4", 0)
 end
+if string.packsize("T") < 8 then error("braid needs a Lua of 64 bits, and this one has 32", 0) end
+
+-- At once, not when it is first touched: it refuses a Lua that is too old.
+local core = require "braid.core"
 
 -- name -> the part that defines it
 local places = {
@@ -38,7 +42,7 @@ local braid = { _VERSION = "braid 0.1" }
 return setmetatable(braid, {
   __index = function(self, name)
     if name == "null" then
-      rawset(self, name, require("braid.core").null)
+      rawset(self, name, core.null)
       return rawget(self, name)
     end
     local part = home[name]

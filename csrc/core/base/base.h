@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+_Static_assert(sizeof(void *) == 8, "braid needs a system of 64 bits: its counters, clocks and file offsets have them");
+
 /* The structure of `type` whose `member` is at `pointer`. */
 #define braid_container(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * kqueue for macOS and the BSDs: a filter for each direction. */
+ * kqueue for macOS and the BSDs: a filter for each direction. Neither built nor tried yet by anybody. */
 #include "core/loop/poller.h"
 
 #include <errno.h>
