@@ -284,7 +284,9 @@ describe("braid ps", function()
   end)
 
   test("says that a process has ended for which nobody has waited", function()
-    local child <close> = braid.process.start({ "sh", "-c", ": & echo $!; exec cat" }, { stdin = "pipe" })
+    -- It ends after its parent has become cat, which waits for nobody.
+    local script = [[(until [ "$(cat /proc/$$/comm)" = cat ]; do :; done) & echo $!; exec cat]]
+    local child <close> = braid.process.start({ "sh", "-c", script }, { stdin = "pipe" })
     local pid = tonumber(child:read "l")
     local function state()
       local stat <close> = assert(io.open(("/proc/%d/stat"):format(pid)))
