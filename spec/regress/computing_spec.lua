@@ -106,22 +106,6 @@ describe("code that computes in coroutines and swallows every error is stopped",
     end, { deadline = 60 })
   end
 
-  helper.test("by cancels of one job after the other, in a process that lives on", function()
-    helper.run(function()
-      local pool <close> = braid.process_pool(1)
-      local pids
-      for _ = 1, 4 do
-        local began = braid.event()
-        local job = pool:submit(load("(...):set() " .. prelude .. "forever(forever, loop)"), began)
-        began:wait()
-        pids = pids or pool:pids()
-        job:cancel()
-        assert(job:wait(30))
-      end
-      assert.same(pids, pool:pids())
-    end)
-  end, { deadline = 60 })
-
   helper.test("by time_limit", function()
     helper.run(function()
       local pool <close> = braid.thread_pool { workers = count, time_limit = 0.05 }
@@ -142,6 +126,42 @@ describe("code that computes in coroutines and swallows every error is stopped",
         error "stops it"
       end)
       check_all(jobs, function(job, name) assert.equal("cancelled", job:state(), name) end)
+    end)
+  end, { deadline = 60 })
+end)
+
+describe("a worker process whose jobs are cancelled", function()
+  -- The next job is cancelled before the last one has ended, so that at every moment some job is to end: five times as
+  -- long as one job takes, and longer than the pool waits before it kills a worker.
+  helper.test("lives on, for the time that each takes to end counts on its own", function()
+    helper.run(function()
+      local pool <close> = braid.process_pool { workers = 1, tasks_per_worker = 2 }
+      local function cancel_one()
+        local began, release = braid.event(), braid.event()
+        local job = pool:submit(load [[
+          local began, release = ...
+          local braid = require "braid"
+          began:set()
+          pcall(braid.sleep, 60)
+          braid.shield(release.wait, release)
+        ]], began, release)
+        assert(began:wait(20 * helper.slowness))
+        job:cancel()
+        return job, release
+      end
+      local pids
+      local job, release = cancel_one()
+      for _ = 1, 5 do
+        pids = pids or pool:pids()
+        local next_job, next_release = cancel_one()
+        braid.sleep(0.8)
+        release:set()
+        assert(job:wait(20 * helper.slowness))
+        job, release = next_job, next_release
+      end
+      release:set()
+      assert(job:wait(20 * helper.slowness))
+      assert.same(pids, pool:pids())
     end)
   end, { deadline = 60 })
 end)
