@@ -236,7 +236,7 @@ describe("between processes", function()
     for i = 1, 4 do assert.is_true(futures[i]:result() == large) end
   end)
 
-  with_pool("many functions travel, more than a link keeps", 1, function(pool)
+  with_pool("many functions travel, more than a connection keeps", 1, function(pool)
     for i = 1, 600 do assert.equal(i, pool:submit(load("return " .. i)):result()) end
   end)
 

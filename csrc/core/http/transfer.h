@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * HTTP requests: one libcurl multi handle on a loop. A session's transfers share connections, cookies
- * and TLS sessions. libcurl's callbacks only fill buffers and make waiters ready. The loop's thread only; nothing
- * here blocks. */
+ * HTTP requests: one libcurl multi handle on a loop. A session's transfers share connections, cookies and TLS sessions.
+ * libcurl's callbacks only fill buffers and make waiters ready. The loop's thread only; nothing here blocks. */
 #ifndef BRAID_TRANSFER_H
 #define BRAID_TRANSFER_H
 

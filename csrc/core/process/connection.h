@@ -4,14 +4,14 @@
  *
  * How the remote objects plug in:
  * - their frames: braid_connection_handle(connection, BRAID_FRAME_OBJECTS + n, handler) when a connection is made;
- * handlers run on the I/O thread, without any guard held, and may put frames on this and other connections.
+ *   handlers run on the I/O thread, without any guard held, and may put frames on this and other connections.
  * - objects in messages: a marshal, one for the process (braid_connection_use_marshal). Without one shared objects
- * cannot be sent. Bytecode (braid_bytecode) is the connection's own business: it travels once and is then known by its
- * number.
+ *   cannot be sent. Bytecode (braid_bytecode) is the connection's own business: it travels once and is then known by
+ *   its number.
  * - what they know for each connection: connection->objects is theirs; braid_marshal.end frees it when the connection
- * is closed.
+ *   is closed.
  * - waits on real objects for the other end: errands of the I/O thread (io_thread.h) whose waiters stand in the wait
- * queues.
+ *   queues.
  *
  * A process that was forked from one of both ends (braid_loop_is_fork) writes nothing. */
 #ifndef BRAID_CONNECTION_H

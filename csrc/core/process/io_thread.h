@@ -25,7 +25,7 @@ struct braid_errand {
 /* Starts the thread, or finds it running; NULL and errno when the system refuses. Any thread. */
 struct braid_io_thread *braid_io_thread_enter(void);
 
-/* When nobody needs it any more it ends. Any thread, the I/O thread's own too. */
+/* When nobody needs it any more it ends. Any thread, the I/O thread itself too. */
 void braid_io_thread_leave(struct braid_io_thread *io_thread);
 
 /* Any thread, before others know the errand. */
@@ -39,7 +39,7 @@ void braid_errand_send(struct braid_errand *errand);
 /* Takes one back that was sent, if it has not begun: its memory may go then. The I/O thread. */
 void braid_errand_recall(struct braid_errand *errand);
 
-/* Whether the calling thread is the I/O thread's. */
+/* Whether the calling thread is the I/O thread. */
 bool braid_io_thread_is_here(const struct braid_io_thread *io_thread);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Waiting for descriptors: those of somebody else's library (wait_fd), and our own (userdata "braid.descriptor"),
- * from which lua/braid/stream.lua makes streams.
+ * from which lua/braid/io/stream.lua makes streams.
  *
  * A watch stands in the loop from the beginning of a wait to its continuation, never longer: the memory it lies in is
  * on the stack of whoever waits. Closing one of our descriptors ends the waits for it first. */

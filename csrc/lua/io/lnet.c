@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Sockets as Lua sees them: addresses are strings (the bytes of a struct braid_address), connections and listeners are
- * descriptors of lfd.c with a few methods more. What is tried in which order is said in lua/braid/net.lua. */
+ * descriptors of lfd.c with a few methods more. What is tried in which order is said in lua/braid/io/net.lua. */
 #include <errno.h>
 #include <lauxlib.h>
 #include <limits.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Programs as Lua sees them: userdata "braid.child", made by child_start. The box holds one child of core/child.h; the
- * child outlives it when the box is dropped while the program runs. lua/braid/process.lua has checked the arguments. */
+ * Programs as Lua sees them: userdata "braid.child", made by child_start. The box holds one child of
+ * core/process/child.h; the child outlives it when the box is dropped while the program runs. lua/braid/io/process.lua
+ * has checked the arguments. */
 #include "lua/io/lprocess.h"
 
 #include <errno.h>

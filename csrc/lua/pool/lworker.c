@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The life of a worker's thread: a private state is made, lua/braid/worker.lua serves jobs in it, the state is closed.
+ * The life of a worker's thread: a private state is made, lua/braid/pools/worker.lua serves jobs in it, the state is
+ * closed.
  *
  * A running job is stopped from outside like this: the pool marks the job, or itself, and pokes the thread, through its
  * loop and by a signal. The loop's turn, or a hook that the signal's handler arms (lstop.h), whichever comes first,

@@ -7,7 +7,7 @@
 
 /* What the workers of a pool are told. */
 struct worker_settings {
-  struct braid_message *table; /* for lua/braid/worker.lua: one encoded table */
+  struct braid_message *table; /* for lua/braid/pools/worker.lua: one encoded table */
   char *path, *cpath;          /* package.path and cpath, for finding that file */
   uint64_t max_jobs;           /* then the state is closed and made anew; 0: never */
   double time_limit;           /* seconds a job; 0: none */

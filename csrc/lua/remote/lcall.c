@@ -157,7 +157,7 @@ void lcall_class(lua_State *L, enum braid_proxy_kind kind, const char *of, const
   lua_pushstring(L, of);
   lua_setfield(L, -2, "__name");
   lua_pushboolean(L, 1);
-  lua_setfield(L, -2, "_remote"); /* for lua/braid/gather.lua */
+  lua_setfield(L, -2, "_remote"); /* for lua/braid/tasks/gather.lua */
   lua_createtable(L, 0, 1);
   luaL_getmetatable(L, of);
   lua_setfield(L, -2, "__index");

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Counters and dicts of the parent as a worker process's Lua holds them; and the marshal with which all shared objects
- * travel. What is written in Lua (lua/braid/sync) the proxies find in the metatables of the
- * objects themselves. */
+ * travel. What is written in Lua (lua/braid/sync) the proxies find in the metatables of the objects themselves. */
 #include "core/process/marshal.h"
 
 #include "lua/base/larg.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The signals that braid answers: SIGINT and SIGQUIT while a script waits in the loop, and SIGURG, by which threads
- * that compute are poked and other processes ask (see core/question.h). */
+ * that compute are poked and other processes ask (see core/inspect/question.h). */
 #ifndef BRAID_LINTERRUPT_H
 #define BRAID_LINTERRUPT_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Scopes as Lua holds them: entered, cancelled, waited for, left. What a scope makes of its failures is decided in
- * lua/braid/scope.lua. */
+ * lua/braid/tasks/scope.lua. */
 #include <lauxlib.h>
 
 #include "lua/base/larg.h"
