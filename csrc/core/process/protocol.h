@@ -15,9 +15,10 @@ enum braid_call_frame {
   BRAID_FRAME_CALL = BRAID_FRAME_OBJECTS, /* id: its number, 0: without answer; status: operation; body: struct
                                              braid_call, the key's bytes, the item */
   BRAID_FRAME_CANCEL,                     /* id: of a call that is to end soon; it is answered all the same */
-  BRAID_FRAME_GET,      /* id: most items; body: uint64_t, how many were taken, ever. Answered by one ITEMS */
+  BRAID_FRAME_GET,      /* id: most items; body: uint64_t, how many were taken since the last of these two. Answered by
+                           one ITEMS */
   BRAID_FRAME_GET_END,  /* a GET that is to be answered now */
-  BRAID_FRAME_TAKEN,    /* id: how many items go back: all or none; body: uint64_t, how many were taken, ever */
+  BRAID_FRAME_TAKEN,    /* id: how many items go back: all or none; body: the same */
   BRAID_FRAME_WANT,     /* id: most places; status: whether to wait for one. Answered by one PLACES */
   BRAID_FRAME_WANT_END, /* a WANT that is to be answered now */
   BRAID_FRAME_PUT,      /* body: an item; uses one place */

@@ -16,7 +16,7 @@ struct braid_proxy_queue {
   struct braid_wait_queue getters; /* they stand here only while the buffer is empty */
   struct braid_queue_cell *buffer; /* a ring of BRAID_QUEUE_AHEAD items; NULL: nobody has waited yet */
   unsigned first, count;
-  uint64_t taken, told;            /* items, ever; what of that the home knows */
+  uint64_t taken;                  /* items, of which the home does not know yet */
   uint64_t asked;                  /* how many items the GET that stands has asked for; 0: none stands */
   bool called_off;                 /* it was asked to end */
   int64_t get_called;              /* when the last GET was sent */

@@ -50,11 +50,11 @@ static void put_frame(struct braid_proxy *proxy, enum braid_call_frame kind, uin
   braid_connection_put(proxy->connection, frame, NULL, 0);
 }
 
-/* GET and TAKEN also tell how many items were taken. */
+/* GET and TAKEN also tell how many items were taken since the last one. */
 static void put_taken(struct braid_proxy *proxy, enum braid_call_frame kind, uint64_t id) {
   struct braid_frame frame = {.kind = (uint8_t)kind, .value = proxy->id, .id = id};
   braid_connection_put(proxy->connection, frame, &proxy->queue->taken, sizeof proxy->queue->taken);
-  proxy->queue->told = proxy->queue->taken;
+  proxy->queue->taken = 0;
 }
 
 static unsigned length(const struct braid_wait_queue *queue) {
@@ -367,7 +367,7 @@ void braid_proxy_on_places(struct braid_connection *connection, const struct bra
 
 /* Whether there is something that may have to go back. */
 static bool is_ahead(const struct braid_proxy_queue *queue) {
-  return queue->count > 0 || queue->places > 0 || queue->taken != queue->told || wants_for_nobody(queue);
+  return queue->count > 0 || queue->places > 0 || queue->taken > 0 || wants_for_nobody(queue);
 }
 
 /* Rules 5 of gets and 4 of puts. Items go into `cells`, to be dropped outside the guard. Returns whether anything is
@@ -380,9 +380,8 @@ static bool give_back(struct braid_proxy *proxy, bool all, struct braid_queue_ce
   if (idle && queue->count > 0) {
     put_taken(proxy, BRAID_FRAME_TAKEN, queue->count);
     for (; *count < queue->count; ++*count) cells[*count] = queue->buffer[(queue->first + *count) % BRAID_QUEUE_AHEAD];
-    queue->taken = queue->told += queue->count; /* for the home they are settled, too */
-    queue->count = queue->get_window = 0;       /* it was too much */
-  } else if (queue->taken != queue->told && (idle || queue->count == 0)) {
+    queue->count = queue->get_window = 0; /* it was too much */
+  } else if (queue->taken > 0 && (idle || queue->count == 0)) {
     put_taken(proxy, BRAID_FRAME_TAKEN, 0);
   }
   if (idle && queue->places > 0) {

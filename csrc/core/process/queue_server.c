@@ -24,7 +24,6 @@ struct braid_share {
 
   struct braid_queue_cell *sent; /* room for BRAID_QUEUE_AHEAD; NULL: nothing was ever asked for */
   size_t count;
-  uint64_t settled; /* items that were taken, or came back, ever */
   struct braid_errand getter;
   uint64_t asked; /* by the GET that stands; 0: none */
 
@@ -197,18 +196,17 @@ static void wait_for_item(struct braid_share *share) {
   send_items(share, share->count, status);
 }
 
-/* So many were taken, ever. False: that cannot be. */
+/* So many were taken since the last time. False: that cannot be. It is no count of all of them, for the client's proxy
+ * may have ended, and a new one stands in its place. */
 static bool settle(struct braid_share *share, const struct braid_frame *frame, const char *body) {
   uint64_t taken;
   if (frame->size != sizeof taken) return false;
   memcpy(&taken, body, sizeof taken);
-  uint64_t more = taken - share->settled;
-  if (more > share->count) return false;
-  for (size_t i = 0; i < more; i++) braid_item_drop(share->sent[i].item);
-  share->count -= (size_t)more;
-  share->settled = taken;
-  if (share->count > 0) memmove(share->sent, share->sent + more, share->count * sizeof *share->sent);
-  if (more > 0) braid_queue_settle(share->queue, (size_t)more);
+  if (taken > share->count) return false;
+  for (size_t i = 0; i < taken; i++) braid_item_drop(share->sent[i].item);
+  share->count -= (size_t)taken;
+  if (share->count > 0) memmove(share->sent, share->sent + taken, share->count * sizeof *share->sent);
+  if (taken > 0) braid_queue_settle(share->queue, (size_t)taken);
   return true;
 }
 
@@ -248,7 +246,6 @@ static void on_taken(struct braid_connection *connection, const struct braid_fra
   }
   if (frame->id == 0) return;
   braid_queue_put_back(share->queue, share->sent, share->count);
-  share->settled += share->count;
   share->count = 0;
 }
 
