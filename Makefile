@@ -5,9 +5,9 @@
 # Bottom up: a file includes only what stands before it, in its own room or in a room below. `make lint` proves it
 # (tools/floors.lua reads these lists). A name without a .c is a header, one that ends in .h the header alone; of the
 # pollers the system's own is built.
-core/base := base status clock list heap buffer quota limit decimal utf8 thread file_limit object bytecode
-core/inspect := question answer
+core/base := base status clock list heap buffer quota limit decimal utf8 visible thread loading file_limit object bytecode
 core/loop := waiter poller poller_epoll poller_kqueue wakeup thread_timer loop
+core/inspect := question poke states answer trace
 core/memory := shm range slab array
 core/sync := message queue primitives counter dict
 core/net := socket resolve
@@ -34,7 +34,7 @@ lua := lmachine lopen
 core/web := signals control_socket static_file listen header_check serve.h exchange serve
 lua/web := lsupervise lserve
 
-CORE_ROOMS := core/base core/inspect core/loop core/memory core/sync core/net core/work core/http core/process
+CORE_ROOMS := core/base core/loop core/inspect core/memory core/sync core/net core/work core/http core/process
 LUA_ROOMS := lua/base lua/sched lua/codec lua/task lua/sync lua/remote lua/state lua/pool lua/kernels lua/io lua
 
 # ---- what the user may set -----------------------------------------------------------------------------------------

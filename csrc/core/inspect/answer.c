@@ -13,8 +13,10 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "core/inspect/question.h"
 #include "core/base/thread.h"
+#include "core/inspect/poke.h"
+#include "core/inspect/question.h"
+#include "core/inspect/states.h"
 
 enum { MOST = 16 }; /* questions at a time; who is one too many hears nothing */
 
@@ -166,4 +168,11 @@ void braid_answer_start(braid_answer_collector *collect, bool asked) {
   pthread_setname_np(thread, asked ? BRAID_ANSWER_THREAD : "braid-dump");
 #endif
   pthread_detach(thread);
+}
+
+static void prepare(void) { braid_answer_start(braid_states_tell, braid_poke_open(braid_answer_note)); }
+
+void braid_answer_prepare(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, prepare);
 }

@@ -19,6 +19,10 @@ typedef void braid_answer_collector(struct braid_buffer *text);
  * Once. */
 void braid_answer_start(braid_answer_collector *collect, bool asked);
 
+/* From the first call on the process answers, with what its states do: to other processes unless the host has a handler
+ * of its own for SIGURG. Any thread. */
+void braid_answer_prepare(void);
+
 /* In a handler: whether the signal is a question; it will be answered then. */
 bool braid_answer_note(const siginfo_t *info);
 

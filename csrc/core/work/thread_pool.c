@@ -3,9 +3,10 @@
 #include "core/work/thread_pool.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
+
+#include "core/inspect/poke.h"
 
 static struct braid_thread_pool *of(struct braid_pool *pool) {
   return braid_container(pool, struct braid_thread_pool, pool);
@@ -143,7 +144,7 @@ static void poke(struct braid_worker *worker) {
   pthread_mutex_lock(&worker->mutex);
   if (worker->loop) {
     braid_loop_interrupt(worker->loop);
-    pthread_kill(worker->thread, BRAID_WORKER_SIGNAL);
+    braid_poke(worker->thread);
   }
   pthread_mutex_unlock(&worker->mutex);
 }

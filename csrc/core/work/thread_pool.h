@@ -68,7 +68,4 @@ bool braid_worker_is_short(struct braid_worker *worker, int error);
 /* It is made. */
 void braid_worker_is_made(struct braid_worker *worker);
 
-/* Sent to a worker's thread when a running job is asked to stop: SIGURG, which harms nobody who does not expect it. */
-#define BRAID_WORKER_SIGNAL SIGURG
-
 #endif

@@ -4,7 +4,6 @@
 
 #include <lauxlib.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "core/base/base.h"
@@ -171,46 +170,4 @@ int position_culprit(lua_State *L) {
     lua_pop(L, 1);
   }
   return 0;
-}
-
-/* ---- text for terminals --------------------------------------------------------------------------------------- */
-
-/* How many bytes of continuation follow a first byte of UTF-8. */
-static size_t more_bytes(unsigned char first) {
-  if (first >= 0xc2 && first < 0xe0) return 1;
-  if (first >= 0xe0 && first < 0xf0) return 2;
-  return first >= 0xf0 && first < 0xf5 ? 3 : 0;
-}
-
-/* The length of the visible character at the beginning of the text; 0: there is none. Codes below U+00A0 order
- * terminals about in two bytes, too, and U+202A to U+202E and U+2066 to U+2069 turn what follows. */
-static size_t visible(const unsigned char *text, size_t size) {
-  if (*text < 0x80) return *text >= 0x20 && *text != 0x7f;
-  size_t more = more_bytes(*text);
-  if (more == 0 || more >= size) return 0;
-  unsigned long code = *text & (0x3fu >> more);
-  for (size_t i = 1; i <= more; i++) {
-    if ((text[i] & 0xc0) != 0x80) return 0;
-    code = code << 6 | (text[i] & 0x3f);
-  }
-  bool hidden = code < 0xa0 || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
-  bool long_form = (more == 2 && code < 0x800) || (more == 3 && code < 0x10000);
-  bool none = (code >= 0xd800 && code < 0xe000) || code > 0x10ffff;
-  return hidden || long_form || none ? 0 : more + 1;
-}
-
-void position_show(struct braid_buffer *to, const char *text, size_t size, bool lines) {
-  for (size_t at = 0, length; at < size; at += length) {
-    const unsigned char *next = (const unsigned char *)text + at;
-    length = visible(next, size - at);
-    if (length == 0 && lines && *next == '\n') length = 1;
-    if (length > 0) {
-      braid_buffer_append(to, next, length);
-      continue;
-    }
-    char code[8];
-    int written = snprintf(code, sizeof code, "\\x%02x", *next);
-    braid_buffer_append(to, code, (size_t)written);
-    length = 1;
-  }
 }

@@ -7,8 +7,6 @@
 #include <lua.h>
 #include <stdbool.h>
 
-#include "core/base/buffer.h"
-
 /* Frames of files that begin with this prefix (a source name as Lua has it, "@/usr/share/lua/5.4/braid/") are ours. */
 void position_set_home(const char *prefix);
 
@@ -33,9 +31,5 @@ int position_global_name(lua_State *L);
 
 /* Pushes "table.sort" for the innermost C function on L that Lua cannot suspend; false when there is none. */
 int position_culprit(lua_State *L);
-
-/* Adds text that may have come from anywhere, for a terminal: what is not a visible character of UTF-8 is written as
- * \xNN; with `lines` ends of lines stay. What memory does not allow is left out. Any thread. */
-void position_show(struct braid_buffer *to, const char *text, size_t size, bool lines);
 
 #endif

@@ -333,9 +333,9 @@ static int pool_submit(lua_State *L) {
   lua_pushcfunction(L, anchor);
   lua_pushvalue(L, -2);
   enum braid_status status = lua_pcall(L, 1, 0, 0) == LUA_OK ? BRAID_OK : BRAID_NO_MEMORY;
-  if (trace_is_on()) {
+  if (braid_trace_is_on()) {
     trace_name_by(L, 2, this->job);
-    trace_record(TRACE_SUBMIT, this->job, NULL);
+    braid_trace_record(BRAID_TRACE_SUBMIT, this->job, NULL);
   }
   if (status == BRAID_OK) status = braid_pool_submit(pool, this->job);
   if (status != BRAID_OK) return refuse(L, this, status);
@@ -439,10 +439,10 @@ static int keep_error(lua_State *L) {
 /* A worker thread has told of its part itself; of a worker process's part we know when the reply came. */
 static void trace_home(const struct braid_job *job) {
   if (job->ended) {
-    trace_record_of(TRACE_RUN, job, job->ended - job->busy, job->pid);
-    trace_record_of(TRACE_DONE, job, job->ended, job->pid);
+    braid_trace_record_of(BRAID_TRACE_RUN, job, job->ended - job->busy, job->pid);
+    braid_trace_record_of(BRAID_TRACE_DONE, job, job->ended, job->pid);
   }
-  trace_record(TRACE_HOME, job, NULL);
+  braid_trace_record(BRAID_TRACE_HOME, job, NULL);
 }
 
 static void arrive(struct sched *sched, struct braid_waiter *waiter) {
@@ -457,7 +457,7 @@ static void arrive(struct sched *sched, struct braid_waiter *waiter) {
   struct job_future *this = braid_container(waiter, struct job_future, future.waiter);
   if (!this->job) return; /* given up at the end of the state */
   sched->jobs--;
-  if (trace_is_on()) trace_home(this->job);
+  if (braid_trace_is_on()) trace_home(this->job);
   lregistry_kept(L, &PENDING, this->slot);
   lregistry_drop(L, &PENDING, this->slot);
   enum future_state state = states[this->job->outcome];

@@ -21,14 +21,13 @@
 #include <unistd.h>
 
 #include "core/process/worker_process.h"
+#include "core/inspect/poke.h"
 #include "core/loop/thread_timer.h"
 #include "lua/base/larg.h"
 #include "lua/codec/lcodec.h"
 #include "lua/state/lcopy.h"
 #include "lua/base/lerror.h"
-#include "lua/sched/linterrupt.h"
 #include "lua/base/lopen.h"
-#include "lua/state/lstates.h"
 #include "lua/sched/lsched.h"
 #include "lua/state/lstate.h"
 #include "lua/sched/ltrace.h"
@@ -52,6 +51,7 @@ struct worker {
   struct braid_thread_timer timer; /* for jobs that never wait */
   int timer_error;                 /* why there is none */
   bool has_timer, failed;
+  struct braid_poke_target poke_target;
   volatile sig_atomic_t listens; /* to pokes: its state is there, and will be for a while */
   bool made, ready;              /* the state: it has all that it needs, and its init has run */
   bool again;                    /* it has not, and is to be made again */
@@ -129,11 +129,12 @@ static void look_for_stops(struct sched *sched) {
 }
 
 /* In the signal's handler, on the worker's own thread, wherever it stands. */
-static void on_poke(void) {
-  if (!self || !self->listens) return;
-  stop_poke(self->sched);
-  if (self->has_timer) braid_thread_timer_set(&self->timer, braid_clock_now() + AGAIN); /* until it has looked */
-  braid_loop_interrupt(&self->sched->loop); /* it may sleep: the timer only sends this signal */
+static void on_poke(struct braid_poke_target *target) {
+  struct worker *worker = braid_container(target, struct worker, poke_target);
+  if (!worker->listens) return;
+  stop_poke(worker->sched);
+  if (worker->has_timer) braid_thread_timer_set(&worker->timer, braid_clock_now() + AGAIN); /* until it has looked */
+  braid_loop_interrupt(&worker->sched->loop); /* it may sleep: the timer only sends this signal */
 }
 
 /* ---- jobs as Lua sees them ------------------------------------------------------------------------------------ */
@@ -155,7 +156,7 @@ static void go_home(struct active *active, enum braid_job_outcome outcome, struc
   active->worker->memory.limit = 0;
   active->worker->outside += job->call->size + (reply ? reply->size : 0);
   active->worker->holds = active->worker->holds || job->call->object_count > 0;
-  trace_note(TRACE_DONE, job);
+  braid_trace_note(BRAID_TRACE_DONE, job);
   braid_worker_finish(active->worker->core, job, outcome, reply, braid_clock_now() - active->began);
 }
 
@@ -333,7 +334,7 @@ static int next_k(lua_State *L, int status, lua_KContext context);
 static bool begin(struct worker *worker, struct active *active, struct braid_item item) {
   struct braid_job *job = braid_worker_begin(worker->core, item);
   if (!job) return false;
-  trace_note(TRACE_RUN, job);
+  braid_trace_note(BRAID_TRACE_RUN, job);
   worker->taken++;
   *active = (struct active){.worker = worker, .job = job, .began = braid_clock_now()};
   braid_list_push(&worker->active, &active->link);
@@ -479,9 +480,9 @@ static void introduce(lua_State *L, const struct worker *worker) {
   bool named = lua_getfield(L, -1, "name") == LUA_TSTRING;
   const char *pool = named ? "pool " : "a pool", *name = named ? lua_tostring(L, -1) : "";
   if (worker->settings->process)
-    states_name(worker->sched, "worker of %s%s of process %d", pool, name, (int)getppid());
+    braid_state_name(&worker->sched->state, "worker of %s%s of process %d", pool, name, (int)getppid());
   else
-    states_name(worker->sched, "worker %u of %s%s", worker->core->index + 1, pool, name);
+    braid_state_name(&worker->sched->state, "worker %u of %s%s", worker->core->index + 1, pool, name);
   lua_pop(L, 1);
 }
 
@@ -577,21 +578,21 @@ static bool live(struct worker *worker) {
 
 void worker_body(struct braid_worker *core) {
   lcopy_prepare();
-  struct worker worker = {.core = core, .settings = core->pool->settings};
+  struct worker worker = {.core = core, .settings = core->pool->settings, .poke_target = {.poked = on_poke}};
   braid_list_init(&worker.active);
   self = &worker;
-  interrupt_on_poke(on_poke);
+  braid_poke_add(&worker.poke_target);
   braid_thread_spread(worker.settings->core + 1 + core->index);
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, BRAID_WORKER_SIGNAL);
+  sigaddset(&signals, BRAID_POKE_SIGNAL);
   pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
-  worker.timer_error = braid_thread_timer_open(&worker.timer, BRAID_WORKER_SIGNAL);
+  worker.timer_error = braid_thread_timer_open(&worker.timer, BRAID_POKE_SIGNAL);
   worker.has_timer = worker.timer_error == 0;
   while (live(&worker)) {
   }
   if (worker.has_timer) braid_thread_timer_close(&worker.timer);
   pthread_sigmask(SIG_BLOCK, &signals, NULL);
-  interrupt_on_poke(NULL);
+  braid_poke_remove(&worker.poke_target);
   self = NULL;
 }

@@ -18,7 +18,6 @@
 #include "lua/sched/lobject.h"
 #include "lua/base/lopen.h"
 #include "lua/pool/lpool.h"
-#include "lua/state/lstates.h"
 #include "lua/pool/lworker.h"
 
 enum {
@@ -184,7 +183,7 @@ static struct braid_thread_pool *make_lone(const char *bytes, size_t size, struc
 /* work(): this process is a worker from here to its end. */
 static int work(lua_State *L) {
   interrupt_prepare();
-  states_mute(sched_of(L));
+  braid_state_mute(&sched_of(L)->state);
   braid_thread_pool_run(braid_worker_process_begin(make_lone));
   braid_worker_process_end(EXIT_SUCCESS);
 }

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * The handlers of SIGINT and SIGQUIT stand only while a loop turns for the main thread, that of SIGURG from the first
- * loop or pool on. What they touch is async-signal-safe: atomics, descriptors, a semaphore, and the hook's lua_sethook,
- * which Lua's own interpreter calls from its handler. */
+ * The handlers stand only while a loop turns for the main thread. What they touch is async-signal-safe: atomics,
+ * descriptors, a semaphore, and the hook's lua_sethook, which Lua's own interpreter calls from its handler. */
 #include "lua/sched/linterrupt.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
 #include "core/base/file_limit.h"
+#include "core/base/thread.h"
+#include "core/inspect/answer.h"
 #include "core/work/tally.h"
-#include "core/work/thread_pool.h"
 
 /* NULL: no handlers of ours stand. */
 static _Atomic(const struct interrupt_target *) target;
@@ -78,50 +77,7 @@ void interrupt_end(const struct interrupt_target *wanted) {
   atomic_store(&target, NULL);
 }
 
-/* ---- SIGURG --------------------------------------------------------------------------------------------------- */
-
-static _Atomic(braid_answer_collector *) collector;
-static atomic_bool urgent_is_ours;
-static BRAID_THREAD_LOCAL void (*on_poke)(void);
-
-/* A poke is sent to one thread. Where that is the thread's own state's, so that `on_poke` has its place in memory: the
- * handler must not be the one who makes it. */
-static bool is_poke(const siginfo_t *info) {
-#ifdef __linux__
-  return info->si_code == SI_TKILL || info->si_code == SI_TIMER;
-#else
-  (void)info;
-  return true;
-#endif
-}
-
-static void on_urgent(int number, siginfo_t *info, void *context) {
-  (void)number, (void)context;
-  int saved = errno;
-  if (!braid_answer_note(info) && is_poke(info) && on_poke) on_poke();
-  errno = saved;
-}
-
-static void prepare(void) {
-  braid_thread_pin();
-  braid_file_limit_prepare();
-  struct sigaction now, ours = {.sa_sigaction = on_urgent, .sa_flags = SA_SIGINFO | SA_RESTART};
-  sigaction(BRAID_WORKER_SIGNAL, NULL, &now);
-  bool host = (now.sa_flags & SA_SIGINFO) || (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN);
-  bool mine = !host && sigaction(BRAID_WORKER_SIGNAL, &ours, NULL) == 0;
-  atomic_store(&urgent_is_ours, mine);
-  if (atomic_load(&collector)) braid_answer_start(atomic_load(&collector), mine);
-}
-
-void interrupt_answer_by(braid_answer_collector *collect) { atomic_store(&collector, collect); }
-
 void interrupt_prepare(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, prepare);
-}
-
-void interrupt_on_poke(void (*poked)(void)) { on_poke = poked; }
-
-void interrupt_poke(pthread_t thread) {
-  if (atomic_load(&urgent_is_ours)) pthread_kill(thread, BRAID_WORKER_SIGNAL);
+  braid_file_limit_prepare();
+  braid_answer_prepare();
 }

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * The signals that braid answers: SIGINT and SIGQUIT while a script waits in the loop, and SIGURG, by which threads
- * that compute are poked and other processes ask (see core/inspect/question.h). */
+ * The signals that braid answers while a script waits in the loop: SIGINT and SIGQUIT. (SIGURG: core/inspect/poke.h.)
+ */
 #ifndef BRAID_LINTERRUPT_H
 #define BRAID_LINTERRUPT_H
 
 #include <lua.h>
 #include <signal.h>
 
-#include "core/inspect/answer.h"
 #include "core/loop/loop.h"
 #include "lua/sched/lhook.h"
 
@@ -31,17 +30,8 @@ void interrupt_begin(const struct interrupt_target *wanted);
 /* The host's handlers are back. */
 void interrupt_end(const struct interrupt_target *wanted);
 
-/* Who tells what all states do. Starts nothing. Any thread. */
-void interrupt_answer_by(braid_answer_collector *collect);
-
-/* From the first call on SIGURG is ours, unless the host has a handler of its own for it, and the process answers: when
- * a loop first turns, or a pool starts. Any thread. */
+/* From the first call on the process answers who asks what it does, and a file that has become too large is an error:
+ * when a loop first turns, or a pool starts. Any thread. */
 void interrupt_prepare(void);
-
-/* What the signal's handler does when the calling thread is poked. NULL: nothing. */
-void interrupt_on_poke(void (*poked)(void));
-
-/* Pokes a thread: it looks up from its computing. Any thread. */
-void interrupt_poke(pthread_t thread);
 
 #endif

@@ -219,7 +219,8 @@ void sched_push_task(lua_State *L, const struct task *task) { bottom_push(L, tas
 
 void sched_set_name(lua_State *L, int index) {
   index = lua_absindex(L, index);
-  if (trace_is_on() && lua_isstring(L, -1)) trace_record(TRACE_NAME, lua_touserdata(L, index), lua_tostring(L, -1));
+  if (braid_trace_is_on() && lua_isstring(L, -1))
+    braid_trace_record(BRAID_TRACE_NAME, lua_touserdata(L, index), lua_tostring(L, -1));
   lregistry_table(L, &NAMES, "k");
   lua_pushvalue(L, index);
   lua_pushvalue(L, -3);
@@ -327,7 +328,7 @@ static void on_hook(lua_State *L, lua_Debug *ar) {
   struct sched *sched = sched_open(L);
   hook_disarm(&sched->hooks, L);
   sched->stopper.poked = 0;
-  if (atomic_load(&sched->asked)) sched->attend(sched);
+  if (atomic_load(&sched->state.asked)) sched->attend(sched);
   sched_stop_insisting(L, sched, ar);
   if (atomic_load(&sched->loop.interrupts) == 0) return;
   if (!is_late(sched)) {
@@ -416,8 +417,8 @@ BRAID_INLINE void step(struct sched *sched, struct task *task, lua_State *from) 
     task->waiter.state = FUTURE_RUNNING;
   }
   seal_break(co);
-  bool traced = trace_is_on();
-  if (traced) trace_record(TRACE_STEP, task, NULL);
+  bool traced = braid_trace_is_on();
+  if (traced) braid_trace_record(BRAID_TRACE_STEP, task, NULL);
   task->waiter.flags &= ~(uint32_t)TASK_PARKED;
   sched->current = task;
   sched->running = co;
@@ -425,7 +426,7 @@ BRAID_INLINE void step(struct sched *sched, struct task *task, lua_State *from) 
   int status = lua_resume(co, from, 0, &results); /* the arguments of a first step are where its body expects them */
   sched_compute(sched, outer);                    /* first: the time was this task's */
   sched_return(sched, before);
-  if (traced) trace_record(TRACE_PARK, task, NULL);
+  if (traced) braid_trace_record(BRAID_TRACE_PARK, task, NULL);
   if (status == LUA_YIELD) {
     if (task->waiter.flags & TASK_PARKED) {
       seal_close(co);
@@ -475,7 +476,7 @@ bool sched_turn(struct sched *sched, int64_t deadline) {
   if (!braid_list_empty(&sched->abandoned)) sched->close_generators(sched->L, &sched->abandoned);
   if (deadline == BRAID_NEVER && sched_deadlocked(sched)) return false;
   braid_loop_poll(&sched->loop, deadline);
-  if (atomic_load_explicit(&sched->asked, memory_order_relaxed)) sched->attend(sched);
+  if (atomic_load_explicit(&sched->state.asked, memory_order_relaxed)) sched->attend(sched);
   int64_t now = braid_clock_now();
   if (now - sched->polled > LONGEST) sched->interval = FIRST_LOOK;
   sched->steps = 0;

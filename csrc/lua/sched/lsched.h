@@ -26,13 +26,18 @@
 
 #include <lua.h>
 
+#include "core/inspect/poke.h"
+#include "core/inspect/states.h"
 #include "lua/sched/lhook.h"
 #include "lua/sched/lstop.h"
 #include "lua/sched/ltree.h"
 
-enum sched_question {
-  SCHED_TELL = 1, /* what it does */
-  SCHED_SLOW = 2  /* which step holds the loop */
+/* What the watchdog's thread knows of a step that it has seen; its own. */
+struct watched {
+  uint64_t step;
+  struct task *task;  /* whose it is ... */
+  int64_t since;      /* ... since when ... */
+  uint8_t complaints; /* ... and how often it was complained of */
 };
 
 struct sched {
@@ -73,8 +78,10 @@ struct sched {
   /* Gives up the pools that have ended, and with a deadline, 0 otherwise, the others: when they have, or later. Set by
    * lpool. */
   void (*release_pools)(struct sched *sched, int64_t deadline);
-  atomic_uint asked; /* enum sched_question: what others want to know of this state */
-  /* Answers them. Set by lstates. */
+  struct braid_state state;             /* as others see it */
+  struct braid_poke_target poke_target; /* of a script's */
+  struct watched watched;
+  /* Answers what the state was asked. Set by lstates. */
   void (*attend)(struct sched *sched);
   unsigned next_look, interval; /* in steps: when the clock is looked at, and how long to the look after */
   unsigned steps;               /* since the loop was last polled */

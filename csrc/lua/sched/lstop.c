@@ -191,7 +191,7 @@ static void act(lua_State *L, lua_Debug *ar) {
   struct stop *stop = charge(sched, ar->event == LUA_HOOKCOUNT && lua_gethookcount(L) == LOOK ? LOOK : 0);
   if (!is_hard(stop) && put_off(sched, L, ar)) return;
   hook_disarm(&sched->hooks, L); /* before the looks: what comes later arms it anew */
-  if (atomic_load(&sched->asked)) sched->attend(sched);
+  if (atomic_load(&sched->state.asked)) sched->attend(sched);
   if (sched->interrupted) sched->interrupted(sched);
   stop = stop_of(sched, sched->current);
   if (stop) {

@@ -8,12 +8,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/base/visible.h"
 #include "core/inspect/question.h"
 #include "lua/base/larg.h"
 #include "lua/base/lerror.h"
 #include "lua/base/lopen.h"
 #include "lua/sched/lsched.h"
-#include "lua/base/lposition.h"
 
 #define METATABLE "braid.question"
 
@@ -117,7 +117,7 @@ static int printable(lua_State *L) {
   const char *text = larg_string(L, 1, "text", &size);
   struct braid_buffer shown;
   braid_buffer_init(&shown);
-  position_show(&shown, text, size, lua_toboolean(L, 2));
+  braid_visible_append(&shown, text, size, lua_toboolean(L, 2));
   lua_pushlstring(L, shown.data ? shown.data : "", shown.size);
   braid_buffer_term(&shown);
   return 1;

@@ -7,16 +7,18 @@
 #include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/base/limit.h"
+#include "core/base/loading.h"
 #include "core/process/worker_process.h"
 #include "lua/state/lcopy.h"
 #include "lua/base/lerror.h"
+#include "lua/sched/lsched.h"
 #include "lua/state/lstdin.h"
 
 /* ---- memory --------------------------------------------------------------------------------------------------- */
@@ -48,25 +50,22 @@ lua_State *lstate_new(struct lstate_memory *memory) {
 
 /* ---- loading C modules ---------------------------------------------------------------------------------------- */
 
-static pthread_mutex_t loader_mutex;
-
-static void init_loader_mutex(void) {
-  pthread_mutexattr_t recursive; /* a luaopen may require another C module */
-  pthread_mutexattr_init(&recursive);
-  pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
-  pthread_mutex_init(&loader_mutex, &recursive);
-  pthread_mutexattr_destroy(&recursive);
+/* Raises when the job is to end meanwhile. */
+static void await_turn(lua_State *L) {
+  struct sched *sched = sched_open(L);
+  while (!braid_loading_begin(braid_clock_after(0.02))) {
+    if (sched->interrupted) sched->interrupted(sched);
+    sched_enter(L, sched);
+  }
 }
 
-/* Calls upvalue 1 with the mutex held; a function among its results is a loader, and gets the same. */
+/* Calls upvalue 1 when it is this thread's turn; a function among its results is a loader, and gets the same. */
 static int in_turn(lua_State *L) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, init_loader_mutex);
+  await_turn(L);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
-  pthread_mutex_lock(&loader_mutex);
   int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
-  pthread_mutex_unlock(&loader_mutex);
+  braid_loading_end();
   if (status != LUA_OK) return lua_error(L);
   if (lua_iscfunction(L, 1)) {
     lua_pushvalue(L, 1);

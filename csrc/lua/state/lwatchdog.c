@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "lua/base/lopen.h"
-#include "lua/state/lstates.h"
+#include "lua/sched/lsched.h"
 #include "lua/base/lposition.h"
 
 #if defined(__SANITIZE_THREAD__)
@@ -26,44 +26,45 @@ enum {
 };
 
 /* The innermost frame of the user's in a coroutine that stands still. */
-RACY static void tell_stuck(struct states_entry *entry, int64_t held) {
-  lua_State *co = entry->sched->running;
+RACY static void tell_stuck(struct sched *sched, int64_t held) {
+  lua_State *co = sched->running;
   lua_Debug ar;
   for (int level = 0; co && lua_getstack(co, level, &ar); level++) {
     lua_getinfo(co, "Sln", &ar);
     if (ar.currentline <= 0 || position_is_ours(&ar)) continue;
-    fprintf(stderr, "braid: slow step: %s has been inside a C function for %.2f s, called %s%sat %s:%d\n", entry->name,
-            (double)held / 1e9, ar.name ? ar.name : "", ar.name ? " " : "", ar.short_src, ar.currentline);
+    fprintf(stderr, "braid: slow step: %s has been inside a C function for %.2f s, called %s%sat %s:%d\n",
+            sched->state.name, (double)held / 1e9, ar.name ? ar.name : "", ar.name ? " " : "", ar.short_src,
+            ar.currentline);
     return;
   }
 }
 
 /* A step is known by its task, its number in the turn, and the turn's beginning. */
-RACY static bool same_step(struct states_entry *entry) {
-  const struct sched *sched = entry->sched;
+RACY static bool same_step(struct sched *sched) {
+  struct watched *watched = &sched->watched;
   uint64_t step = (uint64_t)sched->polled * 64 + sched->steps;
-  bool same = entry->step == step && entry->task == sched->current;
-  entry->step = step;
-  entry->task = sched->current;
+  bool same = watched->step == step && watched->task == sched->current;
+  watched->step = step;
+  watched->task = sched->current;
   return same && sched->running && sched->current != &sched->tree.script;
 }
 
-static void look_at(struct states_entry *entry, void *context) {
-  int64_t now = *(const int64_t *)context;
-  if (!same_step(entry)) {
-    if (entry->complaints) atomic_fetch_and(&entry->sched->asked, ~(unsigned)SCHED_SLOW);
-    entry->since = now;
-    entry->complaints = 0;
+static void look_at(struct sched *sched, int64_t now) {
+  struct watched *watched = &sched->watched;
+  if (!same_step(sched)) {
+    if (watched->complaints) atomic_fetch_and(&sched->state.asked, ~(unsigned)BRAID_STATE_SLOW);
+    watched->since = now;
+    watched->complaints = 0;
     return;
   }
-  int64_t held = now - entry->since;
+  int64_t held = now - watched->since;
   if (held < SLOW) return;
-  if (entry->complaints == 0) atomic_fetch_or(&entry->sched->asked, SCHED_SLOW);
-  bool answered = !(atomic_load(&entry->sched->asked) & SCHED_SLOW);
+  if (watched->complaints == 0) atomic_fetch_or(&sched->state.asked, BRAID_STATE_SLOW);
+  bool answered = !(atomic_load(&sched->state.asked) & BRAID_STATE_SLOW);
   if (answered) return;
-  if (held > STUCK && entry->complaints++ == 1) tell_stuck(entry, held);
-  if (entry->complaints == 0) entry->complaints = 1;
-  states_poke(entry);
+  if (held > STUCK && watched->complaints++ == 1) tell_stuck(sched, held);
+  if (watched->complaints == 0) watched->complaints = 1;
+  braid_state_poke(&sched->state);
 }
 
 static void *watch(void *ignored) {
@@ -71,7 +72,8 @@ static void *watch(void *ignored) {
   for (;;) {
     nanosleep(&(struct timespec){.tv_nsec = LOOK}, NULL);
     int64_t now = braid_clock_now();
-    states_visit(look_at, &now);
+    for (struct braid_state *state = NULL; (state = braid_states_next(state));)
+      look_at(braid_container(state, struct sched, state), now);
   }
   return NULL;
 }

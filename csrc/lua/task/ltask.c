@@ -173,7 +173,7 @@ struct task *task_spawn(lua_State *L, struct sched *sched, struct scope *scope, 
   lua_insert(L, function);
   lua_xmove(L, co, count + 1);
   task->co = co;
-  if (trace_is_on()) trace_name_by(co, lua_gettop(co) - count, task);
+  if (braid_trace_is_on()) trace_name_by(co, lua_gettop(co) - count, task);
   tree_adopt(scope, task);
   return task;
 }
