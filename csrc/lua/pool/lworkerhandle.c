@@ -25,7 +25,7 @@ enum {
   MOST_SECONDS = 1 << 30, /* that a job may take; beyond it is not limited */
 };
 
-/* In front of what lua/braid/pools/worker.lua is told; then follow package.path and package.cpath, each with its end.
+/* In front of what lua/braid/pools/worker.lua is told; then package.path and package.cpath follow, each with its end.
  */
 struct wire_settings {
   uint64_t max_jobs, memory_limit;

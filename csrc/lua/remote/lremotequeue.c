@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Queues that live in another process as Lua holds them. Batches of items and places are the proxy's business
- * (core/process/proxy_queue.h); a call is made where nothing may be waited for. Stack of every method: as in lqueue.c.
- */
+ * (core/process/proxy_queue.h); a call is made where nothing may be waited for. Stack of methods: as in lqueue.c. */
 #include "core/process/proxy_queue.h"
 
 #include "lua/base/larg.h"
