@@ -149,12 +149,12 @@ static int read_descriptors(void) {
     struct msghdr head = {
         .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
     if (recvmsg(ends[1], &head, 0) < 0) return count;
-    for (struct cmsghdr *at = CMSG_FIRSTHDR(&head); at; at = CMSG_NXTHDR(&head, at)) {
-      int fd;
-      memcpy(&fd, CMSG_DATA(at), sizeof fd);
-      close(fd);
-      count++;
-    }
+    struct cmsghdr *first = CMSG_FIRSTHDR(&head);
+    if (!first) continue;
+    int fd;
+    memcpy(&fd, CMSG_DATA(first), sizeof fd);
+    close(fd);
+    count++;
   }
 }
 
@@ -173,11 +173,11 @@ static void write_frame(struct braid_frame frame, const void *body, size_t size,
   struct msghdr head = {.msg_iov = &vector, .msg_iovlen = 1};
   if (descriptors > 0) {
     head.msg_control = &control;
-    head.msg_controllen = CMSG_SPACE(room);
+    head.msg_controllen = (socklen_t)CMSG_SPACE(room);
     struct cmsghdr *cmsg = CMSG_FIRSTHDR(&head);
     cmsg->cmsg_level = SOL_SOCKET;
     cmsg->cmsg_type = SCM_RIGHTS;
-    cmsg->cmsg_len = CMSG_LEN(room);
+    cmsg->cmsg_len = (socklen_t)CMSG_LEN(room);
     for (int i = 0; i < descriptors; i++) memcpy(CMSG_DATA(cmsg) + (size_t)i * sizeof(int), &descriptor, sizeof(int));
   }
   while (sendmsg(ends[1], &head, MSG_NOSIGNAL) < 0 && errno == EAGAIN) usleep(200);

@@ -58,13 +58,26 @@ bool braid_thread_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mut
   return error == 0;
 }
 
+/* glibc gives a thread as much as the main thread may have (`ulimit -s`, mostly 8 MiB), but musl 128 KiB and macOS
+ * 512 KiB: too little for Lua, which goes 200 C calls deep. */
+static void ask_for_stack(pthread_attr_t *attributes) {
+  enum { LEAST = 2 * 1024 * 1024 };
+  size_t usual;
+  if (pthread_attr_getstacksize(attributes, &usual) == 0 && usual < LEAST) pthread_attr_setstacksize(attributes, LEAST);
+}
+
 int braid_thread_start(pthread_t *thread, void *(*body)(void *), void *argument) {
   sigset_t all, before;
+  pthread_attr_t attributes;
   braid_thread_pin();
+  int error = pthread_attr_init(&attributes);
+  if (error) return error;
+  ask_for_stack(&attributes);
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  int error = pthread_create(thread, NULL, body, argument);
+  error = pthread_create(thread, &attributes, body, argument);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy(&attributes);
   return error;
 }
 

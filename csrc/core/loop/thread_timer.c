@@ -12,9 +12,13 @@ enum { AGAIN = 100 * 1000 * 1000 };
 
 #ifdef BRAID_SYSTEM_TIMER
 
+#ifndef sigev_notify_thread_id /* its name in the manual, which old headers of glibc lack */
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
 int braid_thread_timer_open(struct braid_thread_timer *timer, int signal) {
   struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = signal};
-  event._sigev_un._tid = gettid();
+  event.sigev_notify_thread_id = gettid();
   return timer_create(CLOCK_MONOTONIC, &event, &timer->timer) ? errno : 0;
 }
 

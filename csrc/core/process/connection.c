@@ -449,15 +449,16 @@ static void keep_descriptor(struct braid_connection *connection, int descriptor)
 }
 
 /* One system call brings one at most, for the kernel does not read on behind bytes with which one travels. It may have
- * found no number for it here: then it says MSG_CTRUNC, and something has to stand for it. */
+ * found no number for it here: then it says MSG_CTRUNC, and something has to stand for it. There is room for one header
+ * only. (CMSG_NXTHDR, which would look for a second one, gives warnings in musl's headers.) */
 static void keep_descriptors(struct braid_connection *connection, struct msghdr *head) {
   bool any = false;
-  for (struct cmsghdr *at = CMSG_FIRSTHDR(head); at; at = CMSG_NXTHDR(head, at)) {
-    if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS) continue;
-    size_t count = (at->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+  struct cmsghdr *first = CMSG_FIRSTHDR(head);
+  if (first && first->cmsg_level == SOL_SOCKET && first->cmsg_type == SCM_RIGHTS) {
+    size_t count = (first->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (size_t i = 0; i < count; i++) {
       int descriptor;
-      memcpy(&descriptor, CMSG_DATA(at) + i * sizeof(int), sizeof descriptor);
+      memcpy(&descriptor, CMSG_DATA(first) + i * sizeof(int), sizeof descriptor);
       keep_descriptor(connection, descriptor);
       any = true;
     }

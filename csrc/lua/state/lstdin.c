@@ -12,12 +12,18 @@
 
 #include "lua/sched/lsched.h"
 
+#if defined(__linux__) && !defined(__GLIBC__)
+#include <stdio_ext.h>
+#endif
+
 /* What the FILE has read ahead; where its inside is not known, nothing. */
 static bool has_buffered(void) {
 #ifdef __GLIBC__
   return stdin->_IO_read_ptr < stdin->_IO_read_end;
 #elif defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__)
   return stdin->_r > 0;
+#elif defined(__linux__) /* musl */
+  return __freadahead(stdin) > 0;
 #else
   return false;
 #endif
