@@ -54,6 +54,7 @@ FLAVOUR ?=
 # end of line anywhere, what make would have expanded to something else, blanks in the names of make's own targets, and
 # what separates or stands for names in Lua's paths.
 quote = '$(subst ','\'',$1)'
+comma := ,
 define NEWLINE
 
 
@@ -108,6 +109,10 @@ KERNEL_OBJECTS := $(call objects,$(call sources,kernels))
 LUA_OBJECTS := $(call objects,$(call sources,$(LUA_ROOMS)))
 SERVE_OBJECTS := $(call objects,$(call sources,core/web lua/web))
 SERVE_GROUND := $(call objects,csrc/core/base/clock.c csrc/core/base/buffer.c)
+# A build that counts what is passed (see `coverage`): what its programs have in addition.
+COUNTS := $(findstring --coverage,$(FLAVOUR))
+COUNTING := $(if $(COUNTS),$(call objects,spec/coverage/exit.c))
+counting = $(if $(COUNTS),$(patsubst %,-Wl$(comma)--wrap=%,$1))
 C_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard spec/core/*_test.c))
 ifeq ($(SYSTEM),Darwin)
 C_TESTS := $(filter-out %/memory_test,$(C_TESTS)) # its linker cannot wrap
@@ -137,7 +142,7 @@ $(BUILD)/obj/%.o: %.c
 	$(QUIET)$(COMPILE) -o $@ $<
 
 # sqrt and floor in vectors; a * b + c in one instruction.
-$(KERNEL_OBJECTS): LTO := # each has its own rules for floating point
+$(KERNEL_OBJECTS): LTO := $(if $(COUNTS),-O1) # each has its own rules for floating point; at -O0 counting is slow
 $(BUILD)/obj/csrc/kernels/operation.o $(BUILD)/obj/csrc/kernels/integer.o: MATH := -fno-math-errno -fno-trapping-math
 $(BUILD)/obj/csrc/kernels/matmul.o: MATH := -ffp-contract=fast
 
@@ -160,7 +165,8 @@ without_microhttpd:
 c_tests: $(C_TESTS)
 
 $(BUILD)/spec/core/memory_test: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
-$(C_TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(CORE_OBJECTS) $(KERNEL_OBJECTS)
+$(C_TESTS): LDFLAGS += $(call counting,_exit)
+$(C_TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(COUNTING) $(CORE_OBJECTS) $(KERNEL_OBJECTS)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(CFLAGS) $(FLAVOUR) $(PLAIN) $(LDFLAGS) -o $@ $^ -lpthread -lm -ldl
@@ -196,11 +202,13 @@ $(BUILD)/codec_memory: $(call objects,spec/codec_memory.c) $(CORE_OBJECTS) $(KER
 
 HELPERS := $(RAW_SERVER) $(SHIP) $(OLD_LUA)
 
-# The interpreter with braid linked in, for the sanitizers.
+# The interpreter with braid linked in, for the sanitizers and for `coverage`.
 HOST := $(BUILD)/host
 host: $(HOST)
 
-$(HOST): $(call objects,spec/host.c) $(CORE_OBJECTS) $(KERNEL_OBJECTS) $(LUA_OBJECTS) $(if $(HAVE_MICROHTTPD),$(SERVE_OBJECTS))
+$(HOST): LDFLAGS += $(call counting,lua_newstate lua_sethook lua_gethook lua_gethookmask _exit)
+$(HOST): $(call objects,spec/host.c $(if $(COUNTS),spec/coverage/lines.c)) $(COUNTING) $(CORE_OBJECTS) $(KERNEL_OBJECTS) \
+	$(LUA_OBJECTS) $(if $(HAVE_MICROHTTPD),$(SERVE_OBJECTS))
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(HOST_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(PLAIN) $(LDFLAGS) -o $@ $^ $(LUA_ARCHIVE) \
 		$(MICROHTTPD_LIBS) -lpthread -lm -ldl
@@ -208,7 +216,7 @@ $(HOST): $(call objects,spec/host.c) $(CORE_OBJECTS) $(KERNEL_OBJECTS) $(LUA_OBJ
 # ---- testing -------------------------------------------------------------------------------------------------------
 # A suite is a list of commands (see tools/suite.lua): each of these files, run by $1.
 each = $(foreach file,$2,'$(strip $1 $(file))')
-C_FILES := $(wildcard csrc/*/*.[ch] csrc/*/*/*.[ch] spec/*.[ch] spec/core/*.[ch] spec/fuzz/*.c)
+C_FILES := $(wildcard csrc/*/*.[ch] csrc/*/*/*.[ch] spec/*.[ch] spec/core/*.[ch] spec/coverage/*.c spec/fuzz/*.c)
 SECONDS := 900
 
 # Each sanitizer has a tree of objects of its own. TSan dislikes too much randomness in addresses.
@@ -250,6 +258,14 @@ sanitized: c_tests host $(HELPERS)
 	@$(TREE) BRAID_SLOWNESS=8 BRAID_LUA=$(call quote,$(abspath $(HOST))) $(LUA) tools/suite.lua $(SECONDS) \
 		$(call each,$(CALM),$(C_TESTS)) \
 		$(call each,$(CALM) $(HOST) spec/run.lua,$(SPECS)) $(call each,$(CALM) $(HOST),$(EXAMPLES))
+
+# The interpreter is the host here, too: so each state of Lua marks its lines.
+COVERAGE := BUILD=build/coverage CFLAGS='-O0 -g' FLAVOUR='--coverage -fprofile-update=atomic'
+coverage: ## C tests and specs; which lines and branches they pass, by room (GCC)
+	@tools/packages.sh build test
+	@rm -rf build/coverage/lines && mkdir -p build/coverage/lines && find build/coverage -name '*.gcda' -delete
+	@-BRAID_LINES=$(call quote,$(abspath build/coverage/lines)) $(MAKE) -j$(CORES) $(COVERAGE) sanitized
+	@$(LUA) tools/coverage.lua build/coverage
 
 # Under valgrind a vfork is a fork, so a program that cannot be started is noticed too late: no child_test.
 valgrind: all c_tests ## C tests and one spec under valgrind
@@ -353,7 +369,7 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
-.PHONY: all without_microhttpd c_tests host test lint format asan ubsan tsan sanitized valgrind torture check demo env \
-	fuzz stress asan_stress ubsan_stress tsan_stress sanitized_stress bench docs docs-check install uninstall rock_modules \
+.PHONY: all without_microhttpd c_tests host test lint format asan ubsan tsan sanitized coverage valgrind torture check demo \
+	env fuzz stress asan_stress ubsan_stress tsan_stress sanitized_stress bench docs docs-check install uninstall rock_modules \
 	rock clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
