@@ -5,9 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include "check.h"
 
@@ -55,40 +53,6 @@ static void slices_keep_the_memory(void) {
   braid_object_unref(&slice->object);
   check(*(int32_t *)last->data == 7);
   braid_object_unref(&last->object);
-}
-
-static void is_mapped_once(void) {
-  struct braid_shm *segment = braid_shm_new(5000);
-  check(segment && segment->size >= 5000);
-  struct braid_shm *same = braid_shm_adopt(-1, segment->serial, segment->inode);
-  check(same == segment);
-  check(braid_shm_adopt(-1, segment->serial + 1, segment->inode) == NULL);
-  strcpy(segment->base + 100, "seen");
-  struct braid_shm *other = /* as another process */
-      braid_shm_adopt(dup(segment->fd), segment->serial + 1, segment->inode);
-  check(other && other->base != segment->base && strcmp(other->base + 100, "seen") == 0);
-  braid_shm_clear(other, 0, other->size);
-  check(is_zero(segment->base, segment->size));
-  braid_shm_unref(same);
-  braid_shm_unref(segment);
-  other->base[0] = 1; /* it lives on */
-  braid_shm_unref(other);
-}
-
-/* A descriptor that came in another's place, or whose owner could make the file smaller. */
-static void other_files_are_refused(void) {
-  struct braid_shm *segment = braid_shm_new(5000), *other = braid_shm_new(5000);
-  errno = 0;
-  check(braid_shm_adopt(dup(other->fd), segment->serial + 1, segment->inode) == NULL && errno == EBADMSG);
-  check(ftruncate(segment->fd, 0) != 0);
-#ifdef __linux__
-  struct stat facts;
-  int fd = memfd_create("test", MFD_CLOEXEC);
-  check(ftruncate(fd, 4096) == 0 && fstat(fd, &facts) == 0);
-  check(braid_shm_adopt(fd, segment->serial + 1, facts.st_ino) == NULL && errno == EBADMSG);
-#endif
-  braid_shm_unref(segment);
-  braid_shm_unref(other);
 }
 
 static void lies_are_not_believed(void) {
@@ -195,8 +159,6 @@ static void limit_of_files_is_told(void) {
 }
 
 CHECK_MAIN({"array: rooms are apart", rooms_are_apart}, {"array: slices keep the memory", slices_keep_the_memory},
-           {"array: a segment is mapped once", is_mapped_once},
-           {"array: a descriptor of something else is refused", other_files_are_refused},
            {"array: what another process says is not believed", lies_are_not_believed},
            {"array: descriptors are few", descriptors_are_few}, {"array: free ranges join", free_ranges_join},
            {"array: too much is refused", too_much_is_refused},

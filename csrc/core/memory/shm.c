@@ -22,11 +22,14 @@
 #endif
 
 #ifdef __linux__
-/* Where the system has no memfd, or a sandbox forbids it: a file that never has a name. */
+/* The system has no memfd, or a sandbox forbids it. */
+static bool is_forbidden(int error) { return error == ENOSYS || error == EPERM; }
+
+/* A file that never has a name. */
 static int open_in_folder(int error) {
   static const char *const folders[] = {"/dev/shm", "/tmp"};
   int fd = -1;
-  if (error != ENOSYS && error != EPERM) return fd;
+  if (!is_forbidden(error)) return fd;
   for (int i = 0; i < 2 && fd < 0; i++) fd = open(folders[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   return fd;
 }
@@ -41,9 +44,18 @@ static int open_unnamed(void) {
 /* Whoever could make it smaller could end a process that reads it. */
 static void seal(int fd) { fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL); }
 
+static bool has_memfd(void) {
+  int fd = memfd_create("braid", MFD_CLOEXEC);
+  if (fd < 0) return !is_forbidden(errno);
+  close(fd);
+  return true;
+}
+
+/* Below 0: the file cannot have any seals. A file in /dev/shm cannot, either, but looks like a memfd without them: it
+ * is taken only where there can be no memfd. */
 static bool is_sealed(int fd) {
   int seals = fcntl(fd, F_GET_SEALS);
-  return seals < 0 || seals & F_SEAL_SHRINK; /* below 0: the file cannot have any */
+  return seals < 0 || seals & F_SEAL_SHRINK || !has_memfd();
 }
 #else
 static int open_unnamed(void) {

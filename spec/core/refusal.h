@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ * For C tests: a thread to which the system refuses one call. A filter of seccomp cannot be taken away again, so it is
+ * the thread's alone, and that of the threads which it starts. Where there is no seccomp nothing is run. */
+#ifndef BRAID_REFUSAL_H
+#define BRAID_REFUSAL_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdint.h>
+
+#include "check.h"
+
+#ifdef __linux__
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+struct refusal {
+  long call;
+  int error;
+  void (*body)(void);
+};
+
+static inline bool refusal_begins(const struct refusal *refusal) {
+  struct sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)refusal->call, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)refusal->error),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return false;
+  return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static inline void *refusal_run(void *argument) {
+  const struct refusal *refusal = argument;
+  if (refusal_begins(refusal)) refusal->body();
+  return NULL;
+}
+
+/* Runs the body on a thread on which the system call (SYS_...) fails with this error. */
+static inline void refuse_call(long call, int error, void (*body)(void)) {
+  struct refusal refusal = {call, error, body};
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, refusal_run, &refusal) == 0) pthread_join(thread, NULL);
+}
+#endif
+
+#endif
