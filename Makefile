@@ -115,7 +115,7 @@ COUNTING := $(if $(COUNTS),$(call objects,spec/coverage/exit.c))
 counting = $(if $(COUNTS),$(patsubst %,-Wl$(comma)--wrap=%,$1))
 C_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard spec/core/*_test.c))
 ifeq ($(SYSTEM),Darwin)
-C_TESTS := $(filter-out %/memory_test,$(C_TESTS)) # its linker cannot wrap
+C_TESTS := $(filter-out %memory_test,$(C_TESTS)) # its linker cannot wrap
 endif
 SPECS := $(sort $(shell find spec -name '*_spec.lua'))
 EXAMPLES := $(filter-out examples/tour.lua examples/delay_server.lua,$(sort $(wildcard examples/*.lua)))
@@ -161,10 +161,10 @@ $(SERVE_MODULE): $(SERVE_OBJECTS) $(SERVE_GROUND)
 without_microhttpd:
 	@echo "braid.web is left out: microhttpd.h was not found (Debian: libmicrohttpd-dev)."
 
-# C tests know no Lua. memory_test makes allocations fail.
+# C tests know no Lua. Those of memory make allocations fail.
 c_tests: $(C_TESTS)
 
-$(BUILD)/spec/core/memory_test: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
+$(BUILD)/spec/core/memory_test $(BUILD)/spec/core/process_memory_test: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free
 $(C_TESTS): LDFLAGS += $(call counting,_exit)
 $(C_TESTS): $(BUILD)/%: $(BUILD)/obj/%.o $(COUNTING) $(CORE_OBJECTS) $(KERNEL_OBJECTS)
 	@mkdir -p $(@D)
@@ -267,18 +267,18 @@ coverage: ## C tests and specs; which lines and branches they pass, by room (GCC
 	@-BRAID_LINES=$(call quote,$(abspath build/coverage/lines)) $(MAKE) -j$(CORES) $(COVERAGE) sanitized
 	@$(LUA) tools/coverage.lua build/coverage
 
-# Under valgrind a vfork is a fork, so a program that cannot be started is noticed too late: no child_test.
+# Under valgrind a vfork is a fork, so a program that cannot be started is noticed too late: no tests of that.
 valgrind: all c_tests ## C tests and one spec under valgrind
 	@tools/packages.sh build test valgrind
 	@$(TREE) BRAID_SLOWNESS=30 $(LUA) tools/suite.lua $(SECONDS) \
-		$(call each,$(VALGRIND),$(filter-out %/child_test,$(C_TESTS))) \
+		$(call each,$(VALGRIND),$(filter-out %/child_test %/worker_handle_test %/process_pool_test,$(C_TESTS))) \
 		$(call each,$(VALGRIND) $(LUA) spec/run.lua,$(filter %/queue_spec.lua,$(SPECS)))
 
 VALGRIND := valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite
 
 torture: all c_tests $(HELPERS) $(CODEC_MEMORY) ## the fiercest garbage collection, allocations that fail
 	@$(TREE) BRAID_SLOWNESS=8 $(LUA) tools/suite.lua $(SECONDS) \
-		$(call each,,$(filter %/memory_test,$(C_TESTS)) $(CODEC_MEMORY)) \
+		$(call each,,$(filter %memory_test,$(C_TESTS)) $(CODEC_MEMORY)) \
 		$(call each,BRAID_GC=incremental $(LUA) spec/run.lua,$(SPECS)) \
 		$(call each,BRAID_GC=generational $(LUA) spec/run.lua,$(SPECS))
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Every allocation fails once. The Makefile links this program so that the core's malloc, calloc, realloc and free
- * come here. A scenario is run again and again: its first allocation fails, then its second, and so on until it comes
- * through. Each failure must be told, must change nothing, and must leave nothing behind. One thread. */
+ * Every allocation fails once (see allocator.h). Each failure must be told, must change nothing, and must leave nothing
+ * behind. One thread. */
 #include <errno.h>
 
 #include "core/memory/array.h"
@@ -20,59 +19,7 @@
 #include "kernels/factor.h"
 #include "kernels/sieve.h"
 #include "kernels/words.h"
-#include "check.h"
-
-/* ---- the allocator -------------------------------------------------------------------------------------------- */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void __real_free(void *memory);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void __wrap_free(void *memory);
-
-static long until_failure; /* allocations that succeed before one fails */
-static long living;        /* blocks that have not been freed */
-
-static bool refuse(void) { return until_failure >= 0 && until_failure-- == 0; }
-
-static void *count(void *memory) {
-  living += memory != NULL;
-  return memory;
-}
-
-void *__wrap_malloc(size_t size) { return refuse() ? NULL : count(__real_malloc(size)); }
-
-void *__wrap_calloc(size_t number, size_t size) { return refuse() ? NULL : count(__real_calloc(number, size)); }
-
-void *__wrap_realloc(void *old, size_t size) {
-  if (refuse()) return NULL;
-  void *memory = __real_realloc(old, size);
-  return old ? memory : count(memory);
-}
-
-void __wrap_free(void *memory) {
-  living -= memory != NULL;
-  __real_free(memory);
-}
-
-/* `scenario` returns false when it met a failure. */
-static void fail_each_once(bool (*scenario)(void)) {
-  for (long which = 0;; which++) {
-    until_failure = which;
-    bool through = scenario();
-    bool failed = until_failure < 0;
-    until_failure = -1;
-    check(living == 0);
-    check(through == !failed);
-    if (!failed) {
-      check(which > 0); /* there was something to fail */
-      return;
-    }
-  }
-}
+#include "allocator.h"
 
 /* ---- scenarios ------------------------------------------------------------------------------------------------ */
 

@@ -98,6 +98,21 @@ static inline void neighbours_close(struct neighbours *n) {
   braid_loop_close(&n->io_thread.loop);
 }
 
+/* For a wait on this thread. */
+static inline struct braid_wait_node *neighbours_arm(struct neighbours *n, struct braid_waiter *waiter) {
+  braid_waiter_init(waiter, &n->io_thread.loop, BRAID_WAITER_TASK);
+  braid_waiter_arm(waiter);
+  return &waiter->node;
+}
+
+/* Sends a frame that may be none. */
+static inline void neighbours_inject(struct neighbours *n, int from, struct braid_frame frame, const void *body,
+                                     size_t size) {
+  check(braid_connection_put(&n->connections[from], frame, body, size));
+  braid_connection_flush(&n->connections[from]);
+  neighbours_settle(n);
+}
+
 /* Sends an object over a connection; what stands for it at the other end, which keeps it. */
 static inline struct braid_object *neighbours_send(struct neighbours *n, int end, struct braid_object *object) {
   struct braid_message *message = braid_message_new("", 0, &object, 1);
