@@ -13,9 +13,11 @@ local core = require "braid.core"
 local places = {
   errors = { "is_error", "on_unhandled" },
   ["tasks.scope"] = { "scope", "timeout", "move_on_after", "shield" },
+  ["tasks.every"] = { "every" },
   ["tasks.task"] = { "run", "spawn", "sleep", "checkpoint", "now", "current", "tasks", "locals", "wrap" },
   ["tasks.gather"] = { "gather", "map", "race", "as_completed", "wait", "select" },
-  ["sync.queue"] = { "queue" }, ["sync.array"] = { "array" }, ["sync.dict"] = { "dict" },
+  ["sync.queue"] = { "queue" }, ["sync.resource_pool"] = { "resource_pool" },
+  ["sync.array"] = { "array" }, ["sync.dict"] = { "dict" },
   ["sync.primitives"] = { "lock", "semaphore", "event", "condition", "barrier", "counter" },
   ["io.descriptor"] = { "wait_fd" },
   ["pools.executor"] = { "cpu_count" }, ["pools.inline"] = { "inline_pool" }, ["pools.task_pool"] = { "task_pool" },
