@@ -5,7 +5,7 @@
 # Bottom up: a file includes only what stands before it, in its own room or in a room below. `make lint` proves it
 # (tools/floors.lua reads these lists). A name without a .c is a header, one that ends in .h the header alone; of the
 # pollers the system's own is built.
-core/base := base status clock list heap buffer quota limit decimal utf8 visible thread loading file_limit object bytecode
+core/base := base status clock list heap buffer quota limit decimal utf8 visible thread loading file_limit nameless_file object bytecode
 core/loop := waiter poller poller_epoll poller_kqueue wakeup thread_timer loop
 core/inspect := question poke states answer trace
 core/memory := shm range slab array
@@ -178,8 +178,8 @@ $(RAW_SERVER): spec/raw_server.c
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(STRICT) -O1 -o $@ $<
 
-# What specs load: a second Lua state, fork, a host's extra space; never sanitized.
-SHIP := $(addprefix $(BUILD)/,ship.so forker.so extra_space.so)
+# What specs load: a second Lua state, fork, a host's extra space, a sandbox; never sanitized.
+SHIP := $(addprefix $(BUILD)/,ship.so forker.so extra_space.so sandbox.so)
 $(SHIP): $(BUILD)/%.so: spec/%.c csrc/core/sync/message.h
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LINK  $@")

@@ -45,11 +45,11 @@ static int wait_milliseconds(int fd, int64_t timeout, struct epoll_event *events
 
 static int wait_exactly(int fd, int64_t timeout, struct epoll_event *events, int room) {
 #ifdef HAVE_PWAIT2
-  static bool missing; /* an older kernel; a race on it costs one more failing call */
+  static bool missing; /* an older kernel, or a sandbox; a race on it costs one more failing call */
   if (!__atomic_load_n(&missing, __ATOMIC_RELAXED) && timeout != BRAID_NEVER && timeout != 0) {
     struct timespec time = {.tv_sec = timeout / BRAID_SECOND, .tv_nsec = timeout % BRAID_SECOND};
     int count = epoll_pwait2(fd, events, room, &time, NULL);
-    if (count >= 0 || errno != ENOSYS) return count;
+    if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
     __atomic_store_n(&missing, true, __ATOMIC_RELAXED);
   }
 #endif

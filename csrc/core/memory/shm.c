@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,60 +14,23 @@
 #include <unistd.h>
 
 #include "core/base/file_limit.h"
-#include "core/base/limit.h"
+#include "core/base/nameless_file.h"
 
 #ifdef __APPLE__
 #include <sys/random.h>
 #endif
 
 #ifdef __linux__
-/* The system has no memfd, or a sandbox forbids it. */
-static bool is_forbidden(int error) { return error == ENOSYS || error == EPERM; }
-
-/* A file that never has a name. */
-static int open_in_folder(int error) {
-  static const char *const folders[] = {"/dev/shm", "/tmp"};
-  int fd = -1;
-  if (!is_forbidden(error)) return fd;
-  for (int i = 0; i < 2 && fd < 0; i++) fd = open(folders[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  return fd;
-}
-
-static int open_unnamed(void) {
-  int fd;
-  do fd = memfd_create("braid", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  while (fd < 0 && braid_limit_raised());
-  return fd >= 0 ? fd : open_in_folder(errno);
-}
-
 /* Whoever could make it smaller could end a process that reads it. */
 static void seal(int fd) { fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL); }
-
-static bool has_memfd(void) {
-  int fd = memfd_create("braid", MFD_CLOEXEC);
-  if (fd < 0) return !is_forbidden(errno);
-  close(fd);
-  return true;
-}
 
 /* Below 0: the file cannot have any seals. A file in /dev/shm cannot, either, but looks like a memfd without them: it
  * is taken only where there can be no memfd. */
 static bool is_sealed(int fd) {
   int seals = fcntl(fd, F_GET_SEALS);
-  return seals < 0 || seals & F_SEAL_SHRINK || !has_memfd();
+  return seals < 0 || seals & F_SEAL_SHRINK || !braid_nameless_file_is_memfd();
 }
 #else
-static int open_unnamed(void) {
-  static atomic_uint count;
-  char name[40];
-  snprintf(name, sizeof name, "/braid.%ld.%u", (long)getpid(), atomic_fetch_add(&count, 1));
-  int fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
-  if (fd < 0) return -1;
-  shm_unlink(name);
-  fcntl(fd, F_SETFD, FD_CLOEXEC);
-  return fd;
-}
-
 static void seal(int fd) { (void)fd; }
 static bool is_sealed(int fd) { return fd >= 0; }
 #endif
@@ -151,7 +113,7 @@ struct braid_shm *braid_shm_new(size_t size) {
   braid_file_limit_prepare(); /* it is a file, to the system */
   size = braid_shm_whole_pages(size);
   if (size == 0) errno = ENOMEM;
-  int fd = size && draw_serial(&serial) ? open_unnamed() : -1;
+  int fd = size && draw_serial(&serial) ? braid_nameless_file_open() : -1;
   if (fd < 0) return NULL;
   if (ftruncate(fd, (off_t)size) == 0) {
     seal(fd);

@@ -2,25 +2,10 @@
  * A file without a name, mapped by both. */
 #include "core/work/job_flag.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "core/base/limit.h"
-
-static int open_nameless(void) {
-#ifdef __linux__
-  return memfd_create("braid.job_flags", MFD_CLOEXEC);
-#else
-  char name[] = "/tmp/braid.XXXXXX";
-  int fd = mkstemp(name);
-  if (fd < 0) return -1;
-  unlink(name);
-  fcntl(fd, F_SETFD, FD_CLOEXEC);
-  return fd;
-#endif
-}
+#include "core/base/nameless_file.h"
 
 struct braid_job_flag *braid_job_flags_map(unsigned count, int fd) {
   void *memory = mmap(NULL, count * sizeof(struct braid_job_flag), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -28,8 +13,7 @@ struct braid_job_flag *braid_job_flags_map(unsigned count, int fd) {
 }
 
 struct braid_job_flag *braid_job_flags_new(unsigned count, int *fd) {
-  do *fd = open_nameless();
-  while (*fd < 0 && braid_limit_raised());
+  *fd = braid_nameless_file_open();
   if (*fd < 0) return NULL;
   struct braid_job_flag *flags = NULL;
   if (!ftruncate(*fd, (off_t)(count * sizeof *flags))) flags = braid_job_flags_map(count, *fd);
