@@ -1,20 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- Typed numbers in memory that tasks and threads share.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local describe, assert = describe, assert
 local test, run = helper.test, helper.run
+local misused = expect.misused
 local _ENV = _G -- luacheck: ignore 211/_ENV (not busted's: a job's globals are those of its worker)
 
 local bytes = { f64 = 8, f32 = 4, i64 = 8, i32 = 4, i16 = 2, i8 = 1, u64 = 8, u32 = 4, u16 = 2, u8 = 1 }
-
-local function misused(text, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  assert.is_true(braid.is_error(err, "misuse"), tostring(err))
-  assert.matches("^spec/array_spec.lua:%d+: ", err.message)
-  assert.matches(text, err.message)
-end
 
 local function set(array, i, value) array[i] = value end
 

@@ -1,15 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- Cancellation: level-triggered, orderly, and never at the price of a value.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, run = helper.test, helper.run
-
-local function raises(kind, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  assert.is_true(braid.is_error(err, kind), tostring(err))
-  return err
-end
+local raises = expect.raises
 
 local function on_close(fn) return setmetatable({}, { __close = fn }) end
 

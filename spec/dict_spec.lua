@@ -1,18 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- Values by their keys, for tasks and threads.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local describe, assert = describe, assert
 local test, run = helper.test, helper.run
+local misused = expect.misused
 local _ENV = _G -- luacheck: ignore 211/_ENV (not busted's: a job's globals are those of its worker)
-
-local function misused(text, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  assert.is_true(braid.is_error(err, "misuse"), tostring(err))
-  assert.matches("^spec/dict_spec.lua:%d+: ", err.message)
-  assert.matches(text, err.message)
-end
 
 local function sorted(list)
   table.sort(list, function(a, b) return type(a) .. tostring(a) < type(b) .. tostring(b) end)

@@ -1,8 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- Errors: objects and kinds, the value that comes out, the report nobody asked for, SIGINT, deadlock.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, run, lua = helper.test, helper.run, helper.lua_process
+local contains = expect.contains
 
 local function count(text, part)
   local found, at = 0, 1
@@ -12,8 +14,6 @@ local function count(text, part)
     found, at = found + 1, last + 1
   end
 end
-
-local function contains(text, part) assert.is_truthy(text:find(part, 1, true), "no '" .. part .. "' in:\n" .. text) end
 
 describe("error objects", function()
   test("have kind, message and a readable tostring", function()

@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- What every pool does, whatever its kind: each case is run for each kind that it is not said to be beyond.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local describe, pending, assert = describe, pending, assert
 local test, run = helper.test, helper.run
+local raises, misused, failure, eventually = expect.raises, expect.misused, expect.failure, expect.eventually
 local _ENV = _G -- luacheck: ignore 211/_ENV (not busted's: a job's globals are those of its worker)
 
 -- The thread sanitizer holds signals back until a call blocks.
@@ -31,28 +33,6 @@ local function case(name, fn, needs, opts)
         run(fn, function(options) return braid.pool(kind.name, options) end, kind.name)
       end, opts)
     end
-  end
-end
-
-local function raises(kind, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  assert.is_true(braid.is_error(err, kind), "not of kind " .. kind .. ": " .. tostring(err))
-  return err
-end
-
-local function failure(future)
-  local ok, err = pcall(future.result, future)
-  assert.is_false(ok, "the job did not fail")
-  return err
-end
-
--- Until the condition holds.
-local function eventually(condition)
-  local deadline = braid.now() + 5 * helper.slowness
-  while not condition() do
-    assert.is_true(braid.now() < deadline, "it never came so far")
-    braid.sleep(0.001)
   end
 end
 
@@ -206,7 +186,7 @@ describe("submit", function()
 
   case("what is not a function is misuse, at the caller's line", function(pool_of)
     local pool <close> = pool_of()
-    assert.matches("executor_spec", raises("misuse", pool.submit, pool, 5).message)
+    misused("'fn'", pool.submit, pool, 5)
     raises("misuse", pool.submit, pool, nil)
     raises("misuse", pool.submit, pool)
   end)
@@ -1441,9 +1421,7 @@ describe("options", function()
       { time_limit = 0 }, { time_limit = 0 / 0 }, { init = 5 }, { init_args = 5 }, { name = 5 } } do
       raises("misuse", pool_of, bad)
     end
-    local err = raises("misuse", pool_of, { worker = 2 })
-    assert.matches("did you mean 'workers'", err.message)
-    assert.matches("executor_spec", err.message)
+    misused("did you mean 'workers'", pool_of, { worker = 2 })
     raises("misuse", pool_of, "2")
     raises("misuse", braid.pool, kind .. "x")
     raises("misuse", braid.pool)

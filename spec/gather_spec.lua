@@ -1,15 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- gather, map, race, as_completed, wait: many futures, one answer.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, run = helper.test, helper.run
-
-local function raises(kind, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  assert.is_true(braid.is_error(err, kind), tostring(err))
-  return err
-end
+local raises = expect.raises
 
 local function after(seconds, value) return function() braid.sleep(seconds) return value end end
 local function failing(value, seconds) return function() braid.sleep(seconds or 0) error(value, 0) end end

@@ -12,6 +12,15 @@ M.slowness = tonumber(os.getenv("BRAID_SLOWNESS")) or 1
 --- The interpreter that runs this spec.
 M.lua = arg[-1] or "lua5.4"
 
+--- Whether a process runs: one that is dead and not yet reaped does not.
+---@param pid integer
+---@return boolean
+function M.lives(pid)
+  local file <close> = io.open(("/proc/%d/stat"):format(pid))
+  local text = file and file:read("a") -- nil when it goes meanwhile
+  return text ~= nil and not text:find("%) [ZX] ")
+end
+
 -- ---- the deadline ---------------------------------------------------------------------------------------------------
 
 -- A shell beside us looks once a second whether the deadline in `watched` has passed, and ends us by SIGABRT then:

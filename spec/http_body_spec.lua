@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Where a response's body can go: it is pulled, saved, counted.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local server = require "spec.http_server"
 local scripted = require "spec.scripted_server"
@@ -7,17 +8,11 @@ local braid = require "braid"
 local lfs = require "lfs"
 local http = braid.http
 local test, with_session, wait_for_open = helper.test, server.with_session, server.wait_for_open
+local misused = expect.misused
 local fails, facts = server.fails, server.facts
 
 lazy_setup(server.start)
 lazy_teardown(server.stop)
-
-local function misused(part, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  assert.is_true(braid.is_error(err, "misuse"), tostring(err))
-  assert.is_truthy(tostring(err):find(part, 1, true), tostring(err))
-end
 
 describe("a streamed response", function()
   test("is there with its headers, before its body", scripted.with(function(_, stream)

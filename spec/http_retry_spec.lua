@@ -1,10 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- Requests that are tried again, and what is told on the way.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local scripted = require "spec.scripted_server"
 local braid = require "braid"
 local retry = require "braid.http.retry"
 local test, answer = helper.test, scripted.answer
+local misused = expect.misused
 
 local QUICK = { count = 3, backoff = 0.01 }
 
@@ -19,13 +21,6 @@ local function with(handle, fn)
     local session <close> = braid.http.session { base_url = base }
     fn(session, log, base)
   end)
-end
-
-local function misused(part, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  assert.is_true(braid.is_error(err, "misuse"), tostring(err))
-  assert.is_truthy(tostring(err):find(part, 1, true), tostring(err))
 end
 
 describe("retries", function()

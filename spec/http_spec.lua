@@ -1,11 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- One request of the HTTP client: what is sent, what comes back, what goes wrong.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local server = require "spec.http_server"
 local braid = require "braid"
 local cjson = require "cjson"
 local http = braid.http
 local test, with_session = helper.test, server.with_session
+local misused = expect.misused
 local fails, facts, repeated, echo = server.fails, server.facts, server.repeated, server.echo
 
 local base
@@ -15,14 +17,6 @@ lazy_setup(function()
   base = server.base
 end)
 lazy_teardown(server.stop)
-
-local function misused(part, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  assert.is_true(braid.is_error(err, "misuse"), tostring(err))
-  assert.is_truthy(tostring(err):find("http_spec.lua:%d"), tostring(err))
-  assert.is_truthy(tostring(err):find(part, 1, true), tostring(err))
-end
 
 describe("a request", function()
   test("gives status, body, headers, URL, version and times", with_session(function(session)

@@ -1,22 +1,17 @@
 -- SPDX-License-Identifier: MIT
 -- How a request gets to its server and says who asks: proxies, unix sockets, forms, cookies, authentication, limits.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local server = require "spec.http_server"
 local scripted = require "spec.scripted_server"
 local braid = require "braid"
 local http = braid.http
 local test, with_session = helper.test, server.with_session
+local misused = expect.misused
 local fails, echo, answer = server.fails, server.echo, scripted.answer
 
 lazy_setup(server.start)
 lazy_teardown(server.stop)
-
-local function misused(part, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  assert.is_true(braid.is_error(err, "misuse"), tostring(err))
-  assert.is_truthy(tostring(err):find(part, 1, true), tostring(err))
-end
 
 local function repeats(request) return answer(200, request.body, { ["X-Line"] = request.line }) end
 

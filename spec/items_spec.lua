@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- What has a name: gather, map, race, as_completed, wait and the maps of pools run it as they run the list's.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, run = helper.test, helper.run
@@ -10,12 +11,7 @@ local _ENV = _G -- luacheck: ignore 211/_ENV
 
 local function returns(value) return function() braid.sleep(0) return value end end
 
-local function misuse(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "it was not refused")
-  assert.is_true(braid.is_error(err, "misuse"), tostring(err))
-  return err.message
-end
+local function misuse(fn, ...) return expect.misused(nil, fn, ...).message end
 
 local function count(t)
   local n = 0

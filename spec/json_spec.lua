@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- braid.json: texts to values and back, what is refused, and lists, which stay lists wherever they go.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local core = require "braid.core"
@@ -17,13 +18,7 @@ local function refused(fn, ...)
   return err
 end
 
-local function misused(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "it was not refused")
-  assert.is_true(braid.is_error(err, "misuse"), tostring(err))
-  assert.matches("json_spec.lua:%d+: ", err.message)
-  return err.message
-end
+local function misused(fn, ...) return expect.misused(nil, fn, ...).message end
 
 describe("json numbers", function()
   test("integers stay integers, both ways, with all their digits", function()

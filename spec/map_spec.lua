@@ -1,17 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- The expressions of kernels.map against what Lua makes of the same text.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 
 local map = braid.kernels.map
 
-local function misuse(pattern, ...)
-  local ok, err = pcall(map, ...)
-  assert.is_false(ok)
-  assert.equal("misuse", err.kind)
-  assert.matches(pattern, err.message, 1, true)
-  assert.matches("^spec/map_spec.lua:%d+: ", err.message)
-end
+local function misuse(part, ...) return expect.misused(part, map, ...) end
 
 -- ---- a reference ---------------------------------------------------------------------------------------------------
 

@@ -1,17 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- Matrix products and random numbers.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 
 local kernels = braid.kernels
-
-local function misuse(pattern, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.equal("misuse", err.kind)
-  assert.matches(pattern, err.message, 1, true)
-  assert.matches("^spec/matmul_spec.lua:%d+: ", err.message)
-end
+local misused = expect.misused
 
 -- Small integers: every sum is exact, in whatever order.
 local function random_matrix(type, count)
@@ -81,14 +75,14 @@ describe("matmul", function()
 
   helper.test("refuses shapes that do not fit, and results that overlap", function()
     local a, b = braid.array("f64", 6), braid.array("f64", 4)
-    misuse("matmul needs the number of a's rows", kernels.matmul, a, b)
-    misuse("expected, but a has 6 elements, b 4", kernels.matmul, a, b, 2)
-    misuse("a of 4 x 1 and b of 1 x 4 expected, but a has 6", kernels.matmul, a, b, 4)
-    misuse("bad argument 'k' to 'matmul' (an integer from 0 expected, got -1)", kernels.matmul, a, b, 1, -1)
-    misuse("bad argument 'b' to 'matmul'", kernels.matmul, a, 2)
-    misuse("bad argument 'out' (4 elements expected, got 6)", kernels.matmul, b, b, { out = a })
-    misuse("bad argument 'out' (it shares elements", kernels.matmul, b, b, { out = b })
-    misuse("unknown option 'outs'", kernels.matmul, b, b, { outs = b })
+    misused("matmul needs the number of a's rows", kernels.matmul, a, b)
+    misused("expected, but a has 6 elements, b 4", kernels.matmul, a, b, 2)
+    misused("a of 4 x 1 and b of 1 x 4 expected, but a has 6", kernels.matmul, a, b, 4)
+    misused("bad argument 'k' to 'matmul' (an integer from 0 expected, got -1)", kernels.matmul, a, b, 1, -1)
+    misused("bad argument 'b' to 'matmul'", kernels.matmul, a, 2)
+    misused("bad argument 'out' (4 elements expected, got 6)", kernels.matmul, b, b, { out = a })
+    misused("bad argument 'out' (it shares elements", kernels.matmul, b, b, { out = b })
+    misused("unknown option 'outs'", kernels.matmul, b, b, { outs = b })
   end)
 end)
 
@@ -144,7 +138,7 @@ describe("random numbers", function()
     local low, high = math.mininteger + 5, -3
     local array = kernels.random(1000, { type = "u64", low = low, high = high, seed = 6 })
     for _, x in ipairs(array:totable()) do assert.is_true(not math.ult(x, low) and not math.ult(high, x)) end
-    misuse("(integers of u64, low <= high, expected, got -3 and 5)", kernels.random, 5,
+    misused("(integers of u64, low <= high, expected, got -3 and 5)", kernels.random, 5,
       { type = "u64", low = -3, high = 5 })
   end)
 
@@ -163,17 +157,17 @@ describe("random numbers", function()
   end)
 
   helper.test("refuse what makes no sense", function()
-    misuse("bad argument 'n' to 'random' (an integer from 0 expected, got -1)", kernels.random, -1)
-    misuse("(low < high, both finite, expected, got 2 and 1)", kernels.random, 5, { low = 2, high = 1 })
-    misuse("(low < high, both finite, expected, got 0.0 and inf)", kernels.random, 5, { high = math.huge })
-    misuse("(integers of u8, low <= high, expected, got nil and 256)", kernels.random, 5,
+    misused("bad argument 'n' to 'random' (an integer from 0 expected, got -1)", kernels.random, -1)
+    misused("(low < high, both finite, expected, got 2 and 1)", kernels.random, 5, { low = 2, high = 1 })
+    misused("(low < high, both finite, expected, got 0.0 and inf)", kernels.random, 5, { high = math.huge })
+    misused("(integers of u8, low <= high, expected, got nil and 256)", kernels.random, 5,
       { type = "u8", high = 256 })
-    misuse("bad option 'distribution' (\"uniform\" or \"normal\" expected, got \"even\")", kernels.random, 5,
+    misused("bad option 'distribution' (\"uniform\" or \"normal\" expected, got \"even\")", kernels.random, 5,
       { distribution = "even" })
     for _, opts in ipairs { { deviation = -1 }, { deviation = 0 / 0 }, { mean = 1 / 0 } } do
       opts.distribution = "normal"
-      misuse("bad options 'mean' and 'deviation' (finite numbers, deviation >= 0, expected", kernels.random, 5, opts)
+      misused("bad options 'mean' and 'deviation' (finite numbers, deviation >= 0, expected", kernels.random, 5, opts)
     end
-    misuse("unknown option 'sed' to 'random' (did you mean 'seed'?)", kernels.random, 5, { sed = 1 })
+    misused("unknown option 'sed' to 'random' (did you mean 'seed'?)", kernels.random, 5, { sed = 1 })
   end)
 end)

@@ -1,23 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- Sockets: who connects, who listens, what ends early, and what is left open.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local net = braid.net
 local test, run = helper.test, helper.run
-
-local function fails(kind, value, err)
-  assert.is_nil(value)
-  assert.is_true(braid.is_error(err, kind), tostring(err))
-  return err
-end
-
-local function misused(part, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  assert.is_true(braid.is_error(err, "misuse"), tostring(err))
-  assert.is_truthy(tostring(err):find("net_spec.lua:%d"), tostring(err))
-  assert.is_truthy(tostring(err):find(part, 1, true), tostring(err))
-end
+local fails, misused = expect.fails, expect.misused
 
 -- A test function: fn(listener) in braid.run; serve(stream), if given, is a task for each connection.
 local function with_listener(fn, serve)

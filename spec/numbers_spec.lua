@@ -1,21 +1,15 @@
 -- SPDX-License-Identifier: MIT
 -- Kernels of number theory and whole workloads, against plain Lua: for all thread counts the same answers.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local describe, assert = describe, assert
 local test, run = helper.test, helper.run
+local misused = expect.misused
 local _ENV = _G -- luacheck: ignore 211/_ENV (not busted's: a job's globals are those of its worker)
 
 local kernels = braid.kernels
 local THREADS = { 1, 2, 3, 7 }
-
-local function misused(text, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  assert.is_true(braid.is_error(err, "misuse"), tostring(err))
-  assert.matches("^spec/numbers_spec.lua:%d+: ", err.message)
-  assert.matches(text, err.message)
-end
 
 -- Calls fn with each number of threads: the answers must be the same; gives them.
 local function on_all_threads(fn)

@@ -1,10 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- What only a pool of processes has: workers that can die, and what becomes of their jobs then. What all pools do is in
 -- executor_spec.lua.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local describe, pending, assert = describe, pending, assert
-local test, run = helper.test, helper.run
+local test, run, lives = helper.test, helper.run, helper.lives
+local failure, eventually = expect.failure, expect.eventually
 local _ENV = _G -- luacheck: ignore 211/_ENV (not busted's: a job's globals are those of its worker)
 
 -- A test of fn(pool) with a pool of its own.
@@ -17,12 +19,6 @@ local function with_pool(name, options, fn, opts)
   end, opts)
 end
 
-local function failure(future)
-  local ok, err = pcall(future.result, future)
-  assert.is_false(ok, "the job did not fail")
-  return err
-end
-
 local function died(err, field, value)
   assert.is_true(braid.is_error(err, "worker_died"), tostring(err))
   assert.equal(value, err[field], tostring(err))
@@ -30,21 +26,6 @@ local function died(err, field, value)
 end
 
 local function kill(pid, signal) os.execute(("kill -%s %d 2>/dev/null"):format(signal or "KILL", pid)) end
-
--- Whether a process runs: one that is dead and not yet reaped does not.
-local function lives(pid)
-  local file <close> = io.open(("/proc/%d/stat"):format(pid))
-  local text = file and file:read("a") -- nil when it goes meanwhile
-  return text ~= nil and not text:find("%) [ZX] ")
-end
-
-local function eventually(condition, what)
-  local deadline = braid.now() + 5 * helper.slowness
-  while not condition() do
-    assert.is_true(braid.now() < deadline, what or "it never came so far")
-    braid.sleep(0.002)
-  end
-end
 
 local function echo(...) return ... end
 

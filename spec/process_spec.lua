@@ -1,35 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- Programs: run and start, their pipes, their end, and that nothing of them is left.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local process = braid.process
 local test, run = helper.test, helper.run
-
-local function fails(kind, value, err)
-  assert.is_nil(value)
-  assert.is_true(braid.is_error(err, kind), tostring(err))
-  return err
-end
-
-local function misused(part, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  assert.is_true(braid.is_error(err, "misuse"), tostring(err))
-  assert.is_truthy(tostring(err):find("process_spec.lua:%d"), tostring(err))
-  assert.is_truthy(tostring(err):find(part, 1, true), tostring(err))
-end
+local fails, misused, eventually = expect.fails, expect.misused, expect.eventually
 
 -- Whether a process exists, zombies included.
 local function exists(pid) return (os.execute(("kill -0 %d 2>/dev/null"):format(pid))) == true end
-
-local function eventually(condition)
-  local deadline = braid.now() + 5 * helper.slowness
-  while not condition() do
-    if braid.now() > deadline then return false end
-    braid.sleep(0.01)
-  end
-  return true
-end
 
 local function in_run(fn)
   return function() run(fn) end
@@ -183,7 +162,7 @@ describe("process.run", function()
     local name = os.tmpname()
     finally(function() os.remove(name) end)
     local task = braid.spawn(process.run, { "sh", "-c", ("echo $$ >%s; exec sleep 100"):format(name) })
-    assert.is_true(eventually(function() return contents(name):find("\n") end))
+    eventually(function() return contents(name):find("\n") end)
     local pid = tonumber(contents(name))
     assert.is_true(exists(pid))
     task:cancel()
@@ -358,7 +337,7 @@ describe("process.start", function()
     end
     collectgarbage()
     collectgarbage()
-    for _, pid in ipairs(pids) do assert.is_true(eventually(function() return not exists(pid) end)) end
+    for _, pid in ipairs(pids) do eventually(function() return not exists(pid) end) end
   end))
 
   test("dropped while it runs, a program goes on", in_run(function()
@@ -368,7 +347,7 @@ describe("process.start", function()
     braid.sleep(0.01)
     assert.is_true(exists(pid))
     os.execute("kill " .. pid)
-    assert.is_true(eventually(function() return not exists(pid) end))
+    eventually(function() return not exists(pid) end)
   end))
 
   test("writing to a program that has ended is kind closed", in_run(function()

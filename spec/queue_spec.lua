@@ -1,20 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- Queues between tasks: order, room, close, join, and the value that is never lost.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, run = helper.test, helper.run
+local fails = expect.fails
 
-local function fails(kind, value, err)
-  assert.is_nil(value)
-  assert.is_true(braid.is_error(err, kind), tostring(err))
-end
-
-local function misuse(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  assert.is_true(braid.is_error(err, "misuse"), tostring(err))
-  return err
-end
+local function misuse(fn, ...) return expect.misused(nil, fn, ...) end
 
 describe("queue", function()
   test("first in, first out", function()

@@ -1,10 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- What is different when shared objects are used in other processes: death, working ahead, what cannot cross. What is
 -- the same is in shared_spec.lua.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local describe, assert = describe, assert
 local test, run = helper.test, helper.run
+local fails = expect.fails
 local _ENV = _G -- luacheck: ignore 211/_ENV (not busted's: a job's globals are those of its worker)
 
 local function case(name, fn, opts)
@@ -14,11 +16,6 @@ local function case(name, fn, opts)
       fn(pool)
     end)
   end, opts)
-end
-
-local function fails(kind, value, err)
-  assert.is_nil(value)
-  assert.is_true(braid.is_error(err, kind), tostring(err))
 end
 
 -- With what a job failed.

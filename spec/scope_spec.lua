@@ -1,15 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- Scopes: who waits for whom, who cancels whom, and which error comes out.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, run = helper.test, helper.run
-
-local function raises(kind, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  assert.is_true(braid.is_error(err, kind), tostring(err))
-  return err
-end
+local raises = expect.raises
 
 local function on_close(fn) return setmetatable({}, { __close = fn }) end
 

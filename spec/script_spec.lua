@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- Without braid.run: a plain script waits, spawns, ends, fails or exits, each in an interpreter of its own.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, lua = helper.test, helper.lua_process
-
-local function contains(text, part) assert.is_truthy(text:find(part, 1, true), "no '" .. part .. "' in:\n" .. text) end
+local contains = expect.contains
 
 local head = [[
 local braid = require "braid"

@@ -1,56 +1,19 @@
 -- SPDX-License-Identifier: MIT
 -- Web applications on a socket: what a server takes and refuses, how it starts and stops.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
+local web_server = require "spec.web_server"
 local web = braid.web
 local test, run = helper.test, helper.run
-
-local function misused(part, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  assert.is_true(braid.is_error(err, "misuse"), tostring(err))
-  assert.is_truthy(tostring(err):find("serve_spec.lua:%d"), tostring(err))
-  assert.is_truthy(tostring(err):find(part, 1, true), tostring(err))
-end
-
--- What fn writes to stderr through Lua.
-local function stderr_of(fn)
-  local real, written = io.stderr, {}
-  io.stderr = { write = function(_, ...) written[#written + 1] = table.concat { ... } end } -- luacheck: ignore
-  local ok, err = pcall(fn)
-  io.stderr = real -- luacheck: ignore
-  if not ok then error(err, 0) end
-  return table.concat(written), #written
-end
-
--- Calls fn(session, app, server) with the app on a socket; `prepare` adds the routes.
-local function serving(prepare, fn, options)
-  return function()
-    run(function()
-      local app = web.app()
-      prepare(app)
-      local given = { port = 0 }
-      for name, value in pairs(options or {}) do given[name] = value end
-      local server <close> = assert(app:start(given))
-      local session <close> = braid.http.session { base_url = server.url, timeout = 5 }
-      fn(session, app, server)
-    end)
-  end
-end
+local misused, stderr_of, eventually = expect.misused, expect.stderr_of, expect.eventually
+local serving = web_server.serving
 
 -- Sends bytes, and gives what comes back until the server closes the connection.
 local function raw(server, text)
   local script = 'exec 3<>/dev/tcp/127.0.0.1/$0 && cat >&3 && cat <&3'
   local command = { "bash", "-c", script, tostring(server.port) }
   return assert(braid.process.run(command, { stdin = text, timeout = 5 })).stdout
-end
-
-local function eventually(fn)
-  local deadline = braid.now() + 3 * helper.slowness
-  while not fn() do
-    assert.is_true(braid.now() < deadline, "it did not happen")
-    braid.sleep(0.01)
-  end
 end
 
 local function hello(app)

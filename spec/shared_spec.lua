@@ -1,9 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- One object for tasks, threads and processes: what the primitives promise holds between jobs of every kind of pool.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local describe, assert = describe, assert
 local test, run = helper.test, helper.run
+local fails, eventually = expect.fails, expect.eventually
 local _ENV = _G -- luacheck: ignore 211/_ENV (not busted's: a job's globals are those of its worker)
 
 -- The case is fn(pool), with room for eight jobs at once. opts.skip: kind -> why it is not for that.
@@ -18,19 +20,6 @@ local function case(name, fn, opts)
       end, opts)
     end
   end
-end
-
-local function eventually(condition)
-  local deadline = braid.now() + 5 * helper.slowness
-  while not condition() do
-    assert.is_true(braid.now() < deadline, "it never came so far")
-    braid.sleep(0.001)
-  end
-end
-
-local function fails(kind, value, err)
-  assert.is_nil(value)
-  assert.is_true(braid.is_error(err, kind), tostring(err))
 end
 
 -- Starts n jobs of fn(i, ...); results() gives what each returned.

@@ -1,23 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- Streams and descriptors: reading in all its forms, slow sides, timeouts, cancels, closing, wait_fd.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local stream = require "braid.io.stream"
 local test, run = helper.test, helper.run
-
-local function fails(kind, value, err)
-  assert.is_nil(value)
-  assert.is_true(braid.is_error(err, kind), tostring(err))
-  return err
-end
-
-local function misused(part, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  assert.is_true(braid.is_error(err, "misuse"), tostring(err))
-  assert.is_truthy(tostring(err):find("stream_spec.lua:%d"), tostring(err))
-  assert.is_truthy(tostring(err):find(part, 1, true), tostring(err))
-end
+local fails, misused = expect.fails, expect.misused
 
 -- Two streams that are closed when the test ends.
 local function with_pipe(fn)

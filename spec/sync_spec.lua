@@ -1,19 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- Lock, semaphore, event, condition, barrier, counter between tasks.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, run = helper.test, helper.run
+local fails = expect.fails
 
-local function fails(kind, value, err)
-  assert.is_nil(value)
-  assert.is_true(braid.is_error(err, kind), tostring(err))
-end
-
-local function misused(fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  assert.is_true(braid.is_error(err, "misuse"), tostring(err))
-end
+local function misused(fn, ...) return expect.misused(nil, fn, ...) end
 
 describe("lock", function()
   test("lets one in at a time", function()

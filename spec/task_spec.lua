@@ -1,15 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- Tasks as futures: run, spawn, sleep, result, callbacks, locals, wrap, and where Lua cannot yield.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, run = helper.test, helper.run
-
-local function raises(kind, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  assert.is_true(braid.is_error(err, kind), tostring(err))
-  return err
-end
+local raises = expect.raises
 
 describe("braid.run", function()
   test("returns all results of main, nils included", function()

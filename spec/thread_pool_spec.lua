@@ -1,11 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- What only a pool of threads has: states of their own, values that travel, true parallelism. What all pools do is in
 -- executor_spec.lua.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local http_server = require "spec.http_server"
 local braid = require "braid"
 local describe, pending, assert = describe, pending, assert
 local test, run = helper.test, helper.run
+local failure = expect.failure
 local _ENV = _G -- luacheck: ignore 211/_ENV (not busted's: a job's globals are those of its worker)
 
 -- A test of fn(pool) with a pool of its own.
@@ -16,12 +18,6 @@ local function with_pool(name, options, fn, opts)
       fn(pool)
     end)
   end, opts)
-end
-
-local function failure(future)
-  local ok, err = pcall(future.result, future)
-  assert.is_false(ok, "the job did not fail")
-  return err
 end
 
 local function refused(fn, ...)

@@ -1,10 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- Kernels over arrays against plain Lua, for several numbers of threads and sizes around the borders of blocks and
 -- chunks: 32 lanes, 1,024 elements, 65,536 elements; 2^18 for sorting.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 
 local kernels = braid.kernels
+local misused = expect.misused
 local THREADS = { 1, 2, 3, 7 }
 local SIZES = { 0, 1, 2, 31, 33, 1023, 1024, 1025, 65537 }
 local NAN = 0 / 0
@@ -57,14 +59,6 @@ local function same_for_all(fn)
     first = first or bits
     if bits ~= first then error(("another result with %d threads"):format(threads), 2) end
   end
-end
-
-local function misuse(pattern, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.equal("misuse", err.kind)
-  assert.matches(pattern, err.message)
-  assert.matches("^spec/vectors_spec.lua:%d+: ", err.message)
 end
 
 describe("reductions", function()
@@ -173,11 +167,11 @@ describe("reductions", function()
 
   helper.test("refuse what they cannot take", function()
     local array = braid.array("f64", 3)
-    misuse("bad argument 'array' to 'sum' %(a braid.array expected, got nil%)", kernels.sum)
-    misuse("bad argument 'b' to 'dot' %(a braid.array expected, got 2%)", kernels.dot, array, 2)
-    misuse("bad argument 'b' %(3 elements expected, got 2%)", kernels.dot, array, braid.array("f64", 2))
-    misuse("unknown option 'thread' to 'sum' %(did you mean 'threads'%?%)", kernels.sum, array, { thread = 2 })
-    misuse("'threads'", kernels.sum, array, { threads = 0 })
+    misused("bad argument 'array' to 'sum' %(a braid.array expected, got nil%)", kernels.sum)
+    misused("bad argument 'b' to 'dot' %(a braid.array expected, got 2%)", kernels.dot, array, 2)
+    misused("bad argument 'b' %(3 elements expected, got 2%)", kernels.dot, array, braid.array("f64", 2))
+    misused("unknown option 'thread' to 'sum' %(did you mean 'threads'%?%)", kernels.sum, array, { thread = 2 })
+    misused("'threads'", kernels.sum, array, { threads = 0 })
   end)
 end)
 
@@ -211,9 +205,9 @@ describe("scan", function()
     local array = braid.array("i64", { 1, 2, 3, 4 })
     assert.equal(array, kernels.scan(array, { out = array }))
     assert_list({ 1, 3, 6, 10 }, array)
-    misuse("bad argument 'out' %(it shares elements", kernels.scan, array:slice(1, 3), { out = array:slice(2, 4) })
-    misuse("bad argument 'out' %(4 elements expected, got 3", kernels.scan, array, { out = array:slice(1, 3) })
-    misuse("bad argument 'out' %(an array of i64 expected, got one of f64", kernels.scan, array,
+    misused("bad argument 'out' %(it shares elements", kernels.scan, array:slice(1, 3), { out = array:slice(2, 4) })
+    misused("bad argument 'out' %(4 elements expected, got 3", kernels.scan, array, { out = array:slice(1, 3) })
+    misused("bad argument 'out' %(an array of i64 expected, got one of f64", kernels.scan, array,
       { out = braid.array("f64", 4) })
   end)
 end)
@@ -327,10 +321,10 @@ describe("sort", function()
 
   helper.test("refuses what it cannot take", function()
     local array = braid.array("f64", 4)
-    misuse("bad argument 'out' %(an array of f64 expected, got one of f32", kernels.sort, array,
+    misused("bad argument 'out' %(an array of f64 expected, got one of f32", kernels.sort, array,
       { out = braid.array("f32", 4) })
-    misuse("shares elements", kernels.sort, array:slice(1, 3), { out = array:slice(2, 4) })
-    misuse("bad option 'descending'", kernels.sort, array, { descending = 1 })
+    misused("shares elements", kernels.sort, array:slice(1, 3), { out = array:slice(2, 4) })
+    misused("bad option 'descending'", kernels.sort, array, { descending = 1 })
   end)
 end)
 
@@ -391,9 +385,9 @@ describe("histogram", function()
     local counts, edges = kernels.histogram(array, 2, { low = 0, high = 2 })
     assert_list({ 2, 3 }, counts)
     assert_list({ 0.0, 1.0, 2.0 }, edges)
-    misuse("'array' to 'histogram' %(finite elements, or the option 'low', expected, got one of %-?nan%)",
+    misused("'array' to 'histogram' %(finite elements, or the option 'low', expected, got one of %-?nan%)",
       kernels.histogram, array)
-    misuse("bad argument 'bins'", kernels.histogram, array, 0)
+    misused("bad argument 'bins'", kernels.histogram, array, 0)
     local one = kernels.histogram(braid.array("i8", { 4 }), 2)
     assert_list({ 0, 1 }, one)
     assert_list({ 0, 0 }, (kernels.histogram(braid.array("i8", 0), 2)))
@@ -546,8 +540,8 @@ describe("searchsorted", function()
     assert.equal(6, kernels.searchsorted(array, NAN, { side = "right" }))
     assert_list({ 2, 4 }, kernels.searchsorted(array, braid.array("u8", { 2, 3 })))
     assert.equal(2, kernels.searchsorted(braid.array("i64", { 1, 4 }), 2.5))
-    misuse("bad option 'side'", kernels.searchsorted, array, 2, { side = "middle" })
-    misuse("bad argument 'values'", kernels.searchsorted, array, "2")
-    misuse("an array of u64 expected", kernels.searchsorted, braid.array("u64", 2), braid.array("i8", 2))
+    misused("bad option 'side'", kernels.searchsorted, array, 2, { side = "middle" })
+    misused("bad argument 'values'", kernels.searchsorted, array, "2")
+    misused("an array of u64 expected", kernels.searchsorted, braid.array("u64", 2), braid.array("i8", 2))
   end)
 end)

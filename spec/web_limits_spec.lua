@@ -1,32 +1,19 @@
 -- SPDX-License-Identifier: MIT
 -- What a server does not put up with: too much, too long, too slow, and what could be read in two ways.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
+local web_server = require "spec.web_server"
 local web = braid.web
 local test, run = helper.test, helper.run
+local eventually = expect.eventually
+local connect = web_server.connect
 
+-- Clients that hang are not waited for at the end.
 local function serving(prepare, fn, options)
-  return function()
-    run(function()
-      local app = web.app()
-      prepare(app)
-      local given = { port = 0, grace = 0.1 }
-      for name, value in pairs(options or {}) do given[name] = value end
-      local server <close> = assert(app:start(given))
-      local session <close> = braid.http.session { base_url = server.url, timeout = 8 }
-      fn(session, app, server)
-    end)
-  end
-end
-
-local function connect(server) return assert(braid.net.connect("127.0.0.1", server.port)) end
-
-local function eventually(fn)
-  local deadline = braid.now() + 4 * helper.slowness
-  while not fn() do
-    assert.is_true(braid.now() < deadline, "it did not happen")
-    braid.sleep(0.01)
-  end
+  options = options or {}
+  options.grace = options.grace or 0.1
+  return web_server.serving(prepare, fn, options)
 end
 
 local function routes(app)

@@ -1,27 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- Web applications without a socket: routes, what handlers are given, and what they may answer.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local web = braid.web
 local test = helper.test
-
-local function misused(part, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "no error was raised")
-  assert.is_true(braid.is_error(err, "misuse"), tostring(err))
-  assert.is_truthy(tostring(err):find("web_spec.lua:%d"), tostring(err))
-  assert.is_truthy(tostring(err):find(part, 1, true), tostring(err))
-end
-
--- What fn writes to stderr through Lua.
-local function stderr_of(fn)
-  local real, written = io.stderr, {}
-  io.stderr = { write = function(_, ...) written[#written + 1] = table.concat { ... } end } -- luacheck: ignore
-  local ok, err = pcall(fn)
-  io.stderr = real -- luacheck: ignore
-  if not ok then error(err, 0) end
-  return table.concat(written), #written
-end
+local misused, stderr_of = expect.misused, expect.stderr_of
 
 describe("a route", function()
   test("is found by method and path", function()

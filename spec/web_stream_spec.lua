@@ -1,43 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- What a server sends and takes piece by piece, files, and clients that leave.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
+local web_server = require "spec.web_server"
 local web = braid.web
-local test, run = helper.test, helper.run
-
--- Calls fn(session, app, server) with the app on a socket; `prepare` adds the routes.
-local function serving(prepare, fn, options)
-  return function()
-    run(function()
-      local app = web.app()
-      prepare(app)
-      local given = { port = 0 }
-      for name, value in pairs(options or {}) do given[name] = value end
-      local server <close> = assert(app:start(given))
-      local session <close> = braid.http.session { base_url = server.url, timeout = 8 }
-      fn(session, app, server)
-    end)
-  end
-end
-
-local function connect(server) return assert(braid.net.connect("127.0.0.1", server.port)) end
-
-local function eventually(fn)
-  local deadline = braid.now() + 4 * helper.slowness
-  while not fn() do
-    assert.is_true(braid.now() < deadline, "it did not happen")
-    braid.sleep(0.01)
-  end
-end
-
-local function silenced(fn)
-  local real, written = io.stderr, {}
-  io.stderr = { write = function(_, ...) written[#written + 1] = table.concat { ... } end } -- luacheck: ignore
-  local ok, err = pcall(fn)
-  io.stderr = real -- luacheck: ignore
-  if not ok then error(err, 0) end
-  return table.concat(written)
-end
+local test = helper.test
+local eventually, stderr_of = expect.eventually, expect.stderr_of
+local serving, connect = web_server.serving, web_server.connect
 
 describe("a streamed answer", function()
   test("is sent as it is written, or as an iterator gives it", serving(function(app)
@@ -109,13 +79,13 @@ describe("a streamed answer", function()
       error("broken off")
     end } end)
   end, function(session, app)
-    local written = silenced(function()
+    local written = stderr_of(function()
       local response, err = session:get("/")
       assert.is_nil(response)
       assert.is_true(braid.is_error(err, "http"), tostring(err))
     end)
     assert.is_truthy(written:find("broken off", 1, true))
-    silenced(function() assert.is_true(app:test_client():get("/").failed) end)
+    stderr_of(function() assert.is_true(app:test_client():get("/").failed) end)
   end))
 
   test("is cancelled when its client leaves", serving(function(app)

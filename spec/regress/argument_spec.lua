@@ -1,16 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- Arguments: what is as good as an integer or a function, and what a refusal says.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, run = helper.test, helper.run
-
-local function refused(message, fn, ...)
-  local ok, err = pcall(fn, ...)
-  assert.is_false(ok, "it was taken")
-  assert.is_true(braid.is_error(err, "misuse"), tostring(err))
-  assert.matches("argument_spec%.lua:%d+: ", err.message)
-  assert.matches(message, err.message, 1, true)
-end
+local misused = expect.misused
 
 describe("an argument", function()
   test("that is a whole float is an integer", function()
@@ -34,18 +28,18 @@ describe("an argument", function()
 
   test("that is no whole number is none", function()
     for _, bad in ipairs { 1.5, 0 / 0, math.huge, "2", {} } do
-      refused("'maxsize' to 'queue' (an integer from 0 expected", braid.queue, bad)
-      refused("'n' to 'semaphore' (an integer from 0 expected", braid.semaphore, bad)
-      refused("option 'workers' to 'thread_pool' (integer expected", braid.thread_pool, { workers = bad })
+      misused("'maxsize' to 'queue' (an integer from 0 expected", braid.queue, bad)
+      misused("'n' to 'semaphore' (an integer from 0 expected", braid.semaphore, bad)
+      misused("option 'workers' to 'thread_pool' (integer expected", braid.thread_pool, { workers = bad })
     end
   end)
 
   test("that is a time is a number, not negative", function()
     for _, bad in ipairs { -1, 0 / 0 } do
-      refused("'timeout' to 'scope' (seconds", braid.scope, function() end, { timeout = bad })
-      refused("'timeout' to 'process.run' (seconds", braid.process.run, { "true" }, { timeout = bad })
-      refused("'timeout' to 'wait' (seconds", braid.wait, {}, { timeout = bad })
-      refused("'s' to 'timeout' (seconds", braid.timeout, bad, print)
+      misused("'timeout' to 'scope' (seconds", braid.scope, function() end, { timeout = bad })
+      misused("'timeout' to 'process.run' (seconds", braid.process.run, { "true" }, { timeout = bad })
+      misused("'timeout' to 'wait' (seconds", braid.wait, {}, { timeout = bad })
+      misused("'s' to 'timeout' (seconds", braid.timeout, bad, print)
     end
   end)
 
@@ -54,16 +48,16 @@ describe("an argument", function()
       local callable = setmetatable({}, { __call = function(_, x) return x end, __metatable = true })
       assert.equal(4, braid.spawn(callable, 4):result())
       local locked = setmetatable({}, { __metatable = true })
-      refused("'fn' to 'map' (a function expected, got a table)", braid.map, locked, {})
+      misused("'fn' to 'map' (a function expected, got a table)", braid.map, locked, {})
     end)
   end)
 
   test("that is missing is spoken of as nil, by the name of what was called", function()
     local counter, dict, file = braid.counter(), braid.dict(), io.stdout
-    refused("'value' to 'set' (an integer expected, got nil)", function() counter:set() end)
-    refused("'key' to 'set' (a string, number or boolean expected, got nil)", function() dict:set(nil, 1) end)
-    refused("'fn' to 'to_thread' (a function expected, got nil)", function() braid.to_thread() end)
-    refused("'list' to 'gather' (a list expected, got nil)", function() braid.gather() end)
-    refused("'list' to 'put_many' (a list expected, got a userdata)", function() braid.queue():put_many(file) end)
+    misused("'value' to 'set' (an integer expected, got nil)", function() counter:set() end)
+    misused("'key' to 'set' (a string, number or boolean expected, got nil)", function() dict:set(nil, 1) end)
+    misused("'fn' to 'to_thread' (a function expected, got nil)", function() braid.to_thread() end)
+    misused("'list' to 'gather' (a list expected, got nil)", function() braid.gather() end)
+    misused("'list' to 'put_many' (a list expected, got a userdata)", function() braid.queue():put_many(file) end)
   end)
 end)

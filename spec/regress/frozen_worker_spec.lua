@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A worker process that was stopped (SIGSTOP, a debugger) kept jobs that it had not begun, and held up the end of its
 -- pool; jobs went to workers that were still in their init.
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local describe, assert = describe, assert
@@ -10,11 +11,7 @@ local function signal(name, pid) os.execute(("kill -%s %d"):format(name, pid)) e
 
 local function echo(...) return ... end
 
-local function failure(future)
-  local ok, err = pcall(future.result, future, 20 * helper.slowness)
-  assert.is_false(ok, "the job did not fail")
-  return err
-end
+local function failure(future) return expect.failure(future, 20 * helper.slowness) end
 
 -- A job that says that it has begun, by putting the number of its process, and then waits for ever, or what `fn` does.
 local function begin(pool, ...)

@@ -6,13 +6,7 @@ local braid = require "braid"
 local errors = require "braid.errors"
 local stream = require "braid.io.stream"
 local process = braid.process
-
--- Whether a process runs: one that is dead and not yet reaped does not.
-local function lives(pid)
-  local file <close> = io.open(("/proc/%d/stat"):format(pid))
-  local text = file and file:read("a") -- nil when it goes meanwhile
-  return text ~= nil and not text:find("%) [ZX] ")
-end
+local lives = helper.lives
 
 local function ends(pid)
   local deadline = braid.now() + 5 * helper.slowness
