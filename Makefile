@@ -19,14 +19,16 @@ core/process := child io_thread frame.h connection protocol.h shm_table object_t
 kernels := simd.h montgomery prime curve factor sieve circle mandelbrot text digest words row reduce scan radix.h \
 	sort unique histogram search elementary.h operation integer expression map matmul random
 lua/base := lrelease lregistry lposition ltraceback lerror larg lopen.h
-lua/sched := lbottom lreason ltree lseal lhook lstop.h linsist linterrupt ltrace lsched lstop llocals lobject
+lua/sched := lbottom lreason ltree lseal lcopy lhook lstop.h linsist.h linterrupt ltrace ltaskname lsched.h ldeadlock.h \
+	lsentinel lsigint.h lsched ldeadlock lsigint linsist lstop lheld llocals lobject
 lua/codec := llist ljsontext ljson.h ljsonencode ljsondecode ljson lname lcode lcodec.h lwire.h lencbuf lpath \
 	lwriter lencode ldecode lcodec litem
-lua/task := lfailure ltask ldeadlock ljob lfuture lwrap lscope lcoroutine
+lua/task := lfailure lstep.h ltask lstep ljob lfuture lwrap lscope lcoroutine
 lua/sync := lqueue lprimitives lcounter ldict larray lselect
 lua/remote := lcall lremotequeue lremoteprimitives lremote
-lua/state := lstdin lcopy lstate lstates lquestion lwatchdog
-lua/pool := lworker lpool lworkerhandle lscript
+lua/state := lstdin lstate lstates lquestion lwatchdog
+lua/pool := lworker lpool lworkerhandle
+lua/turn := lturn lend lscript
 lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap
 lua/io := lfd lnet lprocess lshell lfetch
 lua := lmachine lopen
@@ -35,7 +37,7 @@ core/web := signals control_socket static_file listen header_check serve.h excha
 lua/web := lsupervise lserve
 
 CORE_ROOMS := core/base core/loop core/inspect core/memory core/sync core/net core/work core/http core/process
-LUA_ROOMS := lua/base lua/sched lua/codec lua/task lua/sync lua/remote lua/state lua/pool lua/kernels lua/io lua
+LUA_ROOMS := lua/base lua/sched lua/codec lua/task lua/sync lua/remote lua/state lua/pool lua/turn lua/kernels lua/io lua
 
 # ---- what the user may set -----------------------------------------------------------------------------------------
 LUA ?= lua5.4

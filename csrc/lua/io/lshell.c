@@ -165,7 +165,7 @@ static void replace(lua_State *L, const char *library, const luaL_Reg *function)
 void lshell_open(lua_State *L) {
   static const luaL_Reg execute[] = {{"execute", os_execute}, {NULL, NULL}};
   static const luaL_Reg popen[] = {{"popen", io_popen}, {NULL, NULL}};
-  if (!sched_open(L)->interrupted) return; /* the script's */
+  if (!sched_open(L)->worker) return; /* the script's */
   replace(L, LUA_OSLIBNAME, execute);
   replace(L, LUA_IOLIBNAME, popen);
 }

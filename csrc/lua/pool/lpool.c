@@ -20,6 +20,7 @@
 #include "lua/base/lopen.h"
 #include "lua/pool/lpool.h"
 #include "lua/base/lregistry.h"
+#include "lua/sched/lsentinel.h"
 #include "lua/task/ltask.h"
 #include "lua/sched/ltrace.h"
 #include "lua/pool/lworker.h"
@@ -67,10 +68,9 @@ static struct worker_settings *read_settings(lua_State *L, int index) {
 }
 
 static void abort_pool(struct braid_pool *pool);
-static void release_pools(struct sched *sched, int64_t deadline);
 
 void lpool_keep(lua_State *L, struct sched *sched, struct braid_pool *pool, int settings) {
-  release_pools(sched, 0);
+  lpool_release(sched, 0);
   lobject_fill(L, &pool->object);
   if (lua_getfield(L, settings, "name") == LUA_TSTRING)
     snprintf(pool->name, sizeof pool->name, "%s", lua_tostring(L, -1));
@@ -255,7 +255,7 @@ static int pool_abort(lua_State *L) {
 
 /* pool:own() -> whether the caller is a worker of this very pool; whether the pool is in the parent process */
 static int pool_own(lua_State *L) {
-  lua_pushboolean(L, worker_belongs_to(check(L)));
+  lua_pushboolean(L, worker_belongs_to(sched_of(L), check(L)));
   lua_pushboolean(L, braid_pool_is_elsewhere(check(L)));
   return 2;
 }
@@ -341,7 +341,7 @@ static int pool_submit(lua_State *L) {
   if (status != BRAID_OK) return refuse(L, this, status);
   braid_object_ref(&pool->object); /* until the job is home */
   sched->jobs++;
-  if (sched->current == &sched->tree.script) sched_renew_end(L, sched); /* the job may need what the script has now */
+  if (sched->current == &sched->tree.script) sentinel_renew(L, sched); /* the job may need what the script has now */
   return 1;
 }
 
@@ -445,7 +445,7 @@ static void trace_home(const struct braid_job *job) {
   braid_trace_record(BRAID_TRACE_HOME, job, NULL);
 }
 
-static void arrive(struct sched *sched, struct braid_waiter *waiter) {
+void lpool_arrive(struct sched *sched, struct braid_waiter *waiter) {
   static const enum future_state states[] = {
       [BRAID_JOB_DONE] = FUTURE_DONE,           [BRAID_JOB_FAILED] = FUTURE_FAILED,
       [BRAID_JOB_CANCELLED] = FUTURE_CANCELLED, [BRAID_JOB_DIED] = FUTURE_FAILED,
@@ -509,13 +509,13 @@ static void abort_pool(struct braid_pool *pool) {
   pool->kind->stop(pool);
 }
 
-static void stop_pools(struct sched *sched) {
+void lpool_stop_all(struct sched *sched) {
   for (struct braid_list *at = sched->pools.next; at != &sched->pools; at = at->next)
     abort_pool(braid_container(at, struct braid_pool, sibling));
 }
 
 /* Gives the pools up whose workers have ended; with a deadline waits that long for the others. */
-static void release_pools(struct sched *sched, int64_t deadline) {
+void lpool_release(struct sched *sched, int64_t deadline) {
   if (deadline) orphan_pending(sched);
   struct braid_list *next;
   for (struct braid_list *at = sched->pools.next; at != &sched->pools; at = next) {
@@ -569,10 +569,6 @@ static const luaL_Reg functions[] = {
     {"pool_new", pool_new}, {"pools", lua_pools}, {"cpu_count", cpu_count}, {NULL, NULL}};
 
 void lpool_open(lua_State *L) {
-  struct sched *sched = sched_open(L);
-  sched->arrive = arrive;
-  sched->stop_pools = stop_pools;
-  sched->release_pools = release_pools;
   sched_register(L, functions);
   lobject_class(L, &braid_pool_class, methods);
   lua_setfield(L, -2, "Pool");

@@ -25,7 +25,7 @@
 #include "core/loop/thread_timer.h"
 #include "lua/base/larg.h"
 #include "lua/codec/lcodec.h"
-#include "lua/state/lcopy.h"
+#include "lua/sched/lcopy.h"
 #include "lua/base/lerror.h"
 #include "lua/base/lopen.h"
 #include "lua/sched/lsched.h"
@@ -36,6 +36,7 @@
 #define JOB_METATABLE "braid.job"
 
 struct worker {
+  struct sched_worker base; /* of its state */
   struct braid_worker *core;
   const struct worker_settings *settings;
   struct sched *sched;
@@ -71,13 +72,20 @@ struct active {
   bool out_of_time, out_of_memory;
 };
 
-static BRAID_THREAD_LOCAL struct worker *self;
-
-bool worker_belongs_to(const struct braid_pool *pool) {
-  return braid_pool_is_elsewhere(pool) || (self && &self->core->pool->pool == pool);
+/* Whose state it is; NULL: a script's. */
+static struct worker *worker_of(const struct sched *sched) {
+  return sched->worker ? braid_container(sched->worker, struct worker, base) : NULL;
 }
 
-bool worker_is_thread(void) { return self && !self->settings->process; }
+bool worker_belongs_to(const struct sched *sched, const struct braid_pool *pool) {
+  const struct worker *worker = worker_of(sched);
+  return braid_pool_is_elsewhere(pool) || (worker && &worker->core->pool->pool == pool);
+}
+
+bool worker_is_thread(const struct sched *sched) {
+  const struct worker *worker = worker_of(sched);
+  return worker && !worker->settings->process;
+}
 
 void worker_settings_free(void *settings) {
   struct worker_settings *this = settings;
@@ -111,9 +119,10 @@ static void end(struct worker *worker, struct stop *stop, struct scope *scope) {
   tree_cancel_scope(scope);
 }
 
-/* In the loop's turn and in the hook: runs no Lua. */
-static void look_for_stops(struct sched *sched) {
-  struct worker *worker = self;
+/* In the loop's turn and in the hook. */
+static void look_for_stops(struct sched_worker *base) {
+  struct worker *worker = braid_container(base, struct worker, base);
+  struct sched *sched = worker->sched;
   do {
     sched->stopper.poked = 0;
     int64_t now = worker->settings->time_limit > 0 ? braid_clock_now() : 0;
@@ -175,7 +184,7 @@ static int job_enter(lua_State *L) {
   }
   if (worker->settings->memory_limit > 0) worker->memory.limit = worker->memory.used + worker->settings->memory_limit;
   worker->memory.exceeded = false;
-  if (is_to_end(active)) look_for_stops(worker->sched); /* who came before this found no scope to cancel */
+  if (is_to_end(active)) look_for_stops(&worker->base); /* who came before this found no scope to cancel */
   return 0;
 }
 
@@ -230,7 +239,8 @@ static int job_limit(lua_State *L) {
 }
 
 static struct braid_message *encode_reply(lua_State *L, int index, int count, const char *what) {
-  return lcodec_encode_across(L, index, count, what, self->settings->process ? braid_connection_refuse_object : NULL);
+  bool apart = worker_of(sched_open(L))->settings->process;
+  return lcodec_encode_across(L, index, count, what, apart ? braid_connection_refuse_object : NULL);
 }
 
 /* job:done(...): the results travel home; raises when they cannot. */
@@ -342,7 +352,7 @@ static bool begin(struct worker *worker, struct active *active, struct braid_ite
 }
 
 static int next_job(lua_State *L) {
-  struct worker *worker = self;
+  struct worker *worker = worker_of(sched_of(L));
   struct active *active = lua_touserdata(L, -1);
   struct braid_queue *jobs = worker->core->pool->jobs;
   struct braid_item item;
@@ -371,7 +381,7 @@ static void spread(struct worker *worker) {
 
 static int next_k(lua_State *L, int ignored, lua_KContext context) {
   (void)ignored, (void)context;
-  struct worker *worker = self;
+  struct worker *worker = worker_of(sched_of(L));
   enum braid_status end = sched_end(worker->sched);
   if (end == BRAID_OK) {
     spread(worker);
@@ -396,8 +406,9 @@ static int worker_next(lua_State *L) {
 
 /* worker:short(error) -> whether it tells of a want of memory, descriptors or the like. It is the state's end, then. */
 static int worker_short(lua_State *L) {
-  self->shortage = lerror_shortage(L, 2);
-  lua_pushboolean(L, self->shortage != 0);
+  struct worker *worker = worker_of(sched_of(L));
+  worker->shortage = lerror_shortage(L, 2);
+  lua_pushboolean(L, worker->shortage != 0);
   return 1;
 }
 
@@ -412,7 +423,7 @@ static void give_up_pool(struct worker *worker, struct braid_message *failure) {
 /* worker:broken(error, traceback): the pool is given up. */
 static int worker_broken(lua_State *L) {
   lua_settop(L, 3);
-  give_up_pool(self, pack_failure(L, 2, 3));
+  give_up_pool(worker_of(sched_of(L)), pack_failure(L, 2, 3));
   return 0;
 }
 
@@ -433,21 +444,22 @@ static int worker_refusal(lua_State *L) {
 /* worker:enter(scope or nil): the scope in which the init runs is cancelled when the pool is stopped. */
 static int worker_enter(lua_State *L) {
   if (braid_loop_is_fork) lcopy_end(EXIT_SUCCESS); /* it has been forked by the init */
-  self->init = lua_isnil(L, 2) ? NULL : larg_object(L, 2, "braid.scope");
-  if (self->init) self->init_stop.root = self->init;
-  if (self->init)
-    look_for_stops(self->sched);
+  struct worker *worker = worker_of(sched_of(L));
+  worker->init = lua_isnil(L, 2) ? NULL : larg_object(L, 2, "braid.scope");
+  if (worker->init) worker->init_stop.root = worker->init;
+  if (worker->init)
+    look_for_stops(&worker->base);
   else
-    stop_end(self->sched, &self->init_stop);
+    stop_end(worker->sched, &worker->init_stop);
   return 0;
 }
 
 /* worker:ready(): its init has run. */
 static int worker_ready(lua_State *L) {
-  (void)L;
-  self->ready = true;
-  braid_worker_is_made(self->core);
-  if (self->settings->process) braid_worker_process_ready();
+  struct worker *worker = worker_of(sched_of(L));
+  worker->ready = true;
+  braid_worker_is_made(worker->core);
+  if (worker->settings->process) braid_worker_process_ready();
   return 0;
 }
 
@@ -499,10 +511,8 @@ static int serve(lua_State *L) {
   lua_pop(L, 1);
   worker->sched = sched_open(L);
   worker->init = NULL;
-  worker->sched->interrupted = look_for_stops;
-  worker->sched->end_copy = lcopy_end;
+  worker->sched->worker = &worker->base;
   worker->sched->loop.social = braid_thread_cores() > 1;
-  stop_open(worker->sched);
   worker->listens = true;
   braid_worker_attach(worker->core, &worker->sched->loop);
   sched_class(L, JOB_METATABLE, job_methods);
@@ -578,9 +588,9 @@ static bool live(struct worker *worker) {
 
 void worker_body(struct braid_worker *core) {
   lcopy_prepare();
-  struct worker worker = {.core = core, .settings = core->pool->settings, .poke_target = {.poked = on_poke}};
+  struct worker worker = {
+      .core = core, .settings = core->pool->settings, .base = {look_for_stops}, .poke_target = {.poked = on_poke}};
   braid_list_init(&worker.active);
-  self = &worker;
   braid_poke_add(&worker.poke_target);
   braid_thread_spread(worker.settings->core + 1 + core->index);
   sigset_t signals;
@@ -594,5 +604,4 @@ void worker_body(struct braid_worker *core) {
   if (worker.has_timer) braid_thread_timer_close(&worker.timer);
   pthread_sigmask(SIG_BLOCK, &signals, NULL);
   braid_poke_remove(&worker.poke_target);
-  self = NULL;
 }

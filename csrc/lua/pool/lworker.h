@@ -4,6 +4,7 @@
 #define BRAID_LWORKER_H
 
 #include "core/work/thread_pool.h"
+#include "lua/sched/lsched.h"
 
 /* What the workers of a pool are told. */
 struct worker_settings {
@@ -21,10 +22,10 @@ void worker_settings_free(void *settings);
 /* The body of every worker's thread. */
 void worker_body(struct braid_worker *worker);
 
-/* The caller's thread is a worker's, in a process that has others. */
-bool worker_is_thread(void);
+/* The state is a worker's, in a process that has others. */
+bool worker_is_thread(const struct sched *sched);
 
-/* The caller's thread is a worker of this pool, or of a process whose parent has it. */
-bool worker_belongs_to(const struct braid_pool *pool);
+/* The state is that of a worker of this pool, or of a process whose parent has it. */
+bool worker_belongs_to(const struct sched *sched, const struct braid_pool *pool);
 
 #endif

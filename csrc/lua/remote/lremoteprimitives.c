@@ -3,6 +3,7 @@
 #include "lua/base/larg.h"
 #include "lua/remote/lcall.h"
 #include "lua/base/lerror.h"
+#include "lua/sched/lheld.h"
 #include "lua/base/lopen.h"
 
 /* ---- lock ----------------------------------------------------------------------------------------------------- */
@@ -28,7 +29,7 @@ static int acquired(lua_State *L, enum braid_status status, const char *what) {
 }
 
 static void own(lua_State *L, struct sched *sched, struct braid_proxy *lock) {
-  sched->current->waiter.flags |= TASK_HOLDS;
+  held_mark(sched);
   if (!braid_proxy_hold(lock, lcall_me(sched))) lerror_memory(L);
 }
 
@@ -63,14 +64,6 @@ static const luaL_Reg lock_methods[] = {
     {"acquire", lock_acquire}, {"try_acquire", lock_try_acquire}, {"hold", lock_hold}, {"release", lock_release},
     {"__close", lock_release}, {"locked", lock_locked},           {NULL, NULL},
 };
-
-/* Called when a task ends that has held a lock, after what is done for locks of its own process. */
-static void (*_Atomic abandon_own)(struct sched *sched, struct task *task);
-
-static void abandon(struct sched *sched, struct task *task) {
-  atomic_load (&abandon_own)(sched, task);
-  braid_proxy_abandon((uint64_t)(uintptr_t)task);
-}
 
 /* ---- semaphore ------------------------------------------------------------------------------------------------ */
 
@@ -259,11 +252,6 @@ static int finish_barrier(lua_State *L, struct sched *sched, enum braid_call_ope
 /* --------------------------------------------------------------------------------------------------------------- */
 
 void lremoteprimitives_open(lua_State *L) {
-  struct sched *sched = sched_open(L);
-  if (sched->abandon != abandon) {
-    atomic_store(&abandon_own, sched->abandon); /* in every state the same */
-    sched->abandon = abandon;
-  }
   lcall_class(L, BRAID_PROXY_LOCK, "braid.lock", lock_methods, finish_lock);
   lcall_class(L, BRAID_PROXY_SEMAPHORE, "braid.semaphore", semaphore_methods, finish_semaphore);
   lcall_class(L, BRAID_PROXY_EVENT, "braid.event", event_methods, finish_event);

@@ -18,7 +18,9 @@ static void on_hook(lua_State *L, lua_Debug *ar) {
   store->act(L, ar);
 }
 
-void hook_open(lua_State *L, struct hook_store *store) {
+void hook_open(lua_State *L, struct hook_store *store, lua_Hook act, lua_Hook leave) {
+  store->act = act;
+  store->leave = leave;
   lua_pushlightuserdata(L, store);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &STORE);
 }

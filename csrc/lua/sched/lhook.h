@@ -24,8 +24,8 @@ struct hook_store {
   unsigned next; /* the place of the oldest */
 };
 
-/* The state's store, which outlives its coroutines. Raises when memory is out. */
-void hook_open(lua_State *L, struct hook_store *store);
+/* The state's store, which outlives its coroutines, and what our hook does there. Raises when memory is out. */
+void hook_open(lua_State *L, struct hook_store *store, lua_Hook act, lua_Hook leave);
 
 /* From now on `act` is called in `co`, as lua_sethook says. Async-signal-safe, as that is. */
 void hook_arm(struct hook_store *store, lua_State *co, int mask, int count);

@@ -6,7 +6,9 @@
 #include <lauxlib.h>
 
 #include "core/base/clock.h"
+#include "lua/base/lposition.h"
 #include "lua/base/lregistry.h"
+#include "lua/sched/lsched.h"
 
 enum {
   LAST = 3,                   /* the last degree of urgency: every instruction raises */
@@ -94,6 +96,43 @@ bool insist_stopped(struct insistence *insistence) {
   insistence->raises += STAGE;
   insistence->last = braid_clock_now();
   return first;
+}
+
+/* Arguments: the place. Tells the Lua layer. */
+static int tell_insistence(lua_State *L) {
+  if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.insists") != LUA_TFUNCTION) return 0;
+  lua_insert(L, 1);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+static void report(lua_State *L, struct sched *sched) {
+  struct sched_frame frame = sched_callbacks(sched);
+  lua_pushcfunction(L, tell_insistence);
+  position_where(L, 0);
+  if (frame.current->co)
+    sched_push_task(L, frame.current);
+  else
+    lua_pushnil(L);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+  sched_return(sched, frame);
+}
+
+void insist_stop(lua_State *L, struct sched *sched, lua_Debug *ar) {
+  const void *canceller = tree_canceller(&sched->tree, sched->current);
+  struct insistence *insistence = canceller ? insist_find(L, sched->current, canceller) : NULL;
+  int look = insistence ? insist_look(insistence) : 0;
+  if (!look) return;
+  lua_getinfo(L, "S", ar);
+  bool ours = position_is_ours(ar); /* which will come to its end */
+  if (ours || !insist_is_due(insistence)) {
+    stop_look(sched, L, ours ? 1 : look);
+    return;
+  }
+  bool first = insist_stopped(insistence);
+  stop_look(sched, L, insist_look(insistence));
+  if (first) report(L, sched);
+  sched_raise_now(L, sched, BRAID_CANCELLED);
 }
 
 void insist_forget(lua_State *L, struct task *task) {

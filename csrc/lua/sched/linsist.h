@@ -6,6 +6,8 @@
 
 #include "lua/sched/ltree.h"
 
+struct sched;
+
 /* A cancel by `canceller` is raised in the task. Returns NULL the first time, and from then on how often that was. */
 struct insistence *insist_count(lua_State *L, struct task *task, const void *canceller);
 
@@ -27,6 +29,9 @@ bool insist_is_due(const struct insistence *insistence);
 
 /* It was stopped so: the next time is sooner. True the first time. */
 bool insist_stopped(struct insistence *insistence);
+
+/* In the hook: raises in code that has gone on after its cancel too often, and reports the first time. */
+void insist_stop(lua_State *L, struct sched *sched, lua_Debug *ar);
 
 /* The task has ended. */
 void insist_forget(lua_State *L, struct task *task);

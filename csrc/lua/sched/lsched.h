@@ -40,49 +40,45 @@ struct watched {
   uint8_t complaints; /* ... and how often it was complained of */
 };
 
+/* What a wait at the bottom of the tower needs of the rooms above it, which know all kinds of waiters. The same for
+ * every state, and set when the module is opened: see lturn.c. */
+struct sched_driver {
+  bool (*turn)(struct sched *sched, int64_t deadline); /* turn_once */
+  void (*attend)(struct sched *sched);                 /* states_attend: answers what the state was asked */
+};
+
+/* Part of who serves a pool's jobs in the state. */
+struct sched_worker {
+  /* The loop was asked for attention, or the hook came: ends what is marked. In place of SIGINT's; runs no Lua. */
+  void (*look)(struct sched_worker *worker);
+};
+
 struct sched {
   struct braid_loop loop;
   struct tree tree;
-  lua_State *L;         /* the main state */
-  struct task *current; /* who runs: a task, or the script */
-  lua_State *running;   /* the coroutine in which it may wait; NULL inside callbacks */
-  struct task *main;    /* of braid.run: SIGINT is for it; NULL: for the script */
+  const struct sched_driver *driver;
+  struct sched_worker *worker; /* NULL: the state is a script's */
+  lua_State *L;                /* the main state */
+  struct task *current;        /* who runs: a task, or the script */
+  lua_State *running;          /* the coroutine in which it may wait; NULL inside callbacks */
+  struct task *main;           /* of braid.run: SIGINT is for it; NULL: for the script */
   struct hook_store hooks;
-  struct stopper stopper; /* of code that computes */
-  int64_t interrupt_seen; /* when code that computes was seen to have come SIGINT upon it; 0: it has not */
-  struct braid_list held; /* locks that tasks of this state hold */
-  /* Called when a task's coroutine has ended: what its body returned, or the error, is on the top of co. */
-  void (*finish)(struct sched *sched, struct task *task, int status);
-  /* Called when the waiter of a job has come home. Set by lpool. */
-  void (*arrive)(struct sched *sched, struct braid_waiter *waiter);
-  /* Called for a task that ended and may have held locks. Set by lprimitives. */
-  void (*abandon)(struct sched *sched, struct task *task);
+  struct stopper stopper;             /* of code that computes */
+  int64_t interrupt_seen;             /* when code that computes was seen to have come SIGINT upon it; 0: it has not */
+  struct braid_list held;             /* locks that tasks of this state hold */
   struct task_store *store;           /* idle coroutines, for ltask */
   int task_metatable;                 /* where it is in the registry */
   const void *task_class;             /* its address */
   const void *named_task_class;       /* that of tasks with a name; NULL: none has one yet */
   lua_CFunction task_body, wrap_body; /* at the bottom of the coroutines that only the loop may go on with */
   struct braid_list aside, abandoned; /* generators between two steps, with scopes inside; without an iterator */
-  /* Starts the tasks that close them. Does not raise. Set by lwrap. */
-  void (*close_generators)(lua_State *L, struct braid_list *which);
-  bool locals; /* some task has asked for its locals */
-  /* A worker's: called in place of SIGINT's handling when the loop was asked for attention. NULL: the script's own. */
-  void (*interrupted)(struct sched *sched);
-  /* A worker's: ends this process, which a job has forked, with that status. NULL: what waits raises there. */
-  void (*end_copy)(int status);
-  size_t outside;          /* bytes of arrays that this state has made: see lworker */
-  struct braid_list pools; /* that this state has made, until their threads have ended */
-  unsigned jobs;           /* that are not home yet */
-  /* Asks the pools to end, and their jobs. Set by lpool. */
-  void (*stop_pools)(struct sched *sched);
-  /* Gives up the pools that have ended, and with a deadline, 0 otherwise, the others: when they have, or later. Set by
-   * lpool. */
-  void (*release_pools)(struct sched *sched, int64_t deadline);
-  struct braid_state state;             /* as others see it */
+  bool locals;                        /* some task has asked for its locals */
+  size_t outside;                     /* bytes of arrays that this state has made: see lworker */
+  struct braid_list pools;            /* that this state has made, until their threads have ended */
+  unsigned jobs;                      /* that are not home yet */
+  struct braid_state state;           /* as others see it */
   struct braid_poke_target poke_target; /* of a script's */
   struct watched watched;
-  /* Answers what the state was asked. Set by lstates. */
-  void (*attend)(struct sched *sched);
   unsigned next_look, interval; /* in steps: when the clock is looked at, and how long to the look after */
   unsigned steps;               /* since the loop was last polled */
   unsigned quick;               /* calls that did not have to wait, since somebody last did */
@@ -94,12 +90,6 @@ struct sched {
   bool ending;                  /* its end waits for the jobs of its pools */
   bool closing;
   int64_t grace; /* then: when it is over */
-  /* Raises what a deadlock is told by. Set by ldeadlock. */
-  int (*raise_deadlock)(lua_State *L, struct sched *sched);
-  /* Reports that code which goes on after its cancel is stopped. Set by ltask. */
-  void (*insists)(lua_State *L, struct sched *sched);
-  /* Has a task stopped wherever it stands when the grace is over. Set by ltask. */
-  void (*hurry)(struct task *task, void *sched);
 };
 
 /* The scheduler of the state: the first upvalue of every function that needs it. */
@@ -135,6 +125,9 @@ enum braid_status sched_end(struct sched *sched);
 /* The waiter of whoever runs: in a continuation, its node holds what the wait brought. */
 static inline struct braid_waiter *sched_waiter(struct sched *sched) { return &sched->current->waiter; }
 
+/* The loop was polled just now. */
+void sched_set_polled(struct sched *sched, int64_t now);
+
 /* For how many seconds a parked task has waited, to some 0.1 s. */
 double sched_waited(const struct task *task);
 
@@ -148,23 +141,8 @@ int sched_raise(lua_State *L, struct sched *sched, enum braid_status status);
 /* The same for hooks: sched_raise lets others run first when it was raised before, and code goes on all the same. */
 int sched_raise_now(lua_State *L, struct sched *sched, enum braid_status status);
 
-/* For the hook: raises in code that has gone on after its cancel too often. */
-void sched_stop_insisting(lua_State *L, struct sched *sched, lua_Debug *ar);
-
 /* Pushes the error of a task that is cancelled and has not begun. */
 void sched_push_unbegun(lua_State *L, struct sched *sched, const struct task *task);
-
-/* Pushes the name of the task at `index`; nil when it has none. */
-void sched_push_name(lua_State *L, int index);
-/* Its name is the value on the top of the stack; pops it. */
-void sched_set_name(lua_State *L, int index);
-
-/* The script has made something that is to outlive what it has: what it had till now is finalized after the state has
- * ended its tasks and pools. Does not raise. */
-void sched_renew_end(lua_State *L, struct sched *sched);
-
-/* Replies that have come are taken, and nothing else is done. */
-void sched_take_replies(struct sched *sched);
 
 /* Pushes the userdata of a task that has not ended. */
 void sched_push_task(lua_State *L, const struct task *task);
@@ -172,9 +150,6 @@ void sched_push_task(lua_State *L, const struct task *task);
 /* For calls that can do without waiting: raises when cancelled; true when others should run first, so the caller
  * parks with sched_pass instead of going on. */
 bool sched_enter(lua_State *L, struct sched *sched);
-
-/* Whether L can be suspended here. */
-bool sched_may_wait(lua_State *L, const struct sched *sched);
 
 /* Whether sched_begin would not raise: for who must give something up first. */
 bool sched_may_begin(lua_State *L, struct sched *sched);
@@ -188,6 +163,16 @@ static inline void sched_entered(struct sched *sched, int status) {
 
 /* Raises when cancelled; lets others run, then calls k; NULL: returns to Lua. `return sched_pass(...)`. */
 int sched_pass(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context);
+
+/* Somebody may have asked what the state does. */
+static inline void sched_attend(struct sched *sched) {
+  if (atomic_load_explicit(&sched->state.asked, memory_order_relaxed)) sched->driver->attend(sched);
+}
+
+/* Somebody may have asked a job to end. */
+static inline void sched_look_for_stops(struct sched *sched) {
+  if (sched->worker) sched->worker->look(sched->worker);
+}
 
 /* Ends the running coroutine's frame for callbacks: nothing may wait until they are over. */
 struct sched_frame {
@@ -210,7 +195,7 @@ static inline lua_State *sched_compute(struct sched *sched, lua_State *co) {
   struct stopper *stopper = &sched->stopper;
   lua_State *before = stopper->computing;
   stopper->computing = co;
-  if (__builtin_expect(stopper->count > 0 || stopper->poked, 0)) stopper->rearm(sched);
+  if (__builtin_expect(stopper->count > 0 || stopper->poked, 0)) stop_rearm(sched);
   return before;
 }
 
@@ -223,15 +208,5 @@ void sched_class(lua_State *L, const char *name, const struct luaL_Reg *function
 
 /* Creates the state's scheduler, or finds it; pushes nothing. Raises when the system refuses. */
 struct sched *sched_open(lua_State *L);
-
-/* Resumes a task that is ready, here and now. Does not raise. */
-void sched_step(struct sched *sched, struct task *task, lua_State *from);
-
-/* Runs what is ready and polls once, sleeping at most until `deadline` (0: not at all). True when the script's own
- * wait is over. */
-bool sched_turn(struct sched *sched, int64_t deadline);
-
-/* Nothing can wake anybody any more: every wait is for something that only a waiting task could do. */
-bool sched_deadlocked(struct sched *sched);
 
 #endif

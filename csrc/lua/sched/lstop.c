@@ -3,7 +3,9 @@
  * cancelled task that is below none, a pool's in a job, counts as a stray one while any stop stands. */
 #include "core/base/clock.h"
 #include "lua/sched/linsist.h"
+#include "lua/base/lerror.h"
 #include "lua/sched/lsched.h"
+#include "lua/sched/lsigint.h"
 
 enum {
   LOOK = 10 * 1000,          /* instructions from one call of the hook to the next */
@@ -79,7 +81,7 @@ static bool is_overdue(const struct stop *stop) {
 
 /* The pool's task that the task is, or is below: inside a worker's job; NULL: none. */
 static struct task *apart_from(struct sched *sched, struct task *task) {
-  if (!sched->interrupted || sched->stopper.count == 0) return NULL;
+  if (!sched->worker || sched->stopper.count == 0) return NULL;
   while (task->nursery && !(task->waiter.flags & TASK_APART)) task = task->nursery->owner;
   return task->nursery ? task : NULL;
 }
@@ -97,7 +99,7 @@ static struct stop *charge(struct sched *sched, unsigned spent) {
 
 /* Another coroutine computes, and something may have to be stopped in it. One in which the hook is armed already may
  * have far to go to its next call: each counts its own instructions, and most are those of others meanwhile. */
-static void rearm(struct sched *sched) {
+void stop_rearm(struct sched *sched) {
   bool overdue = is_overdue(charge(sched, SWITCH)) || sched->stopper.poked || sched->closing;
   lua_State *co = sched->stopper.computing;
   if (co && (overdue || !hook_is_armed(co))) stop_soon(sched);
@@ -105,7 +107,7 @@ static void rearm(struct sched *sched) {
 
 void stop_hand_on(struct sched *sched, lua_State *from, lua_State *co) {
   bool stale = lua_gethookmask(co) == LUA_MASKCOUNT && !sched->closing &&
-               (sched->interrupted || !atomic_load(&sched->loop.interrupts)) &&
+               (sched->worker || !atomic_load(&sched->loop.interrupts)) &&
                !tree_canceller(&sched->tree, sched->current);
   if (stale) hook_disarm(&sched->hooks, co);
   hook_share(&sched->hooks, from, co);
@@ -121,7 +123,7 @@ void stop_begin(struct sched *sched, struct stop *stop) {
   stop->held = stop->held_then = 0;
   braid_list_push(&sched->stopper.stops, &stop->link);
   if (sched->stopper.count++ == 0) sched->stopper.stray = (struct stop){.root = NULL};
-  rearm(sched);
+  stop_rearm(sched);
 }
 
 void stop_end(struct sched *sched, struct stop *stop) {
@@ -181,30 +183,65 @@ static void cancel_holder(lua_State *L, struct sched *sched) {
   hook_arm(&sched->hooks, L, LUA_MASKCOUNT, LOOK);
 }
 
+/* Where nothing stands that is to be stopped: somebody wants to know what it does; it goes on after its cancel; or
+ * SIGINT came. */
+static void look(lua_State *L, struct sched *sched, lua_Debug *ar) {
+  hook_disarm(&sched->hooks, L);
+  sched->stopper.poked = 0;
+  sched_attend(sched);
+  insist_stop(L, sched, ar);
+  sigint_look(L, sched);
+}
+
+/* In a task that swallows its cancel and goes on though the script has ended: raises after each instruction, so that no
+ * pcall can hold it for ever. */
+static void hurry(lua_State *L, struct sched *sched) {
+  enum { INSTRUCTIONS_PER_LOOK = 1000 };
+  bool over = braid_clock_now() >= sched->grace;
+  hook_arm(&sched->hooks, L, LUA_MASKCOUNT, over ? 1 : INSTRUCTIONS_PER_LOOK);
+  if (over) lerror_raise(L, "cancelled", "the script has ended, and so has the time to clean up");
+}
+
+/* What our hook does. */
 static void act(lua_State *L, lua_Debug *ar) {
   struct sched *sched = sched_open(L);
   stop_follow(sched, L);
-  if (!sched->interrupted && sched->stopper.count == 0) {
-    sched->stopper.otherwise(L, ar);
+  if (sched->stopper.hurries) {
+    hurry(L, sched);
+    return;
+  }
+  if (!sched->worker && sched->stopper.count == 0) {
+    look(L, sched, ar);
     return;
   }
   struct stop *stop = charge(sched, ar->event == LUA_HOOKCOUNT && lua_gethookcount(L) == LOOK ? LOOK : 0);
   if (!is_hard(stop) && put_off(sched, L, ar)) return;
   hook_disarm(&sched->hooks, L); /* before the looks: what comes later arms it anew */
-  if (atomic_load(&sched->state.asked)) sched->attend(sched);
-  if (sched->interrupted) sched->interrupted(sched);
+  sched_attend(sched);
+  sched_look_for_stops(sched);
   stop = stop_of(sched, sched->current);
   if (stop) {
     press(L, sched, stop);
   } else {
     cancel_holder(L, sched);
-    sched_stop_insisting(L, sched, ar);
+    insist_stop(L, sched, ar);
   }
 }
 
-void stop_open(struct sched *sched) {
-  if (sched->hooks.act == act) return;
-  sched->stopper.otherwise = sched->hooks.act;
-  sched->hooks.act = act;
-  sched->stopper.rearm = rearm;
+/* In a generator that is to be left. */
+static void leave(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  sched_raise_now(L, sched_open(L), BRAID_CANCELLED);
+}
+
+void stop_open(lua_State *L, struct sched *sched) {
+  braid_list_init(&sched->stopper.stops);
+  hook_open(L, &sched->hooks, act, leave);
+}
+
+void stop_hurry(struct task *task, void *context) {
+  struct sched *sched = context;
+  sched->stopper.hurries = true;
+  sched->stopper.count++; /* for ever: coroutines that they let compute get the hook, too */
+  if (task->co) hook_arm(&sched->hooks, task->co, LUA_MASKCOUNT, 1);
 }

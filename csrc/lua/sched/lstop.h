@@ -3,7 +3,7 @@
  * them and in coroutines of theirs. The state's own thread; nothing blocks.
  *
  * Who wants something stopped marks it, and then either calls stop_begin on the state's own thread, or has a signal
- * handler on it call stop_poke, which makes the state look for marks (sched->interrupted) and call stop_begin itself.
+ * handler on it call stop_poke, which makes the state look for marks (sched->worker) and call stop_begin itself.
  *
  * How the hook is armed, so that no request is lost:
  * - stop_poke sets `poked`, then arms the hook in the coroutine that computes.
@@ -46,12 +46,18 @@ struct stopper {
   unsigned put_off;              /* how often */
   const struct task *sampled_in; /* who computed when the clock was read last */
   int64_t sampled;
-  lua_Hook otherwise; /* what the state's hook does where there is nothing to stop */
-  void (*rearm)(struct sched *sched);
+  bool hurries; /* the script has ended: what still computes is to end with it */
 };
 
-/* The state's hook stops what computes, from here on; before that nothing may be poked, nor begun. */
-void stop_open(struct sched *sched);
+/* The state's hook stops what computes, from here on. Raises when memory is out. */
+void stop_open(lua_State *L, struct sched *sched);
+
+/* Another coroutine computes, and something may have to be stopped in it: see sched_compute. */
+void stop_rearm(struct sched *sched);
+
+/* The task is stopped wherever it stands when the time that the script's end gives (sched->grace) is over. `sched`: its
+ * scheduler; fits tree_walk. */
+void stop_hurry(struct task *task, void *sched);
 
 /* From now on what computes in it is stopped wherever that is, but not inside a shield: at once; code that catches the
  * error and goes on some 10 ms of computing later; and at every instruction when all have computed for some 100 ms. In

@@ -16,7 +16,7 @@
 #include "core/base/limit.h"
 #include "core/base/loading.h"
 #include "core/process/worker_process.h"
-#include "lua/state/lcopy.h"
+#include "lua/sched/lcopy.h"
 #include "lua/base/lerror.h"
 #include "lua/sched/lsched.h"
 #include "lua/state/lstdin.h"
@@ -54,7 +54,7 @@ lua_State *lstate_new(struct lstate_memory *memory) {
 static void await_turn(lua_State *L) {
   struct sched *sched = sched_open(L);
   while (!braid_loading_begin(braid_clock_after(0.02))) {
-    if (sched->interrupted) sched->interrupted(sched);
+    sched_look_for_stops(sched);
     sched_enter(L, sched);
   }
 }

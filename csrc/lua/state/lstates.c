@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Who asks waits a moment only: a state that is inside a C function that does not return is named, and that it did not
  * answer. A state that runs Lua is poked: the signal's handler, on the state's own thread, arms a hook there. */
+#include "lua/state/lstates.h"
+
 #include <lauxlib.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -11,7 +13,7 @@
 #include "lua/base/lopen.h"
 #include "lua/base/lposition.h"
 #include "lua/codec/lcodec.h"
-#include "lua/sched/lsched.h"
+#include "lua/sched/ltaskname.h"
 
 /* ---- what a state does ---------------------------------------------------------------------------------------- */
 
@@ -58,7 +60,7 @@ static void tell_task(struct task *task, void *context) {
   int top = lua_gettop(L);
   luaL_checkstack(L, 8, "too deep to report");
   sched_push_task(L, task);
-  sched_push_name(L, -1);
+  taskname_push(L, -1);
   const char *name = lua_isnil(L, -1) ? "" : luaL_tolstring(L, -1, NULL);
   braid_visible_format(telling->text, "%*stask %s%s", 2 + 2 * depth_of(task), "", name, *name ? ": " : "");
   tell_work(telling, task);
@@ -157,7 +159,7 @@ static void answer(struct sched *sched) {
 static int tell_slow(lua_State *L) {
   struct sched *sched = sched_open(L);
   sched_push_task(L, sched->current);
-  sched_push_name(L, -1);
+  taskname_push(L, -1);
   const char *name = lua_isnil(L, -1) ? "" : luaL_tolstring(L, -1, NULL);
   position_stand(L, sched->running);
   fprintf(stderr, "braid: slow step: task %s%s(%s) has held its loop for %.2f s, %s\n", name, *name ? " " : "",
@@ -165,7 +167,7 @@ static int tell_slow(lua_State *L) {
   return 0;
 }
 
-static void attend(struct sched *sched) {
+void states_attend(struct sched *sched) {
   unsigned asked = atomic_exchange(&sched->state.asked, 0);
   if (asked & BRAID_STATE_TELL) answer(sched);
   if ((asked & BRAID_STATE_SLOW) && sched->running && sched->current->co) {
@@ -189,7 +191,7 @@ static int tell_states(lua_State *L) {
   struct braid_buffer text;
   braid_buffer_init(&text);
   while (!braid_states_ask(&text, &own)) {
-    attend(sched);
+    states_attend(sched);
     usleep(1000);
   }
   lua_pushlstring(L, text.data ? text.data : "", text.size);
@@ -224,7 +226,7 @@ static void enter(lua_State *L, struct sched *sched) {
   lua_pushcfunction(L, leave);
   lua_setfield(L, -2, "__gc");
   braid_state_enter(&sched->state, &sched->loop.wakeup);
-  if (!sched->interrupted) {
+  if (!sched->worker) {
     sched->poke_target.poked = on_poke;
     braid_poke_add(&sched->poke_target);
   }
@@ -250,7 +252,6 @@ static const luaL_Reg functions[] = {
 
 void lstates_open(lua_State *L) {
   struct sched *sched = sched_open(L);
-  sched->attend = attend;
   enter(L, sched);
   sched_register(L, functions);
 }

@@ -33,7 +33,7 @@ static void await_input(lua_State *L) {
   struct sched *sched = sched_open(L);
   struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
   while (!has_buffered() && poll(&input, 1, -1) < 0 && errno == EINTR) {
-    if (sched->interrupted) sched->interrupted(sched);
+    sched_look_for_stops(sched);
     sched_enter(L, sched); /* raises when the job is to end */
   }
 }

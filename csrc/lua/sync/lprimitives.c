@@ -7,6 +7,7 @@
 
 #include "lua/base/larg.h"
 #include "lua/base/lerror.h"
+#include "lua/sched/lheld.h"
 #include "lua/sched/lobject.h"
 #include "lua/base/lopen.h"
 #include "lua/sched/lsched.h"
@@ -36,15 +37,10 @@ enum { ACQUIRE, HOLD }; /* what success returns: true, or the lock, which `<clos
 
 static uint64_t me(struct sched *sched) { return (uint64_t)(uintptr_t)sched->current; }
 
-static void own(struct sched *sched, struct braid_primitive *primitive) {
-  sched->current->waiter.flags |= TASK_HOLDS;
-  braid_list_push(&sched->held, &primitive->held);
-}
-
 static int lock_answer(lua_State *L, struct sched *sched, enum braid_status status, lua_KContext how) {
   struct braid_primitive *primitive = check(L, &braid_lock_class);
   if (status == BRAID_MISUSE) return lerror_misuse(L, "this task holds the lock already: it would wait for itself");
-  if (status == BRAID_OK) own(sched, primitive);
+  if (status == BRAID_OK) held_add(sched, primitive);
   if (status != BRAID_OK || how == ACQUIRE) return answer(L, status, "lock:acquire");
   lua_pushvalue(L, 1);
   return 1;
@@ -94,7 +90,7 @@ static int lock_try_acquire(lua_State *L) {
 static int release(lua_State *L, struct sched *sched, struct braid_primitive *primitive) {
   if (braid_lock_owner(primitive) != me(sched))
     return lerror_misuse(L, "only the task that holds a lock may release it");
-  braid_list_remove(&primitive->held);
+  held_remove(primitive);
   braid_lock_release(primitive, me(sched));
   return 0;
 }
@@ -104,17 +100,6 @@ static int lock_release(lua_State *L) { return release(L, sched_of(L), check(L, 
 static int lock_locked(lua_State *L) {
   lua_pushboolean(L, braid_lock_owner(check(L, &braid_lock_class)) != 0);
   return 1;
-}
-
-static void abandon(struct sched *sched, struct task *task) {
-  struct braid_list *next;
-  for (struct braid_list *at = sched->held.next; at != &sched->held; at = next) {
-    next = at->next;
-    struct braid_primitive *primitive = braid_container(at, struct braid_primitive, held);
-    if (braid_lock_owner(primitive) != (uint64_t)(uintptr_t)task) continue;
-    braid_list_remove(at);
-    braid_lock_abandon(primitive);
-  }
 }
 
 static const luaL_Reg lock_methods[] = {
@@ -286,7 +271,7 @@ static int condition_back_k(lua_State *L, int ignored, lua_KContext waited) {
   enum braid_status end = sched_end(sched);
   if (end == BRAID_OWNER_DIED) return condition_back(L, sched, primitive, (enum braid_status)waited);
   if (end != BRAID_OK) return sched_raise(L, sched, end);
-  own(sched, primitive->lock);
+  held_add(sched, primitive->lock);
   if (sched_stopped((enum braid_status)waited)) return sched_raise(L, sched, (enum braid_status)waited);
   return answer(L, (enum braid_status)waited, "condition:wait");
 }
@@ -418,7 +403,6 @@ void lprimitives_open(lua_State *L) {
       {&braid_event_class, event_methods, "Event"},       {&braid_condition_class, condition_methods, "Condition"},
       {&braid_barrier_class, barrier_methods, "Barrier"},
   };
-  sched_open(L)->abandon = abandon;
   sched_register(L, functions);
   for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
     lobject_class(L, classes[i].class, classes[i].methods);

@@ -11,6 +11,7 @@
 #include "lua/base/lerror.h"
 #include "lua/base/lopen.h"
 #include "lua/base/lregistry.h"
+#include "lua/sched/ltaskname.h"
 #include "lua/base/ltraceback.h"
 
 #define FAILURE_METATABLE "braid.failure"
@@ -137,7 +138,7 @@ int failure_record(lua_State *L) {
   if (is_task && (linked || !(future->waiter.flags & TASK_ASKED)))
     enter_table(L, braid_container(future, struct task, future));
   if (linked || (future->waiter.flags & TASK_ASKED)) return 0;
-  sched_push_name(L, 1);
+  taskname_push(L, 1);
   lua_rawseti(L, 2, NAME);
   luaL_setmetatable(L, FAILURE_METATABLE);
   lregistry_table(L, &REPORTS, "k");
@@ -357,7 +358,7 @@ static int report_linked(lua_State *L) {
   if (is_cancel(L, 3) || lua_getfield(L, LUA_REGISTRYINDEX, "braid.report") != LUA_TFUNCTION) return 0;
   lua_insert(L, 3);
   lua_rawgeti(L, 2, FAILURE_PLACE);
-  sched_push_name(L, 1);
+  taskname_push(L, 1);
   lua_call(L, 3, 0);
   return 0;
 }

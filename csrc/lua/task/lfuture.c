@@ -9,6 +9,7 @@
 #include "lua/base/lopen.h"
 #include "lua/sched/lreason.h"
 #include "lua/task/ltask.h"
+#include "lua/sched/ltaskname.h"
 #include "lua/base/ltraceback.h"
 
 static struct future *check(lua_State *L) {
@@ -224,7 +225,7 @@ static int named_index(lua_State *L) {
   if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL) return 1;
   lua_pushliteral(L, "name");
   if (!lua_rawequal(L, 2, -1)) return 0;
-  sched_push_name(L, 1);
+  taskname_push(L, 1);
   return 1;
 }
 
@@ -259,13 +260,13 @@ static int task_newindex(lua_State *L) {
   lua_settop(L, 3);
   push_named_class(L, sched_of(L));
   lua_setmetatable(L, 1);
-  sched_set_name(L, 1);
+  taskname_set(L, 1);
   return 0;
 }
 
 static int task_tostring(lua_State *L) {
   struct future *future = check(L);
-  sched_push_name(L, 1);
+  taskname_push(L, 1);
   if (lua_isnil(L, -1))
     lua_pushfstring(L, "braid.task: %p", (void *)future);
   else

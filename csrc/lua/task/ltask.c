@@ -15,11 +15,14 @@
 #include "lua/sched/lbottom.h"
 #include "lua/base/lerror.h"
 #include "lua/task/lfailure.h"
+#include "lua/sched/lheld.h"
 #include "lua/sched/linsist.h"
 #include "lua/sched/llocals.h"
 #include "lua/sched/lreason.h"
 #include "lua/base/lregistry.h"
 #include "lua/sched/lseal.h"
+#include "lua/sched/lsentinel.h"
+#include "lua/task/lstep.h"
 #include "lua/base/lposition.h"
 #include "lua/sched/ltrace.h"
 #include "lua/base/ltraceback.h"
@@ -265,7 +268,7 @@ static void settle(struct sched *sched, struct task *task, bool sound) {
     reason_set(sched->L, task);
   }
   insist_forget(sched->L, task);
-  if (task->waiter.flags & TASK_HOLDS) sched->abandon(sched, task);
+  if (task->waiter.flags & TASK_HOLDS) held_abandon(sched, task);
   if (task->waiter.flags & TASK_WATCHED) with_task(sched, co, call_watchers);
   give_coroutine(sched->L, sched, co, sound);
 }
@@ -281,7 +284,7 @@ static int take_hard_failure(lua_State *L) {
   return 0;
 }
 
-static void finish(struct sched *sched, struct task *task, int status) {
+void task_finish(struct sched *sched, struct task *task, int status) {
   if (status != LUA_OK) {
     lua_State *L = sched->L;
     task->waiter.state = FUTURE_FAILED;
@@ -293,45 +296,6 @@ static void finish(struct sched *sched, struct task *task, int status) {
     }
   }
   settle(sched, task, status == LUA_OK);
-}
-
-/* Arguments: the place. Tells the Lua layer. */
-static int tell_insistence(lua_State *L) {
-  if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.insists") != LUA_TFUNCTION) return 0;
-  lua_insert(L, 1);
-  lua_call(L, 2, 0);
-  return 0;
-}
-
-static void insists(lua_State *L, struct sched *sched) {
-  struct sched_frame frame = sched_callbacks(sched);
-  lua_pushcfunction(L, tell_insistence);
-  position_where(L, 0);
-  if (frame.current->co)
-    sched_push_task(L, frame.current);
-  else
-    lua_pushnil(L);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
-  sched_return(sched, frame);
-}
-
-/* In a task that swallows its cancel and goes on though the script has ended: raises after each instruction, so that
- * no pcall can hold it for ever. */
-static void hurry_hook(lua_State *L, lua_Debug *ar) {
-  enum { INSTRUCTIONS_PER_LOOK = 1000 };
-  (void)ar;
-  struct sched *sched = sched_open(L);
-  stop_follow(sched, L);
-  bool over = braid_clock_now() >= sched->grace;
-  hook_arm(&sched->hooks, L, LUA_MASKCOUNT, over ? 1 : INSTRUCTIONS_PER_LOOK);
-  if (over) lerror_raise(L, "cancelled", "the script has ended, and so has the time to clean up");
-}
-
-static void hurry(struct task *task, void *context) {
-  struct sched *sched = context;
-  sched->hooks.act = hurry_hook;
-  sched->stopper.count++; /* for ever: coroutines that they let compute get the hook, too */
-  if (task->co) hook_arm(&sched->hooks, task->co, LUA_MASKCOUNT, 1);
 }
 
 /* ---- what Lua calls ------------------------------------------------------------------------------------------- */
@@ -352,7 +316,7 @@ static int lua_spawn(lua_State *L) {
 /* spawn_now(fn, ...) -> task, which has run up to its first wait */
 static int lua_spawn_now(lua_State *L) {
   struct task *task = spawn(L, 0);
-  sched_step(sched_of(L), task, L);
+  task_step(sched_of(L), task, L);
   return 1;
 }
 
@@ -361,7 +325,7 @@ static int lua_prepare(lua_State *L) {
   struct sched *sched = sched_of(L);
   larg_function(L, 1, "fn");
   task_spawn(L, sched, &sched->tree.root, lua_gettop(L) - 1, TASK_APART | TASK_HELD);
-  if (sched->current == &sched->tree.script) sched_renew_end(L, sched); /* it may need what the script has now */
+  if (sched->current == &sched->tree.script) sentinel_renew(L, sched); /* it may need what the script has now */
   return 1;
 }
 
@@ -376,7 +340,7 @@ static int lua_start_now(lua_State *L) {
   struct task *task = larg_object(L, 1, TASK_METATABLE);
   if (!(task->waiter.flags & TASK_HELD)) return 0;
   task->waiter.flags &= ~(uint32_t)TASK_HELD;
-  sched_step(sched_of(L), task, L);
+  task_step(sched_of(L), task, L);
   return 0;
 }
 
@@ -494,10 +458,6 @@ static const luaL_Reg functions[] = {
 
 void ltask_open(lua_State *L) {
   struct sched *sched = sched_open(L);
-  stop_open(sched);
-  sched->finish = finish;
-  sched->hurry = hurry;
-  sched->insists = insists;
   sched->task_body = task_body;
   sched->store = lua_newuserdatauv(L, sizeof(struct task_store), 0);
   sched->store->count = 0;

@@ -36,6 +36,9 @@ static inline bool future_ended(const struct future *future) { return future_sta
  * goes on with `k`. Their failure, or one with theirs, is an error then. */
 int task_end_scopes(lua_State *L, int status, int handler, lua_KContext context, lua_KFunction k);
 
+/* A task's coroutine has ended: what its body returned, or the error, is on the top of it. Does not raise. */
+void task_finish(struct sched *sched, struct task *task, int status);
+
 /* It will never end: who waits for it will not be woken. At the end of the state. */
 void future_forsake(struct future *future);
 

@@ -264,7 +264,7 @@ void wrap_close_guests(lua_State *L, struct scope *home) {
   }
 }
 
-static void close_generators(lua_State *L, struct braid_list *which) {
+void wrap_close_all(lua_State *L, struct braid_list *which) {
   while (!braid_list_empty(which)) begin_closing(L, braid_container(which->next, struct generator, aside));
 }
 
@@ -318,7 +318,6 @@ static const luaL_Reg functions[] = {{"wrap", lua_wrap}, {NULL, NULL}};
 void lwrap_open(lua_State *L) {
   struct sched *sched = sched_open(L);
   sched->wrap_body = body;
-  sched->close_generators = close_generators;
   sched_register(L, functions);
   luaL_newmetatable(L, HANDLE_METATABLE);
   lua_pushcfunction(L, handle_gc);

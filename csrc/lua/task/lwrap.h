@@ -9,4 +9,7 @@
  * have scopes inside. Does not raise. */
 void wrap_close_guests(lua_State *L, struct scope *home);
 
+/* Starts the tasks that close these generators, `aside` of a scheduler or `abandoned`. Does not raise. */
+void wrap_close_all(lua_State *L, struct braid_list *which);
+
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * A copy ends by _exit: what is registered with atexit is the worker's, too. */
-#include "lua/state/lcopy.h"
+#include "lua/sched/lcopy.h"
 
 #include <lauxlib.h>
 #include <pthread.h>

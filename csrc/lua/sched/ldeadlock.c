@@ -1,15 +1,37 @@
 /* SPDX-License-Identifier: MIT
- * What the error of a deadlock says: who waits, where, and for whom. Nothing moves while it is written: all of it is on
- * the state's own thread, and nobody else could wake anybody. */
+ * Nothing moves while the error is written: all of it is on the state's own thread, and nobody else could wake
+ * anybody. */
+#include "lua/sched/ldeadlock.h"
+
 #include <lauxlib.h>
 
 #include "core/sync/primitives.h"
 #include "lua/base/lerror.h"
-#include "lua/base/lopen.h"
-#include "lua/sched/lsched.h"
 #include "lua/base/lposition.h"
+#include "lua/sched/ltaskname.h"
 
 enum { MOST_LINES = 100 };
+
+/* ---- is there one? -------------------------------------------------------------------------------------------- */
+
+static void look_for_shared(struct task *task, void *context) {
+  const struct braid_wait_queue *queue = atomic_load_explicit(&task->waiter.node.queue, memory_order_relaxed);
+  bool on_its_way = (task->waiter.flags & TASK_PARKED) && !braid_waiter_waiting(&task->waiter);
+  if (on_its_way || (queue && queue->guard && queue->guard->shared)) *(bool *)context = true;
+}
+
+bool deadlock_stands(struct sched *sched) {
+  if (sched->jobs) return false;
+  if (sched->worker) return false; /* a worker's jobs can always be stopped from outside */
+  if (!braid_loop_barren(&sched->loop) || atomic_load(&sched->loop.interrupts)) return false;
+  bool shared = false;
+  look_for_shared(&sched->tree.script, &shared);
+  for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer)
+    tree_walk(scope, look_for_shared, &shared);
+  return !shared;
+}
+
+/* ---- what its error says --------------------------------------------------------------------------------------- */
 
 struct report {
   lua_State *L;
@@ -53,7 +75,7 @@ static void push_label(lua_State *L, struct sched *sched, struct task *task) {
     return;
   }
   sched_push_task(L, task);
-  sched_push_name(L, -1);
+  taskname_push(L, -1);
   if (!lua_isnil(L, -1)) {
     lua_pushfstring(L, "task %s", luaL_tolstring(L, -1, NULL));
   } else if (task->co) {
@@ -71,7 +93,7 @@ static void report_task(struct task *task, void *context) {
   if (!(task->waiter.flags & TASK_PARKED) || ++report->lines > MOST_LINES) return;
   luaL_checkstack(L, 12, "too deep to report");
   sched_push_task(L, task);
-  sched_push_name(L, -1);
+  taskname_push(L, -1);
   const char *name = lua_isnil(L, -1) ? "" : luaL_tolstring(L, -1, NULL), *how = NULL;
   position_place(L, task->co);
   lua_pushfstring(L, "\n  task %s%s%s", name, *name ? ": " : "", lua_tostring(L, -1));
@@ -87,7 +109,7 @@ static void report_task(struct task *task, void *context) {
   lua_concat(L, lua_gettop(L) - report->text + 1);
 }
 
-static int raise_deadlock(lua_State *L, struct sched *sched) {
+int deadlock_raise(lua_State *L, struct sched *sched) {
   lua_pushliteral(L, "");
   struct report report = {L, sched, lua_gettop(L), 0};
   if (!sched->main) {
@@ -99,5 +121,3 @@ static int raise_deadlock(lua_State *L, struct sched *sched) {
   walk(sched, report_task, &report);
   return lerror_raise(L, "deadlock", "nothing is left that could wake anybody; who waits:%s", lua_tostring(L, -1));
 }
-
-void ldeadlock_open(lua_State *L) { sched_open(L)->raise_deadlock = raise_deadlock; }

@@ -15,8 +15,8 @@
 #include "lua/base/larg.h"
 #include "lua/base/lopen.h"
 #include "lua/sched/lbottom.h"
-#include "lua/sched/lsched.h"
 #include "lua/pool/lworker.h"
+#include "lua/turn/lturn.h"
 
 /* ---- errors that nothing catches ------------------------------------------------------------------------------- */
 
@@ -59,7 +59,7 @@ static int watch_end(lua_State *L) {
   struct sched *sched = sched_of(L);
   lua_State *script = sched->L;
   lua_Debug ar;
-  if (sched->interrupted || !lua_checkstack(script, 4) || !bottom_frame(script, &ar)) return 0;
+  if (sched->worker || !lua_checkstack(script, 4) || !bottom_frame(script, &ar)) return 0;
   lua_getinfo(script, "S", &ar);
   int place = *ar.what == 'C' ? find_handler(script, &ar) : 0;
   if (!place) return 0;
@@ -84,7 +84,7 @@ static int leave(lua_State *L) {
 
 static void tell_leaving(lua_State *L, struct sched *sched) {
   sched->leaving = true;
-  sched_take_replies(sched); /* what has failed is to be reported */
+  turn_take_replies(sched); /* what has failed is to be reported */
   if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.leaving") != LUA_TFUNCTION || lua_pcall(L, 0, 0, 0) != LUA_OK)
     lua_pop(L, 1);
 }
@@ -92,7 +92,7 @@ static void tell_leaving(lua_State *L, struct sched *sched) {
 /* In the place of os.exit. Upvalues: the scheduler, os.exit. */
 static int exit_process(lua_State *L) {
   struct sched *sched = sched_of(L);
-  if (!sched->leaving && !worker_is_thread() && !braid_loop_is_fork) tell_leaving(L, sched);
+  if (!sched->leaving && !worker_is_thread(sched) && !braid_loop_is_fork) tell_leaving(L, sched);
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_insert(L, 1);
   lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);

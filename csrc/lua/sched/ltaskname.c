@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ * See the header. */
+#include "lua/sched/ltaskname.h"
+
+#include "core/inspect/trace.h"
+#include "lua/base/lregistry.h"
+
+static const char NAMES; /* registry key, by address: task -> name, weak */
+
+void taskname_set(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  if (braid_trace_is_on() && lua_isstring(L, -1))
+    braid_trace_record(BRAID_TRACE_NAME, lua_touserdata(L, index), lua_tostring(L, -1));
+  lregistry_table(L, &NAMES, "k");
+  lua_pushvalue(L, index);
+  lua_pushvalue(L, -3);
+  lua_rawset(L, -3);
+  lua_pop(L, 2);
+}
+
+void taskname_push(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  lregistry_table(L, &NAMES, "k");
+  lua_pushvalue(L, index);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+}

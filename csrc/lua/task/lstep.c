@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT
+ * See the header. */
+#include "lua/task/lstep.h"
+
+#include <lauxlib.h>
+
+#include "lua/base/lerror.h"
+#include "lua/base/lposition.h"
+#include "lua/base/ltraceback.h"
+#include "lua/sched/lbottom.h"
+#include "lua/sched/lseal.h"
+#include "lua/sched/ltrace.h"
+#include "lua/task/ltask.h"
+
+/* Closes a task's coroutine: what is left is its slot. */
+static void empty(lua_State *L, lua_State *co) {
+  bottom_push(L, co, BOTTOM_SLOT);
+  lua_resetthread(co);
+  lua_settop(co, 0);
+  lua_xmove(L, co, 1);
+}
+
+/* The task's coroutine did not come to its end: an error that even its own handler could not take, or a yield that was
+ * not ours, after which nothing would ever resume it. Leaves the task, the error and its place on its stack. */
+static int end_badly(lua_State *L) {
+  struct task *task = lua_touserdata(L, 1);
+  lua_State *co = task->co;
+  sched_push_task(L, task);
+  if (lua_status(co) == LUA_YIELD) {
+    position_place(L, co);
+    lerror_push(L, "misuse",
+                "coroutine.yield in a task, %s: use braid.checkpoint to let others run, or braid.wrap to make an "
+                "iterator",
+                lua_tostring(L, -1));
+    lua_remove(L, -2);
+  } else {
+    lua_xmove(co, L, 1);
+  }
+  traceback_push(L, co, 0);
+  lua_State *computing = sched_compute(sched_open(L), co);
+  empty(L, co);
+  sched_compute(sched_open(L), computing);
+  lua_xmove(L, co, 3);
+  return 0;
+}
+
+/* The same where there is no memory to say more. An error is on the top of the state's stack. */
+static void end_without_memory(struct sched *sched, struct task *task) {
+  lua_State *L = sched->L, *co = task->co;
+  lua_pop(L, 1);
+  sched_push_task(L, task);
+  empty(L, co);
+  lua_pushliteral(L, LERROR_NO_MEMORY);
+  lua_pushnil(L);
+  lua_xmove(L, co, 3);
+}
+
+/* Arguments: the task. Its failure is the cancel, and why. */
+static int keep_cancel(lua_State *L) {
+  struct task *task = lua_touserdata(L, 1);
+  lua_createtable(L, 1, 0);
+  sched_push_unbegun(L, sched_open(L), task);
+  lua_rawseti(L, 2, 1);
+  lua_setiuservalue(L, 1, 1);
+  return 0;
+}
+
+/* Cancelled before its first step: it never starts. */
+static void skip(struct sched *sched, struct task *task) {
+  lua_State *L = sched->L;
+  lua_pushcfunction(L, keep_cancel);
+  lua_settop(task->co, BOTTOM_TASK);
+  sched_push_task(L, task);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+  task->waiter.state = FUTURE_CANCELLED;
+  task_finish(sched, task, LUA_OK);
+}
+
+void task_step(struct sched *sched, struct task *task, lua_State *from) {
+  struct sched_frame before = {sched->current, sched->running};
+  lua_State *co = task->co;
+  int results;
+  if (task->waiter.state == FUTURE_PENDING) {
+    if (tree_canceller(&sched->tree, task) && !(task->waiter.flags & TASK_CLOSER)) {
+      skip(sched, task);
+      return;
+    }
+    task->waiter.state = FUTURE_RUNNING;
+  }
+  seal_break(co);
+  bool traced = braid_trace_is_on();
+  if (traced) braid_trace_record(BRAID_TRACE_STEP, task, NULL);
+  task->waiter.flags &= ~(uint32_t)TASK_PARKED;
+  sched->current = task;
+  sched->running = co;
+  lua_State *outer = sched_compute(sched, co);
+  int status = lua_resume(co, from, 0, &results); /* the arguments of a first step are where its body expects them */
+  sched_compute(sched, outer);                    /* first: the time was this task's */
+  sched_return(sched, before);
+  if (traced) braid_trace_record(BRAID_TRACE_PARK, task, NULL);
+  if (status == LUA_YIELD) {
+    if (task->waiter.flags & TASK_PARKED) {
+      seal_close(co);
+      return;
+    }
+    status = task->waiter.state >= FUTURE_DONE ? LUA_OK : LUA_ERRRUN;
+  }
+  if (status != LUA_OK) {
+    lua_pushcfunction(sched->L, end_badly);
+    lua_pushlightuserdata(sched->L, task);
+    if (lua_pcall(sched->L, 1, 0, 0) != LUA_OK) end_without_memory(sched, task);
+  }
+  task_finish(sched, task, status);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+ * What comes home is a task, which is resumed, a job, or the script. */
+#include "lua/turn/lturn.h"
+
+#include "lua/base/lopen.h"
+#include "lua/pool/lpool.h"
+#include "lua/sched/ldeadlock.h"
+#include "lua/sched/lsigint.h"
+#include "lua/state/lstates.h"
+#include "lua/task/lstep.h"
+#include "lua/task/lwrap.h"
+
+enum {
+  MOST_STEPS = 61,     /* then the loop looks at its descriptors and deadlines again */
+  FIRST_LOOK = 8,      /* steps to the first look at the clock in a turn whose steps may be long */
+  LONGEST = 100 * 1000 /* ns: a turn longer than this ends at its next look */
+};
+
+/* Whether it is time to poll. The clock is looked at ever more rarely while steps are short, as it costs as much as
+ * some of them. */
+static bool long_enough(struct sched *sched) {
+  if (sched->steps < sched->next_look) return false;
+  int64_t elapsed = braid_clock_now() - sched->polled;
+  sched->interval = elapsed < LONGEST / 8 ? sched->interval * 2 : FIRST_LOOK;
+  sched->next_look = sched->steps + sched->interval;
+  return elapsed > LONGEST;
+}
+
+/* True when the script's own waiter is home. */
+static bool run_ready(struct sched *sched) {
+  struct braid_waiter *waiter;
+  while (sched->steps < MOST_STEPS && !braid_loop_is_fork && (waiter = braid_loop_next(&sched->loop))) {
+    sched->steps++;
+    if (waiter == &sched->tree.script.waiter) return true;
+    if (waiter->kind == BRAID_WAITER_JOB)
+      lpool_arrive(sched, waiter);
+    else
+      task_step(sched, braid_container(waiter, struct task, waiter), sched->L);
+    if (long_enough(sched)) break;
+  }
+  return false;
+}
+
+bool turn_once(struct sched *sched, int64_t deadline) {
+  if (sigint_take(sched)) return false; /* who has waited till now learns it from that wait */
+  if (run_ready(sched) || braid_loop_is_fork) return true;
+  if (sigint_take(sched)) return false;
+  if (!braid_list_empty(&sched->abandoned)) wrap_close_all(sched->L, &sched->abandoned);
+  if (deadline == BRAID_NEVER && deadlock_stands(sched)) return false;
+  braid_loop_poll(&sched->loop, deadline);
+  if (atomic_load_explicit(&sched->state.asked, memory_order_relaxed)) states_attend(sched);
+  int64_t now = braid_clock_now();
+  if (now - sched->polled > LONGEST) sched->interval = FIRST_LOOK;
+  sched->steps = 0;
+  sched->next_look = sched->interval;
+  sched_set_polled(sched, now);
+  return false;
+}
+
+void turn_take_replies(struct sched *sched) {
+  struct braid_wake_list others = {0};
+  struct braid_waiter *waiter;
+  braid_loop_take_mail(&sched->loop);
+  while ((waiter = braid_loop_next(&sched->loop)))
+    if (waiter->kind == BRAID_WAITER_JOB)
+      lpool_arrive(sched, waiter);
+    else
+      braid_wake_list_push(&others, waiter);
+  while ((waiter = braid_wake_list_pop(&others))) braid_wake_list_push(&sched->loop.ready, waiter);
+}
+
+void lturn_open(lua_State *L) {
+  static const struct sched_driver driver = {turn_once, states_attend};
+  struct sched *sched = sched_open(L);
+  sched->driver = &driver;
+  sched->interval = sched->next_look = FIRST_LOOK;
+}
