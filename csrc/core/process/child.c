@@ -204,6 +204,8 @@ void braid_children_term(struct braid_children *children) {
   }
 }
 
+const char *braid_child_own_program(const char *path) { return access(path, X_OK) == 0 ? path : "/proc/self/exe"; }
+
 static struct braid_child *new_child(struct braid_children *children, bool group) {
   struct braid_child *child = calloc(1, sizeof *child);
   if (!child) return NULL;

@@ -25,6 +25,10 @@ struct braid_child_plan {
  * SIGCHLD is ignored. */
 enum { BRAID_CHILD_UNKNOWN = -1 };
 
+/* The file of the program that runs in this process, where that is `path`; or where an upgrade has replaced it, what
+ * the system has of it still. For braid_child_start. Any thread; does not block. */
+const char *braid_child_own_program(const char *path);
+
 /* The children of one loop that have not ended. */
 struct braid_children {
   struct braid_loop *loop;

@@ -59,7 +59,8 @@ static int start_child(struct braid_worker_handle *worker, struct braid_io_threa
                        const struct braid_process_plan *plan, int connection_end, int flags) {
   int null = open_null();
   if (null < 0) return errno;
-  struct braid_child_plan child = {.argv = plan->argv,
+  struct braid_child_plan child = {.file = plan->own ? braid_child_own_program(plan->argv[0]) : NULL,
+                                   .argv = plan->argv,
                                    .environment = environ,
                                    .stdio = {null, 1, 2},
                                    .more = {connection_end, flags},

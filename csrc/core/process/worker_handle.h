@@ -10,6 +10,7 @@
 /* How workers are started and what they are told. */
 struct braid_process_plan {
   char **argv;    /* one allocation for all; see BRAID_WORKER_CONNECTION for its descriptors */
+  bool own;       /* the program is the one that runs here */
   void *settings; /* body of the first frame, in front of the message */
   size_t settings_size;
   struct braid_message *table; /* the message */

@@ -76,20 +76,23 @@ static const char *own_file(void) {
 }
 
 /* Pushes the interpreter to run: BRAID_LUA, or our own, or, where this program is none, the one in PATH. */
-static const char *push_interpreter(lua_State *L) {
+static const char *push_interpreter(lua_State *L, bool *own) {
   char path[4096];
   const char *chosen = getenv("BRAID_LUA");
+  *own = false;
   ssize_t size = chosen ? 0 : readlink("/proc/self/exe", path, sizeof path - 1);
   if (chosen) return lua_pushstring(L, chosen);
   path[size > 0 ? size : 0] = '\0';
   const char *name = strrchr(path, '/');
-  bool is_lua = name && strncmp(name + 1, "lua", 3) == 0;
-  return is_lua || !own_file() ? lua_pushstring(L, path) : lua_pushliteral(L, "lua5.4");
+  *own = (name && strncmp(name + 1, "lua", 3) == 0) || !own_file();
+  return *own ? lua_pushstring(L, path) : lua_pushliteral(L, "lua5.4");
 }
 
 /* interpreter() -> the program that runs Lua code by `-e` as this one does */
 static int interpreter(lua_State *L) {
-  push_interpreter(L);
+  bool own;
+  const char *path = push_interpreter(L, &own);
+  if (own) lua_pushstring(L, braid_child_own_program(path));
   return 1;
 }
 
@@ -101,8 +104,8 @@ static const char *push_code(lua_State *L) {
 }
 
 /* Raises when memory is out. */
-static char **make_arguments(lua_State *L) {
-  const char *words[] = {push_interpreter(L), "-E", "-e", push_code(L)};
+static char **make_arguments(lua_State *L, bool *own) {
+  const char *words[] = {push_interpreter(L, own), "-E", "-e", push_code(L)};
   enum { COUNT = sizeof words / sizeof *words };
   size_t size = (COUNT + 1) * sizeof(char *);
   for (int i = 0; i < COUNT; i++) size += strlen(words[i]) + 1;
@@ -130,7 +133,7 @@ static void check_depth(lua_State *L) {
 static int make_plan(lua_State *L) {
   struct braid_process_plan *plan = lua_touserdata(L, 2);
   plan->table = lcodec_encode_across(L, 1, 1, "settings", braid_connection_refuse_object);
-  plan->argv = make_arguments(L);
+  plan->argv = make_arguments(L, &plan->own);
   read_settings(L, 1, plan);
   return 0;
 }
