@@ -7,7 +7,7 @@ local LUA_FLOORS = {
   "braid.core", "braid.serve_core", "braid.errors", "braid.units", "braid.progress", "braid.debug.dump",
   "braid.tasks.scope", "braid.tasks.future", "braid.pools.registry", "braid.tasks.task", "braid.items",
   "braid.tasks.gather", "braid.tasks.every", "braid.sync.queue", "braid.sync.primitives", "braid.sync.array",
-  "braid.sync.dict", "braid.sync.resource_pool",
+  "braid.sync.dict", "braid.sync.limiter", "braid.sync.resource_pool",
   "braid.pools.excerpt", "braid.pools.worker", "braid.pools.executor", "braid.pools.inline",
   "braid.pools.task_pool", "braid.pools.thread_pool", "braid.pools.process_pool", "braid.pools.pool",
   "braid.io.descriptor", "braid.io.stream", "braid.io.process", "braid.io.net", "braid.kernels.numbers",

@@ -16,7 +16,7 @@ local places = {
   ["tasks.every"] = { "every" },
   ["tasks.task"] = { "run", "spawn", "sleep", "checkpoint", "now", "current", "tasks", "locals", "wrap" },
   ["tasks.gather"] = { "gather", "map", "race", "as_completed", "wait", "select" },
-  ["sync.queue"] = { "queue" }, ["sync.resource_pool"] = { "resource_pool" },
+  ["sync.queue"] = { "queue" }, ["sync.resource_pool"] = { "resource_pool" }, ["sync.limiter"] = { "limiter" },
   ["sync.array"] = { "array" }, ["sync.dict"] = { "dict" },
   ["sync.primitives"] = { "lock", "semaphore", "event", "condition", "barrier", "counter" },
   ["io.descriptor"] = { "wait_fd" },

@@ -1,0 +1,115 @@
+-- SPDX-License-Identifier: MIT
+--- Limits of a rate: so many turns in so many seconds, for tasks, threads and processes together.
+---
+--- The limiter keeps one time: when all turns that were given will be paid for. A turn costs per / rate seconds; it may
+--- begin when what is owed is no more than the burst. Each holder takes its place in this time at once and then sleeps
+--- until it begins: so all are served in the order in which they came. (This is the generic cell rate algorithm of
+--- ITU-T I.371.)
+
+local core = require "braid.core"
+local errors = require "braid.errors"
+local dicts = require "braid.sync.dict"
+local scopes = require "braid.tasks.scope"
+
+local M = {}
+
+---@class braid.Limiter
+---@field private _cost number seconds that one turn costs
+---@field private _burst integer
+---@field private _times braid.Dict "paid": when all turns will be paid for, on the clock of braid.now()
+local Limiter = { __name = "braid.limiter" }
+Limiter.__index = Limiter
+
+M.Limiter = Limiter -- other states know the class by this name
+
+local function check_count(self, what, n)
+  n = errors.integer(2, what, "n", n == nil and 1 or n, 1)
+  if n > self._burst then
+    errors.misuse(2, "limiter:%s: %d at once is more than its burst of %d", what, n, self._burst)
+  end
+  return n
+end
+
+local TRIFLE = 1e-9 -- seconds: what is lost in adding up
+
+-- Takes a place for n turns that may begin by `latest`, or at once. -> when they begin, and when they are paid for; or
+-- nil.
+local function reserve(self, n, latest)
+  local begin
+  local paid = self._times:update("paid", function(paid)
+    local now = core.now()
+    local after = math.max(paid or now, now) + n * self._cost
+    local wait = after - self._burst * self._cost - now
+    if wait > TRIFLE and now + wait > latest then return paid end
+    begin = now + math.max(0, wait)
+    return after
+  end)
+  return begin, paid
+end
+
+-- The turns will not be used. Only the last ones can be given back: others have places behind earlier ones.
+local function give_back(self, n, mine)
+  self._times:update("paid", function(paid) return paid == mine and paid - n * self._cost or paid end)
+end
+
+---Takes n turns, when they come. First come, first served: a small number does not overtake a larger one. Suspends.
+---@param n integer? 1; at most the burst
+---@param timeout number? seconds. When the turns come later than that, it returns at once
+---@return boolean? ok
+---@return braid.Error? err kind "timeout"
+function Limiter:acquire(n, timeout)
+  n = check_count(self, "acquire", n)
+  local deadline = errors.deadline(1, "acquire", timeout)
+  local begin, paid = reserve(self, n, deadline or math.huge)
+  if not begin then return nil, errors.new("timeout", "limiter:acquire: no turn comes in time") end
+  local ok, err, place = errors.try(core.sleep, math.max(0, begin - core.now()))
+  if ok then return true end
+  scopes.shield(give_back, self, n, paid)
+  core.rethrow(err, place)
+end
+
+---Takes n turns if they are there.
+---@param n integer? 1
+---@return boolean? ok
+---@return braid.Error? err kind "empty"
+function Limiter:try_acquire(n)
+  n = check_count(self, "try_acquire", n)
+  if reserve(self, n, 0) then return true end
+  return nil, errors.new("empty", "limiter:try_acquire: there is no turn now")
+end
+
+---Calls fn in a turn. Suspends.
+---@param fn fun(...): ...
+---@param ... any
+---@return any ... what fn returned
+function Limiter:with(fn, ...)
+  errors.check_function(1, "with", "fn", fn)
+  self:acquire()
+  return fn(...)
+end
+
+local known = { rate = "number", per = "number", burst = "number" }
+
+local function positive(opts, name)
+  local value = opts[name]
+  if not (value > 0 and value < math.huge) then
+    errors.misuse(2, "limiter: %s must be above 0, and this is %s", name, errors.described(value))
+  end
+  return value
+end
+
+---Makes a limiter: `rate` turns every `per` seconds, and at most `burst` at once after a rest.
+---@param opts { rate: number, per: number?, burst: integer? } per: 1 second; burst: 1
+---@return braid.Limiter
+function M.limiter(opts)
+  errors.check_options(1, "limiter", opts, known)
+  opts = { rate = opts and opts.rate, per = opts and opts.per or 1, burst = opts and opts.burst or 1 }
+  if opts.rate == nil then errors.misuse(1, "limiter: rate is missing: braid.limiter{ rate = 10 }") end
+  local cost = positive(opts, "per") / positive(opts, "rate")
+  local burst = errors.integer(1, "limiter", "burst", opts.burst, 1)
+  return setmetatable({ _cost = cost, _burst = burst, _times = dicts.dict() }, Limiter)
+end
+
+errors.guard(Limiter)
+
+return M
