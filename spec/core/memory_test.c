@@ -6,9 +6,11 @@
 #include "core/memory/array.h"
 #include "core/base/buffer.h"
 #include "core/sync/counter.h"
+#include "core/sync/dict.h"
 #include "core/sync/primitives.h"
 #include "core/loop/loop.h"
 #include "core/sync/queue.h"
+#include "core/work/thread_pool.h"
 #include "kernels/histogram.h"
 #include "kernels/map.h"
 #include "kernels/matmul.h"
@@ -131,6 +133,72 @@ static bool fill_queue(void) {
   return status == BRAID_OK;
 }
 
+static bool fill_dict(void) {
+  struct braid_dict *dict = braid_dict_new();
+  if (!dict) return false;
+  enum braid_status status = BRAID_OK;
+  size_t count = 0;
+  for (int64_t i = 0; i < 50 && !status; i++) {
+    char name[20];
+    struct braid_key key = {.bits = (uint64_t)snprintf(name, sizeof name, "name %d", (int)i), .bytes = name};
+    status = braid_dict_set(dict, &key, (struct braid_item){(uint64_t)i, BRAID_ITEM_INTEGER}, 0);
+    count += !status;
+  }
+  check(status == BRAID_OK || status == BRAID_NO_MEMORY);
+  check(braid_dict_size(dict) == count);
+  struct braid_buffer keys;
+  braid_buffer_init(&keys);
+  bool listed = braid_dict_keys(dict, &keys);
+  braid_buffer_term(&keys);
+  braid_object_unref(&dict->object);
+  return !status && listed;
+}
+
+/* As another process's items are handled: places, leases, and what comes back. */
+static bool lend_items(void) {
+  struct braid_queue *queue = braid_queue_new(0, BRAID_PRIORITY);
+  if (!queue) return false;
+  struct braid_queue_cell cells[100];
+  bool through = true;
+  size_t kept = braid_queue_reserve(queue, 100), put = 0;
+  check(kept == 100);
+  for (uint64_t i = 0; i < 100; i++) {
+    enum braid_status status = braid_queue_put_reserved(queue, (struct braid_item){i, BRAID_ITEM_INTEGER}, (double)i);
+    check(status == BRAID_OK || status == BRAID_NO_MEMORY);
+    put += status == BRAID_OK;
+  }
+  check(queue->reserved == 0 && braid_queue_look(queue).size == put);
+  through = put == 100;
+  size_t lent = braid_queue_lease(queue, cells, 100);
+  check(lent == put && queue->leased == put);
+  braid_queue_put_back(queue, cells, lent);
+  check(queue->leased == 0 && braid_queue_look(queue).size == put);
+  struct braid_item item;
+  for (uint64_t i = 0; i < put && through; i++)
+    check(braid_queue_get(queue, &item, NULL) == BRAID_OK && item.bits == i);
+  braid_object_unref(&queue->object);
+  return through;
+}
+
+/* Without a thread: what is not started needs none. */
+static bool make_lone_pool(void) {
+  struct braid_thread_pool *pool = braid_thread_pool_lone(NULL, NULL, NULL);
+  if (!pool) return false;
+  struct braid_message *call = braid_message_new("", 0, NULL, 0);
+  struct braid_job *job = call ? braid_job_new(call, NULL) : NULL;
+  if (!job && call) braid_message_unref(call);
+  bool through = job && braid_pool_submit(&pool->pool, job) == BRAID_OK;
+  if (through)
+    pool->pool.kind->close(&pool->pool, true);
+  else if (job)
+    braid_job_unref(job);
+  if (job) braid_job_unref(job);
+  pool->pool.alive = 0; /* its worker never ran */
+  braid_object_unref(&pool->pool.object);
+  braid_object_unref(&pool->pool.object);
+  return through;
+}
+
 static bool make_primitive(void) {
   struct braid_primitive *primitive = braid_primitive_new(&braid_lock_class, 0, 0);
   if (primitive) braid_object_unref(&primitive->object);
@@ -225,10 +293,14 @@ static void loop_survives(void) { fail_each_once(turn_loop); }
 static void factor_survives(void) { fail_each_once(factor_numbers); }
 static void sieve_survives(void) { fail_each_once(sieve_primes); }
 static void words_survive(void) { fail_each_once(count_words); }
+static void dict_survives(void) { fail_each_once(fill_dict); }
+static void loans_survive(void) { fail_each_once(lend_items); }
+static void pool_survives(void) { fail_each_once(make_lone_pool); }
 
 CHECK_MAIN({"memory is out: buffer", buffer_survives}, {"memory is out: heap", heap_survives},
            {"memory is out: message", message_survives}, {"memory is out: queue", queue_survives},
            {"memory is out: array", array_survives}, {"memory is out: kernels", kernels_survive},
            {"memory is out: primitive", primitive_survives}, {"memory is out: loop", loop_survives},
            {"memory is out: factor", factor_survives}, {"memory is out: sieve", sieve_survives},
-           {"memory is out: words", words_survive})
+           {"memory is out: words", words_survive}, {"memory is out: dict", dict_survives},
+           {"memory is out: what a queue lends", loans_survive}, {"memory is out: a pool of threads", pool_survives})

@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "refusal.h"
+
 enum { LARGE = 1 << 20 };
 
 static void collect(struct braid_buffer *text) {
@@ -28,11 +30,17 @@ static void on_urgent(int number, siginfo_t *info, void *context) {
 
 static int ready[2];
 
-/* A process that runs `body` and then sleeps until it is killed. */
+static void leave(int number) {
+  (void)number;
+  _exit(0);
+}
+
+/* A process that runs `body` and then sleeps until it is told to leave. */
 static pid_t begin(void (*body)(void)) {
   check(pipe(ready) == 0);
   pid_t pid = fork();
   if (pid == 0) {
+    signal(SIGTERM, leave);
     body();
     (void)!write(ready[1], "", 1);
     for (;;) pause();
@@ -43,7 +51,7 @@ static pid_t begin(void (*body)(void)) {
 }
 
 static void end(pid_t pid) {
-  kill(pid, SIGKILL);
+  kill(pid, SIGTERM);
   check(waitpid(pid, NULL, 0) == pid);
   close(ready[0]);
   close(ready[1]);
@@ -130,10 +138,90 @@ static void other_signals_are_no_questions(void) {
   check(!braid_answer_note(&other));
 }
 
+/* A made-up one costs nothing: nobody can be reached, or somebody else than who has asked. */
+static void made_up_questions_are_not_answered(void) {
+  pid_t pid = begin(answers);
+  struct braid_question question;
+  check(braid_question_open(&question, pid) == 0);
+  for (int i = 0; i < 3; i++) {
+    sigqueue(pid, SIGURG, (union sigval){.sival_int = BRAID_QUESTION_MARK | i});
+    poll(NULL, 0, 2);
+  }
+  check(braid_question_ask(&question) == 0 && await(&question) == 0);
+  braid_question_close(&question);
+  end(pid);
+}
+
+static void the_first_of_many_are_noted(void) {
+  siginfo_t info = {.si_signo = SIGURG, .si_code = SI_QUEUE};
+  for (int i = 0; i < 40; i++) { /* more than there is room for; each twice */
+    info.si_value.sival_int = BRAID_QUESTION_MARK | (i / 2 + 1);
+    check(braid_answer_note(&info));
+  }
+}
+
+/* This process asks itself, and answers as it likes. */
+static int answered_by(const char *bytes, size_t size, bool closes) {
+  struct braid_question question;
+  struct sockaddr_un address;
+  socklen_t length = sizeof address;
+  signal(SIGURG, SIG_IGN);
+  check(braid_question_open(&question, getpid()) == 0 && braid_question_ask(&question) == 0);
+  check(getsockname(question.listener, (struct sockaddr *)&address, &length) == 0);
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  check(connect(fd, (struct sockaddr *)&address, length) == 0);
+  check(write(fd, bytes, 4) == 4 && braid_question_look(&question) == EAGAIN);
+  check(write(fd, bytes + 4, size - 4) == (ssize_t)(size - 4));
+  if (closes) close(fd);
+  int error = braid_question_look(&question);
+  check(error || (question.text.size == 1 && question.text.data[0] == '!'));
+  braid_question_close(&question);
+  if (!closes) close(fd);
+  return error;
+}
+
+static void answers_are_not_believed(void) {
+  check(answered_by("\1\0\0\0\0\0\0\0!", 9, true) == 0);
+  check(answered_by("\2\0\0\0\0\0\0\0!", 9, false) == EAGAIN);
+  check(answered_by("\2\0\0\0\0\0\0\0!", 9, true) == ESRCH);     /* it ended meanwhile */
+  check(answered_by("\0\0\0\0\0\0\0\0!", 9, false) == EMSGSIZE); /* more than it says */
+  check(answered_by("\0\0\0\0\0\0\0\x7f!", 9, false) == EMSGSIZE);
+}
+
+static int ask_of(int *looked) {
+  struct braid_question question;
+  int error = braid_question_open(&question, getpid());
+  if (!error) error = braid_question_ask(&question);
+  if (looked) *looked = braid_question_look(&question);
+  braid_question_close(&question);
+  return error;
+}
+
+static void without_files(void) { check(ask_of(NULL) == EMFILE); }
+static void without_permission(void) { check(ask_of(NULL) == EPERM); }
+
+static void cannot_accept(void) {
+  int looked;
+  check(ask_of(&looked) == 0 && looked == EMFILE);
+}
+
+static void refusals_are_told(void) {
+  signal(SIGURG, SIG_IGN);
+  refuse_call(SYS_pidfd_open, EMFILE, without_files);
+  refuse_call(SYS_socket, EMFILE, without_files);
+  refuse_call(SYS_listen, EPERM, without_permission);
+  refuse_call(SYS_pidfd_send_signal, EPERM, without_permission);
+  refuse_call(SYS_accept4, EMFILE, cannot_accept);
+}
+
 CHECK_MAIN({"question: its answer is whole", an_answer_is_whole},
            {"question: only who was asked is heard", only_who_was_asked_is_heard},
            {"question: nobody is not asked", nobody_is_not_asked},
-           {"question: other signals are none", other_signals_are_no_questions})
+           {"question: other signals are none", other_signals_are_no_questions},
+           {"question: made-up ones are not answered", made_up_questions_are_not_answered},
+           {"question: the first of many are noted", the_first_of_many_are_noted},
+           {"question: answers are not believed", answers_are_not_believed},
+           {"question: refusals are told", refusals_are_told})
 #else
 int main(void) {
   puts("1..0");
