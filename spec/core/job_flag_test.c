@@ -2,7 +2,11 @@
  * Job flags: one of both sides has the job, and a job's beginning is its own. */
 #include "core/work/job_flag.h"
 
+#include <errno.h>
+#include <fcntl.h>
+
 #include "check.h"
+#include "refusal.h"
 
 static void belong_to_one_side(void) {
   int fd;
@@ -28,4 +32,24 @@ static void belong_to_one_side(void) {
   braid_job_flags_free(theirs, 2);
 }
 
-CHECK_MAIN({"job flag: belongs to one side, and its beginning to one job", belong_to_one_side})
+#ifdef __linux__
+static void without_memory(void) {
+  int fd = -1;
+  errno = 0;
+  check(!braid_job_flags_new(2, &fd) && errno == ENOMEM);
+  check(fcntl(fd, F_GETFD) < 0);
+}
+
+static void refusals_are_told(void) {
+  refuse_call(SYS_memfd_create, ENOMEM, without_memory);
+  refuse_call(SYS_ftruncate, ENOMEM, without_memory);
+}
+#else
+static void refusals_are_told(void) {}
+#endif
+
+static void what_is_no_memory_is_not_mapped(void) { check(!braid_job_flags_map(2, -1)); }
+
+CHECK_MAIN({"job flag: belongs to one side, and its beginning to one job", belong_to_one_side},
+           {"job flag: what is no memory is not mapped", what_is_no_memory_is_not_mapped},
+           {"job flag: refusals are told", refusals_are_told})

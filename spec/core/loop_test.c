@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "check.h"
+#include "refusal.h"
 
 static struct braid_loop loop;
 
@@ -417,6 +418,39 @@ static void a_loop_leaves_nothing_open(void) {
   check(before == after);
 }
 
+#ifdef __linux__
+static void cannot_open(void) { check(braid_loop_open(&loop) == EMFILE); }
+
+static void cannot_watch(void) {
+  struct braid_watch watch = {.fire = NULL};
+  check(pipe(ends) == 0);
+  check(braid_watch_start(&loop, &watch, ends[0], BRAID_READ) == ENOSPC && loop.watch_count == 0);
+  close(ends[0]);
+  close(ends[1]);
+}
+
+/* An older system sleeps in milliseconds. */
+static void sleeps_in_milliseconds(void) {
+  open_loop();
+  int64_t begin = braid_clock_now();
+  braid_loop_poll(&loop, begin + 1500000);
+  check(braid_clock_now() - begin >= 1500000);
+  braid_loop_close(&loop);
+}
+
+static void refusals_are_told(void) {
+  refuse_call(SYS_epoll_create1, EMFILE, cannot_open);
+  refuse_call(SYS_eventfd2, EMFILE, cannot_open);
+  refuse_call(SYS_epoll_ctl, EMFILE, cannot_open);
+  open_loop();
+  refuse_call(SYS_epoll_ctl, ENOSPC, cannot_watch);
+  braid_loop_close(&loop);
+  refuse_call(SYS_epoll_pwait2, ENOSYS, sleeps_in_milliseconds);
+}
+#else
+static void refusals_are_told(void) {}
+#endif
+
 CHECK_MAIN({"loop: no post is lost", no_post_is_lost},
            {"loop: no post to a sleeper is lost", no_post_to_a_sleeper_is_lost},
            {"loop: deadlines come in order", deadlines_come_in_order},
@@ -435,4 +469,4 @@ CHECK_MAIN({"loop: no post is lost", no_post_is_lost},
            {"loop: sleeps though a closed descriptor lives on", sleeps_though_a_closed_descriptor_lives_on},
            {"loop: another thread interrupts", another_thread_interrupts},
            {"loop: a signal interrupts", a_signal_interrupts},
-           {"loop: leaves nothing open", a_loop_leaves_nothing_open})
+           {"loop: leaves nothing open", a_loop_leaves_nothing_open}, {"loop: refusals are told", refusals_are_told})

@@ -113,6 +113,14 @@ static void end(void) {
 
 static void submit(struct task *task, const char *order) { check(task_submit(task, &loop, pool, order) == BRAID_OK); }
 
+/* False: the pool was given up before it could take the job. */
+static bool is_taken(struct task *task) {
+  enum braid_status status = task_submit(task, &loop, pool, "do");
+  check(status == BRAID_OK || (status == BRAID_CLOSED && (pool->dead || pool->failure)));
+  if (status == BRAID_OK) tasks_await(&loop, 1);
+  return status == BRAID_OK;
+}
+
 static void await_begun(struct task *task) {
   struct braid_begun begun[8];
   for (bool found = false; !found; usleep(200)) {
@@ -156,7 +164,8 @@ static void jobs_are_cancelled(void) {
   submit(&after, "do");
   check(pool->kind->cancel(pool, queued.job) && task_outcome(&queued) == BRAID_JOB_CANCELLED);
   check(!pool->kind->cancel(pool, queued.job));
-  check(pool->kind->cancel(pool, running.job) && pool->kind->cancel(pool, running.job));
+  check(pool->kind->cancel(pool, running.job));
+  pool->kind->cancel(pool, running.job); /* again: it may have ended */
   tasks_await(&loop, 3);
   check(task_outcome(&running) == BRAID_JOB_CANCELLED && task_outcome(&after) == BRAID_JOB_DONE);
   task_forget(&running);
@@ -220,9 +229,7 @@ static void an_init_fails(void) {
   struct task task;
   setenv("WORKER_FAILS", "1", 1);
   begin(2, "honest");
-  submit(&task, "do");
-  tasks_await(&loop, 1);
-  check(task_outcome(&task) == BRAID_JOB_FAILED && strcmp(task.job->reply->bytes, "no init") == 0);
+  if (is_taken(&task)) check(task_outcome(&task) == BRAID_JOB_FAILED && strcmp(task.job->reply->bytes, "no init") == 0);
   check(pool->failure && !pool->dead);
   task_forget(&task);
   end();
@@ -232,9 +239,7 @@ static void an_init_fails(void) {
 static void gives_up(const char *how, bool by_exit) {
   struct task task;
   begin(1, how);
-  submit(&task, "do");
-  tasks_await(&loop, 1);
-  check(task_outcome(&task) == BRAID_JOB_DIED && task.job->pid == 0 && pool->dead);
+  if (is_taken(&task)) check(task_outcome(&task) == BRAID_JOB_DIED && task.job->pid == 0 && pool->dead);
   if (by_exit) check(WIFEXITED(pool->death) && WEXITSTATUS(pool->death) == 9);
   task_forget(&task);
   end();
@@ -251,9 +256,7 @@ static void a_missing_program_breaks_the_pool(void) {
   char *before = program;
   program = (char *)(uintptr_t) "/no/such/program";
   begin(2, "honest");
-  submit(&task, "do");
-  tasks_await(&loop, 1);
-  check(task_outcome(&task) == BRAID_JOB_DIED && pool->dead && pool->error == ENOENT);
+  if (is_taken(&task)) check(task_outcome(&task) == BRAID_JOB_DIED && pool->dead && pool->error == ENOENT);
   task_forget(&task);
   end();
   program = before;
@@ -263,9 +266,7 @@ static void a_missing_program_breaks_the_pool(void) {
 static void a_worker_may_be_short_of_something(void) {
   struct task task;
   begin(1, "is short");
-  submit(&task, "do");
-  tasks_await(&loop, 1);
-  check(task_outcome(&task) == BRAID_JOB_DIED && pool->dead && pool->error == EMFILE);
+  if (is_taken(&task)) check(task_outcome(&task) == BRAID_JOB_DIED && pool->dead && pool->error == EMFILE);
   task_forget(&task);
   end();
   setenv("SECOND_IS_SHORT", "1", 1);
