@@ -18,7 +18,7 @@ core/process := child io_thread frame.h connection protocol.h shm_table object_t
 # Plain C on core/work/crew: no Lua, no locks.
 kernels := simd.h montgomery prime curve factor sieve circle mandelbrot text digest words row reduce scan radix.h \
 	sort unique histogram search elementary.h operation integer expression map matmul random
-lua/base := lrelease lregistry lposition ltraceback lerror larg lopen.h
+lua/base := lrelease lfolder lregistry lposition ltraceback lerror larg lopen.h
 lua/sched := lbottom lreason ltree lseal lcopy lhook lstop.h linsist.h linterrupt ltrace ltaskname lsched.h ldeadlock.h \
 	lsentinel lsigint.h lsched ldeadlock lsigint linsist lstop lheld llocals lobject
 lua/codec := llist ljsontext ljson.h ljsonencode ljsondecode ljson lname lcode lcodec.h lwire.h lencbuf lpath \

@@ -4,7 +4,7 @@
 
 -- Bottom up. The C order stands in the Makefile, because the build follows it.
 local LUA_FLOORS = {
-  "braid.core", "braid.serve_core", "braid.errors", "braid.units", "braid.progress", "braid.debug.dump",
+  "braid.core", "braid.serve_core", "braid.search", "braid.errors", "braid.units", "braid.progress", "braid.debug.dump",
   "braid.tasks.scope", "braid.tasks.future", "braid.pools.registry", "braid.tasks.task", "braid.items",
   "braid.tasks.gather", "braid.tasks.every", "braid.sync.queue", "braid.sync.primitives", "braid.sync.array",
   "braid.sync.dict", "braid.sync.limiter", "braid.sync.resource_pool",

@@ -3,6 +3,7 @@
 -- The C module, for the language server. It is braid's own floor: programs use `require "braid"`.
 
 ---@class braid.core
+---@field start_folder string? in which the process was when it loaded braid
 ---@field null lightuserdata
 ---@field Task braid.Future methods of futures
 ---@field Scope braid.Scope
@@ -178,7 +179,8 @@ function core.socket_connect(address, timeout) end
 function core.socket_listen(address, backlog, reuse_port) end
 
 ---@param prefix string frames of files that begin with it are braid's own
-function core.set_home(prefix) end
+---@param moved string the same for a relative one in another folder
+function core.set_home(prefix, moved) end
 
 ---@param name "callback"|"ending"|"leaving"|"closing"|"insists"|"report"|"uncaught"
 ---@param fn function

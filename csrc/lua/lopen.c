@@ -7,14 +7,15 @@
 
 #include "lua/base/larg.h"
 #include "lua/base/lerror.h"
+#include "lua/base/lfolder.h"
 #include "lua/sched/lsched.h"
 #include "lua/base/lposition.h"
 #include "lua/base/lrelease.h"
 #include "lua/base/ltraceback.h"
 
-/* set_home(prefix): frames of files that begin with it are braid's own. */
+/* set_home(prefix, moved): frames of files that begin with one of them are braid's own. */
 static int set_home(lua_State *L) {
-  position_set_home(larg_string(L, 1, "prefix", NULL));
+  position_set_home(larg_string(L, 1, "prefix", NULL), larg_string(L, 2, "moved", NULL));
   return 0;
 }
 
@@ -53,5 +54,7 @@ int luaopen_braid_core(lua_State *L) {
   lua_setfield(L, -2, "Error");
   lua_pushlightuserdata(L, NULL);
   lua_setfield(L, -2, "null");
+  lua_pushstring(L, folder_at_start());
+  lua_setfield(L, -2, "start_folder");
   return 1;
 }

@@ -60,14 +60,16 @@ function M.is_echo(err)
 end
 
 local home = debug.getinfo(1, "S").source:match("^(.*[/\\])") or "@"
-core.set_home(home)
+local moved = home:find "^@/" and home or ("@%s/%s"):format(core.start_folder, home:sub(2)) -- see search.lua
+core.set_home(home, moved)
 
 -- The caller's position: level 1 is whoever called the function that calls this; frames of ours are passed over.
 local function where(level)
   for at = level + 2, math.huge do
     local info = debug.getinfo(at, "Sl")
     if not info then return "" end
-    if info.currentline > 0 and info.source:sub(1, #home) ~= home then
+    local ours = info.source:sub(1, #home) == home or info.source:sub(1, #moved) == moved
+    if info.currentline > 0 and not ours then
       return ("%s:%d: "):format(info.short_src, info.currentline)
     end
   end

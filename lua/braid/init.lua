@@ -7,7 +7,14 @@ end
 if string.packsize("T") < 8 then error("braid needs a Lua of 64 bits, and this one has 32", 0) end
 
 -- At once, not when it is first touched: it refuses a Lua that is too old.
-local core = require "braid.core"
+local core, core_file = require "braid.core"
+
+-- Found by a relative path, whose folder the program may leave before it touches the next part.
+local _, own_file = ...
+if (own_file or "/"):find "^[^/]" or (core_file or "/"):find "^[^/:]" then
+  local search = require "braid.search"
+  package.path, package.cpath = search.lasting(package.path), search.lasting(package.cpath)
+end
 
 -- name -> the part that defines it
 local places = {

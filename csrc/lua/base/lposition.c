@@ -8,21 +8,28 @@
 
 #include "core/base/base.h"
 
-/* The prefix: the same for every state of the process, so the first to come sets it. */
-static char home[512];
+/* The prefixes: the same for every state of the process, so the first to come sets them. */
+enum { HOMES = 2 };
+static char homes[HOMES][512];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static BRAID_THREAD_LOCAL const char *wanted;
+static BRAID_THREAD_LOCAL const char *wanted[HOMES];
 
-static void set_home(void) {
-  if (strlen(wanted) < sizeof home) strcpy(home, wanted);
+static void set_homes(void) {
+  for (int i = 0; i < HOMES; i++)
+    if (strlen(wanted[i]) < sizeof homes[i]) strcpy(homes[i], wanted[i]);
 }
 
-void position_set_home(const char *prefix) {
-  wanted = prefix;
-  pthread_once(&once, set_home);
+void position_set_home(const char *prefix, const char *moved) {
+  wanted[0] = prefix;
+  wanted[1] = moved;
+  pthread_once(&once, set_homes);
 }
 
-bool position_is_ours(const lua_Debug *ar) { return *home && strncmp(ar->source, home, strlen(home)) == 0; }
+bool position_is_ours(const lua_Debug *ar) {
+  for (int i = 0; i < HOMES; i++)
+    if (*homes[i] && strncmp(ar->source, homes[i], strlen(homes[i])) == 0) return true;
+  return false;
+}
 
 /* The innermost Lua frame of `co` from `level` on that is the user's. */
 static int users_frame(lua_State *co, int level, lua_Debug *ar) {

@@ -7,8 +7,9 @@
 #include <lua.h>
 #include <stdbool.h>
 
-/* Frames of files that begin with this prefix (a source name as Lua has it, "@/usr/share/lua/5.4/braid/") are ours. */
-void position_set_home(const char *prefix);
+/* Frames of files that begin with this prefix (a source name as Lua has it, "@/usr/share/lua/5.4/braid/") are ours; and
+ * those that begin with `moved`, which is the same for a relative one after the program has gone to another folder. */
+void position_set_home(const char *prefix, const char *moved);
 
 /* Whether a frame (its "S") is ours. Any thread. */
 bool position_is_ours(const lua_Debug *ar);

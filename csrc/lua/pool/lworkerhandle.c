@@ -14,6 +14,7 @@
 #include "lua/base/larg.h"
 #include "lua/codec/lcodec.h"
 #include "lua/base/lerror.h"
+#include "lua/base/lfolder.h"
 #include "lua/sched/linterrupt.h"
 #include "lua/sched/lobject.h"
 #include "lua/base/lopen.h"
@@ -100,7 +101,9 @@ static int interpreter(lua_State *L) {
 static const char *push_code(lua_State *L) {
   const char *file = own_file();
   if (!file) return lua_pushliteral(L, "require 'braid.core'.work()");
-  return lua_pushfstring(L, "package.loadlib([==[%s]==], 'luaopen_braid_core')().work()", file);
+  const char *folder = *file == '/' ? NULL : folder_at_start();
+  return lua_pushfstring(L, "package.loadlib([==[%s%s%s]==], 'luaopen_braid_core')().work()", folder ? folder : "",
+                         folder ? "/" : "", file);
 }
 
 /* Raises when memory is out. */

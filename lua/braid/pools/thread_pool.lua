@@ -6,6 +6,7 @@ local errors = require "braid.errors"
 local executor = require "braid.pools.executor"
 local inline = require "braid.pools.inline"
 local pools = require "braid.pools.registry"
+local search = require "braid.search"
 
 local M = {}
 
@@ -115,8 +116,8 @@ end
 ---@return table
 function M.settings(options)
   return {
-    path = package.path, cpath = package.cpath, preload = lua_loaders(), init = options.init,
-    init_args = options.init_args, tasks_per_worker = options.tasks_per_worker,
+    path = search.lasting(package.path), cpath = search.lasting(package.cpath), preload = lua_loaders(),
+    init = options.init, init_args = options.init_args, tasks_per_worker = options.tasks_per_worker,
     max_jobs_per_worker = options.max_jobs_per_worker, time_limit = options.time_limit,
     memory_limit = options.memory_limit, name = options.name,
   }

@@ -5,6 +5,7 @@
 -- the codec, or load its file.
 local core = require "braid.core"
 local errors = require "braid.errors"
+local search = require "braid.search"
 local scope = require "braid.tasks.scope"
 local sync = require "braid.sync.primitives"
 local server_module = require "braid.web.server"
@@ -32,7 +33,8 @@ local function say(format, ...) io.stderr:write(("braid: " .. format .. "\n"):fo
 local function spawn_process(theirs)
   local argv = { core.interpreter(), "-e", 'require("braid.web.worker").main()' }
   local env = {
-    LUA_PATH_5_4 = "LUA_PATH_5_4=" .. package.path, LUA_CPATH_5_4 = "LUA_CPATH_5_4=" .. package.cpath,
+    LUA_PATH_5_4 = "LUA_PATH_5_4=" .. search.lasting(package.path),
+    LUA_CPATH_5_4 = "LUA_CPATH_5_4=" .. search.lasting(package.cpath),
     LUA_INIT = false, LUA_INIT_5_4 = false,
   }
   local stdout, stderr = core.file_number(io.stdout), core.file_number(io.stderr)
@@ -238,7 +240,8 @@ function M.start(source, options)
   local listener, port = server_module.listen(options, true)
   if not listener then return nil, port end
   local plan = {
-    app = source.app, file = source.file, options = options, port = port, path = package.path, cpath = package.cpath,
+    app = source.app, file = source.file, options = options, port = port, path = search.lasting(package.path),
+    cpath = search.lasting(package.cpath),
   }
   local encoded, parcel = pcall(function() return core.encode(plan):bytes() end)
   if not encoded then
