@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What every floor of the core stands on: fixed-size integers and some macros. */
+ * What every room of the core uses: fixed-size integers and some macros. */
 #ifndef BRAID_BASE_H
 #define BRAID_BASE_H
 
@@ -12,11 +12,12 @@ _Static_assert(sizeof(void *) == 8, "braid needs a system of 64 bits: its counte
 /* The structure of `type` whose `member` is at `pointer`. */
 #define braid_container(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
-/* For what runs at each step and has a caller or two: the call would cost as much as the work. */
+/* For functions that run at each step and have only one or two callers: a call would cost as much as the work. */
 #define BRAID_INLINE static inline __attribute__((always_inline))
 
-/* A variable of each thread. In a library that is loaded late the usual model takes memory when a thread first uses
- * one, and ends the process when there is none; glibc has room for some in every thread. */
+/* A thread-local variable. braid is a library that is loaded late. The usual TLS model then allocates the variable when
+ * a thread first uses it, and glibc ends the process when that allocation fails. glibc reserves some static TLS in
+ * every thread, so the variable is placed there. */
 #ifdef __GLIBC__
 #define BRAID_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
 #else

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Growth doubles, so appending n bytes copies O(n). */
+ * The capacity doubles, so n appended bytes cost O(n) copies. */
 #include "core/base/buffer.h"
 
 #include <stdlib.h>

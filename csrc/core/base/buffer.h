@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Bytes that grow. Not locked: its owner's thread only. */
+ * A byte array that grows. It has no lock: only its owner's thread may use it. */
 #ifndef BRAID_BUFFER_H
 #define BRAID_BUFFER_H
 
@@ -13,10 +13,10 @@ struct braid_buffer {
 void braid_buffer_init(struct braid_buffer *buffer);
 void braid_buffer_term(struct braid_buffer *buffer);
 
-/* Room for `more` bytes behind the last one; NULL when memory is out, the buffer is then as it was. */
+/* Returns room for `more` bytes after the last one. NULL when memory is out; the buffer is unchanged then. */
 char *braid_buffer_reserve(struct braid_buffer *buffer, size_t more);
 
-/* False when memory is out; then nothing has changed. */
+/* False when memory is out; the buffer is unchanged then. */
 bool braid_buffer_append(struct braid_buffer *buffer, const void *data, size_t size);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * One allocation. */
+ * The structure and its bytes are one allocation. */
 #include "core/base/bytecode.h"
 
 #include <stdlib.h>

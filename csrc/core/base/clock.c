@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * CLOCK_MONOTONIC in nanoseconds. */
+ * Reads CLOCK_MONOTONIC. */
 #include "core/base/clock.h"
 
 #include <time.h>
@@ -11,7 +11,7 @@ int64_t braid_clock_now(void) {
 }
 
 int64_t braid_clock_after(double seconds) {
-  const double furthest = 9.0e9; /* 285 years: more than the clock holds from here on */
+  const double furthest = 9.0e9; /* 285 years: beyond the range of the clock */
   if (seconds >= furthest) return BRAID_NEVER;
   if (seconds <= 0) return braid_clock_now();
   return braid_clock_now() + (int64_t)(seconds * (double)BRAID_SECOND);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Monotonic time in nanoseconds. Deadlines are points of this clock. */
+ * Monotonic time in nanoseconds. Deadlines are times of this clock. */
 #ifndef BRAID_CLOCK_H
 #define BRAID_CLOCK_H
 
@@ -11,7 +11,7 @@
 /* Any thread; does not block. */
 int64_t braid_clock_now(void);
 
-/* The point `seconds` from now; BRAID_NEVER where that is beyond the clock. Any thread; does not block. */
+/* The time `seconds` from now; BRAID_NEVER when that is beyond the clock's range. Any thread; does not block. */
 int64_t braid_clock_after(double seconds);
 
 #endif

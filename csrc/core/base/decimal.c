@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * A double is m * 2^e, a text w * 10^q. Within 27 powers of ten, which is where nearly all numbers are, both are
- * compared exactly in 128 bits, for 5^27 fits into 64. Beyond that the C library reads and writes; it is given texts
- * without a point, and of its own texts only the digits are looked at, because its point depends on the locale. */
+ * A double is m * 2^e, a text is w * 10^q. Nearly all numbers have q from -27 to 27. For these both forms are compared
+ * exactly in 128 bits, because 5^27 fits into 64 bits. The C library reads and writes the others. Its decimal point
+ * depends on the locale: so it is given texts without a point, and only the digits of its texts are used. */
 #include "core/base/decimal.h"
 
 #include <math.h>
@@ -13,8 +13,8 @@ typedef unsigned __int128 u128;
 
 enum {
   EXACT = 27,       /* powers of ten: 5^27 < 2^63 */
-  DIGITS = 19,      /* that fit into 64 bits, whatever they are */
-  MOST_DIGITS = 768 /* of a number that can lie in the middle between two doubles */
+  DIGITS = 19,      /* any number of so many digits fits into 64 bits */
+  MOST_DIGITS = 768 /* a number in the middle between two doubles has at most so many */
 };
 
 static const uint64_t fives[EXACT + 1] = {
@@ -68,8 +68,8 @@ static int bits_of(u128 value) {
   return high ? 128 - __builtin_clzll(high) : 64 - __builtin_clzll((uint64_t)value);
 }
 
-/* value * 2^exponent to the nearest double, the even one of two; `more`: the value is a little more. It is neither
- * beyond the doubles nor near zero. */
+/* Rounds value * 2^exponent to the nearest double, ties to even. `more`: the exact value is a little larger than
+ * `value`. The result must be a normal double: no overflow, no underflow. */
 static double rounded(u128 value, int exponent, bool more) {
   int shift = bits_of(value) - 53;
   uint64_t mantissa = (uint64_t)(shift > 0 ? value >> shift : value << -shift);
@@ -89,14 +89,14 @@ static double rounded(u128 value, int exponent, bool more) {
 static double scaled(uint64_t w, int q) {
   if (w == 0) return 0;
   if (w < UINT64_C(1) << 53 && q >= -EXACT_TENS && q <= EXACT_TENS)
-    return q < 0 ? (double)w / ten_to(-q) : (double)w * ten_to(q); /* both are exact, and the result is rounded once */
+    return q < 0 ? (double)w / ten_to(-q) : (double)w * ten_to(q); /* exact operands: only the result is rounded */
   if (q >= 0) return rounded((u128)w * fives[q], q, false);
   int shift = __builtin_clzll(w) + 63;
   u128 numerator = (u128)w << shift;
   return rounded(numerator / fives[-q], q - shift, numerator % fives[-q] != 0);
 }
 
-/* The digits from `text` on, with the point in them, times 10^exponent. */
+/* The number with these digits (and maybe a point), times 10^exponent. Uses strtod. */
 static double by_library(const char *text, int64_t exponent) {
   char plain[MOST_DIGITS + 32];
   size_t count = 0;
@@ -128,10 +128,10 @@ static double by_library(const char *text, int64_t exponent) {
 
 struct scan {
   const char *at;
-  uint64_t w; /* the first digits: */
-  int count;  /* so many */
-  int64_t q;  /* where the point is: they are times 10^q */
-  bool cut;   /* other digits than zeros were left out */
+  uint64_t w; /* the first digits, without the point */
+  int count;  /* their number */
+  int64_t q;  /* the value is w * 10^q */
+  bool cut;   /* a digit other than zero did not fit into w */
   int64_t exponent;
 };
 
@@ -148,7 +148,7 @@ static inline void take_digits(struct scan *s, bool fraction) {
   }
 }
 
-/* The digits of an exponent; one that is beyond all numbers stays there. */
+/* Reads an exponent. It stops growing when it is far beyond all doubles, so it cannot overflow. */
 static bool take_exponent(struct scan *s) {
   bool negative = *s->at == '-';
   if (*s->at == '-' || *s->at == '+') s->at++;
@@ -218,10 +218,11 @@ static struct shortest without_zeros(uint64_t digits, int q) {
   return (struct shortest){digits, q};
 }
 
-/* The power of ten of the first digit of m * 2^e, or one less; m has 53 bits. */
+/* The power of ten of the first digit of m * 2^e, or one less. m has 53 bits. */
 static int magnitude(int e) { return (int)floor((e + 52) * 0.30102999566398114); }
 
-/* Of 15 digits or fewer: no two of these are the same double, so the nearest to x is the one if it is read as x. */
+/* Tries 15 digits or fewer. No two such texts read as the same double. So the nearest one is the shortest text if it
+ * reads back as x. */
 static bool is_short(double x, int magnitude, struct shortest *s) {
   int k = 14 - magnitude;
   if (k < 1 || k > EXACT_TENS) return false;
@@ -232,10 +233,10 @@ static bool is_short(double x, int magnitude, struct shortest *s) {
   return true;
 }
 
-/* x is m * 2^e: its place between the doubles' middles, in a unit in which all are whole. */
+/* x is m * 2^e. All numbers between `low` and `high` read as x. The unit is chosen so that all fields are integers. */
 struct interval {
-  u128 one, low, centre, high; /* one: of what is written, times 10^q */
-  bool closed;                 /* the middles are read as x, too */
+  u128 one, low, centre, high; /* one: the value of 10^q in this unit */
+  bool closed;                 /* low and high themselves read as x, too */
 };
 
 static inline bool is_inside(const struct interval *i, u128 digits) {
@@ -243,7 +244,7 @@ static inline bool is_inside(const struct interval *i, u128 digits) {
   return i->closed ? value >= i->low && value <= i->high : value > i->low && value < i->high;
 }
 
-/* In quarters of the last bit of m. k: -q. */
+/* The unit is a quarter of the last bit of m, times a scale. k is -q. */
 static struct interval interval_of(uint64_t m, int e, int k) {
   struct interval i = {.one = 1, .closed = (m & 1) == 0};
   u128 unit = k >= 0 ? fives[k] : 1;
@@ -259,7 +260,7 @@ static struct interval interval_of(uint64_t m, int e, int k) {
   return i;
 }
 
-/* The fewest digits whose number lies in the interval, and of these the nearest. 17 are enough. */
+/* The number with the fewest digits inside the interval; of several, the nearest to its centre. 17 digits suffice. */
 static struct shortest shortest_inside(const struct interval *i, int q) {
   uint64_t floor_digits = (uint64_t)(i->centre / i->one), best = 0, power = 1;
   for (;; power *= 10) {
@@ -272,7 +273,7 @@ static struct shortest shortest_inside(const struct interval *i, int q) {
   return without_zeros(best, q);
 }
 
-/* With what the library writes: digits, of which only the point is uncertain. */
+/* Uses printf. Only the digits of its text are used, because its decimal point depends on the locale. */
 static struct shortest shortest_by_library(double x) {
   char text[64], digits[64];
   for (int precision = x < 1e-300 ? 1 : 15;; precision++) {
@@ -323,7 +324,7 @@ size_t braid_decimal_write_integer(char *into, int64_t number) {
   return 1 + write_digits(into + 1, -(uint64_t)number);
 }
 
-/* "0.0012", "12.5", "1200.0": the first of the digits in `into` stands for 10^exponent. */
+/* Writes "0.0012", "12.5", "1200.0". The first digit in `into` stands for 10^exponent. */
 static size_t place_point(char *into, size_t count, int exponent) {
   if (exponent < 0) {
     size_t zeros = (size_t)-exponent;
@@ -343,7 +344,7 @@ static size_t place_point(char *into, size_t count, int exponent) {
   return count + 1;
 }
 
-/* "1.25e-07", "5e+300" */
+/* Writes "1.25e-07", "5e+300". */
 static size_t place_exponent(char *into, size_t count, int exponent) {
   if (count > 1) {
     memmove(into + 2, into + 1, count - 1);

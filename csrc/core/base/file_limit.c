@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A handler that does nothing, instead of SIG_IGN, which programs that are started would inherit. */
+ * The handler does nothing. SIG_IGN would do the same here, but started programs would inherit it. */
 #include "core/base/file_limit.h"
 
 #include <signal.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Four children to a node: half the depth of a binary heap, and the children share a cache line. */
+ * Each node has four children: the heap is half as deep as a binary one, and the children share a cache line. */
 #include "core/base/heap.h"
 
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * A four-ary heap of deadlines. An entry is known by the address of a number in which the heap keeps its place
- * (0: not in the heap), so that it can be removed in O(log n). Not locked: its owner's thread only. */
+ * A four-ary heap of deadlines. The owner of an entry has a number `place`, in which the heap stores the entry's index
+ * plus one (0: not in the heap). The address of that number identifies the entry, so removal takes O(log n). The heap
+ * has no lock: only its owner's thread may use it. */
 #ifndef BRAID_HEAP_H
 #define BRAID_HEAP_H
 
@@ -19,13 +20,13 @@ struct braid_heap {
 void braid_heap_init(struct braid_heap *heap);
 void braid_heap_term(struct braid_heap *heap);
 
-/* False when memory is out; then nothing has changed. */
+/* False when memory is out; nothing has changed then. */
 bool braid_heap_push(struct braid_heap *heap, int64_t key, uint32_t *place);
 
-/* Takes the entry out; nothing happens when it is not in. */
+/* Removes the entry; does nothing when it is not in the heap. */
 void braid_heap_remove(struct braid_heap *heap, uint32_t *place);
 
-/* The place whose key is the smallest, taken out if that key is not beyond `limit`; else NULL. */
+/* Removes the entry with the smallest key if that key is at most `limit`, and returns its place; else NULL. */
 uint32_t *braid_heap_pop(struct braid_heap *heap, int64_t limit);
 
 /* The smallest key, or INT64_MAX. */

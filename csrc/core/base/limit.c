@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The soft limit is there for programs that use select: we do not. */
+ * The soft limit exists for programs that use select(). braid does not use it. */
 #include "core/base/limit.h"
 
 #include <errno.h>

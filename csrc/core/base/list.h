@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A circular list whose links live in its members: no allocation, removal in O(1) without knowing the list.
- * A link that stands in no list points to itself. Whoever owns the list guards it. */
+ * A circular list whose links are fields of its members. So it needs no allocation, and a member is removed in O(1)
+ * without knowing its list. A link outside any list points to itself. The owner of the list guards it. */
 #ifndef BRAID_LIST_H
 #define BRAID_LIST_H
 
@@ -27,7 +27,7 @@ static inline void braid_list_remove(struct braid_list *link) {
   braid_list_init(link);
 }
 
-/* Makes a member the first. */
+/* Moves a member to the front. */
 static inline void braid_list_raise(struct braid_list *list, struct braid_list *link) {
   braid_list_remove(link);
   braid_list_push(list->next, link);

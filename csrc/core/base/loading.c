@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See the header. */
+ * A recursive lock made of a mutex and a condition: its mutex is free while foreign code is loaded. */
 #include "core/base/loading.h"
 
 #include "core/base/thread.h"
@@ -8,13 +8,13 @@ static struct {
   pthread_once_t once;
   pthread_mutex_t mutex;
   pthread_cond_t given_back;
-  pthread_t owner; /* guarded by the mutex, as is: */
-  unsigned depth;  /* how often it has taken the turn; 0: nobody has */
+  pthread_t owner; /* guarded by the mutex, as is `depth` */
+  unsigned depth;  /* how often the owner has begun; 0: there is no owner */
 } loading = {.once = PTHREAD_ONCE_INIT, .mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static void prepare(void) { braid_thread_condition_init(&loading.given_back); }
 
-/* Under the mutex. */
+/* Whether another thread loads. Under the mutex. */
 static bool is_taken(void) { return loading.depth > 0 && !pthread_equal(loading.owner, pthread_self()); }
 
 bool braid_loading_begin(int64_t deadline) {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * Loading foreign code takes turns among threads: what a C library does when it is loaded may touch what the whole
- * process has. Who has the turn may take it again; no lock is held meanwhile. */
+ * Only one thread at a time loads foreign code (a Lua module, a C library): its initialization may touch state of the
+ * whole process. A thread may begin again while it loads. No mutex is held meanwhile. */
 #ifndef BRAID_LOADING_H
 #define BRAID_LOADING_H
 
 #include "core/base/base.h"
 
-/* Takes the turn. False when another thread has it still at the deadline. Any thread; blocks. */
+/* Waits until no other thread loads. False when one still does at the deadline. Any thread; blocks. */
 bool braid_loading_begin(int64_t deadline);
 
-/* Gives it back, once for each time that it was taken. */
+/* Ends one braid_loading_begin that returned true. The same thread. */
 void braid_loading_end(void);
 
 #endif

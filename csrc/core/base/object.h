@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Counted objects: what Lua holds through a box and a message carries by reference lives outside every Lua heap. */
+ * Counted objects. They live outside every Lua heap. Lua holds one through a box, a message holds it by reference. */
 #ifndef BRAID_OBJECT_H
 #define BRAID_OBJECT_H
 
@@ -10,8 +10,8 @@
 struct braid_object;
 
 struct braid_class {
-  const char *name;                       /* "braid.queue": also the name of the box's metatable */
-  void (*destroy)(struct braid_object *); /* the last reference is gone; runs on whichever thread dropped it */
+  const char *name;                       /* "braid.queue"; the box's metatable has the same name */
+  void (*destroy)(struct braid_object *); /* called without references left, on the thread that dropped the last */
 };
 
 struct braid_object {
@@ -31,26 +31,26 @@ static inline void braid_object_ref(struct braid_object *object) {
   atomic_fetch_add_explicit(&object->refs, 1, memory_order_relaxed);
 }
 
-/* No reference is left: ends it. */
+/* Destroys the object. No reference may be left. */
 static inline void braid_object_end(struct braid_object *object) {
-  braid_guard_enter(&object->guard); /* who has given its reference up inside is outside then */
+  braid_guard_enter(&object->guard); /* waits for a thread that gave up its reference inside the guard */
   braid_guard_leave(&object->guard);
   braid_guard_term(&object->guard);
   object->class->destroy(object);
 }
 
-/* Any thread; does not block unless it drops the last reference and the class's destroy does. */
+/* Any thread; does not block, unless it drops the last reference and `destroy` blocks. */
 static inline void braid_object_unref(struct braid_object *object) {
   if (atomic_fetch_sub_explicit(&object->refs, 1, memory_order_acq_rel) == 1) braid_object_end(object);
 }
 
-/* The same inside the object's guard, which the caller leaves then and does not touch again. Returns how many are left:
- * 0: it is the caller's to end, outside. */
+/* Drops a reference inside the object's guard. The caller then leaves the guard and does not touch the object again.
+ * Returns how many references are left. At 0 the caller calls braid_object_end after it has left the guard. */
 static inline unsigned braid_object_resign(struct braid_object *object) {
   return atomic_fetch_sub_explicit(&object->refs, 1, memory_order_acq_rel) - 1;
 }
 
-/* From here on more threads than one know the object. The only thread that knows it yet. */
+/* From here on several threads know the object. Called by the only thread that knows it so far. */
 static inline void braid_object_share(struct braid_object *object) { object->guard.shared = true; }
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * /proc/self/cgroup tells the group's path in each hierarchy. In a container that path may be the host's: then it is
- * not there, and what is mounted is the container's own group, which is where the way up ends. */
+ * /proc/self/cgroup names the group's path in each hierarchy. In a container that path may be the host's, which does
+ * not exist there: the mounted directory itself is the container's group. So the walk goes up to the mount point. */
 #include "core/base/quota.h"
 
 #include <limits.h>
@@ -9,7 +9,7 @@
 
 enum { NAME = PATH_MAX };
 
-/* The first numbers of a file; how many there were. */
+/* Reads the first one or two numbers of a file; returns how many it found. */
 static int read_numbers(const char *folder, const char *name, double *first, double *second) {
   char path[NAME];
   if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path) return 0;
@@ -20,7 +20,7 @@ static int read_numbers(const char *folder, const char *name, double *first, dou
   return count;
 }
 
-/* The quota that this very group sets. */
+/* The quota of this one group; 0: none. */
 static double quota_of(const char *folder) {
   double quota = 0, period = 0, ignored;
   bool set = read_numbers(folder, "cpu.max", &quota, &period) == 2 ||
@@ -29,7 +29,7 @@ static double quota_of(const char *folder) {
   return set && quota > 0 && period > 0 ? quota / period : 0;
 }
 
-/* From the group at `path` up to the one that is mounted. */
+/* Looks at the group at `path` and at each of its parents, up to the mount point. */
 static void look_up_from(const char *mount, const char *path, double *least) {
   char folder[NAME];
   size_t top = strlen(mount);
@@ -41,7 +41,7 @@ static void look_up_from(const char *mount, const char *path, double *least) {
   }
 }
 
-/* A line is "number:controllers:path"; of version 2 there are no controllers. */
+/* A line is "number:controllers:path". In version 2 the controllers are empty. */
 static void look_at(const char *root, char *line, double *least) {
   char *controllers = strchr(line, ':'), *path = controllers ? strchr(controllers + 1, ':') : NULL;
   if (!path) return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The names of the outcomes. */
+ * The names of the statuses. */
 #include "core/base/status.h"
 
 const char *braid_status_name(enum braid_status status) {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * How an operation of the core ended. Never an error number of the system: those travel as errno. */
+ * How an operation of the core ended. It is never an errno value: where the system failed, errno tells. */
 #ifndef BRAID_STATUS_H
 #define BRAID_STATUS_H
 
 enum braid_status {
   BRAID_OK,
-  BRAID_WAIT,        /* the wait node stands in the wait queue: the waiter will be woken */
+  BRAID_WAIT,        /* the node waits; the waiter will be woken */
   BRAID_TIMEOUT,     /* the deadline came first */
   BRAID_CANCELLED,   /* a scope around the wait was cancelled */
   BRAID_INTERRUPTED, /* SIGINT */
-  BRAID_DEADLOCK,    /* nobody is left who could end the wait */
+  BRAID_DEADLOCK,    /* no task is left that could end the wait */
   BRAID_CLOSED,
   BRAID_FULL,
   BRAID_EMPTY,
@@ -17,11 +17,11 @@ enum braid_status {
   BRAID_BROKEN,     /* a barrier that was aborted or reset */
   BRAID_MISUSE,
   BRAID_NO_MEMORY,
-  BRAID_GONE,  /* the process in which the object lives has ended */
-  BRAID_SYSTEM /* errno tells */
+  BRAID_GONE,  /* the process that has the object has ended */
+  BRAID_SYSTEM /* errno has the reason */
 };
 
-/* The status as the `kind` of a Lua error. Any thread; does not block. */
+/* The status as a string: the `kind` of a Lua error. Any thread; does not block. */
 const char *braid_status_name(enum braid_status status);
 
 #endif

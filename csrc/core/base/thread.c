@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Threads are born with all signals blocked, so that a signal always meets the main thread. */
+ * New threads block all signals, so the main thread receives every signal of the process. */
 #include "core/base/thread.h"
 
 #include <dlfcn.h>
@@ -29,7 +29,7 @@ void braid_thread_pin(void) {
   pthread_once(&once, pin);
 }
 
-#ifdef __APPLE__ /* which has no clock for conditions, but waits that count from now */
+#ifdef __APPLE__ /* conditions have no clock there, only relative timeouts */
 void braid_thread_condition_init(pthread_cond_t *condition) { pthread_cond_init(condition, NULL); }
 
 static int wait_until(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t deadline) {
@@ -58,8 +58,8 @@ bool braid_thread_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mut
   return error == 0;
 }
 
-/* glibc gives a thread as much as the main thread may have (`ulimit -s`, mostly 8 MiB), but musl 128 KiB and macOS
- * 512 KiB: too little for Lua, which goes 200 C calls deep. */
+/* Lua nests up to 200 C calls, which needs a large stack. glibc gives a thread as much as `ulimit -s` (mostly 8 MiB),
+ * but musl only 128 KiB and macOS 512 KiB. */
 static void ask_for_stack(pthread_attr_t *attributes) {
   enum { LEAST = 2 * 1024 * 1024 };
   size_t usual;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What the second byte may be depends on the first: that excludes surrogates and what is too long or too large. */
+ * The range of the second byte depends on the first one. That excludes surrogates, overlong forms and codes above
+ * U+10FFFF. */
 #include "core/base/utf8.h"
 
 static inline bool is_between(char byte, int low, int high) {

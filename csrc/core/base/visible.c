@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See the header. */
+ * Copies visible characters and escapes all other bytes. */
 #include "core/base/visible.h"
 
 #include <stdarg.h>
@@ -8,15 +8,15 @@
 
 #include "core/base/utf8.h"
 
-/* Codes below U+00A0 order terminals about in two bytes, too, and U+202A to U+202E and U+2066 to U+2069 turn the
- * direction of what follows: U+00A0 is C2 A0, these are E2 80 AA to E2 80 AE and E2 81 A6 to E2 81 A9. */
+/* The characters from U+0080 to U+009F are control codes of terminals. U+202A to U+202E and U+2066 to U+2069 change the
+ * direction of the text that follows. In UTF-8: C2 80 to C2 9F, E2 80 AA to E2 80 AE, E2 81 A6 to E2 81 A9. */
 static bool is_control(const unsigned char *at) {
   if (at[0] == 0xC2) return at[1] < 0xA0;
   if (at[0] != 0xE2) return false;
   return (at[1] == 0x80 && at[2] >= 0xAA && at[2] <= 0xAE) || (at[1] == 0x81 && at[2] >= 0xA6 && at[2] <= 0xA9);
 }
 
-/* The length of the visible character at the beginning of the text; 0: there is none. */
+/* The length of the visible character at the beginning of the text; 0 when the first byte begins none. */
 static size_t visible(const char *text, size_t size) {
   unsigned char first = (unsigned char)*text;
   if (first < 0x80) return first >= 0x20 && first != 0x7f;

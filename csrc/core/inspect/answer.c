@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * What the handlers touch is safe for them: atomics and a semaphore. A question is noted as the number of the process
- * that asks and the signal's value. Both may be made up by whoever may send us signals; so an answer goes only to a
- * socket that this very process has made, and only if it is root's or runs as the user that we are. */
+ * The signal handlers use only atomics and a semaphore, which are safe there. A handler notes a question as the asker's
+ * process id and the signal's value. Any process that may signal us can forge both. So an answer goes only to a socket
+ * that was made by the process with that id, and only if it runs as root or as our own user. */
 #include "core/inspect/answer.h"
 
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include "core/inspect/question.h"
 #include "core/inspect/states.h"
 
-enum { MOST = 16 }; /* questions at a time; who is one too many hears nothing */
+enum { MOST = 16 }; /* questions at a time; further ones are ignored */
 
 static struct {
   sem_t *wakeup;
@@ -69,7 +69,7 @@ static void put(int fd, const char *bytes, size_t size) {
 
 #ifdef __linux__
 
-/* A connection to whoever asked, or -1: it is gone, or none of those that may know. */
+/* Connects to the asker. -1 when it is gone, or is not allowed to ask. */
 static int reach(uint64_t question) {
   struct sockaddr_un address;
   struct ucred peer;
@@ -77,7 +77,7 @@ static int reach(uint64_t question) {
   struct timeval patience = {.tv_sec = 1};
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
-  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience); /* who does not read holds up the others */
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience); /* an asker that does not read delays others */
   if (connect(fd, (struct sockaddr *)&address, size) == 0 && braid_question_peer(fd, &peer) == 0 &&
       (uint32_t)peer.pid == question >> 32 && (peer.uid == 0 || peer.uid == geteuid()))
     return fd;
@@ -85,7 +85,7 @@ static int reach(uint64_t question) {
   return -1;
 }
 
-/* A peer that has gone away must not end us by SIGPIPE: it is blocked in this thread. */
+/* When the asker is gone, write fails with EPIPE: this thread blocks SIGPIPE. */
 static void send_answer(int fd, const struct braid_buffer *text) {
   uint64_t size = text->size;
   put(fd, (const char *)&size, sizeof size);
@@ -104,7 +104,7 @@ static void send_answer(int fd, const struct braid_buffer *text) { (void)fd, (vo
 
 #endif
 
-/* Connects at once, so that who asks knows that an answer comes. */
+/* Connects before the answers are collected: so the asker knows at once that an answer will come. */
 static int take_questions(int connections[MOST]) {
   int count = 0;
   for (int i = 0; i < MOST; i++) {
@@ -134,7 +134,7 @@ static void *run(void *ignored) {
   (void)ignored;
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, SIGURG); /* should the host have it blocked in all its threads */
+  sigaddset(&signals, SIGURG); /* in case the host blocks it in all its threads */
   if (self.asked) pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
   for (;;) {
     while (sem_wait(self.wakeup) && errno == EINTR) {
@@ -145,7 +145,7 @@ static void *run(void *ignored) {
 }
 
 static sem_t *make_wakeup(void) {
-#ifdef __APPLE__ /* which knows them by name only */
+#ifdef __APPLE__ /* it has only named semaphores */
   char name[32];
   snprintf(name, sizeof name, "/braid-%d", (int)getpid());
   sem_t *named = sem_open(name, O_CREAT | O_EXCL, 0600, 0);
@@ -164,7 +164,7 @@ void braid_answer_start(braid_answer_collector *collect, bool asked) {
   self.wakeup = make_wakeup();
   pthread_t thread;
   if (!self.wakeup || braid_thread_start(&thread, run, NULL)) return;
-#ifdef __linux__ /* here, so that who asks finds it as soon as this thread goes on */
+#ifdef __linux__ /* set here, so that an asker finds the thread as soon as this function returns */
   pthread_setname_np(thread, asked ? BRAID_ANSWER_THREAD : "braid-dump");
 #endif
   pthread_detach(thread);

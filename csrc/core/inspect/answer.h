@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The side of the process that is asked (see question.h), and of the dump that SIGQUIT wants: a thread that sleeps
- * until a signal's handler has noted something. So an answer needs neither the loop of any state nor its Lua, and holds
- * none of them. One for the process. */
+ * Answers the questions of other processes (see question.h), and writes the dump that SIGQUIT asks for. One thread of
+ * the process does both. It sleeps until a signal handler has noted something. So an answer needs no state's loop and
+ * no Lua, and it stops no state. */
 #ifndef BRAID_ANSWER_H
 #define BRAID_ANSWER_H
 
@@ -9,24 +9,24 @@
 
 #include "core/base/buffer.h"
 
-/* The name of the thread where questions reach it: who asks looks for that. */
+/* The thread's name when questions can reach it; askers look for this name. */
 #define BRAID_ANSWER_THREAD "braid-answer"
 
-/* Adds what the process does to the text. Called on the thread; may take a moment. */
+/* Appends what the process does to the text. The thread calls it; it may take a moment. */
 typedef void braid_answer_collector(struct braid_buffer *text);
 
-/* Starts the thread; without it nothing is answered. With `asked` SIGURG has a handler that calls braid_answer_note.
- * Once. */
+/* Starts the thread; if that fails, nothing is answered. `asked`: SIGURG has a handler that calls braid_answer_note.
+ * Call it once. */
 void braid_answer_start(braid_answer_collector *collect, bool asked);
 
-/* From the first call on the process answers, with what its states do: to other processes unless the host has a handler
- * of its own for SIGURG. Any thread. */
+/* The first call makes the process answer with what its states do. Other processes get no answer when the host has its
+ * own handler for SIGURG. Any thread. */
 void braid_answer_prepare(void);
 
-/* In a handler: whether the signal is a question; it will be answered then. */
+/* In a signal handler: true when the signal is a question, which will then be answered. */
 bool braid_answer_note(const siginfo_t *info);
 
-/* In a handler: the answer shall go to the standard error stream. */
+/* In a signal handler: requests a dump to stderr. */
 void braid_answer_dump(void);
 
 #endif

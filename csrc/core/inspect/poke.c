@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The handler reads what its own thread has written: between any two of that thread's instructions. */
+ * The handler interrupts its thread between any two instructions, and reads the list that this thread writes. */
 #include "core/inspect/poke.h"
 
 #include <errno.h>
@@ -14,8 +14,9 @@ static struct {
 
 static BRAID_THREAD_LOCAL struct braid_poke_target *_Atomic targets;
 
-/* A poke is sent to one thread. Only there is `targets` looked at, where it has its place in memory already: the
- * handler must not be the one who makes that. */
+/* A poke is sent to one thread. The handler reads `targets` only after a poke: that thread has used the variable
+ * before, so it is allocated. A handler must not be the first to use a thread-local variable, which would allocate it.
+ */
 static bool is_poke(const siginfo_t *info) {
 #ifdef __linux__
   return info->si_code == SI_TKILL || info->si_code == SI_TIMER;

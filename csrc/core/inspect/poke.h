@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * SIGURG makes a thread look up from what it computes. Other processes ask their questions by the same signal (see
- * question.h); by default it is ignored. */
+ * SIGURG interrupts a thread that computes. Other processes ask questions with the same signal (see question.h). Its
+ * default action is to be ignored. */
 #ifndef BRAID_POKE_H
 #define BRAID_POKE_H
 
@@ -11,20 +11,20 @@
 
 #define BRAID_POKE_SIGNAL SIGURG
 
-/* Something of a thread's that is to hear of pokes. Its memory is the caller's. */
+/* Something that a thread calls when it is poked. The caller owns the memory. */
 struct braid_poke_target {
-  void (*poked)(struct braid_poke_target *target); /* called in the signal's handler, on the thread */
-  struct braid_poke_target *_Atomic below;         /* another one of the same thread */
+  void (*poked)(struct braid_poke_target *target); /* runs in the signal handler, on the thread */
+  struct braid_poke_target *_Atomic below;         /* the next target of the same thread */
 };
 
-/* From here on the signal is ours, unless the host has a handler of its own for it: true when it is. `note` says, in
- * the handler, whether the signal was something else than a poke. This library stays mapped. Once. */
+/* Installs our handler for the signal, unless the host has its own; true when ours is installed. `note` is called first
+ * in the handler; it returns true when the signal was no poke. Keeps this library mapped. Call it once. */
 bool braid_poke_open(bool (*note)(const siginfo_t *info));
 
-/* Pokes a thread; nothing happens when the signal is not ours. Any thread; does not block. */
+/* Pokes a thread. Does nothing when our handler is not installed. Any thread; does not block. */
 void braid_poke(pthread_t thread);
 
-/* From here on pokes of this thread reach the target, until it is removed, which is done by the same thread. */
+/* From here on pokes of the calling thread call the target, until the same thread removes it. */
 void braid_poke_add(struct braid_poke_target *target);
 void braid_poke_remove(struct braid_poke_target *target);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The answer is its size, in eight bytes, and that many bytes of text. */
+ * An answer is its size in eight bytes, and then the text. */
 #include "core/inspect/question.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@
 enum { HEAD = sizeof(uint64_t), LARGEST = 64 << 20 };
 
 socklen_t braid_question_address(struct sockaddr_un *address, unsigned number) {
-  enum { DIGITS = 5 }; /* what unix(7) calls autobind gives such names, with a zero in front */
+  enum { DIGITS = 5 }; /* unix(7): autobind makes such names; they begin with a zero byte */
   *address = (struct sockaddr_un){.sun_family = AF_UNIX};
   snprintf(address->sun_path + 1, DIGITS + 1, "%05x", number & BRAID_QUESTION_NUMBERS);
   return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + DIGITS);
@@ -28,7 +28,7 @@ int braid_question_peer(int connection, struct ucred *peer) {
   return getsockopt(connection, SOL_SOCKET, SO_PEERCRED, peer, &size) ? errno : 0;
 }
 
-/* The system chooses a number that nobody has, so nobody can have taken it before. */
+/* The kernel chooses a free number (autobind), so no other process can have taken it. */
 static int listen_somewhere(struct braid_question *question) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   socklen_t size = sizeof address;
@@ -60,7 +60,7 @@ int braid_question_ask(struct braid_question *question) {
   return syscall(SYS_pidfd_send_signal, question->process, SIGURG, &info, 0) ? errno : 0;
 }
 
-/* Its pidfd becomes readable when it ends. */
+/* ESRCH when the process has ended: its pidfd is readable then. Else EAGAIN. */
 static int unless_ended(const struct braid_question *question) {
   struct pollfd process = {.fd = question->process, .events = POLLIN};
   return poll(&process, 1, 0) > 0 ? ESRCH : EAGAIN;
@@ -71,7 +71,7 @@ static void close_one(int *fd) {
   *fd = -1;
 }
 
-/* Anybody may connect; only the process that was asked is listened to. */
+/* Any process may connect. Connections from any but the asked process are closed. */
 static int await_connection(struct braid_question *question) {
   struct ucred peer;
   for (int connection; (connection = accept4(question->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0;
@@ -84,7 +84,7 @@ static int await_connection(struct braid_question *question) {
   return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED ? unless_ended(question) : errno;
 }
 
-/* Whether the text is whole; it loses its head then. */
+/* 0 when the text is complete; removes the size from its beginning. */
 static int finish(struct braid_buffer *text) {
   uint64_t size;
   if (text->size < HEAD) return EAGAIN;

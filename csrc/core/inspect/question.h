@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * A process asks another one what it does: the side of the one that asks. The question is SIGURG with a value, sent
- * through a pidfd, so that it meets that process or none; by default the signal is ignored. The answer comes over a
- * socket of ours that has no name in the file system: the system gives it a number, which is the signal's value. Only
- * what the asked process itself sends is read. Nothing here blocks, and nothing is left behind when one of the two is
- * killed. One thread at a time. */
+ * Asks another process what it does; this is the asker's side. The question is SIGURG with a value. It is sent through
+ * a pidfd, so it cannot reach a different process that got the same id. A process without braid ignores the signal. The
+ * answer comes through an abstract Unix socket of ours. The kernel gives it a number, which is the signal's value. We
+ * read only what the asked process sends. Nothing here blocks, and nothing remains when either process is killed. One
+ * thread at a time. */
 #ifndef BRAID_QUESTION_H
 #define BRAID_QUESTION_H
 
@@ -12,28 +12,28 @@
 #include "core/base/buffer.h"
 
 enum {
-  BRAID_QUESTION_MARK = 0x6b700000, /* the value of the signal: this, and the number of the socket */
+  BRAID_QUESTION_MARK = 0x6b700000, /* the signal's value is this plus the socket's number */
   BRAID_QUESTION_NUMBERS = 0xfffff
 };
 
 struct braid_question {
   pid_t pid;
-  int process;     /* its pidfd; -1: none, as with the others */
-  int listener;    /* where it is to answer, until it does */
-  unsigned number; /* of that */
-  int connection;  /* on which it does */
+  int process;     /* its pidfd; here and below -1: none */
+  int listener;    /* the socket at which we wait for the answer's connection */
+  unsigned number; /* of the listener */
+  int connection;  /* the answer's connection */
   struct braid_buffer text;
 };
 
-/* Finds the process. 0 or an error number: ESRCH when there is none, ENOSYS where the system cannot do this. */
+/* Opens the process. 0 or an error number; ESRCH: there is no such process, ENOSYS: the system cannot do this. */
 int braid_question_open(struct braid_question *question, pid_t pid);
 
-/* Sends the signal. 0 or an error number. While there is no answer to be sent again from time to time: of two questions
- * at once the system may keep one. */
+/* Sends the signal. 0 or an error number. Repeat it while no answer has come: of two pending questions the system may
+ * keep only one. */
 int braid_question_ask(struct braid_question *question);
 
-/* What has come of it: EAGAIN: not all yet (connection tells whether something has), 0: all of the text, ESRCH: the
- * process has ended, or another error number. */
+/* Reads what has come of the answer. 0: all of the text; EAGAIN: not all yet (`connection` tells whether it has begun);
+ * ESRCH: the process has ended; or another error number. */
 int braid_question_look(struct braid_question *question);
 
 void braid_question_close(struct braid_question *question);
@@ -42,10 +42,10 @@ void braid_question_close(struct braid_question *question);
 #include <sys/socket.h>
 #include <sys/un.h>
 
-/* The address of the socket with this number. */
+/* The address of the socket with this number. Returns its size. */
 socklen_t braid_question_address(struct sockaddr_un *address, unsigned number);
 
-/* Who is at the other end of a connection, or made the socket that it was made to: 0 or an error number. */
+/* The credentials of the process at the other end of a connection. 0 or an error number. */
 int braid_question_peer(int connection, struct ucred *peer);
 #endif
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Entries are their states'. No callback runs while the registry's mutex is held; `asking` is held while answers are
- * waited for, and by nobody who would have to give one. */
+ * Each state owns its entry. No callback runs while `mutex` is held. A thread holds `asking` while it waits for
+ * answers; no thread that has to answer takes it. */
 #include "core/inspect/states.h"
 
 #include <stdarg.h>
@@ -15,9 +15,9 @@
 enum { PATIENCE = BRAID_SECOND / 4, LOOK = 1000 /* us */ };
 
 static struct {
-  pthread_mutex_t asking; /* one asks at a time */
+  pthread_mutex_t asking; /* one thread asks at a time */
   pthread_mutex_t mutex;
-  pthread_cond_t left_alone; /* somebody has ended looking at a state */
+  pthread_cond_t left_alone; /* nobody looks at some state any more */
   struct braid_list entries;
   int missing; /* answers that have not come */
 } states = {.asking = PTHREAD_MUTEX_INITIALIZER,
@@ -95,7 +95,7 @@ struct braid_state *braid_states_next(struct braid_state *state) {
   return found;
 }
 
-/* Under the registry's mutex, as is the next. */
+/* Under `mutex`, as is take_answers. */
 static void ask_all(const pthread_t *except) {
   states.missing = 0;
   for (struct braid_list *at = states.entries.next; at != &states.entries; at = at->next) {
@@ -108,7 +108,7 @@ static void ask_all(const pthread_t *except) {
   }
 }
 
-/* All have answered, or had their time. */
+/* Called when all states have answered or the time is up. */
 static void take_answers(struct braid_buffer *text) {
   for (struct braid_list *at = states.entries.next; at != &states.entries; at = at->next) {
     struct braid_state *state = entry_at(at);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * One mutex guards the log: who traces can wait. */
+ * One mutex guards the log: while a trace runs, threads may wait for each other. */
 #include "core/inspect/trace.h"
 
 #include <pthread.h>
@@ -10,7 +10,7 @@
 #include "core/base/clock.h"
 #include "core/base/thread.h"
 
-atomic_bool braid_trace_on; /* changed under the log's mutex, read without */
+atomic_bool braid_trace_on; /* written under the log's mutex, read without */
 
 static struct {
   pthread_mutex_t mutex;

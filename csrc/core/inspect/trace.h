@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What happened when: steps of tasks, jobs that are submitted, run and come home, in all threads of the process. One
- * log for the process. Off it costs a look at a flag. It ends when memory is out. */
+ * The process's log of events: steps of tasks, and jobs that are submitted, run and answered, in all threads. When it
+ * is off, an event costs one test of a flag. It stops when memory is out. */
 #ifndef BRAID_TRACE_H
 #define BRAID_TRACE_H
 
@@ -9,19 +9,19 @@
 #include "core/base/base.h"
 
 enum braid_trace_kind {
-  BRAID_TRACE_NAME, /* what something is called from now on */
-  BRAID_TRACE_STEP, /* a task's step begins ... */
-  BRAID_TRACE_PARK, /* ... and ends */
+  BRAID_TRACE_NAME, /* gives a task or job its name */
+  BRAID_TRACE_STEP, /* a task's step begins */
+  BRAID_TRACE_PARK, /* the step ends */
   BRAID_TRACE_SUBMIT,
-  BRAID_TRACE_RUN,  /* a worker begins a job ... */
-  BRAID_TRACE_DONE, /* ... and ends it */
-  BRAID_TRACE_HOME  /* its reply has arrived */
+  BRAID_TRACE_RUN,  /* a worker begins a job */
+  BRAID_TRACE_DONE, /* the worker has finished it */
+  BRAID_TRACE_HOME  /* its result has arrived at the submitter */
 };
 
 struct braid_trace_event {
   int64_t time;
   const void *whose;
-  int32_t track; /* the thread, or minus the process */
+  int32_t track; /* the thread's id, or minus the process's id */
   uint8_t kind;  /* enum braid_trace_kind */
   char name[43];
 };
@@ -30,20 +30,20 @@ extern atomic_bool braid_trace_on;
 
 static inline bool braid_trace_is_on(void) { return atomic_load_explicit(&braid_trace_on, memory_order_relaxed); }
 
-/* Empties the log and begins it. False when it is on already. Any thread, as with all of these; they block while
- * another one writes. */
+/* Empties the log and starts it. False when it is on already. Any thread, as all functions here; they block while
+ * another thread writes an event. */
 bool braid_trace_start(void);
 
-/* Nothing is written down from here on. */
+/* Stops the log; its events can then be read. */
 void braid_trace_stop(void);
 
-/* The i-th event of the log, from 0, while it is off; false when there is none. */
+/* Copies event `i` (from 0). False when there is none, and while the log is on. */
 bool braid_trace_read(size_t i, struct braid_trace_event *event);
 
-/* Writes it down. `whose`: the address of a task or a job; the name is cut to what the event has room for. */
+/* Adds an event. `whose` is the address of a task or a job. A long name is cut. */
 void braid_trace_record(enum braid_trace_kind kind, const void *whose, const char *name);
 
-/* The same at another time (ns), in a process of its own: what a worker process tells of itself. */
+/* Adds an event of a worker process, at a time (ns) that it tells. */
 void braid_trace_record_of(enum braid_trace_kind kind, const void *whose, int64_t time, int process);
 
 static inline void braid_trace_note(enum braid_trace_kind kind, const void *whose) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * The turn of the loop. Descriptors are left in the poller when a watch stops and taken out when they next report
- * something that nobody wants: most are watched again at once, and that then costs one system call or none.
+ * The turn of the loop. When a watch stops, its descriptor stays in the poller, because most are watched again at once,
+ * which then costs at most one system call. The loop removes it when it reports an event that no watch wants.
  *
- * The inbox: posting takes its mutex, and rings only when the loop has said that it goes to sleep; so many posts
- * cost one ring, and a post between the loop's last look and its sleep cannot be missed. */
+ * The inbox: a post takes its mutex, and signals the loop's wakeup only when the loop has said that it goes to sleep.
+ * So many posts cost one signal, and a post between the loop's last check and its sleep is not lost. */
 #include "core/loop/loop.h"
 
 #include <errno.h>
@@ -12,12 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The loop whose turn this thread is in: posts to it need no mutex. */
+/* The loop that this thread runs. A post to it needs no mutex. */
 static BRAID_THREAD_LOCAL struct braid_loop *here;
 
 enum { EVENTS = 256 };
 
-/* Tells the core that this is a loop of looks. */
+/* Tells the processor that this thread spins. */
 static inline void relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
@@ -75,7 +75,7 @@ void braid_loop_post(struct braid_waiter *waiter) {
   atomic_store_explicit(&loop->mail, true, memory_order_release);
   bool ring = loop->asleep;
   loop->asleep = false;
-  /* Rung inside: once the mutex is free the loop may take its mail, end, and be gone. */
+  /* Inside the mutex: once it is free, the loop may take the waiter, end, and free its memory. */
   if (ring) braid_wakeup_signal(&loop->wakeup);
   pthread_mutex_unlock(&loop->inbox_mutex);
 }
@@ -147,7 +147,7 @@ static void fire_deadlines(struct braid_loop *loop) {
 
 static struct braid_slot *slot_of(struct braid_loop *loop, int fd) {
   if (fd >= loop->slot_count) {
-    if (fcntl(fd, F_GETFD) < 0) return NULL; /* no such descriptor: its number may be anything */
+    if (fcntl(fd, F_GETFD) < 0) return NULL; /* the number may be arbitrarily large, so do not allocate for it */
     int count = loop->slot_count ? loop->slot_count : 64;
     while (count <= fd) count *= 2;
     struct braid_slot *slots = realloc(loop->slots, (size_t)count * sizeof *slots);
@@ -172,11 +172,11 @@ static int tell_poller(struct braid_loop *loop, struct braid_slot *slot, int fd,
 }
 
 int braid_watch_start(struct braid_loop *loop, struct braid_watch *watch, int fd, int events) {
-  if (fd < 0 || (fd >= loop->slot_count && fcntl(fd, F_GETFD) < 0)) return EBADF; /* before its slot costs memory */
+  if (fd < 0 || (fd >= loop->slot_count && fcntl(fd, F_GETFD) < 0)) return EBADF; /* before its slot is allocated */
   errno = ENOMEM;
   struct braid_slot *slot = slot_of(loop, fd);
   if (!slot) return errno;
-  /* Always told, even what it should know: the number may have been closed and given out anew since. */
+  /* Tell the poller even if nothing seems to change: the number may have been closed and reused since. */
   int error = tell_poller(loop, slot, fd, wanted(slot) | events);
   if (error) return error;
   watch->fd = fd;
@@ -210,8 +210,8 @@ void braid_watch_stop(struct braid_loop *loop, struct braid_watch *watch) {
   }
 }
 
-/* A descriptor that was closed while somebody else still holds its file, a child process say, reports for ever and can
- * no longer be taken out by its number: the poller is made anew. When the system refuses, the old one stays. */
+/* A descriptor was closed here, but another process (a child, say) still holds its file: it reports events for ever,
+ * and its number no longer removes it from the poller. So open a new poller. If that fails, the old one stays. */
 static void renew_poller(struct braid_loop *loop) {
   struct braid_poller poller;
   if (braid_poller_open(&poller)) return;
@@ -246,7 +246,7 @@ static void serve_event(struct braid_loop *loop, const struct braid_event *event
 
 /* ---- the turn ------------------------------------------------------------------------------------------------- */
 
-/* How long to sleep until `deadline` or an earlier one of the loop's. */
+/* The time until `deadline` or the loop's own first deadline, whichever is earlier. */
 static int64_t time_left(const struct braid_loop *loop, int64_t deadline) {
   int64_t first = braid_heap_first(&loop->sleepers), alarm = braid_heap_first(&loop->alarms);
   if (alarm < first) first = alarm;
@@ -256,7 +256,7 @@ static int64_t time_left(const struct braid_loop *loop, int64_t deadline) {
   return left > 0 ? left : 0;
 }
 
-/* Says that the loop sleeps, so that a post from then on rings; false when there is mail already. */
+/* Marks the loop as asleep, so that every later post signals the wakeup. False when the inbox is not empty. */
 static bool fall_asleep(struct braid_loop *loop) {
   pthread_mutex_lock(&loop->inbox_mutex);
   bool asleep = loop->asleep = !loop->inbox.first;
@@ -276,9 +276,9 @@ static void wait_for_events(struct braid_loop *loop, int64_t timeout) {
   for (int i = 0; i < count; i++) serve_event(loop, &events[i]);
 }
 
-/* A wake across cores costs more than most answers take. So where the last sleep was short the loop looks for mail for
- * as long as a wake would take; where that was in vain it sleeps at once until a sleep turns out short again. It stands
- * aside between the looks: what it waits for may be next on this very core. */
+/* Waking a thread on another core takes longer than most answers do. So after a short sleep the loop first spins: it
+ * checks its inbox for about the time of a wake-up. If nothing comes, it does not spin again until a sleep was short.
+ * It yields between the checks, because the thread that it waits for may need this core. */
 static bool try_briefly(struct braid_loop *loop) {
   enum { LOOKS = 32 };
   if (loop->patience == 0) return false;
@@ -294,7 +294,7 @@ static bool try_briefly(struct braid_loop *loop) {
   return false;
 }
 
-/* Sleeps, and learns from how long. */
+/* Sleeps. A short sleep makes the loop spin next time. */
 static void sleep_socially(struct braid_loop *loop, int64_t timeout) {
   enum { SHORT = 100 * 1000, PATIENCE = 30 * 1000 };
   int64_t began = braid_clock_now();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * One loop for each thread that runs Lua: deadlines, descriptors, and an inbox that other threads post to. It knows
- * no Lua: what it yields are waiters that are ready to go on. The loop's thread only, except where said otherwise. */
+ * Each thread that runs Lua has one loop: deadlines, descriptors, and an inbox to which other threads post. The loop
+ * knows no Lua; it yields waiters that are ready to be resumed. Only its own thread may use it, except where noted. */
 #ifndef BRAID_LOOP_H
 #define BRAID_LOOP_H
 
@@ -10,14 +10,15 @@
 #include "core/loop/poller.h"
 #include "core/loop/waiter.h"
 
-/* Interest in a descriptor. `fire` runs in the loop's turn and never calls Lua; it may start and stop watches. */
+/* Interest in events of a descriptor. The loop calls `fire` in its turn. It never calls Lua; it may start and stop
+ * watches. */
 struct braid_watch {
   void (*fire)(struct braid_watch *watch, int events);
-  struct braid_watch *next; /* on the same descriptor */
+  struct braid_watch *next; /* the next watch of the same descriptor */
   int fd, events;
 };
 
-/* A callback at a deadline, in the loop's turn. It never calls Lua. */
+/* The loop calls `fire` in its turn after the deadline. It never calls Lua. */
 struct braid_alarm {
   void (*fire)(struct braid_alarm *alarm);
   uint32_t place;
@@ -25,7 +26,7 @@ struct braid_alarm {
 
 struct braid_slot { /* one for each descriptor number */
   struct braid_watch *watches;
-  int8_t polled; /* what the poller was last told */
+  int8_t polled; /* the events that the poller was last told to report */
 };
 
 struct braid_loop {
@@ -33,37 +34,37 @@ struct braid_loop {
   struct braid_wakeup wakeup;
   struct braid_heap sleepers; /* waiters' deadlines */
   struct braid_heap alarms;
-  struct braid_wake_list ready; /* waiters that have come home, oldest first */
+  struct braid_wake_list ready; /* claimed waiters, oldest first */
   struct braid_slot *slots;
   int slot_count;
   unsigned watch_count;
-  struct braid_watch *cursor; /* the next watch of the descriptor that is being served */
+  struct braid_watch *cursor; /* the watch to serve next, while an event is served */
   pthread_mutex_t inbox_mutex;
   struct braid_wake_list inbox; /* guarded by inbox_mutex, as is `asleep` */
   bool asleep;
-  bool social;            /* other threads answer this one: it is worth trying for a moment before it sleeps */
-  int64_t patience;       /* ns: how long the next try may take */
-  int64_t idle;           /* ns that it has slept */
-  atomic_bool mail;       /* the inbox is not empty: a look without the mutex */
-  atomic_uint interrupts; /* signals that asked for attention */
+  bool social;            /* other threads answer this one: after a short sleep it spins before it sleeps again */
+  int64_t patience;       /* ns that it may spin next time; 0: it does not */
+  int64_t idle;           /* total ns asleep */
+  atomic_bool mail;       /* the inbox is not empty; read without the mutex */
+  atomic_uint interrupts; /* how often braid_loop_interrupt was called */
 };
 
 /* 0 or an error number. */
 int braid_loop_open(struct braid_loop *loop);
-/* Set in a process that was forked while there were loops: their descriptors are the parent's, too, their threads are
- * not there, and locks may be held for ever. Nothing of the loops, or of what threads share, may be used then. */
+/* True in a process that was forked while there were loops. There the descriptors are shared with the parent, the other
+ * threads do not exist, and locks may be held for ever. Loops, and all that threads share, must not be used then. */
 extern bool braid_loop_is_fork;
 
 void braid_loop_close(struct braid_loop *loop);
 
-/* Collects all that is ready: events, deadlines, mail. Sleeps until something is, at most until `deadline`
- * (0: does not sleep), and not at all while a waiter is ready. */
+/* Collects what is ready: events, deadlines, posted waiters. Sleeps until something is ready or `deadline` passes (0:
+ * does not sleep). Does not sleep while a waiter is ready. */
 void braid_loop_poll(struct braid_loop *loop, int64_t deadline);
 
-/* True when nothing in this process could ever end a sleep of this loop, other threads and signals aside. */
+/* True when no deadline, descriptor or ready waiter is left: only another thread or a signal could end a sleep. */
 bool braid_loop_barren(const struct braid_loop *loop);
 
-/* What other threads have posted is ready from now on. */
+/* Moves what other threads have posted to the ready list. */
 void braid_loop_take_mail(struct braid_loop *loop);
 
 /* The next waiter that is ready, or NULL. */
@@ -71,35 +72,35 @@ static inline struct braid_waiter *braid_loop_next(struct braid_loop *loop) {
   return braid_wake_list_pop(&loop->ready);
 }
 
-/* Sends a claimed waiter home. Any thread; does not block. Cannot fail. */
+/* Posts a claimed waiter to its home loop. Any thread; does not block; cannot fail. */
 void braid_loop_post(struct braid_waiter *waiter);
 
 /* The same for all in the list. */
 void braid_loop_post_all(struct braid_wake_list *woken);
 
-/* A deadline for a waiter that waits: it is claimed with BRAID_TIMEOUT then. False when memory is out. */
+/* Gives a waiting waiter a deadline, at which it is claimed with BRAID_TIMEOUT. False when memory is out. */
 bool braid_loop_sleep(struct braid_loop *loop, struct braid_waiter *waiter, int64_t deadline);
 void braid_loop_unsleep(struct braid_loop *loop, struct braid_waiter *waiter);
 
-/* Claims a waiter of this loop, takes it out of its wait queue and makes it ready: for timeouts and cancels, which
- * happen at home. False when another end of the wait came first. */
+/* Claims a waiter of this loop, removes it from its wait queue and makes it ready. For timeouts and cancels, which the
+ * home thread performs. False when something else has ended the wait first. */
 bool braid_loop_end_wait(struct braid_loop *loop, struct braid_waiter *waiter, enum braid_status status);
 
-/* False when memory is out. Starting one that stands moves it. */
+/* Starts the alarm, or moves it if it is started. False when memory is out. */
 bool braid_alarm_start(struct braid_loop *loop, struct braid_alarm *alarm, int64_t deadline);
 void braid_alarm_stop(struct braid_loop *loop, struct braid_alarm *alarm);
 
-/* Watches `fd` for `events`; 0 or an error number. Where the descriptor is one that cannot be watched because it is
- * always ready (a regular file), the answer is EPERM. */
+/* Watches `fd` for `events`. Returns 0 or an error number; EPERM: the descriptor is always ready and cannot be watched
+ * (a regular file). */
 int braid_watch_start(struct braid_loop *loop, struct braid_watch *watch, int fd, int events);
 
-/* 0 or an error number. The watch has been started. No events: it is stopped. */
+/* Changes the events of a started watch; 0 stops it. Returns 0 or an error number. */
 int braid_watch_change(struct braid_loop *loop, struct braid_watch *watch, int events);
 
-/* Nothing happens when it is not started. */
+/* Does nothing when the watch is not started. */
 void braid_watch_stop(struct braid_loop *loop, struct braid_watch *watch);
 
-/* Asks the loop for a turn from a signal handler or another thread; does not block. */
+/* Makes the loop run a turn soon. Any thread, and signal handlers; does not block. */
 void braid_loop_interrupt(struct braid_loop *loop);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What the system offers to wait for descriptors: one backend is built, epoll or kqueue. One loop's thread only,
- * except where said otherwise. */
+ * Waits for events of descriptors. The build chooses one backend, epoll or kqueue. Only one loop's thread may use a
+ * poller. */
 #ifndef BRAID_POLLER_H
 #define BRAID_POLLER_H
 
@@ -21,11 +21,11 @@ struct braid_poller {
 int braid_poller_open(struct braid_poller *poller);
 void braid_poller_close(struct braid_poller *poller);
 
-/* Changes what is watched for on a descriptor from `before` to `after`. `before` may be out of date when the number
- * was closed and given out anew. Returns 0 or an error number; EPERM: such a descriptor is always ready. */
+/* Changes the watched events of a descriptor from `before` to `after`. `before` may be wrong when the number was closed
+ * and reused. Returns 0 or an error number; EPERM: such a descriptor is always ready. */
 int braid_poller_set(struct braid_poller *poller, int fd, int before, int after);
 
-/* Blocks at most `timeout` nanoseconds (BRAID_NEVER: for ever). Returns the number of events; 0 also when a signal
+/* Blocks for at most `timeout` nanoseconds (BRAID_NEVER: no limit). Returns the number of events; 0 also when a signal
  * came. */
 int braid_poller_wait(struct braid_poller *poller, int64_t timeout, struct braid_event *events, int room);
 

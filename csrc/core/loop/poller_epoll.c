@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Level-triggered epoll; nanosecond timeouts through epoll_pwait2 where the system has it. */
+ * Level-triggered epoll. Uses epoll_pwait2 for nanosecond timeouts where the system has it. */
 #include "core/loop/poller.h"
 
 #include <errno.h>
@@ -45,7 +45,7 @@ static int wait_milliseconds(int fd, int64_t timeout, struct epoll_event *events
 
 static int wait_exactly(int fd, int64_t timeout, struct epoll_event *events, int room) {
 #ifdef HAVE_PWAIT2
-  static bool missing; /* an older kernel, or a sandbox; a race on it costs one more failing call */
+  static bool missing; /* the kernel is too old, or a sandbox forbids it; a race here costs one more failed call */
   if (!__atomic_load_n(&missing, __ATOMIC_RELAXED) && timeout != BRAID_NEVER && timeout != 0) {
     struct timespec time = {.tv_sec = timeout / BRAID_SECOND, .tv_nsec = timeout % BRAID_SECOND};
     int count = epoll_pwait2(fd, events, room, &time, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * kqueue for macOS and the BSDs: a filter for each direction. Neither built nor tried yet by anybody. */
+ * kqueue for macOS and the BSDs: one filter for each direction. Nobody has built or tried it yet. */
 #include "core/loop/poller.h"
 
 #include <errno.h>
@@ -26,7 +26,7 @@ static int change(struct braid_poller *poller, int fd, short filter, bool want) 
   return !want && errno == ENOENT ? 0 : errno;
 }
 
-/* Adding what is there already is harmless, so a stale `before` is too. */
+/* Adding a filter that exists is harmless, so a wrong `before` is, too. */
 int braid_poller_set(struct braid_poller *poller, int fd, int before, int after) {
   int gone = before & ~after, error = 0;
   if (after & BRAID_READ) error = change(poller, fd, EVFILT_READ, true);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A POSIX timer that signals one thread, or a thread that waits for the deadline and sends the signal. */
+ * A POSIX timer that signals one thread. Where there is none, a helper thread waits and sends the signal. */
 #include "core/loop/thread_timer.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@ enum { AGAIN = 100 * 1000 * 1000 };
 
 #ifdef BRAID_SYSTEM_TIMER
 
-#ifndef sigev_notify_thread_id /* its name in the manual, which old headers of glibc lack */
+#ifndef sigev_notify_thread_id /* the manual's name, which old headers of glibc lack */
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
@@ -37,7 +37,7 @@ void braid_thread_timer_set(struct braid_thread_timer *timer, int64_t deadline) 
 
 #include <poll.h>
 
-/* In ms, as poll takes it. */
+/* The time until the deadline in ms, for poll(). */
 static int pause_of(int64_t deadline) {
   int64_t left = deadline == BRAID_NEVER ? -1 : (deadline - braid_clock_now()) / 1000000 + 1;
   return deadline == BRAID_NEVER ? -1 : left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Sends its thread a signal when a deadline has passed, and again every 100 ms until it is set anew: so also code is
- * stopped that never looks at a clock. The thread that opened it; nothing blocks but closing, for a moment. */
+ * Sends a signal to the thread that opened it when a deadline has passed, and again every 100 ms until it is set anew.
+ * So it also stops code that never looks at a clock. Only that thread may use it. Nothing blocks but closing, which
+ * takes a moment. */
 #ifndef BRAID_THREAD_TIMER_H
 #define BRAID_THREAD_TIMER_H
 
@@ -12,7 +13,7 @@
 #include "core/loop/wakeup.h"
 #include "core/base/thread.h"
 
-/* Where the system's own timers can signal one thread, as on Linux; elsewhere a thread of ours does. */
+/* Linux has timers that signal one thread. Elsewhere a helper thread does it. */
 #if defined(__linux__) && defined(SIGEV_THREAD_ID) && !defined(BRAID_PORTABLE)
 #define BRAID_SYSTEM_TIMER 1
 #endif
@@ -22,18 +23,18 @@ struct braid_thread_timer {
   timer_t timer;
 #else
   pthread_t thread, target;
-  struct braid_wakeup wakeup; /* something has changed */
+  struct braid_wakeup wakeup; /* wakes the helper thread after a change */
   _Atomic int64_t deadline;   /* BRAID_NEVER: none */
   atomic_bool closed;
   int signal;
 #endif
 };
 
-/* 0 or an error number. It stays where it is until it is closed. */
+/* 0 or an error number. The structure must not move until it is closed. */
 int braid_thread_timer_open(struct braid_thread_timer *timer, int signal);
 void braid_thread_timer_close(struct braid_thread_timer *timer);
 
-/* BRAID_NEVER: it does not fire. Also in signal handlers on that thread. */
+/* BRAID_NEVER disarms it. May also be called in signal handlers on that thread. */
 void braid_thread_timer_set(struct braid_thread_timer *timer, int64_t deadline);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Claims and wait queues. The invariant: a node that stands in a queue is removed only under that queue's guard, and a
- * waiter's memory outlives its nodes' places in queues; so whoever holds the guard may touch the waiter. */
+ * Claims and wait queues. The invariant: a waiting node is removed only under its queue's guard, and a waiter's memory
+ * lives until its nodes have left their queues. So a thread that holds the guard may touch the waiter. */
 #include "core/loop/waiter.h"
 
 static void set_queue(struct braid_wait_node *node, struct braid_wait_queue *queue) {
@@ -57,11 +57,11 @@ struct braid_wait_node *braid_wait_queue_claim(struct braid_wait_queue *queue, e
     struct braid_wait_node *node = braid_container(link, struct braid_wait_node, link);
     if (!braid_waiter_claim(braid_wait_node_waiter(node), status)) {
       if (!queue->guard)
-        set_queue(node, NULL); /* such a queue may end before the waiter, which another case woke, is home */
+        set_queue(node, NULL); /* such a queue may end before the waiter, which another case has claimed, is resumed */
       continue;
     }
     node->chosen = 1;
-    set_queue(node, NULL); /* out of it: leaving need not look again */
+    set_queue(node, NULL); /* it has left: braid_wait_node_leave need not enter the guard */
     return node;
   }
   return NULL;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * The one way of waiting. A *waiter* is one suspension: it belongs to a loop's thread. It stands in *wait queues* by
- * its *wait nodes*: one node when it waits for one thing, several when it selects. Whoever can end the wait *claims*
- * the waiter; only the first claim succeeds. The claimer then *posts* the waiter: it travels home to its loop, which
- * resumes whoever waits. A waiter is used again only after all its nodes have left their queues and it has come
- * home, so no wake can be stale. */
+ * The one way of waiting. A *waiter* is one suspension; it belongs to a loop's thread, its home. It waits in *wait
+ * queues* through its *wait nodes*: one node to wait for one thing, several to select. A thread that can end the wait
+ * *claims* the waiter; only the first claim succeeds. The claimer then *posts* the waiter to its home loop, which
+ * resumes what waits. A waiter is armed again only after all its nodes have left their queues and its loop has taken
+ * it, so a wake-up can never be stale. */
 #ifndef BRAID_WAITER_H
 #define BRAID_WAITER_H
 
@@ -16,15 +16,15 @@
 struct braid_loop;
 struct braid_waiter;
 
-/* A wait queue: first come, first served. The guard is that of the object it belongs to; NULL for what only one
- * loop's thread ever touches. */
+/* A FIFO of wait nodes. `guard` is that of the object to which the queue belongs; NULL when only one loop's thread
+ * uses it. */
 struct braid_wait_queue {
   struct braid_list nodes;
   struct braid_guard *guard;
 };
 
-/* What travels through a wait node or a queue: a small value itself, an owned reference to a message, or a number by
- * which one Lua state knows a value of its own. */
+/* What a wait node or a queue carries: a small value, an owned reference to a message, or a number by which one Lua
+ * state knows one of its own values. */
 enum braid_item_tag {
   BRAID_ITEM_NONE,
   BRAID_ITEM_FALSE,
@@ -34,7 +34,7 @@ enum braid_item_tag {
   BRAID_ITEM_NUMBER,
   BRAID_ITEM_REFERENCE,
   BRAID_ITEM_MESSAGE,
-  BRAID_ITEM_PLACE /* in a queue's wait queues: of another process, whose put comes later, or whose get is a lease */
+  BRAID_ITEM_PLACE /* in wait queues, for another process: a put that reserves a place, or a get that leases an item */
 };
 
 struct braid_item {
@@ -42,16 +42,16 @@ struct braid_item {
   uint8_t tag; /* enum braid_item_tag */
 };
 
-/* A place in a wait queue. Guarded by the queue's guard while it stands there. */
+/* A place in a wait queue. The queue's guard protects it while it is in the queue. */
 struct braid_wait_node {
   struct braid_list link;
-  _Atomic(struct braid_wait_queue *) queue; /* NULL: in none. At home it is looked at without the guard, too */
-  double key;                               /* the priority of an item that a put brings */
-  uint64_t bits;                            /* with tag: the item that a put brings or a get received */
+  _Atomic(struct braid_wait_queue *) queue; /* NULL: in none. The home thread also reads it without the guard */
+  double key;                               /* the priority of the item that a put brings */
+  uint64_t bits;                            /* with tag: the item that a put brings or a get receives */
   uint8_t tag;
-  uint8_t chosen;    /* this node's claim was the one */
-  uint16_t position; /* in a select: which case; 0: the waiter's own node */
-  uint32_t place;    /* of the waiter's own node: where its deadline stands in the loop's heap */
+  uint8_t chosen;    /* the claim came through this node */
+  uint16_t position; /* the case of a select; 0: the waiter's own node */
+  uint32_t place;    /* of the waiter's own node: its place in the loop's heap of deadlines */
 };
 
 enum braid_waiter_kind { BRAID_WAITER_TASK, BRAID_WAITER_JOB, BRAID_WAITER_ERRAND };
@@ -59,14 +59,14 @@ enum braid_waiter_kind { BRAID_WAITER_TASK, BRAID_WAITER_JOB, BRAID_WAITER_ERRAN
 struct braid_waiter {
   union {
     struct braid_wait_node node; /* while it waits */
-    struct braid_waiter *next;   /* the next one on the way home; the node has left its queue by then */
+    struct braid_waiter *next;   /* link of a wake list, after the claim; the node has left its queue by then */
   };
   struct braid_loop *home;
   atomic_uchar claimed;
-  uint8_t status; /* enum braid_status, written by the claimer before it posts */
-  uint8_t kind;   /* enum braid_waiter_kind: what the loop's owner makes of it */
-  uint8_t state;  /* the owner's */
-  uint32_t flags; /* the owner's */
+  uint8_t status; /* enum braid_status; the claimer writes it before it posts */
+  uint8_t kind;   /* enum braid_waiter_kind: what the loop's owner does with it */
+  uint8_t state;  /* for the owner */
+  uint32_t flags; /* for the owner */
 };
 
 /* One case of a select: a node that is not its waiter's own. */
@@ -77,21 +77,21 @@ struct braid_case {
 
 void braid_wait_queue_init(struct braid_wait_queue *queue, struct braid_guard *guard);
 
-/* The object ends while somebody stands in its queue, as happens when a Lua state closes: they will not be woken. */
+/* Removes all nodes without waking them. For an object that ends while nodes wait, as when a Lua state closes. */
 void braid_wait_queue_dissolve(struct braid_wait_queue *queue);
 
-/* Home thread. After this the waiter counts as claimed: nobody can wake it until it is armed. */
+/* Home thread. The new waiter counts as claimed: nobody can wake it before it is armed. */
 void braid_waiter_init(struct braid_waiter *waiter, struct braid_loop *home, enum braid_waiter_kind kind);
 
-/* Home thread: a new wait begins. */
+/* Home thread: begins a new wait. */
 static inline void braid_waiter_arm(struct braid_waiter *waiter) {
   waiter->status = BRAID_OK;
   waiter->node.chosen = 0;
   atomic_store_explicit(&waiter->claimed, 0, memory_order_release);
 }
 
-/* The right to end the wait: true for exactly one caller per arming. Any thread that may touch the waiter: its home,
- * or one that holds the guard of a wait queue in which it stands. Does not block. */
+/* Takes the right to end the wait: true for exactly one caller per arming. Call it on the home thread, or under the
+ * guard of a wait queue in which the waiter waits. Does not block. */
 bool braid_waiter_claim(struct braid_waiter *waiter, enum braid_status status);
 
 static inline bool braid_waiter_waiting(const struct braid_waiter *waiter) {
@@ -100,20 +100,20 @@ static inline bool braid_waiter_waiting(const struct braid_waiter *waiter) {
 
 void braid_wait_node_init(struct braid_wait_node *node, uint16_t position);
 
-/* Joins the end of a wait queue, under its guard. */
+/* Appends the node to a wait queue. Under the queue's guard. */
 void braid_wait_node_join(struct braid_wait_node *node, struct braid_wait_queue *queue);
 
-/* Leaves its queue, O(1); nothing happens when it stands in none. Enters the queue's guard. */
+/* Removes the node from its queue in O(1); does nothing when it is in none. Enters the queue's guard. */
 void braid_wait_node_leave(struct braid_wait_node *node);
 
 struct braid_waiter *braid_wait_node_waiter(struct braid_wait_node *node);
 
-/* Whether an object that is ready at once may serve this node: always, but for a case of a select, whose waiter has
- * to be claimed first: another case may have come before. Under the object's guard. */
+/* Whether an object that is ready at once may serve this node. A case of a select must first claim its waiter, because
+ * another case may have been first; all other nodes may. Under the object's guard. */
 static inline bool braid_wait_node_may_take(struct braid_wait_node *node);
 
-/* The first of the queue whose waiter could be claimed with `status`, out of the queue; NULL when there is none. Under
- * the queue's guard; the caller posts the waiter when it has left the guard. */
+/* Removes and returns the first node whose waiter could be claimed with `status`; NULL when there is none. Under the
+ * queue's guard. The caller posts the waiter after it has left the guard. */
 struct braid_wait_node *braid_wait_queue_claim(struct braid_wait_queue *queue, enum braid_status status);
 
 static inline bool braid_wait_node_may_take(struct braid_wait_node *node) {
@@ -130,7 +130,7 @@ static inline void braid_wait_node_set_item(struct braid_wait_node *node, struct
   node->tag = item.tag;
 }
 
-/* Claimed waiters on their way to their loops: a singly linked list. */
+/* Claimed waiters on the way to their loops: a singly linked list. */
 struct braid_wake_list {
   struct braid_waiter *first, *last;
 };
@@ -153,7 +153,7 @@ static inline struct braid_waiter *braid_wake_list_pop(struct braid_wake_list *l
   return waiter;
 }
 
-/* Claims everyone in the queue with `status` and appends them to the list. Under the queue's guard. */
+/* Claims all waiters of the queue with `status` and appends them to the list. Under the queue's guard. */
 void braid_wait_queue_claim_all(struct braid_wait_queue *queue, enum braid_status status, struct braid_wake_list *list);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Ringing twice before an answer is one ring. */
+ * Several signals before the loop clears the wakeup count as one. */
 #include "core/loop/wakeup.h"
 
 #include <errno.h>

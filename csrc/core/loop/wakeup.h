@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Wakes a loop that sleeps in its poller: an eventfd, or a pipe where there is none. */
+ * Wakes a loop that sleeps in its poller. An eventfd, or a pipe where there is none. */
 #ifndef BRAID_WAKEUP_H
 #define BRAID_WAKEUP_H
 
@@ -11,10 +11,10 @@ struct braid_wakeup {
 int braid_wakeup_open(struct braid_wakeup *wakeup);
 void braid_wakeup_close(struct braid_wakeup *wakeup);
 
-/* Any thread, and a signal handler too; does not block. */
+/* Any thread, and signal handlers; does not block. */
 void braid_wakeup_signal(struct braid_wakeup *wakeup);
 
-/* The loop's thread: quiet again. */
+/* Resets it. The loop's thread. */
 void braid_wakeup_clear(struct braid_wakeup *wakeup);
 
 #endif

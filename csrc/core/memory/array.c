@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Owned by its references; nothing but the numbers ever changes. A slice keeps the array that has the memory. */
+ * References own an array. Only its numbers change. A slice holds a reference to the array that has the memory. */
 #include "core/memory/array.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@ size_t braid_array_width(enum braid_array_type type) { return types[type].width;
 
 const char *braid_array_type_name(enum braid_array_type type) { return types[type].name; }
 
-/* What was forked has the same memory as its parent, whose it stays. */
+/* A forked child shares the memory with its parent, which owns it: so the child frees nothing. */
 static void destroy(struct braid_object *object) {
   struct braid_array *array = braid_container(object, struct braid_array, object);
   if (braid_loop_is_fork) return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A row of numbers of one type in memory that threads and processes share. Nothing guards the numbers: who reads what
- * another writes at the same time sees the old one or the new one. Any thread; blocks only for system calls. */
+ * An array of numbers of one type, in memory that threads and processes share. The numbers have no lock: a read during
+ * a write of the same number gives the old or the new one. Any thread; blocks only for system calls. */
 #ifndef BRAID_ARRAY_H
 #define BRAID_ARRAY_H
 
@@ -18,10 +18,10 @@ enum braid_array_type {
   BRAID_U32,
   BRAID_U16,
   BRAID_U8,
-  BRAID_ARRAY_TYPES /* how many there are */
+  BRAID_ARRAY_TYPES /* the number of types */
 };
 
-/* Of an array whose memory another process keeps for us: told when it is not needed any more. */
+/* For an array whose memory belongs to another process: `leave` tells it that the memory is no longer needed here. */
 struct braid_array_keeper {
   void (*leave)(struct braid_array_keeper *keeper);
 };
@@ -31,30 +31,29 @@ struct braid_array {
   enum braid_array_type type;
   size_t length; /* in elements */
   void *data;
-  struct braid_array *whole;         /* of which this is a slice, with a reference; NULL: it has memory of its own */
-  struct braid_room room;            /* that memory */
-  struct braid_array_keeper *keeper; /* NULL: it is this process's */
+  struct braid_array *whole; /* the array of which this is a slice, with a reference; NULL: it has its own memory */
+  struct braid_room room;    /* its own memory */
+  struct braid_array_keeper *keeper; /* NULL: the memory belongs to this process */
 };
 
 extern const struct braid_class braid_array_class;
 
-/* Zeroes. NULL: errno tells. */
+/* An array of zeroes. NULL: errno tells. */
 struct braid_array *braid_array_new(enum braid_array_type type, size_t length);
 
-/* `length` elements of `array`, from the one at `first` (0 is the first) on: the same memory. NULL when memory is out.
- */
+/* A slice of `length` elements that begins at index `first` (from 0). It shares the memory. NULL when memory is out. */
 struct braid_array *braid_array_slice(struct braid_array *array, size_t first, size_t length);
 
-/* The same for what another process says of an array of ours: `offset` in bytes. NULL: errno tells; EBADMSG: it does
- * not lie within the array. */
+/* The same, where another process gives `offset` (in bytes) and `length`. NULL: errno tells; EBADMSG: the slice is not
+ * within the array. */
 struct braid_array *braid_array_part(struct braid_array *array, size_t offset, size_t length);
 
-/* An array in another process's segment, whose reference it takes over when it succeeds. What another process says is
- * not believed. NULL: errno tells; EBADMSG: there is no such type, or the array does not lie within the segment. */
+/* An array in another process's segment. On success it takes over the caller's reference to the segment. It checks what
+ * the other process said. NULL: errno tells; EBADMSG: no such type, or the array is not within the segment. */
 struct braid_array *braid_array_adopt(unsigned type, size_t length, struct braid_shm *segment, size_t offset,
                                       struct braid_array_keeper *keeper);
 
-/* Where its memory is, counted in bytes from the beginning of its segment. */
+/* The place of its memory, and the offset in bytes from the beginning of the segment. */
 static inline const struct braid_room *braid_array_room(const struct braid_array *array) {
   return array->whole ? &array->whole->room : &array->room;
 }
@@ -62,10 +61,10 @@ static inline size_t braid_array_offset(const struct braid_array *array) {
   return (size_t)((const char *)array->data - braid_array_room(array)->segment->base);
 }
 
-/* Bytes of an element. */
+/* The size of an element in bytes. */
 size_t braid_array_width(enum braid_array_type type);
 
-/* "f64" */
+/* The name of a type, like "f64". */
 const char *braid_array_type_name(enum braid_array_type type);
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * The process owns some segments. Each is cut into ranges that lie side by side, without a gap: those that were taken
- * are their takers', those that are free stand in bins by size. The lock guards all of this; the books are kept outside
- * of the segments, where no other process can write.
+ * The process owns a few segments. Each is divided into adjacent ranges without gaps. A taken range belongs to its
+ * taker; free ranges are in bins by size. `lock` guards all of this. The book-keeping is outside the segments, where no
+ * other process can write.
  *
- * The invariant: a free range has no pages, so it reads as zeroes, and the ranges beside it are not free.
+ * The invariant: a free range has no pages, so it reads as zeroes, and its neighbours are not free.
  *
- * Addresses cost nothing, pages do: so segments are made larger and larger, that they stay few, and pages go back to
- * the system with each range. A segment that is free as a whole goes, too, where enough addresses are free in others of
- * that kind. */
+ * Address space is cheap, pages are not. So each new segment is larger than the last, which keeps their number small,
+ * and each range returns its pages to the system when it is given back. A segment that is wholly free is unmapped when
+ * more than MOST_SPARE bytes of such segments are free. */
 #include "core/memory/range.h"
 
 #include <errno.h>
@@ -16,16 +16,16 @@
 #include <sys/resource.h>
 
 enum {
-  BINS = 64, /* in bin i are those of 1 << i bytes to twice as many */
-  LOOKS = 16 /* at ranges of about the size, before a larger one is cut */
+  BINS = 64, /* bin i has the ranges of 1 << i bytes up to twice as many */
+  LOOKS = 16 /* ranges of about the right size to look at before a larger one is cut */
 };
 static const size_t FIRST_SEGMENT = 4 << 20, MOST_SPARE = 64 << 20;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct braid_list bins[BINS];
-static uint64_t filled;   /* a bit for each bin with a range */
-static unsigned segments; /* how many there are */
-static size_t spare;      /* bytes of those that are free as a whole */
+static uint64_t filled;   /* a bit for each bin that is not empty */
+static unsigned segments; /* their number */
+static size_t spare;      /* bytes of segments that are wholly free */
 
 /* ---- free ranges: under the lock ------------------------------------------------------------------------------ */
 
@@ -52,7 +52,7 @@ static void take_from_bin(struct braid_range *range) {
   if (is_whole(range)) spare -= range->size;
 }
 
-/* One of at least this size; NULL: there is none. */
+/* A free range of at least this size; NULL: there is none. */
 static struct braid_range *find(size_t size) {
   unsigned bin = bin_of(size);
   if (filled >> bin & 1) {
@@ -66,7 +66,7 @@ static struct braid_range *find(size_t size) {
 
 /* ---- cutting and joining: under the lock ---------------------------------------------------------------------- */
 
-/* What is more than `size` becomes a free range; returns whether there was more, and `rest` is used. */
+/* Cuts the range to `size`. The remainder becomes a free range, in `rest`. False when there is no remainder. */
 static bool cut(struct braid_range *range, size_t size, struct braid_range *rest) {
   if (range->size == size) return false;
   *rest = (struct braid_range){.segment = range->segment, .offset = range->offset + size, .size = range->size - size};
@@ -76,7 +76,7 @@ static bool cut(struct braid_range *range, size_t size, struct braid_range *rest
   return true;
 }
 
-/* The free range behind this one (or, at the end of the segment, none). */
+/* The next range in the segment if it is free, else NULL. */
 static struct braid_range *free_behind(struct braid_range *range) {
   struct braid_range *next = braid_container(range->beside.next, struct braid_range, beside);
   return next->free && next->offset > range->offset ? next : NULL;
@@ -87,7 +87,7 @@ static struct braid_range *free_before(struct braid_range *range) {
   return before->free && before->offset < range->offset ? before : NULL;
 }
 
-/* The second, which lies behind the first and is in no bin, becomes part of it. */
+/* Merges `second`, which follows `range` and is in no bin, into `range`. */
 static void join(struct braid_range *range, struct braid_range *second) {
   range->size += second->size;
   braid_list_remove(&second->beside);
@@ -96,7 +96,8 @@ static void join(struct braid_range *range, struct braid_range *second) {
 
 /* ---- segments: under the lock --------------------------------------------------------------------------------- */
 
-/* How large the next one is to be: twice the one before, but a small part of the addresses that the process may use. */
+/* The size of the next segment: twice the last one, but at most a small part of the address space that the process may
+ * use. */
 static size_t wanted(size_t least) {
   enum { PART = 64, ADDRESS_BITS = sizeof(size_t) > 4 ? 46 : 31 };
   struct rlimit limit;
@@ -107,7 +108,7 @@ static size_t wanted(size_t least) {
   return size > least ? size : least;
 }
 
-/* Where the system refuses that much, less may do. */
+/* Asks for less when the system refuses the wanted size. */
 static struct braid_shm *new_segment(size_t least) {
   struct braid_shm *segment = NULL;
   for (size_t size = wanted(least);; size = size / 2 > least ? size / 2 : least) {
@@ -116,7 +117,7 @@ static struct braid_shm *new_segment(size_t least) {
   }
 }
 
-/* A new segment as one range, `range`, which is taken. */
+/* Makes a new segment, wholly covered by `range`, which is taken. */
 static bool grow(struct braid_range *range, size_t size) {
   struct braid_shm *segment = new_segment(size);
   if (!segment) return false;
@@ -126,7 +127,8 @@ static bool grow(struct braid_range *range, size_t size) {
   return true;
 }
 
-/* A free range that is a segment, and one too many: the caller is to give it up. */
+/* True when the free range is a whole segment and there are enough others. It has left its bin then, and the caller
+ * frees it. */
 static bool is_too_many(struct braid_range *range) {
   if (!is_whole(range) || spare <= MOST_SPARE) return false;
   take_from_bin(range);
@@ -134,7 +136,7 @@ static bool is_too_many(struct braid_range *range) {
   return true;
 }
 
-/* ---- what others call ----------------------------------------------------------------------------------------- */
+/* ---- public --------------------------------------------------------------------------------------------------- */
 
 struct braid_range *braid_range_take(size_t size) {
   size = braid_shm_whole_pages(size);

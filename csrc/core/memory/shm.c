@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Owned by its references; what is in the memory is not this file's business. The mutex guards the rows in which all
- * segments of the process stand, so that each is mapped once. */
+ * References own a segment. This file does not know what is in the memory. `mutex` guards a hash table of all segments
+ * of the process, so that each is mapped only once. */
 #include "core/memory/shm.h"
 
 #include <errno.h>
@@ -21,11 +21,12 @@
 #endif
 
 #ifdef __linux__
-/* Whoever could make it smaller could end a process that reads it. */
+/* A process that shrank the file could crash the others that read it. The seals forbid that. */
 static void seal(int fd) { fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL); }
 
-/* Below 0: the file cannot have any seals. A file in /dev/shm cannot, either, but looks like a memfd without them: it
- * is taken only where there can be no memfd. */
+/* Whether nobody can shrink the file. Files of most file systems cannot have seals: fcntl fails, and they are accepted.
+ * A file in /dev/shm has no seals either, but looks like an unsealed memfd. It is accepted only where there can be no
+ * memfd. */
 static bool is_sealed(int fd) {
   int seals = fcntl(fd, F_GET_SEALS);
   return seals < 0 || seals & F_SEAL_SHRINK || !braid_nameless_file_is_memfd();
@@ -59,13 +60,13 @@ struct braid_shm *braid_shm_find(uint64_t serial) {
   struct braid_list *row = row_of(serial);
   for (struct braid_list *at = row->next; at != row && !found; at = at->next) {
     struct braid_shm *segment = braid_container(at, struct braid_shm, link);
-    if (segment->serial == serial && keep(segment)) found = segment; /* else it is just going */
+    if (segment->serial == serial && keep(segment)) found = segment; /* else it is about to be freed */
   }
   pthread_mutex_unlock(&mutex);
   return found;
 }
 
-/* The descriptor becomes the segment's when it succeeds. */
+/* On success the segment owns the descriptor. */
 static struct braid_shm *map(int fd, uint64_t serial) {
   struct stat facts;
   if (fstat(fd, &facts) != 0) return NULL;
@@ -91,7 +92,7 @@ size_t braid_shm_whole_pages(size_t size) {
   return size ? (size + page - 1) / page * page : page;
 }
 
-/* By chance, because a number of the process's would come again with its pid. */
+/* A random number: one made from the process id would repeat when the id is reused. */
 static bool draw_serial(uint64_t *serial) {
   do
     if (getentropy(serial, sizeof *serial) != 0) return false;
@@ -99,7 +100,7 @@ static bool draw_serial(uint64_t *serial) {
   return true;
 }
 
-/* A file can have so many bytes, or is it the user's limit that is in the way? */
+/* EFBIG when the user's limit forbids a file of this size; ENOMEM when the system cannot have such a file. */
 static int reason(int error, size_t size) {
   struct rlimit limit;
   if (error != EFBIG && error != EINVAL) return error;
@@ -110,7 +111,7 @@ static int reason(int error, size_t size) {
 struct braid_shm *braid_shm_new(size_t size) {
   uint64_t serial;
   struct braid_shm *segment = NULL;
-  braid_file_limit_prepare(); /* it is a file, to the system */
+  braid_file_limit_prepare(); /* the system counts the segment as a file */
   size = braid_shm_whole_pages(size);
   if (size == 0) errno = ENOMEM;
   int fd = size && draw_serial(&serial) ? braid_nameless_file_open() : -1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A slab owns a range, which it cuts into equal slots; the lock guards all slabs. The invariant: a free slot is zero,
- * and a slab without a slot in use does not exist. */
+ * A slab owns a range, which it divides into equal slots. `lock` guards all slabs. The invariant: a free slot contains
+ * zeroes, and every slab has at least one used slot. */
 #include "core/memory/slab.h"
 
 #include <errno.h>
@@ -11,17 +11,17 @@
 
 enum {
   LEAST = 6,        /* the smallest slots have 1 << 6 bytes */
-  LARGEST = 13,     /* what is larger has a range of its own */
-  SLAB = 512 << 10, /* bytes */
+  LARGEST = 13,     /* the largest have 1 << 13; anything larger gets its own range */
+  SLAB = 512 << 10, /* bytes of a slab */
   WORD = 64
 };
 
 struct braid_slab {
-  struct braid_list link; /* among those of its size that have a free slot */
+  struct braid_list link; /* in the list of slabs of this slot size that have a free slot */
   struct braid_range *range;
   size_t slots, used;
   unsigned shift;   /* a slot has 1 << shift bytes */
-  uint64_t taken[]; /* a bit for each slot */
+  uint64_t taken[]; /* one bit for each slot */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -76,7 +76,7 @@ bool braid_room_take(struct braid_room *room, size_t size) {
     *room = (struct braid_room){.segment = slab->range->segment, .offset = offset, .slab = slab};
   }
   pthread_mutex_unlock(&lock);
-  return slab || (errno == EFBIG && take_range(room, size)); /* where no file may be as large as a slab */
+  return slab || (errno == EFBIG && take_range(room, size)); /* EFBIG: a limit forbids files as large as a slab */
 }
 
 static void give_slot(struct braid_slab *slab, size_t offset) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Rooms in segments: a small one is a slot of a slab, that is, of a range that is cut into equal slots; a large one is
- * a range of its own. Any thread; blocks for the lock, and for system calls. */
+ * Rooms: pieces of segments. A small room is a slot of a slab, a large one is a range of its own. Any thread; blocks
+ * for the lock and for system calls. */
 #ifndef BRAID_SLAB_H
 #define BRAID_SLAB_H
 
@@ -11,11 +11,12 @@ struct braid_slab;
 struct braid_room {
   struct braid_shm *segment;
   size_t offset;
-  struct braid_slab *slab;   /* whose slot it is, or NULL */
-  struct braid_range *range; /* that it is, or NULL; neither: another process's, and holds a reference to the segment */
+  struct braid_slab *slab;   /* the slab whose slot it is, or NULL */
+  struct braid_range *range; /* the range that it is, or NULL. If both are NULL, another process owns the room, and it
+                                holds a reference to the segment */
 };
 
-/* A zeroed room for `size` bytes, on a boundary of 64. False: errno tells. */
+/* A room of zeroes for `size` bytes, aligned to 64. False: errno tells. */
 bool braid_room_take(struct braid_room *room, size_t size);
 void braid_room_give(struct braid_room *room);
 

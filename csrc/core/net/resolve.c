@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * getaddrinfo in at most MOST_THREADS threads.
+ * Runs getaddrinfo in at most MOST_THREADS threads.
  *
- * Ownership: who stands in the row of questions is held by a reference of the row's, which goes with it to the thread.
- * A thread that finds the row empty ends; it is counted out under the same mutex under which questions come in, so
- * none is left without a thread. */
+ * Ownership: the list of questions holds a reference to each of its entries; the thread that takes an entry takes over
+ * this reference. A thread that finds the list empty ends. It decrements `threads` under the mutex under which
+ * questions are added, so no question is left without a thread. */
 #include "core/net/resolve.h"
 
 #include <netdb.h>
@@ -36,7 +36,7 @@ static void add(struct braid_resolution *resolution, const struct sockaddr *byte
   address->size = size;
 }
 
-/* Fills in the answer. Blocks, unless the flags say that the host is a number. */
+/* Fills in the answer. Blocks, unless the flags say that the host is a numeric address. */
 static void ask(struct braid_resolution *resolution, const char *host, int flags) {
   struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags | AI_NUMERICSERV}, *found = NULL;
   char port[16];
@@ -49,7 +49,7 @@ static void ask(struct braid_resolution *resolution, const char *host, int flags
   if (!resolution->error && resolution->count == 0) resolution->error = EAI_NONAME;
 }
 
-/* True when no thread is needed. */
+/* True when it could answer without a thread. */
 static bool answer_at_once(struct braid_resolution *resolution, const char *host) {
   if (!host) {
     ask(resolution, NULL, AI_PASSIVE);
@@ -83,7 +83,7 @@ static void finish(struct braid_resolution *resolution) {
   braid_object_unref(&resolution->object);
 }
 
-/* The next question; NULL: there is none, and the thread is no longer counted. */
+/* The next question. NULL: there is none, and the calling thread is no longer counted. */
 static struct braid_resolution *next_question(void) {
   pthread_mutex_lock(&mutex);
   struct braid_list *link = braid_list_pop(&row);
@@ -96,14 +96,14 @@ static void *answer_all(void *nothing) {
   (void)nothing;
   struct braid_resolution *resolution;
   while ((resolution = next_question())) {
-    /* Nobody but us asks any more: they have given up. */
+    /* If this reference is the last one, the asker has given up: do not ask. */
     if (atomic_load(&resolution->object.refs) > 1) ask(resolution, resolution->host, 0);
     finish(resolution);
   }
   return NULL;
 }
 
-/* Puts the question into the row and sees to it that somebody takes it; false when no thread could be started. */
+/* Adds the question to the list, and starts a thread if there may be more. False when there is no thread at all. */
 static bool submit(struct braid_resolution *resolution) {
   pthread_t thread;
   bool taken = true;

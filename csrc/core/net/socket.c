@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What the system wants to know for a connection. */
+ * The system calls for TCP and Unix sockets. */
 #include "core/net/socket.h"
 
 #include <errno.h>
@@ -61,7 +61,7 @@ void braid_address_text(const struct braid_address *address, char text[BRAID_ADD
   const struct sockaddr *bytes = (const struct sockaddr *)&address->bytes;
   *text = '\0';
   *port = 0;
-  if (address->size <= offsetof(struct sockaddr, sa_data)) return; /* a unix socket without a name */
+  if (address->size <= offsetof(struct sockaddr, sa_data)) return; /* an unnamed Unix socket */
   if (bytes->sa_family == AF_UNIX) {
     const struct sockaddr_un *un = (const struct sockaddr_un *)bytes;
     size_t most = address->size - offsetof(struct sockaddr_un, sun_path);
@@ -77,7 +77,7 @@ void braid_address_text(const struct braid_address *address, char text[BRAID_ADD
 
 /* ---- connections ---------------------------------------------------------------------------------------------- */
 
-/* What is written goes out at once: a stream's user writes what belongs together in one call. */
+/* TCP_NODELAY: a stream writes in one call what belongs together, so nothing is gained by a delay. */
 static void prepare(int fd, int family) {
   fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
   if (family != AF_UNIX) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
@@ -105,7 +105,7 @@ int braid_socket_outcome(int fd) {
 
 /* ---- listeners ------------------------------------------------------------------------------------------------ */
 
-/* Removes a unix socket at which nobody listens; false when it was not one. */
+/* Removes a Unix socket at which nobody listens. False when it is something else. */
 static bool remove_stale(const struct braid_address *address) {
   const struct sockaddr_un *un = (const struct sockaddr_un *)&address->bytes;
   struct stat facts;
@@ -144,7 +144,7 @@ static int accept_once(int listener, struct braid_address *peer) {
 #endif
 }
 
-/* A connection that ended before it was accepted is none. */
+/* Skips connections that were aborted before they were accepted. */
 int braid_socket_accept(int listener, struct braid_address *peer) {
   int fd;
   do {

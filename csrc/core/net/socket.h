@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Stream sockets and their addresses, TCP and unix. Descriptors are born non-blocking and closed on exec. Where a call
- * answers with a number, a negative one is an error number with its sign turned. Any thread; nothing blocks. */
+ * TCP and Unix stream sockets and their addresses. Descriptors are non-blocking and close-on-exec, except where noted.
+ * Where a function returns an int, a negative value is a negated error number. Any thread; nothing blocks. */
 #ifndef BRAID_SOCKET_H
 #define BRAID_SOCKET_H
 
@@ -14,31 +14,31 @@ struct braid_address {
 };
 
 enum {
-  BRAID_ADDRESS_TEXT = 128 /* room for an address as text: the longest is a unix socket's path */
+  BRAID_ADDRESS_TEXT = 128 /* size of an address as text; the longest is a Unix socket's path */
 };
 
-/* What an error number means here, into `text`: for EMFILE the limit, and what can be done about it. */
+/* Writes what an error number means into `text`. For EMFILE: the limit, and what the user can do. */
 void braid_socket_explain(int error, char *text, size_t size);
 
-/* A descriptor closed on exec, not yet non-blocking; when none is left the limit is raised as far as it goes. */
+/* Opens a socket, close-on-exec but blocking. When no descriptor is left, it raises the soft limit. */
 int braid_socket_open(int family, int type, int protocol);
 
-/* The address of a path; 0 or an error number. */
+/* Makes the address of a Unix socket's path. Returns 0 or a positive error number. */
 int braid_address_unix(struct braid_address *address, const char *path);
 
-/* Host or path, and port (0 for a path). */
+/* Writes the host or the path, and the port (0 for a path). */
 void braid_address_text(const struct braid_address *address, char text[BRAID_ADDRESS_TEXT], int *port);
 
-/* A descriptor whose connection is made (`*pending` is false) or is being made. */
+/* Starts a connection and returns its descriptor. `*pending`: it is not yet established. */
 int braid_socket_connect(const struct braid_address *address, bool *pending);
 
-/* 0 when a connection that was pending stands, else why it does not. */
+/* The outcome of a pending connection: 0, or a positive error number. */
 int braid_socket_outcome(int fd);
 
-/* A descriptor that listens. A unix socket's path that nobody listens at any more is taken over. */
+/* Returns a listening descriptor. Replaces a Unix socket's file at which nobody listens any more. */
 int braid_socket_listen(const struct braid_address *address, int backlog, bool reuse_port);
 
-/* A connection's descriptor, -EAGAIN when none has come, or what is wrong with the listener. */
+/* Returns a connection's descriptor; -EAGAIN: none has come; else an error of the listener. */
 int braid_socket_accept(int listener, struct braid_address *peer);
 
 #endif
