@@ -122,7 +122,7 @@ void braid_question_close(struct braid_question *question) {
 #else
 
 int braid_question_open(struct braid_question *question, pid_t pid) {
-  *question = (struct braid_question){.pid = pid, .process = -1, .listener = -1, .link = -1};
+  *question = (struct braid_question){.pid = pid, .process = -1, .listener = -1, .connection = -1};
   return ENOSYS;
 }
 
