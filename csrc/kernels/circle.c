@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The i-th point is a function of the seed and i: SplitMix64 (G. L. Steele, D. Lea, C. H. Flood, "Fast splittable
- * pseudorandom number generators", 2014). So it does not matter which thread makes it. Its coordinates have 31 bits. */
+ * The i-th point depends only on the seed and i (SplitMix64: G. L. Steele, D. Lea, C. H. Flood, "Fast splittable
+ * pseudorandom number generators", 2014). So it does not matter which thread makes it. Coordinates have 31 bits. */
 #include "kernels/circle.h"
 
 #include "kernels/simd.h"

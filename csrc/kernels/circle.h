@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * How many random points of a square lie in its inscribed circle. */
+ * Monte Carlo: counts the random points of a square that lie in its inscribed circle. */
 #ifndef BRAID_CIRCLE_H
 #define BRAID_CIRCLE_H
 
@@ -10,7 +10,7 @@ struct braid_circle {
   _Atomic uint64_t inside;
 };
 
-/* The kernel: arguments is a braid_circle. On the team's thread; returns when its threads are done. */
+/* The kernel; `arguments` is a braid_circle. On the team's thread; returns when all its threads are done. */
 void braid_circle_run(struct braid_team *team, void *arguments);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Curves y^2 = x^3 + a x^2 + x of H. Suyama's family, whose group orders are multiples of 12. A point is x/z; y is not
- * needed. Multiplying a point by what makes it the neutral element modulo p, and not modulo n, leaves a z that shares p
- * with n. Values are in Montgomery's form. */
+ * needed. A multiple of a point that is neutral modulo p, but not modulo n, has a z that shares the divisor p with n.
+ * Values are in Montgomery form. */
 #include "kernels/curve.h"
 
 struct point {
@@ -23,10 +23,10 @@ uint64_t braid_curve_gcd(uint64_t a, uint64_t b) {
   return b;
 }
 
-/* 1/x; the divisor is what x has in common with n, and the result has a meaning when that is 1. */
+/* 1/x modulo n, valid if *divisor becomes 1. *divisor is the greatest common divisor of x and n. */
 static uint64_t invert(const struct montgomery *m, uint64_t x, uint64_t *divisor) {
   uint64_t a = m->n, b = x, s = 0, t = 1;
-  bool negative = false; /* t; s is of the other sign */
+  bool negative = false; /* the sign of t; s has the other one */
   while (b) {
     uint64_t quotient = a / b, rest = a - quotient * b, next = s + quotient * t;
     a = b, b = rest;
@@ -64,7 +64,8 @@ static inline struct point plus(const struct montgomery *m, struct point p, stru
   return sum;
 }
 
-/* The sigma-th curve and the x of a point on it. What its parameters have in common with n. */
+/* Makes the curve number `sigma` and the x of a point on it. Returns the greatest common divisor of its denominators
+ * and n. */
 static uint64_t begin(struct curve *curve, uint64_t sigma, uint64_t *x) {
   const struct montgomery *m = &curve->m;
   uint64_t two = montgomery_add(m, m->one, m->one), four = montgomery_add(m, two, two), divisor;
@@ -80,7 +81,7 @@ static uint64_t begin(struct curve *curve, uint64_t sigma, uint64_t *x) {
   return divisor;
 }
 
-/* The first stage: (x : 1) times the least common multiple of 1 to 150. */
+/* Stage one: multiplies (x : 1) by the least common multiple of 1 to 150. */
 static struct point climb(const struct curve *curve, uint64_t x) {
   enum { BITS = 212 };
   static const uint64_t multiple[] = {UINT64_C(0x382e2badc3845980), UINT64_C(0xc219bdbc2fdc5186),
@@ -99,9 +100,9 @@ static struct point climb(const struct curve *curve, uint64_t x) {
   return low;
 }
 
-enum { STRIDE = 210, STEPS = 24, PLACES = 24 }; /* of the second stage; 24 numbers below 105 are coprime to 210 */
+enum { STRIDE = 210, STEPS = 24, PLACES = 24 }; /* of stage two; 24 numbers below 105 are coprime to 210 */
 
-/* q times 1, 5, 7, 11, ... 103. Leaves out those of factors 5 and 7; gives 210 q, too. */
+/* Computes q times each number below 105 that is coprime to 210: 1, 11, 13, ... 103. Returns 210 q. */
 static struct point spread(const struct curve *curve, struct point q, struct point places[PLACES]) {
   enum { ROW = 35 };
   struct point row[ROW];
@@ -120,7 +121,7 @@ static struct point spread(const struct curve *curve, struct point q, struct poi
   return twice(curve, plus(m, row[ROW - 1], q2, row[ROW - 2]));
 }
 
-/* The second stage: a product that is 0 modulo p when some 210 i + j or 210 i - j, i to 24, times q is neutral. */
+/* Stage two. The product is 0 modulo p if (210 i + j) q or (210 i - j) q is neutral modulo p for some i up to 24. */
 static uint64_t stride(const struct curve *curve, struct point q) {
   const struct montgomery *m = &curve->m;
   struct point places[PLACES], step = spread(curve, q, places), before = step, at = step;

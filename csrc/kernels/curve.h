@@ -10,9 +10,9 @@
 /* The greatest common divisor; that of 0 and b is b. b is odd. */
 uint64_t braid_curve_gcd(uint64_t a, uint64_t b);
 
-/* Tries the sigma-th curve (6 and more) on an odd number: a divisor, which is 1 or n itself when it was in vain. It
- * finds a prime p when the curve's group modulo p has an order whose prime powers are below 150, but for one prime
- * below 5,150: of primes with 32 bits that is one in seven. Some 7 us. */
+/* Tries the curve number `sigma` (from 6) on an odd number. Returns a divisor, which is 1 or n itself if the curve
+ * found none. It finds a prime p if the order of the curve's group modulo p has only prime powers below 150 and at most
+ * one prime below 5,150. That is true for one in seven 32-bit primes. Takes about 7 us. */
 uint64_t braid_curve_try(const struct montgomery *m, uint64_t sigma);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * OpenSSL's digests (EVP), found by name in whatever version is there: no header, and nothing to link against. */
+ * OpenSSL's digests (EVP). The functions are looked up by name in the installed version, so no header is needed, and
+ * nothing is linked. */
 #include "kernels/digest.h"
 
 #include <dlfcn.h>

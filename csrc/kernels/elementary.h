@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * exp, log, sin and cos without branches, so that loops over them become vectors: reduced to a short interval, then
- * the series. Errors are below 1 unit in the last place, of sin and cos below 2.5. For every machine the same bits, as
- * long as the compiler does not fuse multiplications and additions. Any thread; none blocks. */
+ * exp, log, sin and cos without branches, so that the compiler can vectorize loops over them. The argument is reduced
+ * to a short interval; then a series is summed. Errors are below 1 unit in the last place, of sin and cos below
+ * 2.5. The bits are the same on every machine if the compiler does not fuse multiplications and additions. Any thread;
+ * nothing blocks. */
 #ifndef BRAID_ELEMENTARY_H
 #define BRAID_ELEMENTARY_H
 
@@ -22,10 +23,10 @@ BRAID_INLINE double elementary_double(uint64_t bits) {
   return x;
 }
 
-/* Added to a number below 2^51 it leaves the nearest integer in the lowest bits. */
+/* Add this to a number below 2^51: the lowest bits of the sum are the nearest integer. */
 #define ELEMENTARY_ROUND 0x1.8p52
 
-/* exp(x) = 2^k * exp(r), |r| <= ln(2) / 2. The power is multiplied in halves, for results that are not normal. */
+/* exp(x) = 2^k * exp(r), |r| <= ln(2) / 2. It multiplies by 2^k in two steps, so that subnormal results are right. */
 BRAID_INLINE double elementary_exp(double x) {
   static const double terms[] = {1 / 6227020800.0, 1 / 479001600.0, 1 / 39916800.0, 1 / 3628800.0,
                                  1 / 362880.0,     1 / 40320.0,     1 / 5040.0,     1 / 720.0,
@@ -43,7 +44,7 @@ BRAID_INLINE double elementary_exp(double x) {
   return result * first * second;
 }
 
-/* log(x) = e * ln(2) + log(1 + f), 1 + f between sqrt(1/2) and sqrt(2), by the series of artanh(f / (2 + f)). */
+/* log(x) = e * ln(2) + log(1 + f), where 1 + f is from sqrt(1/2) to sqrt(2). Sums the series of artanh(f / (2 + f)). */
 BRAID_INLINE double elementary_log(double x) {
   double scaled = x < 0x1p-1022 ? x * 0x1p54 : x;
   uint64_t bits = elementary_bits(scaled) - elementary_bits(0x1.6a09e667f3bcdp-1) + ((uint64_t)2048 << 52);
@@ -59,10 +60,10 @@ BRAID_INLINE double elementary_log(double x) {
   return x >= 0 ? result : NAN;
 }
 
-/* Up to here sin and cos are reduced as below. */
+/* Up to this |x| the reduction of elementary_sin is exact enough. */
 #define ELEMENTARY_FAR 1e5
 
-/* sin(x + quarter * pi / 2), |x| <= ELEMENTARY_FAR: x = k * pi / 2 + r, |r| <= pi / 4. */
+/* sin(x + quarter * pi / 2) for |x| <= ELEMENTARY_FAR. x = k * pi / 2 + r, |r| <= pi / 4. */
 BRAID_INLINE double elementary_sin(double x, uint64_t quarter) {
   static const double odd[] = {1 / 355687428096000.0, -1 / 1307674368000.0, 1 / 6227020800.0, -1 / 39916800.0,
                                1 / 362880.0,          -1 / 5040.0,          1 / 120.0,        -1 / 6.0};

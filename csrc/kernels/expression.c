@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Recursive descent, straight into steps: parsing a part yields the slot in which its value will be. Registers are
- * handed out as from a stack: a part's operands give theirs back when its own is taken. */
+ * A recursive descent parser that writes steps directly: parsing a part returns the slot where its value will be.
+ * Registers are allocated like a stack: a step frees the registers of its operands and takes one for its result. */
 #include "kernels/expression.h"
 
 #include <ctype.h>
@@ -64,12 +64,12 @@ static slot variable(struct parser *this, const char *name, size_t size) {
   return (slot){BRAID_IN_VARIABLE, i};
 }
 
-/* Whether it matters for the operation that integers are signed. */
+/* Whether the operation's result depends on whether integers are signed. */
 static bool is_ordered(enum braid_operation_code code) {
   return braid_integer_operations[code].of_signed != braid_integer_operations[code].of_unsigned;
 }
 
-/* Of constants alone: another constant. Not where it is open yet whether they are signed. */
+/* Constant folding. Not if the result depends on whether the integers are signed, which is not known yet. */
 static bool fold(struct parser *this, enum braid_operation_code code, const slot *from, slot *result) {
   double numbers[3] = {0};
   int64_t integers[3] = {0};
@@ -91,7 +91,7 @@ static bool fold(struct parser *this, enum braid_operation_code code, const slot
   return true;
 }
 
-/* a * b + c in one step, when the product is what the last step has made. */
+/* Merges a multiplication, if it was the last step, with an addition: a * b + c in one step. */
 static bool fuse(struct parser *this, enum braid_operation_code code, const slot *from, slot *result) {
   struct braid_expression *e = this->expression;
   struct braid_step *last = e->steps > 0 ? &e->step[e->steps - 1] : NULL;
@@ -99,7 +99,7 @@ static bool fuse(struct parser *this, enum braid_operation_code code, const slot
   for (unsigned i = 0; i < 2; i++) {
     if (from[i].kind != BRAID_IN_REGISTER || from[i].index != last->to) continue;
     slot other = from[1 - i];
-    if (other.kind == BRAID_IN_REGISTER && other.index < last->to) { /* its register stays, the product's is free */
+    if (other.kind == BRAID_IN_REGISTER && other.index < last->to) { /* use this register, free the product's */
       last->to = other.index;
       this->registers = other.index + 1;
     }
@@ -138,7 +138,7 @@ static void skip(struct parser *this) {
 
 static bool is_letter(char c) { return isalnum((unsigned char)c) || c == '_'; }
 
-/* Takes `word` if it is next: a sign, or a whole word. */
+/* Takes `word` if it comes next: an operator, or a whole word. */
 static bool accept(struct parser *this, const char *word) {
   skip(this);
   size_t size = strlen(word);
@@ -163,7 +163,7 @@ static void expect(struct parser *this, const char *sign, const char *wanted) {
   if (!accept(this, sign)) unexpected(this, wanted);
 }
 
-/* strtod wants the point of the locale. */
+/* strtod expects the decimal point of the locale. */
 static slot number(struct parser *this) {
   char text[64];
   size_t size = 0;
@@ -194,7 +194,7 @@ static slot number(struct parser *this) {
 
 static slot parse(struct parser *this, int level);
 
-/* The function of this name from `code` on; BRAID_OPERATIONS: there is none. */
+/* Finds the function of this name, beginning at `code`. BRAID_OPERATIONS: there is none. */
 static enum braid_operation_code find(const char *name, size_t size, enum braid_operation_code code) {
   while (code < BRAID_OPERATIONS &&
          (strlen(braid_operations[code].name) != size || memcmp(braid_operations[code].name, name, size) != 0))
@@ -202,7 +202,7 @@ static enum braid_operation_code find(const char *name, size_t size, enum braid_
   return code;
 }
 
-/* That which takes `count` operands. */
+/* Finds the function of this name with `count` operands. */
 static enum braid_operation_code choose(struct parser *this, const char *name, size_t size, unsigned count) {
   enum braid_operation_code first = find(name, size, BRAID_FUNCTIONS), code = first;
   while (code < BRAID_OPERATIONS && braid_operations[code].operands != count) code = find(name, size, code + 1);
@@ -270,7 +270,7 @@ static slot primary(struct parser *this) {
   unexpected(this, "a value");
 }
 
-/* x^2 is x*x. */
+/* Compiles x^2 as x*x. */
 static slot power(struct parser *this) {
   slot base = primary(this);
   skip(this);
@@ -294,10 +294,10 @@ struct binary {
   const char *sign;
   int level;
   enum braid_operation_code code;
-  bool swapped; /* a > b is b < a */
+  bool swapped; /* the operands are swapped: a > b is b < a */
 };
 
-/* Longer signs before those with which they begin. */
+/* An operator comes before those that are its prefix. */
 static const struct binary *binary(struct parser *this, int level) {
   static const struct binary operators[] = {
       {"or", 1, BRAID_OR, false},           {"and", 2, BRAID_AND, false},    {"<=", 3, BRAID_LESS_EQUAL, false},
@@ -310,7 +310,7 @@ static const struct binary *binary(struct parser *this, int level) {
   return NULL;
 }
 
-/* What binds more strongly than `level`. */
+/* Parses operators of a higher precedence than `level`. */
 static slot parse(struct parser *this, int level) {
   if (++this->depth > DEEPEST) fail(this, this->at, "nested more than %d deep", DEEPEST);
   slot left = unary(this);
@@ -330,7 +330,7 @@ static slot parse(struct parser *this, int level) {
   return left;
 }
 
-/* Whether integers stay integers. */
+/* Finds out whether integers stay integers, and how signs matter. */
 static void look_at_steps(struct braid_expression *e) {
   e->whole = true;
   for (unsigned i = 0; i < e->steps; i++) {

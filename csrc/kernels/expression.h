@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: MIT
- * The language of `map`: "a*x + sqrt(y)" becomes a row of steps, each one operation on blocks.
+ * The language of `map`: "a*x + sqrt(y)" becomes a list of steps; each step applies one operation to blocks. The
+ * operators, from lowest to highest precedence (as in Lua):
  *
- *   or | and | < <= > >= == ~= != (one of them, no chains) | + - | * / // % | not - (before their operand) | ^ weakest
- * first, as in Lua numbers as in C, pi, inf, nan | names of variables | functions: those of operation.h; min and max
- * take two or more
+ * - or
+ * - and
+ * - < <= > >= == ~= != (they cannot be chained)
+ * - + -
+ * - * / // %
+ * - not, - (unary)
+ * - ^
  *
- * All values are doubles, truth is 1 and 0. */
+ * Operands are numbers as in C, pi, inf, nan, names of variables, and calls of the functions in operation.h. min and
+ * max take two or more arguments. All values are doubles; true is 1, false is 0. */
 #ifndef BRAID_EXPRESSION_H
 #define BRAID_EXPRESSION_H
 
@@ -15,14 +21,14 @@
 #include "kernels/operation.h"
 
 enum {
-  BRAID_EXPRESSION_NAMES = 64,      /* variables at most */
-  BRAID_EXPRESSION_CONSTANTS = 128, /* different ones */
+  BRAID_EXPRESSION_NAMES = 64,      /* most variables */
+  BRAID_EXPRESSION_CONSTANTS = 128, /* most different constants */
   BRAID_EXPRESSION_STEPS = 512,
   BRAID_EXPRESSION_REGISTERS = 64,
-  BRAID_EXPRESSION_NAME = 64, /* bytes of a name, with the last 0 */
+  BRAID_EXPRESSION_NAME = 64, /* bytes of a name, with the final 0 */
 };
 
-/* Where a value is: a variable, then a constant, then a register, by number. */
+/* Where a value is: in a variable, a constant or a register, and its index there. */
 struct braid_slot_number {
   enum { BRAID_IN_VARIABLE, BRAID_IN_CONSTANT, BRAID_IN_REGISTER } kind;
   unsigned index;
@@ -30,25 +36,25 @@ struct braid_slot_number {
 
 struct braid_step {
   enum braid_operation_code code;
-  unsigned to; /* a register */
+  unsigned to; /* index of a register */
   struct braid_slot_number from[3];
 };
 
 struct braid_constant {
   double number;
-  int64_t integer; /* the same, when it is whole: written as an integer below 2^64, or made of such */
+  int64_t integer; /* the same number, if `whole` */
   bool whole;
 };
 
 struct braid_expression {
   unsigned names, constants, steps, registers;
-  char name[BRAID_EXPRESSION_NAMES][BRAID_EXPRESSION_NAME]; /* of the variables, in order of first appearance */
+  char name[BRAID_EXPRESSION_NAMES][BRAID_EXPRESSION_NAME]; /* of the variables, by first appearance */
   struct braid_constant constant[BRAID_EXPRESSION_CONSTANTS];
-  struct braid_step step[BRAID_EXPRESSION_STEPS]; /* the last one makes the result */
-  bool whole;                                     /* of integers it makes integers, in each of its steps */
-  bool ordered;                                   /* and it matters then whether they are signed */
-  bool negative;                                  /* it has a constant that is whole and below 0 */
-  bool large;                                     /* it has a constant that is whole, from 2^63 on */
+  struct braid_step step[BRAID_EXPRESSION_STEPS]; /* the last one computes the result */
+  bool whole;                                     /* each step makes integers from integers */
+  bool ordered;                                   /* `whole` integers must be known to be signed or unsigned */
+  bool negative;                                  /* it has an integer constant below 0 */
+  bool large;                                     /* it has an integer constant from 2^63 on */
 };
 
 struct braid_expression_error {
@@ -56,7 +62,7 @@ struct braid_expression_error {
   char message[128];
 };
 
-/* False: the error tells why. Any thread; does not block. */
+/* False: `error` has the reason. Any thread; does not block. */
 bool braid_expression_parse(struct braid_expression *expression, const char *source,
                             struct braid_expression_error *error);
 

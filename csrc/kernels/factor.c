@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Small primes first, then a test for primes, then R. P. Brent's variant of J. M. Pollard's rho method ("An improved
- * Monte Carlo factorization algorithm", 1980) for what is small still, and elliptic curves for the rest. */
+ * Divides by small primes, tests for primality, then splits: small numbers by R. P. Brent's variant of J. M. Pollard's
+ * rho method ("An improved Monte Carlo factorization algorithm", 1980), larger ones by elliptic curves. */
 #include "kernels/factor.h"
 
 #include <stdlib.h>
@@ -20,7 +20,7 @@ static void add(struct factors *found, uint64_t prime) {
   found->list[at] = prime;
 }
 
-/* Takes the primes below 256 out of n. */
+/* Divides n by its prime factors below 256. Returns the rest. */
 static uint64_t take_small(struct factors *found, uint64_t n) {
   for (; n % 2 == 0; n /= 2) add(found, 2);
   for (int i = 0; i < BRAID_DIVISORS; i++) {
@@ -39,7 +39,7 @@ static inline uint64_t step(const struct montgomery *m, uint64_t y, uint64_t c) 
 
 static uint64_t distance(uint64_t a, uint64_t b) { return a < b ? b - a : a - b; }
 
-/* A divisor of n by the sequence y^2 + c, n itself when it does not help. */
+/* A divisor of n, from the sequence y^2 + c. Returns n itself if it finds none. */
 static uint64_t rho(const struct montgomery *m, uint64_t c) {
   enum { BATCH = 64 };
   uint64_t y = m->one, x = y, before = y, divisor = 1;
@@ -57,14 +57,14 @@ static uint64_t rho(const struct montgomery *m, uint64_t c) {
     }
   }
   if (divisor != m->n) return divisor;
-  do { /* several came at once: one by one */
+  do { /* the batch has several factors: check its steps one by one */
     before = step(m, before, c);
     divisor = braid_curve_gcd(distance(x, before), m->n);
   } while (divisor == 1);
   return divisor;
 }
 
-/* A divisor of a composite number without small factors that is neither 1 nor n. */
+/* A proper divisor of a composite number without small factors. */
 static uint64_t split(const struct montgomery *m) {
   enum { CURVES = 64 };
   const uint64_t small = UINT64_C(1) << 40;
@@ -79,7 +79,7 @@ static uint64_t split(const struct montgomery *m) {
   }
 }
 
-/* Takes n apart, which has no small factors. */
+/* Factors n, which has no small factors. */
 static void take_large(struct factors *found, uint64_t n) {
   while (n > 1) {
     struct montgomery m = montgomery_of(n);
@@ -102,7 +102,7 @@ unsigned braid_factor(uint64_t n, uint64_t factors[BRAID_FACTORS_MOST]) {
 /* ---- trial division --------------------------------------------------------------------------------------------- */
 
 unsigned braid_factor_trial(struct braid_team *team, uint64_t n, uint64_t factors[BRAID_FACTORS_MOST]) {
-  enum { ROUND = 1 << 20 }; /* divisors between two looks whether to stop: 3 ms */
+  enum { ROUND = 1 << 20 }; /* divisors between two checks whether to stop: 3 ms */
   struct factors found = {factors, 0};
   uint64_t d = 2;
   while (d <= UINT32_MAX && d * d <= n && !braid_team_stopped(team)) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Each thread of the team counts in a row of its own; the rows are added up at the end. The bin of an element is
- * guessed by its distance from the first edge; the edges themselves have the last word. */
+ * Each thread of the team counts into its own array; the arrays are added at the end. The element's distance from the
+ * first edge gives a guess of its bin; comparing with the edges makes it exact. */
 #include "kernels/histogram.h"
 
 #include <float.h>
@@ -11,9 +11,9 @@
 struct histogram {
   const struct braid_row *row;
   const double *edges;
-  double stretch, scale; /* of the distance, one after the other: how many bins that is */
+  double stretch, scale; /* distance * stretch * scale is the bin */
   size_t bins;
-  uint64_t *counts; /* a row of bins for each seat */
+  uint64_t *counts; /* one array of bins for each seat */
 };
 
 void braid_histogram_edges(double low, double high, size_t bins, double *edges) {
@@ -25,8 +25,8 @@ void braid_histogram_edges(double low, double high, size_t bins, double *edges) 
   edges[bins] = high;
 }
 
-/* The last bin that begins at or below x. Many bins may begin at one number, when the range has fewer numbers than
- * bins. */
+/* The last bin that begins at or below x. If the range has fewer doubles than bins, several bins begin at the same
+ * number. */
 static size_t search(const double *edges, size_t bins, double x) {
   size_t first = 0, count = bins - 1;
   while (count > 0) {
@@ -41,7 +41,7 @@ static size_t search(const double *edges, size_t bins, double x) {
   return first;
 }
 
-/* The bin of x, which lies between the first and the last edge: rounding makes the guess wrong by a few at most. */
+/* The bin of x, which is between the first and the last edge. Rounding makes the guess wrong by a few bins at most. */
 static inline size_t bin_of(const double *edges, size_t bins, size_t guess, double x) {
   enum { FEW = 4 };
   size_t bin = guess;
@@ -76,7 +76,7 @@ static void count_chunk(void *context, size_t first, size_t last) {
 enum braid_status braid_histogram(struct braid_team *team, const struct braid_row *row, const double *edges,
                                   size_t bins, int64_t *counts) {
   size_t seats = braid_team_size(team);
-  double width = edges[bins] - edges[0], stretch = ldexp(1, -ilogb(width) / 2); /* in halves: no factor overflows */
+  double width = edges[bins] - edges[0], stretch = ldexp(1, -ilogb(width) / 2); /* two factors: neither overflows */
   struct histogram this = {row, edges, stretch, (double)bins / (width * stretch), bins, NULL};
   this.counts = calloc(seats * bins, sizeof *this.counts);
   if (!this.counts) return BRAID_NO_MEMORY;

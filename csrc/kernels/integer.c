@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * One loop for each operation. What doubles would make infinite, a division by 0, becomes the type's end, as it does
- * when doubles go into an array of integers; 0 // 0 and remainders of divisions by 0 become 0, as NaN does there. */
+ * One loop for each operation. Division by 0: where doubles would give an infinity, the result is the type's largest or
+ * smallest value; 0 // 0 and x % 0 give 0. Storing such doubles into integer arrays gives the same. */
 #include "kernels/integer.h"
 
 #include <stdbool.h>
@@ -9,7 +9,7 @@
 
 #define PARAMETERS (int64_t * to, const int64_t *a, const int64_t *b, const int64_t *c, size_t count)
 
-/* No iteration needs what another one writes: `to` is exactly one of the others, or apart from them. */
+/* The iterations are independent: `to` is exactly one of the operands, or overlaps none. */
 #ifdef __clang__
 #define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #else
@@ -18,7 +18,7 @@
 
 #define BITS(x) ((uint64_t)(x))
 
-/* The term of x, y and z, which are of this type. */
+/* Computes `term` of x, y and z, which have this type. */
 #define LOOP(name, type, term)                                                                                         \
   BRAID_INLINE void name##_body PARAMETERS {                                                                           \
     (void)b, (void)c;                                                                                                  \
@@ -48,12 +48,12 @@ static int64_t rest_signed(int64_t a, int64_t b) {
 static uint64_t quotient_unsigned(uint64_t a, uint64_t b) { return b ? a / b : a ? UINT64_MAX : 0; }
 static uint64_t rest_unsigned(uint64_t a, uint64_t b) { return b ? a % b : 0; }
 
-/* All bits, or none. */
+/* A mask: all bits set if x is negative, else none. */
 BRAID_INLINE int64_t negative(int64_t x) { return x < 0 ? -1 : 0; }
 
-/* The processor's own division of 64 bits has no vectors; that of doubles has. The first quotient is wrong by 2^14 at
- * most, and the second one, of the remainder that this has left, by 1. As Lua's // and %: rounded down, the remainder
- * has the sign of b, which is not 0. */
+/* Processors have no vector division of 64-bit integers, but one of doubles. So the quotient is computed in doubles:
+ * the first guess is wrong by 2^14 at most; dividing the remainder again corrects it to an error of 1; then it is made
+ * exact. The result is Lua's // or %: rounded down, and the remainder has the sign of b. b is not 0. */
 BRAID_INLINE uint64_t settle(uint64_t a, int64_t b, uint64_t guess, bool rest_wanted) {
   int64_t left = (int64_t)(a - guess * BITS(b));
   int64_t more = (int64_t)((double)left / (double)b);
@@ -71,7 +71,7 @@ BRAID_INLINE uint64_t divide_signed(int64_t a, int64_t b, bool rest_wanted) {
   return settle(BITS(a), b, BITS((int64_t)guess), rest_wanted);
 }
 
-/* b is below 2^62. */
+/* b must be below 2^62. */
 BRAID_INLINE uint64_t divide_unsigned(uint64_t a, uint64_t b, bool rest_wanted) {
   double guess = (double)a / (double)b;
   guess = guess > 0x1.fffffffffffffp63 ? 0x1.fffffffffffffp63 : guess;
@@ -90,7 +90,7 @@ static bool has_large(const int64_t *b, size_t count) {
   return bits >> 62 != 0;
 }
 
-/* By `divide` where it can, else one after the other by `slow`. */
+/* Uses `divide` in vectors if `can` holds for the block, else `slow` for each element. */
 #define DIVISION(name, type, divide, rest, can, slow)                                                                  \
   BRAID_INLINE void name##_fast_body PARAMETERS {                                                                      \
     (void)c;                                                                                                           \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The operations of expressions that stay among the integers, on blocks of 64-bit ones, modulo 2^64 as in Lua. */
+ * The operations of expressions on blocks of 64-bit integers, where the result is an integer, too. Modulo 2^64, like
+ * Lua. */
 #ifndef BRAID_INTEGER_H
 #define BRAID_INTEGER_H
 
@@ -7,11 +8,11 @@
 
 #include "kernels/operation.h"
 
-/* As struct braid_operation's. */
+/* Like `run` of struct braid_operation. */
 typedef void braid_integer_run(int64_t *to, const int64_t *a, const int64_t *b, const int64_t *c, size_t count);
 
-/* One for signed and one for unsigned integers: the same where only their bits count. NULL: the results are no
- * integers. */
+/* One function for signed and one for unsigned integers; they are the same if only the bits matter. NULL: the operation
+ * does not give integers. */
 struct braid_integer_operation {
   braid_integer_run *of_signed, *of_unsigned;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The escape time algorithm: z = z^2 + c from 0 on, for eight points at once. A point that has escaped goes on to
- * infinity and on as NaN, of which no comparison is true: it needs no mask. */
+ * The escape time algorithm: iterates z = z^2 + c from 0 for eight points at once. An escaped point becomes infinite
+ * and then NaN. Comparisons with NaN are false, so no mask is needed. */
 #include "kernels/mandelbrot.h"
 
 #include "kernels/simd.h"
@@ -16,9 +16,9 @@ BRAID_INLINE bool any(const integers *lanes) {
   return all != 0;
 }
 
-/* The points at x of one row. */
+/* The points of one row at x. */
 BRAID_INLINE void escape_body(const double x[LANES], double y, uint32_t iterations, uint32_t counts[LANES]) {
-  enum { ROUND = 16 }; /* iterations between two looks whether all have escaped */
+  enum { ROUND = 16 }; /* iterations between two checks whether all points have escaped */
   reals cx, cy = y - (reals){0}, zx = {0}, zy = {0};
   integers count = {0}, inside = {0};
   for (int i = 0; i < LANES; i++) cx[i] = x[i];

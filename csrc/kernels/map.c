@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Each thread of the team has blocks of its own for registers and for what is not in the right form already; blocks
- * full of each constant are for all. A block holds doubles, or 64-bit integers: words of one size. */
+ * Each thread of the team has its own blocks for registers and for converted rows. All threads share one block for each
+ * constant, filled with it. A block holds doubles or 64-bit integers. */
 #include "kernels/map.h"
 
 #include <stdlib.h>
@@ -21,15 +21,15 @@ struct map {
   const struct braid_map_value *values;
   struct braid_row *result;
   enum domain domain;
-  bool direct;            /* the last step writes into the result itself */
-  word (*numbers)[BLOCK]; /* of each variable (when it is a number) and constant */
-  word (*scratch)[BLOCK]; /* for each seat: of each variable (when it is a row), then each register */
+  bool direct;            /* the last step writes directly into the result */
+  word (*numbers)[BLOCK]; /* a block for each variable that is a number, and for each constant */
+  word (*scratch)[BLOCK]; /* for each seat: a block for each variable that is a row, and for each register */
 };
 
-/* ---- in which numbers ------------------------------------------------------------------------------------------- */
+/* ---- doubles or integers ---------------------------------------------------------------------------------------- */
 
 struct kinds {
-  bool rows, is_float, is_signed, is_unsigned; /* is_unsigned: u64; the narrower ones fit both */
+  bool rows, is_float, is_signed, is_unsigned; /* is_unsigned: u64; i64 can hold the narrower types */
 };
 
 static void look_at_type(struct kinds *kinds, enum braid_array_type type) {
@@ -102,7 +102,7 @@ static void set_result(const struct map *this, size_t at, size_t count, const vo
     braid_row_fit_integers(this->result, at, count, values, this->domain == UNSIGNED);
 }
 
-/* Steps from the operands' blocks. */
+/* Runs all steps for one block. */
 static void run_block(struct map *this, const void **variables, word (*registers)[BLOCK], size_t at, size_t count) {
   const struct braid_expression *e = this->expression;
   for (unsigned i = 0; i < e->steps; i++) {

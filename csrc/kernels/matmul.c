@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * b is packed once into panels as wide as the innermost kernel's result; then threads compute tiles of c, each from
- * its rows of a, packed into strips as high as that. What is missing at the edges is 0 in the packs, so the kernel
- * knows no edges. The Makefile lets the compiler use fused multiply-add in this file. */
+ * b is packed once into panels, as wide as the inner kernel's result. Then threads compute tiles of c: each packs its
+ * rows of a into strips, as high as the inner kernel's result. The packs are padded with 0 at the edges, so the inner
+ * kernel needs no special cases. The Makefile allows fused multiply-add in this file. */
 #include "kernels/matmul.h"
 
 #include <stdlib.h>
@@ -10,19 +10,20 @@
 #include "kernels/simd.h"
 
 enum {
-  DEPTH = 256, /* of k at a time: a panel's part stays in the first cache */
+  DEPTH = 256, /* steps of k at a time, so that a part of a panel stays in the L1 cache */
   HEIGHT = 48, /* rows of a tile, a multiple of all kernels' rows */
   WIDTH = 256, /* columns of a tile, a multiple of all kernels' columns */
   PACKED = 16, /* rows of b that a thread packs at a time */
 };
 
-/* ---- the innermost kernel ---------------------------------------------------------------------------------------- */
+/* ---- the inner kernel ---------------------------------------------------------------------------------------------
+ */
 
-/* c, rows x columns with `stride` from row to row, += strip * panel: `depth` columns of the strip, rows of the panel.
+/* Adds strip * panel to c. The strip has `depth` columns, the panel `depth` rows. `stride` is the distance of c's rows.
  */
 typedef void inner_kernel(size_t depth, const double *strip, const double *panel, double *c, size_t stride);
 
-/* Two vectors wide; the rows by name, so that the sums stay in registers. */
+/* The result is two vectors wide. Each row has its own variables, so that the sums stay in registers. */
 #define SUMS(r) vector left##r = {0}, right##r = {0};
 #define STEP(r) left##r += left * strip[r], right##r += right * strip[r];
 #define ADD(r)                                                                                                         \
@@ -73,11 +74,11 @@ struct matmul {
   struct braid_row *c;
   size_t m, k, n;
   struct shape shape;
-  double *panels;          /* of b: k rows each */
+  double *panels;          /* all of b; each panel has k rows */
   struct scratch *scratch; /* one for each seat */
 };
 
-/* Rows first to last of b into all panels. */
+/* Packs the rows from `first` to `last` of b into all panels. */
 static void pack_panels(void *context, size_t first, size_t last) {
   struct matmul *this = context;
   double buffer[BRAID_ROW_BLOCK];
@@ -95,7 +96,7 @@ static void pack_panels(void *context, size_t first, size_t last) {
     }
 }
 
-/* `depth` columns from `begin` on, of `count` rows from `top` on, into strips. */
+/* Packs `count` rows from `top` on, `depth` columns from `begin` on, into strips. */
 static void pack_strips(const struct matmul *this, double *strips, size_t top, size_t count, size_t begin,
                         size_t depth) {
   double buffer[DEPTH];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Arithmetic modulo an odd n < 2^64 without divisions, on numbers x that stand for x * 2^-64 (P. L. Montgomery,
- * "Modular multiplication without trial division", 1985). All values are below n. Any thread; nothing blocks. */
+ * Arithmetic modulo an odd n < 2^64 without divisions (P. L. Montgomery, "Modular multiplication without trial
+ * division", 1985). A number v is represented as v * 2^64 modulo n. All values are below n. Any thread; nothing
+ * blocks. */
 #ifndef BRAID_MONTGOMERY_H
 #define BRAID_MONTGOMERY_H
 
@@ -9,9 +10,9 @@
 __extension__ typedef unsigned __int128 braid_wide;
 
 struct montgomery {
-  uint64_t n, inverse; /* n * inverse is 1 modulo 2^64 */
-  uint64_t one;        /* what stands for 1 */
-  uint64_t square;     /* what stands for 2^64: multiplying by it brings numbers in */
+  uint64_t n, inverse; /* n * inverse = 1 modulo 2^64 */
+  uint64_t one;        /* represents 1 */
+  uint64_t square;     /* represents 2^64; multiplying by it converts a number into this form */
 };
 
 static inline uint64_t montgomery_mul(const struct montgomery *m, uint64_t a, uint64_t b) {
@@ -31,7 +32,7 @@ static inline uint64_t montgomery_add(const struct montgomery *m, uint64_t a, ui
 }
 
 static inline struct montgomery montgomery_of(uint64_t n) {
-  struct montgomery m = {.n = n, .inverse = (3 * n) ^ 2}; /* right in 5 bits; each step doubles them */
+  struct montgomery m = {.n = n, .inverse = (3 * n) ^ 2}; /* 5 bits are right; each step doubles that */
   for (int i = 0; i < 4; i++) m.inverse *= 2 - n * m.inverse;
   m.one = (0 - n) % n;
   m.square = montgomery_add(&m, m.one, m.one);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * One loop for each operation. The Makefile gives this file flags that let the compiler put sqrt and floor into
- * vectors: nobody looks at errno or at the traps of floating point here. */
+ * One loop for each operation. The Makefile gives this file flags that let the compiler vectorize sqrt and floor: errno
+ * and floating-point traps do not matter here. */
 #include "kernels/operation.h"
 
 #include <math.h>
@@ -8,7 +8,7 @@
 
 #include "kernels/elementary.h"
 
-/* No iteration needs what another one writes: `to` is exactly one of the others, or apart from them. */
+/* The iterations are independent: `to` is exactly one of the operands, or overlaps none. */
 #ifdef __clang__
 #define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #else
@@ -17,7 +17,7 @@
 
 #define PARAMETERS (double *to, const double *a, const double *b, const double *c, size_t count)
 
-/* In vectors. */
+/* A vectorized operation. */
 #define WIDE(name, term)                                                                                               \
   BRAID_INLINE void name##_body PARAMETERS {                                                                           \
     (void)b, (void)c;                                                                                                  \
@@ -25,14 +25,14 @@
   }                                                                                                                    \
   BRAID_SIMD(name, PARAMETERS, (to, a, b, c, count))
 
-/* One after the other, by the C library. */
+/* An operation that calls the C library for each element. */
 #define EACH(name, term)                                                                                               \
   static void name PARAMETERS {                                                                                        \
     (void)b, (void)c;                                                                                                  \
     for (size_t i = 0; i < count; i++) to[i] = (term);                                                                 \
   }
 
-/* As Lua does: the remainder has b's sign. */
+/* Like Lua's %: the remainder has the sign of b. */
 static double modulo(double a, double b) {
   double m = fmod(a, b);
   return m * b < 0 ? m + b : m;
@@ -55,7 +55,7 @@ WIDE(unequal, a[i] == b[i] ? 0.0 : 1.0)
 WIDE(both, a[i] != 0 ? (b[i] != 0 ? 1.0 : 0.0) : 0.0)
 WIDE(either, a[i] != 0 ? 1.0 : (b[i] != 0 ? 1.0 : 0.0))
 WIDE(multiply_add, a[i] * b[i] + c[i])
-/* NaN when one is; of equals, 0.0 and -0.0, the first, as Lua's. */
+/* NaN if either is NaN. Of equal ones (0.0 and -0.0) the first, like math.min and math.max. */
 WIDE(lesser, a[i] != a[i] ? a[i] : (a[i] <= b[i] ? a[i] : b[i]))
 WIDE(greater, a[i] != a[i] ? a[i] : (a[i] >= b[i] ? a[i] : b[i]))
 WIDE(where, a[i] != 0 ? b[i] : c[i])
@@ -74,7 +74,7 @@ BRAID_INLINE void find_far_body(const double *a, size_t count, double *far) {
 }
 BRAID_SIMD(find_far, (const double *a, size_t count, double *far), (a, count, far))
 
-/* What an element becomes does not depend on its neighbours: near ones are computed in the same way in both loops. */
+/* An element's result must not depend on its neighbours: so both loops compute near elements in the same way. */
 #define CIRCULAR(name, near, near_term, far_term)                                                                      \
   static void name PARAMETERS {                                                                                        \
     double far;                                                                                                        \
@@ -93,7 +93,7 @@ EACH(arc_cosine, acos(a[i]))
 EACH(arc_tangent, atan(a[i]))
 EACH(hyperbolic_tangent, tanh(a[i]))
 
-/* As math.log does. */
+/* Like math.log with a base. */
 static double log_to_base(double x, double base) {
   return base == 2 ? log2(x) : base == 10 ? log10(x) : log(x) / log(base);
 }

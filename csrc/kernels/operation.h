@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The operations of which expressions are made: each computes a block of doubles from blocks. Truth is 1 and 0; what
- * is not 0 counts as true. */
+ * The operations of expressions: each computes a block of doubles from blocks. True is 1, false is 0; every operand
+ * that is not 0 is true. */
 #ifndef BRAID_OPERATION_H
 #define BRAID_OPERATION_H
 
@@ -24,7 +24,7 @@ enum braid_operation_code {
   BRAID_AND,
   BRAID_OR,
   BRAID_MULTIPLY_ADD, /* a * b + c, rounded twice */
-  BRAID_FUNCTIONS,    /* from here on by name */
+  BRAID_FUNCTIONS,    /* from here on they have names */
   BRAID_MIN = BRAID_FUNCTIONS,
   BRAID_MAX,
   BRAID_WHERE,
@@ -60,9 +60,9 @@ enum braid_operation_code {
 };
 
 struct braid_operation {
-  const char *name;  /* of functions; two that differ in the number of their operands may have the same */
-  unsigned operands; /* 1 to 3: the operations use a; a and b; all */
-  /* to[i] for i < count. `to` may be one of the others. Any thread; does not block. */
+  const char *name;  /* of functions; two with different numbers of operands may share a name */
+  unsigned operands; /* 1: a; 2: a and b; 3: a, b and c */
+  /* Computes to[i] for i < count. `to` may be one of the operands. Any thread; does not block. */
   void (*run)(double *to, const double *a, const double *b, const double *c, size_t count);
 };
 

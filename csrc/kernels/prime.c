@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * The strong probable prime test of Miller and Rabin to seven bases, which no composite below 2^64 passes (J. Sinclair,
- * 2011; verified against the list of base-2 pseudoprimes of J. Feitsma). */
+ * The strong probable prime test (Miller and Rabin) with seven bases. No composite number below 2^64 passes it (J.
+ * Sinclair, 2011; verified against J. Feitsma's list of base-2 pseudoprimes). */
 #include "kernels/prime.h"
 
-/* p's inverse modulo 2^64 by Newton's steps: 5, 10, 20, 40, 80 bits are right. */
+/* The inverse of p modulo 2^64 by Newton's method: 5, 10, 20, 40, 80 bits are right. */
 #define INVERSE_5(p) ((UINT64_C(3) * (p)) ^ 2)
 #define INVERSE_10(p) (INVERSE_5(p) * (2 - (p)*INVERSE_5(p)))
 #define INVERSE_20(p) (INVERSE_10(p) * (2 - (p)*INVERSE_10(p)))
@@ -22,7 +22,7 @@ const struct braid_divisor braid_divisors[BRAID_DIVISORS] = {
     DIVISOR(229), DIVISOR(233), DIVISOR(239), DIVISOR(241), DIVISOR(251),
 };
 
-/* n - 1 = odd * 2^twos; base is in Montgomery's form. */
+/* n - 1 = odd * 2^twos. `base` is in Montgomery form. */
 static bool passes(const struct montgomery *m, uint64_t base, uint64_t odd, int twos) {
   uint64_t minus_one = m->n - m->one, power = base;
   for (int bit = 62 - __builtin_clzll(odd); bit >= 0; bit--) {

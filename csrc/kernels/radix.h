@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * A stable, parallel radix sort, written once for several kinds of elements: whoever includes this file has defined
- * RADIX_NAME (a prefix for what it gets), RADIX_ELEMENT (a type) and RADIX_KEY(element) (an unsigned integer).
+ * A stable, parallel radix sort, as a template for several element types. Before including this file, define RADIX_NAME
+ * (a prefix for its functions), RADIX_ELEMENT (the type) and RADIX_KEY(element) (its key, an unsigned integer).
  *
- * A large range is *divided*: its keys' highest differing bits choose one of 2,048 buckets, and all threads move the
- * elements there, each chunk of the range to places that were counted before. A range that fits into a core's cache
- * is *settled* by one thread: sorted by as many of its highest differing bits as tell its elements apart as a rule
- * (two passes, lowest digit first); runs of elements that are equal in these are settled again. So neither skew nor
- * many equal keys make it slow, and the result depends on nothing but the elements. */
+ * A large range is *divided*: the highest bits in which its keys differ select one of 2,048 buckets. All threads move
+ * the elements: each chunk of the range has its own places in each bucket, which were counted before. A range that fits
+ * into a core's cache is *settled* by one thread: two passes, lowest digit first, sort it by its highest differing
+ * bits, so many that they usually distinguish all elements. Runs that are equal in these bits are settled again. So
+ * neither skew nor many equal keys make it slow, and the result depends only on the elements. */
 #include <string.h>
 
 #include "core/work/crew.h"
@@ -16,18 +16,18 @@
 #define RADIX(name) RADIX_PASTE(RADIX_NAME, name)
 
 #ifndef RADIX_BITS
-#define RADIX_BITS 11                    /* of the digit by which a range is divided */
-#define RADIX_BUCKETS (1u << RADIX_BITS) /* that many */
-#define RADIX_CHUNKS 32                  /* of a range that is divided: what one thread moves at a time */
-#define RADIX_LARGE (1u << 18)           /* elements: a range from here on is divided */
-#define RADIX_SHORT 24                   /* elements: a range up to here is sorted by insertion */
-#define RADIX_DIGIT 12                   /* bits of a digit, at most, when a range is settled */
+#define RADIX_BITS 11                    /* bits of the digit by which a range is divided */
+#define RADIX_BUCKETS (1u << RADIX_BITS) /* buckets of a division */
+#define RADIX_CHUNKS 32                  /* of a range that is divided; a thread moves one at a time */
+#define RADIX_LARGE (1u << 18)           /* elements: a range of this size or more is divided */
+#define RADIX_SHORT 24                   /* elements: a range of this size or less is sorted by insertion */
+#define RADIX_DIGIT 12                   /* most bits of a digit when a range is settled */
 
 static inline unsigned radix_width(uint64_t difference) {
   return difference ? 64u - (unsigned)__builtin_clzll(difference) : 0;
 }
 
-/* Counts become places: the sum of what stands before. */
+/* Prefix sums: each count becomes the sum of the counts before it. */
 static inline void radix_places(uint32_t *counts, size_t count) {
   uint32_t place = 0;
   for (size_t i = 0; i < count; i++) {
@@ -63,7 +63,7 @@ static void RADIX(bounds)(const RADIX_ELEMENT *data, size_t count, uint64_t *lea
   *most = high;
 }
 
-/* Two passes by the bits from `shift` on, `digit` bits each, of key - least. */
+/* Sorts by key - least in two passes, each by `digit` bits, beginning with the bits from `shift` on. */
 static void RADIX(passes)(RADIX_ELEMENT *data, RADIX_ELEMENT *spare, size_t count, uint64_t least, unsigned shift,
                           unsigned digit) {
   uint32_t low[1u << RADIX_DIGIT], high[1u << RADIX_DIGIT];
@@ -87,7 +87,7 @@ static void RADIX(passes)(RADIX_ELEMENT *data, RADIX_ELEMENT *spare, size_t coun
   }
 }
 
-/* Sorts data with the help of as many spare places. Each level of the recursion uses up at least a digit. */
+/* Sorts `data`; `spare` has as many elements. Each level of the recursion uses up at least one digit. */
 static void RADIX(settle)(RADIX_ELEMENT *data, RADIX_ELEMENT *spare, size_t count) {
   if (count <= RADIX_SHORT) {
     RADIX(insert)(data, count);
@@ -117,7 +117,7 @@ struct RADIX(range) {
   size_t count;
   uint64_t least[RADIX_CHUNKS], most[RADIX_CHUNKS];
   unsigned shift;
-  bool back; /* the sorted elements have to be in data, not in spare */
+  bool back; /* the result must be in `data`, not in `spare` */
   size_t places[RADIX_CHUNKS][RADIX_BUCKETS];
   size_t begins[RADIX_BUCKETS + 1];
 };
@@ -161,7 +161,7 @@ static void RADIX(move)(void *context, size_t first, size_t last) {
   }
 }
 
-/* Where each chunk's elements of each bucket go: buckets in order, within them the chunks in order. */
+/* Computes where each chunk's elements of each bucket go: by bucket, and within a bucket by chunk. */
 static void RADIX(plan)(struct RADIX(range) * range) {
   size_t place = 0;
   for (size_t bucket = 0; bucket < RADIX_BUCKETS; bucket++) {
@@ -204,7 +204,7 @@ static enum braid_status RADIX(deepen)(struct RADIX(range) * range) {
   return BRAID_OK;
 }
 
-/* Sorts data, with the help of as many spare places, in which the result is unless it is to `stay`. */
+/* Sorts `data`; `spare` has as many elements. The result is in `data` if `stay`, else in `spare`. */
 static enum braid_status RADIX(divide)(struct braid_team *team, RADIX_ELEMENT *data, RADIX_ELEMENT *spare, size_t count,
                                        bool stay) {
   enum braid_status status = BRAID_OK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Each block of elements from its own counters: two numbers of 64 bits from each. */
+ * Each block of elements has its own counters; each counter gives two 64-bit numbers. */
 #include "kernels/random.h"
 
 #include <math.h>
@@ -13,8 +13,8 @@ struct fill {
   struct braid_row *row;
 };
 
-/* Salmon and others, "Parallel random numbers: as easy as 1, 2, 3" (2011): counters first, first + 1, ... give two
- * numbers each, the halves of a pair apart from each other. */
+/* Salmon and others, "Parallel random numbers: as easy as 1, 2, 3" (2011). The counters first, first + 1, ... give a
+ * pair of numbers each: one in `left`, one in `right`. */
 BRAID_INLINE void philox_body(uint64_t seed, uint64_t first, size_t pairs, uint64_t *restrict left,
                               uint64_t *restrict right) {
   for (size_t i = 0; i < pairs; i++) {
@@ -44,18 +44,18 @@ static void uniform_numbers(const struct braid_random *random, const uint64_t *b
   double low = random->low, high = random->high, width = high - low;
   for (size_t i = 0; i < count; i++) {
     double x = low + unit(bits[i]) * width;
-    to[i] = x < high ? x : low; /* rounded up to high: once in 2^53 */
+    to[i] = x < high ? x : low; /* x can be rounded up to high, once in 2^53 */
   }
 }
 
-/* The high half of bits * range: a share of 2^64 for each of them, equal but for 1 in 2^64 / range. */
+/* The high half of bits * range. Each result has an equal share of 2^64, but for a relative error of range / 2^64. */
 static void uniform_integers(const struct braid_random *random, const uint64_t *bits, size_t count, int64_t *to) {
-  uint64_t least = (uint64_t)random->least, range = (uint64_t)random->most - least + 1; /* 0: all of them */
+  uint64_t least = (uint64_t)random->least, range = (uint64_t)random->most - least + 1; /* 0: all 2^64 integers */
   for (size_t i = 0; i < count; i++)
     to[i] = (int64_t)(least + (range ? (uint64_t)(((unsigned __int128)bits[i] * range) >> 64) : bits[i]));
 }
 
-/* Box and Muller: two from two. */
+/* Box and Muller: two numbers from two. */
 static void normal_numbers(const struct braid_random *random, const uint64_t *left, const uint64_t *right, size_t pairs,
                            double *to) {
   for (size_t i = 0; i < pairs; i++) {
@@ -66,7 +66,7 @@ static void normal_numbers(const struct braid_random *random, const uint64_t *le
   }
 }
 
-/* Blocks begin at multiples of their size; a block's elements are the left halves of its pairs, then the right ones. */
+/* Blocks begin at multiples of their size. A block has the left numbers of its pairs, then the right ones. */
 static void fill_block(struct fill *this, size_t at, size_t count) {
   const struct braid_random *random = this->random;
   uint64_t bits[BLOCK];

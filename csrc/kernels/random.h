@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Random numbers by counting (Philox 4x32, 10 rounds): the i-th is a function of the seed and i alone. */
+ * Counter-based random numbers (Philox 4x32, 10 rounds): the i-th number depends only on the seed and i. */
 #ifndef BRAID_RANDOM_H
 #define BRAID_RANDOM_H
 
@@ -8,7 +8,7 @@
 
 enum braid_distribution {
   BRAID_UNIFORM, /* floats: low <= x < high. Integers: low <= x <= high */
-  BRAID_NORMAL,  /* floats, or rounded to the nearest */
+  BRAID_NORMAL,  /* floats; integers are rounded to the nearest */
 };
 
 struct braid_random {

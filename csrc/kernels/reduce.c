@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A reduction: a body for each chunk, which writes what it found to the chunk's own place, and a tree over these. */
+ * Each chunk writes its result to its own place; then the results are combined as a tree. */
 #include "kernels/reduce.h"
 
 #include <math.h>
@@ -21,7 +21,7 @@ struct reduction {
   const struct braid_row *a, *b;
   bool is_float;
   double mean;
-  struct found *found; /* of each chunk */
+  struct found *found; /* for each chunk: its result */
 };
 
 /* ---- blocks ------------------------------------------------------------------------------------------------------ */
@@ -32,7 +32,7 @@ BRAID_INLINE double fold(double *lanes) {
   return lanes[0];
 }
 
-/* Defines the sum over a block of a term of a[i] and b[i]. */
+/* Defines a function that sums a term of a[i] and b[i] over a block. */
 #define SUM(name, term)                                                                                                \
   BRAID_INLINE void name##_body(const double *a, const double *b, double mean, size_t count, double *result) {         \
     double lanes[LANES] = {0};                                                                                         \
@@ -64,7 +64,7 @@ BRAID_INLINE void integer_dot_body(const int64_t *a, const int64_t *b, size_t co
 }
 BRAID_SIMD(integer_dot, (const int64_t *a, const int64_t *b, size_t count, uint64_t *result), (a, b, count, result))
 
-/* The least of sign * a[i]; *nan: there is a NaN. */
+/* The least sign * a[i]. *nan: there is a NaN. */
 BRAID_INLINE void least_number_body(const double *a, double sign, size_t count, double *result, bool *nan) {
   double lanes[LANES], strange[LANES] = {0};
   size_t first = 0;
@@ -100,7 +100,7 @@ BRAID_SIMD(least_integer, (const int64_t *a, int64_t mask, size_t count, int64_t
 
 /* ---- chunks ------------------------------------------------------------------------------------------------------ */
 
-/* Adds up in pairs, in place. */
+/* Pairwise summation, in place. */
 static double add_pairwise(double *terms, size_t count) {
   if (count == 0) return 0;
   for (; count > 1; count = (count + 1) / 2) {
@@ -184,9 +184,9 @@ static void reduce_chunk(void *context, size_t first, size_t last) {
     (order ? least_integers : add_integers)(this, found, first, last);
 }
 
-/* ---- all --------------------------------------------------------------------------------------------------------- */
+/* ---- combining --------------------------------------------------------------------------------------------------- */
 
-/* The earliest of the least: chunks in order, a later one must be less. */
+/* The first of the least elements: of equal ones the earlier chunk's wins. */
 static void combine_least(struct reduction *this, size_t chunks, struct braid_reduced *result) {
   struct found *best = &this->found[0];
   for (size_t i = 1; i < chunks && !best->nan; i++) {

@@ -6,7 +6,7 @@
 
 #include "kernels/simd.h"
 
-/* For each integer type: its C type, and the least and the most of it that a double can hold. */
+/* For each integer type: its C type, and the smallest and largest of its values that a double can represent. */
 #define NARROW_TYPES(X)                                                                                                \
   X(BRAID_I32, i32, int32_t, INT32_MIN, INT32_MAX)                                                                     \
   X(BRAID_I16, i16, int16_t, INT16_MIN, INT16_MAX)                                                                     \
@@ -43,12 +43,12 @@
     for (size_t i = 0; i < count; i++) to[i] = (ctype)from[i];                                                         \
   }
 
-/* The same types, with what they can hold. */
+/* The types that need clamping, with their smallest and largest values. */
 #define FIT_TYPES(X)                                                                                                   \
   X(BRAID_U64, u64, uint64_t, 0, INT64_MAX)                                                                            \
   NARROW_TYPES(X)
 
-/* Unsigned: from 2^63 on negative here, and above all that a narrow type can hold. */
+/* `bits`: the values are unsigned; those from 2^63 on are negative as int64_t, and too large for every narrow type. */
 #define DEFINE_FIT(tag, name, ctype, least, most)                                                                      \
   BRAID_INLINE void name##_fit_body(const int64_t *restrict from, size_t count, ctype *restrict to, bool bits) {       \
     for (size_t i = 0; i < count; i++) {                                                                               \

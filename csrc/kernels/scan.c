@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Running sums in two passes: what a chunk adds up to, and its elements after what stands before. */
+ * Two passes: the sum of each chunk, and then the running sums, beginning with the sum of the chunks before. */
 #include "kernels/scan.h"
 
 #include <stdlib.h>
@@ -12,11 +12,11 @@ struct before {
 struct scan {
   const struct braid_row *from;
   struct braid_row *to;
-  struct before *before; /* of each chunk: its sum, later that of all before it */
+  struct before *before; /* for each chunk: first its sum, then the sum of the chunks before it */
   bool is_float;
 };
 
-/* Sums of a block one after the other; `to` may be `from`. */
+/* The running sums of a block. `to` may be `from`. */
 static double scan_numbers(const double *from, size_t count, double sum, double before, double *to) {
   for (size_t i = 0; i < count; i++) {
     sum += from[i];
@@ -33,7 +33,7 @@ static uint64_t scan_integers(const int64_t *from, size_t count, uint64_t sum, i
   return sum;
 }
 
-/* The order of additions must be that of scan_numbers. */
+/* It must add in the same order as scan_numbers. */
 static void sum_chunk(void *context, size_t first, size_t last) {
   struct scan *this = context;
   struct before *before = &this->before[first / BRAID_ROW_CHUNK];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Binary searches without branches, one type of elements after the other. */
+ * Binary searches without branches, generated for each element type. */
 #include "kernels/search.h"
 
 struct search {
@@ -24,7 +24,7 @@ static inline bool number_before(double a, double b) { return a < b || (b != b &
   X(BRAID_U16, u16, uint16_t)                                                                                          \
   X(BRAID_U8, u8, uint8_t)
 
-/* How many elements stand before the value: halves that are behind it are passed over. */
+/* Returns one more than the number of elements before the value. */
 #define PLACE(name, ctype, kind, value_type, convert, before)                                                          \
   static int64_t name##_place_##kind(const ctype *sorted, size_t count, value_type value, bool right) {                \
     const ctype *base = sorted;                                                                                        \

@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: MIT
- * Eratosthenes' sieve in segments that fit into a core's cache (C. Bays, R. H. Hudson, "The segmented sieve of
- * Eratosthenes and primes in arithmetic progressions to 10^12", 1977). A byte stands for 30 numbers: a bit for each
- * that is coprime to 30 (the wheel of P. Pritchard, 1982). Multiples of 7 to 29 come out by patterns, those of larger
- * primes by a loop that is unrolled once around the wheel, as K. Walisch's primesieve has it. */
+ * The sieve of Eratosthenes in segments that fit into a core's cache (C. Bays, R. H. Hudson, "The segmented sieve of
+ * Eratosthenes and primes in arithmetic progressions to 10^12", 1977). A byte represents 30 numbers: one bit for each
+ * that is coprime to 30 (the wheel of P. Pritchard, 1982). Patterns remove the multiples of 7 to 29. A loop removes
+ * those of larger primes; it is unrolled once around the wheel, like in K. Walisch's primesieve. */
 #include "kernels/sieve.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-  SEGMENT = 32 * 1024,          /* bytes at least; more when the primes to sieve with are large */
-  SEGMENT_MOST = 512 * 1024,    /* bytes */
-  CHUNKS = 64,                  /* about so many */
-  FIRST = 31,                   /* the first prime that is not in a pattern */
+  SEGMENT = 32 * 1024,          /* bytes, at least; more if the sieving primes are large */
+  SEGMENT_MOST = 512 * 1024,    /* bytes, at most */
+  CHUNKS = 64,                  /* approximate number */
+  FIRST = 31,                   /* the first prime that no pattern covers */
   PATTERN_A = 7 * 11 * 13 * 17, /* bytes */
   PATTERN_B = 19 * 23 * 29
 };
 
-/* The wheel: what is coprime to 30. */
+/* The wheel: the numbers below 30 that are coprime to 30. */
 static const uint8_t spokes[8] = {1, 7, 11, 13, 17, 19, 23, 29};
 
-/* A prime on its way through the segments: `at` is the byte of its next multiple, from the segment's beginning on. */
+/* A prime's position in the segments. `at` is the byte of its next multiple, counted from the segment's beginning. */
 struct runner {
   uint32_t at;
-  uint32_t state; /* prime / 30, the prime's spoke (3 bits), the spoke of what it is multiplied by next (3 bits) */
+  uint32_t state; /* prime / 30; 3 bits: the prime's spoke; 3 bits: the spoke of the next factor */
 };
 
 struct task {
@@ -31,14 +31,14 @@ struct task {
   struct braid_team *team;
   uint64_t bytes;         /* of the whole sieve */
   size_t segment, chunk;  /* bytes */
-  const uint32_t *primes; /* from FIRST to the root of the limit */
+  const uint32_t *primes; /* from FIRST to the square root of the limit */
   size_t prime_count;
   uint8_t pattern_a[PATTERN_A], pattern_b[PATTERN_B];
 };
 
 /* ---- one prime, one segment ----------------------------------------------------------------------------------- */
 
-/* The bit of a number that is coprime to 30. Folds to a constant where the argument is one. */
+/* The bit of a number that is coprime to 30. A constant if the argument is one. */
 static inline uint8_t bit_of(unsigned number) {
   unsigned rest = number % 30;
   return (uint8_t)(1u << (rest == 1    ? 0
@@ -51,7 +51,7 @@ static inline uint8_t bit_of(unsigned number) {
                                        : 7));
 }
 
-/* Crosses off the multiple by a number on spoke i (which is w, and the next one is v), or leaves at the end. */
+/* Removes the multiple whose factor is on spoke i (w; the next spoke is v). Leaves at the end of the segment. */
 #define STEP(i, w, v)                                                                                                  \
   __attribute__((fallthrough));                                                                                        \
   case i:                                                                                                              \
@@ -62,10 +62,10 @@ static inline uint8_t bit_of(unsigned number) {
     data[at] &= (uint8_t)~bit_of(spoke * w);                                                                           \
     at += high * (v - w) + spoke * v / 30 - spoke * w / 30
 
-/* Crosses off the multiples of 30 * high + spoke, a constant, in the segment. */
+/* Removes the multiples of 30 * high + spoke in the segment. `spoke` is a constant. */
 BRAID_INLINE void cross(uint8_t *data, uint32_t size, struct runner *runner, const unsigned spoke) {
   const uint32_t high = runner->state >> 6, prime = 30 * high + spoke;
-  const uint32_t last = high * 28 + spoke * 29 / 30; /* from the first multiple of a turn to its last */
+  const uint32_t last = high * 28 + spoke * 29 / 30; /* from the first multiple of a turn of the wheel to its last */
   uint32_t at = runner->at, wheel = runner->state & 7;
   for (;;) {
     switch (wheel) {
@@ -116,7 +116,7 @@ static void run(uint8_t *data, uint32_t size, struct runner *runner) {
   }
 }
 
-/* Where a prime enters the segment that begins at a byte: at its square, or its first multiple there. */
+/* The prime's first multiple in the segment that begins at `byte`, but not below its square. */
 static struct runner enter(uint32_t prime, uint64_t byte) {
   uint64_t factor = (30 * byte + prime - 1) / prime;
   if (factor < prime) factor = prime;
@@ -137,7 +137,7 @@ static void make_pattern(uint8_t *pattern, size_t size, const unsigned *primes, 
     for (size_t n = primes[i]; n < 30 * size; n += 2 * primes[i]) pattern[n / 30] &= (uint8_t)~marks[n % 30];
 }
 
-/* Begins a segment: what 7 to 29 do not divide. */
+/* Fills a segment with the numbers that 7 to 29 do not divide. */
 static void lay(const struct task *task, uint8_t *data, size_t size, uint64_t byte) {
   size_t a = byte % PATTERN_A, b = byte % PATTERN_B;
   for (size_t at = 0, part; at < size; at += part, a = 0) {
@@ -149,10 +149,10 @@ static void lay(const struct task *task, uint8_t *data, size_t size, uint64_t by
     const uint8_t *pattern = task->pattern_b + b;
     for (size_t i = 0; i < part; i++) data[at + i] &= pattern[i];
   }
-  if (byte == 0) data[0] = 0xfe; /* the patterns' own primes; 1 is none */
+  if (byte == 0) data[0] = 0xfe; /* 7 to 29 themselves are prime; 1 is not */
 }
 
-/* Clears what is beyond the limit; data is a multiple of 8 bytes. */
+/* Clears the bits beyond the limit, and pads `data` to a multiple of 8 bytes. */
 static void trim(uint8_t *data, size_t size, uint64_t byte, uint64_t limit) {
   for (size_t at = limit / 30 - byte, bit = 0; bit < 8; bit++)
     if (limit / 30 >= byte && at < size && spokes[bit] > limit % 30) data[at] &= (uint8_t) ~(1u << bit);
@@ -178,7 +178,8 @@ static int64_t *list_bits(const uint8_t *data, size_t size, uint64_t byte, int64
 
 /* ---- a chunk -------------------------------------------------------------------------------------------------- */
 
-/* Sieves the bytes from first to last; `data` has room for a segment. Counts the primes, or writes them to `out`. */
+/* Sieves the bytes from `first` to `last`. `data` has room for a segment. Counts the primes, or writes them to `out`.
+ */
 static int64_t sieve_bytes(const struct task *task, uint64_t first, uint64_t last, uint8_t *data,
                            struct runner *runners, int64_t *out) {
   size_t running = 0;
@@ -244,7 +245,7 @@ static size_t segment_of(uint64_t limit) {
   return segment;
 }
 
-/* A multiple of the segment's bytes. */
+/* Bytes of a chunk: a multiple of the segment's size. */
 static size_t chunk_of(uint64_t limit) {
   size_t segment = segment_of(limit);
   return (size_t)((limit / 30 + 1) / CHUNKS / segment + 1) * segment;
@@ -255,7 +256,7 @@ size_t braid_sieve_chunks(uint64_t limit) {
   return (size_t)((limit / 30 + chunk) / chunk);
 }
 
-/* The primes from FIRST to `most`, by malloc; NULL when memory is out. */
+/* The primes from FIRST to `most`, by malloc. NULL when memory is out. */
 static uint32_t *list_small(uint32_t most, size_t *count) {
   uint8_t *composite = calloc(most + 1, 1);
   uint32_t *primes = malloc((most / 2 + 1) * sizeof *primes);

@@ -9,15 +9,15 @@
 
 struct braid_sieve {
   uint64_t limit;  /* up to BRAID_SIEVE_MOST */
-  int64_t *counts; /* of primes, for each chunk */
-  int64_t *primes; /* NULL: they are counted. Else they are written here, and counts are those of an earlier run */
+  int64_t *counts; /* for each chunk: its number of primes */
+  int64_t *primes; /* NULL: only count. Else write the primes here; `counts` comes from an earlier run */
   atomic_bool out_of_memory;
 };
 
-/* How many chunks a sieve has. Any thread; does not block. */
+/* The number of chunks. Any thread; does not block. */
 size_t braid_sieve_chunks(uint64_t limit);
 
-/* The kernel: arguments is a braid_sieve. */
+/* The kernel; `arguments` is a braid_sieve. */
 void braid_sieve_run(struct braid_team *team, void *arguments);
 
 #endif

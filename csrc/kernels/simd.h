@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Inner loops for the widest vectors that the machine has: the module is built for any x86-64, and chooses when it
- * runs. Elsewhere there is one version, the compiler's. */
+ * Inner loops for the widest vectors of the machine. On x86-64 each is compiled three times, and the module chooses at
+ * run time. Elsewhere the compiler makes one version. */
 #ifndef BRAID_SIMD_H
 #define BRAID_SIMD_H
 
@@ -14,7 +14,7 @@
 #endif
 #define BRAID_SIMD_256 __attribute__((target("avx2,fma")))
 
-/* How wide: 512, 256 or 128 bits. Any thread; does not block. */
+/* The vector width of this machine: 512, 256 or 128 bits. Any thread; does not block. */
 static inline int braid_simd_width(void) {
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512bw"))
@@ -22,7 +22,7 @@ static inline int braid_simd_width(void) {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 256 : 128;
 }
 
-/* Defines the function `name` from the BRAID_INLINE function name_body, which has the same parameters. */
+/* Defines the function `name`. The BRAID_INLINE function name_body has the same parameters and does the work. */
 #define BRAID_SIMD(name, parameters, arguments)                                                                        \
   BRAID_SIMD_512 static void name##_512 parameters { name##_body arguments; }                                          \
   BRAID_SIMD_256 static void name##_256 parameters { name##_body arguments; }                                          \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Elements become unsigned keys of the same order, the keys are sorted (radix.h), and become elements again. Keys of 64
- * bits lie in the result's own memory. */
+ * Elements are converted to unsigned keys of the same order, the keys are sorted (radix.h), and converted back. 64-bit
+ * keys are stored in the result's memory. */
 #include "kernels/sort.h"
 
 #include <math.h>
@@ -33,7 +33,7 @@ struct element {
 #define RADIX_KEY(element) ((element).key)
 #include "kernels/radix.h"
 
-/* Memory that is written all over once: large pages spare most of its faults. */
+/* Memory that will be written completely: huge pages avoid most of its page faults. */
 static void *scratch_new(size_t count, size_t width) {
   size_t size = count * width;
   char *memory = malloc(size ? size : 1);
@@ -46,7 +46,7 @@ static void *scratch_new(size_t count, size_t width) {
 
 /* ---- keys -------------------------------------------------------------------------------------------------------- */
 
-#define NAN_KEY UINT64_MAX /* behind infinity's and, in falling order, minus infinity's */
+#define NAN_KEY UINT64_MAX /* after the keys of both infinities, in either order */
 
 static inline uint64_t number_key(double x, bool descending) {
   uint64_t bits;
@@ -86,7 +86,7 @@ struct sort {
   const struct braid_row *from;
   struct braid_row *to;
   bool descending;
-  void *keys; /* of 64 bits: in to's memory; of 32: our own */
+  void *keys; /* 64 bits: in the memory of `to`; 32 bits: allocated */
   const int64_t *order;
 };
 
@@ -117,7 +117,7 @@ static void wide_values(void *context, size_t first, size_t last) {
   }
 }
 
-/* Signed integers become unsigned ones of the same order. */
+/* XOR with this turns the order of the type into that of unsigned integers. */
 static uint32_t narrow_flip(const struct sort *this) {
   enum braid_array_type type = this->from->type;
   bool is_signed = type == BRAID_I32 || type == BRAID_I16 || type == BRAID_I8;
@@ -208,7 +208,7 @@ static void placed_keys(void *context, size_t first, size_t last) {
     struct element *elements = this->elements + at;
     if (is_float) {
       const double *from = braid_row_doubles(this->row, at, count, numbers);
-      for (size_t i = 0; i < count; i++) /* + 0.0: no -0.0 */
+      for (size_t i = 0; i < count; i++) /* + 0.0 turns -0.0 into 0.0 */
         elements[i] = (struct element){number_key(from[i] + 0.0, this->descending), at + i + 1};
     } else {
       const int64_t *from = braid_row_integers(this->row, at, count, integers);

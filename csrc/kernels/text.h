@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * A text that somebody else owns: bytes, of which any may be 0. */
+ * A text or a file's name. Another object owns the bytes; any of them may be 0. */
 #ifndef BRAID_TEXT_H
 #define BRAID_TEXT_H
 
 #include "core/base/base.h"
 
 struct braid_text {
-  const char *data; /* what it says, or the name of the file that does */
+  const char *data; /* the text, or the name of a file */
   size_t size;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Two passes: how many runs begin in each chunk, then each chunk writes from there. */
+ * Two passes: first count the runs that begin in each chunk, then each chunk writes its runs from there. */
 #include "kernels/unique.h"
 
 #include <stdlib.h>
@@ -9,10 +9,10 @@ struct unique {
   const struct braid_row *sorted;
   struct braid_row *values;
   int64_t *counts;
-  size_t *begins; /* of each chunk: runs that begin in it, later those before it */
+  size_t *begins; /* for each chunk: first the runs that begin in it, then the runs before it */
 };
 
-/* Whether a run begins at each of these elements, of which the one before the first is there, too, but for `at` 0. */
+/* Sets begins[i] if a run begins at element at + i. Also reads the element before `at`, unless `at` is 0. */
 static void find_begins(const struct braid_row *sorted, size_t at, size_t count, bool *begins) {
   double numbers[BRAID_ROW_BLOCK + 1];
   int64_t integers[BRAID_ROW_BLOCK + 1];
@@ -40,7 +40,7 @@ static void count_chunk(void *context, size_t first, size_t last) {
   this->begins[first / BRAID_ROW_CHUNK] = sum;
 }
 
-/* Counts hold where each run begins, for now. */
+/* `counts` gets the index where each run begins; write_counts turns it into lengths. */
 static void write_chunk(void *context, size_t first, size_t last) {
   struct unique *this = context;
   bool begins[BRAID_ROW_BLOCK];

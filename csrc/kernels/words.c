@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A word is a run of bytes other than ASCII's white space, as wc has it. Each seat counts into a table of its own; the
- * tables are added up in the end. Hashes are FNV-1a (G. Fowler, L. C. Noll, K.-P. Vo, 1991), mixed once more. */
+ * A word is a run of bytes other than ASCII white space, as wc counts. Each seat counts into its own table; the tables
+ * are added at the end. Hashes are FNV-1a (G. Fowler, L. C. Noll, K.-P. Vo, 1991) with a final mix. */
 #include "kernels/words.h"
 
 #include <errno.h>
@@ -31,7 +31,7 @@ void braid_words_free(struct braid_words *words) {
   *words = (struct braid_words){0};
 }
 
-/* A copy that lives as long as the table; NULL when memory is out. */
+/* Copies the text into the table's memory. NULL when memory is out. */
 static char *keep(struct braid_words *words, const char *text, size_t size) {
   struct braid_block *block = words->blocks;
   if (!block || block->room - block->used < size) {
@@ -69,7 +69,7 @@ static bool grow(struct braid_words *words) {
   return true;
 }
 
-/* The word's count grows; false when memory is out. */
+/* Adds to the word's count. False when memory is out. */
 static bool add(struct braid_words *words, uint64_t hash, const char *text, size_t size, uint64_t count) {
   if (2 * words->used >= words->room && !grow(words)) return false;
   struct braid_word *place = find(words->places, words->room, hash, text, size);
@@ -96,8 +96,8 @@ static bool add_table(struct braid_words *words, const struct braid_words *more)
 
 /* ---- text ----------------------------------------------------------------------------------------------------- */
 
-/* Counts the words of a text; the last one only when the text is at its end. How many bytes were used up; -1 when
- * memory is out. */
+/* Counts the words of a text. Counts a word at the very end only if `at_end`. Returns the bytes that it has used; -1
+ * when memory is out. */
 static ptrdiff_t count_text(struct braid_words *words, const char *text, size_t size, bool at_end) {
   size_t at = 0;
   while (at < size) {
@@ -116,7 +116,7 @@ static ptrdiff_t count_text(struct braid_words *words, const char *text, size_t 
   return (ptrdiff_t)at;
 }
 
-/* Errors are negative: -1 and errno. */
+/* Like read(), but repeats it after EINTR. */
 static ssize_t read_some(int fd, char *data, size_t room) {
   ssize_t size;
   do size = read(fd, data, room);
@@ -124,14 +124,14 @@ static ssize_t read_some(int fd, char *data, size_t room) {
   return size;
 }
 
-/* Counts what a descriptor brings. 0 or an error number. */
+/* Counts the words of a file. Returns 0 or an error number. */
 static int count_stream(const struct braid_team *team, struct braid_words *words, int fd) {
   size_t room = BUFFER, held = 0;
   char *buffer = malloc(room);
   ssize_t size = 1;
   ptrdiff_t used = 0;
   while (buffer && used >= 0 && size > 0 && !braid_team_stopped(team)) {
-    if (held == room) { /* one word fills it */
+    if (held == room) { /* the buffer has only a part of one word */
       char *larger = realloc(buffer, 2 * room);
       if (!larger) break;
       buffer = larger;
@@ -158,14 +158,14 @@ static int count_file(const struct braid_team *team, struct braid_words *words, 
   return error;
 }
 
-/* Looks now and then whether to stop. 0 or an error number. */
+/* Checks between parts whether to stop. Returns 0 or an error number. */
 static int count_string(const struct braid_team *team, struct braid_words *words, const struct braid_text *text) {
   size_t part = 1 << 20;
   words->bytes += text->size;
   for (size_t at = 0, left; (left = text->size - at) > 0 && !braid_team_stopped(team);) {
     ptrdiff_t used = count_text(words, text->data + at, part < left ? part : left, part >= left);
     if (used < 0) return ENOMEM;
-    if (used == 0) part *= 2; /* one word is longer */
+    if (used == 0) part *= 2; /* the part has only a part of one word */
     at += (size_t)used;
   }
   return 0;
