@@ -22,7 +22,7 @@ static inline void task_make(struct task *task, struct braid_loop *loop, const c
 static inline enum braid_status task_submit(struct task *task, struct braid_loop *loop, struct braid_pool *pool,
                                             const char *order) {
   task_make(task, loop, order);
-  enum braid_status status = braid_pool_submit(pool, task->job);
+  enum braid_status status = pool->kind->submit(pool, task->job);
   if (status != BRAID_OK) braid_job_unref(task->job); /* the pool's */
   return status;
 }

@@ -133,7 +133,7 @@ static void of_a_pool_nothing_travels(void) {
   struct braid_waiter waiter;
   struct braid_message *nothing = braid_message_new("", 0, NULL, 0);
   struct braid_job *job = braid_job_new(nothing, NULL);
-  check(braid_pool_submit(pool, job) == BRAID_CLOSED && !pool->kind->cancel(pool, job));
+  check(pool->kind->submit(pool, job) == BRAID_CLOSED && !pool->kind->cancel(pool, job));
   pool->kind->close(pool, true);
   pool->kind->stop(pool);
   check(pool->kind->queued(pool) == 0 && braid_pool_join(pool, neighbours_arm(&n, &waiter)) == BRAID_OK);

@@ -187,7 +187,7 @@ static bool make_lone_pool(void) {
   struct braid_message *call = braid_message_new("", 0, NULL, 0);
   struct braid_job *job = call ? braid_job_new(call, NULL) : NULL;
   if (!job && call) braid_message_unref(call);
-  bool through = job && braid_pool_submit(&pool->pool, job) == BRAID_OK;
+  bool through = job && pool->pool.kind->submit(&pool->pool, job) == BRAID_OK;
   if (through)
     pool->pool.kind->close(&pool->pool, true);
   else if (job)

@@ -469,6 +469,7 @@ static enum braid_status submit(struct braid_pool *common, struct braid_job *job
   struct braid_process_pool *pool = of(common);
   lock(pool);
   bool closed = pool->closed;
+  if (!closed) braid_pool_admit(common);
   bool given = !closed && braid_dispatch_submit(&pool->dispatch, job);
   if (given && !pool->next_tick) ask_io_thread(pool); /* which looks whether it is begun */
   unlock(pool);
@@ -520,9 +521,7 @@ static void kill_workers(struct braid_pool *common) {
 
 static size_t queued(struct braid_pool *common) { return braid_dispatch_queued(&of(common)->dispatch); }
 
-static void complete(struct braid_pool *common, struct braid_pool_stats *stats) {
-  stats->running = braid_dispatch_begun(&of(common)->dispatch);
-}
+static size_t running(struct braid_pool *common) { return braid_dispatch_begun(&of(common)->dispatch); }
 
 static unsigned pids(struct braid_pool *common, int *numbers, unsigned room) {
   struct braid_process_pool *pool = of(common);
@@ -559,7 +558,7 @@ static const struct braid_pool_kind kind = {.apart = true,
                                             .stop = stop,
                                             .kill = kill_workers,
                                             .queued = queued,
-                                            .complete = complete,
+                                            .running = running,
                                             .pids = pids,
                                             .begun = begun,
                                             .destroy = destroy};

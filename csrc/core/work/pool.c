@@ -79,14 +79,10 @@ static void wake_resting(struct braid_pool *pool) {
   braid_loop_post_all(&woken);
 }
 
-enum braid_status braid_pool_submit(struct braid_pool *pool, struct braid_job *job) {
-  if (pool->tally) braid_tally_add(pool->tally); /* first: it may be home at once */
-  enum braid_status status = pool->kind->submit(pool, job);
-  if (status == BRAID_OK) return status;
+void braid_pool_turn_away(struct braid_pool *pool) {
   pthread_mutex_lock(&pool->mutex);
   if (count_out(pool)) wake_resting(pool);
   pthread_mutex_unlock(&pool->mutex);
-  return status;
 }
 
 enum braid_status braid_pool_rest(struct braid_pool *pool, struct braid_wait_node *node) {
@@ -143,6 +139,7 @@ static void make_elsewhere(void) {
                                               .close = do_not_close,
                                               .stop = do_nothing,
                                               .queued = none,
+                                              .running = none,
                                               .destroy = do_nothing};
   braid_pool_init(&elsewhere, &kind);
 }

@@ -11,7 +11,7 @@
 struct braid_pool;
 
 struct braid_pool_stats {
-  uint64_t running, done, failed, cancelled, bytes_in, bytes_out, busy; /* busy: nanoseconds */
+  uint64_t done, failed, cancelled, bytes_in, bytes_out, busy; /* busy: nanoseconds */
 };
 
 /* A job that a worker process has begun. */
@@ -24,7 +24,7 @@ struct braid_begun {
 /* What differs. Any thread, except where said otherwise; nothing blocks. */
 struct braid_pool_kind {
   bool apart; /* its workers are processes of their own */
-  /* BRAID_CLOSED, BRAID_NO_MEMORY: nothing has happened. */
+  /* The job counts from here on. BRAID_CLOSED, BRAID_NO_MEMORY: nothing has happened. */
   enum braid_status (*submit)(struct braid_pool *pool, struct braid_job *job);
   /* A queued job ends at once, a running one is asked to. False when it had ended. */
   bool (*cancel)(struct braid_pool *pool, struct braid_job *job);
@@ -34,9 +34,9 @@ struct braid_pool_kind {
   void (*stop)(struct braid_pool *pool);
   /* Ends workers that would not end; NULL: that cannot be done. */
   void (*kill)(struct braid_pool *pool);
-  /* Of the stats those that are not counted as they go; under the pool's mutex. */
+  /* How many jobs wait; how many have begun and not ended. Under the pool's mutex. */
   size_t (*queued)(struct braid_pool *pool);
-  void (*complete)(struct braid_pool *pool, struct braid_pool_stats *stats);
+  size_t (*running)(struct braid_pool *pool);
   /* The numbers of its worker processes, at most so many; how many there are. */
   unsigned (*pids)(struct braid_pool *pool, int *pids, unsigned room);
   /* What they have begun, at most so many, each with a reference for the caller; how many. */
@@ -81,9 +81,6 @@ enum braid_status braid_pool_join(struct braid_pool *pool, struct braid_wait_nod
  * first job; does not block. */
 bool braid_pool_count(struct braid_pool *pool);
 
-/* As kind->submit, and the job counts. Any thread; does not block. */
-enum braid_status braid_pool_submit(struct braid_pool *pool, struct braid_job *job);
-
 /* BRAID_OK when no job is on its way, whoever has submitted it, or BRAID_WAIT: the wait node's waiter goes home behind
  * the last of them. For pools that count. Any thread; does not block. */
 enum braid_status braid_pool_rest(struct braid_pool *pool, struct braid_wait_node *node);
@@ -92,6 +89,14 @@ enum braid_status braid_pool_rest(struct braid_pool *pool, struct braid_wait_nod
 bool braid_pool_await(struct braid_pool *pool, int64_t deadline);
 
 /* ---- for the kinds ---- */
+
+/* A job that was submitted counts: before anybody can take it. Any thread. */
+static inline void braid_pool_admit(struct braid_pool *pool) {
+  if (pool->tally) braid_tally_add(pool->tally);
+}
+
+/* It counts no more, for it was refused. Enters the mutex. */
+void braid_pool_turn_away(struct braid_pool *pool);
 
 /* One worker has ended for good. */
 void braid_pool_lose_worker(struct braid_pool *pool);

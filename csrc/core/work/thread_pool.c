@@ -130,13 +130,14 @@ static struct braid_item item_of(struct braid_job *job) {
 static struct braid_job *job_of(struct braid_item item) { return (struct braid_job *)(uintptr_t)item.bits; }
 
 static enum braid_status submit(struct braid_pool *pool, struct braid_job *job) {
-  return braid_queue_put(of(pool)->jobs, item_of(job), 0, NULL);
+  braid_pool_admit(pool);
+  enum braid_status status = braid_queue_put(of(pool)->jobs, item_of(job), 0, NULL);
+  if (status != BRAID_OK) braid_pool_turn_away(pool);
+  return status;
 }
 
-static void go_home(struct braid_thread_pool *pool, struct braid_job *job) {
-  pthread_mutex_lock(&pool->pool.mutex);
-  braid_pool_bring_home(&pool->pool, job);
-  pthread_mutex_unlock(&pool->pool.mutex);
+/* Outside the mutex: a job that has ended and whose submitter is in another process. */
+static void deliver(struct braid_job *job) {
   if (job->deliver) job->deliver(job);
 }
 
@@ -151,8 +152,11 @@ static void poke(struct braid_worker *worker) {
 
 static bool cancel(struct braid_pool *pool, struct braid_job *job) {
   if (braid_job_take(job, BRAID_JOB_ENDED)) {
+    pthread_mutex_lock(&pool->mutex);
     job->outcome = BRAID_JOB_CANCELLED;
-    go_home(of(pool), job);
+    braid_pool_bring_home(pool, job);
+    pthread_mutex_unlock(&pool->mutex);
+    deliver(job);
     return true;
   }
   if (atomic_load(&job->state) == BRAID_JOB_ENDED) return false;
@@ -164,23 +168,24 @@ static bool cancel(struct braid_pool *pool, struct braid_job *job) {
 
 /* How a job ends that no worker will begin: for want of one (an error number, or 0), because of what the pool was given
  * up for, or cancelled. */
-static void end_job(struct braid_thread_pool *pool, struct braid_job *job, int shortage) {
-  pthread_mutex_lock(&pool->pool.mutex);
-  struct braid_message *failure = shortage ? NULL : pool->pool.failure;
-  job->outcome = failure ? BRAID_JOB_FAILED : pool->pool.dead ? BRAID_JOB_DIED : BRAID_JOB_CANCELLED;
-  pthread_mutex_unlock(&pool->pool.mutex);
+static void end_job(struct braid_pool *pool, struct braid_job *job, int shortage) {
+  pthread_mutex_lock(&pool->mutex);
+  struct braid_message *failure = shortage ? NULL : pool->failure;
+  job->outcome = failure ? BRAID_JOB_FAILED : pool->dead ? BRAID_JOB_DIED : BRAID_JOB_CANCELLED;
   if (shortage) job->outcome = BRAID_JOB_NO_WORKER;
   if (failure) braid_message_ref(failure);
   job->reply = failure;
   job->error = shortage;
-  go_home(pool, job);
+  braid_pool_bring_home(pool, job);
+  pthread_mutex_unlock(&pool->mutex);
+  deliver(job);
 }
 
 static bool end_first(struct braid_thread_pool *pool, int shortage) {
   struct braid_item item;
   if (braid_queue_get(pool->jobs, &item, NULL) != BRAID_OK) return false;
   struct braid_job *job = job_of(item);
-  if (braid_job_take(job, BRAID_JOB_ENDED)) end_job(pool, job, shortage);
+  if (braid_job_take(job, BRAID_JOB_ENDED)) end_job(&pool->pool, job, shortage);
   braid_job_unref(job);
   return true;
 }
@@ -203,8 +208,21 @@ static void stop(struct braid_pool *common) {
 
 static size_t queued(struct braid_pool *pool) { return braid_queue_look(of(pool)->jobs).size; }
 
-static const struct braid_pool_kind kind = {
-    .submit = submit, .cancel = cancel, .close = close_pool, .stop = stop, .queued = queued, .destroy = destroy};
+static size_t running(struct braid_pool *common) {
+  struct braid_thread_pool *pool = of(common);
+  size_t count = 0;
+  for (unsigned i = 0; i < pool->count; i++)
+    count += atomic_load_explicit(&pool->workers[i].running, memory_order_relaxed);
+  return count;
+}
+
+static const struct braid_pool_kind kind = {.submit = submit,
+                                            .cancel = cancel,
+                                            .close = close_pool,
+                                            .stop = stop,
+                                            .queued = queued,
+                                            .running = running,
+                                            .destroy = destroy};
 
 /* ---- workers -------------------------------------------------------------------------------------------------- */
 
@@ -236,11 +254,7 @@ struct braid_job *braid_worker_begin(struct braid_worker *worker, struct braid_i
     return NULL;
   }
   atomic_store(&job->worker, worker);
-  struct braid_pool *pool = &worker->pool->pool;
-  pthread_mutex_lock(&pool->mutex);
-  pool->stats.running++;
-  pool->stats.bytes_in += job->call->size;
-  pthread_mutex_unlock(&pool->mutex);
+  atomic_fetch_add_explicit(&worker->running, 1, memory_order_relaxed);
   return job;
 }
 
@@ -252,12 +266,14 @@ void braid_worker_finish(struct braid_worker *worker, struct braid_job *job, enu
   job->busy = busy;
   atomic_store(&job->worker, NULL);
   atomic_store(&job->state, BRAID_JOB_ENDED);
+  atomic_fetch_sub_explicit(&worker->running, 1, memory_order_relaxed);
   pthread_mutex_lock(&pool->mutex);
-  pool->stats.running--;
+  pool->stats.bytes_in += job->call->size;
   pool->stats.bytes_out += reply ? reply->size : 0;
   pool->stats.busy += (uint64_t)busy;
+  braid_pool_bring_home(pool, job);
   pthread_mutex_unlock(&pool->mutex);
-  go_home(worker->pool, job);
+  deliver(job);
   braid_job_unref(job);
 }
 

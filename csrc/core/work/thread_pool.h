@@ -15,6 +15,7 @@ struct braid_worker {
   pthread_mutex_t mutex;
   struct braid_loop *loop; /* NULL: it has none; guarded by mutex */
   unsigned index;
+  atomic_uint running; /* jobs that it has begun and that have not ended */
   uint64_t last; /* of the jobs that its pool gives up: the last that waited when it was tried to make it. Its own */
   int64_t pause; /* ns until it is tried again to make it, for want of memory or descriptors; 0: it is made. Its own */
 };

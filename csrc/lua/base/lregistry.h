@@ -14,6 +14,8 @@ void lregistry_table(lua_State *L, const void *key, const char *mode);
 int lregistry_keep(lua_State *L, const void *key);
 /* Pushes it. */
 void lregistry_kept(lua_State *L, const void *key, int slot);
+/* Pushes it, and it is kept no longer. */
+void lregistry_take(lua_State *L, const void *key, int slot);
 void lregistry_drop(lua_State *L, const void *key, int slot);
 
 #endif

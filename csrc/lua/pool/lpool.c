@@ -156,12 +156,11 @@ static int pool_stats(lua_State *L) {
   pthread_mutex_lock(&pool->mutex);
   struct braid_pool_stats stats = pool->stats;
   unsigned alive = pool->alive;
-  size_t queued = pool->kind->queued(pool);
-  if (pool->kind->complete) pool->kind->complete(pool, &stats);
+  size_t queued = pool->kind->queued(pool), running = pool->kind->running(pool);
   pthread_mutex_unlock(&pool->mutex);
   set_count(L, "workers", alive);
   set_count(L, "queued", queued);
-  set_count(L, "running", stats.running);
+  set_count(L, "running", running);
   set_count(L, "done", stats.done);
   set_count(L, "failed", stats.failed);
   set_count(L, "cancelled", stats.cancelled);
@@ -337,7 +336,7 @@ static int pool_submit(lua_State *L) {
     trace_name_by(L, 2, this->job);
     braid_trace_record(BRAID_TRACE_SUBMIT, this->job, NULL);
   }
-  if (status == BRAID_OK) status = braid_pool_submit(pool, this->job);
+  if (status == BRAID_OK) status = pool->kind->submit(pool, this->job);
   if (status != BRAID_OK) return refuse(L, this, status);
   braid_object_ref(&pool->object); /* until the job is home */
   sched->jobs++;
@@ -458,8 +457,7 @@ void lpool_arrive(struct sched *sched, struct braid_waiter *waiter) {
   if (!this->job) return; /* given up at the end of the state */
   sched->jobs--;
   if (braid_trace_is_on()) trace_home(this->job);
-  lregistry_kept(L, &PENDING, this->slot);
-  lregistry_drop(L, &PENDING, this->slot);
+  lregistry_take(L, &PENDING, this->slot);
   enum future_state state = states[this->job->outcome];
   if (!call_with(L, unpack)) { /* memory, most likely: that is the job's failure then */
     lua_pushcfunction(L, keep_error);

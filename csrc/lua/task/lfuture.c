@@ -23,7 +23,9 @@ static enum future_state state_of(const struct future *future) {
   return future->waiter.kind == BRAID_WAITER_JOB ? job_state(future) : future_state(future);
 }
 
-static bool has_ended(const struct future *future) { return state_of(future) >= FUTURE_DONE; }
+static bool has_ended(const struct future *future) {
+  return future->waiter.kind == BRAID_WAITER_JOB ? job_has_ended(future) : future_state(future) >= FUTURE_DONE;
+}
 
 /* Pushes the failure's error, or its traceback. */
 static void push_failure(lua_State *L, const struct future *future, int part) {

@@ -20,4 +20,7 @@ bool job_cancel(struct future *future);
 /* state() of a future: a job's is known to its worker first, and to whom cancels it. */
 enum future_state job_state(const struct future *future);
 
+/* Whether that is one of the states in which it has ended. */
+bool job_has_ended(const struct future *future);
+
 #endif
