@@ -128,7 +128,7 @@ static void look_for_stops(struct sched_worker *base) {
     int64_t now = worker->settings->time_limit > 0 ? braid_clock_now() : 0;
     for (struct braid_list *at = worker->active.next; at != &worker->active; at = at->next) {
       struct active *active = braid_container(at, struct active, link);
-      if (!active->scope) continue; /* job_enter looks itself */
+      if (!active->scope) continue; /* `enter` looks itself */
       if (now >= active->deadline && active->deadline) active->out_of_time = true;
       if (is_to_end(active)) end(worker, &active->stop, active->scope);
     }
@@ -169,14 +169,11 @@ static void go_home(struct active *active, enum braid_job_outcome outcome, struc
   braid_worker_finish(active->worker->core, job, outcome, reply, braid_clock_now() - active->began);
 }
 
-/* job:enter(scope): a stop or a limit cancels this scope. */
-static int job_enter(lua_State *L) {
-  struct active *active = check_job(L);
+/* From here on a stop or a limit cancels this scope. */
+static void enter(struct active *active, struct scope *scope) {
   struct worker *worker = active->worker;
-  active->scope = larg_object(L, 2, "braid.scope");
-  lua_settop(L, 2);
-  lua_setiuservalue(L, 1, 1); /* it outlives a task that forgets it */
-  active->stop.root = active->scope;
+  active->scope = scope;
+  active->stop.root = scope;
   active->stop.spared = active->task = worker->sched->current;
   if (worker->settings->time_limit > 0) {
     active->deadline = braid_clock_after(worker->settings->time_limit);
@@ -185,7 +182,6 @@ static int job_enter(lua_State *L) {
   if (worker->settings->memory_limit > 0) worker->memory.limit = worker->memory.used + worker->settings->memory_limit;
   worker->memory.exceeded = false;
   if (is_to_end(active)) look_for_stops(&worker->base); /* who came before this found no scope to cancel */
-  return 0;
 }
 
 static int run_k(lua_State *L, int status, lua_KContext context) {
@@ -215,11 +211,16 @@ static int job_run_k(lua_State *L, int status, lua_KContext context) {
   return lua_gettop(L) - 1;
 }
 
-/* job:run(handler) -> true and the results, or false and the error, as the message handler left it. Suspends. */
+/* job:run(scope, handler) -> true and the results, or false and the error, as the message handler left it. A stop or a
+ * limit cancels the scope. Suspends. */
 static int job_run(lua_State *L) {
   struct active *active = check_job(L);
-  larg_function(L, 2, "handler");
-  lua_settop(L, 2);
+  struct scope *scope = larg_object(L, 2, "braid.scope");
+  larg_function(L, 3, "handler");
+  lua_settop(L, 3);
+  lua_insert(L, 2);
+  lua_setiuservalue(L, 1, 1); /* the scope outlives a task that forgets it */
+  enter(active, scope);
   lua_pushcfunction(L, run);
   lua_pushvalue(L, 1);
   int status = lua_pcallk(L, 1, LUA_MULTRET, 2, (lua_KContext)active, job_run_k);
@@ -464,8 +465,8 @@ static int worker_ready(lua_State *L) {
 }
 
 static const luaL_Reg job_methods[] = {
-    {"enter", job_enter},         {"run", job_run},     {"done", job_done}, {"failed", job_failed},
-    {"cancelled", job_cancelled}, {"limit", job_limit}, {"__gc", job_gc},   {NULL, NULL},
+    {"run", job_run},     {"done", job_done}, {"failed", job_failed}, {"cancelled", job_cancelled},
+    {"limit", job_limit}, {"__gc", job_gc},   {NULL, NULL},
 };
 
 static const luaL_Reg worker_methods[] = {

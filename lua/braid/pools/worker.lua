@@ -207,8 +207,7 @@ local function serve(worker, settings)
 
   local function run(job)
     local scope = enter("run")
-    job:enter(scope)
-    return finish(job, scope, job:run(handler))
+    return finish(job, scope, job:run(scope, handler))
   end
 
   local next_job = worker.next
