@@ -76,13 +76,6 @@ struct braid_proxy *braid_proxy_new(struct braid_connection *connection, enum br
   return NULL;
 }
 
-void braid_proxy_go(struct braid_proxy *proxy, bool flush) {
-  struct braid_connection *connection = flush ? proxy->connection : NULL;
-  if (connection) braid_connection_hold(connection);
-  braid_guard_leave(&proxy->object.guard);
-  if (connection) braid_connection_flush_held(connection);
-}
-
 /* Nobody will answer any more. */
 static void fail_calls(const struct braid_proxy *proxy) {
   struct braid_wake_list woken = {0};

@@ -63,7 +63,12 @@ braid_connection_handler braid_proxy_on_answer;
 void braid_proxy_end(struct braid_proxy *proxy);
 
 /* Leaves the proxy's guard; sends what was put, if so wanted, outside it. */
-void braid_proxy_go(struct braid_proxy *proxy, bool flush);
+static inline void braid_proxy_go(struct braid_proxy *proxy, bool flush) {
+  struct braid_connection *connection = flush ? proxy->connection : NULL;
+  if (connection) braid_connection_hold(connection);
+  braid_guard_leave(&proxy->object.guard);
+  if (connection) braid_connection_flush_held(connection);
+}
 
 /* ---- calls ---- */
 

@@ -159,6 +159,7 @@ static void let_leave(struct braid_proxy_queue *queue, struct braid_wake_list *w
 }
 
 static bool give_back(struct braid_proxy *proxy, bool all, struct braid_queue_cell *cells, unsigned *count);
+static bool is_ahead(const struct braid_proxy *proxy);
 static void look_after(struct braid_proxy *proxy);
 
 static void drop_cells(struct braid_queue_cell *cells, size_t count) {
@@ -188,41 +189,39 @@ static struct braid_proxy *find_queue(struct braid_connection *connection, uint6
   return NULL;
 }
 
-/* 0: no items can come. */
-static uint64_t asked(struct braid_proxy *proxy) {
-  braid_guard_enter(&proxy->object.guard);
-  uint64_t most = proxy->connection ? proxy->queue->asked : 0;
-  braid_guard_leave(&proxy->object.guard);
-  return most;
-}
-
-static void take_in(struct braid_proxy *proxy, const struct braid_queue_cell *items, size_t count,
+/* The items are used up. False: so many were not asked for. */
+static bool take_in(struct braid_proxy *proxy, struct braid_queue_cell *cells, unsigned count,
                     enum braid_status status) {
-  struct braid_queue_cell cells[BRAID_QUEUE_AHEAD];
   struct braid_proxy_queue *queue = proxy->queue;
   struct braid_wake_list woken = {0};
   unsigned returned = 0;
   braid_guard_enter(&proxy->object.guard);
-  deal(queue, items, count, &woken);
-  conclude(proxy, status, &woken);
-  queue->touched = true;
-  /* The first now may not be the first soon. */
-  if (queue->count > 0 && queue->order != BRAID_FIFO) give_back(proxy, true, cells, &returned);
-  braid_proxy_go(proxy, returned > 0 || queue->asked > 0);
+  bool sound = proxy->connection && count <= queue->asked && queue->asked > 0;
+  if (sound) {
+    deal(queue, cells, count, &woken);
+    conclude(proxy, status, &woken);
+    queue->touched = true;
+    /* The first now may not be the first soon. */
+    if (queue->count > 0 && queue->order != BRAID_FIFO) give_back(proxy, true, cells, &returned);
+  } else {
+    returned = count;
+  }
+  bool ahead = is_ahead(proxy);
+  braid_proxy_go(proxy, sound && (returned > 0 || queue->asked > 0));
   drop_cells(cells, returned);
   braid_loop_post_all(&woken);
-  look_after(proxy);
+  if (ahead) look_after(proxy);
+  return sound;
 }
 
 void braid_proxy_on_items(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
   struct braid_queue_cell cells[BRAID_QUEUE_AHEAD];
   struct braid_proxy *proxy = find_queue(connection, frame->value);
   if (!proxy) return;
-  uint64_t most = asked(proxy); /* it stays, while it is not 0 */
-  if (most == 0 || frame->id > most || frame->status > BRAID_NO_MEMORY)
-    braid_connection_fail(connection, "more items came than were asked for");
-  else if (braid_connection_items(connection, frame, body, 0, cells, (size_t)frame->id))
-    take_in(proxy, cells, (size_t)frame->id, (enum braid_status)frame->status);
+  bool sound = frame->id <= BRAID_QUEUE_AHEAD && frame->status <= BRAID_NO_MEMORY;
+  if (sound && braid_connection_items(connection, frame, body, 0, cells, (size_t)frame->id))
+    sound = take_in(proxy, cells, (unsigned)frame->id, (enum braid_status)frame->status);
+  if (!sound) braid_connection_fail(connection, "more items came than were asked for");
   braid_object_unref(&proxy->object);
 }
 
@@ -346,9 +345,11 @@ static bool take_places(struct braid_proxy *proxy, uint64_t places, enum braid_s
     /* More items will most likely follow at once, and go together. */
     sends = queue->places == 0 || queue->put_window < LITTLE_WINDOW;
   }
+  bool ahead = is_ahead(proxy);
   braid_proxy_go(proxy, sends);
   drop_cells(sent, count);
   braid_loop_post_all(&woken);
+  if (ahead) look_after(proxy);
   return sound;
 }
 
@@ -358,15 +359,15 @@ void braid_proxy_on_places(struct braid_connection *connection, const struct bra
   if (!proxy) return;
   if (frame->size > 0 || !take_places(proxy, frame->id, (enum braid_status)frame->status))
     braid_connection_fail(connection, "more places came than were wanted");
-  else
-    look_after(proxy);
   braid_object_unref(&proxy->object);
 }
 
 /* ---- what goes back ------------------------------------------------------------------------------------------- */
 
-/* Whether there is something that may have to go back. */
-static bool is_ahead(const struct braid_proxy_queue *queue) {
+/* Whether there is something that may have to go back. Under the guard. */
+static bool is_ahead(const struct braid_proxy *proxy) {
+  const struct braid_proxy_queue *queue = proxy->queue;
+  if (!proxy->connection) return false;
   return queue->count > 0 || queue->places > 0 || queue->taken > 0 || wants_for_nobody(queue);
 }
 
@@ -389,7 +390,7 @@ static bool give_back(struct braid_proxy *proxy, bool all, struct braid_queue_ce
     queue->places = 0;
   }
   if (idle && wants_for_nobody(queue)) end_want(proxy);
-  return is_ahead(queue);
+  return is_ahead(proxy);
 }
 
 static bool settle(struct braid_proxy *proxy, bool all) {
@@ -454,14 +455,10 @@ static void on_tick(struct braid_alarm *alarm) {
   if (atomic_load(&active.count) > 0) tick_on(table);
 }
 
-/* The I/O thread, outside the guard: something may be ahead. */
+/* The I/O thread, which alone ends connections, outside the guard: something is ahead. */
 static void look_after(struct braid_proxy *proxy) {
   struct braid_proxy_queue *queue = proxy->queue;
-  braid_guard_enter(&proxy->object.guard);
-  bool ahead = proxy->connection && is_ahead(queue);
-  struct braid_object_table *table = ahead ? proxy->connection->objects : NULL;
-  braid_guard_leave(&proxy->object.guard);
-  if (!ahead) return;
+  struct braid_object_table *table = proxy->connection->objects;
   if (braid_list_empty(&queue->active)) {
     pthread_mutex_lock(&active.mutex);
     braid_list_push(&active.list, &queue->active);
