@@ -254,10 +254,14 @@ static bool prepare_all(struct braid_connection *connection, const struct conten
   return true;
 }
 
+static bool put_whole(struct braid_connection *connection, struct braid_frame *frame, const struct content *content) {
+  return connection->broken || (prepare_all(connection, content) && put(connection, frame, content));
+}
+
 static bool put_in_turn(struct braid_connection *connection, struct braid_frame *frame, const struct content *content) {
   if (braid_loop_is_fork) return true; /* it is not ours */
   pthread_mutex_lock(&connection->mutex);
-  bool done = connection->broken || (prepare_all(connection, content) && put(connection, frame, content));
+  bool done = put_whole(connection, frame, content);
   pthread_mutex_unlock(&connection->mutex);
   return done;
 }
@@ -406,7 +410,16 @@ void braid_connection_flush(struct braid_connection *connection) {
   if (send_in_turn(connection) != DONE) braid_errand_send(&connection->nudge);
 }
 
-void braid_connection_hold(struct braid_connection *connection) { atomic_fetch_add(&connection->holders, 1); }
+bool braid_connection_send(struct braid_connection *connection, struct braid_frame frame,
+                           struct braid_message *message) {
+  if (braid_loop_is_fork) return true;
+  pthread_mutex_lock(&connection->mutex);
+  bool done = put_whole(connection, &frame, &(struct content){.message = message});
+  enum progress progress = send_all(connection);
+  pthread_mutex_unlock(&connection->mutex);
+  if (progress != DONE) braid_errand_send(&connection->nudge);
+  return done;
+}
 
 void braid_connection_flush_held(struct braid_connection *connection) {
   braid_connection_flush(connection);

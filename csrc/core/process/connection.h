@@ -125,9 +125,15 @@ bool braid_connection_put_items(struct braid_connection *connection, struct brai
 /* Sends what the socket takes; the I/O thread sends the rest. Any thread; does not block. */
 void braid_connection_flush(struct braid_connection *connection);
 
+/* Puts a frame with this message (NULL: none) as its body, and flushes. False when memory is out. */
+bool braid_connection_send(struct braid_connection *connection, struct braid_frame frame,
+                           struct braid_message *message);
+
 /* For who may flush only as long as a guard is held, which the marshal's end enters, too: takes hold of the connection
  * inside the guard; flushes it outside, and lets it go. Any thread; does not block. */
-void braid_connection_hold(struct braid_connection *connection);
+static inline void braid_connection_hold(struct braid_connection *connection) {
+  atomic_fetch_add(&connection->holders, 1);
+}
 void braid_connection_flush_held(struct braid_connection *connection);
 
 /* Until everything is sent or the connection is broken. Blocks; not the I/O thread. */

@@ -118,16 +118,11 @@ static struct braid_worker_handle *find_idle(struct braid_dispatch *dispatch) {
   return best;
 }
 
-static void send(struct braid_worker_handle *worker, struct braid_job *job) {
-  braid_worker_handle_assign(worker, job);
-  braid_connection_flush(&worker->connection);
-}
-
 bool braid_dispatch_submit(struct braid_dispatch *dispatch, struct braid_job *job) {
   struct braid_worker_handle *idle = dispatch->pending_count > 0 ? NULL : find_idle(dispatch);
   job->turn = ++dispatch->turns;
   if (idle)
-    send(idle, job);
+    braid_worker_handle_send(idle, job);
   else
     push_back(dispatch, job);
   return idle != NULL;
@@ -142,7 +137,7 @@ static void relieve(struct braid_dispatch *dispatch, struct braid_worker_handle 
   bool stuck = worker->stuck;
   worker->stuck = true; /* it is not to find itself */
   while ((idle = find_idle(dispatch)) && (job = braid_worker_handle_recall(worker))) {
-    send(idle, job);
+    braid_worker_handle_send(idle, job);
     stuck = true;
   }
   worker->stuck = stuck;

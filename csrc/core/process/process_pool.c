@@ -146,8 +146,7 @@ static void say_good_bye(struct braid_process_pool *pool) {
     worker->usable = false;
     worker->told = true;
     worker->doomed = braid_clock_now();
-    braid_connection_put(&worker->connection, bye, NULL, 0);
-    braid_connection_flush(&worker->connection);
+    braid_connection_send(&worker->connection, bye, NULL);
   }
 }
 

@@ -134,8 +134,7 @@ bool braid_shm_table_receive(struct braid_shm_table *table, struct braid_connect
   if (known->segment) return true;
   if (known->error == EBADMSG) return false;
   struct braid_frame lost = {.kind = BRAID_FRAME_SEGMENT_LOST, .id = wire.serial};
-  braid_connection_put(connection, lost, NULL, 0);
-  braid_connection_flush(connection);
+  braid_connection_send(connection, lost, NULL);
   return true;
 }
 

@@ -133,7 +133,8 @@ void braid_worker_handle_close(struct braid_worker_handle *worker) {
 
 /* ---- its jobs: guarded ---------------------------------------------------------------------------------------- */
 
-void braid_worker_handle_assign(struct braid_worker_handle *worker, struct braid_job *job) {
+/* The job is the peer's from here on. Returns the frame that says so. */
+static struct braid_frame take(struct braid_worker_handle *worker, struct braid_job *job) {
   unsigned slot = worker->free_slots[worker->slots - ++worker->in_flight];
   struct braid_frame frame = {.kind = BRAID_FRAME_JOB, .id = ++worker->next_ticket * worker->slots + slot};
   worker->jobs[slot] = job;
@@ -141,8 +142,16 @@ void braid_worker_handle_assign(struct braid_worker_handle *worker, struct braid
   job->ticket = frame.id;
   braid_job_flag_issue(&worker->flags[slot], frame.id);
   atomic_store(&job->flag, &worker->flags[slot]);
-  braid_connection_put_message(&worker->connection, frame, NULL, 0,
-                               job->call); /* memory out: the connection ends, and so does the worker */
+  return frame;
+}
+
+/* Should memory be out the connection ends, and so does the worker. */
+void braid_worker_handle_assign(struct braid_worker_handle *worker, struct braid_job *job) {
+  braid_connection_put_message(&worker->connection, take(worker, job), NULL, 0, job->call);
+}
+
+void braid_worker_handle_send(struct braid_worker_handle *worker, struct braid_job *job) {
+  braid_connection_send(&worker->connection, take(worker, job), job->call);
 }
 
 struct braid_job *braid_worker_handle_release(struct braid_worker_handle *worker, uint64_t ticket) {
@@ -214,8 +223,7 @@ void braid_worker_handle_stop(struct braid_job *job) {
   struct braid_frame frame = {.kind = BRAID_FRAME_STOP, .id = job->ticket};
   atomic_store(&job->stop, true);
   job->stopped = braid_clock_now();
-  braid_connection_put(&job->worker_handle->connection, frame, NULL, 0);
-  braid_connection_flush(&job->worker_handle->connection);
+  braid_connection_send(&job->worker_handle->connection, frame, NULL);
 }
 
 void braid_worker_handle_stop_all(struct braid_worker_handle *worker) {

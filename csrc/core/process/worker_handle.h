@@ -70,8 +70,9 @@ int braid_worker_handle_start(struct braid_worker_handle *worker, struct braid_i
 /* The I/O thread, when the process has ended and its jobs have been taken away: forgets it, closes the connection. */
 void braid_worker_handle_close(struct braid_worker_handle *worker);
 
-/* Guarded: the job is sent by the next flush of the connection. */
+/* Guarded: the job is sent by the next flush of the connection; at once. */
 void braid_worker_handle_assign(struct braid_worker_handle *worker, struct braid_job *job);
+void braid_worker_handle_send(struct braid_worker_handle *worker, struct braid_job *job);
 
 /* Guarded: the job with this ticket, which is not the worker's any more; NULL: it has none. */
 struct braid_job *braid_worker_handle_release(struct braid_worker_handle *worker, uint64_t ticket);

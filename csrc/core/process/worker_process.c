@@ -49,8 +49,8 @@ void braid_worker_process_short(int error) {
   if (!self.open) {
     ssize_t ignored = write(BRAID_WORKER_CONNECTION, &frame, sizeof frame);
     (void)ignored;
-  } else if (braid_connection_put(&self.connection, frame, NULL, 0)) {
-    braid_connection_flush(&self.connection);
+  } else {
+    braid_connection_send(&self.connection, frame, NULL);
   }
 }
 
@@ -72,17 +72,14 @@ static bool forget(struct braid_job *job) {
 /* Takes a job home. One that was never begun is the parent's again: it is told all the same that we take jobs. */
 static void deliver(struct braid_job *job) {
   struct braid_frame frame = {.kind = BRAID_FRAME_REPLY, .id = job->ticket, .status = BRAID_JOB_RECALLED};
-  if (forget(job)) {
+  bool begun = forget(job);
+  if (begun) {
     braid_proxy_settle_all();
     fflush(stdout); /* should we die before the buffer is full */
     frame.value = (uint64_t)job->busy;
     frame.status = job->outcome;
   }
-  bool sent = frame.status != BRAID_JOB_RECALLED && job->reply
-                  ? braid_connection_put_message(&self.connection, frame, NULL, 0, job->reply)
-                  : braid_connection_put(&self.connection, frame, NULL, 0);
-  if (!sent) die(CANNOT_START);
-  braid_connection_flush(&self.connection);
+  if (!braid_connection_send(&self.connection, frame, begun ? job->reply : NULL)) die(CANNOT_START);
   braid_job_unref(job);
 }
 
@@ -91,8 +88,7 @@ static void refuse(struct braid_connection *connection, uint64_t ticket, int err
   bool ours = braid_job_flag_take(&self.flags[ticket % self.slots], ticket, BRAID_JOB_FLAG_BEGUN);
   struct braid_frame frame = {.kind = BRAID_FRAME_REPLY, .id = ticket, .value = (uint64_t)error};
   frame.status = ours ? BRAID_JOB_NOT_TAKEN : BRAID_JOB_RECALLED;
-  if (!braid_connection_put(connection, frame, NULL, 0)) die(CANNOT_START);
-  braid_connection_flush(connection);
+  if (!braid_connection_send(connection, frame, NULL)) die(CANNOT_START);
 }
 
 /* False: the connection has failed, for the settings come first. */
@@ -145,8 +141,7 @@ static void on_stop(struct braid_connection *connection, const struct braid_fram
 
 static void on_ping(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
   (void)frame, (void)body;
-  braid_connection_put(connection, (struct braid_frame){.kind = BRAID_FRAME_PONG}, NULL, 0);
-  braid_connection_flush(connection);
+  braid_connection_send(connection, (struct braid_frame){.kind = BRAID_FRAME_PONG}, NULL);
 }
 
 static void on_bye(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
@@ -229,17 +224,12 @@ struct braid_thread_pool *braid_worker_process_begin(braid_worker_process_maker 
 }
 
 void braid_worker_process_ready(void) {
-  braid_connection_put(&self.connection, (struct braid_frame){.kind = BRAID_FRAME_READY}, NULL, 0);
-  braid_connection_flush(&self.connection);
+  braid_connection_send(&self.connection, (struct braid_frame){.kind = BRAID_FRAME_READY}, NULL);
 }
 
 void braid_worker_process_failed(struct braid_message *failure) {
   struct braid_frame frame = {.kind = BRAID_FRAME_FAILED};
-  if (failure)
-    braid_connection_put_message(&self.connection, frame, NULL, 0, failure);
-  else
-    braid_connection_put(&self.connection, frame, NULL, 0);
-  braid_connection_flush(&self.connection);
+  braid_connection_send(&self.connection, frame, failure);
 }
 
 void braid_worker_process_end(int status) {
