@@ -113,6 +113,17 @@ static inline void neighbours_inject(struct neighbours *n, int from, struct brai
   neighbours_settle(n);
 }
 
+/* The same with an item that mentions the object: who keeps the item keeps a reference to what stands for it. */
+static inline void neighbours_inject_item(struct neighbours *n, int from, struct braid_frame frame, const void *body,
+                                          size_t size, struct braid_object *object) {
+  struct braid_message *message = braid_message_new("", 0, &object, 1);
+  struct braid_queue_cell cell = {.item = {(uint64_t)(uintptr_t)message, BRAID_ITEM_MESSAGE}};
+  check(braid_connection_put_items(&n->connections[from], frame, body, size, &cell, 1));
+  braid_connection_flush(&n->connections[from]);
+  braid_message_unref(message);
+  neighbours_settle(n);
+}
+
 /* Sends an object over a connection; what stands for it at the other end, which keeps it. */
 static inline struct braid_object *neighbours_send(struct neighbours *n, int end, struct braid_object *object) {
   struct braid_message *message = braid_message_new("", 0, &object, 1);

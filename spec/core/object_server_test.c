@@ -82,8 +82,9 @@ static void only_its_own_operations(void) {
     for (unsigned operation = 0; operation < BRAID_CALL_OPERATIONS; operation++) {
       if (fits((enum braid_proxy_kind)kind, operation)) continue;
       struct braid_call call = {.owner = 1, .number = 1, .key_size = sizeof key, .once = 1};
-      enum braid_status status = caller_begin(&first, proxy, (enum braid_call_operation)operation, call, key,
-                                              (struct braid_item){.tag = BRAID_ITEM_TRUE});
+      bool takes_item = operation == BRAID_QUEUE_TRY_PUT || operation == BRAID_DICT_SET;
+      struct braid_item item = {.tag = takes_item ? BRAID_ITEM_TRUE : BRAID_ITEM_NONE};
+      enum braid_status status = caller_begin(&first, proxy, (enum braid_call_operation)operation, call, key, item);
       if (status != BRAID_MISUSE) printf("# kind %u, operation %u\n", kind, operation);
       check(status == BRAID_MISUSE && first.item.tag == BRAID_ITEM_NONE);
     }
@@ -424,6 +425,24 @@ static void ends_what_is_no_call(void) {
   }
 }
 
+/* Whether it is about a dict without its key, or brings an item that its operation does not take. */
+static void gives_up_the_item_of_what_is_no_call(void) {
+  static const enum braid_call_operation operations[] = {BRAID_DICT_GET,  BRAID_DICT_SET,      BRAID_DICT_KEYS,
+                                                         BRAID_DICT_SIZE, BRAID_QUEUE_TRY_GET, BRAID_CALL_OPERATIONS};
+  for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
+    begin();
+    struct braid_dict *dict = braid_dict_new();
+    braid_object_share(&dict->object);
+    struct braid_proxy *proxy = proxy_of(&dict->object);
+    struct braid_frame frame = {.kind = BRAID_FRAME_CALL, .id = 1, .value = proxy->id, .status = operations[i]};
+    struct braid_call call = {.owner = 1};
+    neighbours_inject_item(&n, MIDDLE_HOME, frame, &call, sizeof call, &proxy->object);
+    if (!n.ended[HOME]) printf("# operation %d\n", (int)operations[i]);
+    check(n.ended[HOME] && n.connections[HOME].fault != NULL);
+    end(&dict->object); /* which counts the references */
+  }
+}
+
 CHECK_MAIN({"object server: an object has only its own operations", only_its_own_operations},
            {"object server: a queue is asked", a_queue_is_asked},
            {"object server: a lock is held by owners", a_lock_is_held_by_owners},
@@ -437,4 +456,5 @@ CHECK_MAIN({"object server: an object has only its own operations", only_its_own
            {"object server: locks of a dead client are abandoned", locks_of_a_dead_client_are_abandoned},
            {"object server: clients are bounded", clients_are_bounded},
            {"object server: the neighbour stays", the_neighbour_stays},
-           {"object server: what is no call ends the connection", ends_what_is_no_call})
+           {"object server: what is no call ends the connection", ends_what_is_no_call},
+           {"object server: the item of what is no call is given up", gives_up_the_item_of_what_is_no_call})

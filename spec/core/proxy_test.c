@@ -111,6 +111,19 @@ static void answers_of_others_end_the_connection(void) {
   }
 }
 
+static void an_item_that_was_not_asked_for_is_given_up(void) {
+  struct braid_primitive *event = braid_primitive_new(&braid_event_class, 0, 1);
+  struct braid_proxy *proxy = begin(&event->object, 0);
+  check(caller_ask(&caller, proxy, BRAID_EVENT_WAIT, 0, 0) == BRAID_WAIT);
+  struct braid_frame frame = {.kind = BRAID_FRAME_ANSWER, .id = caller.call->number, .value = proxy->id};
+  struct braid_answer answer = {0};
+  neighbours_inject_item(&n, HOME, frame, &answer, sizeof answer, &event->object);
+  check(n.connections[MIDDLE_HOME].fault != NULL && n.ended[MIDDLE_HOME]);
+  neighbours_close_end(&n, MIDDLE_HOME);
+  check(caller_look(&caller) == BRAID_GONE && caller.item.tag == BRAID_ITEM_NONE);
+  end(&event->object);
+}
+
 /* ---- locks ---------------------------------------------------------------------------------------------------- */
 
 static void holds_are_kept(void) {
@@ -151,5 +164,6 @@ CHECK_MAIN({"proxy: answers come to their calls", answers_come_to_their_calls},
            {"proxy: a cancelled call ends with its home", a_cancelled_call_ends_with_its_home},
            {"proxy: an answer may come first", an_answer_may_come_first},
            {"proxy: answers of others end the connection", answers_of_others_end_the_connection},
+           {"proxy: an item that was not asked for is given up", an_item_that_was_not_asked_for_is_given_up},
            {"proxy: holds are kept", holds_are_kept},
            {"proxy: homes hear of an owner that ended", homes_hear_of_an_owner_that_ended})

@@ -411,7 +411,11 @@ static void serve(struct attempt *attempt, enum braid_call_operation operation) 
   answer(attempt->client, attempt->entry->id, attempt->number, status, attempt->cell.item, attempt->extra);
 }
 
-/* The number stands at the head, the key behind it, then the item. False: it is not sound. */
+static bool has_key(uint32_t operation) { return operation == BRAID_DICT_GET || operation == BRAID_DICT_SET; }
+
+static bool has_item(uint32_t operation) { return operation == BRAID_DICT_SET || operation == BRAID_QUEUE_TRY_PUT; }
+
+/* The number stands at the head, the key behind it, then the item. Nothing is the caller's when it is not sound. */
 static bool read_call(struct braid_connection *connection, const struct braid_frame *frame, const char *body,
                       struct attempt *attempt) {
   if (frame->size < sizeof attempt->call || frame->status >= BRAID_CALL_OPERATIONS) return false;
@@ -420,20 +424,22 @@ static bool read_call(struct braid_connection *connection, const struct braid_fr
   if (skip > frame->size) return false;
   const char *key = body + sizeof attempt->call, *end = body + skip;
   if (attempt->call.key_size && braid_key_read(&attempt->key, key, end) != end) return false;
-  return braid_connection_items(connection, frame, body, skip, &attempt->cell, 1);
+  if (has_key(frame->status) && !attempt->call.key_size) return false;
+  if (!braid_connection_items(connection, frame, body, skip, &attempt->cell, 1)) return false;
+  if (has_item(frame->status) || attempt->cell.item.tag == BRAID_ITEM_NONE) return true;
+  braid_item_drop(attempt->cell.item);
+  return false;
 }
 
 /* The system had no room for it: see braid_connection_items. */
 static bool is_lost(struct braid_item item) { return item.tag == BRAID_ITEM_NONE && item.bits != 0; }
-
-static bool is_dict_call(uint32_t operation) { return operation == BRAID_DICT_GET || operation == BRAID_DICT_SET; }
 
 static void on_call(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
   struct attempt attempt = {.entry = braid_object_server_entry(connection, frame, body), .number = frame->id};
   if (!attempt.entry) return;
   attempt.client = braid_object_server_client(connection, frame->channel);
   if (!attempt.client) return;
-  if (!read_call(connection, frame, body, &attempt) || (is_dict_call(frame->status) && !attempt.call.key_size)) {
+  if (!read_call(connection, frame, body, &attempt)) {
     braid_connection_fail(connection, "a call is not sound");
     return;
   }

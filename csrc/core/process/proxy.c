@@ -206,6 +206,12 @@ static bool is_outcome(uint32_t status) {
   return status == BRAID_OK || (status >= BRAID_CANCELLED && status <= BRAID_NO_MEMORY) || status == BRAID_SYSTEM;
 }
 
+/* Of the home's item only what was asked for is believed. */
+static bool may_answer(enum braid_call_operation operation, struct braid_item item) {
+  if (operation == BRAID_QUEUE_TRY_GET || operation == BRAID_DICT_GET || item.tag == BRAID_ITEM_NONE) return true;
+  return item.tag == (operation == BRAID_DICT_KEYS ? BRAID_ITEM_MESSAGE : BRAID_ITEM_INTEGER);
+}
+
 void braid_proxy_on_answer(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
   struct braid_answer answer;
   struct braid_queue_cell cell;
@@ -216,6 +222,11 @@ void braid_proxy_on_answer(struct braid_connection *connection, const struct bra
   }
   memcpy(&answer, body, sizeof answer);
   if (!braid_connection_items(connection, frame, body, sizeof answer, &cell, 1)) return;
+  if (!may_answer(call->operation, cell.item)) {
+    braid_item_drop(cell.item);
+    braid_connection_fail(connection, "an answer is not what was asked for");
+    return;
+  }
   struct braid_wake_list woken = {0};
   enter_self();
   call->answered = true;

@@ -75,7 +75,8 @@ static int dict_mine(lua_State *L) {
 }
 
 static int keys_answer(lua_State *L, struct braid_item item) {
-  struct braid_message *message = (struct braid_message *)(uintptr_t)item.bits;
+  const struct braid_message *message =
+      item.tag == BRAID_ITEM_MESSAGE ? (const struct braid_message *)(uintptr_t)item.bits : NULL;
   struct braid_buffer keys;
   braid_buffer_init(&keys);
   bool whole = message && braid_buffer_append(&keys, message->bytes, message->size);
