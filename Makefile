@@ -30,7 +30,7 @@ lua/state := lstdin lstate lstates lquestion lwatchdog
 lua/pool := lworker lpool lworkerhandle
 lua/turn := lturn lend lscript
 lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap
-lua/io := lfd lnet lprocess lshell lfetch
+lua/io := lfd lnet lprocess lshell lrequest lfetch
 lua := lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 core/web := signals control_socket static_file listen header_check serve.h exchange serve

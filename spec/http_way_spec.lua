@@ -335,3 +335,18 @@ describe("http_version", function()
     assert.equal("GET /echo HTTP/1.1", (echo(session, "GET")))
   end))
 end)
+
+describe("the table that the core is given", function()
+  test("is refused where a field is not what libcurl can take", function()
+    local session, url = require "braid.core".http_session(false, 0, 0), server.base .. "/ok"
+    for field, value in pairs {
+      body = {}, user = "a\0b", redirects = -1, max_body = 1.5, connect_timeout = "soon", lines = "A: b",
+      parts = { "part" },
+    } do
+      misused("'request." .. field .. "'", session.fetch, session, "GET", url, { [field] = value }, 1)
+    end
+    misused("'request'", session.fetch, session, "GET", url, "verify", 1)
+    assert.equal(200, (session:fetch("GET", url, { redirects = 0 }, 5)))
+    session:close()
+  end)
+end)

@@ -1,145 +1,50 @@
 /* SPDX-License-Identifier: MIT
  * HTTP requests: userdata "braid.http_session" (one session's connections) and "braid.transfer" (a response that is
- * taken in pieces). Options are checked and completed in lua/braid/http/session.lua; here they come as flat arguments.
+ * taken in pieces).
  *
  * A session owns its transfers. A plain fetch keeps its transfer's address in the continuation, a streamed one in a
  * userdata; both look at the session, which is on their stack or in their user value, before they touch it: when it
  * is closed its transfers are gone. */
 #include <lauxlib.h>
-#include <limits.h>
 #include <string.h>
 
 #include "core/http/transfer.h"
 #include "lua/base/larg.h"
 #include "lua/base/lerror.h"
 #include "lua/base/lopen.h"
+#include "lua/io/lrequest.h"
 #include "lua/sched/lsched.h"
 
 #define SESSION "braid.http_session"
 #define TRANSFER "braid.transfer"
 
-/* Where the arguments of fetch and stream stand. */
-enum argument {
-  SESSION_AT = 1,
-  METHOD,
-  URL,
-  HEADERS,
-  BODY,
-  TIMEOUT,
-  CONNECT_TIMEOUT,
-  REDIRECTS,
-  MAX_BODY,
-  VERIFY,
-  CA_FILE,
-  PROXY,
-  HTTP_VERSION,
-  USER,
-  PASSWORD,
-  RARE,
-  LAST = RARE
-};
+/* Where the arguments of fetch and stream stand, and what lrequest_read pushes. */
+enum argument { SESSION_AT = 1, METHOD, URL, REQUEST, TIMEOUT, LAST = TIMEOUT, HEADERS };
 
 /* Failures beside libcurl's codes: the session was closed; the deadline came before the end. */
 enum { CLOSED = -1, EXPIRED = -2 };
 
 static struct braid_http_session *session_at(lua_State *L, int index) { return larg_object(L, index, SESSION); }
 
-/* A string without a zero byte in it, where libcurl would take it to end; NULL when absent. */
+/* A string without a zero byte in it, where libcurl would take it to end. */
 static const char *text_at(lua_State *L, int index, const char *name) {
-  if (lua_isnil(L, index)) return NULL;
   size_t size;
   const char *text = larg_string(L, index, name, &size);
   if (strlen(text) != size) larg_error(L, index, name, "a string without zero bytes");
   return text;
 }
 
-/* A field of the table on the top of the stack, which keeps it. */
-static const char *field(lua_State *L, const char *name, size_t *size) {
-  lua_getfield(L, -1, name);
-  const char *text = lua_tolstring(L, -1, size);
-  lua_pop(L, 1);
-  return text;
-}
-
-/* Pushes the list of parts at `index` for libcurl, whose strings stay the list's. */
-static void push_parts(lua_State *L, int index, struct braid_request *request) {
-  size_t count = lua_rawlen(L, index);
-  struct braid_part *parts = lua_newuserdatauv(L, (count ? count : 1) * sizeof *parts, 0);
-  for (size_t i = 0; i < count; i++) {
-    lua_rawgeti(L, index, (lua_Integer)i + 1);
-    parts[i] = (struct braid_part){.name = field(L, "name", NULL),
-                                   .path = field(L, "path", NULL),
-                                   .filename = field(L, "filename", NULL),
-                                   .type = field(L, "type", NULL)};
-    parts[i].content = field(L, "content", &parts[i].size);
-    lua_pop(L, 1);
-  }
-  request->parts = parts;
-  request->part_count = count;
-}
-
-/* What few requests say, in a table that stays on the stack: its strings are used until the transfer is started. What
- * this pushes stays, too. */
-static void read_rare(lua_State *L, struct braid_request *request) {
-  luaL_checktype(L, RARE, LUA_TTABLE);
-  lua_pushvalue(L, RARE);
-  request->unix_socket = field(L, "unix_socket", NULL);
-  request->no_proxy = field(L, "no_proxy", NULL);
-  request->cookies = field(L, "cookies", NULL);
-  lua_getfield(L, -1, "idle_timeout");
-  request->idle_timeout = (long)lua_tointeger(L, -1);
-  lua_getfield(L, -2, "digest");
-  if (lua_toboolean(L, -1)) request->auth = CURLAUTH_DIGEST;
-  if (lua_getfield(L, -3, "parts") == LUA_TTABLE) push_parts(L, lua_gettop(L), request);
-}
-
-/* As many as libcurl takes at most: some 24 days. */
-static long milliseconds(lua_Number seconds) { return seconds < INT_MAX / 1000 ? (long)(seconds * 1000) : INT_MAX; }
-
 static void read_request(lua_State *L, struct braid_request *request) {
+  const char *method = text_at(L, METHOD, "method"), *url = text_at(L, URL, "url");
   lua_settop(L, LAST);
-  *request = (struct braid_request){.method = text_at(L, METHOD, "method"),
-                                    .url = text_at(L, URL, "url"),
-                                    .user = text_at(L, USER, "user"),
-                                    .password = text_at(L, PASSWORD, "password"),
-                                    .proxy = text_at(L, PROXY, "proxy"),
-                                    .ca_file = text_at(L, CA_FILE, "ca_file"),
-                                    .connect_timeout = milliseconds(luaL_checknumber(L, CONNECT_TIMEOUT)),
-                                    .redirects = (long)luaL_checkinteger(L, REDIRECTS),
-                                    .max_body = luaL_checkinteger(L, MAX_BODY),
-                                    .verify = lua_toboolean(L, VERIFY),
-                                    .auth = CURLAUTH_BASIC};
-  if (!request->method || !request->url) larg_error(L, URL, "url", "a string");
-  if (!lua_isnil(L, BODY)) request->body = larg_string(L, BODY, "body", &request->body_size);
-  if (!lua_isnil(L, RARE)) read_rare(L, request);
-  switch (luaL_checkinteger(L, HTTP_VERSION)) {
-    case 10: request->http_version = CURL_HTTP_VERSION_1_0; break;
-    case 11: request->http_version = CURL_HTTP_VERSION_1_1; break;
-    case 20: request->http_version = CURL_HTTP_VERSION_2_0; break;
-    default: request->http_version = CURL_HTTP_VERSION_NONE;
-  }
-  if (!lua_isnil(L, HEADERS)) luaL_checktype(L, HEADERS, LUA_TTABLE);
-}
-
-/* Lines "name: value" of the list. Raises nothing; false when memory is out. */
-static bool read_headers(lua_State *L, struct braid_request *request) {
-  if (lua_isnil(L, HEADERS)) return true;
-  for (lua_Integer i = 1; lua_rawgeti(L, HEADERS, i) == LUA_TSTRING; i++) {
-    struct curl_slist *longer = curl_slist_append(request->headers, lua_tostring(L, -1));
-    lua_pop(L, 1);
-    if (!longer) {
-      curl_slist_free_all(request->headers);
-      return false;
-    }
-    request->headers = longer;
-  }
-  lua_pop(L, 1);
-  return true;
+  lrequest_read(L, REQUEST, request);
+  request->method = method;
+  request->url = url;
 }
 
 /* The transfer has begun, and perhaps ended; NULL when memory is out. Raises nothing. */
 static struct braid_transfer *start(lua_State *L, struct braid_http_session *session, struct braid_request *request) {
-  return read_headers(L, request) ? braid_http_session_start(session, request) : NULL;
+  return lrequest_read_headers(L, HEADERS, request) ? braid_http_session_start(session, request) : NULL;
 }
 
 /* ---- outcomes ------------------------------------------------------------------------------------------------- */
@@ -193,8 +98,7 @@ static int fetch_k(lua_State *L, int status, lua_KContext context) {
   return sched_stopped(end) ? sched_raise(L, sched, end) : lerror_memory(L);
 }
 
-/* session:fetch(method, url, headers, body, timeout, connect_timeout, redirects, max_body, verify, ca_file, proxy,
- * http_version, user, password, rare) -> an outcome. Suspends. */
+/* session:fetch(method, url, request, timeout) -> an outcome. Suspends. */
 static int fetch(lua_State *L) {
   struct sched *sched = sched_of(L);
   struct braid_http_session *session = session_at(L, SESSION_AT);
@@ -214,7 +118,7 @@ static int fetch(lua_State *L) {
 
 /* ---- streams -------------------------------------------------------------------------------------------------- */
 
-/* Its user values: the session, and the body that is being sent. */
+/* Its user values: the session, and the request, whose body is being sent. */
 struct stream {
   struct braid_http_session *session;
   struct braid_transfer *transfer; /* NULL: released */
@@ -236,7 +140,7 @@ static int stream_new(lua_State *L) {
   *stream = (struct stream){.session = session, .deadline = larg_timeout(L, TIMEOUT)};
   lua_pushvalue(L, SESSION_AT);
   lua_setiuservalue(L, -2, 1);
-  lua_pushvalue(L, BODY);
+  lua_pushvalue(L, REQUEST);
   lua_setiuservalue(L, -2, 2);
   luaL_setmetatable(L, TRANSFER);
   if (!session->loop) return 1;

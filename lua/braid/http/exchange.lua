@@ -52,12 +52,6 @@ end
 
 -- ---- one attempt ----------------------------------------------------------------------------------------------------
 
--- The core's arguments behind method and URL.
-local function flat(r, timeout)
-  return r.lines, r.body, timeout, r.connect_timeout, r.redirects, r.max_body, r.verify, r.ca_file, r.proxy, r.version,
-    r.user, r.password, r.rare
-end
-
 -- What has begun, without its body; nil when it failed before.
 local function begin(transfer, method, url)
   local status, _, head, moved, version, times = transfer:begin()
@@ -109,7 +103,7 @@ end
 local function pour(handle, method, url, record, attempt)
   local saved <close>, trouble = open_file(record)
   if trouble then return nil, trouble end
-  local transfer <close> = handle:stream(method, url, flat(record, attempt.timeout))
+  local transfer <close> = handle:stream(method, url, record, attempt.timeout)
   local begun = begin(transfer, method, url)
   if not begun then return outcome(method, url, record, transfer:finish()) end
   if attempt:repeats(begun) then return begun end
@@ -133,7 +127,7 @@ end
 local Holder = { __close = function(holder) if holder.transfer then holder.transfer:close() end end }
 
 local function open_stream(handle, method, url, record, attempt)
-  local transfer = handle:stream(method, url, flat(record, attempt.timeout))
+  local transfer = handle:stream(method, url, record, attempt.timeout)
   local holder <close> = setmetatable({ transfer = transfer }, Holder)
   local begun = begin(transfer, method, url)
   if not begun then return outcome(method, url, record, transfer:finish()) end
@@ -196,8 +190,7 @@ function Attempt:run(handle)
   elseif record.sink or record.file or record.progress then
     result, err = pour(handle, self.method, self.url, record, self)
   else
-    result, err = outcome(self.method, self.url, record,
-      handle:fetch(self.method, self.url, flat(record, self.timeout)))
+    result, err = outcome(self.method, self.url, record, handle:fetch(self.method, self.url, record, self.timeout))
   end
   if self.spilt then
     self.delay = nil
@@ -216,7 +209,7 @@ end
 ---@return braid.http.Response?
 ---@return braid.Error?
 function M.perform(handle, method, url, record)
-  if record.plain then return outcome(method, url, record, handle:fetch(method, url, flat(record, record.timeout))) end
+  if record.plain then return outcome(method, url, record, handle:fetch(method, url, record, record.timeout)) end
   local deadline, number = core.now() + record.timeout, 0
   while true do
     number = number + 1

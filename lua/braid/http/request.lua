@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What a request's options mean: checked, completed from the session's, and made flat for the core.
+-- What a request's options mean: checked, completed from the session's, and turned into the table that the core reads.
 local errors = require "braid.errors"
 local multipart = require "braid.http.multipart"
 local retry = require "braid.http.retry"
@@ -61,12 +61,13 @@ local function default_proxy()
   return ""
 end
 
--- What a request is when nobody says otherwise: the fields that the core is given.
+-- What a request is when nobody says otherwise. The core reads (csrc/lua/io/lrequest.c) the fields from `lines` to
+-- `parts`.
 M.DEFAULTS = {
   plain = true, -- nothing but status, headers and body is wanted
   fields = {}, lines = nil, body = nil, timeout = 30, connect_timeout = 0, redirects = 10, max_body = 0, verify = true,
   ca_file = nil, proxy = default_proxy(), version = 0, user = nil, password = nil,
-  rare = nil, -- a table with what few requests say
+  digest = nil, idle_timeout = nil, no_proxy = nil, unix_socket = nil, cookies = nil, parts = nil,
   sink = nil, file = nil, progress = nil, stream = nil, retries = nil, trace = nil,
 }
 
@@ -185,22 +186,14 @@ end
 
 function set.file(record, value) record.file = check_text("file", value) end
 
--- The table belongs to the record it was made for: a session's is not changed.
-local function set_rare(record, name, value)
-  local rare = {}
-  for known, one in pairs(record.rare or {}) do rare[known] = one end
-  rare[name] = value
-  record.rare = rare
-end
-
-function set.unix_socket(record, value) set_rare(record, "unix_socket", check_text("unix_socket", value)) end
+function set.unix_socket(record, value) record.unix_socket = check_text("unix_socket", value) end
 
 function set.no_proxy(record, value)
   if type(value) == "table" then
     for _, host in ipairs(value) do check_text("no_proxy", host) end
     value = table.concat(value, ",")
   end
-  set_rare(record, "no_proxy", value)
+  record.no_proxy = value
 end
 
 ---Refuses what libcurl does not keep: it has 32 bits for most numbers.
@@ -215,7 +208,7 @@ end
 
 function set.idle_timeout(record, value)
   M.check_number("idle_timeout", value, 1)
-  set_rare(record, "idle_timeout", value)
+  record.idle_timeout = value
 end
 
 function set.cookies(record, value)
@@ -228,7 +221,7 @@ function set.cookies(record, value)
     end
     cookies[#cookies + 1] = name .. "=" .. text
   end
-  set_rare(record, "cookies", table.concat(cookies, "; "))
+  record.cookies = table.concat(cookies, "; ")
 end
 
 function set.follow(record, value)
@@ -273,7 +266,7 @@ function set.auth(record, value)
   end
   local digest = type(value) == "table" and value.digest
   record.user, record.password = user_of(digest or value)
-  if digest or (record.rare and record.rare.digest) then set_rare(record, "digest", digest and true) end
+  record.digest = digest and true or nil
 end
 
 -- The content's type, unless the headers say it.
@@ -311,7 +304,7 @@ local function complete_body(record, method, options)
     set_body(record, encoded("form", options.form), " application/x-www-form-urlencoded")
   end
   if options.multipart then
-    set_rare(record, "parts", multipart.parts(options.multipart))
+    record.parts = multipart.parts(options.multipart)
     record.fields.expect = record.fields.expect or { "Expect:" }
   end
   if not given[1] and SENDS_BODY[method] then set_body(record, "", "") end

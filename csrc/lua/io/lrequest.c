@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT
+ * Fields are looked up without metamethods: what is read is what the table holds, and holds on to. */
+#include "lua/io/lrequest.h"
+
+#include <lauxlib.h>
+#include <limits.h>
+#include <string.h>
+
+#include "lua/base/larg.h"
+
+/* Pushes a field; its type. */
+static int push(lua_State *L, int index, const char *name) {
+  lua_pushstring(L, name);
+  return lua_rawget(L, index);
+}
+
+/* The field is on the top of the stack. */
+static void refuse(lua_State *L, const char *name, const char *expected) {
+  int value = lua_gettop(L);
+  lua_pushfstring(L, "request.%s", name);
+  larg_error(L, value, lua_tostring(L, -1), expected);
+}
+
+/* NULL when there is none. */
+static const char *bytes(lua_State *L, int index, const char *name, size_t *size) {
+  int type = push(L, index, name);
+  if (type != LUA_TSTRING && type != LUA_TNIL) refuse(L, name, "a string");
+  const char *text = lua_tolstring(L, -1, size);
+  lua_pop(L, 1);
+  return text;
+}
+
+/* The same, where libcurl would take a zero byte for the end. */
+static const char *text(lua_State *L, int index, const char *name) {
+  size_t size;
+  const char *text = bytes(L, index, name, &size);
+  if (!text || strlen(text) == size) return text;
+  push(L, index, name);
+  refuse(L, name, "a string without zero bytes");
+  return NULL;
+}
+
+static lua_Number number(lua_State *L, int index, const char *name) {
+  int type = push(L, index, name);
+  if (type != LUA_TNUMBER && type != LUA_TNIL) refuse(L, name, "a number");
+  lua_Number value = lua_tonumber(L, -1); /* 0 when there is none */
+  lua_pop(L, 1);
+  return value;
+}
+
+static lua_Integer integer(lua_State *L, int index, const char *name, lua_Integer most) {
+  int type = push(L, index, name), whole;
+  lua_Integer value = lua_tointegerx(L, -1, &whole);
+  if (type != LUA_TNIL && (!whole || value < 0 || value > most)) refuse(L, name, "an integer in its range");
+  lua_pop(L, 1);
+  return value;
+}
+
+static bool flag(lua_State *L, int index, const char *name) {
+  push(L, index, name);
+  bool value = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+/* As many as libcurl takes at most: some 24 days. */
+static long milliseconds(lua_Number seconds) { return seconds < INT_MAX / 1000 ? (long)(seconds * 1000) : INT_MAX; }
+
+static long version_of(lua_Integer number) {
+  switch (number) {
+    case 10: return CURL_HTTP_VERSION_1_0;
+    case 11: return CURL_HTTP_VERSION_1_1;
+    case 20: return CURL_HTTP_VERSION_2_0;
+    default: return CURL_HTTP_VERSION_NONE;
+  }
+}
+
+static struct braid_part part_at(lua_State *L, int index) {
+  struct braid_part part = {.name = text(L, index, "name"),
+                            .path = text(L, index, "path"),
+                            .filename = text(L, index, "filename"),
+                            .type = text(L, index, "type")};
+  part.content = bytes(L, index, "content", &part.size);
+  return part;
+}
+
+/* A form: pushes its parts for libcurl, whose strings stay the table's. */
+static void read_parts(lua_State *L, int index, struct braid_request *request) {
+  int type = push(L, index, "parts"), list = lua_gettop(L);
+  if (type != LUA_TTABLE && type != LUA_TNIL) refuse(L, "parts", "a list");
+  if (type == LUA_TNIL) {
+    lua_pop(L, 1);
+    return;
+  }
+  size_t count = lua_rawlen(L, list);
+  struct braid_part *parts = lua_newuserdatauv(L, (count ? count : 1) * sizeof *parts, 0);
+  for (size_t i = 0; i < count; i++) {
+    if (lua_rawgeti(L, list, (lua_Integer)i + 1) != LUA_TTABLE) refuse(L, "parts", "a list of tables");
+    parts[i] = part_at(L, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+  request->parts = parts;
+  request->part_count = count;
+}
+
+void lrequest_read(lua_State *L, int index, struct braid_request *request) {
+  if (!lua_istable(L, index)) larg_error(L, index, "request", "a table");
+  *request = (struct braid_request){.user = text(L, index, "user"),
+                                    .password = text(L, index, "password"),
+                                    .proxy = text(L, index, "proxy"),
+                                    .no_proxy = text(L, index, "no_proxy"),
+                                    .ca_file = text(L, index, "ca_file"),
+                                    .unix_socket = text(L, index, "unix_socket"),
+                                    .cookies = text(L, index, "cookies"),
+                                    .connect_timeout = milliseconds(number(L, index, "connect_timeout")),
+                                    .idle_timeout = (long)integer(L, index, "idle_timeout", INT_MAX),
+                                    .redirects = (long)integer(L, index, "redirects", INT_MAX),
+                                    .max_body = integer(L, index, "max_body", LUA_MAXINTEGER),
+                                    .http_version = version_of(integer(L, index, "version", INT_MAX)),
+                                    .verify = flag(L, index, "verify"),
+                                    .auth = flag(L, index, "digest") ? (long)CURLAUTH_DIGEST : (long)CURLAUTH_BASIC};
+  request->body = bytes(L, index, "body", &request->body_size);
+  if (push(L, index, "lines") != LUA_TTABLE && !lua_isnil(L, -1)) refuse(L, "lines", "a list");
+  read_parts(L, index, request);
+}
+
+bool lrequest_read_headers(lua_State *L, int lines, struct braid_request *request) {
+  if (lua_isnil(L, lines)) return true;
+  for (lua_Integer i = 1; lua_rawgeti(L, lines, i) == LUA_TSTRING; i++) {
+    struct curl_slist *longer = curl_slist_append(request->headers, lua_tostring(L, -1));
+    lua_pop(L, 1);
+    if (!longer) {
+      curl_slist_free_all(request->headers);
+      return false;
+    }
+    request->headers = longer;
+  }
+  lua_pop(L, 1);
+  return true;
+}
