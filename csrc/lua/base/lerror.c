@@ -84,9 +84,36 @@ int lerror_raise_system(lua_State *L, int error, const char *what) {
   return lua_error(L);
 }
 
-int lerror_memory(lua_State *L) {
-  lua_pushliteral(L, LERROR_NO_MEMORY);
+/* Raises the error on the top of the stack with the number as `code`. */
+static int raise_with_code(lua_State *L, int error) {
+  lua_pushinteger(L, error);
+  lua_setfield(L, -2, "code");
   return lua_error(L);
+}
+
+int lerror_no_room(lua_State *L, int error, const char *format, ...) {
+  va_list arguments;
+  position_where(L, 1);
+  va_start(arguments, format);
+  lua_pushvfstring(L, format, arguments);
+  va_end(arguments);
+  lua_pushfstring(L, ": %s", strerror(error));
+  lua_concat(L, 3);
+  wrap(L, "system");
+  return raise_with_code(L, error);
+}
+
+int lerror_memory(lua_State *L) {
+  enum { WORDS = 10 }; /* slots that saying it takes */
+  if (!lua_checkstack(L, WORDS)) {
+    lua_pushliteral(L, LERROR_NO_MEMORY);
+    return lua_error(L);
+  }
+  position_where(L, 1);
+  lua_pushliteral(L, LERROR_NO_MEMORY);
+  lua_concat(L, 2);
+  wrap(L, "system");
+  return raise_with_code(L, ENOMEM);
 }
 
 static const int shortages[] = {ENOMEM, EMFILE, ENFILE, EAGAIN, ENOBUFS};

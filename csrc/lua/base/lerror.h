@@ -33,7 +33,12 @@ int lerror_raise_system(lua_State *L, int error, const char *what);
  * raise. */
 int lerror_shortage(lua_State *L, int index);
 
-/* Raises "not enough memory", as Lua does. Never returns. */
+/* The same with the caller's file and line and a formatted text (lua_pushfstring's formats) before the system's reason:
+ * what it was that did not fit. Never returns. */
+int lerror_no_room(lua_State *L, int error, const char *format, ...);
+
+/* Raises kind "system", "not enough memory" at the caller's line; where not even that can be said, the words alone, as
+ * Lua does. Never returns. */
 int lerror_memory(lua_State *L);
 
 /* Pushes the text of the value at `index` and returns it, as luaL_tolstring does; what its __tostring raises only

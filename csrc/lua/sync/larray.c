@@ -46,19 +46,17 @@ static void pay_collector(lua_State *L, size_t bytes) {
 
 struct larray_view larray_new(lua_State *L, enum braid_array_type type, size_t length) {
   sched_check_fork(L);
+  struct sched *sched = sched_open(L);
   pay_collector(L, length * braid_array_width(type));
-  sched_open(L)->outside += length * braid_array_width(type);
   lobject_box(L, &braid_array_class);
   struct braid_array *array = braid_array_new(type, length);
   if (!array) { /* boxes that nobody holds may have what it needs */
     lua_gc(L, LUA_GCCOLLECT);
     array = braid_array_new(type, length);
   }
-  if (!array && errno != ENOMEM) {
-    lerror_system(L, errno, "array");
-    lua_error(L);
-  }
-  lobject_fill(L, array ? &array->object : NULL);
+  if (!array) lerror_no_room(L, errno, "an array of %I x %s", (LUAI_UACINT)length, braid_array_type_name(type));
+  lobject_fill(L, &array->object);
+  sched->outside += length * braid_array_width(type);
   return view_of(array);
 }
 
@@ -245,11 +243,22 @@ static int array_copy(lua_State *L) {
   return 1;
 }
 
-/* array:totable() -> list */
-static int array_totable(lua_State *L) {
+/* Calls make(array) -> value in Lua's memory, of which there may be too little: then the error says for what. */
+static int copy_to_lua(lua_State *L, lua_CFunction make, const char *what) {
   struct braid_array *array = check(L);
-  if (array->length > INT32_MAX) lerror_memory(L);
-  lua_createtable(L, (int)array->length, 0);
+  lua_settop(L, 1);
+  lua_pushcfunction(L, make);
+  lua_pushlightuserdata(L, array);
+  int status = lua_pcall(L, 1, 1, 0);
+  if (status == LUA_ERRMEM)
+    return lerror_no_room(L, ENOMEM, "%s of an array of %I x %s", what, (LUAI_UACINT)array->length,
+                          braid_array_type_name(array->type));
+  return status == LUA_OK ? 1 : lua_error(L);
+}
+
+static int make_table(lua_State *L) {
+  const struct braid_array *array = lua_touserdata(L, 1);
+  lua_createtable(L, array->length < INT32_MAX ? (int)array->length : INT32_MAX, 0); /* which is more than there is */
   for (size_t i = 0; i < array->length; i++) {
     push_element(L, array, i);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
@@ -257,12 +266,17 @@ static int array_totable(lua_State *L) {
   return 1;
 }
 
-/* array:tostring() -> its bytes, as they are in memory */
-static int array_tostring(lua_State *L) {
-  struct braid_array *array = check(L);
+/* array:totable() -> list */
+static int array_totable(lua_State *L) { return copy_to_lua(L, make_table, "the list"); }
+
+static int make_string(lua_State *L) {
+  const struct braid_array *array = lua_touserdata(L, 1);
   lua_pushlstring(L, array->data, array->length * braid_array_width(array->type));
   return 1;
 }
+
+/* array:tostring() -> its bytes, as they are in memory */
+static int array_tostring(lua_State *L) { return copy_to_lua(L, make_string, "the string"); }
 
 static int array_type(lua_State *L) {
   lua_pushstring(L, braid_array_type_name(check(L)->type));
