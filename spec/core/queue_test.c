@@ -291,9 +291,10 @@ static struct traffic {
 
 static enum braid_status put_patiently(struct actor *actor, struct braid_item item, double key) {
   for (;;) {
-    struct braid_wait_node *node = actor_arm(actor);
-    if (traffic.rash && check_random(&actor->random) % 16 == 0) node = NULL;
-    enum braid_status status = braid_queue_put(traffic.queue, item, key, node);
+    enum braid_status status = braid_queue_put(traffic.queue, item, key, NULL);
+    if (status != BRAID_FULL) return status;
+    if (braid_queue_expect_room(traffic.queue)) continue;
+    status = braid_queue_put(traffic.queue, item, key, actor_arm(actor));
     if (traffic.rash)
       status = actor_await_rashly(actor, status);
     else
@@ -336,7 +337,9 @@ static void *consume(void *argument) {
   enum braid_status status;
   do {
     struct braid_item item = {0};
-    status = braid_queue_get(traffic.queue, &item, actor_arm(&actor));
+    status = braid_queue_get(traffic.queue, &item, NULL);
+    if (status == BRAID_EMPTY && braid_queue_expect_item(traffic.queue)) continue;
+    if (status == BRAID_EMPTY) status = braid_queue_get(traffic.queue, &item, actor_arm(&actor));
     if (status == BRAID_WAIT) {
       status = traffic.rash ? actor_await_rashly(&actor, status) : actor_await(&actor, status, BRAID_NEVER);
       item = braid_wait_node_item(&actor.waiter.node);

@@ -5,11 +5,34 @@
 #include <dlfcn.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/quota.h"
+
+/* Where a process is moved to fewer cores later, it only tries in vain for a moment. */
+bool braid_thread_may_spin(void) {
+  static atomic_int cores;
+  int known = atomic_load_explicit(&cores, memory_order_relaxed);
+  if (known == 0) {
+    known = braid_thread_usable();
+    atomic_store_explicit(&cores, known, memory_order_relaxed);
+  }
+  return known > 1;
+}
+
+void braid_mutex_contend(pthread_mutex_t *mutex) {
+  enum { TRIES = 32, PAUSES = 8 };
+  if (braid_thread_may_spin()) {
+    for (int i = 0; i < TRIES; i++) {
+      for (int pause = 0; pause < PAUSES; pause++) braid_thread_relax();
+      if (pthread_mutex_trylock(mutex) == 0) return;
+    }
+  }
+  pthread_mutex_lock(mutex);
+}
 
 void braid_guard_init(struct braid_guard *guard, bool shared) {
   pthread_mutex_init(&guard->mutex, NULL);

@@ -7,6 +7,24 @@
 
 #include "core/base/base.h"
 
+/* Tells the processor that this thread spins. */
+static inline void braid_thread_relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+/* Whether there is a second core, on which what this thread waits for may happen. Any thread; does not block. */
+bool braid_thread_may_spin(void);
+
+/* Blocks as pthread_mutex_lock does, but spins for a moment before it sleeps, where there is a second core. */
+void braid_mutex_contend(pthread_mutex_t *mutex);
+static inline void braid_mutex_enter(pthread_mutex_t *mutex) {
+  if (pthread_mutex_trylock(mutex) != 0) braid_mutex_contend(mutex);
+}
+
 /* The lock of an object. While only the thread that made the object knows it, `shared` is false and entering costs one
  * test. `shared` becomes true before a second thread can know the object, and stays true. */
 struct braid_guard {
@@ -19,7 +37,7 @@ void braid_guard_term(struct braid_guard *guard);
 
 /* Any thread; blocks while another thread is inside, which is only for a few instructions. */
 static inline void braid_guard_enter(struct braid_guard *guard) {
-  if (guard->shared) pthread_mutex_lock(&guard->mutex);
+  if (guard->shared) braid_mutex_enter(&guard->mutex);
 }
 static inline void braid_guard_leave(struct braid_guard *guard) {
   if (guard->shared) pthread_mutex_unlock(&guard->mutex);

@@ -17,15 +17,6 @@ static BRAID_THREAD_LOCAL struct braid_loop *here;
 
 enum { EVENTS = 256 };
 
-/* Tells the processor that this thread spins. */
-static inline void relax(void) {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  __asm__ volatile("yield");
-#endif
-}
-
 bool braid_loop_is_fork;
 
 static void in_child(void) { braid_loop_is_fork = true; }
@@ -286,7 +277,7 @@ static bool try_briefly(struct braid_loop *loop) {
   do {
     for (int i = 0; i < LOOKS; i++) {
       if (atomic_load_explicit(&loop->mail, memory_order_acquire)) return true;
-      relax();
+      braid_thread_relax();
     }
     sched_yield();
   } while (braid_clock_now() < end);

@@ -9,6 +9,52 @@
 
 enum { FIRST_CAPACITY = 16 };
 
+/* ---- the guard ------------------------------------------------------------------------------------------------ */
+
+static bool is_shared(const struct braid_queue *queue) { return queue->object.guard.shared; }
+
+/* Inside the guard: what has come in through the open ring counts, too. */
+static void count_arrivals(struct braid_queue *queue, size_t arrived) {
+  queue->unfinished += arrived - queue->counted;
+  queue->counted = arrived;
+}
+
+/* Inside the guard: from here on nobody puts or gets without it. */
+static void close_ring(struct braid_queue *queue) {
+  if (!braid_ring_is_open(&queue->ring)) return;
+  struct braid_ring_span span = braid_ring_close(&queue->ring, is_shared(queue));
+  queue->first = span.head & (queue->capacity - 1);
+  queue->size = span.tail - span.head;
+  count_arrivals(queue, span.tail);
+}
+
+/* Nobody waits, and items leave as they came. */
+static bool may_open_ring(const struct braid_queue *queue) {
+  return queue->order == BRAID_FIFO && !queue->closed && queue->capacity > 0 &&
+         braid_list_empty(&queue->getters.nodes) && braid_list_empty(&queue->putters.nodes);
+}
+
+static void open_ring(struct braid_queue *queue) {
+  struct braid_ring_span span = {queue->first, queue->first + queue->size};
+  size_t room = queue->maxsize == 0                ? SIZE_MAX
+                : queue->reserved < queue->maxsize ? queue->maxsize - queue->reserved
+                                                   : 0;
+  queue->counted = span.tail;
+  braid_ring_open(&queue->ring, queue->cells, queue->capacity - 1, span, room);
+}
+
+static void enter(struct braid_queue *queue) {
+  braid_guard_enter(&queue->object.guard);
+  close_ring(queue);
+}
+
+static void leave(struct braid_queue *queue) {
+  if (may_open_ring(queue)) open_ring(queue);
+  braid_guard_leave(&queue->object.guard);
+}
+
+/* ---- its making and its end ----------------------------------------------------------------------------------- */
+
 static void visit_all(struct braid_queue *queue, void (*visit)(struct braid_item *item, void *context), void *context) {
   for (size_t i = 0; i < queue->size; i++)
     visit(&queue->cells[(queue->first + i) & (queue->capacity - 1)].item, context);
@@ -28,10 +74,12 @@ static void drop(struct braid_item *item, void *ignored) {
 
 static void destroy(struct braid_object *object) {
   struct braid_queue *queue = braid_container(object, struct braid_queue, object);
+  close_ring(queue);
   visit_all(queue, drop, NULL);
   braid_wait_queue_dissolve(&queue->getters);
   braid_wait_queue_dissolve(&queue->putters);
   braid_wait_queue_dissolve(&queue->joiners);
+  braid_ring_term(&queue->ring);
   free(queue->cells);
   free(queue);
 }
@@ -45,6 +93,7 @@ struct braid_queue *braid_queue_new(size_t maxsize, enum braid_queue_order order
   braid_wait_queue_init(&queue->getters, &queue->object.guard);
   braid_wait_queue_init(&queue->putters, &queue->object.guard);
   braid_wait_queue_init(&queue->joiners, &queue->object.guard);
+  braid_ring_init(&queue->ring);
   queue->maxsize = maxsize;
   queue->order = order;
   return queue;
@@ -164,9 +213,11 @@ static enum braid_status put(struct braid_queue *queue, struct braid_item item, 
 enum braid_status braid_queue_put(struct braid_queue *queue, struct braid_item item, double key,
                                   struct braid_wait_node *node) {
   struct braid_wake_list woken = {0};
-  braid_guard_enter(&queue->object.guard);
-  enum braid_status status = put(queue, item, key, node, &woken);
-  braid_guard_leave(&queue->object.guard);
+  enum braid_status status = node ? BRAID_WAIT : braid_ring_put(&queue->ring, is_shared(queue), item);
+  if (status != BRAID_WAIT) return status;
+  enter(queue);
+  status = put(queue, item, key, node, &woken);
+  leave(queue);
   braid_loop_post_all(&woken);
   return status;
 }
@@ -191,8 +242,10 @@ static bool is_drained(const struct braid_queue *queue) {
 
 enum braid_status braid_queue_get(struct braid_queue *queue, struct braid_item *item, struct braid_wait_node *node) {
   struct braid_wake_list woken = {0};
-  enum braid_status status = BRAID_OK;
-  braid_guard_enter(&queue->object.guard);
+  enum braid_status status = node ? BRAID_WAIT : braid_ring_get(&queue->ring, is_shared(queue), item);
+  if (status != BRAID_WAIT) return status;
+  status = BRAID_OK;
+  enter(queue);
   if (queue->size > 0) {
     if (braid_wait_node_may_take(node)) {
       struct braid_queue_cell cell = pop(queue);
@@ -214,9 +267,17 @@ enum braid_status braid_queue_get(struct braid_queue *queue, struct braid_item *
   } else {
     status = BRAID_EMPTY;
   }
-  braid_guard_leave(&queue->object.guard);
+  leave(queue);
   braid_loop_post_all(&woken);
   return status;
+}
+
+bool braid_queue_expect_room(struct braid_queue *queue) {
+  return is_shared(queue) && braid_ring_expect_room(&queue->ring);
+}
+
+bool braid_queue_expect_item(struct braid_queue *queue) {
+  return is_shared(queue) && braid_ring_expect_item(&queue->ring);
 }
 
 /* ---- for another process --------------------------------------------------------------------------------------- */
@@ -228,19 +289,19 @@ static void admit_all(struct braid_queue *queue, struct braid_wake_list *woken) 
 }
 
 size_t braid_queue_reserve(struct braid_queue *queue, size_t most) {
-  braid_guard_enter(&queue->object.guard);
+  enter(queue);
   size_t used = queue->size + queue->reserved;
   size_t room = queue->maxsize == 0 ? most : used < queue->maxsize ? queue->maxsize - used : 0;
   if (room > most) room = most;
   if (queue->closed) room = 0;
   queue->reserved += room;
-  braid_guard_leave(&queue->object.guard);
+  leave(queue);
   return room;
 }
 
 enum braid_status braid_queue_await_place(struct braid_queue *queue, struct braid_wait_node *node) {
   enum braid_status status = BRAID_WAIT;
-  braid_guard_enter(&queue->object.guard);
+  enter(queue);
   if (queue->closed) {
     status = BRAID_CLOSED;
   } else if (has_room(queue)) {
@@ -250,13 +311,13 @@ enum braid_status braid_queue_await_place(struct braid_queue *queue, struct brai
     node->tag = BRAID_ITEM_PLACE;
     braid_wait_node_join(node, &queue->putters);
   }
-  braid_guard_leave(&queue->object.guard);
+  leave(queue);
   return status;
 }
 
 enum braid_status braid_queue_put_reserved(struct braid_queue *queue, struct braid_item item, double key) {
   struct braid_wake_list woken = {0};
-  braid_guard_enter(&queue->object.guard);
+  enter(queue);
   if (queue->reserved > 0) queue->reserved--;
   enum braid_status status = BRAID_OK;
   if (queue->dropped)
@@ -264,63 +325,72 @@ enum braid_status braid_queue_put_reserved(struct braid_queue *queue, struct bra
   else if (!add(queue, item, key, &woken))
     status = BRAID_NO_MEMORY;
   if (status != BRAID_OK || queue->closed) admit_all(queue, &woken);
-  braid_guard_leave(&queue->object.guard);
+  leave(queue);
   braid_loop_post_all(&woken);
   return status;
 }
 
 void braid_queue_unreserve(struct braid_queue *queue, size_t count) {
   struct braid_wake_list woken = {0};
-  braid_guard_enter(&queue->object.guard);
+  enter(queue);
   queue->reserved -= count < queue->reserved ? count : queue->reserved;
   admit_all(queue, &woken);
-  braid_guard_leave(&queue->object.guard);
+  leave(queue);
   braid_loop_post_all(&woken);
 }
 
 size_t braid_queue_lease(struct braid_queue *queue, struct braid_queue_cell *cells, size_t most) {
   struct braid_wake_list woken = {0};
   size_t count = 0;
-  braid_guard_enter(&queue->object.guard);
+  enter(queue);
   while (count < most && queue->size > 0) {
     cells[count++] = pop(queue);
     queue->leased++;
     admit_putter(queue, &woken);
   }
-  braid_guard_leave(&queue->object.guard);
+  leave(queue);
   braid_loop_post_all(&woken);
   return count;
 }
 
 void braid_queue_settle(struct braid_queue *queue, size_t count) {
   struct braid_wake_list woken = {0};
-  braid_guard_enter(&queue->object.guard);
+  enter(queue);
   queue->leased -= count < queue->leased ? count : queue->leased;
   admit_all(queue, &woken);
-  braid_guard_leave(&queue->object.guard);
+  leave(queue);
   braid_loop_post_all(&woken);
 }
 
 void braid_queue_put_back(struct braid_queue *queue, struct braid_queue_cell *cells, size_t count) {
   struct braid_wake_list woken = {0};
   size_t handed = 0, kept = count;
-  braid_guard_enter(&queue->object.guard);
+  enter(queue);
   queue->leased -= count < queue->leased ? count : queue->leased;
   while (!queue->dropped && handed < count && hand_over(queue, cells[handed].item, cells[handed].key, &woken)) handed++;
   while (!queue->dropped && kept > handed && push_back(queue, &cells[kept - 1])) kept--;
   admit_all(queue, &woken);
-  braid_guard_leave(&queue->object.guard);
+  leave(queue);
   braid_loop_post_all(&woken);
   while (kept > handed) braid_item_drop(cells[--kept].item); /* it is dropped, or memory is out */
 }
 
 /* ---- the rest ------------------------------------------------------------------------------------------------- */
 
+/* Inside the guard: whether so many items that were put are not done. While the ring is open the number known is too
+ * low, so it is looked up only where that matters. */
+static bool has_unfinished(struct braid_queue *queue, size_t count) {
+  if (queue->unfinished < count && braid_ring_is_open(&queue->ring))
+    count_arrivals(queue, braid_ring_arrived(&queue->ring));
+  return queue->unfinished >= count;
+}
+
 enum braid_status braid_queue_task_done(struct braid_queue *queue) {
   struct braid_wake_list woken = {0};
   braid_guard_enter(&queue->object.guard);
-  bool counted = queue->unfinished > 0;
-  if (counted && --queue->unfinished == 0) braid_wait_queue_claim_all(&queue->joiners, BRAID_OK, &woken);
+  bool others = has_unfinished(queue, 2), counted = queue->unfinished > 0;
+  if (counted) queue->unfinished--;
+  if (counted && !others) braid_wait_queue_claim_all(&queue->joiners, BRAID_OK, &woken);
   braid_guard_leave(&queue->object.guard);
   braid_loop_post_all(&woken);
   return counted ? BRAID_OK : BRAID_MISUSE;
@@ -328,7 +398,7 @@ enum braid_status braid_queue_task_done(struct braid_queue *queue) {
 
 enum braid_status braid_queue_join(struct braid_queue *queue, struct braid_wait_node *node) {
   braid_guard_enter(&queue->object.guard);
-  bool wait = queue->unfinished > 0;
+  bool wait = has_unfinished(queue, 1);
   if (wait) braid_wait_node_join(node, &queue->joiners);
   braid_guard_leave(&queue->object.guard);
   return wait ? BRAID_WAIT : BRAID_OK;
@@ -351,7 +421,7 @@ static void drop_all(struct braid_queue *rest) {
 void braid_queue_close(struct braid_queue *queue, bool immediate) {
   struct braid_wake_list woken = {0};
   struct braid_queue rest = {0};
-  braid_guard_enter(&queue->object.guard);
+  enter(queue);
   queue->closed = true;
   queue->dropped = queue->dropped || immediate;
   if (is_drained(queue))
@@ -361,16 +431,16 @@ void braid_queue_close(struct braid_queue *queue, bool immediate) {
     empty(queue, &rest);
     braid_wait_queue_claim_all(&queue->joiners, BRAID_OK, &woken);
   }
-  braid_guard_leave(&queue->object.guard);
+  leave(queue);
   braid_loop_post_all(&woken);
   drop_all(&rest);
 }
 
 void braid_queue_visit(struct braid_queue *queue, void (*visit)(struct braid_item *item, void *context),
                        void *context) {
-  braid_guard_enter(&queue->object.guard);
+  enter(queue);
   visit_all(queue, visit, context);
-  braid_guard_leave(&queue->object.guard);
+  leave(queue);
 }
 
 struct mentions {
@@ -391,18 +461,18 @@ void braid_queue_leave(struct braid_queue *queue) {
     braid_object_unref(&queue->object);
     return;
   }
-  braid_guard_enter(&queue->object.guard);
+  enter(queue);
   visit_all(queue, count_mentions, &mentions);
   unsigned left = braid_object_resign(&queue->object);
   if (left > 0 && left == mentions.count) empty(queue, &rest);
-  braid_guard_leave(&queue->object.guard);
+  leave(queue);
   if (left == 0) braid_object_end(&queue->object);
   drop_all(&rest);
 }
 
 struct braid_queue_facts braid_queue_look(struct braid_queue *queue) {
-  braid_guard_enter(&queue->object.guard);
+  enter(queue);
   struct braid_queue_facts facts = {queue->size, queue->maxsize, queue->closed};
-  braid_guard_leave(&queue->object.guard);
+  leave(queue);
   return facts;
 }

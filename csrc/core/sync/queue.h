@@ -6,15 +6,9 @@
 #ifndef BRAID_QUEUE_H
 #define BRAID_QUEUE_H
 
-#include "core/sync/message.h"
+#include "core/sync/ring.h"
 
 enum braid_queue_order { BRAID_FIFO, BRAID_LIFO, BRAID_PRIORITY };
-
-struct braid_queue_cell {
-  struct braid_item item;
-  double key;       /* the smallest leaves first */
-  uint64_t arrival; /* and among equals the oldest */
-};
 
 struct braid_queue {
   struct braid_object object;
@@ -27,8 +21,10 @@ struct braid_queue {
   size_t leased;   /* items that another process holds: see braid_queue_lease */
   uint64_t arrivals;
   enum braid_queue_order order;
-  bool closed, dropped; /* dropped: closed at once, items are not kept */
-  bool recent_first;    /* who began to wait last gets first: it is the one that is still awake */
+  bool closed, dropped;   /* dropped: closed at once, items are not kept */
+  bool recent_first;      /* who began to wait last gets first: it is the one that is still awake */
+  size_t counted;         /* of what has come in through the open ring: is in `unfinished` */
+  struct braid_ring ring; /* open while nobody waits: `first`, `size` and `unfinished` are not up to date then */
 };
 
 extern const struct braid_class braid_queue_class;
@@ -48,6 +44,11 @@ enum braid_status braid_queue_put(struct braid_queue *queue, struct braid_item i
 /* BRAID_OK: *item is the caller's. BRAID_CLOSED, BRAID_EMPTY (no wait node). BRAID_WAIT: when the wait ends BRAID_OK
  * the item is in the node. */
 enum braid_status braid_queue_get(struct braid_queue *queue, struct braid_item *item, struct braid_wait_node *node);
+
+/* After BRAID_FULL and BRAID_EMPTY, before a wait: looks for about 2 us whether another thread changes it. False: no,
+ * or it is not likely. Not where something else could be done meanwhile. */
+bool braid_queue_expect_room(struct braid_queue *queue);
+bool braid_queue_expect_item(struct braid_queue *queue);
 
 /* BRAID_MISUSE when there were not so many puts. */
 enum braid_status braid_queue_task_done(struct braid_queue *queue);

@@ -119,8 +119,12 @@ int larg_self(lua_State *L, const char *class) {
                        *method == '_' ? method + 1 : method, class, got);
 }
 
+int larg_refuse(lua_State *L, int index, const char *metatable) {
+  return index == 1 ? larg_self(L, metatable) : larg_error(L, index, "object", metatable);
+}
+
 void *larg_object(lua_State *L, int index, const char *metatable) {
   void *object = larg_test(L, index, metatable);
-  if (!object) index == 1 ? larg_self(L, metatable) : larg_error(L, index, "object", metatable);
+  if (!object) larg_refuse(L, index, metatable);
   return object;
 }

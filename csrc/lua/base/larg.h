@@ -27,6 +27,8 @@ void larg_mark(lua_State *L, const char *name);
 void *larg_test(lua_State *L, int index, const char *name);
 /* The same; raises when it is something else. */
 void *larg_object(lua_State *L, int index, const char *metatable);
+/* Raises: the value at `index` is none with that metatable. Never returns. */
+int larg_refuse(lua_State *L, int index, const char *metatable);
 
 /* "3.5" for numbers, "a string" and the like for the rest. Pushes some values. */
 const char *larg_describe(lua_State *L, int index);

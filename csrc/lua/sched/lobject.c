@@ -11,7 +11,8 @@
 #include "lua/sched/lsched.h"
 
 struct box {
-  struct braid_object *object; /* NULL: not filled, or finalized */
+  const struct braid_class *class; /* tells it from other userdata of its size: no look at metatables */
+  struct braid_object *object;     /* NULL: not filled, or finalized */
 };
 
 static const char CLASS; /* its address is a field of the metatables of boxes */
@@ -43,7 +44,7 @@ void lobject_class(lua_State *L, const struct braid_class *class, const luaL_Reg
 
 void lobject_box(lua_State *L, const struct braid_class *class) {
   struct box *box = lua_newuserdatauv(L, sizeof *box, 1);
-  box->object = NULL;
+  *box = (struct box){.class = class};
   luaL_setmetatable(L, class->name);
 }
 
@@ -52,17 +53,23 @@ void lobject_fill(lua_State *L, struct braid_object *object) {
   ((struct box *)lua_touserdata(L, -1))->object = object;
 }
 
+static struct box *box_of(lua_State *L, int index, const struct braid_class *class) {
+  if (lua_type(L, index) != LUA_TUSERDATA || lua_rawlen(L, index) != sizeof(struct box)) return NULL;
+  struct box *box = lua_touserdata(L, index);
+  return box->class == class ? box : NULL;
+}
+
 struct braid_object *lobject_test(lua_State *L, int index, const struct braid_class *class) {
-  struct box *box = larg_test(L, index, class->name);
+  struct box *box = box_of(L, index, class);
   return box ? box->object : NULL;
 }
 
 struct braid_object *lobject_check(lua_State *L, int index, const struct braid_class *class) {
-  struct box *box = larg_object(L, index, class->name);
-  struct braid_object *object = box->object;
-  if (!object) lerror_misuse(L, "this %s is gone: its state is about to end", class->name);
+  struct box *box = box_of(L, index, class);
+  if (!box) larg_refuse(L, index, class->name);
+  if (!box->object) lerror_misuse(L, "this %s is gone: its state is about to end", class->name);
   sched_check_fork(L);
-  return object;
+  return box->object;
 }
 
 bool lobject_is_box(lua_State *L, int index, struct braid_object **object) {

@@ -151,6 +151,9 @@ void sched_push_task(lua_State *L, const struct task *task);
  * parks with sched_pass instead of going on. */
 bool sched_enter(lua_State *L, struct sched *sched);
 
+/* Whether nothing else is ready in this loop, so that it may look for a moment before it waits. */
+static inline bool sched_is_alone(const struct sched *sched) { return !sched->loop.ready.first; }
+
 /* Whether sched_begin would not raise: for who must give something up first. */
 bool sched_may_begin(lua_State *L, struct sched *sched);
 

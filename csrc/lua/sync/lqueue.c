@@ -56,17 +56,17 @@ static void check_value(lua_State *L) {
   if (lua_isnoneornil(L, 2)) larg_error(L, 2, "value", "anything but nil (braid.null stands for nothing)");
 }
 
-static int put(lua_State *L, int entered, lua_KContext context) {
-  (void)context;
-  struct sched *sched = sched_of(L);
-  struct braid_queue *queue = check(L);
-  sched_entered(sched, entered);
+static int put_now(lua_State *L, struct sched *sched, struct braid_queue *queue) {
   int64_t deadline = larg_timeout(L, 3);
   double key = key_of(L, queue);
   struct braid_item item = litem_make(L, 2, 1);
   enum braid_status result = braid_queue_put(queue, item, key, NULL);
   if (result != BRAID_FULL) return put_answer(L, result, item);
   if (deadline == LARG_ONCE) return put_answer(L, BRAID_TIMEOUT, item);
+  if (sched_is_alone(sched) && braid_queue_expect_room(queue)) {
+    result = braid_queue_put(queue, item, key, NULL);
+    if (result != BRAID_FULL) return put_answer(L, result, item);
+  }
   if (!sched_may_begin(L, sched)) litem_drop(L, item, 1); /* it will raise */
   struct braid_waiter *waiter = sched_begin(L, sched);
   result = braid_queue_put(queue, item, key, &waiter->node);
@@ -75,11 +75,21 @@ static int put(lua_State *L, int entered, lua_KContext context) {
   return put_answer(L, result, item);
 }
 
+/* After others have run. */
+static int put(lua_State *L, int ignored, lua_KContext context) {
+  (void)ignored, (void)context;
+  struct sched *sched = sched_of(L);
+  struct braid_queue *queue = check(L);
+  sched_end(sched);
+  return put_now(L, sched, queue);
+}
+
 /* queue:put(value, timeout?) -> true, or nil and an error. Suspends while it is full. */
 static int queue_put(lua_State *L) {
-  check(L);
+  struct braid_queue *queue = check(L);
+  struct sched *sched = sched_of(L);
   check_value(L);
-  return sched_attempt(L, sched_of(L), put, 0);
+  return sched_enter(L, sched) ? sched_pass(L, sched, put, 0) : put_now(L, sched, queue);
 }
 
 /* queue:try_put(value) -> true, or nil and an error. */
@@ -109,15 +119,16 @@ static int get_k(lua_State *L, int ignored, lua_KContext how) {
   return get_answer(L, end, braid_wait_node_item(&sched_waiter(sched)->node), how);
 }
 
-static int get(lua_State *L, int entered, lua_KContext how) {
-  struct sched *sched = sched_of(L);
-  struct braid_queue *queue = check(L);
-  sched_entered(sched, entered);
+static int get_now(lua_State *L, struct sched *sched, struct braid_queue *queue, lua_KContext how) {
   int64_t deadline = how == ITERATE ? BRAID_NEVER : larg_timeout(L, 2);
   struct braid_item item = {0};
   enum braid_status result = braid_queue_get(queue, &item, NULL);
   if (result != BRAID_EMPTY) return get_answer(L, result, item, how);
   if (deadline == LARG_ONCE) return get_answer(L, BRAID_TIMEOUT, item, how);
+  if (sched_is_alone(sched) && braid_queue_expect_item(queue)) {
+    result = braid_queue_get(queue, &item, NULL);
+    if (result != BRAID_EMPTY) return get_answer(L, result, item, how);
+  }
   struct braid_waiter *waiter = sched_begin(L, sched);
   result = braid_queue_get(queue, &item, &waiter->node);
   if (result == BRAID_WAIT) return sched_park(L, sched, deadline, get_k, how);
@@ -125,14 +136,29 @@ static int get(lua_State *L, int entered, lua_KContext how) {
   return get_answer(L, result, item, how);
 }
 
+/* After others have run. */
+static int get(lua_State *L, int ignored, lua_KContext how) {
+  (void)ignored;
+  struct sched *sched = sched_of(L);
+  struct braid_queue *queue = check(L);
+  sched_end(sched);
+  return get_now(L, sched, queue, how);
+}
+
+static inline int begin_get(lua_State *L, lua_KContext how) {
+  struct sched *sched = sched_of(L);
+  struct braid_queue *queue = check(L);
+  return sched_enter(L, sched) ? sched_pass(L, sched, get, how) : get_now(L, sched, queue, how);
+}
+
 /* queue:get(timeout?) -> value, or nil and an error. Suspends while it is empty. */
-static int queue_get(lua_State *L) { return sched_attempt(L, sched_of(L), get, GET); }
+static int queue_get(lua_State *L) { return begin_get(L, GET); }
 
 /* Upvalue 2 is the queue. */
 static int next_item(lua_State *L) {
   lua_settop(L, 0);
   lua_pushvalue(L, lua_upvalueindex(2));
-  return sched_attempt(L, sched_of(L), get, ITERATE);
+  return begin_get(L, ITERATE);
 }
 
 /* queue:items() -> iterator over what comes, until it is closed and drained. Its steps suspend. */
