@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Two weak tables: CODES has the box of a function's code as long as the function lives, LOADED the box of a code from
- * which the one function was loaded, which is its user value, as long as somebody uses the function. */
+ * There are two weak tables. CODES maps a function to the box of its code, while the function lives. LOADED maps a code
+ * to its box, whose user value is the one function that was loaded from it, while that function is in use. */
 #include "lua/codec/lcode.h"
 
 #include <lauxlib.h>
@@ -10,7 +10,7 @@
 #include "lua/sched/lobject.h"
 #include "lua/base/lregistry.h"
 
-static const char CODES, LOADED; /* keys in the registry */
+static const char CODES, LOADED; /* registry keys */
 
 static void push_codes(lua_State *L) { lregistry_table(L, &CODES, "k"); }
 
@@ -28,7 +28,7 @@ struct braid_bytecode *lcode_known(lua_State *L, int index) {
   return object ? of(object) : NULL;
 }
 
-/* The box on the top of the stack has the code of the function at `index`; pops it. */
+/* Records that the box on the top of the stack has the code of the function at `index`; pops the box. */
 static void remember(lua_State *L, int index) {
   push_codes(L);
   lua_pushvalue(L, index);
@@ -72,7 +72,7 @@ void lcode_load(lua_State *L, const struct braid_bytecode *code) {
   if (luaL_loadbufferx(L, code->bytes, code->size, "=?", "b") != LUA_OK) lua_error(L);
 }
 
-/* Pushes a box with the code, whose user value is the one function that is loaded from it. */
+/* Loads the code. Pushes its box, whose user value is the loaded function. */
 static void push_loaded(lua_State *L, struct braid_bytecode *code) {
   luaL_checkstack(L, 8, NULL);
   lobject_box(L, &braid_bytecode_class);
@@ -98,7 +98,7 @@ void lcode_push(lua_State *L, struct braid_bytecode *code) {
   lua_replace(L, -3);
   lua_pop(L, 1);
   if (code->upvalues == 0) return;
-  lua_pushglobaltable(L); /* every time, for its code may have assigned to _ENV */
+  lua_pushglobaltable(L); /* every time, because the function may have assigned to _ENV */
   lua_setupvalue(L, -2, 1);
 }
 

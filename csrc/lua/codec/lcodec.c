@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The codec as Lua sees it: messages that a script holds in its hand. */
+ * The codec's functions for Lua. A parcel is a userdata that holds a message. */
 #include "lua/codec/lcodec.h"
 
 #include <lauxlib.h>
@@ -13,7 +13,7 @@
 #include "lua/sched/lsched.h"
 
 struct parcel {
-  struct braid_message *message; /* NULL: taken out */
+  struct braid_message *message; /* NULL: not made yet, or dropped */
 };
 
 static int parcel_gc(lua_State *L) {
@@ -29,7 +29,7 @@ static struct parcel *check(lua_State *L) {
   return parcel;
 }
 
-/* #parcel -> its bytes */
+/* #parcel -> number of bytes */
 static int parcel_len(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)check(L)->message->size);
   return 1;
@@ -45,12 +45,12 @@ static int encode(lua_State *L) {
   return 1;
 }
 
-/* decode(parcel) -> values; as often as one likes */
+/* decode(parcel) -> values; may be called several times */
 static int decode(lua_State *L) { return lcodec_decode(L, check(L)->message); }
 
 /* ---- parcels as bytes ----------------------------------------------------------------------------------------- */
 
-struct code_head { /* before a function's bytecode */
+struct code_head { /* written before a function's bytecode */
   int64_t upvalues;
   uint64_t size;
 };
@@ -65,8 +65,8 @@ static void add_code(lua_State *L, luaL_Buffer *buffer, const struct braid_objec
   luaL_addlstring(buffer, code->bytes, code->size);
 }
 
-/* parcel:bytes() -> string, for this build of braid on this machine. Raises kind "not_sendable" when shared objects are
- * part of it. */
+/* parcel:bytes() -> string. Only the same build of braid on the same kind of machine can read it. Raises kind
+ * "not_sendable" if the parcel refers to shared objects. */
 static int parcel_bytes(lua_State *L) {
   const struct braid_message *message = check(L)->message;
   uint64_t count = message->object_count;
@@ -79,7 +79,7 @@ static int parcel_bytes(lua_State *L) {
   return 1;
 }
 
-/* Reads the bytecode at *at, which goes on behind it; NULL when it is cut off, or memory is out. */
+/* Reads the bytecode at *at and advances *at. NULL when it is cut off or memory is out. */
 static struct braid_object *take_code(const char **at, const char *end) {
   struct code_head head;
   if ((size_t)(end - *at) < sizeof head) return NULL;
@@ -93,7 +93,7 @@ static struct braid_object *take_code(const char **at, const char *end) {
   return &code->object;
 }
 
-/* parcel(bytes) -> the parcel whose bytes they are; they must be braid's own */
+/* parcel(bytes) -> the parcel that parcel:bytes() wrote. The bytes must come from a trusted source. */
 static int parcel_of(lua_State *L) {
   size_t size;
   const char *at = luaL_checklstring(L, 1, &size), *end = at + size;
@@ -113,7 +113,7 @@ static int parcel_of(lua_State *L) {
   return 1;
 }
 
-/* set_transfer_limits(bytes, values): the most of one message, in all states. */
+/* set_transfer_limits(bytes, values): limits for each message, in all states. */
 static int set_transfer_limits(lua_State *L) {
   lua_Integer bytes = larg_integer(L, 1, "bytes", 1), values = larg_integer(L, 2, "values", 1);
   lcodec_limit((size_t)bytes, (size_t)values);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Values into bytes and back: how everything travels from one Lua state to another. Tables keep their cycles, shared
- * parts and metatables, functions their upvalues; what has a name in a loaded module travels by it; shared objects
- * travel by reference. The state's own thread; nothing blocks. */
+ * Encodes Lua values into messages and decodes them: so values get from one Lua state to another. Cycles, shared parts
+ * and metatables of tables are kept, and so are upvalues of functions. A value that is a named part of a loaded module
+ * is sent by name. Shared objects are sent by reference. The state's own thread; nothing blocks. */
 #ifndef BRAID_LCODEC_H
 #define BRAID_LCODEC_H
 
@@ -9,30 +9,31 @@
 
 #include "core/sync/message.h"
 
-/* The values at index, index + 1, ... as a message, which is the caller's. `what` they are to the user: "argument",
- * "result" or "item". Raises kind "not_sendable" with the path to what cannot travel; what a __braid_pack raises; or
- * that memory is out. Shared objects among them are shared from then on, also when it raises. */
+/* Encodes the `count` values from `index` on; the caller owns the message. `what` names them in errors: "argument",
+ * "result" or "item". Raises kind "not_sendable" with the path to the value that cannot be sent; an error of
+ * __braid_pack; or that memory is out. Marks shared objects among the values as shared, even when it raises. */
 struct braid_message *lcodec_encode(lua_State *L, int index, int count, const char *what);
 
-/* NULL: the object may leave this process; else a sentence that says why not. */
+/* Whether an object may leave this process: NULL if so, else a sentence that says why not. */
 typedef const char *lcodec_border(const struct braid_object *object);
 
-/* The same for a message that crosses a border: what may not leave is refused. */
+/* The same for a message to another process. Objects that `border` refuses make it raise kind "not_sendable". */
 struct braid_message *lcodec_encode_across(lua_State *L, int index, int count, const char *what, lcodec_border *border);
 
-/* Pushes the values and returns how many; the message stays the caller's. May require modules, and call the functions
- * that __braid_pack gave. Raises what these raise, kind "not_sendable", or that memory is out. Bytes that no encoder
- * wrote are refused; yet they can name any function of a module to be called, so they must not come from outside. */
+/* Pushes the values and returns their number. The caller keeps the message. May require modules, and call functions
+ * that a __braid_pack returned. Raises their errors, kind "not_sendable", or that memory is out. It refuses malformed
+ * bytes; but a well-formed message can make it call any function of any module, so bytes must not come from outside. */
 int lcodec_decode(lua_State *L, const struct braid_message *message);
 
-/* The same, and uses the message up, also when it raises. */
+/* The same, but drops the message, even when it raises. */
 int lcodec_take(lua_State *L, struct braid_message *message);
 
-/* Pushes which function the message begins with, without decoding it: where that was defined, "file:line", or its name,
- * "string.format". Where it is braid's own, the one that it is to call. */
+/* Pushes a text that says which function the message's first value is, without decoding it: "file:line" of its
+ * definition or its name, "string.format". If that is a function of braid that calls the second value, it says that
+ * one. */
 void lcodec_push_callee(lua_State *L, const struct braid_message *message);
 
-/* The most bytes and values of one message, in all states. Any thread. */
+/* Sets the limits for the bytes and values of each message, in all states. Any thread. */
 void lcodec_limit(size_t bytes, size_t values);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Bytes into values. Every byte is checked: what no encoder wrote is refused, and harms nothing.
+ * Decodes values. It checks every byte: malformed messages are refused and do no harm.
  *
- * Lua stack: the table of values that are mentioned again, by their places (nil until it is needed); then values. */
+ * On the Lua stack: the table of values that are referred to again, by place (nil until it is needed); then values. */
 #include <lauxlib.h>
 #include <string.h>
 
@@ -16,7 +16,7 @@ struct decoder {
   lua_State *L;
   const struct braid_message *message;
   const uint8_t *start, *at, *end;
-  int kept; /* where the table is */
+  int kept; /* the stack index of that table */
   int depth, packed;
 };
 
@@ -50,7 +50,7 @@ static size_t get_size(struct decoder *d) {
   return 0;
 }
 
-/* One that an int can hold. */
+/* A size that must fit into an int. */
 static int get_count(struct decoder *d) {
   size_t count = get_size(d);
   if (count > INT32_MAX) refuse(d);
@@ -106,9 +106,9 @@ static struct braid_bytecode *get_code(struct decoder *d) {
   return braid_container(get_object(d, true), struct braid_bytecode, object);
 }
 
-/* ---- what is mentioned again ---------------------------------------------------------------------------------- */
+/* ---- values that are referred to again ------------------------------------------------------------------------ */
 
-/* The value on the top of the stack is the one at `place`. */
+/* Keeps the value on the top of the stack: it is the one at `place`. */
 static void keep(struct decoder *d, const uint8_t *place) {
   lua_State *L = d->L;
   if (lua_isnil(L, d->kept)) {
@@ -119,7 +119,7 @@ static void keep(struct decoder *d, const uint8_t *place) {
   lua_rawseti(L, d->kept, place - d->start);
 }
 
-/* Pushes the value at the place that comes next. */
+/* Reads a place and pushes the value there. Returns its type. */
 static int get_kept(struct decoder *d) {
   size_t place = get_size(d);
   if (lua_isnil(d->L, d->kept)) refuse(d);
@@ -150,7 +150,7 @@ static void get_pairs(struct decoder *d) {
   d->at++;
 }
 
-/* What follows the tag. With `new` it makes the table; without, that is on the top of the stack. */
+/* Reads the content of a table, after the tag. `new`: makes the table. Else it is on the top of the stack. */
 static void get_table(struct decoder *d, enum wire_tag tag, const uint8_t *keep_at, bool new) {
   lua_State *L = d->L;
   uint32_t count = 0;
@@ -175,7 +175,8 @@ static void get_table(struct decoder *d, enum wire_tag tag, const uint8_t *keep_
 
 /* ---- functions ------------------------------------------------------------------------------------------------ */
 
-/* The upvalue is the same variable as another function's. The function is on the top of the stack. */
+/* Joins upvalue `number` of the function on the top of the stack with an upvalue of another function: from then on both
+ * are the same variable. */
 static void join(struct decoder *d, int number) {
   lua_State *L = d->L;
   if (get_kept(d) != LUA_TFUNCTION || lua_iscfunction(L, -1)) refuse(d);
@@ -185,7 +186,7 @@ static void join(struct decoder *d, int number) {
   lua_pop(L, 1);
 }
 
-/* Of the function on the top of the stack. */
+/* Reads the upvalues of the function on the top of the stack. */
 static void get_upvalues(struct decoder *d) {
   int count = get_count(d);
   if (++d->depth > WIRE_MOST_DEPTH + 1) refuse(d);
@@ -205,7 +206,8 @@ static void get_upvalues(struct decoder *d) {
 
 /* ---- names, packed values, records ---------------------------------------------------------------------------- */
 
-/* Pushes the metatable that is registered by the name on the top of the stack. One with __gc is for userdata. */
+/* Pushes the metatable that is registered under the name on the top of the stack. One with __gc is refused, because it
+ * is for userdata. */
 static void push_class(lua_State *L) {
   const char *name = lua_tostring(L, -1);
   lua_pushvalue(L, -1);
@@ -213,7 +215,7 @@ static void push_class(lua_State *L) {
     lerror_raise(L, "not_sendable", "the class %s is not registered in this state: load its module first", name);
 }
 
-/* Pushes what has the name that comes next. */
+/* Reads a name and pushes the value that has it. */
 static void get_named(struct decoder *d, enum wire_tag tag) {
   lua_State *L = d->L;
   size_t size;
@@ -288,7 +290,7 @@ static void get_other(struct decoder *d, enum wire_tag tag, const uint8_t *keep_
   if (keep_at) keep(d, keep_at);
 }
 
-/* Pushes the next value. */
+/* Reads a value and pushes it. */
 static void get_value(struct decoder *d) {
   lua_State *L = d->L;
   const uint8_t *place = d->at;
@@ -335,9 +337,9 @@ int lcodec_decode(lua_State *L, const struct braid_message *message) {
   return count;
 }
 
-/* ---- what a call is ------------------------------------------------------------------------------------------- */
+/* ---- which function is called --------------------------------------------------------------------------------- */
 
-/* Pushes "string.format" for the name that comes next. */
+/* Reads a name and pushes it with dots: "string.format". */
 static void push_dotted(struct decoder *d) {
   luaL_Buffer buffer;
   if ((get_byte(d) & ~WIRE_KEPT) != WIRE_STRING) refuse(d);
@@ -349,7 +351,7 @@ static void push_dotted(struct decoder *d) {
   d->at += size;
 }
 
-/* Pushes which function comes next, if it is one. */
+/* If the next value is a function, pushes a text that says which one. */
 static bool push_function(struct decoder *d) {
   lua_Debug ar;
   switch (get_byte(d) & ~WIRE_KEPT) {

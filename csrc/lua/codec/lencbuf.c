@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The registry has the state's encode buffer. An encode buffer that was left in the middle, because an error of Lua's
- * went through, or is in use because this is a message within a message, stays busy: then a new one takes its place. */
+ * The registry keeps one encode buffer for each state. It stays busy if an error interrupted its use, and while a
+ * message is encoded inside another one. A new buffer then takes its place. */
 #include "lua/codec/lencbuf.h"
 
 #include <lauxlib.h>
@@ -8,13 +8,13 @@
 #include <string.h>
 
 enum {
-  KEPT_BYTES = 64 * 1024, /* what an encode buffer keeps for the next message */
+  KEPT_BYTES = 64 * 1024, /* an encode buffer keeps up to this for the next message */
   FIRST_PLACES = 64,
   KEPT_PLACES = 1024,
   FIRST_OBJECTS = 8
 };
 
-static const char ENCBUF; /* the registry's key */
+static const char ENCBUF; /* registry key */
 
 static void forget_objects(struct encbuf *buffer) {
   for (uint32_t i = 0; i < buffer->object_count; i++) braid_object_unref(buffer->objects[i]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A message that is being written: its bytes, the objects it mentions, and which value stands where. A userdata, so
- * that nothing is lost when writing raises; the state keeps one for the next message. The state's own thread. */
+ * A message under construction: its bytes, the objects that it refers to, and the place of each value. It is a
+ * userdata, so nothing leaks when encoding raises. The state keeps one for the next message. The state's own thread. */
 #ifndef BRAID_LENCBUF_H
 #define BRAID_LENCBUF_H
 
@@ -10,45 +10,46 @@
 #include "core/sync/message.h"
 
 struct encbuf_place {
-  const void *identity; /* NULL: free */
+  const void *identity; /* NULL: a free entry */
   size_t place;
 };
 
 struct encbuf {
-  struct braid_message *bytes; /* NULL: no room yet */
+  struct braid_message *bytes; /* NULL: not allocated yet */
   size_t room;
   struct encbuf_place *places; /* a hash table; its size is a power of two */
   size_t place_room, place_count;
-  struct braid_object **objects; /* with a reference each */
+  struct braid_object **objects; /* each with a reference */
   uint32_t object_room, object_count;
-  struct braid_buffer laters; /* values that were put off */
-  struct braid_buffer nodes;  /* the ways to them */
+  struct braid_buffer laters; /* values that will be written later */
+  struct braid_buffer nodes;  /* the paths to them */
   bool busy;
 };
 
 /* Pushes an empty encode buffer. Raises when memory is out. */
 struct encbuf *encbuf_open(lua_State *L);
 
-/* The buffer is empty and free for the next message. */
+/* Empties the buffer and makes it available for the next message. */
 void encbuf_close(struct encbuf *buffer);
 
-/* Room for so many bytes in all; false when memory is out. What is written stays. */
+/* Makes room for `room` bytes in total and keeps the content. False when memory is out. */
 bool encbuf_reserve(struct encbuf *buffer, size_t room);
 
-/* The place of what has this identity: a free one, whose identity is NULL, when it is new. NULL: memory is out. */
+/* Looks up the entry with this identity. If there is none, returns a free entry (its identity is NULL). NULL: memory is
+ * out. */
 struct encbuf_place *encbuf_find(struct encbuf *buffer, const void *identity);
 
-/* Fills a free place. */
+/* Fills a free entry. */
 static inline void encbuf_put(struct encbuf *buffer, struct encbuf_place *found, const void *identity, size_t place) {
   found->identity = identity;
   found->place = place;
   buffer->place_count++;
 }
 
-/* The object's number in the message; -1: memory is out. */
+/* The object's index in the message, which it is added to if necessary. -1: memory is out. */
 int64_t encbuf_object(struct encbuf *buffer, struct braid_object *object);
 
-/* The message of the first `size` bytes, or NULL when memory is out; the encode buffer is closed. */
+/* Makes a message of the first `size` bytes and closes the buffer. NULL when memory is out. */
 struct braid_message *encbuf_finish(struct encbuf *buffer, size_t size);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Values into bytes. Tables are walked depth first by calls within calls, but only WIRE_MOST_DEPTH deep: what is deeper
- * is announced, and written later. So the depth of values is bounded by memory alone. When the names turn out not to
- * be up to date, everything ends where it stands, without ado, for it is begun again. */
+ * Encodes values. Tables are walked depth first by recursion, but only WIRE_MOST_DEPTH deep. Deeper tables get a
+ * placeholder and are written later, so only memory limits the depth of values. If the table of names turns out to be
+ * out of date (`stale`), all functions return at once, and the caller encodes again. */
 #include <lauxlib.h>
 
 #include "lua/codec/lcode.h"
@@ -25,15 +25,16 @@ static inline void count_value(struct writer *w) {
 
 /* ---- tables: content ------------------------------------------------------------------------------------------ */
 
-/* Whether the element `key` belongs to the sequence, after `count` elements of which `holes` are nil: it is where the
- * table's own border says, and there are not many holes. */
+/* Whether element `key` continues the sequence of `count` elements, `holes` of which are nil. It must not be beyond the
+ * table's border, and there must not be too many holes. */
 static bool goes_on(lua_Integer key, lua_Integer count, lua_Integer holes, lua_Integer length) {
   lua_Integer gap = key - count - 1;
   return gap >= 0 && key <= length && key < INT32_MAX && holes + gap <= count - holes + 8;
 }
 
-/* The elements from 1 on; key and value of the first are on the stack, and in the end those of what comes behind them,
- * if anything does. So the receiver's array is as the sender's. */
+/* Writes the elements from 1 on as an array, so that the receiver's table gets the same array part. Key and value of
+ * the first element are on the stack. Returns true if other pairs are left; then the next key and value are on the
+ * stack. */
 static bool put_sequence(struct writer *w, int table, lua_Integer length, struct path_frame *frame) {
   lua_State *L = w->L;
   lua_Integer count = 0, holes = 0;
@@ -61,7 +62,7 @@ static bool put_sequence(struct writer *w, int table, lua_Integer length, struct
   return more;
 }
 
-/* What is left of the pairs; key and value of the first are on the stack. Returns their number. */
+/* Writes the remaining pairs. Key and value of the first are on the stack. Returns their number. */
 static size_t put_pairs(struct writer *w, int table, struct path_frame *frame) {
   lua_State *L = w->L;
   size_t count = 0;
@@ -91,7 +92,7 @@ static int hint_of(size_t count) {
   return hint + (count > 0 && (count & (count - 1)) != 0);
 }
 
-/* The table is on the top of the stack, or below its metatable, which is popped. */
+/* Writes the content of the table on the top of the stack. If it has a metatable, that is above it, and is popped. */
 static void put_content(struct writer *w, int has_metatable) {
   lua_State *L = w->L;
   int key = lua_gettop(L) + 1, table = key - 1 - has_metatable;
@@ -119,10 +120,10 @@ static void put_content(struct writer *w, int has_metatable) {
   w->frame = frame.outer;
 }
 
-/* ---- what others pack ----------------------------------------------------------------------------------------- */
+/* ---- __braid_pack ---------------------------------------------------------------------------------------------- */
 
-/* Pushes the metatable and its __braid_pack if the value on the top of the stack has one. With only a metatable, that
- * is left; *has_metatable tells. */
+/* If the value on the top of the stack has a __braid_pack, pushes the metatable and __braid_pack, and returns true.
+ * Else pushes only the metatable, if there is one. */
 static bool push_packer(lua_State *L, int *has_metatable) {
   *has_metatable = lua_getmetatable(L, -1);
   if (!*has_metatable) return false;
@@ -132,8 +133,9 @@ static bool push_packer(lua_State *L, int *has_metatable) {
   return false;
 }
 
-/* The value at -3 with the metatable at -2 is what the function that its __braid_pack, which is at -1, returns first
- * makes of the rest. Pops the metatable and __braid_pack. What it is made of is written without a gap. */
+/* Writes a packed value. On the stack: the value, its metatable and its __braid_pack; pops the last two. __braid_pack
+ * returns a function and its arguments; the receiver calls the function to make the value. These are written
+ * completely, nothing later, because the receiver calls the function as soon as it has read them. */
 static void put_packed(struct writer *w, const void *identity) {
   lua_State *L = w->L;
   int value = lua_gettop(L) - 2;
@@ -168,7 +170,7 @@ static void put_packed(struct writer *w, const void *identity) {
 
 /* ---- tables --------------------------------------------------------------------------------------------------- */
 
-/* One that has not been written and has no name. */
+/* Writes a table that is not written yet and has no name. */
 static void put_new_table(struct writer *w, const void *identity) {
   int has_metatable;
   if (push_packer(w->L, &has_metatable)) {
@@ -201,8 +203,8 @@ static void put_metatable(struct writer *w) {
 
 /* ---- functions ------------------------------------------------------------------------------------------------ */
 
-/* Upvalues are known by the place of the function that has them first, and their number there. The function is on the
- * top of the stack, and at `place`. */
+/* Writes an upvalue of the function on the top of the stack, which is at `place`. An upvalue that several functions
+ * share is identified by the place of the first function that has it, and its number there. */
 static void put_upvalue(struct writer *w, int number, size_t place) {
   const void *identity = lua_upvalueid(w->L, -1, number);
   struct encbuf_place *found = writer_find(w, identity);
@@ -238,8 +240,8 @@ static void put_upvalues(struct writer *w, size_t place) {
   w->frame = frame.outer;
 }
 
-/* It has no upvalues, or _ENV as its only one, which is the globals. Another variable that happens to be them may be
- * shared with another function. */
+/* Whether the function has no upvalues, or only _ENV, which is the table of globals. Any other upvalue with that value
+ * may be shared with other functions. */
 static bool is_stateless(struct writer *w, const struct braid_bytecode *code) {
   if (code->upvalues != 1) return code->upvalues == 0;
   bool env = strcmp(lua_getupvalue(w->L, -1, 1), "_ENV") == 0 && lua_topointer(w->L, -1) == w->globals;
@@ -274,9 +276,9 @@ static void put_c_function(struct writer *w) {
   writer_give_up(w, "C function", ": it is not a field of a loaded module");
 }
 
-/* ---- what was put off ----------------------------------------------------------------------------------------- */
+/* ---- what is written later ------------------------------------------------------------------------------------- */
 
-/* Until nothing is announced that has not come. */
+/* Writes the content of all placeholders, until none is left. */
 static void put_records(struct writer *w) {
   lua_State *L = w->L;
   struct path_frame *outer = w->frame;
@@ -312,7 +314,8 @@ static void refuse_userdata(struct writer *w) {
   lua_settop(L, top);
 }
 
-/* What the object holds cannot be sent: the error that says so is on the top of the stack, with its line. */
+/* The object's content cannot be sent: the error on the top of the stack says so. Raises it with the path, without its
+ * position. */
 static void refuse_content(struct writer *w) {
   lua_State *L = w->L;
   if (!lerror_is(L, -1, "not_sendable")) lua_error(L);
@@ -349,7 +352,7 @@ static void put_userdata(struct writer *w) {
   refuse_userdata(w);
 }
 
-/* The value on the top of the stack. */
+/* Writes the value on the top of the stack. */
 static void put_value(struct writer *w) {
   lua_State *L = w->L;
   count_value(w);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * References are slots of a table in the box's user value 1; an item that is a message owns it. */
+ * The values of references are in a table, the box's user value 1. An item that is a message owns the message. */
 #include "lua/codec/litem.h"
 
 #include <lauxlib.h>
@@ -42,7 +42,7 @@ static struct braid_item encode(lua_State *L, int index) {
   return (struct braid_item){(uint64_t)(uintptr_t)message, BRAID_ITEM_MESSAGE};
 }
 
-/* False: the value is none that an item holds as it is. */
+/* Makes an item of a value that fits into one. False: it does not. */
 static bool make_small(lua_State *L, int index, struct braid_item *item) {
   *item = (struct braid_item){0};
   switch (lua_type(L, index)) {
@@ -121,7 +121,7 @@ double litem_key(lua_State *L, int index) {
   return 0;
 }
 
-/* ---- keys of dicts -------------------------------------------------------------------------------------------- */
+/* ---- keys of dicts --------------------------------------------------------------------------------------------- */
 
 struct braid_key litem_dict_key(lua_State *L, int index) {
   struct braid_key key = {.tag = BRAID_ITEM_NONE};

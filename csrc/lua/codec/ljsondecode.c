@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * JSON into values. Behind the text a zero byte stands, as behind every string of Lua's, so one may look one byte
- * ahead.
+ * Decodes JSON. A zero byte follows the text, as it follows every Lua string; so the decoder may look one byte ahead.
  *
- * The elements of a list or object that is open wait on the Lua stack, above a slot for its table: so that is made with
- * the size that it needs. When many are waiting, or the table is deep in others, they go into it early. */
+ * The elements of an open list or object are collected on the Lua stack, above a slot for its table. So the table can
+ * be created with the right size. If there are many elements, or the table is nested deeply, they are moved into the
+ * table early. */
 #include <lauxlib.h>
 #include <math.h>
 #include <stdarg.h>
@@ -17,23 +17,23 @@
 #include "lua/codec/llist.h"
 
 enum {
-  FEW = 16,          /* tables in each other, for which no memory of Lua's is needed */
-  MOST_WAITING = 64, /* elements of one table */
-  SHALLOW = 64       /* depth down to which they wait */
+  FEW = 16,          /* nested tables that fit into an array on the C stack */
+  MOST_WAITING = 64, /* most elements of one table on the stack */
+  SHALLOW = 64       /* down to this depth elements are collected */
 };
 
 struct open_table {
-  int slot; /* of the table; nil as long as there is none */
+  int slot; /* of the table; it is nil until the table is made */
   bool list, made;
-  int waiting;       /* elements, or pairs, above it */
-  lua_Integer count; /* of those that are in it */
+  int waiting;       /* elements, or pairs, on the stack above it */
+  lua_Integer count; /* elements, or pairs, in the table */
 };
 
 struct decoder {
   lua_State *L;
-  const char *text_start, *start, *at, *end; /* start: behind a byte order mark */
-  struct jsontext text;                      /* a string with escapes */
-  int frames, list_metatable;                /* Lua stack: the memory of `open` */
+  const char *text_start, *start, *at, *end; /* start: after a byte order mark */
+  struct jsontext text;                      /* for strings with escapes */
+  int frames, list_metatable;                /* stack indices; frames: the memory of `open` */
   struct open_table *open;
   int depth, room, most_depth;
   bool refuse_big, replace;
@@ -46,7 +46,7 @@ static void set_integer(lua_State *L, const char *name, lua_Integer value) {
   lua_setfield(L, -2, name);
 }
 
-/* Columns count characters. */
+/* Raises. Columns count characters. */
 static int refuse(struct decoder *d, const char *place, const char *format, ...) {
   lua_State *L = d->L;
   lua_Integer line = 1, column = 1;
@@ -70,7 +70,7 @@ static int refuse(struct decoder *d, const char *place, const char *format, ...)
   return lua_error(L);
 }
 
-/* Something else stands at d->at than what is expected. */
+/* Raises: the byte at d->at is not what is expected. */
 static int unexpected(struct decoder *d, const char *expected) {
   unsigned char byte = (unsigned char)*d->at;
   if (d->at == d->end) return refuse(d, d->at, "%s is expected, and the text ends", expected);
@@ -81,7 +81,7 @@ static int unexpected(struct decoder *d, const char *expected) {
 
 /* ---- strings -------------------------------------------------------------------------------------------------- */
 
-/* The four digits of \uXXXX. */
+/* Reads the four digits of \uXXXX. */
 static uint32_t get_hex(struct decoder *d) {
   uint32_t value = 0;
   for (int i = 0; i < 4; i++, d->at++) {
@@ -96,7 +96,7 @@ static uint32_t get_hex(struct decoder *d) {
   return value;
 }
 
-/* What follows \u: one character, perhaps of two halves. */
+/* Reads one character after \u, which may be a surrogate pair. */
 static void get_character(struct decoder *d) {
   const char *place = d->at - 2;
   uint32_t character = get_hex(d);
@@ -111,7 +111,7 @@ static void get_character(struct decoder *d) {
   d->text.at += braid_utf8_write(d->text.at, character);
 }
 
-/* At a backslash. */
+/* Reads an escape. It is at the backslash. */
 static void get_escape(struct decoder *d) {
   char c = d->at[1];
   d->at += 2;
@@ -130,7 +130,7 @@ static void get_escape(struct decoder *d) {
   jsontext_byte(&d->text, c);
 }
 
-/* At a byte that is neither plain nor a quote: goes on behind it. False: it is part of the string as it is. */
+/* Handles a byte that is neither plain nor a quote, and skips it. False: it is a part of the string as it is. */
 static bool get_special(struct decoder *d, const char *piece) {
   unsigned char byte = (unsigned char)*d->at;
   int length = byte < 0x80 ? 0 : braid_utf8_character(d->at, d->end);
@@ -153,7 +153,7 @@ static bool get_special(struct decoder *d, const char *piece) {
   return true;
 }
 
-/* At a quote. Pushes the string. */
+/* Reads a string and pushes it. It is at the quote. */
 static void get_string(struct decoder *d) {
   const char *piece = ++d->at;
   bool copied = false;
@@ -200,7 +200,7 @@ static inline void skip_blanks(struct decoder *d) {
 
 /* ---- lists and objects ---------------------------------------------------------------------------------------- */
 
-/* What waits goes into the table. */
+/* Moves the collected elements into the table. */
 static void settle(struct decoder *d, struct open_table *o) {
   lua_State *L = d->L;
   if (!o->made) {
@@ -211,7 +211,7 @@ static void settle(struct decoder *d, struct open_table *o) {
   if (o->list) {
     for (int i = o->waiting; i > 0; i--) lua_rawseti(L, o->slot, o->count + i);
   } else {
-    for (int i = 0; i < o->waiting; i++) { /* in their order: of two that have the same name the last one stays */
+    for (int i = 0; i < o->waiting; i++) { /* in order, so that the last of several equal names wins */
       lua_pushvalue(L, o->slot + 1 + 2 * i);
       lua_pushvalue(L, o->slot + 2 + 2 * i);
       lua_rawset(L, o->slot);
@@ -222,7 +222,7 @@ static void settle(struct decoder *d, struct open_table *o) {
   o->waiting = 0;
 }
 
-/* The innermost table is complete, and on the top of the stack. */
+/* Completes the innermost table, which is on the top of the stack then. */
 static void close_table(struct decoder *d) {
   struct open_table *o = &d->open[--d->depth];
   settle(d, o);
@@ -251,7 +251,7 @@ static void get_name(struct decoder *d) {
   d->at++;
 }
 
-/* At a bracket. False: an element comes next; true: it was empty, and is on the top of the stack. */
+/* Begins a list or object; it is at the bracket. True: it is empty and complete, on the top of the stack. */
 static bool open_table(struct decoder *d, bool list) {
   lua_State *L = d->L;
   if (d->depth == d->most_depth)
@@ -270,7 +270,7 @@ static bool open_table(struct decoder *d, bool list) {
   return false;
 }
 
-/* The next value is pushed; or a list or object begins: false. */
+/* Reads the next value and pushes it. False: a list or object has begun. */
 static bool get_value(struct decoder *d) {
   skip_blanks(d);
   switch (*d->at) {
@@ -296,7 +296,8 @@ static bool get_value(struct decoder *d) {
   }
 }
 
-/* The element on the top of the stack belongs to the innermost table. True: that is complete now, and is in turn. */
+/* Adds the element on the top of the stack to the innermost table. True: the table is complete, and is itself an
+ * element now. */
 static bool end_element(struct decoder *d) {
   struct open_table *o = &d->open[d->depth - 1];
   if (++o->waiting == MOST_WAITING || d->depth > SHALLOW) settle(d, o);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * Values into JSON. Each table that is open has two slots of the Lua stack: itself, and where it is - the key that
- * lua_next has reached, or the list of its sorted keys. What is put next stands above them.
+ * Encodes JSON. Each open table has two slots of the Lua stack: the table, and its position, which is the last key that
+ * lua_next returned, or the list of its sorted keys. The value to encode is above them.
  *
- * A table is walked once, in lua_next's order, and is a list as long as its keys come as 1, 2, 3. Only when they do not
- * is it looked at as a whole. */
+ * A table is walked once, in the order of lua_next. It is a list while its keys come as 1, 2, 3. When they do not, the
+ * encoder looks at the whole table. */
 #include <lauxlib.h>
 #include <math.h>
 #include <stdlib.h>
@@ -17,24 +17,24 @@
 
 enum walk {
   LIST,    /* by lua_next */
-  INDEXED, /* a list by its numbers: its elements come in another order, or some are nil */
+  INDEXED, /* a list, by index: its elements come in another order, or some are nil */
   OBJECT,
-  SORTED /* an object by the list of its keys */
+  SORTED /* an object, by the list of its sorted keys */
 };
 
 struct open_table {
   enum walk walk;
-  bool marked;       /* it is a list whatever is in it */
-  lua_Integer count; /* of what was put of it */
-  lua_Integer most;  /* elements of a list; unknown, and 0, while a list without a mark is walked by lua_next */
+  bool marked;       /* it is marked as a list */
+  lua_Integer count; /* elements that are written */
+  lua_Integer most;  /* elements of the list; 0 while an unmarked list is walked by lua_next */
 };
 
-enum { FEW = 16 }; /* tables in each other, for which no memory of Lua's is needed */
+enum { FEW = 16 }; /* nested tables that fit into an array on the C stack */
 
 struct encoder {
   lua_State *L;
   struct jsontext text;
-  int frames, base; /* Lua stack: the memory of `open`; where the tables begin */
+  int frames, base; /* stack indices; frames: the memory of `open`, base: the first open table */
   struct open_table *open;
   int depth, room, most_depth;
   bool pretty, sort, replace;
@@ -44,11 +44,11 @@ static void put_string(struct encoder *e, int index);
 
 /* ---- refusal -------------------------------------------------------------------------------------------------- */
 
-enum { SHOWN = 10 }; /* steps of a way that are shown from each of its ends */
+enum { SHOWN = 10 }; /* steps of a path that are shown at each of its ends */
 
 static int table_at(const struct encoder *e, int level) { return e->base + 2 * level; }
 
-/* Pushes the key that is being put in the table of this level. */
+/* Pushes the key of this level's table that is being encoded. */
 static void push_key(struct encoder *e, int level) {
   const struct open_table *o = &e->open[level];
   if (o->walk == SORTED)
@@ -66,7 +66,7 @@ static bool is_name(lua_State *L, int index) {
   return letters > 0 && letters == size && (*text < '0' || *text > '9');
 }
 
-/* Pushes ".name", "[7]" or "[\"a name\"]". What was written is not needed any more. */
+/* Pushes ".name", "[7]" or "[\"a name\"]". Overwrites the text, which is not needed any more. */
 static void push_step(struct encoder *e, int level) {
   lua_State *L = e->L;
   push_key(e, level);
@@ -84,7 +84,7 @@ static void push_step(struct encoder *e, int level) {
   lua_remove(L, -2);
 }
 
-/* Pushes the way to what is being put: "value.items[3]". */
+/* Pushes the path to the value that is being encoded: "value.items[3]". */
 static void push_path(struct encoder *e, int levels) {
   lua_State *L = e->L;
   lua_pushliteral(L, "value");
@@ -99,7 +99,7 @@ static void push_path(struct encoder *e, int levels) {
   }
 }
 
-/* What stands at the end of `levels` steps cannot be said, for the reason on the top of the stack. */
+/* Raises: the value at the end of `levels` steps cannot be encoded. The reason is on the top of the stack. */
 static int refuse_at(struct encoder *e, int levels) {
   lua_State *L = e->L;
   int reason = lua_gettop(L);
@@ -117,7 +117,7 @@ static int refuse(struct encoder *e, const char *reason) {
   return refuse_at(e, e->depth);
 }
 
-/* There is a table too deep. If it is one of those that it is in, that is why. */
+/* Raises: a table is nested too deeply. Names the cause if that is a cycle. */
 static void refuse_depth(struct encoder *e) {
   lua_State *L = e->L;
   for (int inner = 1; inner <= e->depth; inner++)
@@ -130,7 +130,7 @@ static void refuse_depth(struct encoder *e) {
   refuse_at(e, e->depth);
 }
 
-/* The innermost table has keys that are neither those of a list nor of an object. */
+/* Raises: the keys of the innermost table are neither those of a list nor those of an object. */
 static void refuse_keys(struct encoder *e) {
   lua_State *L = e->L;
   int table = table_at(e, e->depth - 1);
@@ -177,7 +177,7 @@ static void put_escape(struct jsontext *t, char byte) {
   jsontext_byte(t, hex[byte & 15]);
 }
 
-/* The string at `index`; what is valid goes on in one piece. */
+/* Writes the string at `index`. Valid parts are copied as a whole. */
 static void put_string(struct encoder *e, int index) {
   struct jsontext *t = &e->text;
   size_t size;
@@ -229,7 +229,7 @@ static void put_line(struct encoder *e, int depth) {
   e->text.at += depth * 2;
 }
 
-/* Before each element and each name. */
+/* Written before each element and each name. */
 static inline void put_comma(struct encoder *e, struct open_table *o) {
   if (o->count++ > 0) jsontext_byte(&e->text, ',');
   if (e->pretty) put_line(e, e->depth);
@@ -257,7 +257,7 @@ static int compare_keys(const void *a, const void *b) {
   return order ? order : (x->size > y->size) - (x->size < y->size);
 }
 
-/* The table on the top of the stack, an object, gets the list of its keys pushed. */
+/* Pushes the sorted list of the keys of the table on the top of the stack, which is an object. */
 static void push_sorted_keys(struct encoder *e, struct open_table *o) {
   lua_State *L = e->L;
   int table = lua_gettop(L), list = table + 1;
@@ -287,7 +287,7 @@ static void push_sorted_keys(struct encoder *e, struct open_table *o) {
   o->most = count;
 }
 
-/* Decides by the first key of the table on the top of the stack what it is. */
+/* Begins the table on the top of the stack. Its first key decides whether it is a list or an object. */
 static void open_table(struct encoder *e) {
   lua_State *L = e->L;
   struct open_table o = {.walk = OBJECT};
@@ -328,7 +328,7 @@ static void refuse_type(struct encoder *e) {
   refuse_at(e, e->depth);
 }
 
-/* The value on the top of the stack, which is popped; or it is a table, and now open. */
+/* Writes the value on the top of the stack and pops it. If it is a table that is not empty, opens it instead. */
 static void put_value(struct encoder *e) {
   lua_State *L = e->L;
   switch (lua_type(L, -1)) {
@@ -349,7 +349,7 @@ static void put_value(struct encoder *e) {
   lua_pop(L, 1);
 }
 
-/* Keys came in another order than 1, 2, 3. From here on by number, if they are a list's all the same. */
+/* The keys do not come as 1, 2, 3. If they are a list's nevertheless, go on by index. */
 static void go_by_number(struct encoder *e, struct open_table *o) {
   lua_State *L = e->L;
   int table = table_at(e, e->depth - 1);
@@ -364,8 +364,8 @@ static void go_by_number(struct encoder *e, struct open_table *o) {
   o->most = most;
 }
 
-/* Each of these puts what comes next of the innermost table, as long as no other one is opened; false: nothing is left.
- */
+/* Each of these functions writes the next elements of the innermost table, until it opens another table. False: no
+ * element is left. */
 
 static bool put_next_element(struct encoder *e, struct open_table *o) {
   lua_State *L = e->L;
@@ -383,7 +383,7 @@ static bool put_next_element(struct encoder *e, struct open_table *o) {
   }
   lua_pushnil(L);
   if (o->count >= o->most) return false;
-  o->walk = INDEXED; /* the last ones are nil */
+  o->walk = INDEXED; /* the last elements are nil */
   return true;
 }
 

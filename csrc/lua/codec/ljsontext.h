@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Text that grows, in memory of Lua's: so an error leaks nothing, and limits of memory count it. The first bytes are
- * the caller's own. The state's own thread. */
+ * A text that grows in memory of Lua. So an error leaks nothing, and memory limits of states count it. The first bytes
+ * are in an array of the caller. The state's own thread. */
 #ifndef BRAID_LJSONTEXT_H
 #define BRAID_LJSONTEXT_H
 
@@ -11,11 +11,11 @@ enum { JSONTEXT_OWN = 1024 };
 
 struct jsontext {
   lua_State *L;
-  int slot; /* of the Lua stack, which keeps the memory */
+  int slot; /* index of the stack slot that keeps the memory alive */
   char *start, *at, *end;
 };
 
-/* Pushes the slot. */
+/* Pushes the slot; `own` must live as long as the text. */
 static inline void jsontext_open(struct jsontext *t, lua_State *L, char own[JSONTEXT_OWN]) {
   lua_pushnil(L);
   *t = (struct jsontext){L, lua_gettop(L), own, own, own + JSONTEXT_OWN};
@@ -23,7 +23,7 @@ static inline void jsontext_open(struct jsontext *t, lua_State *L, char own[JSON
 
 void jsontext_grow(struct jsontext *t, size_t more);
 
-/* Room for so many bytes. May raise that memory is out. */
+/* Makes room for `more` bytes. Raises when memory is out. */
 static inline void jsontext_need(struct jsontext *t, size_t more) {
   if ((size_t)(t->end - t->at) < more) jsontext_grow(t, more);
 }
@@ -41,7 +41,7 @@ static inline void jsontext_add(struct jsontext *t, const char *data, size_t siz
 
 #define jsontext_literal(t, text) jsontext_add(t, text, sizeof(text) - 1)
 
-/* Pushes it, and begins anew. */
+/* Pushes the text as a string, and empties it. */
 static inline void jsontext_push(struct jsontext *t) {
   lua_pushlstring(t->L, t->start, (size_t)(t->at - t->start));
   t->at = t->start;

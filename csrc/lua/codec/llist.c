@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * A list without nils has no field `n`, and is as long as its table: so it can be changed like any other. One with a
- * field `n` grows by what is put behind its end. */
+ * A list without nils has no field `n`: its length is that of its table, so it can be changed like any table. The `n`
+ * of other lists grows when elements are added after the end. */
 #include "lua/codec/llist.h"
 
 #include <lauxlib.h>
 
 #include "lua/base/lopen.h"
 
-static const char LIST; /* the registry's key of the metatable */
+static const char LIST; /* the metatable's registry key */
 
 void llist_metatable(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &LIST); }
 
@@ -65,7 +65,7 @@ static int list_len(lua_State *L) {
   return 1;
 }
 
-/* The next pair that is not `n` and its number. */
+/* Like next(), but skips the field `n`. */
 static int list_next(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 2);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Lists: tables whose metatable, "braid.list", says that they are. `list.n` is how many elements there are. Where some
- * of them are nil, at the end or in between, a field `n` says so, which is no element: `pairs` passes over it. The
- * metatable travels with a list to other states. The state's own thread; nothing blocks. */
+ * Lists: tables with the metatable "braid.list". `list.n` is the number of elements. If some are nil, a field `n`
+ * stores this number; it is no element, and `pairs` skips it. A list keeps its metatable when it is sent to another
+ * state. The state's own thread; nothing blocks. */
 #ifndef BRAID_LLIST_H
 #define BRAID_LLIST_H
 
@@ -14,10 +14,10 @@ void llist_metatable(lua_State *L);
 /* Whether the table at `index` is a list. */
 bool llist_is(lua_State *L, int index);
 
-/* How many elements the list at `index` has; the last ones may be nil. */
+/* The number of elements of the list at `index`, including nils. */
 lua_Integer llist_count(lua_State *L, int index);
 
-/* Whether the key at `index` and the value behind it are a list's field `n`. */
+/* Whether the key at `index` and the value above it are the field `n` of a list. */
 bool llist_is_count(lua_State *L, int index);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * The table is filled by looking through package.loaded, and filled anew when that has changed: a fingerprint of its
- * keys and values tells. So a field that a module gets later is seen only when the next module is loaded.
+ * The table of names is filled from package.loaded. It is filled again when a fingerprint of the keys and values of
+ * package.loaded has changed. So a field that a module gets later is found only after the next module is loaded.
  *
- * Of the globals only C functions have names: what a script defines there is not there in other states. Of a module's
- * tables only classes: others are data, whose present content is meant. */
+ * Of the globals only C functions have names, because a script's own globals do not exist in other states. Of a
+ * module's tables only classes have names; other tables are data, and their content is sent. */
 #include "lua/codec/lname.h"
 
 #include <lauxlib.h>
@@ -13,23 +13,23 @@
 #include "lua/base/lerror.h"
 #include "lua/base/lregistry.h"
 
-static const char NAMES; /* the registry's key of the table */
-static const char PRINT; /* the table's own key of the fingerprint */
+static const char NAMES; /* the table's registry key */
+static const char PRINT; /* the fingerprint's key in that table */
 
 void lname_table(lua_State *L) { lregistry_table(L, &NAMES, "k"); }
 
-/* ---- filling it ----------------------------------------------------------------------------------------------- */
+/* ---- filling the table ----------------------------------------------------------------------------------------- */
 
-/* The name that is being made, in parts: module, field, field of the field. */
+/* A name in parts: module, field, field of the field. */
 struct name {
-  int names; /* where the table is */
-  bool last; /* one that already has a name keeps it */
+  int names; /* stack index of the table of names */
+  bool last; /* do not replace the name that a value has already */
   int count;
   const char *part[3];
 };
 
-/* Fewer parts are better, then shorter ones, then what sorts first: so the choice does not depend on the order in
- * which tables are walked. */
+/* Names with fewer parts are better, then shorter ones, then the alphabetically first. So the choice does not depend on
+ * the order in which tables are walked. */
 static bool is_better(const char *name, size_t size, const char *than, size_t than_size) {
   size_t zeros = 0, than_zeros = 0;
   for (size_t i = 0; i < size; i++) zeros += name[i] == '\0';
@@ -39,7 +39,7 @@ static bool is_better(const char *name, size_t size, const char *than, size_t th
   return memcmp(name, than, size) < 0;
 }
 
-/* The value on the top of the stack has this name. */
+/* Adds this name for the value on the top of the stack. */
 static void add(lua_State *L, const struct name *name) {
   luaL_Buffer buffer;
   size_t size, before_size;
@@ -62,7 +62,7 @@ static void add(lua_State *L, const struct name *name) {
   lua_rawset(L, name->names);
 }
 
-/* The key below the top of the stack as the last part of a name: a string without zero bytes. */
+/* Makes the key (below the top of the stack) the last part of the name. False: it is no string, or contains zeros. */
 static bool key_is_part(lua_State *L, struct name *name) {
   size_t size;
   if (lua_type(L, -2) != LUA_TSTRING) return false;
@@ -77,7 +77,7 @@ static bool has(lua_State *L, const char *field) {
   return found;
 }
 
-/* The functions of the table on the top of the stack, and its classes with their functions. */
+/* Adds the functions of the table on the top of the stack, and its classes with their functions. */
 static void add_fields(lua_State *L, struct name *name) {
   luaL_checkstack(L, 12, NULL);
   name->count++;
@@ -100,7 +100,7 @@ static void add_globals(lua_State *L, struct name *name) {
   lua_pop(L, 1);
 }
 
-/* Of all modules in package.loaded, which is on the top of the stack: the modules themselves, then what is in them. */
+/* Adds all modules of package.loaded, which is on the top of the stack, and then their fields. */
 static void add_all(lua_State *L, int names) {
   struct name name = {.names = names, .count = 1};
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
@@ -112,7 +112,7 @@ static void add_all(lua_State *L, int names) {
   add_globals(L, &name);
 }
 
-/* Of package.loaded, which is on the top of the stack: does not depend on the order. */
+/* A fingerprint of package.loaded, which is on the top of the stack. Does not depend on the order. */
 static lua_Integer fingerprint(lua_State *L) {
   uint64_t sum = 1;
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
@@ -130,7 +130,7 @@ bool lname_update(lua_State *L, int index) {
   bool known = lua_rawgetp(L, index, &PRINT) == LUA_TNUMBER && lua_tointeger(L, -1) == print;
   lua_pop(L, 1);
   if (!known) {
-    for (lua_pushnil(L); lua_next(L, index);) { /* empty it */
+    for (lua_pushnil(L); lua_next(L, index);) { /* clear it */
       lua_pop(L, 1);
       lua_pushvalue(L, -1);
       lua_pushnil(L);
@@ -144,9 +144,9 @@ bool lname_update(lua_State *L, int index) {
   return !known;
 }
 
-/* ---- looking it up -------------------------------------------------------------------------------------------- */
+/* ---- finding the value of a name ------------------------------------------------------------------------------- */
 
-/* Pushes the module. */
+/* Pushes the module; requires it if it is not loaded. */
 static void push_module(lua_State *L, const char *module) {
   if (strcmp(module, LUA_GNAME) == 0) {
     lua_pushglobaltable(L);
@@ -164,7 +164,7 @@ static void push_module(lua_State *L, const char *module) {
   lua_remove(L, -2);
 }
 
-/* Pushes "string.format". */
+/* Pushes the name with dots: "string.format". */
 static void push_readable(lua_State *L, const char *name, size_t size) {
   luaL_Buffer buffer;
   luaL_buffinit(L, &buffer);
@@ -174,7 +174,7 @@ static void push_readable(lua_State *L, const char *name, size_t size) {
 
 void lname_push(lua_State *L, const char *name, size_t size) {
   luaL_checkstack(L, 8, NULL);
-  name = lua_pushlstring(L, name, size); /* with a zero byte behind it */
+  name = lua_pushlstring(L, name, size); /* this copy has a zero byte at its end */
   push_module(L, name);
   for (const char *part = name + strlen(name) + 1; part <= name + size; part += strlen(part) + 1) {
     if (lua_istable(L, -1))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * What has a name that every state understands: a loaded module, and the functions and classes that are fields of
- * one. A name is the module's, then the fields', with a zero byte before each: "string\0format". The state's own
- * thread; nothing blocks. */
+ * Names that every state understands: those of loaded modules, and of the functions and classes that are fields of
+ * modules. A name is the module's name and the fields' names, separated by zero bytes: "string\0format". The state's
+ * own thread; nothing blocks. */
 #ifndef BRAID_LNAME_H
 #define BRAID_LNAME_H
 
@@ -12,10 +12,10 @@
 /* Pushes the state's table of names: value -> name. */
 void lname_table(lua_State *L);
 
-/* Brings the table at `index` up to date when modules have come or gone since; true when they have. */
+/* Updates the table at `index` if package.loaded has changed; returns whether it has. */
 bool lname_update(lua_State *L, int index);
 
-/* Pushes what has this name here; its module is required. Raises kind "not_sendable" when it is not there. */
+/* Pushes the value with this name; requires its module. Raises kind "not_sendable" when it does not exist here. */
 void lname_push(lua_State *L, const char *name, size_t size);
 
 #endif

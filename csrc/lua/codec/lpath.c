@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A node has what its frame had when it was made; its key or function is kept, for it leaves the Lua stack. */
+ * A node is a copy of a frame. A list keeps its key or function alive, which will leave the Lua stack. */
 #include "lua/codec/lpath.h"
 
 #include <ctype.h>
@@ -13,7 +13,7 @@ struct node {
   int outer;
 };
 
-enum { SHOWN = 20 }; /* steps at each end of a way */
+enum { SHOWN = 20 }; /* steps that are shown at each end of a path */
 
 int path_keep(lua_State *L, struct path_frame *frame, struct path_nodes *nodes) {
   if (frame->node) return frame->node;
@@ -28,7 +28,7 @@ int path_keep(lua_State *L, struct path_frame *frame, struct path_nodes *nodes) 
   return frame->node = (int)(nodes->buffer->size / sizeof node);
 }
 
-/* ---- in words ------------------------------------------------------------------------------------------------- */
+/* ---- as text --------------------------------------------------------------------------------------------------- */
 
 static bool is_identifier(const char *text, size_t size) {
   if (size == 0 || isdigit((unsigned char)*text)) return false;
@@ -37,7 +37,7 @@ static bool is_identifier(const char *text, size_t size) {
   return true;
 }
 
-/* Pushes a key, which is on the top of the stack, as it is written behind a table; in its place. */
+/* Replaces the key on the top of the stack by its text, as it is written after a table. */
 static void write_key(lua_State *L) {
   size_t size;
   if (lua_type(L, -1) == LUA_TSTRING) {
@@ -52,7 +52,7 @@ static void write_key(lua_State *L) {
   lua_remove(L, -2);
 }
 
-/* Pushes one step; kept: the place of the list of what is kept, 0 for a frame's step. */
+/* Pushes the text of one step. `kept`: the stack index of the list of kept values; 0: the step is a frame's. */
 static void write_step(lua_State *L, const struct path_step *step, int kept) {
   if (step->kind == PATH_FIELD || step->kind == PATH_UPVALUE) {
     if (kept)
@@ -76,7 +76,7 @@ static void write_step(lua_State *L, const struct path_step *step, int kept) {
   }
 }
 
-/* Everything but the root, from the innermost outwards. */
+/* Walks over all steps but the root, from the innermost outwards. */
 struct walk {
   const struct path_frame *frame;
   int node;
@@ -98,7 +98,7 @@ static const struct path_step *next_step(struct walk *walk, const struct path_no
   return &node->step;
 }
 
-/* Steps in the middle of a long way are left out. */
+/* Leaves out the steps in the middle of a long path. */
 void path_push(lua_State *L, const struct path_frame *frame, const struct path_nodes *nodes, const char *what) {
   struct walk walk = {.frame = frame};
   const struct path_step *step;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See lwriter.h. */
+ * The parts of a writer that do not depend on the type of the values. */
 #include "lua/codec/lwriter.h"
 
 #include <lauxlib.h>
@@ -139,7 +139,7 @@ bool writer_repeat(struct writer *w, const void *identity) {
 void writer_string(struct writer *w, int index) {
   size_t size;
   const char *text = lua_tolstring(w->L, index, &size);
-  if (size > 2 && writer_repeat(w, text)) return; /* shorter ones are not worth a mention */
+  if (size > 2 && writer_repeat(w, text)) return; /* a shorter string is not worth a reference */
   writer_need(w, size + WRITER_MARGIN);
   *w->at++ = WIRE_STRING;
   writer_size(w, size);
@@ -160,7 +160,7 @@ static void open_names(struct writer *w) {
   lua_replace(w->L, slot(w, NAMES));
 }
 
-/* True when they were not up to date: then nothing of what is written now will be used. */
+/* Updates the table of names. True if it was out of date: all must be encoded again. */
 static bool update_names(struct writer *w) {
   if (w->updated) return false;
   open_names(w);
@@ -202,7 +202,7 @@ void writer_give_up(struct writer *w, const char *kind, const char *hint) {
   if (!update_names(w)) writer_refuse(w, "%s cannot be sent%s", kind, hint);
 }
 
-/* ---- later ---------------------------------------------------------------------------------------------------- */
+/* ---- values that are written later ----------------------------------------------------------------------------- */
 
 int writer_keep(struct writer *w) {
   if (lua_isnil(w->L, slot(w, KEPT))) {
