@@ -284,7 +284,7 @@ static void ends_what_is_no_frame(void) {
   huge.size = BRAID_FRAME_MOST;
   check(send(n.connections[MIDDLE_HOME].fd, &huge, sizeof huge, 0) == sizeof huge);
   neighbours_settle(&n);
-  check(n.connections[HOME].fault == NULL && n.connections[HOME].in.capacity < 1024 * 1024);
+  check(n.connections[HOME].fault == NULL && n.connections[HOME].in.bytes.capacity < 1024 * 1024);
   end();
 }
 

@@ -18,9 +18,9 @@
 #define BRAID_CONNECTION_H
 
 #include "core/process/io_thread.h"
-#include "core/base/buffer.h"
 #include "core/base/bytecode.h"
-#include "core/process/frame.h"
+#include "core/process/inbox.h"
+#include "core/process/outbox.h"
 #include "core/sync/queue.h"
 
 struct braid_connection;
@@ -47,9 +47,7 @@ struct braid_marshal {
 typedef void braid_connection_handler(struct braid_connection *connection, const struct braid_frame *frame,
                                       const char *body);
 
-enum { BRAID_CONNECTION_CODES = 256, BRAID_CONNECTION_DESCRIPTORS = 4 };
-
-struct braid_shm;
+enum { BRAID_CONNECTION_CODES = 256 };
 
 struct braid_connection {
   struct braid_io_thread *io_thread;
@@ -58,8 +56,7 @@ struct braid_connection {
   void *objects; /* of the marshal */
 
   pthread_mutex_t mutex; /* guards from here to sent_codes */
-  struct braid_list out; /* pieces that are not sent */
-  size_t out_size;
+  struct braid_outbox out;
   bool broken; /* nothing more can be sent */
   bool full;   /* the socket took no more */
   struct braid_bytecode *sent_codes[BRAID_CONNECTION_CODES];
@@ -70,11 +67,8 @@ struct braid_connection {
   /* The I/O thread only. */
   struct braid_errand nudge; /* asks the I/O thread to write the rest */
   struct braid_watch watch;
-  struct braid_buffer in;
-  int descriptors[BRAID_CONNECTION_DESCRIPTORS]; /* that have come, of frames that are not handled; -1: one that was
-                                                    lost */
-  unsigned descriptor_count, claimable;          /* claimable: how many are of the frame that is being handled */
-  struct braid_alarm retry;                      /* the system is short of something: it is tried again then */
+  struct braid_inbox in;
+  struct braid_alarm retry; /* the system is short of something: it is tried again then */
   struct braid_bytecode *known_codes[BRAID_CONNECTION_CODES];
   const char *fault; /* why we have ended it; NULL: we have not */
   int shortage;      /* where that was for want of something: the system's number; else 0 */

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT
+ * Descriptors stand in the order of their frames. */
+#include "core/process/inbox.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum {
+  FIRST_IN = 64 * 1024, /* bytes that are read at once */
+  KEPT_IN = 1024 * 1024 /* a larger buffer is given back when it is empty */
+};
+
+void braid_inbox_init(struct braid_inbox *inbox) {
+  *inbox = (struct braid_inbox){.handled = 0};
+  braid_buffer_init(&inbox->bytes);
+}
+
+static int take_first(struct braid_inbox *inbox) {
+  int first = inbox->descriptors[0];
+  memmove(inbox->descriptors, inbox->descriptors + 1, --inbox->descriptor_count * sizeof first);
+  return first;
+}
+
+void braid_inbox_term(struct braid_inbox *inbox) {
+  while (inbox->descriptor_count > 0) {
+    int left = take_first(inbox);
+    if (left >= 0) close(left);
+  }
+  braid_buffer_term(&inbox->bytes);
+}
+
+/* ---- receiving ------------------------------------------------------------------------------------------------ */
+
+/* More than there can be are closed. */
+static const char *keep(struct braid_inbox *inbox, int descriptor) {
+  if (inbox->descriptor_count < BRAID_INBOX_DESCRIPTORS) {
+    inbox->descriptors[inbox->descriptor_count++] = descriptor;
+    return NULL;
+  }
+  if (descriptor >= 0) close(descriptor);
+  return "descriptors came that belong to no frame";
+}
+
+/* One system call brings one at most, for the kernel does not read on behind bytes with which one travels. It may have
+ * found no number for it here: then it says MSG_CTRUNC, and something has to stand for it. There is room for one header
+ * only. (CMSG_NXTHDR, which would look for a second one, gives warnings in musl's headers.) */
+static const char *keep_all(struct braid_inbox *inbox, struct msghdr *head) {
+  const char *fault = NULL;
+  size_t count = 0;
+  struct cmsghdr *first = CMSG_FIRSTHDR(head);
+  if (first && first->cmsg_level == SOL_SOCKET && first->cmsg_type == SCM_RIGHTS)
+    count = (first->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+  for (size_t i = 0; i < count; i++) {
+    int descriptor;
+    memcpy(&descriptor, CMSG_DATA(first) + i * sizeof(int), sizeof descriptor);
+    const char *why = keep(inbox, descriptor);
+    if (!fault) fault = why;
+  }
+  if (fault || !(head->msg_flags & MSG_CTRUNC)) return fault;
+  return count > 0 ? "more descriptors came at once than travel with a frame" : keep(inbox, -1);
+}
+
+static ssize_t receive(struct braid_inbox *inbox, int fd, char *room, size_t size, const char **fault) {
+  union {
+    struct cmsghdr head;
+    char room[CMSG_SPACE(sizeof(int))];
+  } control;
+  struct iovec vector = {room, size};
+  struct msghdr head = {
+      .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.room};
+  ssize_t got;
+  do got = recvmsg(fd, &head, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  while (got < 0 && errno == EINTR);
+  const char *why = got > 0 ? keep_all(inbox, &head) : NULL;
+  if (why) *fault = why;
+  return got;
+}
+
+/* How many bytes to read: the rest of the frame that has begun, but no more room than twice what has really come. */
+static size_t wanted(const struct braid_inbox *inbox) {
+  struct braid_frame frame;
+  if (inbox->bytes.size < sizeof frame) return FIRST_IN;
+  memcpy(&frame, inbox->bytes.data, sizeof frame);
+  size_t rest = sizeof frame + (size_t)frame.size - inbox->bytes.size;
+  size_t most = inbox->bytes.size > FIRST_IN ? inbox->bytes.size : FIRST_IN;
+  return rest > FIRST_IN && rest < most ? rest : most;
+}
+
+ssize_t braid_inbox_receive(struct braid_inbox *inbox, int fd, bool *full, const char **fault) {
+  size_t want = wanted(inbox);
+  char *room = braid_buffer_reserve(&inbox->bytes, want);
+  if (!room) {
+    errno = ENOMEM;
+    return -1;
+  }
+  ssize_t got = receive(inbox, fd, room, want, fault);
+  if (got > 0) inbox->bytes.size += (size_t)got;
+  *full = got > 0 && (size_t)got == want;
+  return got;
+}
+
+/* ---- frames --------------------------------------------------------------------------------------------------- */
+
+bool braid_inbox_next(const struct braid_inbox *inbox, struct braid_frame *frame) {
+  if (inbox->bytes.size - inbox->handled < sizeof *frame) return false;
+  memcpy(frame, inbox->bytes.data + inbox->handled, sizeof *frame);
+  return true;
+}
+
+bool braid_inbox_is_whole(const struct braid_inbox *inbox, const struct braid_frame *frame) {
+  return frame->size <= inbox->bytes.size - inbox->handled - sizeof *frame;
+}
+
+const char *braid_inbox_begin(struct braid_inbox *inbox, const struct braid_frame *frame) {
+  if (frame->descriptors > inbox->descriptor_count) return NULL;
+  inbox->claimable = frame->descriptors;
+  return inbox->bytes.data + inbox->handled + sizeof *frame;
+}
+
+int braid_inbox_claim(struct braid_inbox *inbox) {
+  if (inbox->claimable == 0) return -1;
+  inbox->claimable--;
+  return take_first(inbox);
+}
+
+void braid_inbox_end(struct braid_inbox *inbox, const struct braid_frame *frame) {
+  while (inbox->claimable > 0) {
+    int left = braid_inbox_claim(inbox);
+    if (left >= 0) close(left);
+  }
+  inbox->handled += sizeof *frame + (size_t)frame->size;
+}
+
+void braid_inbox_shift(struct braid_inbox *inbox) {
+  struct braid_buffer *bytes = &inbox->bytes;
+  if (inbox->handled > 0) memmove(bytes->data, bytes->data + inbox->handled, bytes->size - inbox->handled);
+  bytes->size -= inbox->handled;
+  inbox->handled = 0;
+  if (bytes->size == 0 && bytes->capacity > KEPT_IN) braid_buffer_term(bytes);
+}
