@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * Waiting for descriptors: those of somebody else's library (wait_fd), and our own (userdata "braid.descriptor"),
- * from which lua/braid/io/stream.lua makes streams.
+ * Waits for descriptors: for those of other libraries (wait_fd), and for our own (userdata "braid.descriptor"), from
+ * which lua/braid/io/stream.lua makes streams.
  *
- * A watch stands in the loop from the beginning of a wait to its continuation, never longer: the memory it lies in is
- * on the stack of whoever waits. Closing one of our descriptors ends the waits for it first. */
+ * A watch is started when a wait begins and stopped when the wait ends. So it may be in memory that the waiting task's
+ * stack keeps alive. Closing one of our descriptors first ends the waits for it. */
 #include "lua/io/lfd.h"
 
 #include <errno.h>
@@ -31,9 +31,9 @@ static void wake(struct braid_watch *watch, int events) {
   braid_loop_end_wait(wait->waiter->home, wait->waiter, BRAID_OK);
 }
 
-/* 0 or an error number; EPERM: always ready. */
+/* 0 or an error number; EPERM: the descriptor is always ready. */
 static int start_wait(struct fd_wait *wait, struct braid_waiter *waiter, int fd, int events) {
-  /* The loop keeps a slot for each number up to the highest: that must be one that exists. */
+  /* The loop has a slot for each number up to the highest, so a large number must be a descriptor that exists. */
   if (fd >= waiter->home->slot_count && fcntl(fd, F_GETFD) < 0) return errno;
   wait->asked = events;
   wait->waiter = waiter;
@@ -49,7 +49,7 @@ enum braid_status lfd_end(struct sched *sched, struct fd_wait *wait) {
   return end;
 }
 
-/* ---- descriptors of others ------------------------------------------------------------------------------------ */
+/* ---- descriptors of other libraries --------------------------------------------------------------------------- */
 
 static int larg_fd(lua_State *L, int index) { return (int)larg_between(L, index, "fd", 0, INT_MAX); }
 
@@ -74,7 +74,7 @@ static int push_fd_error(lua_State *L, int fd, int error) {
   return lerror_system(L, error, lua_pushfstring(L, "wait_fd: descriptor %d", fd));
 }
 
-/* Looks without waiting. */
+/* Checks without waiting. */
 static int try_fd(lua_State *L, int fd, int asked) {
   struct pollfd look = {.fd = fd};
   if (asked & BRAID_READ) look.events |= POLLIN;
@@ -89,7 +89,7 @@ static int try_fd(lua_State *L, int fd, int asked) {
 static int wait_fd_k(lua_State *L, int status, lua_KContext context) {
   (void)status;
   struct sched *sched = sched_of(L);
-  struct fd_wait *wait = (struct fd_wait *)context; /* on the stack */
+  struct fd_wait *wait = (struct fd_wait *)context; /* the stack keeps it alive */
   enum braid_status end = lfd_end(sched, wait);
   if (sched_stopped(end)) return sched_raise(L, sched, end);
   return end == BRAID_OK ? push_ready(L, wait->asked, wait->ready) : lerror_return(L, end, "wait_fd");
@@ -101,7 +101,7 @@ static int try_fd_k(lua_State *L, int status, lua_KContext context) {
   return try_fd(L, larg_fd(L, 1), (int)context);
 }
 
-/* wait_fd(fd, "r" | "w" | "rw", timeout) -> true, for "rw" what is ready | nil, err. Suspends. */
+/* wait_fd(fd, "r" | "w" | "rw", timeout) -> true; for "rw" what is ready: "r", "w" or "rw" | nil, err. Suspends. */
 static int wait_fd(lua_State *L) {
   struct sched *sched = sched_of(L);
   int fd = larg_fd(L, 1), asked = larg_events(L, 2);
@@ -159,13 +159,13 @@ void lfd_close(struct descriptor *descriptor) {
   descriptor->fd = -1;
 }
 
-/* close(): who waits for it is told that it is closed. */
+/* close(). Waits for the descriptor end with kind "closed". */
 static int descriptor_close(lua_State *L) {
   lfd_close(self(L));
   return 0;
 }
 
-/* fd() -> number, nil when it is closed. */
+/* fd() -> number; nothing if it is closed. */
 static int descriptor_fd(lua_State *L) {
   struct descriptor *descriptor = self(L);
   if (descriptor->fd < 0) return 0;
@@ -173,7 +173,7 @@ static int descriptor_fd(lua_State *L) {
   return 1;
 }
 
-/* reading() -> whether a read is under way. */
+/* reading() -> whether a read is in progress. */
 static int descriptor_reading(lua_State *L) {
   lua_pushboolean(L, self(L)->reader.busy);
   return 1;
@@ -234,7 +234,7 @@ static int read_k(lua_State *L, int status, lua_KContext context) {
   return end == BRAID_OK ? read_on(L, descriptor) : lerror_return(L, end, "stream:read");
 }
 
-/* read(max, timeout) -> the bytes that are there, up to max; nothing at the end | nil, err. Suspends. */
+/* read(max, timeout) -> up to max bytes, as soon as there are any; nothing at the end | nil, err. Suspends. */
 static int descriptor_read(lua_State *L) {
   struct sched *sched = sched_of(L);
   struct descriptor *descriptor = self(L);
@@ -249,7 +249,7 @@ static int descriptor_read(lua_State *L) {
 /* ---- writing -------------------------------------------------------------------------------------------------- */
 
 #ifdef F_SETNOSIGPIPE
-/* The descriptor was told to raise no SIGPIPE. */
+/* F_SETNOSIGPIPE was set for the descriptor. */
 static ssize_t write_quietly(int fd, const char *data, size_t size) { return write(fd, data, size); }
 #else
 static bool is_pending(int signal) {
@@ -258,7 +258,8 @@ static bool is_pending(int signal) {
   return sigismember(&pending, signal);
 }
 
-/* The other end may be closed, and SIGPIPE is not to kill us: it is kept back, and taken away if this raised it. */
+/* If the other end is closed, a write raises SIGPIPE, which would end the process. So the signal is blocked meanwhile,
+ * and removed if this write has raised it. */
 static ssize_t write_quietly(int fd, const char *data, size_t size) {
   sigset_t pipe_signal, before;
   sigemptyset(&pipe_signal);
@@ -267,7 +268,7 @@ static ssize_t write_quietly(int fd, const char *data, size_t size) {
   bool others = sigismember(&before, SIGPIPE) && is_pending(SIGPIPE);
   ssize_t count = write(fd, data, size);
   int error = errno;
-  if (count < 0 && error == EPIPE && !others && is_pending(SIGPIPE)) { /* it is not when it is ignored */
+  if (count < 0 && error == EPIPE && !others && is_pending(SIGPIPE)) { /* it is not pending when it is ignored */
     int taken;
     sigwait(&pipe_signal, &taken);
   }
@@ -320,7 +321,7 @@ static int write_k(lua_State *L, int status, lua_KContext context) {
   return end == BRAID_OK ? write_on(L, descriptor) : lerror_return(L, end, "stream:write");
 }
 
-/* write(string, from, timeout) -> how many bytes of it, from there, could be written: some | nil, err. Suspends. */
+/* write(string, from, timeout) -> number of bytes written, from index `from` on; maybe not all | nil, err. Suspends. */
 static int descriptor_write(lua_State *L) {
   struct sched *sched = sched_of(L);
   struct descriptor *descriptor = self(L);
@@ -351,7 +352,7 @@ int lfd_pipe(int ends[2]) {
   return 0;
 }
 
-/* pipe() -> the descriptor to read from, the one to write to | nil, err. */
+/* pipe() -> descriptor for reading, descriptor for writing | nil, err. */
 static int new_pipe(lua_State *L) {
   int ends[2];
   struct descriptor *reader = lfd_new(L), *writer = lfd_new(L);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * HTTP requests: userdata "braid.http_session" (one session's connections) and "braid.transfer" (a response that is
- * taken in pieces).
+ * HTTP requests: userdata "braid.http_session" (the connections of a session) and "braid.transfer" (a response that is
+ * read in pieces).
  *
- * A session owns its transfers. A plain fetch keeps its transfer's address in the continuation, a streamed one in a
- * userdata; both look at the session, which is on their stack or in their user value, before they touch it: when it
- * is closed its transfers are gone. */
+ * A session owns its transfers and frees them when it is closed. A plain fetch keeps its transfer's address in the
+ * continuation, a stream keeps it in a userdata. So both check first whether the session is open; it is on their stack
+ * or in their user value. */
 #include <lauxlib.h>
 #include <string.h>
 
@@ -18,15 +18,15 @@
 #define SESSION "braid.http_session"
 #define TRANSFER "braid.transfer"
 
-/* Where the arguments of fetch and stream stand, and what lrequest_read pushes. */
+/* The stack indices of the arguments of fetch and stream, and of what lrequest_read pushes. */
 enum argument { SESSION_AT = 1, METHOD, URL, REQUEST, TIMEOUT, LAST = TIMEOUT, HEADERS };
 
-/* Failures beside libcurl's codes: the session was closed; the deadline came before the end. */
+/* Failures in addition to libcurl's codes: the session was closed; the deadline passed. */
 enum { CLOSED = -1, EXPIRED = -2 };
 
 static struct braid_http_session *session_at(lua_State *L, int index) { return larg_object(L, index, SESSION); }
 
-/* A string without a zero byte in it, where libcurl would take it to end. */
+/* A string without zero bytes, because libcurl ends strings there. */
 static const char *text_at(lua_State *L, int index, const char *name) {
   size_t size;
   const char *text = larg_string(L, index, name, &size);
@@ -42,14 +42,14 @@ static void read_request(lua_State *L, struct braid_request *request) {
   request->url = url;
 }
 
-/* The transfer has begun, and perhaps ended; NULL when memory is out. Raises nothing. */
+/* Starts the transfer, which may end at once. NULL when memory is out. Does not raise. */
 static struct braid_transfer *start(lua_State *L, struct braid_http_session *session, struct braid_request *request) {
   return lrequest_read_headers(L, HEADERS, request) ? braid_http_session_start(session, request) : NULL;
 }
 
 /* ---- outcomes ------------------------------------------------------------------------------------------------- */
 
-/* nil, code: libcurl's or one of ours; and libcurl's words; true when a request had been sent. */
+/* Pushes nil and a code (libcurl's or ours); with a transfer also libcurl's message, and whether a request was sent. */
 static int push_failure(lua_State *L, int code, const struct braid_transfer *transfer) {
   lua_pushnil(L);
   lua_pushinteger(L, code);
@@ -61,7 +61,7 @@ static int push_failure(lua_State *L, int code, const struct braid_transfer *tra
   return 4;
 }
 
-/* status, body, head, url (nil: as asked), version, and the five times in the bytes of one string. */
+/* Pushes status, body, head, url (nil: as requested), HTTP version, and the five times as the bytes of one string. */
 static int push_response(lua_State *L, const struct braid_transfer *transfer) {
   struct braid_transfer_facts facts = braid_transfer_facts(transfer);
   lua_pushinteger(L, facts.status);
@@ -73,7 +73,7 @@ static int push_response(lua_State *L, const struct braid_transfer *transfer) {
   return 6;
 }
 
-/* Memory that runs out in here leaves the transfer to its session. */
+/* If memory runs out here, the transfer stays alive until its session frees it. */
 static int push_outcome(lua_State *L, struct braid_transfer *transfer) {
   int code = transfer->done ? (int)transfer->code : EXPIRED;
   int count = code == CURLE_OK ? push_response(L, transfer) : push_failure(L, code, transfer);
@@ -98,7 +98,7 @@ static int fetch_k(lua_State *L, int status, lua_KContext context) {
   return sched_stopped(end) ? sched_raise(L, sched, end) : lerror_memory(L);
 }
 
-/* session:fetch(method, url, request, timeout) -> an outcome. Suspends. */
+/* session:fetch(method, url, request, timeout) -> what push_outcome pushes. Suspends. */
 static int fetch(lua_State *L) {
   struct sched *sched = sched_of(L);
   struct braid_http_session *session = session_at(L, SESSION_AT);
@@ -123,14 +123,14 @@ struct stream {
   struct braid_http_session *session;
   struct braid_transfer *transfer; /* NULL: released */
   int64_t deadline;
-  int64_t until; /* of the read that is under way */
+  int64_t until; /* deadline of the current read */
 };
 
 static struct stream *self(lua_State *L) { return larg_object(L, 1, TRANSFER); }
 
 static bool alive(const struct stream *stream) { return stream->transfer && stream->session->loop; }
 
-/* session:stream(as fetch) -> transfer. Does not wait. */
+/* session:stream(arguments of fetch) -> transfer. Does not suspend. */
 static int stream_new(lua_State *L) {
   struct braid_http_session *session = session_at(L, SESSION_AT);
   struct braid_request request;
@@ -148,7 +148,7 @@ static int stream_new(lua_State *L) {
   return stream->transfer ? 1 : lerror_memory(L);
 }
 
-/* The wait for it is over: how. Nobody waits for the transfer from here on. */
+/* Ends the wait for the transfer; returns how it ended. */
 static enum braid_status end_wait(struct sched *sched, const struct stream *stream) {
   enum braid_status end = sched_end(sched);
   if (alive(stream)) braid_transfer_await(stream->transfer, NULL);
@@ -161,7 +161,8 @@ static void refuse_second(lua_State *L, const struct stream *stream) {
 
 static int begin_k(lua_State *L, int status, lua_KContext context);
 
-/* What is known when the response has begun; nothing when it ended without one, or not in time. */
+/* Returns what is known when the response has begun; nothing if the transfer ended without one, or the deadline passed.
+ */
 static int begin_on(lua_State *L, struct stream *stream) {
   struct braid_transfer *transfer = stream->transfer;
   if (!alive(stream)) return 0;
@@ -181,7 +182,7 @@ static int begin_k(lua_State *L, int status, lua_KContext context) {
   return end == BRAID_OK ? begin_on(L, stream) : 0;
 }
 
-/* transfer:begin() -> as a response that is complete; the body is what has come of it. Suspends. */
+/* transfer:begin() -> what push_response pushes; the body is what has arrived so far. Suspends. */
 static int stream_begin(lua_State *L) {
   struct stream *stream = self(L);
   refuse_second(L, stream);
@@ -190,7 +191,7 @@ static int stream_begin(lua_State *L) {
 
 static int read_k(lua_State *L, int status, lua_KContext context);
 
-/* What there is; nil at the end, whatever it was. */
+/* Returns what has arrived; nothing at the end of the transfer, even if it failed. */
 static int read_on(lua_State *L, struct stream *stream) {
   struct braid_transfer *transfer = stream->transfer;
   if (!alive(stream)) return 0;
@@ -223,7 +224,7 @@ static int pass_k(lua_State *L, int status, lua_KContext context) {
   return read_on(L, self(L));
 }
 
-/* transfer:read(timeout) -> the next piece of the body, or nothing at its end | nil, err when the timeout came first.
+/* transfer:read(timeout) -> the next piece of the body; nothing at its end | nil, err if the timeout passed first.
  * Suspends. */
 static int stream_read(lua_State *L) {
   struct sched *sched = sched_of(L);
@@ -236,15 +237,15 @@ static int stream_read(lua_State *L) {
   return read_on(L, stream);
 }
 
-/* transfer:reading() -> whether somebody waits for it. */
+/* transfer:reading() -> whether a task waits for it. */
 static int stream_reading(lua_State *L) {
   const struct stream *stream = self(L);
   lua_pushboolean(L, alive(stream) && stream->transfer->waiter);
   return 1;
 }
 
-/* transfer:finish() -> an outcome, of which the body is the rest that was not read. Once; a transfer that still runs
- * is stopped, and counts as one that took too long. */
+/* transfer:finish() -> what push_outcome pushes; the body is the rest that was not read. Call it once. A running
+ * transfer is stopped, and counts as timed out. */
 static int stream_finish(lua_State *L) {
   struct stream *stream = self(L);
   if (!alive(stream)) return push_failure(L, CLOSED, NULL);
@@ -262,7 +263,7 @@ static int stream_close(lua_State *L) {
 
 /* ---- sessions ------------------------------------------------------------------------------------------------- */
 
-/* http_session(cookies, max_per_host, max_connections) -> session; 0: no bound. */
+/* http_session(cookies, max_per_host, max_connections) -> session; 0: no limit. */
 static int session_new(lua_State *L) {
   long per_host = (long)luaL_checkinteger(L, 2), total = (long)luaL_checkinteger(L, 3);
   struct braid_http_session *session = lua_newuserdatauv(L, sizeof *session, 0);
@@ -274,7 +275,7 @@ static int session_new(lua_State *L) {
   return 1;
 }
 
-/* session:cookies(forget) -> the session's cookies, one to a line; with `forget` they are gone. */
+/* session:cookies(forget) -> the session's cookies, one per line. `forget`: deletes them. */
 static int session_cookies(lua_State *L) {
   struct braid_http_session *session = session_at(L, 1);
   if (!session->loop) return 0;
@@ -285,7 +286,7 @@ static int session_cookies(lua_State *L) {
   return 1;
 }
 
-/* Who waits for one of its transfers is told that it is closed. */
+/* Waits for its transfers end with kind "closed". */
 static int session_close(lua_State *L) {
   braid_http_session_close(session_at(L, 1));
   return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Sockets as Lua sees them: addresses are strings (the bytes of a struct braid_address), connections and listeners are
- * descriptors of lfd.c with a few methods more. What is tried in which order is said in lua/braid/io/net.lua. */
+ * Sockets for Lua. An address is a string (the bytes of a struct braid_address). Connections and listeners are
+ * descriptors of lfd.c with additional methods. lua/braid/io/net.lua decides which addresses are tried in which order.
+ */
 #include <errno.h>
 #include <lauxlib.h>
 #include <limits.h>
@@ -17,7 +18,7 @@
 
 /* ---- addresses ------------------------------------------------------------------------------------------------ */
 
-/* The size goes first in the string, the bytes behind it. */
+/* The string is the size, followed by the bytes. */
 static void push_address(lua_State *L, const struct braid_address *address) {
   luaL_Buffer buffer;
   luaL_buffinit(L, &buffer);
@@ -59,9 +60,9 @@ static int address_text(lua_State *L) {
   return 2;
 }
 
-/* ---- names ---------------------------------------------------------------------------------------------------- */
+/* ---- host names ----------------------------------------------------------------------------------------------- */
 
-enum { RESOLUTION = 3 }; /* where its box stands */
+enum { RESOLUTION = 3 }; /* stack index of its box */
 
 static struct braid_resolution *resolution_at(lua_State *L) {
   return braid_container(lobject_check(L, RESOLUTION, &braid_resolution_class), struct braid_resolution, object);
@@ -91,7 +92,7 @@ static int resolve_k(lua_State *L, int status, lua_KContext context) {
   return end == BRAID_OK ? push_answer(L) : lerror_return(L, end, "the address of a host");
 }
 
-/* resolve(host or nil, port, timeout) -> addresses, in the order in which to try them | nil, err. Suspends. */
+/* resolve(host or nil, port, timeout) -> list of addresses, in the order in which to try them | nil, err. Suspends. */
 static int resolve(lua_State *L) {
   struct sched *sched = sched_of(L);
   const char *host = lua_isnil(L, 1) ? NULL : larg_string(L, 1, "host", NULL);
@@ -114,7 +115,7 @@ static int resolve(lua_State *L) {
 
 /* ---- connecting ----------------------------------------------------------------------------------------------- */
 
-/* nil, err. */
+/* Returns nil, err. */
 static int refuse(lua_State *L, int error, const char *what) {
   char text[512];
   int count = lerror_system(L, error, what);
@@ -125,7 +126,7 @@ static int refuse(lua_State *L, int error, const char *what) {
   return count;
 }
 
-/* The descriptor is at 1; it is closed when there is no connection. */
+/* Returns the descriptor at index 1, or closes it and returns nil, err. */
 static int push_connection(lua_State *L, struct descriptor *descriptor, int error) {
   if (error) {
     lfd_close(descriptor);
@@ -152,7 +153,7 @@ static int socket_connect(lua_State *L) {
   struct descriptor *descriptor = lfd_new(L);
   lua_insert(L, 1);
   struct fd_wait *writer = lfd_begin(L, &descriptor->writer, "using");
-  if (!sched_may_begin(L, sched_of(L))) sched_begin(L, sched_of(L)); /* raises before anything is opened */
+  if (!sched_may_begin(L, sched_of(L))) sched_begin(L, sched_of(L)); /* so it raises before anything is opened */
   bool pending;
   int fd = braid_socket_connect(&address, &pending);
   if (fd < 0) return push_connection(L, descriptor, -fd);
@@ -202,7 +203,7 @@ static int accept_k(lua_State *L, int status, lua_KContext context) {
   return end == BRAID_OK ? accept_on(L, listener) : lerror_return(L, end, "listener:accept");
 }
 
-/* listener:accept(timeout) -> descriptor, address of the other side | nil, err. Suspends. */
+/* listener:accept(timeout) -> descriptor, address of the peer | nil, err. Suspends. */
 static int descriptor_accept(lua_State *L) {
   struct sched *sched = sched_of(L);
   struct descriptor *listener = lfd_check(L, 1);
@@ -213,9 +214,9 @@ static int descriptor_accept(lua_State *L) {
   return sched_pass(L, sched, accept_k, 0);
 }
 
-/* ---- what a socket can be asked ------------------------------------------------------------------------------- */
+/* ---- other methods of sockets --------------------------------------------------------------------------------- */
 
-/* shutdown(): the other side reads an end; from there one can still read. -> true | nil, err. */
+/* shutdown() -> true | nil, err. The peer reads the end of the stream; this side can still read. */
 static int descriptor_shutdown(lua_State *L) {
   const struct descriptor *descriptor = lfd_check(L, 1);
   if (descriptor->fd < 0) return lerror_return(L, BRAID_CLOSED, "stream:shutdown");
@@ -224,7 +225,7 @@ static int descriptor_shutdown(lua_State *L) {
   return 1;
 }
 
-/* here() -> address of this side | nil, err. */
+/* here() -> the local address | nil, err. */
 static int descriptor_here(lua_State *L) {
   const struct descriptor *descriptor = lfd_check(L, 1);
   struct braid_address address = {.size = sizeof address.bytes};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Programs as Lua sees them: userdata "braid.child", made by child_start. The box holds one child of
- * core/process/child.h; the child outlives it when the box is dropped while the program runs. lua/braid/io/process.lua
- * has checked the arguments. */
+ * Programs for Lua: userdata "braid.child", made by child_start. It is a box for a child of core/process/child.h. If
+ * the box is collected while the program runs, the child lives on. lua/braid/io/process.lua has checked the arguments.
+ */
 #include "lua/io/lprocess.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@
 
 extern char **environ;
 
-static const char CHILDREN; /* its address is the registry's key of the state's struct braid_children */
+static const char CHILDREN; /* its address is the registry key of the state's struct braid_children */
 
 struct box {
   struct braid_child *child;
@@ -53,16 +53,16 @@ struct braid_child **process_box(lua_State *L) {
 
 /* ---- starting ------------------------------------------------------------------------------------------------- */
 
-/* The arguments, in the stack's order. */
+/* The stack indices of the arguments. */
 enum { ARGV = 1, ENVIRONMENT, DIRECTORY, STDIN, GROUP = STDIN + 3, BOXES };
 
-/* Pushes an array with room for `count` strings and the NULL behind them. */
+/* Pushes an array for `count` strings and a final NULL. */
 static char **push_strings(lua_State *L, size_t count) { return lua_newuserdatauv(L, (count + 1) * sizeof(char *), 0); }
 
-/* posix_spawn promises not to write to its strings. */
+/* The cast removes const: posix_spawn does not write to the strings. */
 static char *string_at(lua_State *L, int index) { return (char *)(uintptr_t)lua_tostring(L, index); }
 
-/* Pushes the list at ARGV for exec. The strings stay that list's. */
+/* Pushes the list at ARGV in the form of exec. The list keeps the strings alive. */
 static char **push_arguments(lua_State *L) {
   size_t count = lua_rawlen(L, ARGV);
   char **strings = push_strings(L, count);
@@ -75,7 +75,7 @@ static char **push_arguments(lua_State *L) {
   return strings;
 }
 
-/* Pushes our environment with the changes at ENVIRONMENT: name -> "name=value", or false to leave it out. */
+/* Pushes our environment with the changes at ENVIRONMENT: name -> "name=value", or false to remove it. */
 static char **push_environment(lua_State *L) {
   size_t count = 0, filled = 0;
   while (environ[count]) count++;
@@ -99,13 +99,14 @@ static char **push_environment(lua_State *L) {
   return strings;
 }
 
-/* What the child gets as its descriptors 0, 1 and 2. */
+/* The descriptors that become the child's 0, 1 and 2. */
 struct stdio {
   int child[3];
-  bool ours[3]; /* to close when it has started */
+  bool ours[3]; /* close it after the start */
 };
 
-/* What becomes the child's descriptor `which`: 0 or an error number. For a pipe, `descriptor` gets the other end. */
+/* Opens what becomes the child's descriptor `which`. If it is a pipe, `descriptor` gets our end. 0 or an error number.
+ */
 static int open_end(lua_State *L, struct stdio *stdio, int which, struct descriptor *descriptor) {
   int index = STDIN + which, ends[2];
   if (lua_isinteger(L, index)) {
@@ -141,7 +142,7 @@ static void close_ends(const struct stdio *stdio) {
     if (stdio->ours[i] && stdio->child[i] >= 0) close(stdio->child[i]);
 }
 
-/* What child_start returns: nil for each descriptor that was not needed. */
+/* Pushes the results of child_start: nil for each descriptor that is no pipe. */
 static int push_started(lua_State *L) {
   lua_settop(L, BOXES + 3);
   for (int i = 0; i < 3; i++) {
@@ -161,9 +162,9 @@ static int push_start_error(lua_State *L, int error) {
   return lerror_system(L, error, lua_tostring(L, -1));
 }
 
-/* child_start(argv, environment, directory | nil, stdin, stdout, stderr, group) -> child, and for each of the three
- * that is a pipe our end of it, else nil | nil, err. Each of the three is "pipe", "null", a descriptor's number, and
- * for the last "stdout". */
+/* child_start(argv, environment, directory | nil, stdin, stdout, stderr, group) -> child, then for each of stdin,
+ * stdout and stderr our end of its pipe, or nil | nil, err. Each of the three is "pipe", "null" or a descriptor's
+ * number; stderr may be "stdout". */
 static int child_start(lua_State *L) {
   sched_check_fork(L);
   lua_settop(L, GROUP);
@@ -184,9 +185,9 @@ static int child_start(lua_State *L) {
   return push_start_error(L, error);
 }
 
-/* ---- what a child can do -------------------------------------------------------------------------------------- */
+/* ---- methods -------------------------------------------------------------------------------------------------- */
 
-/* pid() -> the number of the process. */
+/* pid() -> the process id. */
 static int child_pid(lua_State *L) {
   lua_pushinteger(L, self(L)->pid);
   return 1;
@@ -218,7 +219,8 @@ static int wait_k(lua_State *L, int status, lua_KContext context) {
   return end == BRAID_OK ? push_end(L, self(L)) : lerror_return(L, end, "process:wait");
 }
 
-/* wait(timeout, masked) -> true, exit code | true, nil, signal | nil, err. Suspends; a masked wait is not cancelled. */
+/* wait(timeout, masked) -> true, exit code | true, nil, signal | nil, err. Suspends. A masked wait cannot be cancelled.
+ */
 static int child_wait(lua_State *L) {
   struct sched *sched = sched_of(L);
   struct braid_child *child = self(L);
@@ -231,10 +233,10 @@ static int child_wait(lua_State *L) {
   return sched_park(L, sched, deadline, wait_k, 0);
 }
 
-/* kill(signal number) -> true, or false when it has ended already, and all of its group | nil, err. */
+/* kill(signal number) -> true; false if the child, and all of its group, have ended | nil, err. */
 static int child_kill(lua_State *L) {
   struct braid_child *child = self(L);
-  sched_check_fork(L); /* it is not the copy's */
+  sched_check_fork(L); /* a forked copy of this process does not own the child */
   int error = braid_child_kill(child, (int)larg_between(L, 2, "signal", 0, INT_MAX));
   if (error && error != ESRCH) return lerror_system(L, error, "process:kill");
   lua_pushboolean(L, error == 0);
@@ -247,7 +249,7 @@ static int child_running(lua_State *L) {
   return 1;
 }
 
-/* doom(): when it ends, what is left of its group is killed. */
+/* doom(): when the child ends, the rest of its process group is killed. */
 static int child_doom(lua_State *L) {
   braid_child_doom(self(L));
   return 0;
@@ -277,7 +279,7 @@ static void new_children(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &CHILDREN);
 }
 
-/* Pushes the numbers of the signals that POSIX names. */
+/* Pushes a table: name -> number, for the signals of POSIX. */
 static void push_signals(lua_State *L) {
   static const struct {
     const char *name;
@@ -292,7 +294,7 @@ static void push_signals(lua_State *L) {
   }
 }
 
-/* file_number(file of the io library) -> its descriptor | nil when it is closed. What was written to it is flushed. */
+/* file_number(file of the io library) -> its descriptor; nothing if it is closed. Flushes the file. */
 static int file_number(lua_State *L) {
   luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
   if (!stream->closef) return 0;

@@ -7,10 +7,10 @@
 
 #include "core/process/child.h"
 
-/* The children of the state. */
+/* All children of the state. */
 struct braid_children *process_children(lua_State *L);
 
-/* Pushes a box for a child, which it releases when it is collected, and returns where that goes. */
+/* Pushes a box for a child and returns where to store the child. A collected box releases its child. */
 struct braid_child **process_box(lua_State *L);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * os.execute and io.popen in workers. system(3) sets the handlers of SIGINT for the whole process while it runs, and
- * what a thread starts by popen(3) would inherit that all signals are blocked. So a shell is started here as
- * braid.process starts programs, and what waits for its end lets the worker's other tasks go on; a cancel ends it. The
- * results are those of Lua's own. Where one cannot wait they block, as those do. The state's own thread. */
+ * os.execute and io.popen in workers. The C library's functions do not fit there: system(3) changes the SIGINT handler
+ * of the whole process while it runs, and a program that popen(3) starts would inherit the thread's blocked signals. So
+ * a shell is started as braid.process starts programs. While a task waits for its end, the worker's other tasks run; a
+ * cancel ends the shell. The results are the same as Lua's. Where a task cannot wait, the functions block, as Lua's do.
+ * The state's own thread. */
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
@@ -22,9 +23,9 @@ static const char SHELL[] = "/bin/sh";
 
 extern char **environ;
 
-/* ---- its end -------------------------------------------------------------------------------------------------- */
+/* ---- waiting for its end -------------------------------------------------------------------------------------- */
 
-/* What a wait is for: an end that comes by itself; one after SIGTERM; one after SIGKILL. */
+/* What the wait is for: the shell's own end (FREE), its end after SIGTERM (ASKED), its end after SIGKILL (KILLED). */
 enum stage { FREE, ASKED, KILLED, STAGES };
 
 static struct braid_child *child_at(lua_State *L, lua_KContext context) {
@@ -46,7 +47,7 @@ static int wait_for(lua_State *L, struct sched *sched, int box, enum stage stage
   return sched_park(L, sched, stage == ASKED ? braid_clock_after(1.0) : BRAID_NEVER, wait_k, context);
 }
 
-/* A cancel has come: the shell is asked to end, and then made to. */
+/* After a cancel: sends SIGTERM, and a second later SIGKILL. */
 static int end_early(lua_State *L, struct sched *sched, lua_KContext context) {
   enum stage stage = (enum stage)(context % STAGES);
   struct braid_child *child = child_at(L, context);
@@ -57,13 +58,13 @@ static int end_early(lua_State *L, struct sched *sched, lua_KContext context) {
 
 static int wait_k(lua_State *L, int status, lua_KContext context) {
   (void)status;
-  struct sched *sched = sched_open(L); /* the function that runs may be the io library's */
+  struct sched *sched = sched_open(L); /* not sched_of: the running function may be one of the io library */
   enum braid_status end = sched_end(sched);
   if (context % STAGES == FREE && !sched_stopped(end)) return push_end(L, child_at(L, context));
   return end_early(L, sched, context);
 }
 
-/* The end of the child whose box is at the index, as Lua tells it. Suspends where one can. */
+/* Waits for the child whose box is at `box`. Returns the same results as Lua. Suspends if the task can wait. */
 static int await(lua_State *L, struct sched *sched, int box) {
   lua_KContext context = (lua_KContext)box * STAGES + FREE;
   struct braid_child *child = child_at(L, context);
@@ -83,7 +84,8 @@ static int start(lua_State *L, const char *command, const int stdio[3], struct b
   return braid_child_start(process_children(L), &plan, child);
 }
 
-/* os.execute(command) -> true or nil, "exit" or "signal", number; without a command whether there is a shell. Suspends.
+/* os.execute(command) -> true or nil, "exit" or "signal", number. Without a command: whether there is a shell.
+ * Suspends.
  */
 static int os_execute(lua_State *L) {
   static const int stdio[] = {0, 1, 2};
@@ -93,14 +95,14 @@ static int os_execute(lua_State *L) {
     lua_pushboolean(L, access(SHELL, X_OK) == 0);
     return 1;
   }
-  if (braid_loop_is_fork) return luaL_execresult(L, system(command)); /* there is but one thread, and no loop */
+  if (braid_loop_is_fork) return luaL_execresult(L, system(command)); /* it has one thread only, and no loop */
   sched_enter(L, sched);
   lua_settop(L, 1);
   struct braid_child **child = process_box(L);
   int error = start(L, command, stdio, child);
   if (!error) return await(L, sched, 2);
   errno = 0;
-  return luaL_execresult(L, 127 << 8); /* what system(3) makes of it */
+  return luaL_execresult(L, 127 << 8); /* the same status as system(3)'s */
 }
 
 /* ---- io.popen ------------------------------------------------------------------------------------------------- */
@@ -110,8 +112,8 @@ static bool in_finalizer(lua_State *L) {
   return lua_getstack(L, 0, &ar) && lua_getinfo(L, "n", &ar) && ar.name && strcmp(ar.name, "__gc") == 0;
 }
 
-/* Its user value 1 is the box of the child. A function that the io library calls; suspends. A file that is collected
- * does not hold up the worker: its child goes on, and the loop reaps it. */
+/* The io library calls it to close a file. The file's user value 1 is the box of the child. Suspends. But a finalizer
+ * does not wait: the child lives on, and the loop reaps it. */
 static int close_pipe(lua_State *L) {
   luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
   fclose(stream->f);
@@ -121,7 +123,7 @@ static int close_pipe(lua_State *L) {
   return await(L, sched_open(L), 2);
 }
 
-/* Opens our end of the pipe and starts the child with the other; 0 or an error number. */
+/* Opens our end of the pipe and starts the child with the other one. 0 or an error number. */
 static int open_pipe(lua_State *L, luaL_Stream *stream, const char *mode, struct braid_child **child) {
   int ends[2], stdio[] = {0, 1, 2};
   int error = lfd_pipe(ends);
@@ -142,7 +144,7 @@ static int io_popen(lua_State *L) {
   const char *command = luaL_checkstring(L, 1), *mode = luaL_optstring(L, 2, "r");
   luaL_argcheck(L, (*mode == 'r' || *mode == 'w') && mode[1] == '\0', 2, "invalid mode");
   sched_check_fork(L);
-  struct braid_child **child = process_box(L); /* before the file, whose finalizer is called first then */
+  struct braid_child **child = process_box(L); /* made before the file: so the file's finalizer runs first */
   luaL_Stream *stream = lua_newuserdatauv(L, sizeof *stream, 1);
   stream->closef = NULL;
   luaL_setmetatable(L, LUA_FILEHANDLE);
@@ -165,7 +167,7 @@ static void replace(lua_State *L, const char *library, const luaL_Reg *function)
 void lshell_open(lua_State *L) {
   static const luaL_Reg execute[] = {{"execute", os_execute}, {NULL, NULL}};
   static const luaL_Reg popen[] = {{"popen", io_popen}, {NULL, NULL}};
-  if (!sched_open(L)->worker) return; /* the script's */
+  if (!sched_open(L)->worker) return; /* it is the script's state */
   replace(L, LUA_OSLIBNAME, execute);
   replace(L, LUA_IOLIBNAME, popen);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * One userdata for each call of a kernel: its arguments, and its team while it runs. Whatever happens, the arguments
- * are freed after the team has ended. */
+ * Each call of a kernel is a userdata with its arguments, and with its team while it runs. The arguments are always
+ * freed after the team has ended. */
 #include "lua/kernels/lkernel.h"
 
 #include <errno.h>
@@ -16,9 +16,9 @@
 #define METATABLE "braid.kernel"
 
 struct call {
-  const struct lkernel *kernel; /* NULL: its arguments are released */
+  const struct lkernel *kernel; /* NULL: the arguments are freed */
   struct braid_team *team;      /* NULL: it does not run */
-  enum braid_status stopped;    /* why, when it was */
+  enum braid_status stopped;    /* why it was stopped; 0: it was not */
   _Alignas(max_align_t) char arguments[];
 };
 
@@ -34,7 +34,7 @@ static void end_team(struct call *call) {
   call->team = NULL;
 }
 
-/* The state closes while it runs, or it was never run. */
+/* Only needed if the state closes while the kernel runs, or if it was never run. */
 static int call_gc(lua_State *L) {
   struct call *call = lua_touserdata(L, 1);
   if (call->team) {
@@ -78,7 +78,7 @@ static int run_here_k(lua_State *L, int status, lua_KContext context) {
 
 static int run_k(lua_State *L, int status, lua_KContext context);
 
-/* The waiter is armed. */
+/* Waits for the team. The task's waiter is armed. */
 static int await(lua_State *L, struct call *call) {
   struct sched *sched = sched_of(L);
   if (braid_team_join(call->team, &sched_waiter(sched)->node) == BRAID_WAIT)
@@ -129,7 +129,7 @@ unsigned lkernel_threads(lua_State *L, int index) {
   return (unsigned)threads;
 }
 
-/* kernel_threads() -> how many threads a kernel runs on unless it is told otherwise. */
+/* kernel_threads() -> the default number of threads of a kernel. */
 static int kernel_threads(lua_State *L) {
   lua_pushinteger(L, usual_threads(L));
   return 1;

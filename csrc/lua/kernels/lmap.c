@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Expressions over arrays: compiled ones are userdata that lua/braid/kernels/vectors.lua keeps. */
+ * Expressions over arrays. A compiled one is a userdata, which lua/braid/kernels/vectors.lua caches. */
 #include <lauxlib.h>
 #include <string.h>
 
@@ -14,17 +14,17 @@
 
 #define METATABLE "braid.expression"
 
-/* An operation on fewer elements takes less than starting a team. */
+/* Work on fewer elements takes less time than starting a team. */
 enum { FEW = 16 * 1024 };
 
 struct call {
-  const struct braid_expression *expression; /* on the stack below */
+  const struct braid_expression *expression; /* kept alive by the stack */
   struct braid_row result;
   enum braid_status status;
   struct braid_map_value values[];
 };
 
-/* expression_new(source) -> expression; nil, column, message when it is none */
+/* expression_new(source) -> expression; or nil, column, message if it is not valid */
 static int expression_new(lua_State *L) {
   size_t size;
   const char *source = larg_string(L, 1, "expression", &size);
@@ -44,7 +44,7 @@ static int expression_new(lua_State *L) {
   return 3;
 }
 
-/* expression:names() -> list of its variables, in order of first appearance */
+/* expression:names() -> list of its variables, in the order of their first appearance */
 static int expression_names(lua_State *L) {
   const struct braid_expression *expression = larg_object(L, 1, METATABLE);
   lua_createtable(L, (int)expression->names, 0);
@@ -68,7 +68,7 @@ static int finish_map(lua_State *L, void *arguments) {
 
 static const struct lkernel map_kernel = {"map", run_map, finish_map, NULL};
 
-/* The value of the variable `name` at `index`. */
+/* Reads the value of the variable `name` at `index`. */
 static struct braid_map_value check_value(lua_State *L, int index, const char *name, const struct braid_row *result) {
   struct braid_map_value value = {.is_row = lua_type(L, index) != LUA_TNUMBER};
   if (value.is_row) {
@@ -83,7 +83,8 @@ static struct braid_map_value check_value(lua_State *L, int index, const char *n
   return value;
 }
 
-/* vector_map(expression, threads, out, value...): numbers or arrays as long as out, for the variables in their order */
+/* vector_map(expression, threads, out, value...). Each value is a number, or an array as long as `out`; they are those
+ * of the expression's variables, in order. Suspends. */
 static int vector_map(lua_State *L) {
   const struct braid_expression *expression = larg_object(L, 1, METATABLE);
   unsigned threads = lkernel_threads(L, 2);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Number theory as Lua calls it: numbers are copied into a kernel's arguments, and answers become lists. */
+ * Number theory for Lua. Numbers are copied into a kernel's arguments; the results are pushed as lists. */
 #include <lauxlib.h>
 #include <stdlib.h>
 
@@ -14,22 +14,22 @@
 #include "lua/sched/lsched.h"
 #include "lua/base/lposition.h"
 
-/* ---- numbers that go in --------------------------------------------------------------------------------------- */
+/* ---- arguments ------------------------------------------------------------------------------------------------ */
 
 /* Argument 1 of a kernel: a number, a list of them, or an array. */
 struct row {
   uint64_t *numbers; /* by malloc */
   size_t count;
-  bool single; /* a number: the answer is not a list either */
+  bool single; /* it was one number, so the result is not a list either */
 };
 
-/* Which numbers are taken. */
+/* The allowed numbers. */
 struct domain {
-  bool as_unsigned; /* integers below 0 stand for what string.format's %u prints */
+  bool as_unsigned; /* negative integers are unsigned ones with the same bits, as for %u of string.format */
   uint64_t least;
 };
 
-/* Raises: other numbers were expected than the value on the top of the stack. */
+/* Raises: the value on the top of the stack, at `place` of the list (0: it is no list), is not in the domain. */
 static void refuse(lua_State *L, const struct domain *domain, size_t place) {
   const char *got = lua_type(L, -1) == LUA_TNUMBER ? luaL_tolstring(L, -1, NULL) : luaL_typename(L, -1);
   if (place > 0) got = lua_pushfstring(L, "%s at %I", got, (LUAI_UACINT)place);
@@ -42,7 +42,7 @@ static bool fits(const struct domain *domain, lua_Integer value) {
   return (value >= 0 || domain->as_unsigned) && (uint64_t)value >= domain->least;
 }
 
-/* The value on the top of the stack; pops it. */
+/* Reads the number on the top of the stack; pops it. */
 static uint64_t take_number(lua_State *L, const struct domain *domain, size_t place) {
   int whole;
   lua_Integer value = lua_tointegerx(L, -1, &whole);
@@ -130,7 +130,7 @@ static void factorize_release(void *arguments) {
   free(this->row.numbers);
 }
 
-/* Whether starting a team would cost more than it gains. */
+/* Whether the work takes less time than starting a team. */
 static bool is_small(const struct braid_factor_list *list) {
   enum { FEW = 4 };
   const uint64_t quick = UINT64_C(1) << 28;
@@ -140,7 +140,7 @@ static bool is_small(const struct braid_factor_list *list) {
   return true;
 }
 
-/* factorize(numbers, trial, threads, unsigned) -> list of factors; of a list, a list of these. Suspends. */
+/* factorize(numbers, trial, threads, unsigned) -> list of factors; if numbers is a list, a list of those. Suspends. */
 static int factorize(lua_State *L) {
   enum { GRAIN = 32 };
   static const struct lkernel kernel = {"factorize", factorize_run, factorize_finish, factorize_release};
@@ -185,7 +185,7 @@ static void is_prime_release(void *arguments) {
   free(this->row.numbers);
 }
 
-/* is_prime(numbers, threads, unsigned) -> boolean; of a list, a list of these. Suspends. */
+/* is_prime(numbers, threads, unsigned) -> boolean; if numbers is a list, a list of those. Suspends. */
 static int is_prime(lua_State *L) {
   enum { FEW = 32 };
   static const struct lkernel kernel = {"is_prime", is_prime_run, is_prime_finish, is_prime_release};
@@ -212,7 +212,7 @@ static void sieve_run(struct braid_team *team, void *arguments) {
 
 static bool is_short(uint64_t limit) { return limit <= UINT64_C(1) << 20; }
 
-/* Stack: 2 the threads, 3 the counts' array. */
+/* On the stack: 2 the threads, 3 the array of counts. */
 static int count_finish(lua_State *L, void *arguments) {
   const struct sieve *this = arguments;
   lua_Integer total = 0;
@@ -229,7 +229,7 @@ static uint64_t check_limit(lua_State *L) {
   return (uint64_t)limit;
 }
 
-/* count_primes(limit, threads) -> how many; how many in each chunk. Suspends. */
+/* count_primes(limit, threads) -> number of primes, array with the number in each chunk. Suspends. */
 static int count_primes(lua_State *L) {
   static const struct lkernel kernel = {"count_primes", sieve_run, count_finish, NULL};
   uint64_t limit = check_limit(L);
@@ -241,14 +241,14 @@ static int count_primes(lua_State *L) {
   return lkernel_run(L, threads, is_short(limit));
 }
 
-/* Stack: 5 the array. */
+/* On the stack: 5 the array. */
 static int list_finish(lua_State *L, void *arguments) {
   if (((const struct sieve *)arguments)->sieve.out_of_memory) return lerror_memory(L);
   lua_pushvalue(L, 5);
   return 1;
 }
 
-/* list_primes(limit, threads, total, counts) -> array, of what count_primes counted. Suspends. */
+/* list_primes(limit, threads, total, counts) -> array. total and counts come from count_primes. Suspends. */
 static int list_primes(lua_State *L) {
   static const struct lkernel kernel = {"primes", sieve_run, list_finish, NULL};
   uint64_t limit = check_limit(L);

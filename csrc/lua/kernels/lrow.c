@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What can be wrong with the arrays that a kernel is given. */
+ * Checks of the arrays that are passed to kernels. */
 #include "lua/kernels/lrow.h"
 
 #include "lua/base/larg.h"

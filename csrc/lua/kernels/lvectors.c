@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Kernels over arrays, as lua/braid/kernels/vectors.lua calls them: flat arguments, results in arrays that it made. */
+ * Kernels over arrays for lua/braid/kernels/vectors.lua, which makes the arrays for the results. They suspend. */
 #include <lauxlib.h>
 
 #include "kernels/histogram.h"
@@ -16,7 +16,7 @@
 #include "lua/kernels/lrow.h"
 #include "lua/sched/lsched.h"
 
-/* Elements: up to here a pass over them takes less than starting a team. */
+/* A pass over fewer elements takes less time than starting a team. */
 enum { FEW = 32 * 1024, FEW_TO_SORT = 2 * 1024 };
 
 struct call {
@@ -57,8 +57,8 @@ static int finish_reduce(lua_State *L, void *arguments) {
 
 static const struct lkernel reduce_kernel = {"reduce", run_reduce, finish_reduce, NULL};
 
-/* vector_reduce(what, a, b?, threads) -> of "sum", "dot": the number; of "min", "max": it and its place, nothing when
- * the array is empty; of "variance": the mean and the sum of the squares of the differences from it */
+/* vector_reduce(what, a, b?, threads). "sum", "dot" -> the number. "min", "max" -> the number and its index; nothing if
+ * the array is empty. "variance" -> the mean, and the sum of the squared differences from it */
 static int vector_reduce(lua_State *L) {
   static const char *const names[] = {"sum", "dot", "min", "max", "variance", NULL};
   enum braid_reduction what = (enum braid_reduction)luaL_checkoption(L, 1, NULL, names);
@@ -110,7 +110,7 @@ static void run_sort(struct braid_team *team, void *arguments) {
 
 static const struct lkernel sort_kernel = {"sort", run_sort, finish_nothing, NULL};
 
-/* vector_sort(array, out, descending, threads): out may be the array */
+/* vector_sort(array, out, descending, threads). `out` may be the array */
 static int vector_sort(lua_State *L) {
   struct braid_row a = lrow_check(L, 1, "array"), out = lrow_check_type(L, 2, "out", a.type);
   lrow_check_count(L, &out, "out", a.count);
@@ -130,8 +130,8 @@ static void run_order(struct braid_team *team, void *arguments) {
 
 static const struct lkernel order_kernel = {"sort", run_order, finish_nothing, NULL};
 
-/* vector_order(array, order, descending, threads): into order, an i64 array, the places of the elements as they would
- * be sorted */
+/* vector_order(array, order, descending, threads). Writes into `order` (i64) the indices of the elements in sorted
+ * order */
 static int vector_order(lua_State *L) {
   struct braid_row a = lrow_check(L, 1, "array"), out = lrow_check_type(L, 2, "out", BRAID_I64);
   lrow_check_count(L, &out, "out", a.count);
@@ -151,7 +151,7 @@ static void run_take(struct braid_team *team, void *arguments) {
 
 static const struct lkernel take_kernel = {"sort", run_take, finish_nothing, NULL};
 
-/* vector_take(array, order, out, threads): out[i] = array[order[i]]; order comes from vector_order */
+/* vector_take(array, order, out, threads). out[i] = array[order[i]]; `order` comes from vector_order */
 static int vector_take(lua_State *L) {
   struct braid_row a = lrow_check(L, 1, "array"), order = lrow_check_type(L, 2, "order", BRAID_I64);
   struct braid_row out = lrow_check_type(L, 3, "out", a.type);
@@ -181,8 +181,8 @@ static int finish_unique(lua_State *L, void *arguments) {
 
 static const struct lkernel unique_kernel = {"unique", run_unique, finish_unique, NULL};
 
-/* vector_unique(sorted, values?, counts?, threads) -> how many different elements there are; values and counts have
- * that length already */
+/* vector_unique(sorted, values?, counts?, threads) -> number of different elements. `values` and `counts` must have
+ * that length */
 static int vector_unique(lua_State *L) {
   struct braid_row a = lrow_check(L, 1, "array"), values = {0}, counts = {0};
   if (!lua_isnoneornil(L, 2)) values = lrow_check_type(L, 2, "values", a.type);
@@ -203,8 +203,8 @@ static void run_histogram(struct braid_team *team, void *arguments) {
 
 static const struct lkernel histogram_kernel = {"histogram", run_histogram, finish_nothing, NULL};
 
-/* vector_histogram(array, low, high, counts, edges, threads): low < high, whose difference is finite; counts, of i64,
- * has a place for each bin, edges, of f64, one more */
+/* vector_histogram(array, low, high, counts, edges, threads). low < high, and high - low is finite. `counts` (i64) has
+ * an element for each bin, `edges` (f64) one more */
 static int vector_histogram(lua_State *L) {
   struct braid_row a = lrow_check(L, 1, "array"), counts = lrow_check_type(L, 4, "counts", BRAID_I64);
   struct braid_row edges = lrow_check_type(L, 5, "edges", BRAID_F64);
@@ -226,7 +226,7 @@ static void run_search(struct braid_team *team, void *arguments) {
 
 static const struct lkernel search_kernel = {"searchsorted", run_search, finish_nothing, NULL};
 
-/* vector_search(sorted, values, right, places, threads): places is of i64 and as long as values */
+/* vector_search(sorted, values, right, places, threads). `places` (i64) is as long as `values` */
 static int vector_search(lua_State *L) {
   struct braid_row a = lrow_check(L, 1, "sorted"), b = lrow_check(L, 2, "values");
   struct braid_row out = lrow_check_type(L, 4, "out", BRAID_I64);
@@ -263,7 +263,7 @@ static int finish_matmul(lua_State *L, void *arguments) {
 
 static const struct lkernel matmul_kernel = {"matmul", run_matmul, finish_matmul, NULL};
 
-/* vector_matmul(a, b, out, m, k, n, threads): a has m rows of k, b k rows of n */
+/* vector_matmul(a, b, out, m, k, n, threads). a is m x k, b is k x n */
 static int vector_matmul(lua_State *L) {
   struct matmul this = {.a = lrow_check(L, 1, "a"), .b = lrow_check(L, 2, "b"), .c = lrow_check(L, 3, "out")};
   this.m = (size_t)larg_integer(L, 4, "m", 0);
@@ -298,8 +298,8 @@ static int finish_random(lua_State *L, void *arguments) {
 
 static const struct lkernel random_kernel = {"random", run_random, finish_random, NULL};
 
-/* vector_random(array, seed, normal, a, b, threads): normal: of mean a and deviation b; else between a and b, which are
- * integers for arrays of these */
+/* vector_random(array, seed, normal, a, b, threads). normal: a is the mean, b the deviation. Else numbers from a to b;
+ * these are integers if the array has integers */
 static int vector_random(lua_State *L) {
   struct fill fill = {.row = lrow_check(L, 1, "array")};
   fill.random.seed = (uint64_t)larg_integer(L, 2, "seed", LUA_MININTEGER);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Whole workloads as Lua calls them. */
+ * Kernels that are whole workloads, for Lua. */
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,7 @@ static int circle_finish(lua_State *L, void *arguments) {
   return 2;
 }
 
-/* monte_carlo_pi(n, seed, threads) -> estimate, points inside. Suspends. */
+/* monte_carlo_pi(n, seed, threads) -> estimate, number of points inside. Suspends. */
 static int monte_carlo_pi(lua_State *L) {
   enum { FEW = 1 << 15 };
   static const struct lkernel kernel = {"monte_carlo_pi", braid_circle_run, circle_finish, NULL};
@@ -40,7 +40,7 @@ static int monte_carlo_pi(lua_State *L) {
 
 /* ---- mandelbrot ----------------------------------------------------------------------------------------------- */
 
-/* Stack: 9 the array. */
+/* On the stack: 9 the array. */
 static int mandelbrot_finish(lua_State *L, void *arguments) {
   (void)arguments;
   lua_pushvalue(L, 9);
@@ -72,10 +72,10 @@ static int mandelbrot(lua_State *L) {
   return lkernel_run(L, threads, work <= SMALL);
 }
 
-/* ---- texts that go in ----------------------------------------------------------------------------------------- */
+/* ---- lists of texts ------------------------------------------------------------------------------------------- */
 
-/* Reads the list at index 1 into `texts`, which has room for its length. Replaces it by a list of its own, which holds
- * the strings whatever becomes of the caller's. */
+/* Reads the list at index 1 into `texts`, which has room for it. Replaces the list by a copy, which keeps the strings
+ * alive even if the caller changes its list. */
 static void read_texts(lua_State *L, struct braid_text *texts, size_t count, bool files) {
   lua_createtable(L, (int)count, 0);
   for (size_t i = 0; i < count; i++) {
@@ -98,7 +98,7 @@ static bool are_few(const struct braid_text *texts, size_t count) {
   return bytes <= little;
 }
 
-/* nil and what the system said of the file at this place of the list at index 1. */
+/* Returns nil and an error for the file at this index of the list. */
 static int fail_file(lua_State *L, size_t place, int error, const char *what) {
   lua_rawgeti(L, 1, (lua_Integer)place + 1);
   return lerror_system(L, error, lua_pushfstring(L, "%s: %s", what, lua_tostring(L, -1)));
@@ -116,7 +116,7 @@ static void push_digest(lua_State *L, const struct braid_digest *digest) {
   lua_pushlstring(L, text, 2 * (size_t)digest->size);
 }
 
-/* Stack: 1 the list. */
+/* On the stack: 1 the list. */
 static int hash_finish(lua_State *L, void *arguments) {
   const struct braid_digest_list *list = arguments;
   lua_createtable(L, (int)list->count, 0);
@@ -134,7 +134,7 @@ static void hash_release(void *arguments) {
   free(list->digests);
 }
 
-/* hash(list, algorithm, files, threads) -> list of digests in hexadecimal | nil, err. Suspends. */
+/* hash(list, algorithm, files, threads) -> list of hexadecimal digests | nil, err. Suspends. */
 static int hash(lua_State *L) {
   static const struct lkernel kernel = {"hash", braid_digest_run, hash_finish, hash_release};
   const char *why, *name = larg_string(L, 2, "algorithm", NULL);
@@ -162,7 +162,7 @@ static void set_total(lua_State *L, const char *name, uint64_t value) {
   lua_setfield(L, -2, name);
 }
 
-/* Stack: 1 the list. */
+/* On the stack: 1 the list. */
 static int words_finish(lua_State *L, void *arguments) {
   const struct braid_words_list *list = arguments;
   if (list->out_of_memory) return lerror_memory(L);

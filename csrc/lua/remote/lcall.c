@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See the header. */
+ * Calls of proxies: sending, waiting, cancelling, and what all kinds do with an answer. */
 #include "lua/remote/lcall.h"
 
 #include "lua/base/larg.h"
@@ -9,7 +9,7 @@
 #include "lua/sched/lobject.h"
 #include "lua/base/lposition.h"
 
-/* In every state the same. */
+/* Set by lcall_class, to the same values in each state. */
 static lcall_finisher *_Atomic finishers[BRAID_PROXY_KINDS];
 
 struct braid_proxy *lcall_check(lua_State *L, enum braid_proxy_kind kind) {
@@ -52,7 +52,7 @@ static int hand_on(lua_State *L, struct sched *sched, struct braid_proxy *proxy,
 static int conclude(lua_State *L, struct sched *sched, struct braid_proxy_call *call) {
   enum braid_status status = call->status == BRAID_CANCELLED ? call->end : call->status;
   enum braid_call_operation operation = call->operation;
-  struct braid_proxy *proxy = call->proxy; /* the box at 1 keeps it */
+  struct braid_proxy *proxy = call->proxy; /* the box at 1 keeps it alive */
   struct braid_item item = call->item;
   int64_t extra = call->extra;
   bool asks = call->asks;
@@ -89,7 +89,7 @@ int lcall_perform(lua_State *L, struct braid_proxy *proxy, enum braid_call_opera
                   struct lcall_words *words) {
   struct sched *sched = sched_of(L);
   struct braid_proxy_call *waiting;
-  if (!words->masked && !sched_may_begin(L, sched)) braid_item_drop(words->cell.item); /* it will raise */
+  if (!words->masked && !sched_may_begin(L, sched)) braid_item_drop(words->cell.item); /* sched_begin will raise */
   struct braid_waiter *waiter = words->masked ? sched_begin_masked(L, sched) : sched_begin(L, sched);
   words->call.once = words->deadline == LARG_ONCE;
   enum braid_status status =
@@ -157,7 +157,7 @@ void lcall_class(lua_State *L, enum braid_proxy_kind kind, const char *of, const
   lua_pushstring(L, of);
   lua_setfield(L, -2, "__name");
   lua_pushboolean(L, 1);
-  lua_setfield(L, -2, "_remote"); /* for lua/braid/tasks/gather.lua */
+  lua_setfield(L, -2, "_remote"); /* used by lua/braid/tasks/gather.lua */
   lua_createtable(L, 0, 1);
   luaL_getmetatable(L, of);
   lua_setfield(L, -2, "__index");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Counters and dicts of the parent as a worker process's Lua holds them; and the marshal with which all shared objects
- * travel. What is written in Lua (lua/braid/sync) the proxies find in the metatables of the objects themselves. */
+ * Counters and dicts that live in another process, for Lua. Also installs the marshal, which lets shared objects be
+ * sent. Proxies inherit the methods that are written in Lua (lua/braid/sync) from the metatables of the objects
+ * themselves. */
 #include "core/process/marshal.h"
 
 #include "lua/base/larg.h"
@@ -42,7 +43,7 @@ static int perform_keyed(lua_State *L, enum braid_call_operation operation, stru
   struct braid_buffer bytes;
   size_t size = 1 + sizeof key.bits + (key.tag == BRAID_ITEM_NONE ? (size_t)key.bits : 0);
   braid_buffer_init(&bytes);
-  bytes.data = lua_newuserdatauv(L, size, 0); /* Lua's, so that nothing is lost when something raises */
+  bytes.data = lua_newuserdatauv(L, size, 0); /* Lua's memory, so nothing leaks if something raises */
   bytes.capacity = size;
   braid_key_write(&bytes, &key);
   struct lcall_words words = {.call = {.owner = lcall_me(sched_of(L)), .key_size = (uint32_t)size},
@@ -56,7 +57,7 @@ static int perform_keyed(lua_State *L, enum braid_call_operation operation, stru
 
 static int dict_get(lua_State *L) { return perform_keyed(L, BRAID_DICT_GET, (struct braid_item){0}); }
 
-/* dict:_set(key, value) -> whether nobody else held the lock */
+/* dict:_set(key, value) -> false if another task holds the lock */
 static int dict_set(lua_State *L) {
   lcall_check(L, BRAID_PROXY_DICT);
   litem_dict_key(L, 2);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Locks, semaphores, events, conditions and barriers of the parent as a worker process's Lua holds them. */
+ * Locks, semaphores, events, conditions and barriers that live in another process, for Lua. */
 #include "lua/base/larg.h"
 #include "lua/remote/lcall.h"
 #include "lua/base/lerror.h"
@@ -8,7 +8,8 @@
 
 /* ---- lock ----------------------------------------------------------------------------------------------------- */
 
-/* 3 tells: "hold" returns the object itself; 4: a try, whose "empty" is no timeout. */
+/* On the stack: 3 true for "hold", which returns the object; 4 true for a try, where "empty" does not mean a timeout.
+ */
 static int acquire(lua_State *L, struct braid_proxy *proxy, enum braid_call_operation operation, bool hold, bool once) {
   int64_t deadline = once ? LARG_ONCE : larg_timeout(L, 2);
   lua_settop(L, 2);
@@ -162,7 +163,7 @@ static int condition_wait(lua_State *L) {
 
 static int back_k(lua_State *L, int ignored, lua_KContext context);
 
-/* The wait is over, however it ended (`waited`): the lock is taken back before anything else. */
+/* Takes the lock again, however the wait (`waited`) has ended. */
 static int take_back(lua_State *L, struct sched *sched, enum braid_status waited) {
   struct braid_proxy *condition = lcall_check(L, BRAID_PROXY_CONDITION);
   struct braid_call call = {.owner = lcall_me(sched)};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Queues that live in another process as Lua holds them. Batches of items and places are the proxy's business
- * (core/process/proxy_queue.h); a call is made where nothing may be waited for. Stack of methods: as in lqueue.c. */
+ * Queues that live in another process, for Lua. The proxy fetches items and places in batches
+ * (core/process/proxy_queue.h). A try must not wait for a batch, so it makes a call. Stack of the methods: as in
+ * lqueue.c. */
 #include "core/process/proxy_queue.h"
 
 #include "lua/base/larg.h"
@@ -56,7 +57,7 @@ static int put(lua_State *L, int entered, lua_KContext context) {
   enum braid_status status = braid_proxy_put(proxy, &cell, NULL);
   if (status == BRAID_FULL && deadline == LARG_ONCE) return try_at_home(L, proxy, BRAID_QUEUE_TRY_PUT, cell);
   if (status == BRAID_FULL) {
-    if (!sched_may_begin(L, sched)) braid_item_drop(cell.item); /* it will raise */
+    if (!sched_may_begin(L, sched)) braid_item_drop(cell.item); /* sched_begin will raise */
     struct braid_waiter *waiter = sched_begin(L, sched);
     status = braid_proxy_put(proxy, &cell, &waiter->node);
     if (status == BRAID_WAIT) return sched_park(L, sched, deadline, put_k, 0);
@@ -73,7 +74,7 @@ static int queue_put(lua_State *L) {
   return sched_attempt(L, sched_of(L), put, 0);
 }
 
-/* 4 tells: the home's "full" and "empty" are the answer, no timeout. */
+/* On the stack: 4 true, because the home's "full" or "empty" is the result, and not a timeout. */
 static int queue_try_put(lua_State *L) {
   struct braid_proxy *proxy = check(L);
   check_value(L);
@@ -88,7 +89,7 @@ static int queue_try_put(lua_State *L) {
 
 /* ---- get ------------------------------------------------------------------------------------------------------ */
 
-enum { GET, ITERATE, HOWS }; /* an iterator ends where a get tells of the closed queue, and raises other errors */
+enum { GET, ITERATE, HOWS }; /* an iterator ends where get returns kind "closed", and raises other errors */
 
 static int get_answer(lua_State *L, enum braid_status status, struct braid_item item, lua_KContext how) {
   if (how == ITERATE && status == BRAID_CLOSED) return 0;
@@ -101,8 +102,8 @@ static int conclude(lua_State *L, struct sched *sched, enum braid_status end, st
   return sched_stopped(end) ? sched_raise(L, sched, end) : get_answer(L, end, item, how);
 }
 
-/* The request that was called off has ended: with an item all the same, or not. The context is how the get's own wait
- * ended, and how it is to be told. */
+/* The cancelled request has ended, maybe with an item nevertheless. The context has the end of the get's own wait, and
+ * GET or ITERATE. */
 static int left_k(lua_State *L, int ignored, lua_KContext context) {
   (void)ignored;
   struct sched *sched = sched_of(L);
@@ -170,7 +171,7 @@ static int queue_items(lua_State *L) {
   return 2;
 }
 
-/* ---- the rest ------------------------------------------------------------------------------------------------- */
+/* ---- other methods -------------------------------------------------------------------------------------------- */
 
 static int queue_task_done(lua_State *L) { return lcall_ask(L, check(L), BRAID_QUEUE_DONE, 0); }
 
@@ -183,7 +184,7 @@ static int queue_close(lua_State *L) {
   return 0;
 }
 
-/* A look at the queue: what is wanted of it is at 2. */
+/* Asks for the queue's size and state. `what` goes to index 2: the wanted part. */
 static int look(lua_State *L, const char *what) {
   struct braid_proxy *proxy = check(L);
   lua_settop(L, 1);
@@ -223,7 +224,7 @@ static const luaL_Reg queue_methods[] = {
     {"is_full", queue_is_full}, {NULL, NULL},
 };
 
-/* A try's answer: 4 tells whether the home's word is ours. */
+/* The status of a try: see queue_try_put for index 4. */
 static enum braid_status tried(lua_State *L, enum braid_status status) {
   bool once = (status == BRAID_FULL || status == BRAID_EMPTY) && !lua_toboolean(L, 4);
   return once ? BRAID_TIMEOUT : status;
