@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- braid advise: which model fits.
+--- braid advise: which concurrency model fits a function.
 
 local braid = require "braid"
 local options = require "braid.command.options"

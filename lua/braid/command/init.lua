@@ -1,15 +1,15 @@
 -- SPDX-License-Identifier: MIT
---- The command `braid`: finds the module of the first word and hands it the rest.
+--- The command `braid`: loads the module of its first word and passes it the other words.
 
 local core = require "braid.core"
 local errors = require "braid.errors"
 
 local M = {}
 
----What a command is. `main` gets the words behind its name and returns the exit status.
+---A subcommand. `main` gets the words after its name and returns the exit status.
 ---@class braid.Command
 ---@field summary string one line
----@field usage string how it is called, and its options
+---@field usage string the help text
 ---@field main fun(words: string[]): integer
 
 local NAMES = { "serve", "run", "tutorial", "advise", "ps" }
@@ -60,7 +60,7 @@ local function dispatch(words)
 end
 
 ---@param words string[] the command line
----@return integer status 1 also when what it printed could not be written
+---@return integer status 1 if all went well, but the output could not be written
 function M.main(words)
   local status = dispatch(words)
   local written, why = core.flush_output()
@@ -69,7 +69,7 @@ function M.main(words)
   return status == 0 and 1 or status
 end
 
----Ends the process with the status of the command.
+---Runs the command and ends the process with its status.
 ---@param words string[]
 function M.run(words) os.exit(M.main(words), true) end
 

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- The words of a command line.
+--- Reads the words of a command line.
 
 local errors = require "braid.errors"
 
@@ -14,10 +14,10 @@ local function convert(name, value, kind)
   return kind == "integer" and math.tointeger(number) or number
 end
 
----Reads `--name value`, `--name=value` and `--flag`; what has no dashes, and everything behind `--`, are the words.
----Raises kind "misuse" for an option that is not known (names the nearest one) or lacks its value.
+---Reads `--name value`, `--name=value` and `--flag`. Words without dashes, and all words after `--`, are the rest.
+---Raises kind "misuse" for an unknown option (it names the nearest one), and for a missing value.
 ---@param words string[]
----@param known table<string, "string"|"number"|"integer"|"flag"> by name, with dashes as underscores
+---@param known table<string, "string"|"number"|"integer"|"flag"> by name; dashes are underscores
 ---@return table<string, any> options
 ---@return string[] rest
 function M.read(words, known)

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- braid ps: what the tasks of another process do.
+--- braid ps: shows what the tasks of another process do.
 
 local dump = require "braid.debug.dump"
 
@@ -19,8 +19,8 @@ local function list()
   return 0
 end
 
--- A dump, and those of the worker processes that it names. A process may say what it likes, so only its own children
--- are asked, each once.
+-- Prints a dump, and the dumps of the worker processes that it names. A process may write anything into its dump: so
+-- only its own children are asked, each once.
 local function tell(pid, text, asked)
   io.stdout:write(text)
   for number in text:gmatch "\n  worker process (%d+)" do

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- braid run script.lua ...: the script as the main task.
+--- braid run script.lua ...: runs a script as the main task.
 
 local braid = require "braid"
 

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- braid tutorial: the document, row by row, on this machine.
+--- braid tutorial: measures the rows of the tutorial document on this machine.
 
 local errors = require "braid.errors"
 local options = require "braid.command.options"

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- What runs here, and where it stands: for programs that hang, or do what nobody understands.
+--- Shows what all tasks do: for programs that hang or behave strangely.
 
 local core = require "braid.core"
 local errors = require "braid.errors"
@@ -7,12 +7,12 @@ local errors = require "braid.errors"
 local M = {}
 
 ---Tells what everything in this process does: every task of every state (the script and the workers of its pools), with
----its name, where it stands, what it waits in and for how long; every pool, and which function each of its worker
----processes runs. Does not suspend; blocks for at most 0.25 s. SIGQUIT (Ctrl-\) has the same written to stderr while a
----script waits or runs tasks, and `braid ps PID` asks from outside, and the worker processes themselves as well.
----@param out file*|false|nil where it is written to, by default io.stderr; false: nowhere
----@return string? text nil when the file cannot be written
----@return table? err
+---its name, its position in the source, what it waits for and how long; every pool, and the function that each of its
+---worker processes runs. Does not suspend; blocks for at most 0.25 s. SIGQUIT (Ctrl-\) writes the same to stderr while
+---a script waits or runs tasks. `braid ps PID` asks from outside, and also asks the worker processes.
+---@param out file*|false|nil where to write the text; default io.stderr; false: nowhere
+---@return string? text nil if the file cannot be written
+---@return table? err kind "system"
 function M.dump(out)
   if out ~= nil and out ~= false and io.type(out) ~= "file" then
     errors.misuse(1, "bad argument #1 to 'dump' (out: an open file, false or nil expected, got %s)",
@@ -29,13 +29,14 @@ end
 
 -- ---- other processes ------------------------------------------------------------------------------------------------
 
-local CONNECT, WHOLE = 1, 10 -- seconds for an answer to begin, and to be all there
-local AGAIN = 0.1 -- seconds until one asks again
-local THREAD = "braid-answer" -- the name of the thread that answers: see csrc/core/inspect/answer.h
+local CONNECT, WHOLE = 1, 10 -- seconds until an answer must have begun, and must be complete
+local AGAIN = 0.1 -- seconds until the question is repeated
+local THREAD = "braid-answer" -- the name of the answering thread: see csrc/core/inspect/answer.h
 
 local HIDDEN = { [1] = true, [2] = true, [3] = true, [13] = true } -- EPERM, ENOENT, ESRCH, EACCES
 
--- Of a process that has ended, or may not be looked at, there is nothing. Raises for want of descriptors or memory.
+-- A process that has ended, or is not ours to see, counts as nothing there. Other errors (no descriptors, no memory)
+-- raise.
 local function shown(value, why, code)
   if not value and not HIDDEN[code] then error(errors.new("system", why, { code = code })) end
   return value
@@ -57,19 +58,19 @@ end
 
 local function has_module(maps) return maps:find("/braid/core%.so\n") or maps:find("/braid/core%.so %(deleted%)\n") end
 
----The processes in which braid is loaded, of those that this user may look at.
+---The processes that have loaded braid, as far as this user may see.
 ---@return integer[] pids
 function M.processes()
   local pids = {}
   for _, pid in ipairs(numbers_in "/proc") do
     local maps = pid ~= core.pid() and read(("/proc/%d/maps"):format(pid))
-    local lives = maps and maps ~= "" -- a zombie's are empty
+    local lives = maps and maps ~= "" -- a zombie has an empty file
     if lives and (has_module(maps) or answers(pid)) then pids[#pids + 1] = pid end
   end
   return pids
 end
 
----The command line of a process, for a terminal.
+---The command line of a process, safe to print on a terminal.
 ---@param pid integer
 ---@return string
 function M.command_line(pid)
@@ -77,13 +78,13 @@ function M.command_line(pid)
   return core.printable(words)
 end
 
--- One of the words of /proc/PID/status.
+-- One value of /proc/PID/status.
 local function status_of(pid, name)
   local status = read(("/proc/%d/status"):format(pid))
   return status and status:match("\n" .. name .. ":%s*(%S+)")
 end
 
----Whether a process was started by another one.
+---Whether a process is a child of another one.
 ---@param pid integer
 ---@param parent integer
 ---@return boolean
@@ -97,7 +98,7 @@ end
 local STOPPED = "does not answer: it is stopped, and can when it goes on (SIGCONT)"
 local function is_stopped(pid) return (status_of(pid, "State") or ""):find "[Tt]" end
 
--- Waits for a process that has just begun.
+-- A process that has just started may need a moment: waits for its answering thread.
 local function begins_to_answer(pid, patience)
   local began = core.now()
   while not answers(pid) do
@@ -107,7 +108,7 @@ local function begins_to_answer(pid, patience)
   return true
 end
 
--- Why a process is not asked; nil when it can be. Nothing is sent to who would not expect it.
+-- Why a process cannot be asked; nil if it can. A process that does not expect the signal never gets it.
 local function obstacle(pid, patience)
   if has_ended(pid) then return "has ended" end -- a zombie has no maps
   local maps = read(("/proc/%d/maps"):format(pid))
@@ -135,7 +136,7 @@ local function trouble(pid, why)
   return failure("closed", pid, why == "ended" and "has ended" or "cannot be asked: " .. why)
 end
 
--- Asks, again and again, until the answer begins; returns the text when it is there.
+-- Repeats the question until the answer begins. Returns the complete text.
 local function converse(question, pid, patience)
   local began, ask_next, answering = core.now(), 0, false
   while true do
@@ -155,11 +156,11 @@ local function converse(question, pid, patience)
   end
 end
 
----The dump of another process in which braid runs, this user's or, for root, anybody's. Suspends.
+---The dump of another process that uses braid. The user must own it, or be root. Suspends.
 ---@param pid integer
----@param patience number? seconds until it has begun to answer, by default 1
----@return string? text control characters are escaped
----@return table? err
+---@param patience number? seconds until the answer must begin; default 1
+---@return string? text with control characters escaped
+---@return table? err kind "closed": it cannot be asked, "timeout": it did not answer
 function M.ask(pid, patience)
   local question <close>, why = core.question_new(pid)
   if not question then

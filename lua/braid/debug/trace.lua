@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- A timeline of what ran when: steps of tasks, jobs in threads and processes, and the way from submit to result.
+--- A timeline of steps of tasks and of jobs in threads and processes, from submit to result.
 
 local core = require "braid.core"
 local document = require "braid.document"
@@ -8,7 +8,7 @@ local json = require "braid.json"
 
 local M = {}
 
--- Spans on tracks, and the arrows of jobs, from the log.
+-- Makes spans, tracks and jobs (drawn as arrows) from the log.
 local function collect()
   local names, open, origin = {}, {}, nil
   local spans, jobs, tracks, order = {}, {}, {}, {}
@@ -52,7 +52,7 @@ local function collect()
       local job = job_of(whose)
       job.home = { track = track_of(track), time = time - origin }
       finished[#finished + 1] = job
-      jobs[whose] = nil -- the next job may get its address
+      jobs[whose] = nil -- the next job may have the same address
     end
   end
   for _, job in pairs(jobs) do finished[#finished + 1] = job end
@@ -61,7 +61,8 @@ local function collect()
   return { spans = json.array(spans), jobs = json.array(finished), tracks = json.array(named) }
 end
 
--- The format of Chrome's tracing, which Perfetto reads: microseconds; "X" is a span, "s", "t" and "f" an arrow's ends.
+-- Chrome's trace format, which Perfetto reads. Times in microseconds; "X" is a span; "s", "t" and "f" are points of an
+-- arrow.
 local function to_perfetto(trace)
   local events = {}
   local pid = core.pid()
@@ -165,7 +166,7 @@ addEventListener("resize", draw); draw();
 </script></body></html>
 ]==]
 
--- What is to be in the file, as texts.
+-- The content of the file, as one or several strings.
 local function render(path, trace)
   if not path:find "%.html?$" then return to_perfetto(trace) end
   local text = json.encode(trace, { invalid = "replace" }):gsub("</", "<\\/")
@@ -173,10 +174,10 @@ local function render(path, trace)
   return before, text, after
 end
 
----Runs fn(...) and writes a timeline of it: every step of a task, every job in a thread or process, with the way from
----its submit over its run to its result. A path that ends in .html gets a page that needs nothing else; any other the
----JSON that Perfetto and Chrome read. The timeline is written also when fn raises. A file that cannot be written is
----an error of kind "system". One trace at a time. Suspends where fn does.
+---Runs fn(...) and writes a timeline: every step of a task, and every job in a thread or process, with the way from its
+---submit over its run to its result. A path that ends in .html gets a self-contained page; any other gets JSON for
+---Perfetto and Chrome. The timeline is written even if fn raises. Raises kind "system" if the file cannot be written.
+---Only one trace can run at a time. Suspends if fn does.
 ---@param path string
 ---@param fn fun(...): ...
 ---@param ... any its arguments
@@ -186,7 +187,7 @@ function M.trace(path, fn, ...)
     errors.misuse(1, "bad argument #1 to 'trace' (path: a string expected, got %s)", errors.described(path))
   end
   errors.check_function(1, "trace", "fn", fn)
-  local file, problem = document.open(path) -- before all the work, which would be in vain
+  local file, problem = document.open(path) -- before fn runs: else its work would be in vain
   if not file then error(problem) end
   if not core.trace_start() then
     file:close()

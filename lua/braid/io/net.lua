@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Sockets: streams over TCP and unix sockets, to others and from others.
+-- Sockets: streams over TCP and Unix sockets, as a client and as a server.
 local core = require "braid.core"
 local errors = require "braid.errors"
 local scope = require "braid.tasks.scope"
@@ -7,9 +7,9 @@ local stream = require "braid.io.stream"
 
 local M = {}
 
-local STAGGER = 0.25 -- seconds that an address is tried alone before the next one is tried too (RFC 8305)
-local PAUSE = 0.005 -- seconds before a unix socket whose line is full is tried again
-local LINE = 1024 -- connections that may wait to be accepted
+local STAGGER = 0.25 -- seconds until the next address is tried in parallel (RFC 8305)
+local PAUSE = 0.005 -- seconds until a Unix socket whose backlog is full is tried again
+local LINE = 1024 -- default backlog: connections that may wait to be accepted
 
 -- ---- arguments ------------------------------------------------------------------------------------------------------
 
@@ -24,7 +24,7 @@ local function check_text(name, value)
   end
 end
 
--- (host, port, opts) or one table, as one table that has been checked.
+-- Checks (host, port, opts), or a single table, and makes one table of them.
 local function place_of(what, known, host, port, opts)
   local place = {}
   if type(host) == "table" then
@@ -61,7 +61,7 @@ local function text_of(place)
   return (host:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(host, place.port)
 end
 
--- nil and the error with the place in its message.
+-- Returns nil and the error, with the address in its message.
 local function failed(what, place, err)
   local text = err.message:gsub("^connect: ", ""):gsub("^listen: ", "")
   return nil, errors.new(err.kind, ("net.%s %s: %s"):format(what, text_of(place), text), { code = err.code })
@@ -82,21 +82,21 @@ end
 
 -- ---- streams --------------------------------------------------------------------------------------------------------
 
----A connection: a braid.Stream (read, read_some, lines, write, close) that knows its two ends.
+---A connection: a braid.Stream (read, read_some, lines, write, close) with additional methods for sockets.
 ---@class braid.net.Stream: braid.Stream
----@field private _address string of the other side
+---@field private _address string of the peer
 local Stream = {}
 for name, method in pairs(stream.Stream) do Stream[name] = method end
 Stream.__name = "braid.net.stream"
 Stream.__index = Stream
 
----Ends this side's writing: the other side reads an end, and can still be read from.
+---Ends writing: the peer reads the end of the stream. This side can still read.
 ---@return true? done
 ---@return braid.Error? err kinds: closed, system
 function Stream:shutdown() return self._descriptor:shutdown() end
 
----Who is on the other side, or was.
----@return string host or path, which is "" for a unix socket without a name
+---The address of the peer, also after the end of the connection.
+---@return string host or path; "" for an unnamed Unix socket
 ---@return integer? port nil for a unix socket
 function Stream:peer() return core.address_text(self._address) end
 
@@ -110,7 +110,7 @@ end
 
 local function is_full(err) return err and err.kind == "system" and err.code == core.EAGAIN end
 
--- A unix socket at which too many wait says so at once.
+-- A Unix socket whose backlog is full fails at once, so it is tried again.
 local function try_one(address, deadline)
   local descriptor, err = core.socket_connect(address, time_left(deadline))
   while is_full(err) do
@@ -121,7 +121,8 @@ local function try_one(address, deadline)
   return descriptor, descriptor and address or err
 end
 
--- All addresses, each a moment after the one before, or as soon as that has failed; the first that answers stays.
+-- Tries all addresses. The next one starts a moment after the one before, or when that has failed. The first connection
+-- is used.
 local function try_all(addresses, deadline)
   local changed, trying = core.event_new(), 0
   local winner, where, failure
@@ -154,8 +155,8 @@ local function try_all(addresses, deadline)
   return winner, where or failure
 end
 
----Connects: `net.connect("example.org", 80)`, `net.connect{ unix = "/run/some.sock" }`. Suspends; all addresses of the
----host are tried. opts.timeout: seconds for all of it, default: as long as the system tries.
+---Connects: `net.connect("example.org", 80)`, `net.connect{ unix = "/run/some.sock" }`. Tries all the host's
+---addresses. opts.timeout: seconds for everything; default: as long as the system tries. Suspends.
 ---@param host string|table a name or an address; or a table with `host` and `port`, or `unix`, and the options
 ---@param port integer?
 ---@param opts {timeout: number?}?
@@ -178,21 +179,22 @@ end
 
 -- ---- listening ------------------------------------------------------------------------------------------------------
 
----Where connections come in. A `<close>` variable is closed at the end of its block; `for stream in listener do` takes
----one after the other until it is closed.
+---A socket that accepts connections. A `<close>` variable is closed at the end of its block.
+---`for stream in listener do` accepts one connection after the other until the listener is closed; it raises other
+---errors.
 ---@class braid.net.Listener
 ---@field host string? the address; nil for a unix socket
----@field port integer? the port, also where 0 was asked for
----@field path string? of a unix socket; removed when it is closed
----@field fd integer? the descriptor's number; nil once closed
+---@field port integer? the port, also if 0 was given
+---@field path string? of a Unix socket; the file is removed when the listener is closed
+---@field fd integer? the descriptor; nil after close
 ---@field private _descriptor userdata
 local Listener = { __name = "braid.net.listener" }
 Listener.__index = Listener
 
----The next connection. Suspends.
+---Accepts the next connection. Suspends.
 ---@param timeout number? seconds
 ---@return braid.net.Stream? stream
----@return braid.Error? err kinds: timeout, closed, system (no descriptors are left)
+---@return braid.Error? err kinds: timeout, closed, system (no descriptor is left)
 function Listener:accept(timeout)
   local descriptor, address = self._descriptor:accept(timeout)
   if not descriptor then return nil, address end
@@ -205,8 +207,8 @@ function Listener:__call()
   return accepted
 end
 
----Closes it, at once and without waiting: who waits for a connection gets an error of kind "closed". Connections that
----have been accepted stay. Harmless when closed.
+---Closes it at once, without waiting. Waiting accepts end with kind "closed". Accepted connections stay open. Does
+---nothing if it is closed.
 function Listener:close()
   if self.fd and self.path then os.remove(self.path) end
   self._descriptor:close()
@@ -215,10 +217,10 @@ end
 
 Listener.__close = Listener.close
 
----Listens: `net.listen("127.0.0.1", 0)`, `net.listen{ unix = "/run/some.sock" }`. A host that is nil or "*" means all
----of this machine's addresses, port 0 one that is free. A unix socket's file at which nobody listens any more is taken
----over. opts.backlog: connections that may wait to be accepted, default 1024. opts.reuse_port: others may listen at the
----same port, if they say so too, and the system spreads the connections.
+---Listens: `net.listen("127.0.0.1", 0)`, `net.listen{ unix = "/run/some.sock" }`. Host nil or "*" means all addresses
+---of this machine, port 0 a free one. A Unix socket's file at which nobody listens any more is replaced. opts.backlog:
+---connections that may wait to be accepted, default 1024. opts.reuse_port: other sockets with this option may listen at
+---the same port, and the system spreads the connections. Suspends while it looks up a host name.
 ---@param host string|table|nil a name or an address; or a table with `host` and `port`, or `unix`, and the options
 ---@param port integer?
 ---@param opts {backlog: integer?, reuse_port: boolean?}?

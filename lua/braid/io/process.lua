@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Running programs. No shell is involved unless asked for, so arguments need no quoting.
+-- Running programs. There is no shell unless asked for, so arguments need no quoting.
 local core = require "braid.core"
 local errors = require "braid.errors"
 local scope = require "braid.tasks.scope"
@@ -19,7 +19,7 @@ local START_OPTIONS = {
 local RUN_OPTIONS = { timeout = "number" }
 for name, expected in pairs(START_OPTIONS) do RUN_OPTIONS[name] = expected end
 
--- As text for the system, for which a zero byte ends a string.
+-- Converts to text for the system, which ends strings at a zero byte.
 local function text_of(name, value)
   if type(value) ~= "string" and type(value) ~= "number" then
     errors.misuse(1, "bad %s (a string expected, got %s)", name, errors.described(value))
@@ -54,7 +54,7 @@ local function environment_of(env)
   return entries
 end
 
--- What the core wants to know of one of the three: "pipe", "null", "stdout" or a descriptor's number.
+-- Converts one of the three options for the core: "pipe", "null", "stdout" or a descriptor's number.
 local function stdio_of(opts, name)
   local value = opts[name]
   if value == nil or value == "pipe" then return "pipe" end
@@ -65,25 +65,25 @@ local function stdio_of(opts, name)
     io.type(value) or (type(value) == "string" and ("%q"):format(value) or type(value)))
 end
 
--- ---- a program that runs --------------------------------------------------------------------------------------------
+-- ---- a running program ----------------------------------------------------------------------------------------------
 
 ---@class braid.process.Result
----@field code integer? its exit code; nil when a signal ended it
+---@field code integer? the exit code; nil if a signal ended the program
 ---@field signal integer? the number of the signal that ended it
----@field stdout string? what it wrote, where that was piped (of `run` only)
+---@field stdout string? its output, if that was piped (only from `run`)
 ---@field stderr string?
 
----A program that was started. As a `<close>` variable it is ended: by SIGTERM, after a second by SIGKILL; with
----`group = true` so is what it has left of its group, unless the block has waited for its end and leaves without an
----error. Dropped while it runs, it goes on, without its pipes.
+---A started program. A `<close>` variable ends it: by SIGTERM, after a second by SIGKILL. With `group = true` the rest
+---of its process group is ended, too, unless the block has waited for the program and leaves without an error. If the
+---object is collected while the program runs, the program goes on without its pipes.
 ---@class braid.Process
 ---@field pid integer
----@field stdin braid.Stream? where it is a pipe
----@field stdout braid.Stream?
----@field stderr braid.Stream?
+---@field stdin braid.Stream? if it is a pipe
+---@field stdout braid.Stream? if it is a pipe
+---@field stderr braid.Stream? if it is a pipe
 ---@field private _child userdata
 ---@field private _result braid.process.Result?
----@field private _awaited boolean? somebody has waited for its end, and has seen it
+---@field private _awaited boolean? a wait has seen its end
 ---@field private _stopped boolean?
 local Process = { __name = "braid.process" }
 Process.__index = Process
@@ -96,7 +96,7 @@ end
 ---@param data string|number
 ---@param timeout? number seconds
 ---@return true? written
----@return braid.Error? err kinds: timeout, closed (it reads no more), system
+---@return braid.Error? err kinds: timeout, closed (the program reads no more), system
 function Process:write(data, timeout) return pipe_of(self, "stdin"):write(data, timeout) end
 
 ---Reads from its stdout; see Stream:read. Suspends.
@@ -106,16 +106,16 @@ function Process:write(data, timeout) return pipe_of(self, "stdin"):write(data, 
 ---@return braid.Error? err kinds: timeout, closed, system
 function Process:read(what, timeout) return pipe_of(self, "stdout"):read(what, timeout) end
 
----An iterator over the lines of its stdout. Suspends.
+---An iterator over the lines of its stdout. Each step suspends.
 ---@param what? "l"|"L"
 ---@return fun(): string?
 function Process:lines(what) return pipe_of(self, "stdout"):lines(what) end
 
----Closes its stdin: it reads an end there.
+---Closes its stdin: the program reads the end of the file.
 function Process:close_stdin() pipe_of(self, "stdin"):close() end
 
----Waits until it has ended. Suspends. May be called again, and by several tasks.
----What it writes must be read meanwhile, or it may wait for that for ever.
+---Waits until the program has ended. Suspends. May be called again, and by several tasks.
+---Read its output meanwhile: if a pipe is full, the program waits for ever.
 ---@param timeout? number seconds
 ---@return braid.process.Result? result code or signal
 ---@return braid.Error? err kinds: timeout, system
@@ -127,9 +127,9 @@ function Process:wait(timeout)
   return self._result
 end
 
----Sends it a signal; with `group = true`, to its whole process group, also when it has ended itself.
+---Sends it a signal. With `group = true` the signal goes to its process group, even after the program itself has ended.
 ---@param signal? integer|string a number, or a name such as "TERM" (the default) or "SIGKILL"
----@return boolean? sent false when it had ended already, and all of its group
+---@return boolean? sent false if it, and all of its group, have ended
 ---@return braid.Error? err kind system
 function Process:kill(signal)
   local number = signal or "TERM"
@@ -141,14 +141,14 @@ function Process:kill(signal)
   return self._child:kill(number)
 end
 
--- What is left of a group whose first process has ended has the same grace: nobody tells when it ends.
+-- The first process of the group has ended; the rest gets the same grace. Nobody tells when it ends, so poll.
 local function stop_rest(child)
   local deadline = core.now() + GRACE
   while child:kill(0) and core.now() < deadline do scope.shield(core.sleep, 0.01) end
   child:kill(core.signals.KILL)
 end
 
--- Ends it and reaps it, even when the task that does so has been cancelled.
+-- Ends the program and reaps it, even if the calling task is cancelled.
 local function stop(self)
   if self._stopped then return end
   self._stopped = true
@@ -179,7 +179,7 @@ end
 
 local function start(argv, opts)
   local group = opts.group
-  -- A shell's children are ended with it. Not so at a terminal, from which a group of its own could not read.
+  -- A shell's children are ended with it. Not at a terminal: a background process group could not read from it.
   if group == nil then group = opts.shell and opts.stdin ~= "inherit" and opts.stdin ~= io.stdin end
   local child, stdin, stdout, stderr = core.child_start(arguments_of(argv, opts.shell), environment_of(opts.env),
     opts.cwd and text_of("option 'cwd'", opts.cwd), stdio_of(opts, "stdin"), stdio_of(opts, "stdout"),
@@ -187,28 +187,28 @@ local function start(argv, opts)
   if not child then return nil, stdin end
   local made, process = pcall(new_process, child, stdin, stdout, stderr)
   if made then return process end
-  child:kill(core.signals.KILL) -- memory is out: nobody would ever hear of it
+  child:kill(core.signals.KILL) -- memory is out, so nobody will have this process
   error(process, 0)
 end
 
----Starts a program and lets it run.
----opts.stdin, .stdout, .stderr: "pipe" (the default), "inherit" (ours), "null", or a file of the io library; for stderr
----also "stdout". opts.cwd: the directory it starts in. opts.env: changes to the environment, name -> value, or false to
----leave one out. opts.shell: argv is a line for /bin/sh. opts.group: it gets a process group of its own, which signals
----reach as a whole; default: with shell.
----@param argv string[]|string the program, which is looked for in PATH, and its arguments
+---Starts a program. Does not wait for it.
+---opts.stdin, .stdout, .stderr: "pipe" (default), "inherit" (ours), "null", or a file of the io library; for stderr
+---also "stdout". opts.cwd: its working directory. opts.env: changes to the environment, name -> value, or false to
+---remove a variable. opts.shell: argv is a command line for /bin/sh. opts.group: it gets its own process group, and
+---signals go to the whole group; default: true with shell, unless it reads our stdin.
+---@param argv string[]|string the program, which is searched in PATH, and its arguments
 ---@param opts? table
 ---@return braid.Process? process
----@return braid.Error? err kind system, naming the program
+---@return braid.Error? err kind system; the message names the program
 function M.start(argv, opts)
   errors.check_options(1, "process.start", opts, START_OPTIONS)
   return start(argv, opts or {})
 end
 
--- ---- a program that runs to its end ---------------------------------------------------------------------------------
+-- ---- running a program to its end -----------------------------------------------------------------------------------
 
--- All three pipes at once: whichever side is slow, none waits for another. Returns what was read of them, by name. A
--- pipe that cannot be used ends it, and is in `broken`.
+-- Uses all three pipes at the same time, so that no side waits for another. Returns what was read, by name. If a pipe
+-- fails, it raises, and `broken` has the pipe's name and the error.
 local function talk(process, input, broken)
   local output = {}
   local function fail(name, err)
@@ -222,7 +222,7 @@ local function talk(process, input, broken)
   end
   local function write()
     local written, err = process:write(input)
-    -- A program may well end without having read everything.
+    -- A program may end without having read all its input.
     if not written and err.kind ~= "closed" then fail("stdin", err) end
     process:close_stdin()
   end
@@ -234,10 +234,10 @@ local function talk(process, input, broken)
   return output
 end
 
--- What had come of an output that was not read to its end.
+-- What is already read of an output.
 local function so_far(output) return output and (output:read_some(nil, 0) or "") end
 
--- An error that has what the program has written.
+-- Makes an error with the program's output so far.
 local function failed(kind, message, process, output)
   return errors.new(kind, message, {
     stdout = output and output.stdout or so_far(process.stdout),
@@ -259,15 +259,15 @@ local function communicate(process, input, program)
   return output
 end
 
----Runs a program to its end and collects what it writes. Suspends. Cancelled, it ends the program first. An exit code
----other than 0 is not an error.
----opts are those of `start`, except: opts.stdin: text for the program (default: none), or a file of the io library
----(io.stdin: ours). opts.timeout: seconds until it is ended, by SIGTERM, a second later by SIGKILL.
----@param argv string[]|string the program, which is looked for in PATH, and its arguments
+---Runs a program to its end and collects its output. Suspends. A cancel ends the program first. An exit code other than
+---0 is not an error.
+---opts: those of `start`, except: opts.stdin: text for the program (default: none), or a file of the io library
+---(io.stdin: ours). opts.timeout: seconds until it is ended, by SIGTERM, and a second later by SIGKILL.
+---@param argv string[]|string the program, which is searched in PATH, and its arguments
 ---@param opts? table
 ---@return braid.process.Result? result
----@return braid.Error? err kinds: system, naming the program, also when one of its pipes cannot be used: it is ended
---- then; timeout. With .stdout and .stderr so far, when it was started
+---@return braid.Error? err kinds: system (the message names the program; also if one of its pipes fails, which ends
+--- it); timeout. If the program was started, the error has .stdout and .stderr so far
 function M.run(argv, opts)
   errors.check_options(1, "process.run", opts, RUN_OPTIONS)
   opts = opts or {}

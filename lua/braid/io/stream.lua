@@ -1,6 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Streams: bytes that come and go through a descriptor, read and written as with Lua's own files, except that waiting
--- suspends the task.
+-- Streams: bytes from and to a descriptor. They are read and written like Lua's files, but waiting suspends the task.
 local core = require "braid.core"
 local errors = require "braid.errors"
 
@@ -8,22 +7,22 @@ local find, sub = string.find, string.sub
 
 local M = {}
 
-local PIECE = 65536 -- bytes that one read asks for
+local PIECE = 65536 -- bytes of one read
 
----Both directions, or one, of a pipe or a socket. It is closed by `<close>`, and when nobody holds it any more.
+---One or both directions of a pipe or a socket. It is closed by `<close>`, and when it is collected.
 ---@class braid.Stream
----@field fd integer? the descriptor's number; nil once closed
+---@field fd integer? the descriptor; nil after close
 ---@field private _descriptor userdata
----@field private _turn userdata a lock: whole writes, one after the other
----@field private _buffer string read, but not yet asked for
----@field private _at integer where in _buffer that begins
----@field private _pieces string[] what comes after _buffer
+---@field private _turn userdata a lock, so that writes are not mixed
+---@field private _buffer string bytes that were read from the descriptor
+---@field private _at integer index in _buffer of the first byte that was not returned yet
+---@field private _pieces string[] bytes after those in _buffer
 local Stream = { __name = "braid.stream" }
 Stream.__index = Stream
 
-M.Stream = Stream -- for those that can do more
+M.Stream = Stream -- for derived classes
 
--- A stream that owns a descriptor of the core, or what behaves like one. For braid's own modules.
+-- Makes a stream that owns a descriptor of the core, or an object with the same methods. For braid's own modules.
 function M.new(descriptor, class)
   return setmetatable({
     fd = descriptor:fd(), _descriptor = descriptor, _turn = core.lock_new(), _buffer = "", _at = 1, _pieces = {},
@@ -38,20 +37,20 @@ end
 
 -- ---- reading --------------------------------------------------------------------------------------------------------
 
--- Whatever happens to the task that waits here, the bytes that have come stay in the stream.
+-- The bytes are stored in the stream at once: they stay there if the task is cancelled.
 local function fetch(self, deadline)
   local piece, err = self._descriptor:read(PIECE, time_left(deadline))
   if piece then self._pieces[#self._pieces + 1] = piece end
   return piece, err
 end
 
--- For reads without an end in sight: the deadline holds also for a source that never makes them wait.
+-- For reads of unknown length: the deadline also counts if the source always has data, so that no read waits.
 local function fetch_more(self, deadline)
   if deadline and core.now() >= deadline then return nil, errors.new("timeout", "stream:read: timed out") end
   return fetch(self, deadline)
 end
 
--- Makes one string of all that is there.
+-- Joins all pieces into one string.
 local function merge(self)
   local pieces = self._pieces
   if not pieces[1] then return end
@@ -64,7 +63,7 @@ local function merge(self)
   self._at, self._pieces = 1, {}
 end
 
--- What is there, up to `most` bytes; nil when nothing is.
+-- Returns what is there, up to `most` bytes; nil if there is nothing.
 local function take(self, most)
   merge(self)
   local at = self._at
@@ -120,11 +119,11 @@ local function check_reader(self, name)
   end
 end
 
----Reads as Lua's `file:read` does. Suspends. What had come before a timeout or a cancel stays for the next read.
----@param what? integer|"l"|"L"|"a" so many bytes, fewer only at the end; a line without (the default) or with its
----end; all up to the end
+---Reads like Lua's `file:read`. Suspends. After a timeout or a cancel, the bytes read so far stay for the next read.
+---@param what? integer|"l"|"L"|"a" a number of bytes (fewer only at the end); a line without ("l", the default) or with
+--- ("L") its newline; everything up to the end ("a")
 ---@param timeout? number seconds
----@return string? data nil at the end, except that "a" gives "" there
+---@return string? data nil at the end; but "a" returns "" there
 ---@return braid.Error? err kinds: timeout, closed, system
 function Stream:read(what, timeout)
   check_reader(self, "read")
@@ -139,8 +138,8 @@ function Stream:read(what, timeout)
   return read_bytes(self, deadline, count)
 end
 
----Reads what is there, and waits only when nothing is. Suspends.
----@param most? integer bytes; default: all that is there
+---Reads what is there; waits only if there is nothing. Suspends.
+---@param most? integer bytes; default: no limit
 ---@param timeout? number seconds
 ---@return string? data nil at the end
 ---@return braid.Error? err kinds: timeout, closed, system
@@ -155,8 +154,8 @@ function Stream:read_some(most, timeout)
   return take(self, most)
 end
 
----An iterator over the lines up to the end; it raises what `read` would return as an error. Suspends.
----@param what? "l"|"L" without (the default) or with their ends
+---An iterator over the lines up to the end. It raises the errors that `read` would return. Each step suspends.
+---@param what? "l"|"L" without (default) or with their newlines
 ---@return fun(): string?
 function Stream:lines(what)
   if what ~= nil and what ~= "l" and what ~= "L" then
@@ -172,11 +171,11 @@ end
 
 -- ---- writing --------------------------------------------------------------------------------------------------------
 
----Writes all of it. Suspends while the other side is slow; several tasks write one after the other, never mixed.
+---Writes all of the data. Suspends while the other side is slow. Writes of several tasks are not mixed.
 ---@param data string|number
 ---@param timeout? number seconds
 ---@return true? written
----@return braid.Error? err kinds: timeout, closed (also by the other side), system; `err.written` bytes are gone
+---@return braid.Error? err kinds: timeout, closed (also by the other side), system; `err.written`: bytes written before
 function Stream:write(data, timeout)
   if type(self) ~= "table" then errors.no_self(1, Stream, "write", self) end
   if type(data) ~= "string" and type(data) ~= "number" then
@@ -200,7 +199,7 @@ end
 
 -- ---- the end --------------------------------------------------------------------------------------------------------
 
----Closes it, at once and without waiting. Tasks that wait for it get an error of kind "closed". Harmless when closed.
+---Closes it at once, without waiting. Waits for it end with kind "closed". Does nothing if it is closed.
 function Stream:close()
   self._descriptor:close()
   self.fd, self._buffer, self._at, self._pieces = nil, "", 1, {}
@@ -208,16 +207,16 @@ end
 
 Stream.__close = Stream.close
 
----A pipe within this program: what is written to the second stream can be read from the first.
+---Makes a pipe within this program: what is written to the second stream can be read from the first.
 ---@return braid.Stream? reader
----@return braid.Stream|braid.Error writer or why there is none
+---@return braid.Stream|braid.Error writer or the error, kind system
 function M.pipe()
   local reader, writer = core.pipe()
   if not reader then return nil, writer end
   return M.new(reader), M.new(writer)
 end
 
-M.SELF_CHECKED = { read = true, read_some = true, write = true } -- the others can afford to be guarded
+M.SELF_CHECKED = { read = true, read_some = true, write = true } -- faster; the others are guarded
 errors.guard(Stream, Stream, M.SELF_CHECKED)
 
 return M

@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: MIT
 --- Native kernels on all cores: number theory and whole workloads (braid.kernels.numbers), arrays
---- (braid.kernels.vectors). Each part is loaded when one of its functions is first touched.
+--- (braid.kernels.vectors). Each of the two modules is loaded when one of its functions is first used.
 ---
---- A kernel suspends the calling task while native threads compute, and the loop goes on; a cancel stops it. Results do
---- not depend on the number of threads. `threads = k` in the options sets that number; it is the environment's
---- BRAID_THREADS, or the cores that the process may use, otherwise.
+--- A kernel suspends the calling task while native threads compute, and the loop goes on. A cancel stops the kernel.
+--- Results do not depend on the number of threads. The option `threads = k` sets that number. The default is the
+--- environment variable BRAID_THREADS, or else the number of cores that the process may use.
 
 local numbers = {
   factorize = true, is_prime = true, primes = true, count_primes = true, monte_carlo_pi = true, mandelbrot = true,

@@ -1,18 +1,18 @@
 -- SPDX-License-Identifier: MIT
---- Arrays: numbers of one type in memory that tasks, threads and processes share. Sending one copies nothing. Nothing
---- guards the elements: who must not see another's half-done work takes a lock, or works on a slice of its own. There
---- may be any number of them; where the system has no memory, descriptors or room for a file (`ulimit -f`) left, that
---- is an error.
+--- Arrays: numbers of one type in memory that tasks, threads and processes share. Sending an array copies nothing. The
+--- elements have no lock: code that must not see another's unfinished work needs a lock, or a slice of its own. There
+--- is no limit to their number. If memory, descriptors or the size of files (`ulimit -f`) do not suffice, making one
+--- raises kind "system".
 
 local core = require "braid.core"
 local errors = require "braid.errors"
 
 local M = {}
 
----`a[i]` reads and writes element i, from 1 to `#a`; any other i raises kind "misuse", and so does a value that the
----type cannot hold: integer types take whole numbers in their range. f32 rounds. Elements of u64 from 2^63 on are read
----as Lua sees those bits, negative, and any integer can be written there: what was read can be used again, by kernels,
----too. `for i, v in pairs(a)` works (ipairs would ask for one more than there are).
+---`a[i]` reads and writes element i, from 1 to `#a`. Any other i raises kind "misuse", and so does a value that the
+---type cannot hold: integer types take whole numbers in their range. f32 rounds. Elements of u64 from 2^63 on are
+---negative integers in Lua, with the same bits; any integer can be written there, so values that were read can be used
+---again, also by kernels. `for i, v in pairs(a)` works (ipairs does not: it reads one element too many).
 ---@class braid.Array
 ---@field [integer] number
 ---@operator len: integer
@@ -23,28 +23,29 @@ local Array = core.Array
 ---@return braid.Array self
 Array.fill = Array.fill
 
----The elements first to last (by default to the end), in the same memory: what one writes the other reads.
+---The elements from first to last (default: the end), in the same memory: writes to one are seen in the other.
 ---@param first integer
 ---@param last integer?
 ---@return braid.Array
 Array.slice = Array.slice
 
----The same elements in memory of their own.
+---A copy, with its own memory.
 ---@return braid.Array
 Array.copy = Array.copy
 
----Sets many elements: those of a list, of an array (of any type), or the bytes of a string, as `tostring` gives them.
+---Sets many elements: from a list, from an array (of any type), or from the bytes of a string, as `tostring` returns
+---them.
 ---@param source number[]|braid.Array|string
----@param at integer? where the first one goes; 1
+---@param at integer? index of the first one; default 1
 ---@return braid.Array self
 Array.set = Array.set
 
----The elements as a list.
+---The elements as a Lua list.
 ---@return number[]
 Array.totable = Array.totable
 
----The bytes of the elements, as they are in memory (for string.unpack, files, sockets; of u8 the text itself). The
----function `tostring` is for people.
+---The bytes of the elements, as they are in memory (for string.unpack, files, sockets; for u8 it is the text itself).
+---The global function `tostring` gives a readable text instead.
 ---@return string
 Array.tostring = Array.tostring
 
@@ -53,7 +54,7 @@ Array.type = Array.type
 
 local types = { f64 = 8, f32 = 4, i64 = 8, i32 = 4, i16 = 2, i8 = 1, u64 = 8, u32 = 4, u16 = 2, u8 = 1 }
 
--- How many elements an array made of this has.
+-- The number of elements of an array that is made from this source.
 local function count(type, source)
   local whole = _G.type(source) == "number" and math.tointeger(source)
   if whole and whole >= 0 then return whole end
@@ -65,7 +66,7 @@ end
 
 ---Makes an array.
 ---@param type string "f64", "f32", "i64", "i32", "i16", "i8", "u64", "u32", "u16" or "u8"
----@param source integer|number[]|braid.Array|string how many elements, which are 0; or what they are (see set)
+---@param source integer|number[]|braid.Array|string the number of elements, which are 0; or the elements (see set)
 ---@return braid.Array
 function M.array(type, source)
   if not types[type] then

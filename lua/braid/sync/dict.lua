@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- Dicts: values by their keys, for tasks, threads and processes. Values are copied in and out: a table that came out
---- is the caller's own, and changing it changes nothing in the dict.
+--- Dicts: values by key, for tasks, threads and processes. Values are copied in and out. A table from a dict belongs to
+--- the caller; changing it does not change the dict.
 
 local core = require "braid.core"
 local errors = require "braid.errors"
@@ -11,20 +11,21 @@ local M = {}
 ---@class braid.Dict
 local Dict = core.Dict
 
----The value, or nil when there is none. Never waits: during an update it is the old one.
+---The value, or nil if there is none. Never waits for an update: meanwhile it returns the old value.
 ---@param key string|number|boolean
 ---@return any? value a copy
 Dict.get = Dict.get
 
----The keys, in no order.
+---The keys, in no particular order.
 ---@return (string|number|boolean)[]
 Dict.keys = Dict.keys
 
----How many keys there are.
+---The number of keys.
 ---@return integer
 Dict.size = Dict.size
 
--- The dict's lock, held: update after update. Who ended while holding it has changed nothing that he had not set.
+-- Takes the dict's lock: updates are done one after the other. If an owner of the lock has died, the dict has all
+-- values that it had set, and no others; so just take the lock again.
 local function hold(self, deadline, what)
   while true do
     local held, err = self:_lock():hold(deadline and math.max(0, deadline - core.now()))
@@ -36,8 +37,8 @@ local function hold(self, deadline, what)
   end
 end
 
----Sets a value; nil takes the key out. Suspends while somebody else's update goes on; inside an update's own function
----it does not wait.
+---Sets a value; nil removes the key. Suspends while another task updates the dict. Inside an update's function it does
+---not wait.
 ---@param key string|number|boolean
 ---@param value any
 ---@param timeout number? seconds
@@ -52,14 +53,14 @@ function Dict:set(key, value, timeout)
   return self:_set(key, value)
 end
 
----Sets the value to what fn makes of the old one, atomically: everybody else who would change the dict waits for the
----end of it (who only reads does not). What fn raises is raised, and the value stays; so it does when fn is cancelled,
----or its thread or process dies. fn may wait, and may get and set other keys of this dict; an update in an update of
+---Sets the value to fn(old value), atomically: meanwhile all others that want to change the dict wait (those that only
+---read do not). An error of fn is raised, and the value is not changed. It is not changed either if fn is cancelled, or
+---its thread or process dies. fn may wait, and may get and set other keys of this dict. An update inside an update of
 ---the same dict is an error. Suspends.
 ---@param key string|number|boolean
----@param fn fun(value: any?): any? nil takes the key out
----@param timeout number? seconds to wait for the others
----@return any? value the new one
+---@param fn fun(value: any?): any? nil removes the key
+---@param timeout number? seconds to wait for other updates
+---@return any? value the new value
 ---@return braid.Error? err kind "timeout"
 function Dict:update(key, fn, timeout)
   errors.check_function(1, "update", "fn", fn)

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- Lock, semaphore, event, condition, barrier, counter. Everybody is served first come, first served.
+--- Lock, semaphore, event, condition, barrier, counter. Waiting tasks are served in FIFO order.
 
 local core = require "braid.core"
 local errors = require "braid.errors"
@@ -14,27 +14,27 @@ local Lock = core.Lock
 ---Takes the lock. Suspends.
 ---@param timeout number? seconds
 ---@return boolean? ok
----@return braid.Error? err kind "timeout", or "owner_died": its last owner ended while holding it
+---@return braid.Error? err kind "timeout"; "owner_died": its last owner ended while holding it, so take it again
 Lock.acquire = Lock.acquire
 
----As acquire, without waiting: kind "empty".
+---Like acquire, but does not wait: kind "empty".
 ---@return boolean? ok
 ---@return braid.Error? err
 Lock.try_acquire = Lock.try_acquire
 
----Gives it up; an error for anyone but its owner.
+---Releases the lock. Raises kind "misuse" if the task is not its owner.
 Lock.release = Lock.release
 
 ---@return boolean
 Lock.locked = Lock.locked
 
----Takes the lock for a variable: `local held <close> = lock:hold()`. Suspends.
+---Takes the lock for a `<close>` variable: `local held <close> = lock:hold()`. Suspends.
 ---@param timeout number? seconds
 ---@return braid.Lock? held
----@return braid.Error? err
+---@return braid.Error? err as acquire's
 Lock.hold = Lock.hold
 
--- fn under the lock or with a turn of the semaphore.
+-- Calls fn while it holds the lock, or one unit of the semaphore.
 local function with(self, fn, ...)
   errors.check_function(1, "with", "fn", fn)
   local held <close>, err = self:hold()
@@ -45,7 +45,7 @@ end
 ---Calls fn with the lock held. Suspends.
 ---@param fn fun(...): ...
 ---@param ... any
----@return any ... what fn returned; nil and an error when the lock could not be taken
+---@return any ... what fn returned; nil and an error if the lock could not be taken
 Lock.with = with
 
 ---Makes a lock.
@@ -59,24 +59,24 @@ local Semaphore = core.Semaphore
 
 Semaphore.with = with
 
----Gives turns back; more than were taken is an error, unless it is unbounded.
----@param count integer? 1
+---Releases units. Raises kind "misuse" if more are released than were acquired, unless the semaphore is unbounded.
+---@param count integer? default 1
 Semaphore.release = Semaphore.release
 
----How many turns are left.
+---The number of free units.
 ---@return integer
 Semaphore.value = Semaphore.value
 
 local semaphore_options = { unbounded = "boolean" }
 
----Makes a semaphore with n turns.
+---Makes a semaphore with n units.
 ---@param n integer
----@param opts { unbounded: boolean? }? unbounded: may be released more often than acquired
+---@param opts { unbounded: boolean? }? unbounded: it may be released more often than acquired
 ---@return braid.Semaphore
 function M.semaphore(n, opts)
   n = errors.integer(1, "semaphore", "n", n, 0)
   errors.check_options(1, "semaphore", opts, semaphore_options)
-  return (core.semaphore_new(n, opts and opts.unbounded)) -- in brackets: no tail call, so errors name this function
+  return (core.semaphore_new(n, opts and opts.unbounded)) -- parentheses: no tail call, so errors name this function
 end
 
 -- ---- event ---------------------------------------------------------------------------------------------------------
@@ -84,49 +84,50 @@ end
 ---@class braid.Event
 local Event = core.Event
 
----Waits until it is set. Suspends.
+---Waits until the event is set. Suspends.
 ---@param timeout number? seconds
 ---@return boolean? ok
----@return braid.Error? err
+---@return braid.Error? err kind "timeout"
 Event.wait = Event.wait
 
----Sets it: all who wait go on.
+---Sets the event: all waiting tasks go on.
 Event.set = Event.set
 
----Clears it.
+---Clears the event.
 Event.clear = Event.clear
 
 ---@return boolean
 Event.is_set = Event.is_set
 
----Makes an event, not set.
+---Makes an event that is not set.
 ---@return braid.Event
 M.event = core.event_new
 
 -- ---- condition -----------------------------------------------------------------------------------------------------
 
----A condition, with the verbs of its lock.
+---A condition. It also has the methods of its lock.
 ---@class braid.Condition
 local Condition = core.Condition
 
----Gives the lock up, waits to be notified, and takes the lock again, also when the wait fails. Suspends.
+---Releases the lock, waits for a notification, and takes the lock again, even if the wait fails. Suspends.
 ---@param timeout number? seconds
 ---@return boolean? ok
----@return braid.Error? err
+---@return braid.Error? err kind "timeout"
 Condition.wait = Condition.wait
 
----Wakes n of those who wait.
----@param n integer? 1
+---Wakes n waiting tasks.
+---@param n integer? default 1
 Condition.notify = Condition.notify
 
----Wakes all.
+---Wakes all waiting tasks.
 Condition.notify_all = Condition.notify_all
 
----Waits until the predicate holds; returns its value. It is asked once more when the time is over. Suspends.
+---Waits until the predicate returns a true value, and returns that. After a timeout the predicate is called once more.
+---Suspends.
 ---@param predicate fun(): any
 ---@param timeout number? seconds
 ---@return any? value
----@return braid.Error? err
+---@return braid.Error? err kind "timeout"
 function Condition:wait_for(predicate, timeout)
   errors.check_function(1, "wait_for", "predicate", predicate)
   local deadline = errors.deadline(1, "wait_for", timeout)
@@ -153,19 +154,19 @@ end
 ---Takes the lock. Suspends.
 ---@param timeout number? seconds
 ---@return boolean? ok
----@return braid.Error? err kind "timeout", or "owner_died": its last owner ended while holding it
+---@return braid.Error? err kind "timeout"; "owner_died": its last owner ended while holding it, so take it again
 function Condition:acquire(timeout)
   if type(self) ~= "userdata" then errors.no_self(1, Condition, "acquire", self) end
   return self:lock():acquire(timeout)
 end
 
----Gives the lock up; an error for anyone but its owner.
+---Releases the lock. Raises kind "misuse" if the task is not its owner.
 function Condition:release()
   if type(self) ~= "userdata" then errors.no_self(1, Condition, "release", self) end
   return self:lock():release()
 end
 
----Makes a condition on a lock, by default one of its own.
+---Makes a condition with this lock, or with a new one.
 ---@param lock braid.Lock?
 ---@return braid.Condition
 function M.condition(lock)
@@ -180,19 +181,19 @@ end
 ---@class braid.Barrier
 local Barrier = core.Barrier
 
----Waits until n have come. A wait that times out or is cancelled breaks the barrier for the others. Suspends.
+---Waits until n tasks wait. A wait that times out or is cancelled breaks the barrier for the others. Suspends.
 ---@param timeout number? seconds
----@return integer? turn 1 for the first to come, n for the last
+---@return integer? turn 1 for the first task, n for the last
 ---@return braid.Error? err kind "timeout" or "broken"
 Barrier.wait = Barrier.wait
 
----Breaks it: who waits, and who comes until it is reset, gets kind "broken".
+---Breaks the barrier: tasks that wait, and tasks that come before it is reset, get kind "broken".
 Barrier.abort = Barrier.abort
 
----As new: who waits gets kind "broken".
+---Makes the barrier new again: waiting tasks get kind "broken".
 Barrier.reset = Barrier.reset
 
----Makes a barrier for n.
+---Makes a barrier for n tasks.
 ---@param n integer
 ---@return braid.Barrier
 function M.barrier(n)
@@ -205,8 +206,8 @@ end
 local Counter = core.Counter
 
 ---Adds n, atomically.
----@param n integer? 1
----@return integer value after it
+---@param n integer? default 1
+---@return integer value after the addition
 Counter.add = Counter.add
 
 ---@return integer
@@ -216,7 +217,7 @@ Counter.get = Counter.get
 Counter.set = Counter.set
 
 ---Makes a counter.
----@param start integer? 0
+---@param start integer? default 0
 ---@return braid.Counter
 M.counter = core.counter_new
 

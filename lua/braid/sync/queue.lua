@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- Queues: one kind for tasks, threads and processes. A queue that was never sent away passes items by reference; once
---- it is shared, it copies them.
+--- Queues for tasks, threads and processes. A queue that was never sent to another state passes items by reference. A
+--- shared one copies them.
 
 local core = require "braid.core"
 local errors = require "braid.errors"
@@ -11,48 +11,49 @@ local M = {}
 ---@class braid.Queue
 local Queue = core.Queue
 
----Puts a value in. Suspends while the queue is full.
----@param value any not nil; braid.null stands for nothing
+---Puts a value into the queue. Suspends while the queue is full.
+---@param value any not nil; use braid.null instead
 ---@param timeout number? seconds
 ---@return boolean? ok
 ---@return braid.Error? err kind "timeout" or "closed"
 Queue.put = Queue.put
 
----Takes the next value. Suspends while the queue is empty.
+---Removes and returns the next value. Suspends while the queue is empty.
 ---@param timeout number? seconds
 ---@return any? value
 ---@return braid.Error? err kind "timeout" or "closed"
 Queue.get = Queue.get
 
----As put, without waiting: kind "full".
+---Like put, but does not wait: kind "full".
 ---@param value any
 ---@return boolean? ok
 ---@return braid.Error? err
 Queue.try_put = Queue.try_put
 
----As get, without waiting: kind "empty".
+---Like get, but does not wait: kind "empty".
 ---@return any? value
 ---@return braid.Error? err
 Queue.try_get = Queue.try_get
 
----Iterates over what comes, until the queue is closed and drained. Its steps suspend. What else ends a get is raised:
----that the process of the queue has ended (kind "worker_died"), or that an item could not be taken in (kind "system").
+---Iterates over the items until the queue is closed and empty. Each step suspends. Raises if a get fails otherwise:
+---kind "worker_died" if the process of the queue has ended, kind "system" if an item could not be received.
 ---@return fun(): any
 Queue.items = Queue.items
 
----Says that an item that was taken is done with. Once too often is an error.
+---Says that an item from the queue has been processed. Raises kind "misuse" if it is called too often.
 Queue.task_done = Queue.task_done
 
----Waits until every item that was put is done. Suspends.
+---Waits until every item that was put has been processed (see task_done). Suspends.
 ---@param timeout number? seconds
 ---@return boolean? ok
----@return braid.Error? err
+---@return braid.Error? err kind "timeout"
 Queue.join = Queue.join
 
+---The number of items.
 ---@return integer
 Queue.size = Queue.size
 
----0: no bound.
+---The maximal number of items; 0: no limit.
 ---@return integer
 Queue.maxsize = Queue.maxsize
 
@@ -69,17 +70,17 @@ local function remaining(deadline)
   return deadline and math.max(0, deadline - core.now())
 end
 
--- An error of ours says how many of the values were put before it.
+-- Adds to an error of braid how many values were put before it.
 local function counted(err, count)
   if errors.is_error(err) then err.count = count end
   return err
 end
 
----Puts the values of a list, in order. Suspends. Whatever ends it early, also what it raises (a cancel, a value that
----cannot be sent), has a field `count`: so many were put, the first ones of the list.
----@param list any[]
+---Puts the values of a list, in order. Suspends. If it ends early, the error has a field `count`: so many values, the
+---first ones of the list, were put. That is also true for errors that it raises (a cancel, a value that cannot be
+---sent).
 ---@param timeout number? seconds, for all
----@return boolean? ok
+---@param timeout number? seconds, for all values together
 ---@return braid.Error? err kind "timeout" or "closed"
 function Queue:put_many(list, timeout)
   local _, n = items.list("put_many", "list", list)
@@ -103,11 +104,11 @@ function Queue:put_many(list, timeout)
   return true
 end
 
----Takes up to `max` values: waits for the first, and takes with it what is there. Suspends.
+---Gets up to `max` values: waits for the first one, and takes what else is there. Suspends.
 ---@param max integer
 ---@param timeout number? seconds
 ---@return any[]? values
----@return braid.Error? err kind "timeout" or "closed"; with values: of kind "system", another could not be taken in
+---@return braid.Error? err kind "timeout" or "closed"; with values: kind "system", a further item could not be received
 function Queue:get_many(max, timeout)
   max = errors.integer(1, "get_many", "max", max, 1)
   errors.deadline(1, "get_many", timeout)
@@ -124,8 +125,8 @@ end
 
 local close_options = { immediate = "boolean" }
 
----Closes: puts fail from now on, gets drain what is there and then fail with kind "closed". `immediate = true` drops
----the rest, and lets everyone go who gets, puts or joins.
+---Closes the queue: puts fail from now on. Gets return the items that are left, and then fail with kind "closed".
+---`immediate = true` drops the items, and ends all waiting gets, puts and joins.
 ---@param opts { immediate: boolean? }?
 function Queue:close(opts)
   errors.check_options(1, "close", opts, close_options)
@@ -136,9 +137,9 @@ local queue_options = { order = "string" }
 local orders = { fifo = true, lifo = true, priority = true }
 
 ---Makes a queue.
----@param maxsize integer? 0 or nil: no bound
----@param opts { order: "fifo"|"lifo"|"priority"? }? priority: items are numbers, or lists that begin with one; the
---- smallest leaves first, equal ones in order of arrival
+---@param maxsize integer? 0 or nil: no limit
+---@param opts { order: "fifo"|"lifo"|"priority"? }? default "fifo". priority: items are numbers, or lists that begin
+--- with one; the smallest is got first, equal ones in the order of their puts
 ---@return braid.Queue
 function M.queue(maxsize, opts)
   if maxsize ~= nil then maxsize = errors.integer(1, "queue", "maxsize", maxsize, 0) end

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- Pools of resources: connections and the like, which are made when they are needed, lent to one holder at a time, and
---- used again. A pool belongs to one Lua state.
+--- Pools of resources, like connections: they are made when they are needed, lent to one holder at a time, and reused.
+--- A pool belongs to one Lua state.
 
 local core = require "braid.core"
 local errors = require "braid.errors"
@@ -12,21 +12,21 @@ local M = {}
 
 ---@class braid.ResourcePool
 ---@field private _options table
----@field private _turns braid.Queue as many values as resources may still be lent
----@field private _idle table[] the one that was given back last is at the end
+---@field private _turns braid.Queue one value for each resource that may still be lent
+---@field private _idle table[] the one that was returned last is at the end
 ---@field private _drained braid.Event the pool is closed and nothing is lent
 local ResourcePool = { __name = "braid.resource_pool" }
 ResourcePool.__index = ResourcePool
 
----A resource that is lent, until its holder gives it back: by `<close>`, or by one of its methods.
+---A lent resource. Its holder returns it by `<close>`, or by calling a method.
 ---@class braid.Lease
----@field resource any nil once it is given back
+---@field resource any nil after it was returned
 local Lease = { __name = "braid.lease" }
 Lease.__index = Lease
 
 -- ---- resources -----------------------------------------------------------------------------------------------------
 
--- What is in the pool: { resource, made, uses, since }, times in seconds of braid.now().
+-- The entries of a pool: { resource, made, uses, since }. Times are seconds of braid.now().
 
 local function worn_out(self, entry, now)
   local options = self._options
@@ -34,7 +34,7 @@ local function worn_out(self, entry, now)
     (options.max_uses and entry.uses >= options.max_uses) or false
 end
 
--- The holder may be cancelled, and its error is the one that counts: what goes wrong here is reported.
+-- Errors of `destroy` are only reported: the holder may be cancelled, and its own error is more important.
 local function destroy(self, entry)
   self._open = self._open - 1
   self._destroyed = self._destroyed + 1
@@ -44,7 +44,7 @@ local function destroy(self, entry)
   if not ok and not errors.is_echo(err) then errors.report(err, place, self._label .. ": destroy") end
 end
 
--- -> entry; or nil and what `create` said. One that is being made counts as open.
+-- Returns an entry; or nil and the error of `create`. A resource counts as open while it is being made.
 local function create(self)
   self._open = self._open + 1
   local ok, resource, err = errors.try(self._options.create)
@@ -68,7 +68,7 @@ local function passes_check(self, entry)
   return good
 end
 
--- The last one that was given back and is still good, or a new one.
+-- Takes the resource that was returned last and is still good, or makes a new one.
 local function take(self)
   while true do
     local entry = table.remove(self._idle)
@@ -81,9 +81,9 @@ local function take(self)
   end
 end
 
--- ---- idle ones -----------------------------------------------------------------------------------------------------
+-- ---- idle resources ------------------------------------------------------------------------------------------------
 
--- Ends what has been idle for too long, the oldest first, as long as more than `min` are open.
+-- Destroys resources that were idle for too long, the oldest first, while more than `min` are open.
 local function reap(self)
   local options = self._options
   while self._idle[1] and self._open > options.min do
@@ -97,7 +97,7 @@ local function reap(self)
   self._reaper = nil
 end
 
--- A task of its own, for which nobody waits: it belongs to no scope.
+-- Starts a daemon task: nobody waits for it, and it belongs to no scope.
 local function start(fn, ...)
   local task = core.prepare(fn, ...)
   task:daemon()
@@ -136,18 +136,18 @@ local function end_lease(lease, discard)
   if entry then give_back(pool, entry, discard) end
 end
 
----Gives the resource back: the next holder has it.
+---Returns the resource to the pool.
 function Lease:release() end_lease(self, false) end
 
----Gives it back to be destroyed. May suspend, as `destroy` does.
+---Returns the resource; the pool destroys it. May suspend, if `destroy` does.
 function Lease:discard() end_lease(self, true) end
 
----The resource is good, though the holder fails or is cancelled: it is not discarded then.
+---Says that the resource is good: it is not discarded even if the holder then fails or is cancelled.
 function Lease:keep() self._kept = true end
 
 function Lease:__close(err) end_lease(self, err ~= nil and not self._kept) end
 
--- Nobody has given it back. A finalizer cannot wait, so a task destroys the resource.
+-- The lease was never returned. A finalizer cannot wait, so a task destroys the resource.
 function Lease:__gc()
   if not self._entry then return end
   errors.report(errors.new("misuse", self._pool._label ..
@@ -161,7 +161,7 @@ local function closed_error(self) return errors.new("closed", self._label .. " i
 
 local function timed_out() return nil, errors.new("timeout", "resource_pool:acquire: timed out") end
 
--- take, for so long at most
+-- take(), with a deadline.
 local function take_until(self, deadline)
   if not deadline then return take(self) end
   local left = deadline - core.now()
@@ -170,7 +170,7 @@ local function take_until(self, deadline)
   return entry, err
 end
 
--- -> true; or nil and why there is no turn
+-- Returns true; or nil and the error if the pool has no free place.
 local function take_turn(self, timeout)
   self._waiting = self._waiting + 1
   local ok, turn, err = pcall(self._turns.get, self._turns, timeout)
@@ -181,9 +181,9 @@ local function take_turn(self, timeout)
   return timed_out()
 end
 
----Lends a resource: one that is idle, or a new one, or, when all are lent, the next that is given back. First come,
----first served. Suspends. What `create` and `check` raise is raised.
----@param timeout number? seconds, for making one, too
+---Lends a resource: an idle one, or a new one, or, if all are lent, the next one that is returned. FIFO order.
+---Suspends. Raises errors of `create` and `check`.
+---@param timeout number? seconds, including the time to make a resource
 ---@return braid.Lease? lease
 ---@return any? err kind "timeout" or "closed"; or what `create` returned as its second value
 function ResourcePool:acquire(timeout)
@@ -201,10 +201,10 @@ function ResourcePool:acquire(timeout)
   return nil, err
 end
 
----Calls fn with a resource. When fn raises, or is cancelled, the resource is discarded. Suspends.
+---Calls fn with a resource. If fn raises or is cancelled, the resource is discarded. Suspends.
 ---@param fn fun(resource: any, ...): ...
 ---@param ... any
----@return any ... what fn returned; nil and an error when there is no resource
+---@return any ... what fn returned; nil and an error if there is no resource
 function ResourcePool:with(fn, ...)
   errors.check_function(1, "with", "fn", fn)
   local lease <close>, err = self:acquire()
@@ -212,7 +212,7 @@ function ResourcePool:with(fn, ...)
   return fn(lease.resource, ...)
 end
 
----How many are open, idle and lent, how many tasks wait, and how often a resource was made, ended and used again.
+---The numbers of resources that are open, idle and lent, of waiting tasks, and of resources made, destroyed and reused.
 ---@return { open: integer, idle: integer, leased: integer, waiting: integer, created: integer,
 --- destroyed: integer, reused: integer }
 function ResourcePool:stats()
@@ -224,8 +224,9 @@ end
 
 local close_options = { wait = "boolean" }
 
----Lends nothing more (kind "closed"), ends what is idle, and waits until the holders have given back theirs. Suspends.
----@param opts { wait: boolean? }? wait: default true
+---Closes the pool: it lends nothing more (kind "closed") and destroys idle resources. Waits until the holders have
+---returned theirs. Suspends.
+---@param opts { wait: boolean? }? wait: for the holders; default true
 function ResourcePool:close(opts)
   errors.check_options(1, "close", opts, close_options)
   self._closed = true
@@ -238,9 +239,9 @@ end
 
 function ResourcePool:__close() self:close() end
 
--- ---- making one ----------------------------------------------------------------------------------------------------
+-- ---- making a pool -------------------------------------------------------------------------------------------------
 
--- Makes the first `min`, each in a turn like any other, so that no more than `max` are ever open.
+-- Makes the first `min` resources. Each takes a place first, so no more than `max` are ever open.
 local function fill(self)
   while self._open < self._options.min and take_turn(self) do
     self._leased = self._leased + 1
@@ -248,7 +249,7 @@ local function fill(self)
     if ok and entry then put_idle(self, entry) end
     give_turn_back(self)
     if not ok then core.rethrow(entry, err) end
-    if not entry then return end -- who asks for one will be told
+    if not entry then return end -- the next acquire reports the error
   end
 end
 
@@ -259,14 +260,14 @@ local known = {
 
 ---@class braid.ResourcePoolOptions
 ---@field create fun(): any makes a resource, or returns nil and an error. May suspend
----@field destroy fun(resource: any)? ends one. May suspend. What it raises is reported
----@field check (fun(resource: any): boolean)? whether one that was idle is still good. May suspend
----@field max integer? so many at once: 10
----@field min integer? so many stay open: 0
----@field idle_time number? seconds after which an idle one is ended: 60
+---@field destroy fun(resource: any)? destroys one. May suspend. Its errors are reported
+---@field check (fun(resource: any): boolean)? whether an idle resource is still good. May suspend
+---@field max integer? most open resources; default 10
+---@field min integer? resources that stay open when idle; default 0
+---@field idle_time number? seconds after which an idle one is destroyed; default 60
 ---@field max_age number? seconds after which one is not lent again
 ---@field max_uses integer? how often one is lent
----@field name string? for errors
+---@field name string? used in errors
 
 ---Makes a pool of resources.
 ---@param opts braid.ResourcePoolOptions

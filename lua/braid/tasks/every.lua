@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- Steps at fixed times: without drift, however long each step takes.
+--- Steps at fixed times. They do not drift, however long each step takes.
 
 local core = require "braid.core"
 local errors = require "braid.errors"
@@ -9,12 +9,12 @@ local M = {}
 local known = { missed = "string", jitter = "number" }
 local ranges = { jitter = { 0, 1 } }
 
----Iterates at fixed times, first after one period: `for count in braid.every(1) do ... end`. Its steps suspend.
+---Iterates at fixed times; the first is after one period: `for count in braid.every(1) do ... end`. Each step suspends.
 ---@param seconds number the period
----@param opts { missed: "skip"|"catch_up"|nil, jitter: number? }? missed: what happens when a step took longer than a
---- period: the times that have passed are skipped, and counted (default), or each is done at once. jitter: each time is
---- put off by a random part of the period, 0 to 1 of it
----@return fun(): integer count of the periods since the start
+---@param opts { missed: "skip"|"catch_up"|nil, jitter: number? }? missed: if a step took longer than a period, "skip"
+--- (the default) skips the times that have passed, but counts them; "catch_up" does all of them at once. jitter: each
+--- time is delayed by a random part of the period, up to this share of it (0 to 1)
+---@return fun(): integer count of periods since the start
 function M.every(seconds, opts)
   if type(seconds) ~= "number" or not (seconds > 0 and seconds < math.huge) then
     errors.misuse(1, "every: seconds must be a number above 0, and this is %s", errors.described(seconds))

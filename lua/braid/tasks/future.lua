@@ -1,17 +1,17 @@
 -- SPDX-License-Identifier: MIT
---- Futures: results that are not there yet. A task is one.
+--- Futures: results that may not exist yet. A task is a future.
 
 local core = require "braid.core"
 
 ---@class braid.Future
 local Future = core.Task
 
----The results, or the very error that the function raised. Suspends.
----@param timeout number? seconds; raises kind "timeout"
+---Waits for the results and returns them, or raises the error that the function raised. Suspends.
+---@param timeout number? seconds; then it raises kind "timeout"
 ---@return any ...
 Future.result = Future.result
 
----Whether it has ended. Suspends.
+---Waits for the end; returns whether it has come. Suspends.
 ---@param timeout number? seconds
 ---@return boolean
 Future.wait = Future.wait
@@ -25,24 +25,25 @@ Future.cancelled = Future.cancelled
 ---@return boolean
 Future.running = Future.running
 
----Who is told "failed" has seen the failure: it is not reported any more.
+---The state. If it is "failed", the failure counts as seen: it is not reported any more.
 ---@return "pending"|"running"|"done"|"failed"|"cancelled"
 Future.state = Future.state
 
----The error with which it ended, or nil. Does not raise, does not wait.
+---The error with which it ended, or nil. Does not raise or wait.
 ---@return any
 Future.error = Future.error
 
----Where its error came from.
+---The traceback of its error.
 ---@return string?
 Future.traceback = Future.traceback
 
----Queued: it never starts. Running: its next wait, and every one after it, raises kind "cancelled".
+---Cancels it. A job that has not begun never starts. In a running one the next wait, and every later one, raises kind
+---"cancelled".
 ---@param reason any?
----@return boolean whether it had not ended yet
+---@return boolean cancelled false if it had already ended
 Future.cancel = Future.cancel
 
----Calls fn with the future when it ends, at once when it has. What fn raises is reported. fn may not wait.
+---Calls fn with the future when it ends; at once if it has ended. Errors of fn are reported. fn must not wait.
 ---@param fn fun(future: braid.Future)
 ---@return braid.Future self
 Future.on_done = Future.on_done

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- Many at once: gather, map, race, as_completed, wait. All wait for futures in the order in which they end, which is
---- the order of a queue that each of them puts itself into.
+--- Several futures at once: gather, map, race, as_completed, wait. Each future puts itself into a queue when it ends;
+--- so the queue has them in the order of their ends.
 
 local core = require "braid.core"
 local errors = require "braid.errors"
@@ -15,7 +15,7 @@ local function is_future(value)
   return getmetatable(value) == Future
 end
 
--- The futures in the list, named ones too, in a row.
+-- Checks a list of futures, which may have names, and returns them in order, and their number.
 local function check_futures(what, list)
   local row = items.row(what, "futures", list)
   for i = 1, row.n do
@@ -27,7 +27,7 @@ local function check_futures(what, list)
   return row.items, row.n
 end
 
--- The functions and futures in the list, named ones too, in a row; whether they are all functions.
+-- Checks a list of functions and futures, which may have names. Returns them in order, and whether all are functions.
 local function check_work(what, list)
   local row, functions = items.row(what, "list", list), true
   for i = 1, row.n do
@@ -40,7 +40,7 @@ local function check_work(what, list)
   return row, functions
 end
 
--- A queue into which each future comes once it has ended, and how many are to come.
+-- Returns a queue that gets each future when it has ended, and the number of futures.
 local function arrivals(futures, n)
   local queue, seen, count = core.queue_new(0), {}, 0
   local function arrive(future) queue:try_put(future) end
@@ -62,8 +62,8 @@ end
 ---@field start fun(i: integer): braid.Future
 ---@field limit integer
 ---@field queue braid.Queue
----@field places table<braid.Future, integer[]> where in the list each future stands
----@field next integer the next to start
+---@field places table<braid.Future, integer[]> the indices of each future in the list
+---@field next integer the next one to start
 ---@field running integer
 
 local function start_some(g)
@@ -82,7 +82,7 @@ local function start_some(g)
   end
 end
 
--- Takes them as they end; returns the first that failed, at once, unless all are wanted.
+-- Takes the futures as they end. Returns the first that failed, at once, unless all are wanted.
 local function take_all(g, results, failures, all)
   start_some(g)
   while g.running > 0 do
@@ -111,7 +111,7 @@ local gather_options = {
   on_error = "string", return_errors = "boolean", limit = "integer", progress = "boolean|table",
 }
 
--- The first failure cancels the others, and is raised when they have ended.
+-- The first failure cancels the others, and is raised after they have ended.
 local function gather_closed(g, results, failures, all)
   local scope = core.scope_enter("nursery")
   local ok, failed, place = errors.try(take_all, g, results, failures, all)
@@ -126,7 +126,7 @@ local function gather_closed(g, results, failures, all)
   scopes.conclude(scope, ok, failed, place)
 end
 
--- Functions only, whose first failure cancels the others: that is what a scope does by itself.
+-- For functions only, with the default options: a scope already cancels all tasks when one fails.
 local function gather_linked(row, spawn)
   local n = row.n
   local scope, tasks = core.scope_enter("gather"), {}
@@ -135,7 +135,7 @@ local function gather_linked(row, spawn)
   end)
   scopes.conclude(scope, ok, err, place, true)
   local results = {}
-  for i = 1, n do results[i] = (tasks[i]:result()) end -- raises when it was cancelled
+  for i = 1, n do results[i] = (tasks[i]:result()) end -- raises if the task was cancelled
   return items.results(row, results)
 end
 
@@ -167,12 +167,12 @@ local function gather(what, row, start, opts)
   return results
 end
 
----Runs all at once and waits for all. By default the first failure cancels the rest, waits for them and is raised;
----`on_error = "continue"` raises it at once and lets the rest go on; `return_errors = true` never raises. Suspends.
----@param list (fun():any | braid.Future)[] or with names; the same task twice is run once and gives its result twice
+---Runs all at once and waits for all. By default the first failure cancels the rest, waits for them and is raised.
+---`on_error = "continue"` raises it at once and lets the rest go on. `return_errors = true` does not raise. Suspends.
+---@param list (fun():any | braid.Future)[] may have names; the same task twice runs once and gives its result twice
 ---@param opts { on_error: "cancel"|"continue"?, return_errors: boolean?, limit: integer?,
---- progress: (boolean|table)? }? limit: so many at a time; progress: true, the options of a bar, or a bar
----@return table results in order, with `n`, and those of named ones under their names; of each the first value
+--- progress: (boolean|table)? }? limit: so many at a time; progress: true, the options of a progress bar, or a bar
+---@return table results the first value of each, in order, with `n`; results with names are under their names
 ---@return table? errors with return_errors: errors[i], or errors[name]
 function M.gather(list, opts)
   local row, functions = check_work("gather", list)
@@ -186,10 +186,10 @@ function M.gather(list, opts)
   end, opts or {})
 end
 
----gather of fn(item, index), or fn(item, name). Suspends.
+---Like gather, for fn(item, index) or fn(item, name) of each item. Suspends.
 ---@param fn fun(item: any, index: any): any
----@param list any[] or with names
----@param opts table? as gather's
+---@param list any[] may have names
+---@param opts table? gather's
 ---@return table results
 ---@return table? errors
 function M.map(fn, list, opts)
@@ -218,8 +218,8 @@ local function first_success(futures, n)
   return nil, errors.group(failures), place
 end
 
--- The others are cancelled and awaited. What they failed with before is the race's; what they fail with now, in their
--- clean-up, is reported.
+-- Cancels the other futures and waits for them. Failures from before belong to the race. Failures in their clean-up are
+-- reported.
 local function end_losers(futures)
   local left, seen = {}, {}
   for _, future in ipairs(futures) do
@@ -236,9 +236,9 @@ local function end_losers(futures)
   end
 end
 
----Runs all at once: the results of the first to succeed; the others are cancelled and awaited, and what they fail with
----then is reported. When all fail: kind "group". Suspends.
----@param list (fun():... | braid.Future)[] or with names, which do not matter
+---Runs all at once and returns the results of the first to succeed. Cancels the others and waits for them; their
+---failures after the cancel are reported. If all fail: raises kind "group". Suspends.
+---@param list (fun():... | braid.Future)[] names are ignored
 ---@return any ...
 function M.race(list)
   local row = check_work("race", list)
@@ -257,10 +257,10 @@ end
 
 -- ---- as_completed and wait -----------------------------------------------------------------------------------------
 
----Iterates over futures as they end, those that have ended first. Raises kind "timeout" when some have not by then.
----Its steps suspend.
----@param futures braid.Future[] or with names, which do not matter
----@param timeout number? seconds, for all of them
+---Iterates over futures as they end; those that have ended come first. Raises kind "timeout" if some have not ended in
+---time. Each step suspends.
+---@param futures braid.Future[] names are ignored
+---@param timeout number? seconds for all of them together
 ---@return fun(): braid.Future?
 function M.as_completed(futures, timeout)
   local given, n = check_futures("as_completed", futures)
@@ -285,9 +285,10 @@ local enough = {
   first_error = function(future) return future:_state() == "failed" end,
 }
 
----Waits for futures; never raises on timeout. Suspends.
----@param futures braid.Future[] or with names, which do not matter
----@param opts { timeout: number?, return_when: "all"|"first"|"first_error"? }?
+---Waits for futures. Does not raise on timeout. Suspends.
+---@param futures braid.Future[] names are ignored
+---@param opts { timeout: number?, return_when: "all"|"first"|"first_error"? }? timeout: seconds; return_when: default
+--- "all"
 ---@return braid.Future[] done
 ---@return braid.Future[] pending
 function M.wait(futures, opts)
@@ -320,13 +321,13 @@ function M.wait(futures, opts)
   return done, pending
 end
 
--- An object of the parent's, in a worker process.
+-- Whether the value is an object that lives in another process.
 local function is_remote(value)
   local meta = getmetatable(value)
   return type(value) == "userdata" and type(meta) == "table" and rawget(meta, "_remote") == true
 end
 
--- Tries one case: whether it has happened or never can, and what select returns behind its index.
+-- Tries one case. Returns whether it has happened or never can, and what select returns after the index.
 local function try_case(case, index)
   local object, verb = case[1], case[2]
   if not is_remote(object) then
@@ -347,8 +348,8 @@ local function try_case(case, index)
   return not (err and (err.kind == "empty" or err.kind == "full")), value, err
 end
 
--- Where the parent has some of the objects, nobody could claim one of them and leave the others: each is tried in turn,
--- again and again.
+-- Some objects live in another process: there is no way to wait for several and claim only one. So the cases are polled
+-- in turn.
 local function select_far(cases, timeout)
   local deadline = errors.deadline(2, "select", timeout)
   local pause, first = 0.0002, 0
@@ -366,13 +367,13 @@ local function select_far(cases, timeout)
   end
 end
 
----Waits until one of the cases can happen, and lets that one happen: `{ queue, "get" }`, `{ queue, "put", value }`,
----`{ event }`, `{ future }`. Suspends.
+---Waits until one of the cases can happen, and lets only that one happen. Cases: `{ queue, "get" }`,
+---`{ queue, "put", value }`, `{ event }`, `{ future }`. Suspends.
 ---@param cases table[]
 ---@param timeout number? seconds
 ---@return integer? index of the case
----@return any value what was got, true, or the future's results; or the error, when there is no index
----@return braid.Error? err kind "closed"
+---@return any value the item, true, or the future's results; if there is no index: the error, kind "timeout"
+---@return braid.Error? err kind "closed" if the case's queue is closed
 function M.select(cases, timeout)
   if type(cases) == "table" then
     for i = 1, #cases do

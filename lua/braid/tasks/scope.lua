@@ -10,13 +10,13 @@ local M = {}
 ---@class braid.Scope
 local Scope = core.Scope
 
----Starts a task whose failure cancels its siblings and the body.
+---Starts a task. Its failure cancels its siblings and the body.
 ---@param fn fun(...): ...
 ---@param ... any
 ---@return braid.Task
 Scope.spawn = Scope.spawn
 
----Ends the scope early: every wait inside raises kind "cancelled". This is not an error.
+---Cancels the scope: every wait inside raises kind "cancelled". The scope then ends without an error.
 ---@param reason any?
 Scope.cancel = Scope.cancel
 
@@ -24,7 +24,7 @@ local is_echo = errors.is_echo
 
 local function failure_list() return { n = 0, seen = {} } end
 
--- The same error once. It may be nil, or not a number: the list has its own count.
+-- Adds an error, but not the same one twice. It may be nil or NaN: so the list has its own count.
 local function add(list, err)
   if err ~= nil and err == err then
     if list.seen[err] then return end
@@ -34,8 +34,8 @@ local function add(list, err)
   list[list.n] = err
 end
 
--- Adds to `list` the failures that are the scope's: of linked tasks, and of those that nobody has asked for, which are
--- reported too. When something else ends the scope, what it has cancelled is no failure: `ended` by an error.
+-- Adds the scope's failures to `list`: those of linked tasks, and those that nobody has asked for, which are also
+-- reported. `ended`: an error has ended the scope; then the cancels that it caused are no failures.
 local function collect(list, failed, ended)
   local traceback
   for _, failure in ipairs(failed or {}) do
@@ -50,8 +50,8 @@ local function collect(list, failed, ended)
   return traceback
 end
 
----Reports what failed in a scope that nobody will end.
----@param failed table? as scope:_leave gives it
+---Reports the failures of a scope that nobody will conclude.
+---@param failed table? what scope:_leave returned
 function M.report(failed)
   for _, failure in ipairs(failed or {}) do
     if failure:_linked() then
@@ -62,8 +62,8 @@ function M.report(failed)
   end
 end
 
--- Waits for the children. When that cannot end (a deadlock), or is interrupted, they are cancelled and have one more
--- chance to end; what stopped the wait is returned.
+-- Waits for the children. If the wait fails (a deadlock, an interrupt), cancels them and waits once more. Returns the
+-- error that ended the first wait.
 local function join(scope)
   local ok, err = pcall(scope._join, scope)
   if ok then return end
@@ -72,7 +72,7 @@ local function join(scope)
   return err
 end
 
--- The linked task that failed first: what the others failed with is reported.
+-- Returns the linked task that failed first; reports the failures of the others.
 local function take_first(failed)
   local first
   for _, failure in ipairs(failed or {}) do
@@ -87,8 +87,8 @@ local function take_first(failed)
   return first
 end
 
----The error of a scope that was entered by hand there.
----@param opened string "FILE:LINE: "
+---Makes the error about a scope that was never closed.
+---@param opened string where it was opened: "FILE:LINE: "
 ---@return braid.Error
 function M.never_closed(opened)
   return errors.new("misuse", opened .. "this scope was never closed, and ended with what was around it: write "
@@ -97,7 +97,7 @@ end
 
 local conclude
 
--- Ends one that nobody has closed.
+-- Ends a scope that nobody has closed.
 local function end_one(scope, ok, err, place)
   local opened, busy = scope:_opened()
   local ended, failure, failure_place = errors.try(conclude, scope, ok, err, place)
@@ -109,8 +109,8 @@ local function end_one(scope, ok, err, place)
   return ok and ended, err, place
 end
 
----Ends the scopes that were entered inside `outer`, or by who runs, and not closed, as if what has ended now, well or
----with an error, had been their body.
+---Ends the scopes that were opened inside `outer`, or by the running task, and never closed. `ok` and the error are
+---used as if they were the result of their bodies.
 ---@param outer braid.Scope?
 ---@param ok boolean
 ---@param err any
@@ -132,8 +132,8 @@ core.set_hook("forgotten", function(...)
   if not ok then core.rethrow(err, place) end
 end)
 
--- Waits for the children, leaves the scope, and raises what has to be raised: with `gathers` the first failure of a
--- linked task, and no group. Returns whether the body's results count.
+-- Waits for the children, leaves the scope, and raises its errors. `gathers`: raises only the first failure of a linked
+-- task, no group. Returns whether the body's results count.
 function conclude(scope, ok, err, traceback, gathers)
   if not scope:_mine() then ok, err, traceback = M.end_forgotten(scope, ok, err, traceback) end
   local echo = not ok and is_echo(err) and core.cancelled()
@@ -148,7 +148,7 @@ function conclude(scope, ok, err, traceback, gathers)
   local child_traceback = collect(list, failed, not ok)
   if stuck and list.n == 0 then core.rethrow(stuck) end
   if list.n > 0 then errors.raise(list, traceback or child_traceback) end
-  if core.cancelled() then -- from outside: the end of a scope is a wait like any other
+  if core.cancelled() then -- a cancel from outside: the end of a scope is a checkpoint
     if echo then core.rethrow(err) end
     core.checkpoint()
   end
@@ -156,7 +156,7 @@ function conclude(scope, ok, err, traceback, gathers)
   return ok
 end
 
----Ends a scope that was entered by hand and has failed otherwise: what its tasks failed with besides is reported.
+---Ends a scope that has failed in another way. Failures of its tasks are only reported.
 ---@param scope braid.Scope
 function M.abandon(scope)
   scope:cancel()
@@ -164,10 +164,10 @@ function M.abandon(scope)
   collect(failure_list(), scope:_leave(), true)
 end
 
--- For `local scope <close>`: the body's own error goes on by itself unless something else is to be raised.
+-- For `local scope <close>`. The body's own error goes on by itself; this raises only if the error is a different one.
 function Scope:__close(err)
   if self:ended() then return end
-  -- An interpreter has made text of an error that ends the script before its variables are closed.
+  -- When an error ends a script, the interpreter makes it a string before it closes the variables.
   local was_cancel = type(err) == "string" and err:find "^cancelled" and self:cancelled() and not core.current()
   local told = was_cancel and errors.new("cancelled", err) or err
   local ended, failure, place = errors.try(conclude, self, err == nil, told)
@@ -181,11 +181,11 @@ end
 
 local known = { timeout = "number" }
 
----Runs fn with a new scope and ends when all its children have ended, the `braid.spawn`ed ones included. A failure of
----fn or of a child cancels the others; one failure is raised as it is, several as kind "group". Without fn: returns the
+---Runs fn with a new scope and ends when all its children have ended, also those of `braid.spawn`. A failure of fn or
+---of a child cancels the others. One failure is raised as it is, several as kind "group". Without fn it returns the
 ---scope, for `local scope <close> = braid.scope()`. Suspends.
 ---@param fn (fun(scope: braid.Scope): ...)|nil
----@param opts { timeout: number? }? timeout in seconds: raises kind "timeout" when it fires
+---@param opts { timeout: number? }? timeout: seconds; then the scope is cancelled and raises kind "timeout"
 ---@return any ... what fn returned
 function M.scope(fn, opts)
   if opts == nil and type(fn) == "table" and not (getmetatable(fn) or {}).__call then fn, opts = nil, fn end
@@ -198,7 +198,7 @@ function M.scope(fn, opts)
   return results(scope, errors.try(fn, scope))
 end
 
----Ends a scope that was entered by hand, as `braid.scope` does: for the other parts of braid.
+---Ends a scope that core.scope_enter has opened, like `braid.scope`. For other parts of braid.
 M.conclude = conclude
 M.join = join
 
@@ -211,7 +211,8 @@ local function and_forgotten(scope, ok, ...)
   return true, ...
 end
 
--- Runs fn inside a scope that takes no children; returns whether the scope's own deadline ended it, then pcall's.
+-- Runs fn inside a scope without children. Returns false if the scope's own deadline ended it; else true and fn's
+-- results. Raises fn's error.
 local function inside(kind, seconds, fn, ...)
   local scope = core.scope_enter(kind, seconds)
   local function leave(ok, ...)
@@ -237,7 +238,8 @@ local function or_timeout(seconds, ok, ...)
   core.rethrow(errors.new("timeout", ("not done within %s s"):format(seconds)))
 end
 
----Runs fn; cancels it after s seconds and raises kind "timeout". fn's own error wins. nil disables. Suspends.
+---Runs fn. After s seconds cancels it and raises kind "timeout". Another error of fn is raised instead. nil: no limit.
+---Suspends.
 ---@param s number? seconds
 ---@param fn fun(...): ...
 ---@param ... any
@@ -249,11 +251,11 @@ function M.timeout(s, fn, ...)
   return or_timeout(s, inside("limit", s, fn, ...))
 end
 
----Runs fn; cancels it after s seconds and goes on. Suspends.
+---Runs fn. After s seconds cancels it and returns false. nil: no limit. Suspends.
 ---@param s number? seconds
 ---@param fn fun(...): ...
 ---@param ... any
----@return boolean in_time
+---@return boolean in_time false if it was cancelled
 ---@return any ... what fn returned
 function M.move_on_after(s, fn, ...)
   check_seconds("move_on_after", s)
@@ -262,7 +264,7 @@ function M.move_on_after(s, fn, ...)
   return inside("limit", s, fn, ...)
 end
 
----Runs fn to its end though the caller is cancelled; the cancel is raised by the next wait after it. Suspends.
+---Runs fn to its end, even if the caller is cancelled. The first wait after it raises the cancel. Suspends.
 ---@param fn fun(...): ...
 ---@param ... any
 ---@return any ... what fn returned

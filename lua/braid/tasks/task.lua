@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- Tasks: functions that run at once on one loop.
+--- Tasks: functions that run concurrently on one loop.
 
 local core = require "braid.core"
 local errors = require "braid.errors"
@@ -13,25 +13,25 @@ local M = {}
 ---@field name string? for reports
 local Task = core.Task
 
----Marks the task to be cancelled, not awaited, when its scope ends.
+---Makes the task a daemon: when its scope ends, it is cancelled instead of awaited.
 ---@return braid.Task self
 Task.daemon = Task.daemon
 
----Starts a task in the current scope. Its failure is kept for `result()` and cancels nobody; when nobody has asked for
----it by the end of the scope, it is reported on stderr and the scope raises it. Outside `braid.run` the task moves
----whenever the script waits for something.
+---Starts a task in the current scope. Its failure cancels nobody and is kept for `result()`. If nobody has asked for it
+---by the end of the scope, it is reported on stderr and the scope raises it. Outside `braid.run` the task runs whenever
+---the script waits for something.
 ---@param fn fun(...): ...
 ---@param ... any its arguments
 ---@return braid.Task
 function M.spawn(fn, ...) return core.spawn(fn, ...) end
 M.spawn = core.spawn
 
----Waits. 0 lets others run. Suspends.
+---Waits. 0 lets other tasks run. Suspends.
 ---@param seconds number
 function M.sleep(seconds) return core.sleep(seconds) end
 M.sleep = core.sleep
 
----Lets others run; raises when the task is cancelled. Suspends.
+---Lets other tasks run; raises if the task is cancelled. Suspends.
 function M.checkpoint() end
 M.checkpoint = core.checkpoint
 
@@ -40,7 +40,7 @@ M.checkpoint = core.checkpoint
 function M.now() return core.now() end
 M.now = core.now
 
----The running task; nil outside every task.
+---The running task; nil outside of tasks.
 ---@return braid.Task?
 function M.current() return core.current() end
 M.current = core.current
@@ -55,14 +55,14 @@ M.tasks = core.tasks
 function M.locals() return core.locals() end
 M.locals = core.locals
 
----Like coroutine.wrap, but what runs inside may wait.
+---Like coroutine.wrap, but fn may wait.
 ---@param fn fun(...): ...
 ---@return fun(...): ...
 function M.wrap(fn) return core.wrap(fn) end
 M.wrap = core.wrap
 
--- The tasks of a run have ended. When all is well till now, it waits for the jobs of its pools; if not, or if that wait
--- is ended, they are cancelled. Returns what ended it.
+-- All tasks of a run have ended. If all went well, waits for the jobs of its pools. Else, or if that wait fails,
+-- cancels them. Returns the error of that wait.
 local function finish_pools(scope, well)
   local ok, err = true, nil
   if well then ok, err = pcall(pools.finish, scope) end
@@ -75,9 +75,9 @@ local function finish_pools(scope, well)
   return err
 end
 
----Runs main as a task, and ends when it and every task that it spawned have ended, and when it ends well, the jobs of
----the pools made in it, too. Raises main's error. SIGINT cancels
----the main task (kind "interrupted"; a script then ends with status 130); a second one ends the process at once.
+---Runs main as a task. Ends when main and every task that it spawned have ended; if all went well, also the jobs of the
+---pools that were made in it. Raises main's error. SIGINT cancels the main task (kind "interrupted"; a script then ends
+---with status 130); a second SIGINT ends the process at once.
 ---@param main fun(...): ...
 ---@param ... any its arguments
 ---@return any ... what main returned
@@ -99,7 +99,7 @@ function M.run(main, ...)
     stuck = finish_pools(scope, well) or stuck
   end
   local interrupted = core.set_main(nil)
-  if not task:done() then -- it would not even be cancelled
+  if not task:done() then -- a cancel did not end it either
     scopes.report(scope:_leave())
     pools.pass_on(scope)
     core.rethrow(stuck)
@@ -119,7 +119,7 @@ end
 
 local MOST_NAMED = 10
 
--- At the end of the state: what failed outside every run, and what would not end.
+-- When the state closes: reports what failed outside of any run, and what did not end.
 core.set_hook("closing", function(left)
   for _, name in ipairs(core.pools()) do
     io.stderr:write(("braid: the workers of %s would not end with the script\n"):format(
