@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Fields are looked up without metamethods: what is read is what the table holds, and holds on to. */
+ * Fields are read without metamethods: so the table itself keeps every string alive. */
 #include "lua/io/lrequest.h"
 
 #include <lauxlib.h>
@@ -8,20 +8,20 @@
 
 #include "lua/base/larg.h"
 
-/* Pushes a field; its type. */
+/* Pushes a field; returns its type. */
 static int push(lua_State *L, int index, const char *name) {
   lua_pushstring(L, name);
   return lua_rawget(L, index);
 }
 
-/* The field is on the top of the stack. */
+/* Raises. The field is on the top of the stack. */
 static void refuse(lua_State *L, const char *name, const char *expected) {
   int value = lua_gettop(L);
   lua_pushfstring(L, "request.%s", name);
   larg_error(L, value, lua_tostring(L, -1), expected);
 }
 
-/* NULL when there is none. */
+/* A string, which may contain zero bytes. NULL if the field is nil. */
 static const char *bytes(lua_State *L, int index, const char *name, size_t *size) {
   int type = push(L, index, name);
   if (type != LUA_TSTRING && type != LUA_TNIL) refuse(L, name, "a string");
@@ -30,7 +30,7 @@ static const char *bytes(lua_State *L, int index, const char *name, size_t *size
   return text;
 }
 
-/* The same, where libcurl would take a zero byte for the end. */
+/* A string without zero bytes, because libcurl ends strings there. NULL if the field is nil. */
 static const char *text(lua_State *L, int index, const char *name) {
   size_t size;
   const char *text = bytes(L, index, name, &size);
@@ -43,7 +43,7 @@ static const char *text(lua_State *L, int index, const char *name) {
 static lua_Number number(lua_State *L, int index, const char *name) {
   int type = push(L, index, name);
   if (type != LUA_TNUMBER && type != LUA_TNIL) refuse(L, name, "a number");
-  lua_Number value = lua_tonumber(L, -1); /* 0 when there is none */
+  lua_Number value = lua_tonumber(L, -1); /* nil: 0 */
   lua_pop(L, 1);
   return value;
 }
@@ -63,7 +63,7 @@ static bool flag(lua_State *L, int index, const char *name) {
   return value;
 }
 
-/* As many as libcurl takes at most: some 24 days. */
+/* libcurl takes at most INT_MAX: about 24 days. */
 static long milliseconds(lua_Number seconds) { return seconds < INT_MAX / 1000 ? (long)(seconds * 1000) : INT_MAX; }
 
 static long version_of(lua_Integer number) {
@@ -84,7 +84,7 @@ static struct braid_part part_at(lua_State *L, int index) {
   return part;
 }
 
-/* A form: pushes its parts for libcurl, whose strings stay the table's. */
+/* Pushes the parts of a form in libcurl's form; pushes nothing if there are none. The table keeps the strings alive. */
 static void read_parts(lua_State *L, int index, struct braid_request *request) {
   int type = push(L, index, "parts"), list = lua_gettop(L);
   if (type != LUA_TTABLE && type != LUA_TNIL) refuse(L, "parts", "a list");

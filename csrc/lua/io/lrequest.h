@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * An HTTP request as Lua describes it: a table, whose options lua/braid/http/request.lua has checked and completed. The
- * state's own thread; nothing blocks. */
+ * Reads an HTTP request from a Lua table. lua/braid/http/request.lua has checked and completed its options. The state's
+ * own thread; nothing blocks. */
 #ifndef BRAID_LREQUEST_H
 #define BRAID_LREQUEST_H
 
@@ -8,12 +8,12 @@
 
 #include "core/http/request.h"
 
-/* Reads the table at `index`, all but method, URL and headers. Pushes the list of header lines or nil, and above it
- * what a form needs. The strings are the table's: both stay until the transfer has ended. Raises for what is no
- * request. */
+/* Reads the table at `index`: everything but method, URL and headers. Pushes the list of header lines, or nil, and
+ * above it what a form needs. The table and these values must stay on the stack until the transfer has ended, because
+ * they keep the strings alive. Raises if a field is not valid. */
 void lrequest_read(lua_State *L, int index, struct braid_request *request);
 
-/* Makes libcurl's list of the header lines, which stand at `lines`. Raises nothing; false when memory is out. */
+/* Makes libcurl's list of the header lines at the stack index `lines`. False when memory is out; does not raise. */
 bool lrequest_read_headers(lua_State *L, int lines, struct braid_request *request);
 
 #endif

@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
--- A file that appears under its name when it is whole.
+-- A downloaded file that gets its name only when it is complete.
 local errors = require "braid.errors"
 
 local M = {}
 
----A file that is being written under another name beside its own. As a `<close>` variable: what was not kept goes.
+---A file that is written under a temporary name in the same folder. A `<close>` variable deletes it unless it was kept.
 ---@class braid.http.Download
----@field path string
----@field private _part string the other name
+---@field path string its final name
+---@field private _part string its temporary name
 ---@field private _file file*?
 local Download = {}
 Download.__index = Download
@@ -33,7 +33,7 @@ function Download:write(piece)
   return true
 end
 
----It is whole: gives it its name.
+---The file is complete: gives it its final name.
 ---@return true? kept
 ---@return braid.Error? err kind system
 function Download:keep()

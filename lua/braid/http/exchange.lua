@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- One request, from its start to a response or a failure; and again, where the options say so.
+-- Performs one request, from its start to a response or a failure, and repeats it if the options say so.
 local core = require "braid.core"
 local errors = require "braid.errors"
 local progress = require "braid.progress"
@@ -9,9 +9,9 @@ local retry = require "braid.http.retry"
 
 local M = {}
 
--- ---- what went wrong ------------------------------------------------------------------------------------------------
+-- ---- failures -------------------------------------------------------------------------------------------------------
 
--- libcurl's codes, by the names that its manual has for them.
+-- libcurl's error codes, with the names from its manual.
 local CODES = {
   [1] = "UNSUPPORTED_PROTOCOL", [3] = "URL_MALFORMAT", [4] = "NOT_BUILT_IN", [5] = "COULDNT_RESOLVE_PROXY",
   [6] = "COULDNT_RESOLVE_HOST", [7] = "COULDNT_CONNECT", [8] = "WEIRD_SERVER_REPLY", [16] = "HTTP2",
@@ -22,7 +22,7 @@ local CODES = {
   [65] = "SEND_FAIL_REWIND", [77] = "SSL_CACERT_BADFILE", [91] = "SSL_INVALIDCERTSTATUS", [92] = "HTTP2_STREAM",
   [94] = "AUTH_ERROR", [97] = "PROXY",
 }
-local CLOSED, EXPIRED = -1, -2 -- the core's own
+local CLOSED, EXPIRED = -1, -2 -- the core's own codes
 local UNSUPPORTED_PROTOCOL, URL_MALFORMAT, UNREADABLE, TIMED_OUT, TOO_LARGE = 1, 3, 26, 28, 63
 
 local function failure(method, url, record, code, text, asked)
@@ -44,7 +44,7 @@ local function failure(method, url, record, code, text, asked)
   return nil, errors.new(kind, ("%s %s: %s"):format(method, url, text), { url = url, code = name })
 end
 
--- From what the core says of a transfer that has ended.
+-- Makes a response or an error from the results of a finished transfer.
 local function outcome(method, url, record, status, body, head, moved, version, times)
   if not status then return failure(method, url, record, body, head, moved) end
   return response.new(method, moved or url, status, body, head, version, times)
@@ -52,13 +52,13 @@ end
 
 -- ---- one attempt ----------------------------------------------------------------------------------------------------
 
--- What has begun, without its body; nil when it failed before.
+-- The response without its body, when the headers are there; nil if the transfer failed before.
 local function begin(transfer, method, url)
   local status, _, head, moved, version, times = transfer:begin()
   return status and response.new(method, moved or url, status, nil, head, version, times)
 end
 
--- fn(bytes so far), for `progress`; and what is closed at the end.
+-- Returns fn(bytes so far), which shows the progress, and what must be closed at the end.
 local function reporter(record, url, begun)
   local wish = record.progress
   local total = not begun.headers["content-encoding"] and math.tointeger(begun.headers["content-length"]) or nil
@@ -69,7 +69,8 @@ local function reporter(record, url, begun)
   return function(received) bar:update(received, total) end, own
 end
 
--- fn(piece) that takes the body, as the options say, and may fail; fn(result) that completes the response.
+-- Returns fn(piece), which takes the body as the options say, and may fail; and fn(result), which completes the
+-- response.
 local function taker(record, begun, saved, attempt)
   if record.sink then
     return function(piece)
@@ -94,12 +95,12 @@ local function taker(record, begun, saved, attempt)
   end, function(result) result.body = table.concat(pieces) return result end
 end
 
--- nil where no file is wanted.
+-- Opens the file for the body, if one is wanted.
 local function open_file(record)
   if record.file then return download.open(record.file) end
 end
 
--- The body goes where it is wanted, piece by piece. The sink runs here; if it raises, the transfer is closed.
+-- Receives the body piece by piece and passes it on. The sink runs in this task; if it raises, the transfer is closed.
 local function pour(handle, method, url, record, attempt)
   local saved <close>, trouble = open_file(record)
   if trouble then return nil, trouble end
@@ -123,7 +124,7 @@ local function pour(handle, method, url, record, attempt)
   return complete(result)
 end
 
--- A transfer that is closed unless somebody took it over.
+-- Closes its transfer, unless another owner has taken it.
 local Holder = { __close = function(holder) if holder.transfer then holder.transfer:close() end end }
 
 local function open_stream(handle, method, url, record, attempt)
@@ -141,13 +142,13 @@ end
 
 -- ---- attempts -------------------------------------------------------------------------------------------------------
 
----What `trace` is called with, as a request goes on.
+---What `trace` is called with.
 ---@class braid.http.Event
 ---@field event "request"|"response"|"failure"|"retry"
 ---@field method string
 ---@field url string
 ---@field attempt integer 1, 2, ...
----@field response braid.http.Response? of "response": its headers are there; of a streamed one the body is not
+---@field response braid.http.Response? of "response": its headers are there; the body of a streamed one is not
 ---@field status integer? of "response"
 ---@field timing braid.http.Timing? of "response"
 ---@field error braid.Error? of "failure"
@@ -156,7 +157,7 @@ end
 local Attempt = {}
 Attempt.__index = Attempt
 
--- The seconds after which it is tried again after this; nil: it is not.
+-- Returns the seconds until the next attempt; nil if there is none.
 function Attempt:repeats(result, err)
   local delay = retry.delay(self.record.retries, self.method, self.number, result, err)
   if delay and core.now() + delay >= self.deadline then delay = nil end
@@ -180,7 +181,7 @@ function Attempt:tell_end(result, err)
   end
 end
 
--- Response or nil, err; self.delay tells whether it is to be tried again.
+-- Returns the response, or nil and err. self.delay is set if there is to be another attempt.
 function Attempt:run(handle)
   local record = self.record
   local result, err
@@ -201,11 +202,11 @@ function Attempt:run(handle)
   return result, err
 end
 
----Performs a request: the record has its options, completed.
+---Performs a request.
 ---@param handle userdata
 ---@param method string
 ---@param url string
----@param record table
+---@param record table the completed options
 ---@return braid.http.Response?
 ---@return braid.Error?
 function M.perform(handle, method, url, record)

@@ -1,12 +1,12 @@
 -- SPDX-License-Identifier: MIT
--- The HTTP client: requests without a session of one's own.
+-- The HTTP client: requests that use a shared session.
 local session = require "braid.http.session"
 
 local M = {}
 
 M.session = session.new
 
--- Theirs: it keeps connections, but no cookies, for its users do not know of each other.
+-- It keeps connections but no cookies, because its users do not know of each other.
 local shared
 
 local function ours()
@@ -14,14 +14,14 @@ local function ours()
   return shared
 end
 
----GET. Suspends until all of the response is there. Connections are kept for the next request.
+---GET. Suspends until the whole response is there. Keeps the connection for later requests.
 ---@param url string
 ---@param opts braid.http.Options?
----@return braid.http.Response? response also for statuses such as 404 (see Response:raise_for_status)
----@return braid.Error? err kinds: timeout, limit, closed and http, with `url` and `code` (libcurl's name for it)
+---@return braid.http.Response? response also for statuses like 404 (see Response:raise_for_status)
+---@return braid.Error? err kinds: timeout, limit, closed and http, with `url` and `code` (libcurl's name of the error)
 function M.get(url, opts) return ours():get(url, opts) end
 
----POST; the content is `opts.body`, `.json` or `.form`. Suspends.
+---POST; the content is `opts.body`, `.json`, `.form` or `.multipart`. Suspends.
 ---@param url string
 ---@param opts braid.http.Options?
 ---@return braid.http.Response?
@@ -62,7 +62,7 @@ function M.head(url, opts) return ours():head(url, opts) end
 ---@return braid.Error? err as of `get`
 function M.request(opts) return ours():request(opts) end
 
----Closes the connections that the functions above have kept. Their requests that are under way end with kind closed.
+---Closes the connections that the functions above have kept. Their running requests end with kind closed.
 function M.close()
   if shared then shared:close() end
   shared = nil

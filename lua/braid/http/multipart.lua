@@ -1,17 +1,17 @@
 -- SPDX-License-Identifier: MIT
--- Forms with files in them: multipart/form-data.
+-- Forms with files: multipart/form-data.
 local errors = require "braid.errors"
 
 local M = {}
 
----One part of `multipart`, which is a table name -> part, or a list of parts that have a `name`, in their order. A
----string, number or boolean is a field; a table is
+---One part of `multipart`. That is a table name -> part, or a list of parts with a `name`, in their order. A part is a
+---string, number or boolean (a field), or a table:
 ---@class braid.http.Part
----@field name string? of the field, in a list
----@field content string|number|boolean|nil what it says; or
----@field path string? of a file, which is read while it is sent
----@field filename string? makes a file of the content; default: the path's last part
----@field type string? its content type; default: by the filename
+---@field name string? of the field, if the parts are a list
+---@field content string|number|boolean|nil the content; or
+---@field path string? name of a file, which is read while it is sent
+---@field filename string? sends the content as a file of this name; default: the last part of the path
+---@field type string? content type; default: by the filename
 
 local SIMPLE = { string = true, number = true, boolean = true }
 local KNOWN = {
@@ -20,7 +20,7 @@ local KNOWN = {
 
 local function refuse(name, what) errors.misuse(1, "bad option 'multipart' (%s: %s)", tostring(name), what) end
 
--- Text for libcurl's headers.
+-- Checks a text that becomes a part of a header.
 local function check_text(name, key, value)
   if value and value:find("[%z\r\n]") then refuse(name, key .. " contains a line end or a zero byte") end
 end
@@ -37,7 +37,7 @@ local function part_of(name, value)
   return { name = name, content = content, path = value.path, filename = value.filename, type = value.type }
 end
 
----The parts as the core wants them, checked.
+---Checks the parts and converts them for the core.
 ---@param form table
 ---@return table[]
 function M.parts(form)

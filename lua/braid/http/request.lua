@@ -1,44 +1,44 @@
 -- SPDX-License-Identifier: MIT
--- What a request's options mean: checked, completed from the session's, and turned into the table that the core reads.
+-- The options of a request: checked, completed with those of the session, and converted for the core.
 local errors = require "braid.errors"
 local multipart = require "braid.http.multipart"
 local retry = require "braid.http.retry"
 
 local M = {}
 
----Options of a request. Those up to `trace` may also be given to a session, for all of its requests.
+---Options of a request. Those up to `trace` may also be given to a session, for all its requests.
 ---@class braid.http.Options
 ---@field headers table<string, string|number|string[]>? a list sends the header several times
----@field auth string|table? "user:password" or {user, password}, told by basic authentication; {bearer = token};
+---@field auth string|table? "user:password" or {user, password}: basic authentication; {bearer = token};
 --- {digest = "user:password" or {user, password}}
----@field timeout number? seconds for all of it, waits for a connection and retries included, default 30; math.huge: no
---- bound
----@field connect_timeout number? seconds until the connection stands
----@field idle_timeout integer? seconds without a single byte after which it fails with kind timeout
----@field follow boolean|integer? redirects to follow: default true, which is 10
----@field verify boolean? whether a server must prove who it is, default true
+---@field timeout number? seconds for everything, including the wait for a connection and retries; default 30;
+--- math.huge: no limit
+---@field connect_timeout number? seconds until the connection is established
+---@field idle_timeout integer? seconds without any byte, after which the request fails with kind timeout
+---@field follow boolean|integer? number of redirects to follow; default true, which is 10
+---@field verify boolean? whether to verify the server's certificate; default true
 ---@field ca_file string? certificates to trust instead of the system's
----@field proxy string? URL of a proxy: http, https, socks4, socks4a, socks5 (names are looked up here) or socks5h
---- (there); "" for none. Default: what the environment says (http_proxy, https_proxy, all_proxy)
----@field no_proxy string|string[]? hosts that are asked without a proxy; "*": all. Default: what the environment says
----@field unix_socket string? path of a unix socket at which the server listens; the URL's host is only told to it
----@field http_version "1.0"|"1.1"|"2"? default: 2 where the server offers it by TLS
----@field max_body integer? bytes; a larger body fails with kind limit. Default: no bound
----@field retries integer|braid.http.Retries|boolean? how often an idempotent request is tried again, default 0; true: 3
----@field trace fun(event: braid.http.Event)? called as the request goes on; see braid.http.Event
----@field sink fun(piece: string)? called with each piece of the body; it may wait, and meanwhile the
---- server has to. When it returns nil and why (as file:write does), the request fails with that
----@field file string? path to which the body is saved when the status is 2xx; it appears there, or takes the place of
---- what was there, when all of it has come. Any other status's body is in response.body
----@field progress boolean|table|fun(received: integer, total: integer?)? called with the bytes so far, and of how many
---- where that is known; true, or options of braid.progress: a bar on stderr
----@field stream boolean? return when the headers are there; the body is pulled by response:chunks(), :lines(), :read()
----@field cookies table<string, string>? name -> value, beside those that the session keeps
----@field query table<string, any>|string? added to the URL; a list as value repeats its name
+---@field proxy string? URL of a proxy: http, https, socks4, socks4a, socks5 (this host looks up names) or socks5h (the
+--- proxy does); "" for none. Default: from the environment (http_proxy, https_proxy, all_proxy)
+---@field no_proxy string|string[]? hosts that need no proxy; "*": all. Default: from the environment
+---@field unix_socket string? path of a Unix socket to connect to, in place of the URL's host
+---@field http_version "1.0"|"1.1"|"2"? default: 2 if the server offers it by TLS
+---@field max_body integer? bytes; a larger body fails with kind limit. Default: no limit
+---@field retries integer|braid.http.Retries|boolean? most retries of an idempotent request; default 0; true: 3
+---@field trace fun(event: braid.http.Event)? called while the request goes on; see braid.http.Event
+---@field sink fun(piece: string)? called with each piece of the body. It may wait; meanwhile the server has to wait,
+--- too. If it returns nil and a reason (like file:write), the request fails with that
+---@field file string? path where the body is saved if the status is 2xx. The file appears, or replaces an older one,
+--- when the body is complete. The body of any other status is in response.body
+---@field progress boolean|table|fun(received: integer, total: integer?)? called with the bytes so far, and the total if
+--- it is known; true, or options of braid.progress: shows a bar on stderr
+---@field stream boolean? return when the headers are there; read the body by response:chunks(), :lines() or :read()
+---@field cookies table<string, string>? name -> value, in addition to those of the session
+---@field query table<string, any>|string? added to the URL; a list as value repeats the name
 ---@field body string?
----@field json any? encoded as the body
----@field form table<string, any>? encoded as the body, as an HTML form is
----@field multipart table? a form with files as the body; see braid.http.Part
+---@field json any? the body, encoded as JSON
+---@field form table<string, any>? the body, encoded like an HTML form
+---@field multipart table? the body: a form with files; see braid.http.Part
 
 M.COMMON = {
   headers = "table", auth = "string|table", timeout = "number", connect_timeout = "number",
@@ -53,7 +53,7 @@ M.KNOWN = {
 }
 for name, expected in pairs(M.COMMON) do M.KNOWN[name] = expected end
 
--- libcurl looks at the environment for each request; nil lets it, where there is something to be seen.
+-- nil: libcurl reads the environment for each request. That is only needed if a proxy is set there.
 local function default_proxy()
   for _, name in ipairs { "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" } do
     if (os.getenv(name) or "") ~= "" then return nil end
@@ -61,10 +61,9 @@ local function default_proxy()
   return ""
 end
 
--- What a request is when nobody says otherwise. The core reads (csrc/lua/io/lrequest.c) the fields from `lines` to
--- `parts`.
+-- A request without options. The core (csrc/lua/io/lrequest.c) reads the fields from `lines` to `parts`.
 M.DEFAULTS = {
-  plain = true, -- nothing but status, headers and body is wanted
+  plain = true, -- only status, headers and body are wanted
   fields = {}, lines = nil, body = nil, timeout = 30, connect_timeout = 0, redirects = 10, max_body = 0, verify = true,
   ca_file = nil, proxy = default_proxy(), version = 0, user = nil, password = nil,
   digest = nil, idle_timeout = nil, no_proxy = nil, unix_socket = nil, cookies = nil, parts = nil,
@@ -91,7 +90,7 @@ local function sorted_names(option, map)
   return names
 end
 
--- name=value&name=value
+-- Encodes a table as name=value&name=value.
 local function encoded(option, map)
   local pairs_of = {}
   local function add(name, value)
@@ -108,7 +107,7 @@ local function encoded(option, map)
   return table.concat(pairs_of, "&")
 end
 
----The URL with the query in it, before the fragment.
+---Adds the query to the URL, before the fragment.
 ---@param url string
 ---@param query table|string?
 ---@return string
@@ -122,7 +121,7 @@ end
 
 -- ---- headers --------------------------------------------------------------------------------------------------------
 
--- One line as libcurl wants it: it takes "Name:" for the wish not to send that header.
+-- Makes one line for libcurl. "Name;" sends an empty header; "Name:" would not send it at all.
 local function line_of(name, value)
   if type(value) ~= "string" and type(value) ~= "number" then
     errors.misuse(1, "bad option 'headers' (%s is a %s; a string expected)", name, type(value))
@@ -134,7 +133,7 @@ local function line_of(name, value)
   return value == "" and name .. ";" or name .. ": " .. value
 end
 
--- Adds to `fields`: the name in lower case -> its lines.
+-- Adds headers to `fields`: lower-case name -> lines.
 local function add_headers(fields, headers)
   for _, name in ipairs(sorted_names("headers", headers)) do
     if not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
@@ -156,7 +155,7 @@ end
 
 -- ---- options --------------------------------------------------------------------------------------------------------
 
--- Each turns the value of an option into fields of the record.
+-- Each function converts an option into fields of the record.
 local set = {}
 
 local function seconds(record, name, value)
@@ -196,7 +195,7 @@ function set.no_proxy(record, value)
   record.no_proxy = value
 end
 
----Refuses what libcurl does not keep: it has 32 bits for most numbers.
+---Raises for a number that libcurl cannot store: most of its numbers have 32 bits.
 ---@param name string of the option
 ---@param value integer
 ---@param least integer
@@ -212,7 +211,7 @@ function set.idle_timeout(record, value)
 end
 
 function set.cookies(record, value)
-  if type(value) ~= "table" then return end -- a session's: whether there is a jar
+  if type(value) ~= "table" then return end -- a session's: whether it keeps cookies
   local cookies = {}
   for _, name in ipairs(sorted_names("cookies", value)) do
     local text = tostring(value[name])
@@ -269,7 +268,7 @@ function set.auth(record, value)
   record.digest = digest and true or nil
 end
 
--- The content's type, unless the headers say it.
+-- Sets the body, and its content type unless the headers have one.
 local function set_body(record, body, content_type)
   record.body = body
   if not record.fields["content-type"] then record.fields["content-type"] = { "Content-Type:" .. content_type } end
@@ -286,12 +285,13 @@ local LARGE = 1024 * 1024
 
 local SENDS_BODY = { POST = true, PUT = true, PATCH = true }
 
----Whether requests of this method have a body though none was given.
+---Whether requests with this method have a body even if none was given.
 ---@param method string
 ---@return boolean
 function M.sends_body(method) return SENDS_BODY[method] or false end
 
--- libcurl asks for leave before it sends a large body, and loses a second where the server does not know that.
+-- "Expect:" stops libcurl from asking before it sends a large body: it waits a second if the server does not answer
+-- that.
 local function complete_body(record, method, options)
   local given = {}
   for _, name in ipairs { "body", "json", "form", "multipart" } do
@@ -312,7 +312,7 @@ local function complete_body(record, method, options)
   if record.body and #record.body > LARGE and not record.fields.expect then record.fields.expect = { "Expect:" } end
 end
 
--- Who takes the body: one at most.
+-- At most one option may say where the body goes.
 local function check_takers(record)
   local taker
   for _, name in ipairs { "sink", "file", "stream" } do
@@ -324,11 +324,12 @@ local function check_takers(record)
   record.plain = not (taker or record.progress or record.retries or record.trace)
 end
 
----The record of a request (or of a session's requests): `base` with the options over it. Raises for what is wrong.
----@param what string the function, for the message
+---Makes the record of a request, or of all requests of a session: `base`, changed by the options. Raises for bad
+---options.
+---@param what string the function, for messages
 ---@param options braid.http.Options?
 ---@param base table a record
----@param known table<string, string> the options there are
+---@param known table<string, string> the known options
 ---@param method string? of the request
 ---@return table record
 function M.complete(what, options, base, known, method)

@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
--- What a server has answered. Status and body are there from the beginning; headers and times are made when they are
--- first touched.
+-- The response of a server. Status and body are there from the beginning; headers and times are made when they are
+-- first used.
 local errors = require "braid.errors"
 local stream = require "braid.io.stream"
 
 local M = {}
 
----The headers of a response, by name: `headers["Content-Type"]`. Any spelling finds them; `pairs` gives the names in
----lower case. What came several times is joined with ", " (see `Response:values`).
+---The headers of a response, by name: `headers["Content-Type"]`. Names are case-insensitive; `pairs` gives them in
+---lower case. Several values of the same header are joined with ", " (see `Response:values`).
 ---@class braid.http.Headers
 ---@field [string] string
 local Headers = {}
@@ -16,27 +16,27 @@ function Headers.__index(headers, name)
   return type(name) == "string" and rawget(headers, name:lower()) or nil
 end
 
----Seconds since the request began; 0 for what was not needed.
+---Seconds since the beginning of the request; 0 for steps that were not needed.
 ---@class braid.http.Timing
 ---@field name_lookup number the host's address was known
----@field connect number the connection stood
----@field tls number it was secured
+---@field connect number the connection was established
+---@field tls number the TLS handshake was done
 ---@field first_byte number the response began
----@field total number all of it was there
+---@field total number the response was complete
 
 ---@class braid.http.Response
 ---@field status integer
----@field body string? nil when it went to a sink or a file, or is being pulled
----@field file string? where it went
----@field url string where redirects have led
+---@field body string? nil if it went to a sink or a file, or is read as a stream
+---@field file string? path of the file to which it was saved
+---@field url string after redirects
 ---@field http_version "1.0"|"1.1"|"2"|"3"
 ---@field headers braid.http.Headers
 ---@field timing braid.http.Timing
 ---@field private _method string
----@field private _head string status line and headers as they came
----@field private _times string five native doubles
----@field private _source table? where the body is pulled from
----@field private _stream braid.Stream? what is left of the body
+---@field private _head string status line and headers as they were received
+---@field private _times string five doubles as bytes
+---@field private _source table? the source of a streamed body
+---@field private _stream braid.Stream? the rest of the body
 local Response = { __name = "braid.http.Response" }
 
 local methods, lazy = {}, {}
@@ -53,7 +53,7 @@ function Response.__tostring(response)
   return ("braid.http.Response %d (%s %s)"):format(response.status, response._method, response.url)
 end
 
--- Names in lower case, and values.
+-- Iterates over lower-case names and values.
 local function each_header(head)
   local next_line = head:gmatch("([^\r\n]+)")
   next_line() -- the status line
@@ -79,9 +79,9 @@ function lazy.timing(response)
   return { name_lookup = name_lookup, connect = connect, tls = tls, first_byte = first_byte, total = total }
 end
 
----All values of a header, in order, for those that come several times and cannot be joined (Set-Cookie).
----@param name string in any spelling
----@return string[] values empty when there is none
+---All values of a header, in order. For headers that occur several times and cannot be joined (Set-Cookie).
+---@param name string case-insensitive
+---@return string[] values empty if there is none
 function methods:values(name)
   name = name:lower()
   local values = {}
@@ -91,9 +91,9 @@ function methods:values(name)
   return values
 end
 
--- ---- a body that is pulled ------------------------------------------------------------------------------------------
+-- ---- a streamed body ------------------------------------------------------------------------------------------------
 
--- Where a stream reads from: a transfer, in place of a descriptor.
+-- Makes a transfer look like a descriptor, so that a stream can read from it.
 local Source = {}
 Source.__index = Source
 
@@ -114,7 +114,7 @@ function Source:read(_, timeout)
   return piece, err
 end
 
--- Of the times only those up to the first byte were known.
+-- At the end all times are known; before, only those up to the first byte were.
 function Source:finish()
   local result, err = self.conclude()
   self.ended, self.err = true, err
@@ -130,15 +130,15 @@ function Source:close()
   self.transfer:close()
 end
 
--- From here on the body comes from the transfer. conclude() gives its outcome at its end, report(bytes) is told what
--- has come; the bar, if any, is done at the end. For the exchange.
+-- Makes the body come from the transfer. conclude() returns the transfer's outcome at its end. report(bytes) is called
+-- with the bytes so far. The bar, if there is one, is done at the end. For exchange.lua.
 function methods:pull(transfer, conclude, report, bar)
   self._source = setmetatable({
     transfer = transfer, conclude = conclude, report = report, bar = bar, received = 0, response = self,
   }, Source)
 end
 
--- A body that is there already, as a source.
+-- A body that is complete, as a source.
 local function whole(response)
   local body = response.body or ""
   return {
@@ -153,15 +153,15 @@ end
 
 function lazy._stream(response) return stream.new(response._source or whole(response)) end
 
----Reads from the body as Lua's `file:read` does; see Stream:read. Suspends.
+---Reads from the body like Lua's `file:read`; see Stream:read. Suspends.
 ---@param what? integer|"l"|"L"|"a"
----@param timeout? number seconds; the request's own timeout holds, too
+---@param timeout? number seconds; the request's own timeout also counts
 ---@return string? data nil at the end
 ---@return braid.Error? err kinds: those of the request, and timeout
 function methods:read(what, timeout) return self._stream:read(what, timeout) end
 
----An iterator over the body's pieces as they come; it raises what went wrong. While nobody asks, the server has to
----wait. Suspends.
+---An iterator over the pieces of the body as they come; it raises failures. The server has to wait while it is not
+---called. Each step suspends.
 ---@return fun(): string?
 function methods:chunks()
   local body = self._stream
@@ -172,22 +172,22 @@ function methods:chunks()
   end
 end
 
----An iterator over the body's lines as they come; it raises what went wrong. Suspends.
----@param what? "l"|"L" without (the default) or with their ends
+---An iterator over the lines of the body as they come; it raises failures. Each step suspends.
+---@param what? "l"|"L" without (default) or with their newlines
 ---@return fun(): string?
 function methods:lines(what) return self._stream:lines(what) end
 
----Stops the transfer of a body that is being pulled; the connection is closed unless all of it has come. Harmless
----otherwise. As a `<close>` variable a response closes itself.
+---Stops the transfer of a streamed body; closes the connection unless the body is complete. Does nothing for other
+---responses. A `<close>` variable does this.
 function methods:close() self._stream:close() end
 
 function Response.__close(response) response:close() end
 
--- ---- what it says ---------------------------------------------------------------------------------------------------
+-- ---- content --------------------------------------------------------------------------------------------------------
 
----The body, decoded from JSON as braid.json does.
----@return any value nil when the body is not JSON
----@return braid.Error? err kind http; of a body that is pulled, those of `read`
+---The body, decoded from JSON like braid.json does. Suspends if the body is streamed.
+---@return any value nil if the body is not JSON
+---@return braid.Error? err kind http; for a streamed body also those of `read`
 function methods:json()
   local body, err = self.body, nil
   if not body and self._source then body, err = self:read("a") end
@@ -199,8 +199,8 @@ function methods:json()
     { url = self.url, code = "NOT_JSON", cause = value })
 end
 
----Raises kind http (with `status`, `url`, `code` and `response`) for a status from 400; any other gives the response
----back.
+---Raises kind http (with `status`, `url`, `code` and `response`) if the status is 400 or more. Else returns the
+---response.
 ---@return braid.http.Response self
 function methods:raise_for_status()
   if self.status < 400 then return self end
@@ -213,7 +213,7 @@ end
 
 local VERSIONS = { [10] = "1.0", [11] = "1.1", [20] = "2", [30] = "3" }
 
--- From what the core says of a transfer. For the session.
+-- Makes a response from the core's results. For exchange.lua.
 function M.new(method, url, status, body, head, version, times)
   return setmetatable({
     status = status, body = body, url = url, http_version = VERSIONS[version],

@@ -1,16 +1,16 @@
 -- SPDX-License-Identifier: MIT
--- Trying again: which requests, after which failures, and how long after.
+-- Retries: which requests are repeated, after which failures, and after what time.
 local errors = require "braid.errors"
 
 local M = {}
 
----When a request is tried again. As a number: `count` alone.
+---When a request is repeated. A number is the same as `count`.
 ---@class braid.http.Retries
----@field count integer? how often, default 3
----@field backoff number? seconds before the first retry, default 0.2; twice as long before each further one, and by up
---- to half less, at random, so that not all come at once
----@field max_delay number? seconds between two attempts at most, default 60; a Retry-After beyond it ends the attempts
----@field statuses integer[]? that are tried again, default 429, 502, 503 and 504
+---@field count integer? most retries; default 3
+---@field backoff number? seconds before the first retry, default 0.2; doubled before each further one, and shortened by
+--- a random part of up to a half, so that clients do not retry all at once
+---@field max_delay number? most seconds between two attempts, default 60; a longer Retry-After ends the attempts
+---@field statuses integer[]? statuses that are retried; default 429, 502, 503 and 504
 ---@field methods string[]? default: the idempotent ones GET, HEAD, PUT, DELETE, OPTIONS and TRACE
 
 local KNOWN = { count = "integer", backoff = "number", max_delay = "number", statuses = "table", methods = "table" }
@@ -24,13 +24,13 @@ end
 local STATUSES = set_of { 429, 502, 503, 504 }
 local METHODS = set_of { "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE" }
 
--- Failures that may pass: of the network, and of a server that is being started again.
+-- Failures that may be temporary: of the network, and of a server that is restarting.
 local CODES = set_of {
   "COULDNT_RESOLVE_HOST", "COULDNT_RESOLVE_PROXY", "COULDNT_CONNECT", "HTTP2", "PARTIAL_FILE", "OPERATION_TIMEDOUT",
   "SSL_CONNECT_ERROR", "GOT_NOTHING", "SEND_ERROR", "RECV_ERROR", "HTTP2_STREAM",
 }
 
----The policy that an option asks for; nil: none.
+---Makes the policy of an option; nil: no retries.
 ---@param wish boolean|integer|braid.http.Retries
 ---@return table?
 function M.policy(wish)
@@ -55,15 +55,15 @@ local MONTHS = {
   Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6, Jul = 7, Aug = 8, Sep = 9, Oct = 10, Nov = 11, Dec = 12,
 }
 
--- Days since 1970 of a date, as if every year began in March: then the leap day is the last.
+-- Days from 1970 to a date. A year begins in March here, so that the leap day is its last day.
 local function days_since_epoch(year, month, day)
   if month <= 2 then year, month = year - 1, month + 12 end
   return 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day - 719469
 end
 
----The seconds that a Retry-After header asks for; nil when it says nothing that can be understood.
+---The seconds that a Retry-After header asks for; nil if it is missing or not understood.
 ---@param value string?
----@param now number? seconds since 1970, for dates
+---@param now number? seconds since 1970, to which dates are relative; default: the current time
 ---@return number?
 function M.after(value, now)
   if not value then return nil end
@@ -76,10 +76,10 @@ end
 
 -- ---- whether and when -----------------------------------------------------------------------------------------------
 
----How long to wait before trying again; nil: not again.
+---The time to wait before the next attempt; nil: no other attempt.
 ---@param policy table? nil: never
 ---@param method string
----@param attempt integer how often it has been tried
+---@param attempt integer number of attempts so far
 ---@param response braid.http.Response?
 ---@param err braid.Error?
 ---@return number? seconds

@@ -9,7 +9,7 @@ local find = string.find
 
 local M = {}
 
--- Relative ones stand below the session's base_url.
+-- Checks a URL. A relative one is below the session's base_url.
 local function address(self, url)
   if type(url) ~= "string" then
     errors.misuse(1, "bad argument 'url' (a string expected, got %s)", errors.described(url))
@@ -21,7 +21,7 @@ local function address(self, url)
   return self._base .. url:gsub("^/", "")
 end
 
--- What only a session can be told.
+-- Options that only a session has.
 local OWN = { base_url = "string", max_per_host = "integer", max_connections = "integer", cookies = "boolean|table" }
 
 local function refuse_own(opts)
@@ -45,11 +45,11 @@ end
 
 -- ---- sessions -------------------------------------------------------------------------------------------------------
 
----A request: suspends until all of the response is there. Fails with kinds timeout, limit, closed and http.
+---A request. Suspends until the whole response is there. Error kinds: timeout, limit, closed and http.
 ---@alias braid.http.Method
 ---| fun(self: braid.http.Session, url: string, opts: braid.http.Options?): braid.http.Response?, braid.Error?
 
----Requests that share connections, cookies and options. As a `<close>` variable it is closed at the end of its block.
+---Requests that share connections, cookies and options. A `<close>` variable is closed at the end of its block.
 ---@class braid.http.Session
 ---@field get braid.http.Method
 ---@field post braid.http.Method
@@ -83,7 +83,7 @@ function Session:request(opts)
   return perform(self, method:upper(), url, rest)
 end
 
----A cookie that a session keeps.
+---A cookie of a session.
 ---@class braid.http.Cookie
 ---@field name string
 ---@field value string
@@ -91,9 +91,9 @@ end
 ---@field path string
 ---@field secure boolean
 ---@field http_only boolean
----@field expires integer? seconds since 1970; nil: with the session
+---@field expires integer? seconds since 1970; nil: when the session ends
 
----The cookies that the session keeps.
+---The cookies of the session.
 ---@return braid.http.Cookie[]
 function Session:cookies()
   local list = {}
@@ -108,10 +108,10 @@ function Session:cookies()
   return list
 end
 
----Forgets the cookies that the session keeps.
+---Deletes the cookies of the session.
 function Session:clear_cookies() self._handle:cookies(true) end
 
----Closes its connections. Requests that are under way end with kind closed, and so do later ones.
+---Closes the session and its connections. Running and later requests end with kind closed.
 function Session:close() self._handle:close() end
 Session.__close = Session.close
 
@@ -124,15 +124,15 @@ local function bound(opts, name)
   return opts[name] and request.check_number(name, opts[name], 1) or 0
 end
 
----Options of a session, beside those of its requests.
+---Options of a session, in addition to those of its requests.
 ---@class braid.http.SessionOptions: braid.http.Options
----@field base_url string? URLs without a scheme stand below it
----@field max_per_host integer? connections to one host; requests beyond wait for one. Default: no bound
----@field max_connections integer? connections at all. Default: no bound
----@field cookies boolean|table<string, string>|nil whether cookies are kept and sent back, default true; a table: they
---- are, and these are sent with each request
+---@field base_url string? URLs without a scheme are relative to it
+---@field max_per_host integer? most connections to one host; further requests wait for one. Default: no limit
+---@field max_connections integer? most connections in total. Default: no limit
+---@field cookies boolean|table<string, string>|nil whether cookies are kept and sent back; default true. A table: true,
+--- and these cookies are sent with each request
 
----A new session. Opens no connection yet.
+---Makes a session. It opens no connection yet.
 ---@param opts braid.http.SessionOptions?
 ---@return braid.http.Session
 function M.new(opts)

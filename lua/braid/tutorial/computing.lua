@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- Rows S22-S28: factorization, serially, in threads and in processes; what travels, and what it costs.
+--- Rows S22-S28: factorization, serially, in threads and in processes; what can be sent, and what that costs.
 
 local braid = require "braid"
 local lab = require "braid.tutorial.lab"

@@ -7,7 +7,7 @@ local lab = require "braid.tutorial.lab"
 
 local factorize, PRIME = lab.factorize, lab.PRIME
 
--- Three slices of work with a wait between: who ran when.
+-- Runs three slices of work with a wait between them; returns who ran when.
 local function slices(origin, gap)
   local spans = {}
   for i = 1, 3 do
@@ -46,7 +46,7 @@ end
 
 local MODELS = { "inline", "tasks", "threads", "processes" }
 
--- Works of the four kinds; each runs unchanged in every model.
+-- The four kinds of work; each runs unchanged in every model.
 local function network(url) return assert(braid.http.get(url .. "/delay/0.1")).status end
 local function disk(path)
   local file <close> = assert(io.open(path, "rb"))
@@ -87,7 +87,7 @@ local function pong(there, back, count)
   for _ = 1, count do back:put(there:get()) end
 end
 
--- Microseconds for one switch to the other side.
+-- Microseconds for one switch to another task, thread or process.
 local function switch_cost(kind, count)
   local pool <close> = braid.pool(kind, 2)
   pool:map(math.abs, { 1, 2, 3, 4 })
@@ -100,7 +100,7 @@ local function switch_cost(kind, count)
   return seconds / count / 2 * 1e6
 end
 
--- Milliseconds from nothing to a worker's first result.
+-- Milliseconds from creating a pool to its first result.
 local function start_cost(self, kind)
   return self:median(5, function()
     local pool <close> = braid.pool(kind, 1)
@@ -245,7 +245,7 @@ return {
     run = function(self)
       local task, thread, process = switch_cost("tasks", 20000), switch_cost("threads", 3000),
         switch_cost("processes", 1000)
-      local function sleepy(kind) -- without the brief try before a sleep, which makes warm threads look like tasks
+      local function sleepy(kind) -- without the short spin before a sleep, which makes warm threads as fast as tasks
         return self:median(30, function()
           local pool = kind
           braid.sleep(0.002)

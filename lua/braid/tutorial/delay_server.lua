@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
---- The delay server of the tutorial and the examples: slow on purpose, and it counts. /delay/{seconds} answers after that
---- time; /get?id=7 after 0.02 s, as from somewhere near; /status/{code} with that status; /pid with the process. /stats
---- tells how many requests those have now (requests), had at most (peak) and in all (total), and the connections, now
---- and in all (accepted). /reset counts anew.
+--- The delay server of the tutorial and the examples: it answers slowly, and it counts. /delay/{seconds} answers after
+--- that time, /get?id=7 after 0.02 s (like a nearby server), /status/{code} with that status, /pid with the process id.
+--- /stats tells how many of these requests there are now (requests), at most (peak) and in total (total), and the
+--- connections, now and in total (accepted). /reset starts counting again.
 
 local braid = require "braid"
 
@@ -13,7 +13,7 @@ function M.app()
   local app = braid.web.app()
   local requests, peak, total = 0, 0, 0
 
-  -- A handler whose requests count while they run, however they end.
+  -- Makes a handler that counts its requests while they run, however they end.
   local function counted(handler)
     local ended = setmetatable({}, { __close = function() requests = requests - 1 end })
     return function(request)
@@ -57,7 +57,7 @@ function M.app()
   return app
 end
 
----Serves until it is ended; prints where.
+---Serves until the process is ended; prints the address.
 ---@param options {host: string?, port: integer?}?
 function M.main(options)
   options = options or {}

@@ -29,8 +29,8 @@ local function threads_now()
   return count
 end
 
--- In a process of its own, where nothing that was freed is there to be used again: how much its memory grows for each
--- of 500 requests in flight, and for each of 32 threads with a Lua state; two numbers of bytes.
+-- Runs in a new process, whose allocator has no free memory to reuse. Prints how many bytes its memory grows for each
+-- of 500 running requests, and for each of 32 threads with a Lua state.
 local MEMORY = [[
   local braid = require "braid"
   local function resident()
@@ -62,7 +62,7 @@ local MEMORY = [[
   end
   print(grows(32, state), grows(500, request, "%s/delay/1"))]]
 
--- The default session keeps the connection for it.
+-- The default session keeps the connection.
 local function stats(self)
   return assert(braid.http.get(self:server() .. "/stats")):json()
 end
@@ -114,7 +114,7 @@ return {
         local pool <close> = braid.thread_pool(5)
         return pool:map(fetch, urls)
       end)
-      braid.sleep(0.05) -- the system takes a thread away a moment after its end
+      braid.sleep(0.05) -- the system removes a thread a moment after its end
       return {
         measured = self:say("多线程耗时 %.2fs, 结果 %s; 之后还剩 %d 个线程", "threads: %.2fs, results %s; %d threads left after it",
           seconds, list(statuses), threads_now() - before),

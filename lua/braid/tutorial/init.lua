@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- The document, row by row, on this machine: what it says, what was measured, and the verdict. `braid tutorial`.
+--- The document, row by row, on this machine: its claim, the measurement, and the verdict. `braid tutorial`.
 
 local braid = require "braid"
 local errors = require "braid.errors"
@@ -27,7 +27,7 @@ local function rows()
   return all
 end
 
--- "S14" is a part of the row "S13-S16".
+-- Whether a row covers the wanted one: "S14" is a part of the row "S13-S16".
 local function covers(row, wanted)
   local first, last = row.row:match "S(%d+)%-S(%d+)"
   first = first or row.row:match "S(%d+)"
@@ -47,7 +47,7 @@ local function wants(row, wanted)
   return false
 end
 
--- The row's own failure is its measurement.
+-- Measures a row; its failure is a result, too.
 local function measure(row, lab)
   local start = braid.now()
   local ok, result = pcall(braid.run, row.run, lab)
@@ -60,7 +60,7 @@ end
 
 local function indent(text, by) return (tostring(text):gsub("\n", "\n" .. (" "):rep(by))) end
 
----Writes one outcome as lines.
+---Formats one outcome as lines.
 ---@param outcome braid.TutorialRow
 ---@param lang "zh"|"en"
 ---@return string
@@ -76,15 +76,16 @@ end
 
 ---@class braid.TutorialRow
 ---@field row string "S10" or "S13-S16"
----@field says string what the document says
----@field measured string what was measured here
----@field ok boolean whether the row holds
----@field verdict "confirmed"|"better"|"wrong" beside the document
----@field reason string? why
+---@field says string the claim of the document
+---@field measured string the measurement
+---@field ok boolean whether the claim holds
+---@field verdict "confirmed"|"better"|"wrong" compared with the document
+---@field reason string? for the verdict
 ---@field seconds number
 
----Runs the rows and hands each outcome to `each` as it comes.
----@param opts {rows: string[]?, lang: string?}? rows like "S14" or "S10-S19", all by default; lang "zh" (default) or "en"
+---Runs the rows. Calls `each` with each outcome.
+---@param opts {rows: string[]?, lang: string?}? rows like "S14" or "S10-S19", all by default; lang "zh" (default) or
+--- "en"
 ---@param each fun(outcome: braid.TutorialRow)?
 ---@return braid.TutorialRow[]
 function M.run(opts, each)

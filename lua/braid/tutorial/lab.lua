@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- What the rows of the tutorial share: the machine's facts, a delay server, stop watches, and the reader's language.
+--- What the rows of the tutorial share: facts about the machine, a delay server, timing, and the reader's language.
 
 local braid = require "braid"
 
@@ -24,7 +24,7 @@ function Lab:__close()
   end
 end
 
----A text of the reader's language; a plain string is the same in all.
+---The text in the reader's language; a plain string is the same in all.
 ---@param text string|{zh: string, en: string}
 ---@return string
 function Lab:text(text)
@@ -32,13 +32,13 @@ function Lab:text(text)
   return text[self.lang] or text.en
 end
 
----Fills a text in.
+---Formats a text in the reader's language.
 ---@return string
 function Lab:say(zh, en, ...)
   return self:text({ zh = zh, en = en }):format(...)
 end
 
----The Lua that runs this.
+---The path of the Lua interpreter that runs this.
 ---@return string
 function M.interpreter()
   local exe = braid.process.run({ "readlink", "/proc/" .. require("braid.core").pid() .. "/exe" })
@@ -47,7 +47,7 @@ function M.interpreter()
   return "lua5.4"
 end
 
----Runs a chunk of Lua in a process of its own, under `prefix` (a list of words) if any.
+---Runs a chunk of Lua in a new process. `prefix`: words before the command, if any.
 ---@param chunk string
 ---@param prefix string[]?
 ---@return {code: integer?, stdout: string, stderr: string}
@@ -60,7 +60,7 @@ function Lab.script(_, chunk, prefix)
   }))
 end
 
----The address of the delay server, which runs in a process of its own from the first time on.
+---The address of the delay server. The first call starts it in a new process.
 ---@return string url
 function Lab:server()
   if not self.process then
@@ -93,7 +93,7 @@ function Lab.median(_, repeats, fn, ...)
   return times[(repeats + 1) // 2]
 end
 
----The shortest of several runs, in seconds: what the machine can do when nobody else disturbs.
+---The shortest of several runs, in seconds: the best that the machine can do without disturbance.
 ---@param repeats integer
 ---@return number
 function Lab.least(_, repeats, fn, ...)
@@ -106,13 +106,13 @@ function Lab.least(_, repeats, fn, ...)
   return least
 end
 
----Whether so much of a speed-up over `k` cores holds: three quarters, or nearly what two native threads get at the same
----time, when something else keeps the machine busy.
+---Whether a speed-up over `k` cores is good enough: three quarters of k; or, if the machine is busy with something
+---else, nearly what two native threads reach at the same time.
 ---@param ratio number
 ---@param k integer
----@param goal number? of k, by default 0.75
+---@param goal number? share of k; default 0.75
 ---@return boolean
----@return string? remark when the machine is busy
+---@return string? remark if the machine is busy
 function Lab:holds(ratio, k, goal)
   if ratio >= (goal or 0.75) * k then return true end
   local numbers = {}
@@ -125,7 +125,7 @@ function Lab:holds(ratio, k, goal)
   return native < 0.9 * k and ratio >= 0.75 * native, remark
 end
 
----Rows of cells as a table with even columns.
+---Formats rows of cells as a table with aligned columns.
 ---@param cells string[][]
 ---@return string
 function Lab.table(_, cells)
@@ -145,7 +145,7 @@ function Lab.table(_, cells)
   return table.concat(lines, "\n")
 end
 
----The document's algorithm.
+---The algorithm of the document.
 ---@param n integer
 ---@return integer[]
 function M.factorize(n)
@@ -161,7 +161,7 @@ function M.factorize(n)
   return factors
 end
 
-M.PRIME = 112272535095293     -- the document's: 0.1 s here
+M.PRIME = 112272535095293     -- the document's number: 0.1 s here
 M.LARGE = 9007199254740881    -- about 0.85 s: the largest prime below 2^53
 
 return M

@@ -14,7 +14,7 @@ local function count_shared(counter, dict, queue, i)
   queue:put(i)
 end
 
--- The longest time between two ticks of a task that wants one every 20 ms, while `work` runs beside it.
+-- The longest time between two ticks of a task that ticks every 20 ms, while `work` runs.
 local function longest_gap(work)
   local longest, last = 0, braid.now()
   local ticker = braid.spawn(function()
@@ -32,7 +32,7 @@ end
 
 local function block() os.execute "sleep 0.3" end
 
--- What became of two slow siblings of a task that failed.
+-- What happened to two slow siblings of a task that failed.
 local function siblings(opts)
   local function slow()
     braid.sleep(0.05)

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- Rows S39-S50: the primitives, in both columns of the document's table with one set of objects; the decision.
+--- Rows S39-S50: the primitives, in both columns of the document's table with the same objects; the decision.
 
 local braid = require "braid"
 
@@ -32,7 +32,7 @@ local function take_all(queue)
   return count
 end
 
--- One column of the table: what each primitive did there.
+-- One column of the table: what each primitive did.
 local function column(kind)
   local found = {}
   local pool <close> = braid.pool(kind, 4)

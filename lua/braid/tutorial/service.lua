@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
---- Rows S34-S38: a service that asks three others at once; its worker processes.
+--- Rows S34-S38: a service that asks three others at once, and its worker processes.
 
 local braid = require "braid"
 
--- The document's handler.
+-- The handler of the document.
 local function aggregate_app(base)
   local app = braid.web.app()
   app:get("/aggregate", function(request)
@@ -19,7 +19,7 @@ local function aggregate_app(base)
   return app
 end
 
--- A service in worker processes, as a user starts it.
+-- A service with worker processes, as a user starts it.
 local SERVICE = [[
   local braid = require "braid"
   local app = braid.web.app()
@@ -27,10 +27,10 @@ local SERVICE = [[
   app:get("/compute", function() return { factors = require("braid.tutorial.lab").factorize(112272535095293) } end)
   app:serve { port = %d, workers = %d, access_log = false }]]
 
--- Starts it; returns its process and address.
+-- Starts the service; returns its process and address.
 local function serve(workers)
   local lab = require "braid.tutorial.lab"
-  local listener = assert(braid.net.listen("127.0.0.1", 0)) -- a port that is free now
+  local listener = assert(braid.net.listen("127.0.0.1", 0)) -- to find a free port
   local port = listener.port
   listener:close()
   local process = assert(braid.process.start({ lab.interpreter(), "-e", SERVICE:format(port, workers) }, {
@@ -47,7 +47,7 @@ local function stop(process)
   process:wait(5)
 end
 
--- Seconds for `count` requests that compute, asked for at once, each on a connection of its own.
+-- Seconds for `count` requests that compute, sent at once, each on its own connection.
 local function seconds_to_compute(workers, count)
   local process <close>, url = serve(workers)
   local headers = { Connection = "close" }
@@ -60,7 +60,7 @@ local function seconds_to_compute(workers, count)
   return seconds
 end
 
--- The numbers of the processes that answered `count` requests.
+-- The process ids that answered `count` requests.
 local function pids(url, count)
   local seen, list = {}, {}
   for _ = 1, count do

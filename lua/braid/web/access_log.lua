@@ -1,12 +1,12 @@
 -- SPDX-License-Identifier: MIT
--- Where a server's access log goes. One write for each line, so that lines of several processes do not mix.
+-- The access log of a server. Each line is one write, so that lines of several processes do not mix.
 local errors = require "braid.errors"
 
 local M = {}
 
 local function to_stderr(line) io.stderr:write(line .. "\n") end
 
----@param where boolean|string|fun(line: string)|nil true: stderr; a string: the file to append to
+---@param where boolean|string|fun(line: string)|nil true: stderr; a string: the file to append to; a function
 ---@return fun(line: string)? write
 function M.open(where)
   if not where then return nil end
@@ -21,7 +21,7 @@ function M.open(where)
     if not written and not lost then
       io.stderr:write(("braid: lines of the access log %s are lost: %s\n"):format(where, why))
     end
-    lost = not written -- said once until it can be written again
+    lost = not written -- a loss is reported once, until writing works again
   end
 end
 

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- An application: its routes, what stands before them, and what a request becomes. How requests get here is the
--- server's affair, or the test client's.
+-- An application: its routes and middleware, and how a request becomes an answer. The server or the test client brings
+-- the requests.
 local core = require "braid.core"
 local errors = require "braid.errors"
 local request = require "braid.web.request"
@@ -15,9 +15,9 @@ local M = {}
 local App = {}
 App.__index = App
 App.__name = "braid.app"
-M.App = App -- by this name the metatable of an application that is sent to another process is found there
+M.App = App -- an application that is sent to another process finds its metatable by this name
 
---- A new application.
+--- Makes an application.
 ---@return braid.web.App
 function M.new()
   return setmetatable({ _router = router.new(), _middleware = {}, _on_start = {}, _on_stop = {} }, App)
@@ -33,74 +33,74 @@ local function add_route(app, method, path, handler, options)
   return app
 end
 
---- Answers GET (and HEAD) requests for a path. "/items/{id}" has a parameter, a whole segment that is not empty;
---- "{id:int}" is an integer, "{x:number}" a number, everything else there is status 404; "{rest:path}" at the end is
---- all that follows. The handler gets the request and returns a table (JSON), a string (text), nil (status 204) or a
---- braid.web.response. It runs as a task: it may wait. When the client leaves before it has its answer, the task is
---- cancelled.
+--- Answers GET (and HEAD) requests for a path. "/items/{id}" has a parameter: a whole, non-empty segment. "{id:int}" is
+--- an integer, "{x:number}" a number; other segments give status 404. "{rest:path}" at the end is the rest of the path.
+--- The handler gets the request and returns a table (JSON), a string (text), nil (status 204) or a braid.web.response.
+--- It runs as a task and may wait. If the client leaves before the answer, the task is cancelled.
 ---@param path string
 ---@param handler fun(request: braid.web.Request): any
 ---@param options {stream_body: boolean?, max_body: integer?}? stream_body: the handler begins when the headers are
----  there, and reads the body by request:chunks(); max_body: bytes, in place of the server's
+--- there, and reads the body by request:chunks(); max_body: bytes, instead of the server's option
 ---@return braid.web.App self
 function App:get(path, handler, options) return add_route(self, "GET", path, handler, options) end
 
---- Answers POST requests, as get does GET.
+--- Answers POST requests, like get.
 ---@param path string
 ---@param handler fun(request: braid.web.Request): any
 ---@param options table? as of get
 ---@return braid.web.App self
 function App:post(path, handler, options) return add_route(self, "POST", path, handler, options) end
 
---- Answers PUT requests, as get does GET.
+--- Answers PUT requests, like get.
 ---@param path string
 ---@param handler fun(request: braid.web.Request): any
 ---@param options table? as of get
 ---@return braid.web.App self
 function App:put(path, handler, options) return add_route(self, "PUT", path, handler, options) end
 
---- Answers PATCH requests, as get does GET.
+--- Answers PATCH requests, like get.
 ---@param path string
 ---@param handler fun(request: braid.web.Request): any
 ---@param options table? as of get
 ---@return braid.web.App self
 function App:patch(path, handler, options) return add_route(self, "PATCH", path, handler, options) end
 
---- Answers DELETE requests, as get does GET.
+--- Answers DELETE requests, like get.
 ---@param path string
 ---@param handler fun(request: braid.web.Request): any
 ---@param options table? as of get
 ---@return braid.web.App self
 function App:delete(path, handler, options) return add_route(self, "DELETE", path, handler, options) end
 
---- Answers OPTIONS requests, as get does GET. Where a path has no such route, the answer is its list of methods.
+--- Answers OPTIONS requests, like get. Without such a route the answer is the path's list of methods.
 ---@param path string
 ---@param handler fun(request: braid.web.Request): any
 ---@param options table? as of get
 ---@return braid.web.App self
 function App:options(path, handler, options) return add_route(self, "OPTIONS", path, handler, options) end
 
---- Answers requests of every method that the path has no route of its own for.
+--- Answers requests with every method for which the path has no other route.
 ---@param path string
 ---@param handler fun(request: braid.web.Request): any
 ---@param options table? as of get
 ---@return braid.web.App self
 function App:any(path, handler, options) return add_route(self, "*", path, handler, options) end
 
---- Gives the files below a folder, as they are when they are asked for: with ETag, Last-Modified, ranges and content
---- types. Names that begin with a dot, and links that leave the folder, are not there.
+--- Serves the files below a folder, with ETag, Last-Modified, ranges and content types. It looks for them at each
+--- request. Names that begin with a dot, and links that leave the folder, give status 404.
 ---@param prefix string "/assets"
 ---@param folder string
 ---@param options {index: string?, max_age: integer?}? index: the file for the folder itself, default "index.html";
----  max_age: seconds that clients may keep a file without asking
+---  max_age: seconds that clients may keep a file without asking again
 ---@return braid.web.App self
 function App:static(prefix, folder, options)
   local path = prefix:gsub("/$", "") .. "/{path:path}"
   return add_route(self, "GET", path, static.handler(folder, options))
 end
 
---- Puts a function before everything that follows, routes and missing routes alike: what it returns is the answer.
---- next(request) gives the response of what comes after it, which may be changed; a handler's error comes through it.
+--- Adds middleware: a function before everything that follows, also before missing routes. Its result is the answer.
+--- next(request) calls the rest and returns its response, which may be changed. An error of the handler passes through
+--- it.
 ---@param middleware fun(request: braid.web.Request, next: fun(request: braid.web.Request): braid.web.Response): any
 ---@return braid.web.App self
 function App:use(middleware)
@@ -110,7 +110,7 @@ function App:use(middleware)
   return self
 end
 
---- Calls a function before the first request is taken. One that raises keeps the server from starting.
+--- Adds a function that is called before the first request. If it raises, the server does not start.
 ---@param fn fun()
 ---@return braid.web.App self
 function App:on_start(fn)
@@ -119,7 +119,7 @@ function App:on_start(fn)
   return self
 end
 
---- Calls a function when the last request has been answered.
+--- Adds a function that is called after the last request was answered.
 ---@param fn fun()
 ---@return braid.web.App self
 function App:on_stop(fn)
@@ -138,8 +138,8 @@ local function missing(req, allow)
   return response.response { status = 204, headers = { Allow = allow .. ", OPTIONS" } }
 end
 
--- Other than the fast path: a path with parameters, with something encoded, with the server's name before it ("GET
--- http://host/path"), or one that is not there.
+-- For paths that the fast lookup does not find: with parameters, with escapes, with the server's name before it ("GET
+-- http://host/path"), or without a route.
 local function find_slowly(app, req)
   local path = req.path
   if path:sub(1, 1) ~= "/" then path = path:match("^%a[%w+.-]*://[^/]*(.*)$") or path end
@@ -150,7 +150,7 @@ local function find_slowly(app, req)
   return route
 end
 
--- What the route's handler returned.
+-- Returns what the route's handler returned.
 local function call_route(app, req)
   local route = app._router:find_exact(req.method, req.path)
   if route then return route.handler(req) end
@@ -159,7 +159,7 @@ local function call_route(app, req)
   return found.handler(req)
 end
 
--- The end of the chain of middleware: a response, whatever the handler made of it.
+-- The end of the middleware chain. Always returns a response.
 local function respond(app, req)
   local ok, value = xpcall(call_route, function(err)
     if not response.is(err) and not req._traceback then req._traceback = errors.told(err, core.trace(err)) end
@@ -184,7 +184,7 @@ local function render(app, req)
   return response.render(app._chain(req))
 end
 
--- ---- when that fails ------------------------------------------------------------------------------------------------
+-- ---- failures -------------------------------------------------------------------------------------------------------
 
 local function keep_traceback(err)
   if response.is(err) or errors.is_error(err, "cancelled") then return err end
@@ -197,8 +197,8 @@ local function report(req, failure)
   return traceback
 end
 
---- What is answered when there is no answer, or one that cannot be sent; says why on stderr, and with `debug` to the
---- client, too.
+--- The answer when the handler failed, or its answer cannot be sent. Reports the failure on stderr; with `debug` also
+--- to the client.
 ---@param req braid.web.Request
 ---@param failure any
 ---@return integer status
@@ -210,7 +210,7 @@ function App:_failed(req, failure)
   return 500, traceback, { "Content-Type", "text/plain; charset=utf-8" }
 end
 
---- Runs the stream of an answer to its end. Does not raise: a failing one is reported on stderr.
+--- Runs the stream of an answer to its end. Does not raise: a failure is reported on stderr.
 ---@param req braid.web.Request
 ---@param stream function
 ---@param write fun(piece: string)
@@ -224,12 +224,12 @@ function App._run_stream(_, req, stream, write)
   return false
 end
 
---- What the application answers. Does not raise: a failing handler is reported on stderr, with its traceback, and
---- answered with status 500. Suspends if the handler does.
+--- The application's answer to a request. Does not raise: a failing handler is reported on stderr, with its traceback,
+--- and gives status 500. Suspends if the handler does.
 ---@param req braid.web.Request
 ---@return integer status
 ---@return string|braid.web.Response body
----@return string[] headers names and values in turn
+---@return string[] headers names and values alternately
 ---@return any cancelled the error to raise afterwards, if the task was cancelled
 function App:_answer(req)
   local ok, status, body, list = xpcall(render, keep_traceback, self, req)
@@ -247,20 +247,20 @@ end
 
 -- ---- running it -----------------------------------------------------------------------------------------------------
 
---- Starts serving, in a task of the current scope that ends with it. The functions of on_start are called first: may
---- suspend. Raises for wrong options, and what a function of on_start raised.
+--- Starts a server in a task of the current scope; it ends with the scope. Calls the functions of on_start first, so it
+--- may suspend. Raises for bad options, and errors of on_start functions.
 ---@param options braid.web.ServeOptions?
 ---@return braid.web.Server|braid.web.Supervisor|nil server with .port, .url, :stop(), :wait()
----@return any err when the address cannot be had
+---@return any err if it cannot listen at the address
 function App:start(options)
   return require("braid.web.serve").start({ app = self }, serve_options.read(1, "start", options))
 end
 
---- Serves until it is stopped: SIGTERM and SIGINT let running requests end within `grace`. Suspends. Prints on stderr
---- where it serves. With `workers`, this process watches over so many others, which are sent the application (its
---- handlers with their upvalues; see the list of what travels): one that dies is replaced, SIGHUP replaces all without
---- losing a request, SIGTTIN and SIGTTOU add and remove one. Raises for wrong options, when the address cannot be had,
---- and when a worker cannot start.
+--- Serves until it is stopped: after SIGTERM and SIGINT running requests may end within `grace`. Suspends. Prints its
+--- address on stderr. With several `workers` this process supervises that many processes, which get the application
+--- (its handlers with their upvalues; see the list of what can be sent). A worker that dies is replaced. SIGHUP
+--- replaces all without losing a request; SIGTTIN and SIGTTOU add and remove one. Raises for bad options, if it cannot
+--- listen, and if a worker cannot start.
 ---@param options braid.web.ServeOptions?
 function App:serve(options)
   return require("braid.web.serve").serve({ app = self }, serve_options.read(1, "serve", options))

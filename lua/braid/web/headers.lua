@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- Headers: a table whose names are looked up and set in any spelling. What is set is checked, so that nothing that
--- came from a client can begin a new line in an answer. The names stand there in lower case.
+-- Headers: a table with case-insensitive names. Values that are set are checked, so that data from a client cannot
+-- begin a new line in an answer. The names are stored in lower case.
 local errors = require "braid.errors"
 
 local M = {}
@@ -10,7 +10,7 @@ local M = {}
 local Headers = {}
 M.class = Headers
 
--- The server says these itself.
+-- Only the server sets these.
 local reserved = { ["content-length"] = true, ["transfer-encoding"] = true, date = true }
 
 local function check_name(name)
@@ -43,7 +43,7 @@ function Headers.__newindex(headers, name, value)
   rawset(headers, name:lower(), value)
 end
 
---- Headers from a plain table of names and values (a value may be a list). Raises for what cannot be sent.
+--- Makes headers from a plain table of names and values (a value may be a list). Raises for bad names and values.
 ---@param plain table<string, string|number|string[]>?
 ---@return braid.web.Headers
 function M.checked(plain)
@@ -52,7 +52,7 @@ function M.checked(plain)
   return headers
 end
 
---- Headers as they came: a list of names and values in turn. What came several times is joined with commas.
+--- Makes headers from received ones: a list of names and values alternately. Repeated headers are joined with commas.
 ---@param list string[]
 ---@return braid.web.Headers
 function M.received(list)
@@ -68,8 +68,8 @@ end
 -- content-type -> Content-Type
 local function spelled(name) return (("-" .. name):gsub("%-%l", string.upper):sub(2)) end
 
---- A list of names and values in turn, as they are sent; an empty value is not. Raises for what cannot be sent: a value
---- that took another's place has not been looked at before.
+--- Returns a list of names and values alternately, as they are sent. Headers with an empty value are left out. Raises
+--- for bad values: a value that replaces an existing one is only checked here.
 ---@param headers braid.web.Headers
 ---@return string[]
 function M.list(headers)

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- braid.web: the server's side of HTTP. Names only.
+-- braid.web: the HTTP server. This module only collects the names.
 local app = require "braid.web.app"
 local response = require "braid.web.response"
 

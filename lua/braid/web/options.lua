@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The options of app:serve: what they are when nobody says otherwise, and what they may be.
+-- The options of app:serve: defaults and valid values.
 local errors = require "braid.errors"
 
 local M = {}
@@ -7,21 +7,21 @@ local M = {}
 ---@class braid.web.ServeOptions
 ---@field host string? name or address to listen on, default "127.0.0.1"
 ---@field port integer? default 8000; 0: any that is free
----@field workers integer? processes that serve, watched over by this one; default 1: this one serves
----@field worker_timeout number? seconds after which a worker is replaced that does not even say that it is well,
----  because a handler computes without end; default 30
+---@field workers integer? number of processes that serve, supervised by this one; default 1: this process serves itself
+---@field worker_timeout number? seconds without a sign of life, after which a worker is replaced (a handler computes
+---  without end); default 30
 ---@field max_body integer? bytes of a request's body, default 1 MiB; beyond: status 413
 ---@field max_header integer? bytes of a request's line and headers, default 8 KiB; beyond: status 431
 ---@field max_connections integer? beyond: status 503; default: as many as files may be open
----@field idle_timeout number? seconds after which a connection is closed on which no request arrives, default 60;
----  0: never. A body has to come at 500 bytes a second
----@field request_timeout number? seconds after which a request that has no answer gets status 504, and its handler is
+---@field idle_timeout number? seconds without a request, after which a connection is closed, default 60; 0: never. A
+--- body must come with at least 500 bytes per second
+---@field request_timeout number? seconds after which a request without an answer gets status 504, and its handler is
 ---  cancelled; default 0: never
----@field grace number? seconds that running requests get when the server is stopped, default 10
----@field access_log boolean|string|fun(line: string)|nil a line for each request: true on stderr, or appended to a
----  file, or given to a function; default false
----@field tls {cert: string, key: string}? files, or their text, in PEM form: the server speaks HTTPS
----@field debug boolean? tells clients the traceback of a failing handler; default false
+---@field grace number? seconds for running requests when the server is stopped; default 10
+---@field access_log boolean|string|fun(line: string)|nil a line for each request: true: on stderr; a string: appended
+--- to this file; a function: called with it; default false
+---@field tls {cert: string, key: string}? PEM files, or their text: the server speaks HTTPS
+---@field debug boolean? sends the traceback of a failing handler to the client; default false
 
 M.known = {
   host = "string", port = "integer", workers = "integer", max_body = "integer", max_header = "integer",
@@ -57,7 +57,7 @@ local function read_pem(name, value)
   return file:read("a")
 end
 
---- Checks options, and fills in what is missing.
+--- Checks options and adds the defaults.
 ---@param level integer as for errors.misuse
 ---@param what string the function, for messages
 ---@param options braid.web.ServeOptions?

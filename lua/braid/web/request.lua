@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What a handler is given. Only the method and the path are there from the beginning: the rest is fetched, or decoded,
--- when it is first touched.
+-- The request that a handler gets. Only method and path are there from the beginning. The rest is fetched or decoded
+-- when it is first used.
 local errors = require "braid.errors"
 local headers = require "braid.web.headers"
 local json = require "braid.json"
@@ -12,10 +12,10 @@ local M = {}
 ---@class braid.web.Request
 ---@field method string "GET" and so on
 ---@field path string decoded, without the query
----@field query table<string, string> decoded; of a name that comes several times, the first
----@field params table<string, string|integer> what stands in the path where the route has {name}
----@field headers braid.web.Headers names in any spelling
----@field body string suspends when the route has stream_body
+---@field query table<string, string> decoded; of a repeated name the first value
+---@field params table<string, string|number> the values of the route's parameters
+---@field headers braid.web.Headers names are case-insensitive
+---@field body string suspends if the route has stream_body
 ---@field cookies table<string, string>
 ---@field peer string? the client's address
 local Request = {}
@@ -33,7 +33,7 @@ end
 
 local function character(digits) return string.char(tonumber(digits, 16)) end
 
---- Decodes %41 and the like; what is not a code stays as it is.
+--- Decodes escapes like %41. Invalid ones stay.
 ---@param text string
 ---@return string
 function M.unescape(text) return (text:gsub("%%(%x%x)", character)) end
@@ -69,8 +69,8 @@ local function over(what)
   return errors.new("closed", ("the request is over: its %s must be read before it is answered"):format(what))
 end
 
--- Something that only the exchange knows. It is over when the server has been closed under a handler, or the request
--- was kept beyond its answer.
+-- Asks the server's exchange. It raises if the request is over: the server was closed while the handler ran, or the
+-- request was kept after its answer.
 local function ask(request, what)
   local exchange = request._exchange
   local value = exchange and request._server[what](request._server, exchange)
@@ -78,12 +78,12 @@ local function ask(request, what)
   error(over(what))
 end
 
--- The next piece of the body, when it is there: "" when the body has not come so far; nil at the end.
+-- Returns the next piece of the body: "" if it has not arrived yet, nil at the end.
 local function take_piece(request)
   local piece, state = request._server:piece(request._exchange)
   if not piece then error(over "body") end
   if state == "too large" then response.abort(413) end
-  if request._late then request._late:set() end -- the server may read on
+  if request._late then request._late:set() end -- the server can go on reading
   if piece == "" and state == "ended" then return nil end
   return piece
 end
@@ -98,8 +98,8 @@ local function next_piece(request)
   end
 end
 
---- An iterator over the body in pieces, as they come: with `stream_body` in the route's options the handler begins
---- before the body has arrived, and the client is kept from sending faster than this is called. Suspends.
+--- An iterator over the pieces of the body as they come. With `stream_body` in the route's options the handler begins
+--- before the body has arrived; the client cannot send faster than this is called. Each step suspends.
 ---@return fun(): string?
 function methods:chunks()
   if self._exchange then return next_piece, self end
@@ -130,7 +130,7 @@ function lazy.headers(request) return headers.received(ask(request, "headers")) 
 
 function lazy.peer(request) return request._exchange and request._server:peer(request._exchange) end
 
---- The body, decoded from JSON. A body that is not JSON ends the handler with status 400.
+--- The body, decoded from JSON. If the body is not JSON, ends the handler with status 400.
 ---@return any value null is braid.null
 function methods:json()
   local ok, value = pcall(json.decode, self.body)
@@ -139,8 +139,8 @@ function methods:json()
   return value
 end
 
---- The body of a form (application/x-www-form-urlencoded), decoded; of a name that comes several times, the first. A
---- body of another kind ends the handler with status 415.
+--- The body of a form (application/x-www-form-urlencoded), decoded; of a repeated name the first value. For a body of
+--- another type, ends the handler with status 415.
 ---@return table<string, string>
 function methods:form()
   local kind = self.headers["content-type"] or ""
@@ -161,7 +161,7 @@ function methods:query_all(name)
   return values
 end
 
---- A request that arrived at a server.
+--- Makes a request that has arrived at a server.
 ---@param server userdata of braid.serve_core
 ---@param exchange integer
 ---@param method string
@@ -172,7 +172,7 @@ function M.arrived(server, exchange, method, path, query)
   return setmetatable({ method = method, path = path, _query = query, _server = server, _exchange = exchange }, Request)
 end
 
---- A request that came by no socket.
+--- Makes a request without a socket, for tests.
 ---@param method string
 ---@param path string
 ---@param query string?

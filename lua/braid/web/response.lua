@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What a handler answers, and how that becomes a status, a body and headers.
+-- The answers of handlers, and how they become a status, a body and headers.
 local errors = require "braid.errors"
 local headers = require "braid.web.headers"
 local json = require "braid.json"
@@ -9,9 +9,9 @@ local M = {}
 ---@class braid.web.Response
 ---@field status integer
 ---@field headers braid.web.Headers
----@field body string|table|nil a table becomes JSON
----@field stream function? gives the body piece by piece
----@field file braid.web.File? gives the body
+---@field body string|table|nil a table is sent as JSON
+---@field stream function? produces the body piece by piece
+---@field file braid.web.File? the body is this file
 local Response = { __name = "braid.response" }
 Response.__index = Response
 
@@ -52,13 +52,13 @@ end
 
 local known = { status = "integer", headers = "table", body = "string|table", stream = "function" }
 
---- An answer with a status, headers and a body of its own.
---- A stream is a function with a parameter, `write`, or an iterator that gives pieces until nil; both may wait, and
---- wait by themselves while the client does not keep up. It runs in the request's task. One that raises ends the
---- connection, so that the client knows that something is missing.
+--- Makes an answer with a status, headers and a body.
+--- A stream is a function with a parameter, `write`, or an iterator that returns pieces until nil. Both may wait, and
+--- they wait automatically while the client is slow. A stream runs in the request's task. If it raises, the connection
+--- is closed, so the client knows that something is missing.
 ---@param options {status: integer?, headers: table<string, string|number|string[]>?, body: string|table|nil,
 ---  stream: function?}? status: default 200; headers: a list as value sends the header several times; body: a string
----  (text/plain, unless headers say otherwise) or a table, which becomes JSON; stream: in place of a body
+---  (text/plain, unless headers say otherwise) or a table, which becomes JSON; stream: instead of a body
 ---@return braid.web.Response
 function M.response(options)
   errors.check_options(1, "response", options, known)
@@ -73,7 +73,7 @@ function M.response(options)
   return response
 end
 
--- A line of server-sent events may not end where the program did not mean it to.
+-- Adds a field of a server-sent event, line by line: a newline in the value must not begin another field.
 local function add_field(lines, name, value)
   if value == nil then return end
   for line in (tostring(value) .. "\n"):gsub("\r\n?", "\n"):gmatch("([^\n]*)\n") do
@@ -93,8 +93,9 @@ local function event_text(event)
   return table.concat(lines, "\n") .. "\n\n"
 end
 
---- An answer of server-sent events (text/event-stream). `fn` is called with a function that sends one: a string, or a
---- table with data (a table becomes JSON), event, id, retry. When the client leaves, the handler's task is cancelled.
+--- Makes an answer of server-sent events (text/event-stream). `fn` is called with a function that sends an event: a
+--- string, or a table with data (a table is sent as JSON), event, id, retry. If the client leaves, the handler's task
+--- is cancelled.
 ---@param fn fun(send: fun(event: string|table))
 ---@return braid.web.Response
 function M.events(fn)
@@ -106,7 +107,7 @@ function M.events(fn)
   return response
 end
 
---- Whether a stream is called with `write`; otherwise it is an iterator.
+--- Whether a stream takes `write`; else it is an iterator.
 ---@param stream function
 ---@return boolean
 function M.is_writer(stream)
@@ -122,9 +123,9 @@ function M.run_stream(stream, write)
   for piece in stream do write(piece) end
 end
 
---- The answer for something that went wrong: `{"error": message}`.
+--- Makes the answer for a failure: `{"error": message}`.
 ---@param status integer
----@param message string? default: the status's usual name
+---@param message string? default: the usual name of the status
 ---@return braid.web.Response
 function M.failure(status, message)
   if message and not utf8.len(message) then message = message:gsub("[\x80-\xFF]", "?") end
@@ -133,9 +134,9 @@ function M.failure(status, message)
   return response
 end
 
---- Ends the handler with a status: `{"error": message}`. Never returns: it raises the response.
+--- Ends the handler with a status: `{"error": message}`. Does not return: it raises the response.
 ---@param status integer
----@param message string? default: the status's usual name
+---@param message string? default: the usual name of the status
 function M.abort(status, message)
   check_status(status)
   if message ~= nil and type(message) ~= "string" then
@@ -148,7 +149,7 @@ end
 ---@return boolean
 function M.is(value) return getmetatable(value) == Response end
 
---- What a handler returned, as a response.
+--- Converts the result of a handler to a response.
 ---@param value any
 ---@return braid.web.Response
 function M.of(value)
@@ -159,7 +160,7 @@ function M.of(value)
   error(("a handler returned a %s; it may return a table, a string, nil or a braid.web.response"):format(kind), 0)
 end
 
--- Their body is sent as it comes; what stands for it is the response.
+-- The body of a stream or file is sent later, so the response is returned in its place.
 local function render_source(response, typed, list)
   if not typed then
     list = table.move(list, 1, #list, 1, {})
@@ -192,11 +193,11 @@ local function render_response(response)
   return status, body or "", list
 end
 
---- What is sent for the value that a handler returned. Raises for values that cannot be an answer.
+--- Converts the result of a handler to what is sent. Raises for values that cannot be an answer.
 ---@param value any
 ---@return integer status
----@return string|braid.web.Response body a response when it has a stream or a file
----@return string[] headers names and values in turn
+---@return string|braid.web.Response body the response itself if it has a stream or a file
+---@return string[] headers names and values alternately
 function M.render(value)
   local kind = type(value)
   if kind == "table" then

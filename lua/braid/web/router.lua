@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- From a method and a path to a handler. Paths without parameters are looked up in one step; the others in a tree, one
--- level for each segment, where what is spelled out goes before {id:int}, that before {x:number}, that before {id}, and
--- that before {rest:path}.
+-- Finds the handler for a method and a path. Paths without parameters are in a hash table. The others are in a tree
+-- with one level for each segment. At each level the order is: literal text, {id:int}, {x:number}, {id}, {rest:path}.
 local errors = require "braid.errors"
 
 local M = {}
@@ -15,7 +14,7 @@ local M = {}
 ---@class braid.web.Router
 local Router = {}
 Router.__index = Router
-M.Router = Router -- as in app.lua
+M.Router = Router -- for the same reason as in app.lua
 
 local function new_node() return { literal = {}, routes = {} } end
 
@@ -29,7 +28,7 @@ local function segments_of(path)
   return segments
 end
 
--- "literal", text | "any", "int", "number" or "path", name
+-- Returns "literal", text; or "any", "int", "number" or "path", and the parameter's name.
 local function parse_segment(path, segment)
   if not segment:find("[{}]") then return "literal", segment end
   local name, kind = segment:match("^{([%a_][%w_]*):?(%l*)}$")
@@ -50,7 +49,7 @@ local function child_of(node, kind, text)
   return parent[key]
 end
 
---- Adds a route. Raises for a path that is not one and for a route that is there already.
+--- Adds a route. Raises for a bad path, and if the route exists already.
 ---@param method string "GET" and so on, or "*" for any
 ---@param path string
 ---@param handler function
@@ -91,13 +90,13 @@ end
 
 local function text_of(segment) return segment end
 
--- In the order of preference.
+-- In the order of precedence.
 local parameters = { { "int", integer_of }, { "number", number_of }, { "any", text_of } }
 
 local function rest_of(segments, i) return table.concat(segments, "/", i) end
 
--- The best route below a node. values receives the parameters, allowed the methods of routes that would do but for
--- theirs.
+-- Finds the best route below a node. Fills in `values` (the parameters) and `allowed` (methods of routes that match
+-- except for their method).
 local function descend(node, method, segments, i, values, allowed)
   local segment = segments[i]
   if not segment then
@@ -134,7 +133,7 @@ local function allow_list(allowed)
   return table.concat(list, ", ")
 end
 
---- Finds the route of a path in which nothing is encoded.
+--- Finds the route of a path without escapes and parameters.
 ---@param method string
 ---@param path string
 ---@return braid.web.Route?
@@ -145,10 +144,10 @@ end
 
 --- Finds the route of a path.
 ---@param method string
----@param path string as it came
+---@param path string as received
 ---@param unescape fun(segment: string): string
 ---@return braid.web.Route? route
----@return table<string, string|integer>|string|nil params or, without a route, the methods the path has ("GET, HEAD")
+---@return table<string, string|number>|string|nil params or, without a route, the methods of the path ("GET, HEAD")
 function Router:find(method, path, unescape)
   local segments, values, allowed = segments_of(path), {}, {}
   if path:find("%", 1, true) then

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- A server as a program: it says where it serves and who does, obeys signals, and ends.
+-- Runs a server as a program: prints its address and processes, handles signals, and ends.
 local core = require "braid.core"
 local options_of = require "braid.web.options"
 local pools = require "braid.pools.registry"
@@ -12,9 +12,9 @@ local M = {}
 
 local function say(format, ...) io.stderr:write(("braid: " .. format .. "\n"):format(...)) end
 
---- Starts a server in this process, or one of several.
+--- Starts a server in this process, or a supervisor with several.
 ---@param source {app: braid.web.App?, file: string?}
----@param options braid.web.ServeOptions as options.read gives them
+---@param options braid.web.ServeOptions the result of options.read
 ---@return braid.web.Server|braid.web.Supervisor|nil
 ---@return any err
 function M.start(source, options)
@@ -41,7 +41,7 @@ local signals = {
 
 local function obey_signals(running, fd)
   local serve_core = require "braid.serve_core"
-  while core.wait_fd(fd, "r") do -- until it is closed: signals are given back
+  while core.wait_fd(fd, "r") do -- until the descriptor is closed by give_signals
     local obey = signals[serve_core.next_signal()]
     if obey then obey(running) end
   end
@@ -61,22 +61,22 @@ local function serve(source, options)
     or serve_core.take_signals("TERM")
   local _ <close> = setmetatable({}, { __close = serve_core.give_signals })
   if fd then core.spawn(obey_signals, running, fd):daemon() end
-  say("serving on %s", running.url) -- who reads this may send a signal at once
+  say("serving on %s", running.url) -- a program that reads this may send a signal at once
   name_processes(running)
   running:wait()
   pools.finish_by(running._deadline or core.now() + options.grace)
 end
 
---- Serves until it is stopped. Suspends. Raises when the server cannot start. In a script it is a run of its own, so
---- that SIGINT finds a loop at any time.
+--- Serves until it is stopped. Suspends. Raises if the server cannot start. Outside of a task it makes its own run, so
+--- that SIGINT always finds a loop.
 ---@param source {app: braid.web.App?, file: string?}
----@param options braid.web.ServeOptions as options.read gives them
+---@param options braid.web.ServeOptions the result of options.read
 function M.serve(source, options)
   if core.current() then return serve(source, options) end
   return task.run(serve, source, options)
 end
 
---- The options of app:serve, checked.
+--- Checks the options of app:serve.
 M.read_options = options_of.read
 
 return M

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- An application on a socket. The C server is let run by two loops: one waits for its descriptor, the other for
--- answers that came later than the dispatch of their request. Each request becomes a task in their scope, which runs at
--- once, up to its first wait.
+-- An application behind a socket. Three tasks run the C server: one waits for its descriptor, one for clients that
+-- leave, one for answers that come later than the dispatch of their request. Each request becomes a task in their
+-- scope, which runs at once up to its first wait.
 local core = require "braid.core"
 local errors = require "braid.errors"
 local scope = require "braid.tasks.scope"
@@ -20,9 +20,9 @@ local Server = {}
 Server.__index = Server
 Server.__name = "braid.server"
 
---- Listens on the address of the options.
+--- Listens at the address in the options.
 ---@param options braid.web.ServeOptions
----@param shared boolean? others may listen there, too
+---@param shared boolean? other sockets may listen there, too
 ---@return integer? listener a descriptor
 ---@return integer|braid.Error port
 function M.listen(options, shared)
@@ -43,7 +43,7 @@ end
 
 -- ---- requests -------------------------------------------------------------------------------------------------------
 
--- Written before the exchange is over: only it knows the client.
+-- Called before the exchange is over, because the exchange knows the client's address.
 local function log_access(server, exchange, req, status, size, began)
   local peer, path = server._handle:peer(exchange) or "-", req.path:gsub("%c", "?")
   local milliseconds = (core.now() - began) * 1000
@@ -51,12 +51,12 @@ local function log_access(server, exchange, req, status, size, began)
   server._log(("%s %s %s %d %d %.1fms"):format(peer, req.method, path, shown, size, milliseconds))
 end
 
--- Gives the server a turn for what did not happen inside its own.
+-- Lets the server run when something has happened outside its own turn.
 local function kick(server, when)
   if when == "later" then server._late:set() end
 end
 
--- Waits while the client does not take what was written.
+-- Sends a piece; waits while the client is slow.
 local function write_piece(server, exchange, req, piece)
   if type(piece) ~= "string" then
     errors.misuse(1, "bad argument 'piece' to 'write' (a string expected, got %s)", errors.described(piece))
@@ -74,7 +74,7 @@ local function write_piece(server, exchange, req, piece)
   return true
 end
 
--- Returns how many bytes, and the error to raise if the task was cancelled.
+-- Returns the number of bytes, and the error to raise if the task was cancelled.
 local function send_stream(server, exchange, req, source)
   local handle, size = server._handle, 0
   local whole, cancelled = true, nil
@@ -89,7 +89,7 @@ local function send_stream(server, exchange, req, source)
   return size, cancelled
 end
 
--- What is not a plain string: a file, or a stream.
+-- Sends a file or a stream.
 local function send_source(server, exchange, req, status, source, headers)
   local handle = server._handle
   if source.file then
@@ -122,7 +122,7 @@ local function answer_request(server, exchange, req)
   return cancelled or stopped
 end
 
--- The whole life of a request's task.
+-- The main function of a request's task.
 local function serve_request(server, exchange, req)
   local cancelled = answer_request(server, exchange, req)
   req._done = true
@@ -130,7 +130,7 @@ local function serve_request(server, exchange, req)
   if cancelled then error(cancelled, 0) end
 end
 
--- A handler that called coroutine.yield never came to its end.
+-- Answers a request whose task failed outside its handler's protection, for example by coroutine.yield.
 local function answer_failure(server, exchange, req, task)
   if req._done or task:_state() ~= "failed" then return end
   req._done, server._live[exchange] = true, nil
@@ -156,7 +156,7 @@ local function make_dispatch(server)
   end
 end
 
--- What has happened to a request whose task goes on.
+-- Reports events of a request whose task still runs.
 local function make_tell(server)
   local handle, live = server._handle, server._live
   return function(exchange, left, late, room, more)
@@ -175,7 +175,7 @@ local function make_tell(server)
   end
 end
 
--- Asked when the headers of a request with a body are there, by applications that have such routes.
+-- Called when the headers of a request with a body are there. nil if no route of the application has options.
 local function make_admit(server)
   local router = server._app._router
   if not router.asks then return nil end
@@ -189,7 +189,7 @@ end
 
 -- ---- the loops ------------------------------------------------------------------------------------------------------
 
--- Whether a server that has been told to stop has nothing more to do, or no more time to do it.
+-- Whether a server that was told to stop has finished, or its time is up.
 local function is_over(server)
   if not server._deadline then return false end
   return server._handle:is_quiet(server._linger) or core.now() >= server._deadline
@@ -197,7 +197,7 @@ end
 
 local function run(server) server._handle:run(server._dispatch, server._tell, server._admit) end
 
--- Lets the server run until it has to wait; false when it is over.
+-- Runs the server until it has to wait; false when it is over.
 local function turn(server)
   run(server)
   while server._handle:timeout() == 0 do
@@ -207,7 +207,7 @@ local function turn(server)
   return not is_over(server)
 end
 
--- Silent connections are found out in time also when there was none as the wait began.
+-- The timeout: idle connections must be found even if there was none when the wait began.
 local function serve_arrivals(server, requests)
   local handle, idle_timeout = server._handle, server._idle_timeout
   local fd = handle:fd()
@@ -225,7 +225,7 @@ local function serve_departures(server)
   server._late:set()
 end
 
-local PAUSE = 0.05 -- between two looks whether all connections are quiet
+local PAUSE = 0.05 -- seconds between two checks whether all connections are idle
 
 local function serve_late_answers(server, requests)
   local late = server._late
@@ -249,7 +249,7 @@ local function call_on_stop(app)
   if #failures > 0 then errors.raise(failures, first) end
 end
 
--- Sends what the cancelled handlers have answered, and ends.
+-- Sends the answers of cancelled handlers, and closes the server.
 local function finish(server)
   local handle = server._handle
   server._over = true
@@ -293,10 +293,10 @@ local function new_server(app, options, handle, port)
   return server
 end
 
---- Serves in a task of the current scope.
+--- Starts a server in a task of the current scope.
 ---@param app braid.web.App
----@param options braid.web.ServeOptions as options.read gives them
----@param listener integer a descriptor, which is the server's from now on
+---@param options braid.web.ServeOptions the result of options.read
+---@param listener integer a descriptor; the server owns it from now on
 ---@param port integer
 ---@return braid.web.Server?
 ---@return any err
@@ -313,7 +313,7 @@ function M.start_on(app, options, listener, port)
 end
 
 ---@param app braid.web.App
----@param options braid.web.ServeOptions as options.read gives them
+---@param options braid.web.ServeOptions the result of options.read
 ---@return braid.web.Server?
 ---@return any err
 function M.start(app, options)
@@ -322,10 +322,10 @@ function M.start(app, options)
   return M.start_on(app, options, listener, port)
 end
 
---- Begins to stop: no connection is taken any more, what runs has `grace` seconds to end, then it is cancelled. Does
---- not suspend: see wait.
----@param grace number? default: the option of serve
----@param linger number? connections are kept until none has been used for so many seconds; default 0
+--- Begins to stop: the server takes no new connections, and running requests have `grace` seconds to end; then they are
+--- cancelled. Does not suspend; wait() does.
+---@param grace number? seconds; default: the option of serve
+---@param linger number? seconds that a connection must be idle before the server ends; default 0
 function Server:stop(grace, linger)
   if grace ~= nil and not (type(grace) == "number" and grace >= 0) then
     errors.misuse(1, "bad argument 'grace' to 'stop' (seconds, not negative, expected, got %s)", tostring(grace))
@@ -337,7 +337,7 @@ function Server:stop(grace, linger)
   self._late:set()
 end
 
---- Waits until the server has stopped. Suspends. Raises what a function of on_stop raised.
+--- Waits until the server has stopped. Suspends. Raises errors of on_stop functions.
 ---@param timeout number? seconds
 ---@return boolean stopped
 function Server:wait(timeout)
@@ -347,16 +347,16 @@ function Server:wait(timeout)
   return true
 end
 
---- What it has to do at the moment.
----@return {accepted: integer, connections: integer, requests: integer} accepted: connections so far; connections: now;
----  requests: now arriving, or arrived and not answered to the end
+--- The server's current load.
+---@return {accepted: integer, connections: integer, requests: integer} accepted: connections so far; connections: now
+---  open; requests: now arriving, or not answered completely
 function Server:stats()
   if self._over then return { accepted = self._accepted, connections = 0, requests = 0 } end
   local accepted, connections, requests = self._handle:counts()
   return { accepted = accepted, connections = connections, requests = requests }
 end
 
--- At the end of a `<close>` variable: also a caller that is cancelled lets the requests end.
+-- The end of a `<close>` variable. Running requests may end even if the caller is cancelled.
 function Server.__close(server)
   scope.shield(function()
     server:stop()

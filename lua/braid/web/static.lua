@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Files of a folder as answers: what a client may ask of them (RFC 9110: conditions, one range).
+-- Answers with files of a folder: conditional requests and single ranges (RFC 9110).
 local errors = require "braid.errors"
 local response = require "braid.web.response"
 
@@ -8,7 +8,7 @@ local M = {}
 ---@class braid.web.File
 ---@field handle userdata of braid.serve_core
 ---@field offset integer
----@field size integer bytes from there
+---@field size integer bytes from the offset on
 
 local types = {
   avif = "image/avif", bin = "application/octet-stream", css = "text/css", csv = "text/csv", gif = "image/gif",
@@ -20,7 +20,7 @@ local types = {
   xml = "application/xml", zip = "application/zip",
 }
 
---- The content type of a file's name.
+--- The content type for a file name.
 ---@param name string
 ---@return string
 function M.type_of(name)
@@ -33,14 +33,14 @@ end
 local days = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" }
 local months = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" }
 
--- Whatever the locale: "Sun, 06 Nov 1994 08:49:37 GMT".
+-- Formats a date independent of the locale: "Sun, 06 Nov 1994 08:49:37 GMT".
 local function http_date(seconds)
   local t = os.date("!*t", seconds)
   local day = ("%s, %02d %s %d"):format(days[t.wday], t.day, months[t.month], t.year)
   return ("%s %02d:%02d:%02d GMT"):format(day, t.hour, t.min, t.sec)
 end
 
--- Days since 1970: the calendar repeats every 400 years.
+-- Days from 1970 to a date. A year begins in March here, so that the leap day is its last day.
 local function day_number(year, month, day)
   if month <= 2 then year, month = year - 1, month + 12 end
   return 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day - 719469
@@ -72,13 +72,13 @@ local function is_unchanged(headers, tag, changed)
   return known ~= nil and known ~= false and changed <= known
 end
 
--- first and last byte; nil when the whole file is to be sent; false when there is no such range.
+-- Returns the first and the last byte; nil: send the whole file; false: there is no such range.
 local function range_of(headers, tag, changed, size)
   local text, condition = headers.range, headers["if-range"]
   if not text then return nil end
   if condition and condition ~= tag and seconds_of(condition) ~= changed then return nil end
   local from, to = text:match("^%s*bytes%s*=%s*(%d*)%s*%-%s*(%d*)%s*$")
-  if not from or from == "" and to == "" then return nil end -- several ranges, or none that we know: all of it
+  if not from or from == "" and to == "" then return nil end -- several or unknown ranges: send the whole file
   from, to = tonumber(from), tonumber(to)
   if not from then
     from, to = math.max(0, size - to), size - 1
@@ -115,7 +115,7 @@ end
 
 -- ---- the handler ----------------------------------------------------------------------------------------------------
 
--- Whether no part of it is hidden, empty, or leads elsewhere. (The system keeps links inside the folder.)
+-- Whether no part is hidden or empty, and the path stays in the folder. (The system does not follow links out of it.)
 local function is_plain(path)
   if path:find("[%z\\]") or path:find("//", 1, true) then return false end
   for part in path:gmatch("[^/]+") do
@@ -135,7 +135,7 @@ end
 
 local known = { index = "string", max_age = "integer" }
 
---- A handler for a route that ends in {path:path}.
+--- Makes a handler for a route that ends in {path:path}.
 ---@param folder string
 ---@param options {index: string?, max_age: integer?}?
 ---@return fun(request: braid.web.Request): braid.web.Response

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- Several processes behind one address. Each place has a listening socket of its own, which the supervisor keeps open:
--- the system spreads connections over them (SO_REUSEPORT), and those that wait at the place of a worker that has died,
--- or is being replaced, are taken by the next one there. Workers are started by posix_spawn, and get the application by
--- the codec, or load its file.
+-- Several processes behind one address. Each place has its own listening socket, which the supervisor keeps open. The
+-- system spreads connections over these sockets (SO_REUSEPORT). Connections that wait at the place of a worker that has
+-- died, or is being replaced, are taken by the next worker there. Workers are started by posix_spawn. They get the
+-- encoded application, or load its file.
 local core = require "braid.core"
 local errors = require "braid.errors"
 local search = require "braid.search"
@@ -12,11 +12,11 @@ local server_module = require "braid.web.server"
 
 local M = {}
 
-local START_LIMIT = 30 -- seconds a worker has to begin to serve
-local SPARE = 2        -- seconds beyond grace, until a worker that does not end is killed
-local STEADY = 5       -- seconds after which a worker's death is no sign of a lasting trouble
-local LINGER = 0.5     -- seconds a replaced worker keeps connections that are not used
-local PIECE = 30000    -- bytes
+local START_LIMIT = 30 -- seconds until a worker must serve
+local SPARE = 2        -- seconds beyond grace, after which a worker that does not end is killed
+local STEADY = 5       -- a worker that dies after more seconds than this is restarted at once
+local LINGER = 0.5     -- seconds that a replaced worker keeps idle connections
+local PIECE = 30000    -- bytes of a message with a piece of the plan
 
 ---@class braid.web.Supervisor
 ---@field host string
@@ -38,7 +38,7 @@ local function spawn_process(theirs)
     LUA_INIT = false, LUA_INIT_5_4 = false,
   }
   local stdout, stderr = core.file_number(io.stdout), core.file_number(io.stderr)
-  -- A group of its own: Ctrl-C at a terminal is for the supervisor.
+  -- Its own process group, so that Ctrl-C at a terminal reaches only the supervisor.
   return core.child_start(argv, env, nil, theirs, stdout, stderr, true)
 end
 
@@ -57,7 +57,7 @@ local function send_plan(self, worker, listener)
   send(worker.control, "L", listener)
 end
 
--- Reads what the worker tells until its end of the control socket is closed.
+-- Handles the worker's messages until it closes its end of the control socket.
 local function listen_to(worker)
   local control = worker.control
   while true do
@@ -94,7 +94,7 @@ local function how_it_ended(code, signal)
   return ("ended with status %s"):format(code)
 end
 
--- The life of a worker's process, from here.
+-- Accompanies a worker's process until its end.
 local function attend(self, worker)
   scope.scope(function(tasks)
     tasks:spawn(guard, worker, self._hang_limit):daemon()
@@ -108,7 +108,7 @@ local function attend(self, worker)
   worker.gone:set()
 end
 
--- Starts a process; it is not ready yet.
+-- Starts a worker's process. It is not ready yet.
 local function start_worker(self, place)
   local serve_core = require "braid.serve_core"
   local control, theirs = serve_core.control_socket()
@@ -126,7 +126,7 @@ local function start_worker(self, place)
   return worker
 end
 
--- Waits until a worker serves; nil and why when it does not.
+-- Waits until a worker serves; returns nil and the reason if it does not.
 local function await_ready(worker)
   worker.ready:wait()
   if worker.is_ready then return true end
@@ -141,7 +141,7 @@ end
 
 -- ---- a place --------------------------------------------------------------------------------------------------------
 
--- Keeps a worker at its place, until the place is given up.
+-- Replaces the worker of a place when it dies, until the place is removed.
 local function keep(self, place)
   local pause = 0
   while not place.over do
@@ -155,7 +155,7 @@ local function keep(self, place)
       core.sleep(pause)
       if self._stopping or place.over then return end
     end
-    if worker == place.worker then -- a reload may have been quicker
+    if worker == place.worker then -- a reload may have replaced it already
       local next_worker, problem = start_worker(self, place)
       if next_worker then
         place.worker = next_worker
@@ -201,7 +201,7 @@ local function start_all(self, count)
   end
 end
 
--- When the last worker is gone.
+-- Called when the last worker has ended.
 local function clean_up(self)
   for _, worker in pairs(self._workers) do worker.child:kill(core.signals.KILL) end
   for _, place in ipairs(self._places) do close_place(place) end
@@ -233,9 +233,9 @@ local function supervise(self, count)
 end
 
 ---@param source {app: braid.web.App?, file: string?}
----@param options braid.web.ServeOptions as options.read gives them
+---@param options braid.web.ServeOptions the result of options.read
 ---@return braid.web.Supervisor?
----@return any err when the address cannot be had
+---@return any err if it cannot listen at the address
 function M.start(source, options)
   local listener, port = server_module.listen(options, true)
   if not listener then return nil, port end
@@ -264,8 +264,8 @@ function M.start(source, options)
   error(self._problem, 0)
 end
 
---- Begins to stop: every worker finishes what runs within `grace` seconds. Does not suspend: see wait.
----@param grace number? default: the option of serve
+--- Begins to stop: every worker finishes its requests within `grace` seconds. Does not suspend; wait() does.
+---@param grace number? seconds; default: the option of serve
 function Supervisor:stop(grace)
   if self._stopping then return end
   self._stopping = true
@@ -290,15 +290,15 @@ local function replace(self, place)
   ready, problem = await_ready(worker)
   if self._stopping then return nil, "the server stops" end
   if not ready then return nil, problem end
-  local before = place.worker -- not the one that was there at first, if that has died meanwhile
+  local before = place.worker -- the current one: the one at the beginning may have died
   place.worker = worker
   tell_to_stop(place.over and worker or before, self._grace, LINGER)
   say("worker %d takes the place of %d", worker.pid, before.pid)
   return true
 end
 
---- Replaces every worker, one after the other: the next one serves before the last one stops, so that no request is
---- lost. Suspends. A worker that cannot start leaves the old one where it is.
+--- Replaces every worker, one after the other. The new one serves before the old one stops, so no request is lost.
+--- Suspends. If a worker cannot start, the old one stays.
 ---@return boolean? replaced
 ---@return string? problem
 function Supervisor:reload()
@@ -312,7 +312,7 @@ function Supervisor:reload()
   return true
 end
 
---- One worker more. Suspends until it serves.
+--- Adds a worker. Suspends until it serves.
 ---@return boolean? added
 ---@return string? problem
 function Supervisor:add()
@@ -331,7 +331,7 @@ function Supervisor:add()
   return true
 end
 
---- One worker fewer, unless it is the last.
+--- Removes a worker, unless it is the last one.
 ---@return boolean removed
 function Supervisor:remove()
   if #self._places <= 1 then return false end
@@ -343,7 +343,7 @@ function Supervisor:remove()
   return true
 end
 
---- The numbers of the processes that serve.
+--- The process ids of the workers.
 ---@return integer[]
 function Supervisor:pids()
   local pids = {}
@@ -351,7 +351,7 @@ function Supervisor:pids()
   return pids
 end
 
---- What all workers have to do at the moment, as they last told.
+--- The sum of the loads that the workers last reported.
 ---@return {workers: integer, accepted: integer, connections: integer, requests: integer}
 function Supervisor:stats()
   local stats = { workers = 0, accepted = 0, connections = 0, requests = 0 }
@@ -364,7 +364,7 @@ function Supervisor:stats()
   return stats
 end
 
--- At the end of a `<close>` variable: also a caller that is cancelled lets the requests end.
+-- The end of a `<close>` variable. Running requests may end even if the caller is cancelled.
 function Supervisor.__close(self)
   scope.shield(function()
     self:stop()

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Calls an application as a server would, but without one.
+-- Calls an application directly, without a server.
 local errors = require "braid.errors"
 local headers = require "braid.web.headers"
 local json = require "braid.json"
@@ -14,15 +14,15 @@ TestClient.__index = TestClient
 
 ---@class braid.web.TestResponse
 ---@field status integer
----@field headers braid.web.Headers names in any spelling
+---@field headers braid.web.Headers names are case-insensitive
 ---@field body string
 ---@field chunks string[]? the pieces of a streamed body
----@field failed boolean? the stream did not come to its end
+---@field failed boolean? the stream failed before its end
 local TestResponse = {}
 TestResponse.__index = TestResponse
 
 --- The body, decoded from JSON.
----@return any value nil when it is not JSON
+---@return any value nil if it is not JSON
 ---@return any err
 function TestResponse:json()
   local ok, value = pcall(json.decode, self.body)
@@ -47,7 +47,7 @@ end
 
 local known = { headers = "table", query = "table", body = "string", form = "table" }
 
--- Where a server would send it.
+-- Collects the pieces that a server would send.
 local function take_stream(app, req, source)
   local chunks = {}
   local whole, cancelled = app:_run_stream(req, source.stream, function(piece)
@@ -66,7 +66,7 @@ local function take_file(source)
   return body
 end
 
--- json may be anything that JSON can say.
+-- Checks the options; json may be any value that JSON can express.
 local function check_options(options)
   local rest = {}
   for name, value in pairs(options) do
@@ -77,7 +77,7 @@ end
 
 --- Sends a request. Suspends if the handler does.
 ---@param method string
----@param path string may have a query of its own
+---@param path string may contain a query
 ---@param options {headers: table<string, string>?, query: table<string, any>?, body: string?, json: any,
 ---  form: table<string, any>?}?
 ---@return braid.web.TestResponse

@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
--- The process that serves for a supervisor: what it is told, and what it tells. Each message is a letter and a text.
+-- A process that serves for a supervisor, and their messages. A message is a letter and a text.
 --
---   from the supervisor   P: a piece of the parcel { app or file, options, port }; L, with the listener: begin;
+--   from the supervisor   P: a piece of the parcel { app or file, options, port, ... }; L, with the listener: begin;
 --                         Q: stop, with grace and linger in seconds
---   from the worker       R: it serves; F: it cannot, and why; B: it is well, with its counts
+--   from the worker       R: it serves; F: it cannot, and the reason; B: a sign of life, with its counts
 local core = require "braid.core"
 local errors = require "braid.errors"
 local pools = require "braid.pools.registry"
@@ -14,7 +14,7 @@ local M = {}
 
 M.BEAT = 1 -- seconds between two signs of life
 
--- Waits for a message; nil when the supervisor is gone.
+-- Waits for a message; nil if the supervisor has ended.
 local function receive(control)
   repeat
     local text, descriptor = control:receive()
@@ -32,7 +32,7 @@ local function receive_plan(control)
   end
 end
 
---- The application that a file returns.
+--- Loads the application that a file returns.
 ---@param file string
 ---@return braid.web.App
 function M.load(file)
@@ -43,7 +43,7 @@ function M.load(file)
   error(("%s has to return an application (braid.web.app()), not a %s"):format(file, type(app)), 0)
 end
 
--- Signs of life, and what the supervisor says.
+-- Sends signs of life, and handles the supervisor's messages.
 local function accompany(control, server)
   core.spawn(function()
     while true do
@@ -62,7 +62,7 @@ local function accompany(control, server)
   end):daemon()
 end
 
--- SIGTERM for this worker alone: it stops, and is replaced.
+-- SIGTERM to this worker alone: it stops, and the supervisor replaces it.
 local function obey_signals(server)
   local serve_core = require "braid.serve_core"
   local fd = serve_core.take_signals("TERM", "INT", "HUP", "TTIN", "TTOU")
@@ -84,7 +84,7 @@ local function serve(control, plan, listener)
   pools.finish_by(server._deadline or core.now())
 end
 
---- The life of a worker, whose descriptor 0 is its end of the control socket. Ends the process.
+--- The main function of a worker. Its descriptor 0 is its end of the control socket. Ends the process.
 function M.main()
   local serve_core = require "braid.serve_core"
   serve_core.die_with_parent()
