@@ -34,6 +34,12 @@ static int set_hook(lua_State *L) {
 
 static const luaL_Reg functions[] = {{"set_home", set_home}, {"set_hook", set_hook}, {NULL, NULL}};
 
+int braid_start(lua_State *L) {
+  lrelease_check(L);
+  lua_pushstring(L, folder_at_start());
+  return 1;
+}
+
 int luaopen_braid_core(lua_State *L) {
   static void (*const parts[])(lua_State *) = {
       llocals_open,    llist_open,     ljson_open,      lcodec_open,       lfailure_open,

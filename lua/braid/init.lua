@@ -6,15 +6,7 @@ if _VERSION ~= "Lua 5.4" then
 end
 if string.packsize("T") < 8 then error("braid needs a Lua of 64 bits, and this one has 32", 0) end
 
--- At once, not when it is first touched: it refuses a Lua that is too old.
-local core, core_file = require "braid.core"
-
--- Found by a relative path, whose folder the program may leave before it touches the next part.
-local _, own_file = ...
-if (own_file or "/"):find "^[^/]" or (core_file or "/"):find "^[^/:]" then
-  local search = require "braid.search"
-  package.path, package.cpath = search.lasting(package.path), search.lasting(package.cpath)
-end
+require("braid.search").keep((select(2, ...)))
 
 -- name -> the part that defines it
 local places = {
@@ -51,7 +43,7 @@ local braid = { _VERSION = "braid 0.1" }
 return setmetatable(braid, {
   __index = function(self, name)
     if name == "null" then
-      rawset(self, name, core.null)
+      rawset(self, name, require("braid.core").null)
       return rawget(self, name)
     end
     local part = home[name]

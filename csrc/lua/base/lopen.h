@@ -5,6 +5,10 @@
 
 #include <lua.h>
 
+/* For lua/braid/search.lua, before the module is opened: raises when it is to run in a Lua that is too old. Returns the
+ * folder in which the process is; nil when the system does not tell. */
+__attribute__((visibility("default"))) int braid_start(lua_State *L);
+
 /* The C module itself. */
 __attribute__((visibility("default"))) int luaopen_braid_core(lua_State *L);
 
