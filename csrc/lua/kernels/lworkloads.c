@@ -69,7 +69,7 @@ static int mandelbrot(lua_State *L) {
                                        .iterations = (uint32_t)iterations,
                                        .counts = counts.data};
   double work = (double)width * (double)height * (double)iterations;
-  return lkernel_run(L, threads, work <= SMALL);
+  return lkernel_run(L, threads, work <= (double)SMALL);
 }
 
 /* ---- lists of texts ------------------------------------------------------------------------------------------- */

@@ -65,7 +65,7 @@ static void read_settings(lua_State *L, int index, struct braid_process_plan *pl
   memcpy(at + sizeof head + path_size + 1, cpath, cpath_size + 1);
   lua_Number tasks = number_field(L, index, "tasks_per_worker");
   plan->tasks = tasks < 1 ? 1 : (unsigned)tasks; /* the Lua layer knows how many there may be */
-  plan->time_limit = head.time_limit < MOST_SECONDS ? (int64_t)(head.time_limit * (double)BRAID_SECOND) : 0;
+  plan->time_limit = head.time_limit < (double)MOST_SECONDS ? (int64_t)(head.time_limit * (double)BRAID_SECOND) : 0;
   lua_pop(L, 4);
 }
 
