@@ -6,18 +6,17 @@
  *
  * The invariant: handles enter and leave the multi, and transfers end, only in admit() and drain() and what the
  * loop's owner calls, never inside one of libcurl's callbacks. Those change buffers and flags and make waiters ready.
- *
- * libcurl asks for the address of a host once for each transfer that needs it, each time in a thread of its own. So
- * the first transfer to a name asks, and those that come meanwhile are held until it has its answer. */
+ */
 #include "core/http/transfer.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core/http/broken_pipe.h"
+#include "core/http/lookup.h"
 #include "core/net/socket.h"
 
 enum {
@@ -26,31 +25,10 @@ enum {
   MOST_CONNECTIONS = 1 << 20 /* kept open unless the session says otherwise: as many as were used at once */
 };
 
-/* A name whose address is being asked for. */
-struct braid_lookup {
-  struct braid_list link; /* in the session's lookups */
-  struct braid_list held; /* transfers that wait for the answer, by `turn` */
-  size_t size;
-  char origin[]; /* scheme, host and port, as in the URL */
-};
-
 struct socket_watch {
   struct braid_watch watch;
   struct braid_http_session *session;
 };
-
-/* ---- SIGPIPE -------------------------------------------------------------------------------------------------- */
-
-/* TLS libraries write without MSG_NOSIGNAL, and libcurl, told to leave signals alone as it must be where there are
- * threads, lets them. The signal comes to the thread that wrote: inside libcurl it means nothing, elsewhere it does
- * what it did before. */
-static BRAID_THREAD_LOCAL volatile sig_atomic_t inside;
-
-static void on_broken_pipe(int number) {
-  if (inside) return;
-  signal(number, SIG_DFL);
-  raise(number);
-}
 
 /* ---- the end of a transfer, and what it waits for ------------------------------------------------------------- */
 
@@ -61,18 +39,12 @@ static void tell(struct braid_transfer *transfer, enum braid_status status) {
   if (waiter) braid_loop_end_wait(transfer->session->loop, waiter, status);
 }
 
-static void drop_lookup(struct braid_lookup *lookup) {
-  braid_list_remove(&lookup->link);
-  free(lookup);
-}
-
 /* The address is known: everyone who was held may go on. Callbacks may call this. */
 static void answer_lookup(struct braid_transfer *transfer) {
   struct braid_lookup *lookup = transfer->lookup;
   if (!lookup) return;
   transfer->lookup = NULL;
-  braid_list_move(&lookup->held, &transfer->session->admitted);
-  drop_lookup(lookup);
+  braid_lookup_answer(lookup, &transfer->session->admitted);
 }
 
 static void finish(struct braid_transfer *transfer, CURLcode code);
@@ -83,7 +55,7 @@ static void abandon_lookup(struct braid_transfer *transfer) {
   if (!lookup) return;
   transfer->lookup = NULL;
   struct braid_list *link;
-  while ((link = braid_list_pop(&lookup->held))) {
+  while ((link = braid_lookup_pop(lookup))) {
     struct braid_transfer *next = braid_container(link, struct braid_transfer, turn);
     if (transfer->code != CURLE_COULDNT_RESOLVE_HOST) {
       next->lookup = lookup;
@@ -93,16 +65,16 @@ static void abandon_lookup(struct braid_transfer *transfer) {
     memcpy(next->text, transfer->text, sizeof next->text);
     finish(next, transfer->code);
   }
-  drop_lookup(lookup);
+  braid_lookup_end(lookup);
 }
 
 /* Takes the transfer from libcurl. */
 static void withdraw(struct braid_transfer *transfer) {
   struct braid_http_session *session = transfer->session;
   braid_list_remove(&transfer->turn);
-  inside++;
+  braid_broken_pipe_ignore();
   if (transfer->added) curl_multi_remove_handle(session->multi, transfer->easy);
-  inside--;
+  braid_broken_pipe_heed();
   transfer->added = false;
   if (transfer->bound) session->bound--;
   transfer->bound = false;
@@ -146,9 +118,9 @@ static void drain(struct braid_http_session *session) {
 
 static void act(struct braid_http_session *session, curl_socket_t fd, int events) {
   int running;
-  inside++;
+  braid_broken_pipe_ignore();
   curl_multi_socket_action(session->multi, fd, events, &running);
-  inside--;
+  braid_broken_pipe_heed();
   drain(session);
 }
 
@@ -356,30 +328,14 @@ static CURLcode configure(struct braid_transfer *transfer, const struct braid_re
 
 /* ---- names ---------------------------------------------------------------------------------------------------- */
 
-static struct braid_lookup *find_lookup(struct braid_http_session *session, const char *origin, size_t size) {
-  for (struct braid_list *link = session->lookups.next; link != &session->lookups; link = link->next) {
-    struct braid_lookup *lookup = braid_container(link, struct braid_lookup, link);
-    if (lookup->size == size && memcmp(lookup->origin, origin, size) == 0) return lookup;
-  }
-  return NULL;
-}
-
 /* Puts the transfer where it belongs: before libcurl, or behind the one that asks for the same address. */
 static void line_up(struct braid_transfer *transfer, const struct braid_request *request) {
   struct braid_http_session *session = transfer->session;
-  struct braid_list *line = &session->admitted;
   size_t size = LIBCURL_VERSION_NUM >= 0x075000 ? braid_request_lookup(request) : 0;
-  struct braid_lookup *lookup = size > 0 ? find_lookup(session, request->url, size) : NULL;
-  if (lookup) {
-    line = &lookup->held;
-  } else if (size > 0 && (lookup = malloc(sizeof *lookup + size))) {
-    lookup->size = size;
-    memcpy(lookup->origin, request->url, size);
-    braid_list_init(&lookup->held);
-    braid_list_push(&session->lookups, &lookup->link);
-    transfer->lookup = lookup;
-  }
-  braid_list_push(line, &transfer->turn);
+  if (size > 0)
+    transfer->lookup = braid_lookup_join(&session->lookups, request->url, size, &transfer->turn, &session->admitted);
+  else
+    braid_list_push(&session->admitted, &transfer->turn);
 }
 
 /* ---- transfers ------------------------------------------------------------------------------------------------ */
@@ -439,9 +395,9 @@ void braid_transfer_taken(struct braid_transfer *transfer) {
   transfer->response.body.size = 0;
   if (!transfer->paused) return;
   transfer->paused = false;
-  inside++;
+  braid_broken_pipe_ignore();
   curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
-  inside--;
+  braid_broken_pipe_heed();
 }
 
 static long http_version(const struct braid_transfer *transfer) {
@@ -526,10 +482,9 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static CURLcode started;
 
 static void start_libcurl(void) {
-  struct sigaction before, ours = {.sa_handler = on_broken_pipe, .sa_flags = SA_RESTART};
   started = braid_curl_load() ? CURLE_FAILED_INIT : curl_global_init(CURL_GLOBAL_DEFAULT);
   braid_thread_pin();
-  if (sigaction(SIGPIPE, NULL, &before) == 0 && before.sa_handler == SIG_DFL) sigaction(SIGPIPE, &ours, NULL);
+  braid_broken_pipe_prepare();
 }
 
 static void set_multi(struct braid_http_session *session, long per_host, long total) {
@@ -580,13 +535,12 @@ void braid_http_session_close(struct braid_http_session *session) {
     withdraw(transfer);
     tell(transfer, BRAID_CLOSED);
   }
-  while (!braid_list_empty(&session->lookups))
-    drop_lookup(braid_container(session->lookups.next, struct braid_lookup, link));
+  braid_lookup_end_all(&session->lookups);
   destroy_all(&session->running);
   destroy_all(&session->idle);
-  inside++;
+  braid_broken_pipe_ignore();
   curl_multi_cleanup(session->multi);
-  inside--;
+  braid_broken_pipe_heed();
   curl_share_cleanup(session->shared);
   braid_alarm_stop(session->loop, &session->alarm);
   while (session->spare) {

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ * See the header. */
+#include "core/http/broken_pipe.h"
+
+#include <signal.h>
+
+static BRAID_THREAD_LOCAL volatile sig_atomic_t inside;
+
+static void on_broken_pipe(int number) {
+  if (inside) return;
+  signal(number, SIG_DFL);
+  raise(number);
+}
+
+void braid_broken_pipe_prepare(void) {
+  struct sigaction before, ours = {.sa_handler = on_broken_pipe, .sa_flags = SA_RESTART};
+  if (sigaction(SIGPIPE, NULL, &before) == 0 && before.sa_handler == SIG_DFL) sigaction(SIGPIPE, &ours, NULL);
+}
+
+void braid_broken_pipe_ignore(void) { inside++; }
+
+void braid_broken_pipe_heed(void) { inside--; }
