@@ -14,7 +14,7 @@ core/net := socket resolve
 core/work := tally job_flag job pool thread_pool crew
 core/http := openssl curl request response broken_pipe lookup transfer
 core/process := child io_thread frame.h outbox inbox connection.h content connection protocol.h shm_table object_table proxy.h proxy_queue proxy relay \
-	object_server.h queue_server object_server marshal worker_handle dispatch process_pool worker_process
+	client queue_server object_server marshal worker_handle dispatch process_pool worker_process
 # Plain C on core/work/crew: no Lua, no locks.
 kernels := simd.h montgomery prime curve factor sieve circle mandelbrot text digest words row reduce scan radix.h \
 	sort unique histogram search elementary.h operation integer expression map matmul random

@@ -13,8 +13,6 @@
 #include "core/sync/primitives.h"
 #include "core/process/relay.h"
 
-enum { MOST_CLIENTS = 4096 }; /* of one connection */
-
 /* A lock that somebody in the client holds, or waits for: its address is the owner that the lock knows. */
 struct holding {
   struct braid_list link;
@@ -45,46 +43,6 @@ struct attempt {
   struct braid_queue_cell cell; /* a put's or a set's; then the answer's */
   int64_t extra;
 };
-
-/* ---- clients -------------------------------------------------------------------------------------------------- */
-
-static struct braid_client *find_client(struct braid_object_table *table, uint32_t channel, unsigned *count) {
-  *count = 0;
-  for (struct braid_list *at = table->clients.next; at != &table->clients; at = at->next, ++*count) {
-    struct braid_client *client = braid_container(at, struct braid_client, row);
-    if (client->channel == channel) return client;
-  }
-  return NULL;
-}
-
-struct braid_client *braid_object_server_client(struct braid_connection *connection, uint32_t channel) {
-  unsigned count;
-  struct braid_client *client = find_client(connection->objects, channel, &count);
-  if (client) return client;
-  if (count < MOST_CLIENTS) client = calloc(1, sizeof *client);
-  if (!client) {
-    braid_connection_fail(connection, "there are too many processes beyond it, or memory is out");
-    return NULL;
-  }
-  client->table = connection->objects;
-  client->channel = channel;
-  braid_list_init(&client->visits);
-  braid_list_init(&client->holdings);
-  braid_list_push(&client->table->clients, &client->row);
-  return client;
-}
-
-struct braid_entry *braid_object_server_entry(struct braid_connection *connection, const struct braid_frame *frame,
-                                              const char *body) {
-  struct braid_entry *entry = braid_object_table_entry(connection->objects, frame->value);
-  if (!entry) {
-    braid_connection_fail(connection, "a frame is about an object that is not known");
-  } else if (braid_proxy_is(entry->object)) {
-    braid_relay_up(connection, entry, frame, body);
-    entry = NULL;
-  }
-  return entry;
-}
 
 /* ---- answers -------------------------------------------------------------------------------------------------- */
 
@@ -435,9 +393,9 @@ static bool read_call(struct braid_connection *connection, const struct braid_fr
 static bool is_lost(struct braid_item item) { return item.tag == BRAID_ITEM_NONE && item.bits != 0; }
 
 static void on_call(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
-  struct attempt attempt = {.entry = braid_object_server_entry(connection, frame, body), .number = frame->id};
+  struct attempt attempt = {.entry = braid_client_entry(connection, frame, body), .number = frame->id};
   if (!attempt.entry) return;
-  attempt.client = braid_object_server_client(connection, frame->channel);
+  attempt.client = braid_client_on(connection, frame->channel);
   if (!attempt.client) return;
   if (!read_call(connection, frame, body, &attempt)) {
     braid_connection_fail(connection, "a call is not sound");
@@ -452,8 +410,8 @@ static void on_call(struct braid_connection *connection, const struct braid_fram
 }
 
 static void on_cancel(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
-  if (!braid_object_server_entry(connection, frame, body)) return;
-  struct braid_client *client = braid_object_server_client(connection, frame->channel);
+  if (!braid_client_entry(connection, frame, body)) return;
+  struct braid_client *client = braid_client_on(connection, frame->channel);
   for (struct braid_list *at = client ? client->visits.next : NULL; at && at != &client->visits; at = at->next) {
     struct visit *visit = braid_container(at, struct visit, link);
     if (visit->number != frame->id) continue;
@@ -475,14 +433,12 @@ static void end_client(struct braid_client *client) {
   while (!braid_list_empty(&client->visits)) orphan(braid_container(client->visits.next, struct visit, link));
   while (!braid_list_empty(&client->holdings)) abandon(braid_container(client->holdings.next, struct holding, link));
   braid_object_table_visit(client->table, braid_queue_server_end, client);
-  braid_list_remove(&client->row);
-  free(client);
+  braid_client_free(client);
 }
 
 static void on_leave(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
   (void)body;
-  unsigned count;
-  struct braid_client *client = find_client(connection->objects, frame->channel, &count);
+  struct braid_client *client = braid_client_known(connection->objects, frame->channel);
   braid_relay_leave(connection, frame->channel);
   if (client && frame->channel) end_client(client);
 }

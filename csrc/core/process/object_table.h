@@ -18,7 +18,7 @@ struct braid_entry {
   struct braid_object *object; /* with a reference */
   uint64_t sent;               /* how often; guarded by the tables' mutex */
   struct braid_entry *next, *next_object;
-  struct braid_share *shares; /* of queues: object_server.c's; the I/O thread only */
+  struct braid_share *shares; /* of queues: queue_server.c's; the I/O thread only */
 };
 
 struct braid_import {
@@ -39,7 +39,7 @@ struct braid_object_table {
   struct braid_shm_table segments; /* the memory of arrays: the marshal's */
   struct braid_alarm alarm;        /* proxy_queue.c's, as is the next; the I/O thread only */
   bool ticking;
-  struct braid_list clients; /* object_server.c's: the processes that speak over the connection; the I/O thread only */
+  struct braid_list clients; /* client.c's: the processes that speak over the connection; the I/O thread only */
 };
 
 /* NULL: memory is out. */

@@ -61,13 +61,13 @@ static struct braid_share *new_share(struct braid_entry *entry, struct braid_cli
 /* What the frame is about; NULL: it goes to another process, or the connection has failed. */
 static struct braid_share *share_of(struct braid_connection *connection, const struct braid_frame *frame,
                                     const char *body) {
-  struct braid_entry *entry = braid_object_server_entry(connection, frame, body);
+  struct braid_entry *entry = braid_client_entry(connection, frame, body);
   if (!entry) return NULL;
   if (!queue_of(entry->object)) {
     braid_connection_fail(connection, "a frame of a queue is about another object");
     return NULL;
   }
-  struct braid_client *client = braid_object_server_client(connection, frame->channel);
+  struct braid_client *client = braid_client_on(connection, frame->channel);
   if (!client) return NULL;
   struct braid_share *share = entry->shares;
   while (share && share->client != client) share = share->next;

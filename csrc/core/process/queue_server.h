@@ -3,7 +3,7 @@
 #ifndef BRAID_QUEUE_SERVER_H
 #define BRAID_QUEUE_SERVER_H
 
-#include "core/process/object_server.h"
+#include "core/process/client.h"
 
 /* A connection is opened: sets its handlers. */
 void braid_queue_server_begin(struct braid_connection *connection);
