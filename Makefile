@@ -24,7 +24,7 @@ lua/sched := lbottom lreason ltree lseal lcopy lhook lstop.h linsist.h linterrup
 lua/codec := llist ljsontext ljson.h ljsonencode ljsondecode ljson lname lcode lcodec.h lwire.h lencbuf lpath \
 	lwriter lencode ldecode lcodec litem
 lua/task := lfailure lstep.h ltask lstep ljob lfuture lwrap lscope lcoroutine
-lua/sync := lqueue lprimitives lcounter ldict larray lselect
+lua/sync := lqueue lprimitivebase lprimitives lcounter ldict larray lselect
 lua/remote := lcall lremotequeue lremoteprimitives lremote
 lua/state := lstdin lstate lstates lquestion lwatchdog
 lua/pool := lworker lpool lworkerhandle

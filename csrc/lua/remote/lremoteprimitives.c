@@ -5,6 +5,7 @@
 #include "lua/base/lerror.h"
 #include "lua/sched/lheld.h"
 #include "lua/base/lopen.h"
+#include "lua/sync/lprimitivebase.h"
 
 /* ---- lock ----------------------------------------------------------------------------------------------------- */
 
@@ -20,13 +21,7 @@ static int acquire(lua_State *L, struct braid_proxy *proxy, enum braid_call_oper
 }
 
 static int acquired(lua_State *L, enum braid_status status, const char *what) {
-  if (status == BRAID_EMPTY && !lua_toboolean(L, 4)) status = BRAID_TIMEOUT;
-  if (status != BRAID_OK) return lerror_return(L, status, what);
-  if (lua_toboolean(L, 3))
-    lua_pushvalue(L, 1);
-  else
-    lua_pushboolean(L, 1);
-  return 1;
+  return primitive_taken(L, lua_toboolean(L, 4) ? status : primitive_once(status), what, lua_toboolean(L, 3));
 }
 
 static void own(lua_State *L, struct sched *sched, struct braid_proxy *lock) {
@@ -38,7 +33,7 @@ static int finish_lock(lua_State *L, struct sched *sched, enum braid_call_operat
                        struct braid_item item, int64_t extra) {
   (void)extra;
   if (operation == BRAID_PRIMITIVE_LOOK) return lcall_push_boolean(L, item.bits != 0);
-  if (status == BRAID_MISUSE) return lerror_misuse(L, "this task holds the lock already: it would wait for itself");
+  if (status == BRAID_MISUSE) return primitive_refuse_again(L);
   if (status == BRAID_OK) own(L, sched, lcall_check(L, BRAID_PROXY_LOCK));
   return acquired(L, status, "lock:acquire");
 }
@@ -53,8 +48,7 @@ static int lock_try_acquire(lua_State *L) { return take_lock(L, false, true); }
 
 static int lock_release(lua_State *L) {
   struct braid_proxy *lock = lcall_check(L, BRAID_PROXY_LOCK);
-  if (!braid_proxy_unhold(lock, lcall_me(sched_of(L))))
-    return lerror_misuse(L, "only the task that holds a lock may release it");
+  if (!braid_proxy_unhold(lock, lcall_me(sched_of(L)))) return primitive_refuse_release(L);
   lcall_tell(L, lock, BRAID_LOCK_RELEASE, 0);
   return 0;
 }
@@ -78,7 +72,7 @@ static int semaphore_try_acquire(lua_State *L) { return take_turn(L, false, true
 
 static int semaphore_release(lua_State *L) {
   struct braid_proxy *semaphore = lcall_check(L, BRAID_PROXY_SEMAPHORE);
-  return lcall_ask(L, semaphore, BRAID_SEMAPHORE_RELEASE, lua_isnoneornil(L, 2) ? 1 : larg_integer(L, 2, "count", 1));
+  return lcall_ask(L, semaphore, BRAID_SEMAPHORE_RELEASE, primitive_count(L));
 }
 
 static int semaphore_close(lua_State *L) {
@@ -106,7 +100,7 @@ static int finish_semaphore(lua_State *L, struct sched *sched, enum braid_call_o
   (void)sched;
   if (operation == BRAID_PRIMITIVE_LOOK) return lcall_push_integer(L, item);
   if (operation == BRAID_SEMAPHORE_ACQUIRE) return acquired(L, status, "semaphore:acquire");
-  return status == BRAID_OK ? 0 : lerror_misuse(L, "the semaphore was released more often than acquired");
+  return status == BRAID_OK ? 0 : primitive_refuse_surplus(L);
 }
 
 /* ---- event ---------------------------------------------------------------------------------------------------- */
@@ -141,7 +135,7 @@ static int finish_event(lua_State *L, struct sched *sched, enum braid_call_opera
   (void)extra;
   (void)sched;
   if (operation == BRAID_PRIMITIVE_LOOK) return lcall_push_boolean(L, item.bits != 0);
-  return lcall_push_waited(L, status, "event:wait");
+  return primitive_answer(L, primitive_once(status), "event:wait");
 }
 
 /* ---- condition ------------------------------------------------------------------------------------------------ */
@@ -151,13 +145,11 @@ static int condition_lock(lua_State *L) { return lcall_push_lock(L, lcall_check(
 static int condition_wait(lua_State *L) {
   struct sched *sched = sched_of(L);
   struct braid_proxy *condition = lcall_check(L, BRAID_PROXY_CONDITION);
-  int64_t deadline = larg_timeout(L, 2);
-  if (!braid_proxy_holds(condition->lock, lcall_me(sched)))
-    return lerror_misuse(L, "a condition is waited for with its lock held: acquire it first");
+  int64_t deadline = primitive_deadline(L);
+  if (!braid_proxy_holds(condition->lock, lcall_me(sched))) return primitive_refuse_wait(L);
   if (!sched_may_begin(L, sched)) sched_begin(L, sched); /* raises */
   lua_settop(L, 2);
   braid_proxy_unhold(condition->lock, lcall_me(sched));
-  if (deadline == LARG_ONCE) deadline = braid_clock_now();
   return lcall_wait(L, condition, BRAID_CONDITION_WAIT, 0, deadline);
 }
 
@@ -190,7 +182,7 @@ static int back_k(lua_State *L, int ignored, lua_KContext context) {
   if (status == BRAID_GONE || status == BRAID_NO_MEMORY) return lerror_return(L, status, "condition:wait");
   own(L, sched, lcall_check(L, BRAID_PROXY_CONDITION)->lock);
   if (sched_stopped(waited)) return sched_raise(L, sched, waited);
-  return waited == BRAID_OK ? (lua_pushboolean(L, 1), 1) : lerror_return(L, waited, "condition:wait");
+  return primitive_answer(L, waited, "condition:wait");
 }
 
 static int finish_condition(lua_State *L, struct sched *sched, enum braid_call_operation operation,
@@ -202,13 +194,12 @@ static int finish_condition(lua_State *L, struct sched *sched, enum braid_call_o
 
 static int notify(lua_State *L, int64_t most) {
   struct braid_proxy *condition = lcall_check(L, BRAID_PROXY_CONDITION);
-  if (!braid_proxy_holds(condition->lock, lcall_me(sched_of(L))))
-    return lerror_misuse(L, "a condition is notified with its lock held: acquire it first");
+  if (!braid_proxy_holds(condition->lock, lcall_me(sched_of(L)))) return primitive_refuse_notice(L);
   lcall_tell(L, condition, BRAID_CONDITION_NOTIFY, most);
   return 0;
 }
 
-static int condition_notify(lua_State *L) { return notify(L, lua_isnoneornil(L, 2) ? 1 : larg_integer(L, 2, "n", 0)); }
+static int condition_notify(lua_State *L) { return notify(L, primitive_most(L)); }
 
 static int condition_notify_all(lua_State *L) { return notify(L, INT64_MAX); }
 
@@ -224,9 +215,8 @@ static const luaL_Reg condition_methods[] = {
 
 static int barrier_wait(lua_State *L) {
   struct braid_proxy *barrier = lcall_check(L, BRAID_PROXY_BARRIER);
-  int64_t deadline = larg_timeout(L, 2);
+  int64_t deadline = primitive_deadline(L);
   lua_settop(L, 2);
-  if (deadline == LARG_ONCE) deadline = braid_clock_now();
   return lcall_wait(L, barrier, BRAID_BARRIER_WAIT, 0, deadline);
 }
 

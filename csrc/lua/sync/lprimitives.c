@@ -11,6 +11,7 @@
 #include "lua/sched/lobject.h"
 #include "lua/base/lopen.h"
 #include "lua/sched/lsched.h"
+#include "lua/sync/lprimitivebase.h"
 
 static struct braid_primitive *check(lua_State *L, const struct braid_class *class) {
   return braid_container(lobject_check(L, 1, class), struct braid_primitive, object);
@@ -21,16 +22,6 @@ static int box(lua_State *L, struct braid_primitive *primitive) {
   return 1;
 }
 
-/* true, or nil and an error. */
-static int answer(lua_State *L, enum braid_status status, const char *what) {
-  if (status != BRAID_OK) return lerror_return(L, status, what);
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-/* What a try that found no turn becomes when the timeout was 0. */
-static enum braid_status once(enum braid_status status) { return status == BRAID_EMPTY ? BRAID_TIMEOUT : status; }
-
 /* ---- lock ----------------------------------------------------------------------------------------------------- */
 
 enum { ACQUIRE, HOLD }; /* what success returns: true, or the lock, which `<close>` releases */
@@ -39,11 +30,9 @@ static uint64_t me(struct sched *sched) { return (uint64_t)(uintptr_t)sched->cur
 
 static int lock_answer(lua_State *L, struct sched *sched, enum braid_status status, lua_KContext how) {
   struct braid_primitive *primitive = check(L, &braid_lock_class);
-  if (status == BRAID_MISUSE) return lerror_misuse(L, "this task holds the lock already: it would wait for itself");
+  if (status == BRAID_MISUSE) return primitive_refuse_again(L);
   if (status == BRAID_OK) held_add(sched, primitive);
-  if (status != BRAID_OK || how == ACQUIRE) return answer(L, status, "lock:acquire");
-  lua_pushvalue(L, 1);
-  return 1;
+  return primitive_taken(L, status, "lock:acquire", how == HOLD);
 }
 
 static int lock_k(lua_State *L, int ignored, lua_KContext how) {
@@ -59,7 +48,7 @@ static int try_lock(lua_State *L, int entered, lua_KContext how) {
   int64_t deadline = larg_timeout(L, 2);
   sched_entered(sched, entered);
   enum braid_status status = braid_lock_acquire(primitive, me(sched), NULL);
-  if (status != BRAID_EMPTY || deadline == LARG_ONCE) return lock_answer(L, sched, once(status), how);
+  if (status != BRAID_EMPTY || deadline == LARG_ONCE) return lock_answer(L, sched, primitive_once(status), how);
   struct braid_waiter *waiter = sched_begin(L, sched);
   status = braid_lock_acquire(primitive, me(sched), &waiter->node);
   if (status == BRAID_WAIT) return sched_park(L, sched, deadline, lock_k, how);
@@ -88,8 +77,7 @@ static int lock_try_acquire(lua_State *L) {
 }
 
 static int release(lua_State *L, struct sched *sched, struct braid_primitive *primitive) {
-  if (braid_lock_owner(primitive) != me(sched))
-    return lerror_misuse(L, "only the task that holds a lock may release it");
+  if (braid_lock_owner(primitive) != me(sched)) return primitive_refuse_release(L);
   held_remove(primitive);
   braid_lock_release(primitive, me(sched));
   return 0;
@@ -110,9 +98,7 @@ static const luaL_Reg lock_methods[] = {
 /* ---- semaphore ------------------------------------------------------------------------------------------------ */
 
 static int semaphore_answer(lua_State *L, enum braid_status status, lua_KContext how) {
-  if (status != BRAID_OK || how == ACQUIRE) return answer(L, status, "semaphore:acquire");
-  lua_pushvalue(L, 1);
-  return 1;
+  return primitive_taken(L, status, "semaphore:acquire", how == HOLD);
 }
 
 static int semaphore_k(lua_State *L, int ignored, lua_KContext how) {
@@ -128,7 +114,7 @@ static int try_turn(lua_State *L, int entered, lua_KContext how) {
   int64_t deadline = larg_timeout(L, 2);
   sched_entered(sched, entered);
   enum braid_status status = braid_semaphore_acquire(primitive, NULL);
-  if (status != BRAID_EMPTY || deadline == LARG_ONCE) return semaphore_answer(L, once(status), how);
+  if (status != BRAID_EMPTY || deadline == LARG_ONCE) return semaphore_answer(L, primitive_once(status), how);
   struct braid_waiter *waiter = sched_begin(L, sched);
   status = braid_semaphore_acquire(primitive, &waiter->node);
   if (status == BRAID_WAIT) return sched_park(L, sched, deadline, semaphore_k, how);
@@ -155,14 +141,14 @@ static int semaphore_try_acquire(lua_State *L) {
 
 static int give_turns(lua_State *L, int64_t turns) {
   if (braid_semaphore_release(check(L, &braid_semaphore_class), turns) == BRAID_MISUSE)
-    return lerror_misuse(L, "the semaphore was released more often than acquired");
+    return primitive_refuse_surplus(L);
   return 0;
 }
 
 /* semaphore:release(count?) */
 static int semaphore_release(lua_State *L) {
   check(L, &braid_semaphore_class);
-  return give_turns(L, lua_isnoneornil(L, 2) ? 1 : larg_integer(L, 2, "count", 1));
+  return give_turns(L, primitive_count(L));
 }
 
 static int semaphore_close(lua_State *L) { return give_turns(L, 1); }
@@ -188,7 +174,7 @@ static int event_k(lua_State *L, int ignored, lua_KContext context) {
   (void)ignored, (void)context;
   struct sched *sched = sched_of(L);
   enum braid_status end = sched_end(sched);
-  return sched_stopped(end) ? sched_raise(L, sched, end) : answer(L, end, "event:wait");
+  return sched_stopped(end) ? sched_raise(L, sched, end) : primitive_answer(L, end, "event:wait");
 }
 
 static int event_new(lua_State *L) {
@@ -203,12 +189,12 @@ static int try_event(lua_State *L, int entered, lua_KContext context) {
   int64_t deadline = larg_timeout(L, 2);
   sched_entered(sched, entered);
   enum braid_status status = braid_event_wait(primitive, NULL);
-  if (status != BRAID_EMPTY || deadline == LARG_ONCE) return answer(L, once(status), "event:wait");
+  if (status != BRAID_EMPTY || deadline == LARG_ONCE) return primitive_answer(L, primitive_once(status), "event:wait");
   struct braid_waiter *waiter = sched_begin(L, sched);
   status = braid_event_wait(primitive, &waiter->node);
   if (status == BRAID_WAIT) return sched_park(L, sched, deadline, event_k, 0);
   sched_forget(sched);
-  return answer(L, status, "event:wait");
+  return primitive_answer(L, status, "event:wait");
 }
 
 /* event:wait(timeout?) -> true, or nil and an error. Suspends. */
@@ -273,7 +259,7 @@ static int condition_back_k(lua_State *L, int ignored, lua_KContext waited) {
   if (end != BRAID_OK) return sched_raise(L, sched, end);
   held_add(sched, primitive->lock);
   if (sched_stopped((enum braid_status)waited)) return sched_raise(L, sched, (enum braid_status)waited);
-  return answer(L, (enum braid_status)waited, "condition:wait");
+  return primitive_answer(L, (enum braid_status)waited, "condition:wait");
 }
 
 static int condition_back(lua_State *L, struct sched *sched, struct braid_primitive *primitive,
@@ -298,19 +284,17 @@ static int condition_k(lua_State *L, int ignored, lua_KContext context) {
 static int condition_wait(lua_State *L) {
   struct sched *sched = sched_of(L);
   struct braid_primitive *primitive = check(L, &braid_condition_class);
-  int64_t deadline = larg_timeout(L, 2);
-  if (braid_lock_owner(primitive->lock) != me(sched))
-    return lerror_misuse(L, "a condition is waited for with its lock held: acquire it first");
+  int64_t deadline = primitive_deadline(L);
+  if (braid_lock_owner(primitive->lock) != me(sched)) return primitive_refuse_wait(L);
   struct braid_waiter *waiter = sched_begin(L, sched);
   braid_condition_wait(primitive, &waiter->node);
   release(L, sched, primitive->lock);
-  return sched_park(L, sched, deadline == LARG_ONCE ? braid_clock_now() : deadline, condition_k, 0);
+  return sched_park(L, sched, deadline, condition_k, 0);
 }
 
 static int notify(lua_State *L, int64_t most) {
   struct braid_primitive *primitive = check(L, &braid_condition_class);
-  if (braid_lock_owner(primitive->lock) != me(sched_of(L)))
-    return lerror_misuse(L, "a condition is notified with its lock held: acquire it first");
+  if (braid_lock_owner(primitive->lock) != me(sched_of(L))) return primitive_refuse_notice(L);
   braid_condition_notify(primitive, most);
   return 0;
 }
@@ -318,7 +302,7 @@ static int notify(lua_State *L, int64_t most) {
 /* condition:notify(n?) */
 static int condition_notify(lua_State *L) {
   check(L, &braid_condition_class);
-  return notify(L, lua_isnoneornil(L, 2) ? 1 : larg_integer(L, 2, "n", 0));
+  return notify(L, primitive_most(L));
 }
 
 static int condition_notify_all(lua_State *L) { return notify(L, INT64_MAX); }
@@ -355,12 +339,11 @@ static int come(lua_State *L, int entered, lua_KContext context) {
   (void)context;
   struct sched *sched = sched_of(L);
   struct braid_primitive *primitive = check(L, &braid_barrier_class);
-  int64_t deadline = larg_timeout(L, 2);
+  int64_t deadline = primitive_deadline(L);
   sched_entered(sched, entered);
   struct braid_waiter *waiter = sched_begin(L, sched);
   enum braid_status status = braid_barrier_wait(primitive, &waiter->node);
-  if (status == BRAID_WAIT)
-    return sched_park(L, sched, deadline == LARG_ONCE ? braid_clock_now() : deadline, barrier_k, 0);
+  if (status == BRAID_WAIT) return sched_park(L, sched, deadline, barrier_k, 0);
   sched_forget(sched);
   return barrier_answer(L, sched, status);
 }
