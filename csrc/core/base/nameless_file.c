@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Where the system has no memfd, or a sandbox forbids it, it is a file of a folder that lets files have no name. */
+ * A memfd. If the system has none, or a sandbox forbids it, an unnamed file (O_TMPFILE) in /dev/shm or /tmp. Systems
+ * other than Linux get a POSIX shared memory object whose name is removed at once. */
 #include "core/base/nameless_file.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@ static int open_in_folder(void) {
 
 static int open_memfd(void) { return memfd_create("braid", MFD_CLOEXEC | MFD_ALLOW_SEALING); }
 
-/* The system has no memfd, or a sandbox forbids it. */
+/* Whether the system has no memfd_create, or a sandbox forbids it. */
 static bool is_forbidden(int error) { return error == ENOSYS || error == EPERM; }
 
 static int try_to_open(void) {

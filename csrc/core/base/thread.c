@@ -12,7 +12,7 @@
 #include "core/base/clock.h"
 #include "core/base/quota.h"
 
-/* Where a process is moved to fewer cores later, it only tries in vain for a moment. */
+/* Cached: if the process gets fewer cores later, spinning is only a short waste of time. */
 bool braid_thread_may_spin(void) {
   static atomic_int cores;
   int known = atomic_load_explicit(&cores, memory_order_relaxed);

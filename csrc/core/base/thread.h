@@ -16,10 +16,10 @@ static inline void braid_thread_relax(void) {
 #endif
 }
 
-/* Whether there is a second core, on which what this thread waits for may happen. Any thread; does not block. */
+/* Whether the process may use a second core, so that spinning can help. Any thread; does not block. */
 bool braid_thread_may_spin(void);
 
-/* Blocks as pthread_mutex_lock does, but spins for a moment before it sleeps, where there is a second core. */
+/* Like pthread_mutex_lock, but with a second core it spins for a moment before it sleeps. */
 void braid_mutex_contend(pthread_mutex_t *mutex);
 static inline void braid_mutex_enter(pthread_mutex_t *mutex) {
   if (pthread_mutex_trylock(mutex) != 0) braid_mutex_contend(mutex);

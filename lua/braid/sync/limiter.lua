@@ -1,10 +1,9 @@
 -- SPDX-License-Identifier: MIT
---- Limits of a rate: so many turns in so many seconds, for tasks, threads and processes together.
+--- Rate limits: so many turns in so many seconds, for tasks, threads and processes together.
 ---
---- The limiter keeps one time: when all turns that were given will be paid for. A turn costs per / rate seconds; it may
---- begin when what is owed is no more than the burst. Each holder takes its place in this time at once and then sleeps
---- until it begins: so all are served in the order in which they came. (This is the generic cell rate algorithm of
---- ITU-T I.371.)
+--- The limiter stores one time: when all turns that were given will be paid for. A turn costs per / rate seconds. It may
+--- begin when the unpaid turns are at most the burst. A task reserves its turns at once, and then sleeps until they
+--- begin; so tasks are served in FIFO order. (This is the generic cell rate algorithm of ITU-T I.371.)
 
 local core = require "braid.core"
 local errors = require "braid.errors"
@@ -20,7 +19,7 @@ local M = {}
 local Limiter = { __name = "braid.limiter" }
 Limiter.__index = Limiter
 
-M.Limiter = Limiter -- other states know the class by this name
+M.Limiter = Limiter -- a limiter that is sent to another state finds its class by this name
 
 local function check_count(self, what, n)
   n = errors.integer(2, what, "n", n == nil and 1 or n, 1)
@@ -30,10 +29,10 @@ local function check_count(self, what, n)
   return n
 end
 
-local TRIFLE = 1e-9 -- seconds: what is lost in adding up
+local TRIFLE = 1e-9 -- seconds: tolerance for rounding errors
 
--- Takes a place for n turns that may begin by `latest`, or at once. -> when they begin, and when they are paid for; or
--- nil.
+-- Reserves n turns that begin at once, or by `latest`. Returns when they begin, and when they are paid for; nil if they
+-- would begin later.
 local function reserve(self, n, latest)
   local begin
   local paid = self._times:update("paid", function(paid)
@@ -47,14 +46,14 @@ local function reserve(self, n, latest)
   return begin, paid
 end
 
--- The turns will not be used. Only the last ones can be given back: others have places behind earlier ones.
+-- Gives back turns that will not be used. Only possible for the last ones: later reservations depend on earlier ones.
 local function give_back(self, n, mine)
   self._times:update("paid", function(paid) return paid == mine and paid - n * self._cost or paid end)
 end
 
----Takes n turns, when they come. First come, first served: a small number does not overtake a larger one. Suspends.
----@param n integer? 1; at most the burst
----@param timeout number? seconds. When the turns come later than that, it returns at once
+---Takes n turns; waits until they begin. FIFO order: a small number does not overtake a larger one. Suspends.
+---@param n integer? default 1; at most the burst
+---@param timeout number? seconds. If the turns would begin later, it returns at once
 ---@return boolean? ok
 ---@return braid.Error? err kind "timeout"
 function Limiter:acquire(n, timeout)
@@ -68,8 +67,8 @@ function Limiter:acquire(n, timeout)
   core.rethrow(err, place)
 end
 
----Takes n turns if they are there.
----@param n integer? 1
+---Takes n turns if they can begin now.
+---@param n integer? default 1
 ---@return boolean? ok
 ---@return braid.Error? err kind "empty"
 function Limiter:try_acquire(n)
@@ -78,7 +77,7 @@ function Limiter:try_acquire(n)
   return nil, errors.new("empty", "limiter:try_acquire: there is no turn now")
 end
 
----Calls fn in a turn. Suspends.
+---Takes a turn, and calls fn. Suspends.
 ---@param fn fun(...): ...
 ---@param ... any
 ---@return any ... what fn returned
@@ -98,8 +97,8 @@ local function positive(opts, name)
   return value
 end
 
----Makes a limiter: `rate` turns every `per` seconds, and at most `burst` at once after a rest.
----@param opts { rate: number, per: number?, burst: integer? } per: 1 second; burst: 1
+---Makes a limiter: `rate` turns every `per` seconds, and after a pause at most `burst` at once.
+---@param opts { rate: number, per: number?, burst: integer? } per: seconds, default 1; burst: default 1
 ---@return braid.Limiter
 function M.limiter(opts)
   errors.check_options(1, "limiter", opts, known)
