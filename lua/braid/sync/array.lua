@@ -49,6 +49,7 @@ Array.totable = Array.totable
 ---@return string
 Array.tostring = Array.tostring
 
+---The type of the elements.
 ---@return string type "f64"
 Array.type = Array.type
 

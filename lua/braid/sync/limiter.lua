@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --- Rate limits: so many turns in so many seconds, for tasks, threads and processes together.
 ---
---- The limiter stores one time: when all turns that were given will be paid for. A turn costs per / rate seconds. It may
---- begin when the unpaid turns are at most the burst. A task reserves its turns at once, and then sleeps until they
+--- The limiter stores one time: when all turns that were given will be paid for. A turn costs per / rate seconds. It
+--- may begin when the unpaid turns are at most the burst. A task reserves its turns at once, and then sleeps until they
 --- begin; so tasks are served in FIFO order. (This is the generic cell rate algorithm of ITU-T I.371.)
 
 local core = require "braid.core"

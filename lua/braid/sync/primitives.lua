@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- Lock, semaphore, event, condition, barrier, counter. Waiting tasks are served in FIFO order.
+--- Lock, semaphore, event, condition, barrier, counter. Waiting tasks are served in FIFO order. If the object lives in
+--- another process, methods that return something other than `ok` suspend, too: they wait for its answer.
 
 local core = require "braid.core"
 local errors = require "braid.errors"
@@ -25,6 +26,7 @@ Lock.try_acquire = Lock.try_acquire
 ---Releases the lock. Raises kind "misuse" if the task is not its owner.
 Lock.release = Lock.release
 
+---Whether the lock is held.
 ---@return boolean
 Lock.locked = Lock.locked
 
@@ -96,6 +98,7 @@ Event.set = Event.set
 ---Clears the event.
 Event.clear = Event.clear
 
+---Whether the event is set.
 ---@return boolean
 Event.is_set = Event.is_set
 
@@ -210,9 +213,11 @@ local Counter = core.Counter
 ---@return integer value after the addition
 Counter.add = Counter.add
 
+---The value.
 ---@return integer
 Counter.get = Counter.get
 
+---Sets the value.
 ---@param value integer
 Counter.set = Counter.set
 

@@ -57,12 +57,15 @@ Queue.size = Queue.size
 ---@return integer
 Queue.maxsize = Queue.maxsize
 
+---Whether the queue has `maxsize` items.
 ---@return boolean
 Queue.is_full = Queue.is_full
 
+---Whether the queue has no items.
 ---@return boolean
 Queue.is_empty = Queue.is_empty
 
+---Whether the queue is closed.
 ---@return boolean
 Queue.closed = Queue.closed
 

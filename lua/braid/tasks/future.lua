@@ -16,12 +16,15 @@ Future.result = Future.result
 ---@return boolean
 Future.wait = Future.wait
 
+---Whether it has ended.
 ---@return boolean
 Future.done = Future.done
 
+---Whether it has ended by a cancel.
 ---@return boolean
 Future.cancelled = Future.cancelled
 
+---Whether it has begun and not ended.
 ---@return boolean
 Future.running = Future.running
 
