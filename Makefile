@@ -5,7 +5,7 @@
 # Bottom up: a file includes only what stands before it, in its own room or in a room below. `make lint` proves it
 # (tools/floors.lua reads these lists). A name without a .c is a header, one that ends in .h the header alone; of the
 # pollers the system's own is built.
-core/base := base status clock list heap buffer quota limit decimal utf8 visible thread loading file_limit nameless_file object bytecode
+core/base := base status clock list heap buffer quota limit decimal utf8 visible thread block loading file_limit nameless_file object bytecode
 core/loop := waiter poller poller_epoll poller_kqueue wakeup thread_timer loop
 core/inspect := question poke states answer trace
 core/memory := shm range slab array
@@ -22,7 +22,7 @@ lua/base := lrelease lfolder lregistry lposition ltraceback lerror larg lopen.h
 lua/sched := lbottom lreason ltree lseal lcopy lhook lstop.h linsist.h linterrupt ltrace ltaskname lsched.h ldeadlock.h \
 	lsentinel lsigint.h lsched ldeadlock lsigint linsist lstop lheld llocals lobject
 lua/codec := llist ljsontext ljson.h ljsonencode ljsondecode ljson lname lcode lcodec.h lwire.h lencbuf lpath \
-	lwriter lencode ldecode lcodec litem
+	lwriter lencode ldecode ltext lcodec litem
 lua/task := lfailure lstep.h ltask lstep ljob lfuture lwrap lscope lcoroutine
 lua/sync := lqueue lprimitivebase lprimitives lcounter ldict larray lselect
 lua/remote := lcall lremotequeue lremoteprimitives lremote

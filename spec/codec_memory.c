@@ -101,6 +101,12 @@ static const struct scenario scenarios[] = {
                 "  queue:try_put({ queue })\n"
                 "  assert(queue:try_get()[1] == queue and queue:try_get()[1] == 'x')\n"
                 "end"},
+    {"strings in a queue", "local queue, text = core.queue_new(0, 'fifo'), ('x'):rep(1000)\n"
+                           "core.encode(queue)\n"
+                           "return function() while queue:try_get() do end\n"
+                           "  queue:try_put(text) queue:try_put(text .. 'y')\n"
+                           "  assert(queue:try_get() == text and #queue:try_get() == 1001)\n"
+                           "end"},
     {"JSON", "local text = '{\"a\":[' .. ('{\"b\":[1.5,\"x\\\\u00e9' .. ('y'):rep(90) .. '\"]},'):rep(80) .. '[]]}'\n"
              "local deep = ('[{\"a\":'):rep(150) .. '1' .. ('}]'):rep(150)\n"
              "return function()\n"

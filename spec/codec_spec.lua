@@ -871,6 +871,56 @@ describe("a queue", function()
   end)
 end)
 
+describe("strings as items", function()
+  local function shared_queue()
+    local queue = braid.queue()
+    core.encode(queue)
+    return queue
+  end
+
+  test("of all lengths", function()
+    local queue, all = shared_queue(), {}
+    for _, size in ipairs { 0, 1, 2, 39, 40, 41, 126, 127, 128, 129, 1024, 2000, 2048, 16383, 16384, 1 << 20 } do
+      all[#all + 1] = ("\0x"):rep(size):sub(1, size)
+      queue:try_put(all[#all])
+    end
+    for i = 1, #all do assert.is_true(queue:try_get() == all[i]) end
+    for i = 1, #all do queue:try_put(all[i]) end
+    assert.same(table.concat(all, ","), (there([[
+      local queue, all = ..., {}
+      while not queue:is_empty() do all[#all + 1] = queue:get(0) end
+      return table.concat(all, ",")
+    ]], queue)))
+  end)
+
+  test("that finalizers take while others are taken", function()
+    local queue, count = shared_queue(), 0
+    for i = 1, 4000 do queue:try_put(i .. ("x"):rep(i % 300)) end
+    while not queue:is_empty() do
+      setmetatable({}, { __gc = function()
+        local text = queue:try_get()
+        if text then count = count + 1 assert(text:find("^%d+x*$")) end
+      end })
+      local text = queue:try_get()
+      if text then count = count + 1 end
+      assert.is_true(not text or text:find("^%d+x*$") ~= nil)
+    end
+    assert.equal(4000, count)
+  end)
+
+  test("are refused above the limit", function()
+    finally(function() core.set_transfer_limits(2 << 30, 1000 * 1000 * 1000) end)
+    local queue = shared_queue()
+    core.set_transfer_limits(1000, 10)
+    local ok, err = pcall(queue.try_put, queue, ("x"):rep(1001))
+    assert.is_false(ok)
+    assert.is_true(braid.is_error(err, "not_sendable"))
+    assert.matches("larger than 1000 bytes", err.message)
+    assert.is_true((queue:try_put(("x"):rep(900))))
+    assert.equal(1, queue:size())
+  end)
+end)
+
 describe("limits", function()
   local function restore() core.set_transfer_limits(2 << 30, 1000 * 1000 * 1000) end
 

@@ -5,6 +5,7 @@
 #ifndef BRAID_ALLOCATOR_H
 #define BRAID_ALLOCATOR_H
 
+#include "core/base/block.h"
 #include "check.h"
 
 void *__real_malloc(size_t size);
@@ -52,10 +53,12 @@ static inline void allocator_resume(long before) { until_failure = before; }
 
 /* True: an allocation has failed. */
 static inline bool fail_once(bool (*scenario)(void), long which, bool *through) {
+  braid_block_give(braid_block_take(BRAID_BLOCK_MOST), BRAID_BLOCK_MOST); /* this thread has a cache for blocks */
   until_failure = which;
   *through = scenario();
   bool failed = until_failure < 0;
   until_failure = -1;
+  braid_block_trim();
   check(living == 0);
   return failed;
 }

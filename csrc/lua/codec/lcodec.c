@@ -8,6 +8,7 @@
 #include "core/base/bytecode.h"
 #include "lua/base/larg.h"
 #include "lua/codec/lcode.h"
+#include "lua/codec/ltext.h"
 #include "lua/base/lerror.h"
 #include "lua/base/lopen.h"
 #include "lua/sched/lsched.h"
@@ -131,6 +132,7 @@ static const luaL_Reg functions[] = {{"encode", encode},
 void lcodec_open(lua_State *L) {
   sched_register(L, functions);
   lcode_open(L);
+  ltext_open(L);
   sched_class(L, "braid.parcel", methods);
   lua_pop(L, 1);
 }

@@ -8,6 +8,7 @@
 
 #include "lua/base/larg.h"
 #include "lua/codec/lcodec.h"
+#include "lua/codec/ltext.h"
 #include "lua/base/lerror.h"
 #include "lua/sched/lobject.h"
 
@@ -38,7 +39,8 @@ static lua_Number number_of(uint64_t bits) {
 }
 
 static struct braid_item encode(lua_State *L, int index) {
-  struct braid_message *message = lcodec_encode(L, index, 1, "item");
+  struct braid_message *message = lua_type(L, index) == LUA_TSTRING ? ltext_encode(L, index) : NULL;
+  if (!message) message = lcodec_encode(L, index, 1, "item");
   return (struct braid_item){(uint64_t)(uintptr_t)message, BRAID_ITEM_MESSAGE};
 }
 
@@ -76,6 +78,10 @@ void litem_peek(lua_State *L, struct braid_item item, int box) {
   lua_remove(L, -2);
 }
 
+static void push_message(lua_State *L, struct braid_message *message) {
+  if (!ltext_take(L, message)) lcodec_take(L, message);
+}
+
 void litem_push(lua_State *L, struct braid_item item, int box) {
   switch (item.tag) {
     case BRAID_ITEM_FALSE: lua_pushboolean(L, 0); break;
@@ -87,7 +93,7 @@ void litem_push(lua_State *L, struct braid_item item, int box) {
       litem_peek(L, item, box);
       litem_drop(L, item, box);
       break;
-    case BRAID_ITEM_MESSAGE: lcodec_take(L, (struct braid_message *)(uintptr_t)item.bits); break;
+    case BRAID_ITEM_MESSAGE: push_message(L, (struct braid_message *)(uintptr_t)item.bits); break;
     default: lua_pushnil(L);
   }
 }

@@ -22,6 +22,11 @@ void lcodec_limit(size_t bytes, size_t values) {
   atomic_store(&most_values, values);
 }
 
+bool lcodec_allows(size_t bytes) {
+  return bytes <= atomic_load_explicit(&most_bytes, memory_order_relaxed) &&
+         atomic_load_explicit(&most_values, memory_order_relaxed) > 0;
+}
+
 static int slot(const struct writer *w, enum slot which) { return w->base + (int)which; }
 
 static void set_end(struct writer *w) {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/base/block.h"
 #include "core/process/worker_process.h"
 #include "lua/base/larg.h"
 #include "lua/codec/lcodec.h"
@@ -63,6 +64,7 @@ static size_t kept_back(const struct worker *worker) {
 static void collect(lua_State *L, struct worker *worker) {
   if (lua_gc(L, LUA_GCISRUNNING)) lua_gc(L, LUA_GCCOLLECT);
   worker->floor = worker->memory.used;
+  braid_block_trim();
 #ifdef __GLIBC__
   if (kept_back(worker) >= WORTH_TRIMMING) malloc_trim(0);
 #endif

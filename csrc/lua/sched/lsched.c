@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/block.h"
 #include "lua/base/larg.h"
 #include "lua/base/lerror.h"
 #include "lua/base/lposition.h"
@@ -223,6 +224,7 @@ static const char SCHED; /* its address is the registry's key */
 static int close_sched(lua_State *L) {
   struct sched *sched = lua_touserdata(L, 1);
   braid_loop_close(&sched->loop);
+  braid_block_trim();
   return 0;
 }
 
