@@ -333,12 +333,9 @@ env: ## print the lines that let Lua and the shell find the tree: eval "$(make -
 bench: all ## run the programs behind the README's figures
 	@for program in $(sort $(wildcard bench/*.lua)); do echo "# $$program"; $(TREE) $(LUA) $$program || exit 1; done
 
-# LDoc wants a module's description in three dashes, and has no use for the licence.
-docs: ## the manual of the Lua functions, into build/docs
-	@rm -rf build/docs
-	@for file in $(LUA_FILES); do mkdir -p build/docs/source/$$(dirname $$file); \
-		sed -e '1{/^-- SPDX/d;}' -e '1,2s/^-- /--- /' lua/$$file >build/docs/source/$$file; done
-	@ldoc .
+docs: all ## the manual of the Lua functions, into build/docs; says what it lacks
+	@rm -rf build/docs && mkdir -p build/docs
+	@$(TREE) $(LUA) tools/manual.lua build/docs
 
 docs-check: all ## every public function has its comment, every Lua block of the guides runs
 	@$(TREE) $(LUA) tools/docs.lua

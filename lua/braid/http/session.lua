@@ -51,12 +51,12 @@ end
 
 ---Requests that share connections, cookies and options. A `<close>` variable is closed at the end of its block.
 ---@class braid.http.Session
----@field get braid.http.Method
----@field post braid.http.Method
----@field put braid.http.Method
----@field patch braid.http.Method
----@field delete braid.http.Method
----@field head braid.http.Method
+---@field get braid.http.Method `session:get(url, opts?)`: as braid.http.get. Suspends
+---@field post braid.http.Method `session:post(url, opts?)`: as braid.http.post. Suspends
+---@field put braid.http.Method `session:put(url, opts?)`: as braid.http.put. Suspends
+---@field patch braid.http.Method `session:patch(url, opts?)`: as braid.http.patch. Suspends
+---@field delete braid.http.Method `session:delete(url, opts?)`: as braid.http.delete. Suspends
+---@field head braid.http.Method `session:head(url, opts?)`: as braid.http.head. Suspends
 ---@field private _handle userdata
 ---@field private _defaults table
 ---@field private _base string?

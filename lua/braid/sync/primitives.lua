@@ -109,7 +109,7 @@ M.event = core.event_new
 -- ---- condition -----------------------------------------------------------------------------------------------------
 
 ---A condition. It also has the methods of its lock.
----@class braid.Condition
+---@class braid.Condition: braid.Lock
 local Condition = core.Condition
 
 ---Releases the lock, waits for a notification, and takes the lock again, even if the wait fails. Suspends.
@@ -124,6 +124,10 @@ Condition.notify = Condition.notify
 
 ---Wakes all waiting tasks.
 Condition.notify_all = Condition.notify_all
+
+---Its lock.
+---@return braid.Lock
+Condition.lock = Condition.lock
 
 ---Waits until the predicate returns a true value, and returns that. After a timeout the predicate is called once more.
 ---Suspends.

@@ -20,6 +20,18 @@ Scope.spawn = Scope.spawn
 ---@param reason any?
 Scope.cancel = Scope.cancel
 
+---Whether it was cancelled, by `cancel`, by a failure or by its deadline.
+---@return boolean
+Scope.cancelled = Scope.cancelled
+
+---Whether its deadline has passed.
+---@return boolean
+Scope.expired = Scope.expired
+
+---Whether it has ended, with all its children.
+---@return boolean
+Scope.ended = Scope.ended
+
 local is_echo = errors.is_echo
 
 local function failure_list() return { n = 0, seen = {} } end

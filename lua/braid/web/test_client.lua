@@ -8,7 +8,16 @@ local response = require "braid.web.response"
 
 local M = {}
 
+---Calls the application without a socket. `client:get(path, options?)` is `client:request("GET", path, options)`; the
+---others are likewise.
 ---@class braid.web.TestClient
+---@field get fun(self: braid.web.TestClient, path: string, options: table?): braid.web.TestResponse
+---@field post fun(self: braid.web.TestClient, path: string, options: table?): braid.web.TestResponse
+---@field put fun(self: braid.web.TestClient, path: string, options: table?): braid.web.TestResponse
+---@field patch fun(self: braid.web.TestClient, path: string, options: table?): braid.web.TestResponse
+---@field delete fun(self: braid.web.TestClient, path: string, options: table?): braid.web.TestResponse
+---@field head fun(self: braid.web.TestClient, path: string, options: table?): braid.web.TestResponse
+---@field options fun(self: braid.web.TestClient, path: string, options: table?): braid.web.TestResponse
 local TestClient = {}
 TestClient.__index = TestClient
 
