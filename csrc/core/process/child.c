@@ -6,6 +6,7 @@
  * what is left of its group. */
 #include "core/process/child.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -20,7 +21,6 @@
 #include <sys/syscall.h>
 #endif
 
-/* Elsewhere it is enough that all our own descriptors close themselves. */
 #if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
 #if __GLIBC_PREREQ(2, 34)
 #define HAVE_CLOSEFROM 1
@@ -63,16 +63,38 @@ static void close_spares(const struct descriptors *all) {
     if (all->spare[i] >= 0) close(all->spare[i]);
 }
 
+/* Closes what is not ours, and does not close itself as ours does, from `first` on. */
+#ifdef HAVE_CLOSEFROM
+static int add_closes(posix_spawn_file_actions_t *actions, int first) {
+  return posix_spawn_file_actions_addclosefrom_np(actions, first);
+}
+#elif defined(__linux__) /* musl, old glibc: those that are open now */
+static int add_closes(posix_spawn_file_actions_t *actions, int first) {
+  DIR *folder;
+  do folder = opendir("/proc/self/fd");
+  while (!folder && braid_limit_raised());
+  if (!folder) return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? errno : 0; /* no /proc: it goes without */
+  const struct dirent *entry;
+  int error = 0;
+  while (!error && (entry = readdir(folder))) {
+    int fd = atoi(entry->d_name);
+    if (fd >= first && !(fcntl(fd, F_GETFD) & FD_CLOEXEC)) error = posix_spawn_file_actions_addclose(actions, fd);
+  }
+  closedir(folder);
+  return error;
+}
+#else                    /* see set_attributes, or it goes without */
+static int add_closes(posix_spawn_file_actions_t *actions, int first) {
+  (void)actions, (void)first;
+  return 0;
+}
+#endif
+
 static int add_descriptors(posix_spawn_file_actions_t *actions, const struct descriptors *all, bool plain) {
   int error = 0;
   for (int i = 0; i < all->count && !error; i++)
     if (all->from[i] != i) error = posix_spawn_file_actions_adddup2(actions, all->from[i], i);
-#ifdef HAVE_CLOSEFROM
-  if (!error && !plain) error = posix_spawn_file_actions_addclosefrom_np(actions, all->count);
-#else
-  (void)plain;
-#endif
-  return error;
+  return error || plain ? error : add_closes(actions, all->count);
 }
 
 /* Signals as after a login: nothing blocked, nothing ignored. */
@@ -93,6 +115,16 @@ static int set_attributes(posix_spawnattr_t *attributes, const struct braid_chil
   return posix_spawnattr_setflags(attributes, (short)flags);
 }
 
+/* The system, or musl, needs descriptors for that. */
+static int start(const struct braid_child_plan *plan, const posix_spawn_file_actions_t *actions,
+                 const posix_spawnattr_t *attributes, pid_t *pid) {
+  const char *file = plan->file ? plan->file : plan->argv[0];
+  int error;
+  do errno = error = posix_spawnp(pid, file, actions, attributes, plan->argv, plan->environment);
+  while (error && braid_limit_raised());
+  return error;
+}
+
 static int spawn(const struct braid_child_plan *plan, const struct descriptors *all, pid_t *pid) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
@@ -103,8 +135,7 @@ static int spawn(const struct braid_child_plan *plan, const struct descriptors *
     error = add_descriptors(&actions, all, plan->plain);
     if (!error && plan->directory) error = posix_spawn_file_actions_addchdir_np(&actions, plan->directory);
     if (!error) error = set_attributes(&attributes, plan);
-    const char *file = plan->file ? plan->file : plan->argv[0];
-    if (!error) error = posix_spawnp(pid, file, &actions, &attributes, plan->argv, plan->environment);
+    if (!error) error = start(plan, &actions, &attributes, pid);
     posix_spawnattr_destroy(&attributes);
   }
   posix_spawn_file_actions_destroy(&actions);
