@@ -21,7 +21,7 @@
 enum { MOST = 16 }; /* questions at a time; further ones are ignored */
 
 static struct {
-  sem_t *wakeup;
+  _Atomic(sem_t *) wakeup; /* NULL: it is not there yet */
   braid_answer_collector *collect;
   bool asked;
   atomic_bool dump;
@@ -32,7 +32,8 @@ static struct {
 
 static void ring(void) {
   int saved = errno;
-  if (self.wakeup) sem_post(self.wakeup);
+  sem_t *wakeup = atomic_load(&self.wakeup);
+  if (wakeup) sem_post(wakeup);
   errno = saved;
 }
 
@@ -137,7 +138,7 @@ static void *run(void *ignored) {
   sigaddset(&signals, SIGURG); /* in case the host blocks it in all its threads */
   if (self.asked) pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
   for (;;) {
-    while (sem_wait(self.wakeup) && errno == EINTR) {
+    while (sem_wait(atomic_load(&self.wakeup)) && errno == EINTR) {
     }
     answer();
   }
@@ -161,9 +162,9 @@ static sem_t *make_wakeup(void) {
 void braid_answer_start(braid_answer_collector *collect, bool asked) {
   self.collect = collect;
   self.asked = asked;
-  self.wakeup = make_wakeup();
+  atomic_store(&self.wakeup, make_wakeup());
   pthread_t thread;
-  if (!self.wakeup || braid_thread_start(&thread, run, NULL)) return;
+  if (!atomic_load(&self.wakeup) || braid_thread_start(&thread, run, NULL)) return;
 #ifdef __linux__ /* set here, so that an asker finds the thread as soon as this function returns */
   pthread_setname_np(thread, asked ? BRAID_ANSWER_THREAD : "braid-dump");
 #endif

@@ -3,8 +3,9 @@
  * lives until its nodes have left their queues. So a thread that holds the guard may touch the waiter. */
 #include "core/loop/waiter.h"
 
+/* Released: at home, whoever sees that a node stands in no queue uses the node again without the queue's guard. */
 static void set_queue(struct braid_wait_node *node, struct braid_wait_queue *queue) {
-  atomic_store_explicit(&node->queue, queue, memory_order_relaxed);
+  atomic_store_explicit(&node->queue, queue, memory_order_release);
 }
 
 void braid_wait_queue_init(struct braid_wait_queue *queue, struct braid_guard *guard) {
@@ -38,7 +39,7 @@ void braid_wait_node_join(struct braid_wait_node *node, struct braid_wait_queue 
 }
 
 void braid_wait_node_leave(struct braid_wait_node *node) {
-  struct braid_wait_queue *queue = atomic_load_explicit(&node->queue, memory_order_relaxed);
+  struct braid_wait_queue *queue = atomic_load_explicit(&node->queue, memory_order_acquire);
   if (!queue) return;
   set_queue(node, NULL);
   if (queue->guard) braid_guard_enter(queue->guard);

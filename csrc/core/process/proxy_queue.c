@@ -209,8 +209,8 @@ static bool take_in(struct braid_proxy *proxy, struct braid_queue_cell *cells, u
   bool ahead = is_ahead(proxy);
   braid_proxy_go(proxy, sound && (returned > 0 || queue->asked > 0));
   drop_cells(cells, returned);
+  if (ahead) look_after(proxy); /* first: whoever wakes may end its job, and settles then what it sees to be ahead */
   braid_loop_post_all(&woken);
-  if (ahead) look_after(proxy);
   return sound;
 }
 
@@ -348,8 +348,8 @@ static bool take_places(struct braid_proxy *proxy, uint64_t places, enum braid_s
   bool ahead = is_ahead(proxy);
   braid_proxy_go(proxy, sends);
   drop_cells(sent, count);
+  if (ahead) look_after(proxy); /* first, as in take_in */
   braid_loop_post_all(&woken);
-  if (ahead) look_after(proxy);
   return sound;
 }
 

@@ -21,7 +21,7 @@ struct braid_ring_end {
   atomic_uchar vain;  /* how many times after the next look in vain */
 };
 
-enum { BRAID_RING_GAP = 128 }; /* bytes: what one end writes and the other does not is in no common cache wait queue */
+enum { BRAID_RING_GAP = 128 }; /* bytes: what one end writes and the other does not is in no common cache line */
 
 struct braid_ring {
   atomic_bool open;
