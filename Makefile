@@ -318,6 +318,46 @@ fuzz: all $(SHIP) ## random bytes against the decoders, and between processes
 	@set -e; for name in $(FUZZED); do $(FUZZ)/$${name}_fuzzer -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=20 \
 		-rss_limit_mb=4096 -artifact_prefix=$(FUZZ)/ $(FUZZ)/$${name}_found $(FUZZ)/$${name}_seeds; done
 
+# ---- other machines and libraries ----------------------------------------------------------------------------------
+# The suite under $(ABROAD), an interpreter that cannot load what build/ has. bin/braid and busted look there first: so
+# the modules are loaded from $(BUILD) before they look. spec/elsewhere.lua says what is left out, and why.
+PRELOADED = for _, name in ipairs { "core", "serve_core" } do package.preload["braid." .. name] = package.loadlib( \
+	[==[$(abspath $(BUILD))/braid/]==] .. name .. ".so", "luaopen_braid_" .. name) end
+abroad = $(TREE) LUA_INIT=$(call quote,$(PRELOADED)) BRAID_ELSEWHERE=$1 BRAID_LUA=$(call quote,$(CURDIR)/$(ABROAD)) \
+	$2 $(LUA) tools/suite.lua 3600 $3 $(call each,$(ABROAD) spec/run.lua,$(SPECS)) $(call each,$(ABROAD),$4)
+
+# By Debian's packages for arm64, in a folder, and qemu-user. C tests are left out that start programs which are not there
+# (a vfork is a fork, as under valgrind), those that want MADV_REMOVE, which qemu ignores, and that of bad descriptors,
+# of which qemu takes more out of a message than there is room for.
+ARM64 := build/arm64
+ARM64_ROOT := $(ARM64)/root
+ARM64_PACKAGES := lua5.4 liblua5.4-dev libcurl4-openssl-dev libmicrohttpd-dev lua-busted lua-cjson lua-socket
+arm64: ## build for arm64 (Debian) and run the tests under qemu-user, for half an hour or more
+	@tools/packages.sh build test arm64
+	@tools/debian.sh packages arm64 $(ARM64_ROOT) $(ARM64_PACKAGES)
+	@$(MAKE) $(RAW_SERVER)
+	@$(MAKE) -j$(CORES) BUILD=$(ARM64) CC='aarch64-linux-gnu-gcc --sysroot=$(ARM64_ROOT)' LUA_CFLAGS=-I=/usr/include/lua5.4 \
+		CURL_CFLAGS= MICROHTTPD_CFLAGS= MICROHTTPD_LIBS=-lmicrohttpd arm64_tests
+
+arm64_tests: ABROAD := tools/arm64/lua5.4
+arm64_tests: all c_tests $(SHIP)
+	@$(call abroad,qemu,BRAID_SLOWNESS=8,$(call each,qemu-aarch64-static -L $(ARM64_ROOT),$(filter-out %/child_test \
+		%/worker_handle_test %/process_pool_test %/array_test %/shm_test %/shm_table_test,$(C_TESTS))),$(EXAMPLES))
+
+# With what Debian has of musl, which is no libcurl, no OpenSSL and no libmicrohttpd.
+MUSL := build/musl
+musl: ## build with musl (Debian), Lua as well, and run the tests
+	@tools/packages.sh build test musl
+	@tools/debian.sh sources $(MUSL)/source lua5.4 lua-filesystem lua-cjson luasocket
+	@tools/musl.sh $(MUSL)
+	@$(MAKE) $(RAW_SERVER)
+	@$(MAKE) -j$(CORES) BUILD=$(MUSL) CC=musl-gcc LUA_CFLAGS=-I$(MUSL)/source/lua5.4/src CURL_CFLAGS=-I$(MUSL)/include \
+		HAVE_MICROHTTPD= musl_tests
+
+musl_tests: ABROAD := $(MUSL)/bin/lua5.4
+musl_tests: $(CORE_MODULE) c_tests $(SHIP)
+	@$(call abroad,musl,,$(call each,,$(C_TESTS)))
+
 check: ## all of the above
 	@set -e; for target in test asan ubsan tsan valgrind torture; do $(MAKE) $$target; done
 
@@ -370,5 +410,5 @@ help: ## this list
 
 .PHONY: all without_microhttpd c_tests host test lint format asan ubsan tsan sanitized coverage valgrind torture check demo \
 	env fuzz stress asan_stress ubsan_stress tsan_stress sanitized_stress bench docs docs-check install uninstall rock_modules \
-	rock clean help
+	rock clean help arm64 arm64_tests musl musl_tests
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -3,6 +3,7 @@
 local busted = require "busted"
 local lfs = require "lfs"
 local braid = require "braid"
+local elsewhere = require "spec.elsewhere"
 
 local M = {}
 
@@ -121,6 +122,19 @@ local function with_traceback(err)
   return (debug.traceback(tostring(err), 2):gsub("\n%s*%[C%]: in function 'xpcall'\n[^\n]*spec/helper%.lua.*", ""))
 end
 
+-- Ends the test that runs, if it cannot pass here.
+local leave_out
+busted.subscribe({ "test", "start" }, function(element)
+  local name, block = element.name, busted.parent(element)
+  while block and block.descriptor == "describe" do
+    name = block.name .. " " .. name -- as it is reported
+    block = busted.parent(block)
+  end
+  local reason, pending = elsewhere[name], element.env and element.env.pending -- none where it is pending anyway
+  leave_out = function() if reason then pending(reason) end end
+  return nil, true
+end)
+
 --- A test: busted's `it` with a deadline (opts.deadline, in seconds, default 10), after which nothing may be left that
 --- was not there before: no task, descriptor, child process or thread.
 ---@param name string
@@ -129,6 +143,7 @@ end
 function M.test(name, fn, opts)
   local deadline = (opts and opts.deadline or 10) * M.slowness
   busted.it(name, function()
+    leave_out()
     watch(os.time() + deadline // 1 + 1, name)
     braid.sleep(0) -- the loop's own descriptors are there from now on
     local before = holdings()

@@ -5,4 +5,12 @@ local mode = os.getenv "BRAID_GC"
 if mode == "incremental" then collectgarbage("incremental", 1, 1000, 1) end
 if mode == "generational" then collectgarbage("generational", 1, 1) end
 
+local elsewhere = require "spec.elsewhere"
+for _, word in ipairs(arg) do
+  if elsewhere[word] then
+    print(("ok - %s # SKIP %s\n1..1"):format(word, elsewhere[word]))
+    os.exit(true)
+  end
+end
+
 require "busted.runner" { standalone = false, output = "spec/report.lua" }

@@ -22,7 +22,7 @@ describe("dump", function()
       task.name = "reader"
       braid.sleep(0.3)
       local text = braid.dump(false)
-      assert.matches("task reader: waiting in queue:get at [^\n]*sight_spec.lua:%d+, for 0%.%d s", text)
+      assert.matches("task reader: waiting in queue:get at [^\n]*sight_spec.lua:%d+, for %d%.%d s", text)
       assert.matches("computing[^\n]*sight_spec.lua:%d+", text)
       queue:close()
       task:result()

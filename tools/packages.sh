@@ -50,6 +50,14 @@ need_for_valgrind() {
   need valgrind valgrind program valgrind
 }
 
+need_for_arm64() {
+  need gcc-aarch64-linux-gnu - program aarch64-linux-gnu-gcc
+  need qemu-user-static - program qemu-aarch64-static
+}
+need_for_musl() {
+  need musl-tools - program musl-gcc
+}
+
 for purpose in "$@"; do "need_for_$purpose"; done
 [ -n "$debian" ] || exit 0
 

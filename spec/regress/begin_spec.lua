@@ -269,8 +269,10 @@ describe("SIGINT", function()
         local braid = require "braid"
         local function loop() while true do %s end end
         local stat <close> = io.open "/proc/self/stat"
-        io.popen("sleep 0.05; kill -INT " .. stat:read "n")
-        braid.run(function() %s end)
+        braid.run(function()
+          io.popen("sleep 0.05; kill -INT " .. stat:read "n")
+          %s
+        end)
       ]]):format(LOOP, text))
       assert.equal(130, status)
     end)

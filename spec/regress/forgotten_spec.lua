@@ -322,22 +322,24 @@ end)
 
 describe("a failed job that nobody asked for is reported once", function()
   local submit = "braid.pool(kind, 1):submit(fail, 'lost') "
+  local seconds = 0.3 * helper.slowness -- until it has failed
+  local sleep, block = ("braid.sleep(%g) "):format(seconds), ("os.execute 'sleep %g' "):format(seconds)
   local ways = {
     ["at the end of the script"] = submit,
-    ["at the end, when it has failed before"] = submit .. "os.execute 'sleep 0.2'",
+    ["at the end, when it has failed before"] = submit .. block,
     ["at the end of a run"] = "braid.run(function() " .. submit .. " end)",
     ["when its pool is closed"] = "local pool <close> = braid.pool(kind, 1) pool:submit(fail, 'lost')",
-    ["when its pool and its future are collected"] = submit .. [[
-      for _ = 1, 40 do braid.sleep(0.005) collectgarbage() end
+    ["when its pool and its future are collected"] = submit .. ([[
+      for _ = 1, %d do braid.sleep(0.005) collectgarbage() end
       early_exit(0)
-    ]],
-    ["after an error"] = submit .. "braid.sleep(0.2) error('end', 0)",
-    ["after an error, when it has failed before"] = submit .. "os.execute 'sleep 0.2' error('end', 0)",
-    ["after os.exit"] = submit .. "braid.sleep(0.2) os.exit(0)",
-    ["after os.exit, when it has failed before"] = submit .. "os.execute 'sleep 0.2' os.exit(0)",
-    ["after os.exit that closes"] = submit .. "braid.sleep(0.2) os.exit(0, true)",
-    ["after os.exit in a run"] = "braid.run(function() " .. submit .. "braid.sleep(0.2) os.exit(0, true) end)",
-    ["after SIGINT"] = "braid.run(function() " .. submit .. "braid.sleep(0.2) interrupt() braid.sleep(60) end)",
+    ]]):format(200 * seconds),
+    ["after an error"] = submit .. sleep .. "error('end', 0)",
+    ["after an error, when it has failed before"] = submit .. block .. "error('end', 0)",
+    ["after os.exit"] = submit .. sleep .. "os.exit(0)",
+    ["after os.exit, when it has failed before"] = submit .. block .. "os.exit(0)",
+    ["after os.exit that closes"] = submit .. sleep .. "os.exit(0, true)",
+    ["after os.exit in a run"] = "braid.run(function() " .. submit .. sleep .. "os.exit(0, true) end)",
+    ["after SIGINT"] = "braid.run(function() " .. submit .. sleep .. "interrupt() braid.sleep(60) end)",
     ["when it fails in its clean-up"] = [[
       local begun = braid.event()
       pcall(braid.run, function()
