@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Asks another process what it does; this is the asker's side. The question is SIGURG with a value. It is sent through
- * a pidfd, so it cannot reach a different process that got the same id. A process without braid ignores the signal. The
+ * a pidfd, so it cannot reach a different process that got the same id. By default processes ignore this signal. The
  * answer comes through an abstract Unix socket of ours. The kernel gives it a number, which is the signal's value. We
  * read only what the asked process sends. Nothing here blocks, and nothing remains when either process is killed. One
  * thread at a time. */
