@@ -7,7 +7,7 @@
  * the message is undefined.
  *
  * On the Lua stack: the encode buffer, the table of names (nil until it is needed), the list of kept values (likewise).
- * state's own thread; nothing blocks. */
+ * The state's own thread; nothing blocks. */
 #ifndef BRAID_LWRITER_H
 #define BRAID_LWRITER_H
 

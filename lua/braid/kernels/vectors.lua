@@ -110,8 +110,8 @@ local var_options = { threads = "integer", ddof = "number" }
 ---The variance, a float: the sum of the squared differences from the mean, divided by n - ddof. nil unless n > ddof.
 ---Suspends, except for short arrays.
 ---@param array braid.Array
----@param opts { ddof: number?, threads: integer? }? ddof: 0; 1 for that of a sample
 ---@param opts { ddof: number?, threads: integer? }? ddof: default 0; 1 for the variance of a sample
+---@return number?
 function M.var(array, opts)
   check_array("var", "array", array)
   errors.check_options(1, "var", opts, var_options)

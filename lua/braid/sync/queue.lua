@@ -82,8 +82,9 @@ end
 ---Puts the values of a list, in order. Suspends. If it ends early, the error has a field `count`: so many values, the
 ---first ones of the list, were put. That is also true for errors that it raises (a cancel, a value that cannot be
 ---sent).
----@param timeout number? seconds, for all
+---@param list any[]
 ---@param timeout number? seconds, for all values together
+---@return boolean? ok
 ---@return braid.Error? err kind "timeout" or "closed"
 function Queue:put_many(list, timeout)
   local _, n = items.list("put_many", "list", list)
