@@ -6,7 +6,7 @@
 # (tools/floors.lua reads these lists). A name without a .c is a header, one that ends in .h the header alone; of the
 # pollers the system's own is built.
 core/base := base status clock list heap buffer quota limit decimal utf8 visible thread block loading file_limit nameless_file object bytecode
-core/loop := waiter poller poller_epoll poller_kqueue wakeup thread_timer loop
+core/loop := waiter poller poller_epoll poller_kqueue wakeup signal_watch thread_timer loop
 core/inspect := question poke states answer trace
 core/memory := shm range slab array
 core/sync := message ring queue primitives counter dict
@@ -30,7 +30,7 @@ lua/state := lstdin lstate lstates lquestion lwatchdog
 lua/pool := lworker.h lworkerjob lworker lpool lworkerhandle
 lua/turn := lturn lend lscript
 lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap
-lua/io := lfd lnet lprocess lshell lrequest lfetch
+lua/io := lfd lsignal lnet lprocess lshell lrequest lfetch
 lua := lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 core/web := signals control_socket static_file listen header_check serve.h exchange serve

@@ -48,8 +48,8 @@ int luaopen_braid_core(lua_State *L) {
       lcounter_open,   ldict_open,     larray_open,     lremotequeue_open, lremoteprimitives_open,
       lremote_open,    lselect_open,   lcoroutine_open, lpool_open,        lworkerhandle_open,
       lturn_open,      lend_open,      lscript_open,    lkernel_open,      lnumbers_open,
-      lworkloads_open, lvectors_open,  lmap_open,       lfd_open,          lnet_open,
-      lprocess_open,   lshell_open,    lfetch_open,     lmachine_open,
+      lworkloads_open, lvectors_open,  lmap_open,       lfd_open,          lsignal_open,
+      lnet_open,       lprocess_open,  lshell_open,     lfetch_open,       lmachine_open,
   };
   lrelease_check(L);
   lua_newtable(L);

@@ -18,7 +18,7 @@ local places = {
   ["sync.queue"] = { "queue" }, ["sync.resource_pool"] = { "resource_pool" }, ["sync.limiter"] = { "limiter" },
   ["sync.array"] = { "array" }, ["sync.dict"] = { "dict" },
   ["sync.primitives"] = { "lock", "semaphore", "event", "condition", "barrier", "counter" },
-  ["io.descriptor"] = { "wait_fd" },
+  ["io.descriptor"] = { "wait_fd" }, ["io.signals"] = { "signals" },
   ["pools.executor"] = { "cpu_count" }, ["pools.inline"] = { "inline_pool" }, ["pools.task_pool"] = { "task_pool" },
   ["pools.thread_pool"] = { "thread_pool", "to_thread" }, ["pools.process_pool"] = { "process_pool" },
   ["pools.pool"] = { "pool" },

@@ -9,6 +9,7 @@
 #include "core/base/file_limit.h"
 #include "core/base/thread.h"
 #include "core/inspect/answer.h"
+#include "core/loop/signal_watch.h"
 #include "core/work/tally.h"
 
 /* NULL: no handlers of ours stand. */
@@ -47,7 +48,9 @@ static void pass_on(int number) {
 
 static void on_signal(int number) {
   const struct interrupt_target *meant = atomic_load(&target);
-  if (!meant)
+  if (braid_signal_watched(number))
+    braid_signal_deliver(number);
+  else if (!meant)
     pass_on(number);
   else if (number == SIGINT)
     on_interrupt(meant);
@@ -62,6 +65,8 @@ void interrupt_begin(const struct interrupt_target *wanted) {
   braid_thread_pin();
   for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
     struct sigaction now, ours = {.sa_handler = on_signal};
+    signals[i].ours = false;
+    if (braid_signal_watched(signals[i].number)) continue;
     if (signals[i].number == SIGQUIT) ours.sa_flags = SA_RESTART; /* a question: what runs is not disturbed */
     sigaction(signals[i].number, NULL, &now);
     bool left = !(now.sa_flags & SA_SIGINFO) && now.sa_handler == on_signal; /* see pass_on */
@@ -72,8 +77,13 @@ void interrupt_begin(const struct interrupt_target *wanted) {
 
 void interrupt_end(const struct interrupt_target *wanted) {
   if (atomic_load(&target) != wanted) return;
-  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-    if (signals[i].ours) sigaction(signals[i].number, &signals[i].host, NULL);
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+    if (!signals[i].ours) continue;
+    if (braid_signal_watched(signals[i].number))
+      braid_signal_do_later(signals[i].number, &signals[i].host);
+    else
+      sigaction(signals[i].number, &signals[i].host, NULL);
+  }
   atomic_store(&target, NULL);
 }
 
