@@ -5,6 +5,8 @@
 #ifndef BRAID_ALLOCATOR_H
 #define BRAID_ALLOCATOR_H
 
+#include <errno.h>
+
 #include "core/base/block.h"
 #include "check.h"
 
@@ -20,7 +22,11 @@ void __wrap_free(void *memory);
 static long until_failure; /* allocations that succeed before one fails */
 static long living;        /* blocks that have not been freed */
 
-static inline bool refuse(void) { return until_failure >= 0 && until_failure-- == 0; }
+static inline bool refuse(void) {
+  if (until_failure < 0 || until_failure-- > 0) return false;
+  errno = ENOMEM;
+  return true;
+}
 
 static inline void *count(void *memory) {
   living += memory != NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Every allocation fails once (see allocator.h) while objects cross from process to process and are used there. Who
  * calls is told, or the connection ends; and nothing is left behind. One thread. */
+#include "core/process/process_pool.h"
 #include "core/process/proxy_queue.h"
 
 #include <errno.h>
@@ -219,5 +220,56 @@ static void connections_survive(void) {
   fail_each_once(join_both);
 }
 
+/* ---- workers ---------------------------------------------------------------------------------------------------- */
+
+static char *program[] = {"true", NULL};
+
+static bool start_worker(void) {
+  struct braid_io_thread io_thread = {.users = 1};
+  static struct braid_worker_handle worker;
+  struct braid_process_plan plan = {.argv = program, .settings = "settings", .settings_size = 9, .tasks = 1};
+  memset(&worker, 0, sizeof worker);
+  check(braid_loop_open(&io_thread.loop) == 0);
+  braid_children_init(&io_thread.children, &io_thread.loop);
+  plan.table = braid_message_new("table", 6, NULL, 0);
+  bool through = braid_worker_handle_init(&worker, NULL, 0, 4) && plan.table;
+  int error = through ? braid_worker_handle_start(&worker, &io_thread, &plan) : ENOMEM;
+  check(error == 0 || error == ENOMEM);
+  if (!error) {
+    braid_child_await(worker.child);
+    braid_worker_handle_close(&worker);
+  }
+  if (plan.table) braid_message_unref(plan.table);
+  braid_worker_handle_term(&worker);
+  while (!braid_list_empty(&io_thread.children.running)) { /* one that was killed */
+    braid_loop_poll(&io_thread.loop, BRAID_NEVER);
+    while (braid_loop_next(&io_thread.loop)) continue;
+  }
+  braid_children_term(&io_thread.children);
+  braid_loop_close(&io_thread.loop);
+  return !error;
+}
+
+static void workers_survive(void) {
+  braid_marshal_use();
+  survive_each_failure(start_worker); /* where its connection fails for that it is the worker that ends */
+}
+
+/* Before it has started anything; the plan is used up all the same. */
+static void pools_survive(void) {
+  enum { WORKERS = 2, ALLOCATIONS = 1 + 2 * WORKERS };
+  for (long which = 0; which < ALLOCATIONS; which++) {
+    struct braid_process_plan plan = {.argv = malloc(sizeof program), .settings = malloc(9), .tasks = 1};
+    memcpy(plan.argv, program, sizeof program);
+    plan.table = braid_message_new("table", 6, NULL, 0);
+    until_failure = which;
+    errno = 0;
+    check(braid_process_pool_new(WORKERS, plan) == NULL && errno == ENOMEM);
+    until_failure = -1;
+    check(living == 0);
+  }
+}
+
 CHECK_MAIN({"memory is out: a connection", connections_survive},
-           {"memory is out: objects of other processes", objects_survive})
+           {"memory is out: objects of other processes", objects_survive},
+           {"memory is out: a worker process", workers_survive}, {"memory is out: a pool of processes", pools_survive})

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "core/process/marshal.h"
@@ -305,6 +306,59 @@ static void lies_end_the_worker(void) {
   }
 }
 
+/* ---- parents that lie ------------------------------------------------------------------------------------------- */
+
+enum { PARENT_IS_GONE = 71, CONNECTION_FAILED = 72 }; /* see worker_process.c */
+
+static void become_worker(int end, int flags) {
+  char *argv[] = {program, (char *)(uintptr_t) "honest", NULL};
+  int parent = fcntl(end, F_DUPFD, 10), memory = fcntl(flags, F_DUPFD, 10);
+  dup2(parent, BRAID_WORKER_CONNECTION);
+  dup2(memory, BRAID_WORKER_JOB_FLAGS);
+  dup2(open("/dev/null", O_WRONLY), 2); /* where it says what is wrong */
+  fcntl(BRAID_WORKER_CONNECTION, F_SETFL, O_NONBLOCK);
+  execv(program, argv);
+  _exit(99);
+}
+
+/* An honest worker whose parent says this and no more; the status with which it ends. NULL: it says nothing, and goes.
+ */
+static int end_by(const struct braid_frame *said, const char *body, size_t size) {
+  int ends[2], flags, status;
+  check(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+  struct braid_job_flag *ours = braid_job_flags_new(4, &flags);
+  fflush(NULL);
+  pid_t pid = fork();
+  if (pid == 0) become_worker(ends[1], flags);
+  close(ends[1]);
+  close(flags);
+  if (said) {
+    struct braid_frame frame = *said;
+    frame.magic = BRAID_FRAME_MAGIC;
+    frame.size = size;
+    check(write(ends[0], &frame, sizeof frame) == sizeof frame && write(ends[0], body, size) == (ssize_t)size);
+  } else {
+    shutdown(ends[0], SHUT_RDWR);
+  }
+  check(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+  close(ends[0]);
+  braid_job_flags_free(ours, 4);
+  return WEXITSTATUS(status);
+}
+
+static void a_worker_believes_no_parent(void) {
+  static const uint8_t early[] = {BRAID_FRAME_JOB, BRAID_FRAME_STOP, BRAID_FRAME_BYE, BRAID_FRAME_REPLY};
+  check(end_by(NULL, NULL, 0) == PARENT_IS_GONE);
+  for (size_t i = 0; i < sizeof early; i++) /* before the settings; of the last kind it is never sent any */
+    check(end_by(&(struct braid_frame){.kind = early[i]}, "", 0) == CONNECTION_FAILED);
+  static const uint64_t settings[][2] = {{0, 5}, {UINT64_MAX, 5}, {4, 6}}; /* slots; more bytes than there are */
+  for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+    struct braid_frame frame = {
+        .kind = BRAID_FRAME_SETTINGS, .has_message = 1, .id = settings[i][0], .value = settings[i][1]};
+    check(end_by(&frame, "told", 5) == CONNECTION_FAILED);
+  }
+}
+
 /* ---- refusals --------------------------------------------------------------------------------------------------- */
 
 #ifdef __linux__
@@ -339,6 +393,7 @@ int main(int argc, char **argv) {
       {"process pool: a worker may be short of something", a_worker_may_be_short_of_something},
       {"process pool: a reply to nothing is nothing", a_reply_to_nothing_is_nothing},
       {"process pool: lies end the worker", lies_end_the_worker},
+      {"worker process: it believes no parent", a_worker_believes_no_parent},
       {"process pool: refusals are told", refusals_are_told},
   };
   program = argv[0];

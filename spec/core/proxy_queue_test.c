@@ -208,6 +208,10 @@ static const struct bad to_proxy[] = {
     {"items of an unknown queue", {.kind = BRAID_FRAME_ITEMS, .value = 99, .id = 0}, NO_BODY, ""},
     {"places that were not wanted", {.kind = BRAID_FRAME_PLACES, .value = 1, .id = 1}, NO_BODY, ""},
     {"answer to nothing", {.kind = BRAID_FRAME_ANSWER, .value = 1, .id = 12345}, 0, ""},
+    {"items with a status that there is not",
+     {.kind = BRAID_FRAME_ITEMS, .value = 1, .id = 0, .status = 99},
+     NO_BODY,
+     ""},
     {"more items than a frame may have",
      {.kind = BRAID_FRAME_ITEMS, .value = 1, .id = 1u << 30, .channel = 9},
      NO_BODY,
@@ -254,6 +258,63 @@ static void mention(uint64_t id, uint32_t class, uint32_t flags) {
   end();
 }
 
+/* What stands in a message, in the words of connection.c. */
+struct words {
+  const char *name;
+  uint64_t size, mentions; /* of the message */
+  uint32_t what, place, upvalues;
+  uint64_t code;
+  size_t sent; /* bytes, of all that follows the head */
+};
+
+enum { OLD_CODE, NEW_CODE, OBJECT = 3, MENTION_SIZE = 24 };
+
+static const struct words bad_messages[] = {
+    {"more bytes than come", 100, 0, 0, 0, 0, 0, 0},
+    {"fewer bytes than come", 1, 0, 0, 0, 0, 0, 5},
+    {"more mentions than there is room for", 0, UINT64_MAX, 0, 0, 0, 0, MENTION_SIZE},
+    {"a mention that is cut short", 0, 1, OLD_CODE, 0, 0, 0, MENTION_SIZE - 1},
+    {"code that was never sent", 0, 1, OLD_CODE, 7, 0, 0, MENTION_SIZE},
+    {"code at a place that there is not", 0, 1, NEW_CODE, 256, 0, 4, MENTION_SIZE + 4},
+    {"code beyond the end", 0, 1, NEW_CODE, 7, 0, 5, MENTION_SIZE + 4},
+    {"an object that is cut short", 0, 1, OBJECT, 0, 0, 0, MENTION_SIZE + 8},
+    {"a mention of nothing that there is", 0, 1, 99, 0, 0, 0, MENTION_SIZE},
+};
+
+static void ends_what_is_no_message(void) {
+  for (size_t i = 0; i < sizeof bad_messages / sizeof *bad_messages; i++) {
+    const struct words *words = &bad_messages[i];
+    struct {
+      uint64_t size, mentions;
+      uint32_t what, place, upvalues;
+      uint64_t code;
+      char more[64];
+    } body = {words->size, words->mentions, words->what, words->place, words->upvalues, words->code, ""};
+    begin(0, 0);
+    struct braid_frame frame = {.kind = BRAID_FRAME_JOB, .has_message = 1};
+    neighbours_inject(&n, HOME, frame, &body, 16 + words->sent);
+    if (!n.ended[MIDDLE_HOME]) printf("# %s\n", words->name);
+    check(n.connections[MIDDLE_HOME].fault != NULL && n.ended[MIDDLE_HOME]);
+    end();
+  }
+}
+
+/* A home that is short of something tells one of those who wait; the others ask again. */
+static void a_shortage_at_home_is_told(void) {
+  struct braid_proxy *proxy = begin(0, 0);
+  struct braid_waiter waiters[2];
+  struct braid_queue_cell cell;
+  for (int i = 0; i < 2; i++) check(braid_proxy_get(proxy, &cell, arm(&waiters[i])) == BRAID_WAIT);
+  neighbours_settle(&n);
+  struct braid_frame frame = {.kind = BRAID_FRAME_ITEMS, .value = proxy->id, .status = BRAID_NO_MEMORY};
+  neighbours_inject(&n, HOME, frame, NULL, 0);
+  check(waiters[0].state == 1 && waiters[0].status == BRAID_NO_MEMORY && waiters[1].state != 1);
+  neighbours_close_end(&n, HOME); /* which has two requests now, and has failed */
+  neighbours_close_end(&n, MIDDLE_HOME);
+  check(waiters[1].state == 1 && waiters[1].status == BRAID_GONE);
+  end();
+}
+
 static void believes_no_class(void) {
   mention(7, 0x300 | BRAID_PROXY_QUEUE, 0); /* a queue with a type */
   mention(7, BRAID_PROXY_ARRAY + 1, 0);     /* no class */
@@ -296,4 +357,6 @@ CHECK_MAIN({"proxy: items come in order, and go back in order", items_in_order},
            {"proxy: an object comes home as itself", comes_home_as_itself},
            {"proxy: what is no protocol ends the connection", ends_what_is_no_protocol},
            {"proxy: objects are what they were, and of a class that there is", believes_no_class},
+           {"proxy: what is no message ends the connection", ends_what_is_no_message},
+           {"proxy: a shortage at home is told", a_shortage_at_home_is_told},
            {"proxy: what is no frame ends the connection", ends_what_is_no_frame})
