@@ -269,11 +269,11 @@ coverage: ## C tests and specs; which lines and branches they pass, by room (GCC
 	@-BRAID_LINES=$(call quote,$(abspath build/coverage/lines)) $(MAKE) -j$(CORES) $(COVERAGE) sanitized
 	@$(LUA) tools/coverage.lua build/coverage
 
-# Under valgrind a vfork is a fork, so a program that cannot be started is noticed too late: no tests of that.
+# Under valgrind a vfork is a fork, so a program that cannot be started is noticed too late; and it knows no pidfd_open.
 valgrind: all c_tests ## C tests and one spec under valgrind
 	@tools/packages.sh build test valgrind
 	@$(TREE) BRAID_SLOWNESS=30 $(LUA) tools/suite.lua $(SECONDS) \
-		$(call each,$(VALGRIND),$(filter-out %/child_test %/worker_handle_test %/process_pool_test,$(C_TESTS))) \
+		$(call each,$(VALGRIND),$(filter-out %/child_test %/worker_handle_test %/process_pool_test %/question_test,$(C_TESTS))) \
 		$(call each,$(VALGRIND) $(LUA) spec/run.lua,$(filter %/queue_spec.lua,$(SPECS)))
 
 VALGRIND := valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite

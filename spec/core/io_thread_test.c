@@ -97,7 +97,7 @@ static void without_descriptors(void) {
 }
 
 static void refusals_are_told(void) {
-  refuse_call(SYS_clone3, EAGAIN, without_threads);
+  refuse_threads(EAGAIN, without_threads);
   refuse_call(SYS_epoll_create1, EMFILE, without_descriptors);
   refuse_call(SYS_eventfd2, EMFILE, without_descriptors);
 }

@@ -17,7 +17,7 @@
 #include <sys/syscall.h>
 
 struct refusal {
-  long call;
+  long call, other;
   int error;
   void (*body)(void);
 };
@@ -25,7 +25,8 @@ struct refusal {
 static inline bool refusal_begins(const struct refusal *refusal) {
   struct sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)refusal->call, 0, 1),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)refusal->call, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)refusal->other, 0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)refusal->error),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
@@ -40,11 +41,19 @@ static inline void *refusal_run(void *argument) {
   return NULL;
 }
 
-/* Runs the body on a thread on which the system call (SYS_...) fails with this error. */
-static inline void refuse_call(long call, int error, void (*body)(void)) {
-  struct refusal refusal = {call, error, body};
+static inline void refusal_begin(struct refusal refusal) {
   pthread_t thread;
   if (pthread_create(&thread, NULL, refusal_run, &refusal) == 0) pthread_join(thread, NULL);
+}
+
+/* Runs the body on a thread on which the system call (SYS_...) fails with this error. */
+static inline void refuse_call(long call, int error, void (*body)(void)) {
+  refusal_begin((struct refusal){call, call, error, body});
+}
+
+/* The same for the start of a thread, for which libraries have two calls. */
+static inline void refuse_threads(int error, void (*body)(void)) {
+  refusal_begin((struct refusal){SYS_clone3, SYS_clone, error, body});
 }
 #endif
 

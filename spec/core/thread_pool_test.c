@@ -261,7 +261,7 @@ static void no_threads(void) {
 
 static void refusals_are_told(void) {
   atomic_store(&freed, 0);
-  refuse_call(SYS_clone3, EAGAIN, no_threads);
+  refuse_threads(EAGAIN, no_threads);
 }
 #else
 static void refusals_are_told(void) {}

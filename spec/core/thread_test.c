@@ -89,7 +89,7 @@ static void refusals_are_told(void) {
   check(braid_thread_start(&thread, run_on_one_core, NULL) == 0);
   pthread_join(thread, NULL);
   refuse_call(SYS_sched_getaffinity, EPERM, is_not_told_its_cores);
-  refuse_call(SYS_clone3, EAGAIN, cannot_start);
+  refuse_threads(EAGAIN, cannot_start);
 }
 #else
 static void refusals_are_told(void) {}
