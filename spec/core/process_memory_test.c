@@ -255,19 +255,23 @@ static void workers_survive(void) {
   survive_each_failure(start_worker); /* where its connection fails for that it is the worker that ends */
 }
 
-/* Before it has started anything; the plan is used up all the same. */
+enum { POOL_WORKERS = 2, POOL_ALLOCATIONS = 1 + 2 * POOL_WORKERS };
+
+/* Its own allocations: before it has started anything. The plan is used up all the same. */
+static bool make_pool(void) {
+  long before = allocator_pause();
+  struct braid_process_plan plan = {.argv = malloc(sizeof program), .settings = malloc(9), .tasks = 1};
+  memcpy(plan.argv, program, sizeof program);
+  plan.table = braid_message_new("table", 6, NULL, 0);
+  allocator_resume(before);
+  errno = 0;
+  check(braid_process_pool_new(POOL_WORKERS, plan) == NULL && errno == ENOMEM);
+  return false;
+}
+
 static void pools_survive(void) {
-  enum { WORKERS = 2, ALLOCATIONS = 1 + 2 * WORKERS };
-  for (long which = 0; which < ALLOCATIONS; which++) {
-    struct braid_process_plan plan = {.argv = malloc(sizeof program), .settings = malloc(9), .tasks = 1};
-    memcpy(plan.argv, program, sizeof program);
-    plan.table = braid_message_new("table", 6, NULL, 0);
-    until_failure = which;
-    errno = 0;
-    check(braid_process_pool_new(WORKERS, plan) == NULL && errno == ENOMEM);
-    until_failure = -1;
-    check(living == 0);
-  }
+  bool through;
+  for (long which = 0; which < POOL_ALLOCATIONS; which++) check(fail_once(make_pool, which, &through));
 }
 
 CHECK_MAIN({"memory is out: a connection", connections_survive},
