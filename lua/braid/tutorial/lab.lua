@@ -38,9 +38,11 @@ function Lab:say(zh, en, ...)
   return self:text({ zh = zh, en = en }):format(...)
 end
 
----The path of the Lua interpreter that runs this.
+---The path of the Lua interpreter that runs this, or BRAID_LUA.
 ---@return string
 function M.interpreter()
+  local chosen = os.getenv "BRAID_LUA"
+  if chosen then return chosen end
   local exe = braid.process.run({ "readlink", "/proc/" .. require("braid.core").pid() .. "/exe" })
   local path = exe and exe.stdout:match "%S+"
   if path and path:find "lua" then return path end
