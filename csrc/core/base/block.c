@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Each block is a piece of malloc's memory of its own. Blocks of one class have at least the same size. A thread has
- * two lists of free blocks for each class: `some`, and a full batch or none. So a thread that gives and takes in turn
- * keeps to itself. A second full batch goes to the depot, where a thread without blocks finds it. Mutexes of the depot
- * are only tried: where one is not free the block goes to malloc, or comes from there. */
+ * Each block is allocated by malloc separately. Blocks of one class have at least the size of the class. A thread has
+ * two lists of free blocks for each class: `some`, and `batch`, which is full or empty. So a thread that allocates and
+ * frees alternately needs no other thread. A second full batch goes to the class's depot, where a thread without blocks
+ * takes it. A depot's mutex is only tried: if it is not free, malloc and free are used instead. */
 #include "core/base/block.h"
 
 #include <pthread.h>
@@ -12,13 +12,13 @@
 #include "core/base/thread.h"
 
 enum {
-  LEAST = 64,   /* bytes: the smallest class */
-  CLASSES = 21, /* four to each power of two, up to BRAID_BLOCK_MOST */
-  BATCH = 32,   /* blocks */
-  DEPOT = 32    /* batches of each class */
+  LEAST = 64,   /* bytes of the smallest class */
+  CLASSES = 21, /* four for each power of two, up to BRAID_BLOCK_MOST */
+  BATCH = 32,   /* blocks of a batch */
+  DEPOT = 32    /* batches of a depot */
 };
 
-#if defined(__SANITIZE_ADDRESS__) /* it shall see who uses what has been given back */
+#if defined(__SANITIZE_ADDRESS__) /* caches would hide uses after free from it */
 enum { KEEPS = 0 };
 #else
 enum { KEEPS = 1 };
@@ -28,9 +28,9 @@ struct block {
   struct block *next;
 };
 
-struct shelf { /* of one class, in one thread */
+struct shelf { /* the free blocks of one class, in one thread */
   struct block *some, *batch;
-  unsigned count; /* of `some`: below BATCH */
+  unsigned count; /* blocks in `some`, less than BATCH */
 };
 
 struct cache {
@@ -39,7 +39,7 @@ struct cache {
 
 static struct depot {
   pthread_mutex_t mutex;
-  atomic_uint count; /* changed inside the mutex */
+  atomic_uint count; /* changed under the mutex, read without */
   struct block *batches[DEPOT];
 } depots[CLASSES];
 
@@ -78,14 +78,14 @@ static void free_cache(void *memory) {
   free(cache);
 }
 
-/* The library stays: a thread may end after the state that it ran. */
+/* Keeps the library mapped: a thread may end, and call free_cache, after its state has closed. */
 static void begin(void) {
   braid_thread_pin();
   for (unsigned i = 0; i < CLASSES; i++) pthread_mutex_init(&depots[i].mutex, NULL);
   has_key = pthread_key_create(&key, free_cache) == 0;
 }
 
-/* NULL: nothing is kept. */
+/* NULL: this thread has no cache. */
 static struct cache *open_cache(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   if (!KEEPS) return NULL;
@@ -106,7 +106,7 @@ static inline struct shelf *shelf_of(unsigned class) {
 
 /* ---- the depot ------------------------------------------------------------------------------------------------ */
 
-/* False: it has no place for the batch, or is in use. */
+/* False: the depot is full, or its mutex is not free. */
 static bool deliver(struct depot *depot, struct block *batch) {
   if (pthread_mutex_trylock(&depot->mutex) != 0) return false;
   unsigned count = atomic_load_explicit(&depot->count, memory_order_relaxed);
@@ -118,7 +118,7 @@ static bool deliver(struct depot *depot, struct block *batch) {
   return count < DEPOT;
 }
 
-/* A batch, or NULL. */
+/* NULL: the depot is empty, or its mutex is not free. */
 static struct block *fetch(struct depot *depot) {
   if (atomic_load_explicit(&depot->count, memory_order_relaxed) == 0) return NULL;
   if (pthread_mutex_trylock(&depot->mutex) != 0) return NULL;
@@ -131,7 +131,7 @@ static struct block *fetch(struct depot *depot) {
 
 /* ---- take and give -------------------------------------------------------------------------------------------- */
 
-/* There is none in `some`. */
+/* `some` is empty. */
 static bool refill(struct shelf *shelf, unsigned class) {
   struct block *batch = shelf->batch;
   shelf->batch = NULL;

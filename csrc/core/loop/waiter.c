@@ -3,7 +3,8 @@
  * lives until its nodes have left their queues. So a thread that holds the guard may touch the waiter. */
 #include "core/loop/waiter.h"
 
-/* Released: at home, whoever sees that a node stands in no queue uses the node again without the queue's guard. */
+/* Release order: the home thread may see that a node is in no queue, and then uses it again without the queue's guard.
+ */
 static void set_queue(struct braid_wait_node *node, struct braid_wait_queue *queue) {
   atomic_store_explicit(&node->queue, queue, memory_order_release);
 }

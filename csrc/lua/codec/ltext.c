@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See ltext.h. */
+ * The message that is being decoded belongs to a userdata of the state, so it is not lost if that raises. */
 #include "lua/codec/ltext.h"
 
 #include <lauxlib.h>
@@ -9,14 +9,14 @@
 #include "lua/codec/lcodec.h"
 #include "lua/codec/lwire.h"
 
-enum { MOST_HEAD = 2 + (sizeof(size_t) * 8 + 6) / 7 }; /* one value, its tag, its size */
+enum { MOST_HEAD = 2 + (sizeof(size_t) * 8 + 6) / 7 }; /* the number of values, a tag, a size */
 
-/* A message that is being made a string: the state's, so that it is not lost when that raises. */
+/* A userdata with the message that is being decoded. */
 struct taken {
   struct braid_message *message;
 };
 
-static const char TAKEN; /* the registry's key */
+static const char TAKEN; /* registry key */
 
 static void drop(struct taken *taken) {
   struct braid_message *message = taken->message;
@@ -57,7 +57,7 @@ struct braid_message *ltext_encode(lua_State *L, int index) {
   return message;
 }
 
-/* Where the text begins; NULL: it is no message of one string. */
+/* Returns the beginning of the text; NULL: the message is not one string. */
 static const char *text_of(const struct braid_message *message, size_t *size) {
   const uint8_t *at = (const uint8_t *)message->bytes, *end = at + message->size;
   if (message->size < 3 || at[0] != 1 || at[1] != WIRE_STRING) return NULL;
@@ -70,8 +70,8 @@ static const char *text_of(const struct braid_message *message, size_t *size) {
   return NULL;
 }
 
-/* A finalizer may run inside lua_pushlstring, and take another message: by then the text of this one is copied, so the
- * other one takes its place. */
+/* A finalizer may run inside lua_pushlstring, and decode another message. By then this one's text is copied, so the
+ * other message may replace it. */
 bool ltext_take(lua_State *L, struct braid_message *message) {
   size_t size;
   const char *text = text_of(message, &size);
@@ -79,7 +79,7 @@ bool ltext_take(lua_State *L, struct braid_message *message) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &TAKEN);
   struct taken *taken = lua_touserdata(L, -1);
   lua_pop(L, 1);
-  drop(taken); /* of one that raised */
+  drop(taken); /* left by a call that raised */
   taken->message = message;
   lua_pushlstring(L, text, size);
   drop(taken);
