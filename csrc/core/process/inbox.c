@@ -104,34 +104,17 @@ ssize_t braid_inbox_receive(struct braid_inbox *inbox, int fd, bool *full, const
 
 /* ---- frames --------------------------------------------------------------------------------------------------- */
 
-bool braid_inbox_next(const struct braid_inbox *inbox, struct braid_frame *frame) {
-  if (inbox->bytes.size - inbox->handled < sizeof *frame) return false;
-  memcpy(frame, inbox->bytes.data + inbox->handled, sizeof *frame);
-  return true;
-}
-
-bool braid_inbox_is_whole(const struct braid_inbox *inbox, const struct braid_frame *frame) {
-  return frame->size <= inbox->bytes.size - inbox->handled - sizeof *frame;
-}
-
-const char *braid_inbox_begin(struct braid_inbox *inbox, const struct braid_frame *frame) {
-  if (frame->descriptors > inbox->descriptor_count) return NULL;
-  inbox->claimable = frame->descriptors;
-  return inbox->bytes.data + inbox->handled + sizeof *frame;
-}
-
 int braid_inbox_claim(struct braid_inbox *inbox) {
   if (inbox->claimable == 0) return -1;
   inbox->claimable--;
   return take_first(inbox);
 }
 
-void braid_inbox_end(struct braid_inbox *inbox, const struct braid_frame *frame) {
+void braid_inbox_close_rest(struct braid_inbox *inbox) {
   while (inbox->claimable > 0) {
     int left = braid_inbox_claim(inbox);
     if (left >= 0) close(left);
   }
-  inbox->handled += sizeof *frame + (size_t)frame->size;
 }
 
 void braid_inbox_shift(struct braid_inbox *inbox) {
