@@ -1,36 +1,20 @@
 /* SPDX-License-Identifier: MIT
- * Pools as Lua holds them: jobs go out, replies come in. A job's future is anchored until its waiter is home,
- * for the waiter is a part of it. */
+ * Pools as Lua holds them. */
 #include <errno.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
-#include "core/process/child.h"
-#include "core/process/connection.h"
 #include "lua/base/larg.h"
 #include "lua/codec/lcodec.h"
 #include "lua/base/lerror.h"
-#include "lua/task/lfailure.h"
 #include "lua/sched/linterrupt.h"
-#include "lua/task/ljob.h"
 #include "lua/sched/lobject.h"
 #include "lua/base/lopen.h"
 #include "lua/pool/lpool.h"
-#include "lua/base/lregistry.h"
-#include "lua/sched/lsentinel.h"
-#include "lua/task/ltask.h"
-#include "lua/sched/ltrace.h"
+#include "lua/pool/lpooljob.h"
 #include "lua/pool/lworker.h"
-
-/* Registry key, by address. */
-static const char PENDING; /* the futures of jobs that are not home */
-
-static struct braid_pool *check(lua_State *L) {
-  return braid_container(lobject_check(L, 1, &braid_pool_class), struct braid_pool, object);
-}
 
 /* ---- the pool ------------------------------------------------------------------------------------------------- */
 
@@ -104,7 +88,7 @@ static int pool_new(lua_State *L) {
 
 /* pool:close(cancel_pending) */
 static int pool_close(lua_State *L) {
-  struct braid_pool *pool = check(L);
+  struct braid_pool *pool = pooljob_pool(L);
   pool->kind->close(pool, lua_toboolean(L, 2));
   return 0;
 }
@@ -118,7 +102,7 @@ static int join_k(lua_State *L, int ignored, lua_KContext context) {
 
 static int wait_until(lua_State *L, enum braid_status (*ask)(struct braid_pool *, struct braid_wait_node *)) {
   struct sched *sched = sched_of(L);
-  struct braid_pool *pool = check(L);
+  struct braid_pool *pool = pooljob_pool(L);
   struct braid_waiter *waiter = sched_begin(L, sched);
   if (ask(pool, &waiter->node) == BRAID_WAIT) return sched_park(L, sched, BRAID_NEVER, join_k, 0);
   sched_forget(sched);
@@ -134,13 +118,13 @@ static int pool_rest(lua_State *L) { return wait_until(L, braid_pool_rest); }
 
 /* pool:submitted() -> a number that grows with each job, whoever submits it */
 static int pool_submitted(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)braid_tally_total(check(L)->tally));
+  lua_pushinteger(L, (lua_Integer)braid_tally_total(pooljob_pool(L)->tally));
   return 1;
 }
 
 /* pool:over() -> whether all its workers have ended */
 static int pool_over(lua_State *L) {
-  lua_pushboolean(L, braid_pool_await(check(L), 0));
+  lua_pushboolean(L, braid_pool_await(pooljob_pool(L), 0));
   return 1;
 }
 
@@ -151,7 +135,7 @@ static void set_count(lua_State *L, const char *name, uint64_t value) {
 
 /* pool:stats() -> table */
 static int pool_stats(lua_State *L) {
-  struct braid_pool *pool = check(L);
+  struct braid_pool *pool = pooljob_pool(L);
   lua_createtable(L, 0, 9);
   pthread_mutex_lock(&pool->mutex);
   struct braid_pool_stats stats = pool->stats;
@@ -174,7 +158,7 @@ static int pool_stats(lua_State *L) {
 /* pool:pids() -> the numbers of its worker processes that run now */
 static int pool_pids(lua_State *L) {
   enum { MOST = 4096 };
-  struct braid_pool *pool = check(L);
+  struct braid_pool *pool = pooljob_pool(L);
   int pids[MOST];
   unsigned count = pool->kind->pids ? pool->kind->pids(pool, pids, MOST) : 0;
   lua_createtable(L, (int)count, 0);
@@ -185,60 +169,12 @@ static int pool_pids(lua_State *L) {
   return 1;
 }
 
-/* How a process died. */
-static void push_death(lua_State *L, int status) {
-  if (status == BRAID_CHILD_UNKNOWN)
-    lua_pushliteral(L, "ended, but its status was taken by somebody else (is SIGCHLD ignored?)");
-  else if (WIFSIGNALED(status))
-    lua_pushfstring(L, "was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
-  else
-    lua_pushfstring(L, "exited with status %d", WEXITSTATUS(status));
-}
-
-/* Neither signal nor status where it is not known. */
-static void set_death_fields(lua_State *L, int status, int pid) {
-  if (status != BRAID_CHILD_UNKNOWN) {
-    lua_pushinteger(L, WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-    lua_setfield(L, -2, WIFSIGNALED(status) ? "signal" : "status");
-  }
-  if (pid == 0) return;
-  lua_pushinteger(L, pid);
-  lua_setfield(L, -2, "pid");
-}
-
-/* Pushes the error because of which a pool without a message was given up. Once it is it stays so. */
-static void push_pool_death(lua_State *L, const struct braid_pool *pool) {
-  if (pool->error) {
-    lerror_push(L, "system", "a worker%s could not be started: %s", pool->kind->apart ? " process" : "",
-                strerror(pool->error));
-    lua_pushinteger(L, pool->error);
-    lua_setfield(L, -2, "code");
-    return;
-  }
-  push_death(L, pool->death);
-  lerror_push(L, "worker_died", "its worker processes die before they are ready: the last one %s", lua_tostring(L, -1));
-  lua_remove(L, -2);
-  set_death_fields(L, pool->death, 0);
-}
-
-/* Pushes why the pool was given up, and the traceback, and returns how many; 0: it was not. */
-static int push_failure(lua_State *L, struct braid_pool *pool) {
-  pthread_mutex_lock(&pool->mutex);
-  struct braid_message *failure = pool->failure; /* once set it stays */
-  bool dead = pool->dead;
-  pthread_mutex_unlock(&pool->mutex);
-  if (failure) return lcodec_decode(L, failure);
-  if (!dead) return 0;
-  push_pool_death(L, pool);
-  return 1;
-}
-
 /* pool:broken() -> the error because of which it was given up, and its traceback; or nil */
-static int pool_broken(lua_State *L) { return push_failure(L, check(L)); }
+static int pool_broken(lua_State *L) { return pooljob_push_failure(L, pooljob_pool(L)); }
 
 /* pool:stop(): asks every running job to end */
 static int pool_stop(lua_State *L) {
-  struct braid_pool *pool = check(L);
+  struct braid_pool *pool = pooljob_pool(L);
   pthread_mutex_lock(&pool->mutex);
   pool->stopped = true;
   pthread_mutex_unlock(&pool->mutex);
@@ -248,251 +184,18 @@ static int pool_stop(lua_State *L) {
 
 /* pool:abort(): no more jobs, and those that there are are cancelled */
 static int pool_abort(lua_State *L) {
-  abort_pool(check(L));
+  abort_pool(pooljob_pool(L));
   return 0;
 }
 
 /* pool:own() -> whether the caller is a worker of this very pool; whether the pool is in the parent process */
 static int pool_own(lua_State *L) {
-  lua_pushboolean(L, worker_belongs_to(sched_of(L), check(L)));
-  lua_pushboolean(L, braid_pool_is_elsewhere(check(L)));
+  lua_pushboolean(L, worker_belongs_to(sched_of(L), pooljob_pool(L)));
+  lua_pushboolean(L, braid_pool_is_elsewhere(pooljob_pool(L)));
   return 2;
 }
 
-/* ---- jobs ----------------------------------------------------------------------------------------------------- */
-
-static void give_up_job(struct job_future *this) {
-  braid_job_unref(this->job);
-  this->job = NULL;
-}
-
-/* Arguments: the future. It stays until its waiter is home. */
-static int anchor(lua_State *L) {
-  struct job_future *this = lua_touserdata(L, 1);
-  this->slot = lregistry_keep(L, &PENDING);
-  return 0;
-}
-
-static int refuse_closed(lua_State *L, struct braid_pool *pool) {
-  pthread_mutex_lock(&pool->mutex);
-  bool stopped = pool->stopped;
-  pthread_mutex_unlock(&pool->mutex);
-  if (stopped) return lerror_raise(L, "cancelled", "cancelled: an error has ended what this pool was for");
-  return lerror_misuse(L, "this pool is closed: it takes no more jobs");
-}
-
-static int refuse(lua_State *L, struct job_future *this, enum braid_status status) {
-  struct braid_pool *pool = this->pool;
-  braid_job_unref(this->job); /* the submitter's reference, and the pool's */
-  give_up_job(this);
-  lregistry_drop(L, &PENDING, this->slot);
-  if (status != BRAID_CLOSED) return lerror_memory(L);
-  lua_settop(L, 0);
-  if (push_failure(L, pool) == 0) return refuse_closed(L, pool);
-  lua_settop(L, 1);
-  if (lerror_is(L, 1, "broken") || lerror_shortage(L, 1)) return lua_error(L);
-  return lerror_raise(L, "broken", "this pool is broken: %s", lerror_text(L, 1));
-}
-
-/* The table that has the pool as `_core` stays where it is: it may be collected as soon as nobody holds it, which
- * closes the pool. */
-static struct braid_pool *receiver(lua_State *L) {
-  sched_check_fork(L);
-  if (!lua_istable(L, 1)) return check(L);
-  lua_getfield(L, 1, "_core");
-  struct braid_object *object = lobject_test(L, -1, &braid_pool_class);
-  if (!object) {
-    lua_replace(L, 1);
-    return check(L); /* which raises */
-  }
-  lua_pop(L, 1);
-  sched_check_fork(L);
-  return braid_container(object, struct braid_pool, object);
-}
-
-/* pool:submit(fn, ...) -> future. Also the `submit` of the tables that have the pool as `_core`: the way to it in Lua
- * would be a good part of the whole. */
-static int pool_submit(lua_State *L) {
-  struct sched *sched = sched_of(L);
-  struct braid_pool *pool = receiver(L);
-  larg_function(L, 2, "fn");
-  int count = lua_gettop(L) - 1;
-  struct job_future *this = lua_newuserdatauv(L, sizeof *this, 1);
-  *this = (struct job_future){.pool = pool, .slot = LUA_NOREF};
-  braid_waiter_init(&this->future.waiter, &sched->loop, BRAID_WAITER_JOB);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, sched->task_metatable);
-  lua_setmetatable(L, -2);
-  struct braid_message *call =
-      lcodec_encode_across(L, 2, count, "argument", pool->kind->apart ? braid_connection_refuse_object : NULL);
-  this->job = braid_job_new(call, &this->future.waiter);
-  if (!this->job) {
-    braid_message_unref(call);
-    return lerror_memory(L);
-  }
-  lua_pushcfunction(L, anchor);
-  lua_pushvalue(L, -2);
-  enum braid_status status = lua_pcall(L, 1, 0, 0) == LUA_OK ? BRAID_OK : BRAID_NO_MEMORY;
-  if (braid_trace_is_on()) {
-    trace_name_by(L, 2, this->job);
-    braid_trace_record(BRAID_TRACE_SUBMIT, this->job, NULL);
-  }
-  if (status == BRAID_OK) status = pool->kind->submit(pool, this->job);
-  if (status != BRAID_OK) return refuse(L, this, status);
-  braid_object_ref(&pool->object); /* until the job is home */
-  sched->jobs++;
-  if (sched->current == &sched->tree.script) sentinel_renew(L, sched); /* the job may need what the script has now */
-  return 1;
-}
-
-/* Pushes the error of a job without a reply whose worker process has ended. */
-static int push_job_death(lua_State *L, const struct job_future *this) {
-  const struct braid_job *job = this->job;
-  if (job->pid == 0) {
-    push_pool_death(L, this->pool);
-  } else if (job->outcome == BRAID_JOB_OVERDUE) {
-    lerror_push(L, "limit", "the job took longer than its time limit, and its worker process had to be killed");
-  } else {
-    if (job->outcome == BRAID_JOB_SILENT)
-      lua_pushliteral(L, "gave no sign of life (is it stopped?), and was killed at the end of its pool");
-    else if (job->fault)
-      lua_pushfstring(L, "was ended, for its connection failed (%s),", job->fault);
-    else
-      push_death(L, job->death);
-    lerror_push(L, "worker_died", "the worker process (pid %d) %s while it had this job", job->pid,
-                lua_tostring(L, -1));
-    lua_remove(L, -2);
-    set_death_fields(L, job->death, job->pid);
-  }
-  return 1;
-}
-
-/* Pushes an error of kind "system". */
-static int push_system(lua_State *L, int error, const char *what) {
-  lerror_system(L, error, what);
-  lua_remove(L, -2); /* nil */
-  return 1;
-}
-
-/* Pushes the error of a job of which one of the two processes could not take in what the other had sent. */
-static int push_refusal(lua_State *L, const struct braid_job *job) {
-  const char *what = job->outcome == BRAID_JOB_NOT_TAKEN
-                         ? "the worker process (pid %d) could not take in the arguments"
-                         : "the results of the worker process (pid %d) could not be taken in";
-  push_system(L, job->error, lua_pushfstring(L, what, job->pid));
-  lua_remove(L, -2);
-  return 1;
-}
-
-/* Pushes what the job brought home, and returns how many. */
-static int push_reply(lua_State *L, const struct job_future *this) {
-  if (this->job->reply) return lcodec_decode(L, this->job->reply);
-  switch (this->job->outcome) {
-    case BRAID_JOB_DIED:
-    case BRAID_JOB_OVERDUE:
-    case BRAID_JOB_SILENT: return push_job_death(L, this);
-    case BRAID_JOB_NOT_TAKEN:
-    case BRAID_JOB_REPLY_LOST: return push_refusal(L, this->job);
-    case BRAID_JOB_NO_WORKER: return push_system(L, this->job->error, "no worker could be made for this job");
-    case BRAID_JOB_FAILED: return push_system(L, ENOMEM, "the job failed, and its worker had no memory to say how");
-    default: return 0;
-  }
-}
-
-/* Arguments: the future. Its user value becomes what the reply says. */
-static int unpack(lua_State *L) {
-  struct job_future *this = lua_touserdata(L, 1);
-  lua_settop(L, 1);
-  int count = push_reply(L, this);
-  if (this->job->outcome == BRAID_JOB_DONE && count == 1) {
-    this->future.waiter.flags |= TASK_SINGLE;
-  } else if (this->job->outcome == BRAID_JOB_CANCELLED) {
-    lua_pushnil(L);
-  } else if (this->job->outcome != BRAID_JOB_DONE) {
-    lua_settop(L, 3); /* the error and its place */
-    failure_make(L);
-  } else {
-    lua_createtable(L, count, 1);
-    lua_insert(L, 2);
-    for (int i = count; i >= 1; i--) lua_rawseti(L, 2, i);
-    lua_pushinteger(L, count);
-    lua_setfield(L, 2, "n");
-  }
-  lua_setiuservalue(L, 1, 1);
-  return 0;
-}
-
-/* Calls the function with the future on the top of the stack; on failure the error stands above it. */
-static bool call_with(lua_State *L, lua_CFunction function) {
-  lua_pushcfunction(L, function);
-  lua_pushvalue(L, -2);
-  return lua_pcall(L, 1, 0, 0) == LUA_OK;
-}
-
-static int keep_error(lua_State *L) {
-  lua_settop(L, 3);
-  failure_make(L);
-  lua_setiuservalue(L, 1, 1);
-  return 0;
-}
-
-/* A worker thread has told of its part itself; of a worker process's part we know when the reply came. */
-static void trace_home(const struct braid_job *job) {
-  if (job->ended) {
-    braid_trace_record_of(BRAID_TRACE_RUN, job, job->ended - job->busy, job->pid);
-    braid_trace_record_of(BRAID_TRACE_DONE, job, job->ended, job->pid);
-  }
-  braid_trace_record(BRAID_TRACE_HOME, job, NULL);
-}
-
-void lpool_arrive(struct sched *sched, struct braid_waiter *waiter) {
-  static const enum future_state states[] = {
-      [BRAID_JOB_DONE] = FUTURE_DONE,           [BRAID_JOB_FAILED] = FUTURE_FAILED,
-      [BRAID_JOB_CANCELLED] = FUTURE_CANCELLED, [BRAID_JOB_DIED] = FUTURE_FAILED,
-      [BRAID_JOB_OVERDUE] = FUTURE_FAILED,      [BRAID_JOB_SILENT] = FUTURE_FAILED,
-      [BRAID_JOB_NO_WORKER] = FUTURE_FAILED,    [BRAID_JOB_NOT_TAKEN] = FUTURE_FAILED,
-      [BRAID_JOB_REPLY_LOST] = FUTURE_FAILED,
-  };
-  lua_State *L = sched->L;
-  struct job_future *this = braid_container(waiter, struct job_future, future.waiter);
-  if (!this->job) return; /* given up at the end of the state */
-  sched->jobs--;
-  if (braid_trace_is_on()) trace_home(this->job);
-  lregistry_take(L, &PENDING, this->slot);
-  enum future_state state = states[this->job->outcome];
-  if (!call_with(L, unpack)) { /* memory, most likely: that is the job's failure then */
-    lua_pushcfunction(L, keep_error);
-    lua_pushvalue(L, -3);
-    lua_pushvalue(L, -3);
-    if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
-    lua_pop(L, 1);
-    state = FUTURE_FAILED;
-  }
-  waiter->state = (uint8_t)state;
-  give_up_job(this);
-  braid_object_unref(&this->pool->object);
-  if (state == FUTURE_FAILED && !call_with(L, failure_record)) lua_pop(L, 1);
-  future_settle(L, sched, &this->future);
-  lua_pop(L, 1);
-}
-
 /* ---- the end of the state ------------------------------------------------------------------------------------- */
-
-/* Nobody will fetch these any more; threads that would not end must not post to what is freed now. */
-static void orphan_pending(struct sched *sched) {
-  lua_State *L = sched->L;
-  lregistry_table(L, &PENDING, NULL);
-  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-    struct job_future *this = lua_touserdata(L, -1);
-    if (!this) continue; /* a slot that is free */
-    pthread_mutex_lock(&this->pool->mutex);
-    this->job->home = NULL;
-    pthread_mutex_unlock(&this->pool->mutex);
-    give_up_job(this);
-    braid_object_unref(&this->pool->object);
-    future_forsake(&this->future);
-  }
-  lua_pop(L, 1);
-}
 
 /* Those that would not end, and can be killed, are. */
 static bool await(struct braid_pool *pool, int64_t deadline) {
@@ -514,7 +217,7 @@ void lpool_stop_all(struct sched *sched) {
 
 /* Gives the pools up whose workers have ended; with a deadline waits that long for the others. */
 void lpool_release(struct sched *sched, int64_t deadline) {
-  if (deadline) orphan_pending(sched);
+  if (deadline) pooljob_orphan(sched);
   struct braid_list *next;
   for (struct braid_list *at = sched->pools.next; at != &sched->pools; at = next) {
     next = at->next;
@@ -548,7 +251,7 @@ static int cpu_count(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"submit", pool_submit},
+    {"submit", pooljob_submit},
     {"close", pool_close},
     {"join", pool_join},
     {"stats", pool_stats},

@@ -10,9 +10,6 @@
  * in the settings at that index. */
 void lpool_keep(lua_State *L, struct sched *sched, struct braid_pool *pool, int settings);
 
-/* The waiter of a job has come home: its future ends. Runs Lua; does not raise. */
-void lpool_arrive(struct sched *sched, struct braid_waiter *waiter);
-
 /* ---- at the end of the state ---- */
 
 /* Asks the pools that it has made to end, and their jobs. */

@@ -3,7 +3,7 @@
 #include "lua/turn/lturn.h"
 
 #include "lua/base/lopen.h"
-#include "lua/pool/lpool.h"
+#include "lua/pool/lpooljob.h"
 #include "lua/sched/ldeadlock.h"
 #include "lua/sched/lsigint.h"
 #include "lua/state/lstates.h"
@@ -33,7 +33,7 @@ static bool run_ready(struct sched *sched) {
     sched->steps++;
     if (waiter == &sched->tree.script.waiter) return true;
     if (waiter->kind == BRAID_WAITER_JOB)
-      lpool_arrive(sched, waiter);
+      pooljob_arrive(sched, waiter);
     else
       task_step(sched, braid_container(waiter, struct task, waiter), sched->L);
     if (long_enough(sched)) break;
@@ -63,7 +63,7 @@ void turn_take_replies(struct sched *sched) {
   braid_loop_take_mail(&sched->loop);
   while ((waiter = braid_loop_next(&sched->loop)))
     if (waiter->kind == BRAID_WAITER_JOB)
-      lpool_arrive(sched, waiter);
+      pooljob_arrive(sched, waiter);
     else
       braid_wake_list_push(&others, waiter);
   while ((waiter = braid_wake_list_pop(&others))) braid_wake_list_push(&sched->loop.ready, waiter);
