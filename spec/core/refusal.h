@@ -16,6 +16,13 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+/* By which call the C library opens a file. */
+#if defined(__GLIBC__) || !defined(SYS_open)
+#define REFUSAL_OPEN SYS_openat
+#else
+#define REFUSAL_OPEN SYS_open
+#endif
+
 struct refusal {
   long call, other;
   int error;

@@ -216,7 +216,7 @@ static void it_is_started(void) {
 /* The rest of the test's own set-up has its descriptors already. */
 static void start_without_files(void) { check(start(true_program) == EMFILE); }
 
-static void refusals_are_told(void) { refuse_call(SYS_openat, EMFILE, start_without_files); /* /dev/null */ }
+static void refusals_are_told(void) { refuse_call(REFUSAL_OPEN, EMFILE, start_without_files); /* /dev/null */ }
 #else
 static void refusals_are_told(void) {}
 #endif
