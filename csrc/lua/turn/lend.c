@@ -23,8 +23,9 @@ static int tasks_left(struct sched *sched) {
 /* The script has come to its end, not to an error, nor to os.exit, in whose frame this would be: what it has asked
  * pools for is done first. The Lua layer waits as the script would have. */
 static void end_well(lua_State *L, struct sched *sched) {
+  enum { ABOVE = 2 }; /* what stands above this function and the finalizer that has called it */
   lua_Debug ar;
-  bool by_itself = L == sched->running && sched->current == &sched->tree.script && !lua_getstack(L, 1, &ar);
+  bool by_itself = L == sched->running && sched->current == &sched->tree.script && !lua_getstack(L, ABOVE, &ar);
   if (sched->leaving || sched->worker || !by_itself) return;
   sched->ending = true;
   if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.ending") != LUA_TFUNCTION || lua_pcall(L, 0, 0, 0) != LUA_OK)
