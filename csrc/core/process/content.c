@@ -23,6 +23,7 @@ struct wire_mention {
   uint32_t what; /* enum mention */
   uint32_t place;
   uint32_t upvalues;
+  uint32_t zero; /* where the compiler would leave a hole: no byte of our memory is sent by chance */
   uint64_t size; /* of the code's bytes, which follow */
 };
 
@@ -60,7 +61,7 @@ static uint32_t place_of(const struct braid_bytecode *code) {
 
 static bool append_code(struct braid_connection *connection, struct braid_bytecode *code) {
   uint32_t place = place_of(code);
-  struct wire_mention mention = {MENTION_CODE, place, (uint32_t)code->upvalues, 0};
+  struct wire_mention mention = {MENTION_CODE, place, (uint32_t)code->upvalues, 0, 0};
   if (connection->sent_codes[place] == code) return append(connection, &mention, sizeof mention);
   mention.what = MENTION_NEW_CODE;
   mention.size = code->size;

@@ -138,8 +138,8 @@ static bool push(struct braid_queue *queue, struct braid_item item, double key) 
   if (queue->size == queue->capacity && !grow(queue)) return false;
   size_t at = (queue->first + queue->size++) & (queue->capacity - 1);
   queue->cells[at].item = item;
+  queue->cells[at].key = key; /* of no use without priorities, but it is sent to other processes */
   if (queue->order == BRAID_PRIORITY) {
-    queue->cells[at].key = key;
     queue->cells[at].arrival = queue->arrivals++;
     heap_rise(queue->cells, at);
   }
