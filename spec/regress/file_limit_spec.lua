@@ -18,7 +18,7 @@ end
 
 describe("beyond the limit of files", function()
   helper.test("an array is an error with the system's reason, a smaller one is made", function()
-    assert.equal("false\tsystem\tarray: File too large\nright\t55.0\n", under_limit [[
+    assert.equal("false\tsystem\tarray of 1000000 x f64: File too large\nright\t55.0\n", under_limit [[
       local ok, err = pcall(braid.array, "f64", 1000000)
       print(ok, err.kind, err.message:match "array.*")
       local array = braid.array("f64", { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 })
