@@ -7,7 +7,7 @@
 # pollers the system's own is built.
 core/base := base status clock list heap buffer quota limit decimal utf8 visible thread block loading file_limit nameless_file object bytecode
 core/loop := waiter poller poller_epoll poller_kqueue wakeup signal_watch thread_timer loop
-core/inspect := question poke states answer trace
+core/inspect := question poke answer states trace
 core/memory := shm range slab array
 core/sync := message ring queue primitives counter dict
 core/net := socket resolve

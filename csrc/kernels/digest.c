@@ -10,46 +10,25 @@
 
 #include "core/http/openssl.h"
 
-static struct {
-  const void *(*find)(const char *name);
-  void *(*open)(void);
-  void (*close)(void *context);
-  int (*begin)(void *context, const void *algorithm, void *engine);
-  int (*add)(void *context, const void *data, size_t size);
-  int (*end)(void *context, unsigned char *bytes, unsigned *size);
-} evp;
-
-static bool loaded;
-
-static void load(void) {
+const char *braid_digest_load(struct braid_digest_library *evp) {
   static const char *const names[] = {"libcrypto.so.3", "libcrypto.so.1.1", "libcrypto.so", "libcrypto.3.dylib"};
-  static const struct {
+  const struct {
     const char *name;
     void *place;
-  } functions[] = {{"EVP_get_digestbyname", &evp.find}, {"EVP_MD_CTX_new", &evp.open},
-                   {"EVP_MD_CTX_free", &evp.close},     {"EVP_DigestInit_ex", &evp.begin},
-                   {"EVP_DigestUpdate", &evp.add},      {"EVP_DigestFinal_ex", &evp.end}};
+  } functions[] = {{"EVP_get_digestbyname", &evp->find}, {"EVP_MD_CTX_new", &evp->open},
+                   {"EVP_MD_CTX_free", &evp->close},     {"EVP_DigestInit_ex", &evp->begin},
+                   {"EVP_DigestUpdate", &evp->add},      {"EVP_DigestFinal_ex", &evp->end}};
   void *library = NULL;
   for (size_t i = 0; i < sizeof names / sizeof *names && !library; i++)
     library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-  if (!library) return;
-  braid_openssl_keep(library);
-  loaded = true;
+  if (library) braid_openssl_keep(library);
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-    void *address = dlsym(library, functions[i].name);
+    void *address = library ? dlsym(library, functions[i].name) : NULL;
+    if (!address) return "OpenSSL's libcrypto (version 3 or 1.1) was not found";
     *(void **)functions[i].place = address;
-    loaded = loaded && address;
   }
+  return NULL;
 }
-
-bool braid_digest_ready(const char **why) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, load);
-  *why = "OpenSSL's libcrypto (version 3 or 1.1) was not found";
-  return loaded;
-}
-
-const void *braid_digest_find(const char *name) { return evp.find(name); }
 
 /* 0 or an error number. */
 static int add_file(const struct braid_digest_list *list, void *context, const char *name) {
@@ -62,7 +41,7 @@ static int add_file(const struct braid_digest_list *list, void *context, const c
     size = read(fd, chunk, CHUNK);
     if (size < 0 && errno == EINTR) continue;
     if (size <= 0) break;
-    evp.add(context, chunk, (size_t)size);
+    list->evp.add(context, chunk, (size_t)size);
   }
   int error = size < 0 ? errno : 0;
   close(fd);
@@ -72,16 +51,16 @@ static int add_file(const struct braid_digest_list *list, void *context, const c
 static void add_text(const struct braid_digest_list *list, void *context, const struct braid_text *text) {
   const size_t part = 1 << 20;
   for (size_t at = 0; at < text->size && !braid_team_stopped(list->team); at += part)
-    evp.add(context, text->data + at, text->size - at < part ? text->size - at : part);
+    list->evp.add(context, text->data + at, text->size - at < part ? text->size - at : part);
 }
 
 static void digest_chunk(void *context, size_t first, size_t last) {
   struct braid_digest_list *list = context;
-  void *evp_context = evp.open();
+  void *evp_context = list->evp.open();
   for (size_t i = first; i < last; i++) {
     struct braid_digest *digest = &list->digests[i];
     unsigned size = 0;
-    if (!evp_context || !evp.begin(evp_context, list->algorithm, NULL)) {
+    if (!evp_context || !list->evp.begin(evp_context, list->algorithm, NULL)) {
       digest->error = ENOMEM;
       continue;
     }
@@ -89,10 +68,10 @@ static void digest_chunk(void *context, size_t first, size_t last) {
       digest->error = add_file(list, evp_context, list->texts[i].data);
     else
       add_text(list, evp_context, &list->texts[i]);
-    evp.end(evp_context, digest->bytes, &size);
+    list->evp.end(evp_context, digest->bytes, &size);
     digest->size = (uint8_t)size;
   }
-  if (evp_context) evp.close(evp_context);
+  if (evp_context) list->evp.close(evp_context);
 }
 
 void braid_digest_run(struct braid_team *team, void *arguments) {

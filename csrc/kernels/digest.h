@@ -14,8 +14,19 @@ struct braid_digest {
   int error; /* errno if the file could not be read */
 };
 
+/* libcrypto's functions. */
+struct braid_digest_library {
+  const void *(*find)(const char *name);
+  void *(*open)(void);
+  void (*close)(void *context);
+  int (*begin)(void *context, const void *algorithm, void *engine);
+  int (*add)(void *context, const void *data, size_t size);
+  int (*end)(void *context, unsigned char *bytes, unsigned *size);
+};
+
 struct braid_digest_list {
-  const void *algorithm; /* from braid_digest_find */
+  struct braid_digest_library evp;
+  const void *algorithm; /* from evp.find ("sha256") */
   const struct braid_text *texts;
   size_t count;
   bool files;
@@ -23,11 +34,8 @@ struct braid_digest_list {
   struct braid_team *team;      /* while it runs */
 };
 
-/* Whether libcrypto could be loaded. `*why` is the reason if not. Any thread; the first call loads it and may block. */
-bool braid_digest_ready(const char **why);
-
-/* The algorithm of this name ("sha256"); NULL when libcrypto has none. Call braid_digest_ready first. Any thread. */
-const void *braid_digest_find(const char *name);
+/* Loads libcrypto, which stays. NULL, or why it could not be loaded. Any thread; the first call may block. */
+const char *braid_digest_load(struct braid_digest_library *evp);
 
 /* The kernel; `arguments` is a braid_digest_list. */
 void braid_digest_run(struct braid_team *team, void *arguments);

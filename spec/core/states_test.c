@@ -7,6 +7,7 @@
 #include <sched.h>
 
 #include "core/base/clock.h"
+#include "core/inspect/answer.h"
 #include "core/inspect/poke.h"
 #include "check.h"
 
@@ -19,11 +20,6 @@ struct teller {
   atomic_int pokes;
   atomic_bool known, answers, leaves, left;
 };
-
-static bool is_no_question(const siginfo_t *info) {
-  (void)info;
-  return false;
-}
 
 static void on_poke(struct braid_poke_target *target) {
   atomic_fetch_add(&braid_container(target, struct teller, target)->pokes, 1);
@@ -169,16 +165,26 @@ static void targets_of_a_thread_are_all_reached(void) {
   check(tellers[0].pokes == 1 && tellers[1].pokes == 0 && tellers[2].pokes == 1);
 }
 
-static void the_signal_is_ours(void) { check(braid_poke_open(is_no_question)); }
+static void the_signal_is_ours(void) {
+  check(!braid_answer_is_asked());
+  braid_states_answer();
+  check(braid_answer_is_asked());
+}
 
 static void a_handler_of_the_hosts_stays(void) {
   signal(BRAID_POKE_SIGNAL, SIG_DFL);
   struct sigaction host = {.sa_handler = check_too_slow}, now;
   sigaction(BRAID_POKE_SIGNAL, &host, NULL);
-  check(!braid_poke_open(is_no_question));
+  braid_answer_open(braid_states_tell);
+  check(!braid_answer_is_asked());
   sigaction(BRAID_POKE_SIGNAL, NULL, &now);
   check(now.sa_handler == check_too_slow);
-  braid_poke(pthread_self()); /* which ends the program when it comes */
+  struct teller teller;
+  begin(&teller, true);
+  braid_state_poke(&teller.state); /* which ends the program when it comes */
+  check(strcmp(told(NULL), "worker \n7 works\n") == 0);
+  check(atomic_load(&teller.pokes) == 0);
+  end(&teller);
   signal(BRAID_POKE_SIGNAL, SIG_DFL);
 }
 

@@ -37,15 +37,18 @@ struct cache {
   struct shelf shelves[CLASSES];
 };
 
-static struct depot {
+struct depot { /* of one class */
   pthread_mutex_t mutex;
   atomic_uint count; /* changed under the mutex, read without */
   struct block *batches[DEPOT];
-} depots[CLASSES];
+};
 
-static BRAID_THREAD_LOCAL struct cache *here;
-static pthread_key_t key;
-static bool has_key;
+static struct {
+  pthread_once_t once;
+  struct depot depots[CLASSES];
+  pthread_key_t key; /* by which a thread's cache is freed at its end */
+  bool has_key;
+} process = {.once = PTHREAD_ONCE_INIT};
 
 /* ---- classes -------------------------------------------------------------------------------------------------- */
 
@@ -70,7 +73,7 @@ static void free_all(struct block *blocks) {
 
 static void free_cache(void *memory) {
   struct cache *cache = memory;
-  here = NULL;
+  braid_here.blocks = NULL;
   for (unsigned i = 0; i < CLASSES; i++) {
     free_all(cache->shelves[i].some);
     free_all(cache->shelves[i].batch);
@@ -81,26 +84,25 @@ static void free_cache(void *memory) {
 /* Keeps the library mapped: a thread may end, and call free_cache, after its state has closed. */
 static void begin(void) {
   braid_thread_pin();
-  for (unsigned i = 0; i < CLASSES; i++) pthread_mutex_init(&depots[i].mutex, NULL);
-  has_key = pthread_key_create(&key, free_cache) == 0;
+  for (unsigned i = 0; i < CLASSES; i++) pthread_mutex_init(&process.depots[i].mutex, NULL);
+  process.has_key = pthread_key_create(&process.key, free_cache) == 0;
 }
 
 /* NULL: this thread has no cache. */
 static struct cache *open_cache(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
   if (!KEEPS) return NULL;
-  pthread_once(&once, begin);
-  struct cache *cache = has_key ? calloc(1, sizeof *cache) : NULL;
-  if (cache && pthread_setspecific(key, cache) != 0) {
+  pthread_once(&process.once, begin);
+  struct cache *cache = process.has_key ? calloc(1, sizeof *cache) : NULL;
+  if (cache && pthread_setspecific(process.key, cache) != 0) {
     free(cache);
     cache = NULL;
   }
-  here = cache;
+  braid_here.blocks = cache;
   return cache;
 }
 
 static inline struct shelf *shelf_of(unsigned class) {
-  struct cache *cache = here ? here : open_cache();
+  struct cache *cache = braid_here.blocks ? braid_here.blocks : open_cache();
   return cache ? &cache->shelves[class] : NULL;
 }
 
@@ -135,7 +137,7 @@ static struct block *fetch(struct depot *depot) {
 static bool refill(struct shelf *shelf, unsigned class) {
   struct block *batch = shelf->batch;
   shelf->batch = NULL;
-  if (!batch) batch = fetch(&depots[class]);
+  if (!batch) batch = fetch(&process.depots[class]);
   shelf->some = batch;
   shelf->count = batch ? BATCH : 0;
   return batch != NULL;
@@ -154,7 +156,7 @@ void *braid_block_take(size_t size) {
 
 /* `some` is a full batch. */
 static void put_away(struct shelf *shelf, unsigned class) {
-  if (shelf->batch && !deliver(&depots[class], shelf->batch)) free_all(shelf->batch);
+  if (shelf->batch && !deliver(&process.depots[class], shelf->batch)) free_all(shelf->batch);
   shelf->batch = shelf->some;
   shelf->some = NULL;
   shelf->count = 0;
@@ -175,9 +177,9 @@ void braid_block_give(void *memory, size_t size) {
 
 void braid_block_trim(void) {
   if (here) {
-    pthread_setspecific(key, NULL);
+    pthread_setspecific(process.key, NULL);
     free_cache(here);
   }
   for (unsigned i = 0; i < CLASSES; i++)
-    for (struct block *batch; (batch = fetch(&depots[i]));) free_all(batch);
+    for (struct block *batch; (batch = fetch(&process.depots[i]));) free_all(batch);
 }

@@ -34,6 +34,8 @@ void braid_mutex_contend(pthread_mutex_t *mutex) {
   pthread_mutex_lock(mutex);
 }
 
+BRAID_THREAD_LOCAL struct braid_here braid_here;
+
 void braid_guard_init(struct braid_guard *guard, bool shared) {
   pthread_mutex_init(&guard->mutex, NULL);
   guard->shared = shared;

@@ -43,6 +43,18 @@ static inline void braid_guard_leave(struct braid_guard *guard) {
   if (guard->shared) pthread_mutex_unlock(&guard->mutex);
 }
 
+/* What the calling thread knows of itself. Each field is the named file's, no other touches it. */
+struct braid_here {
+  struct cache *blocks;                           /* block.c: its free blocks; NULL: none are kept yet */
+  struct braid_loop *loop;                        /* loop.c: the one that it runs; a post to it needs no mutex */
+  struct braid_poke_target *_Atomic poke_targets; /* poke.c; also read in the thread's signal handlers */
+  volatile int in_libcurl;                        /* broken_pipe.c: how deep; read in the handler of SIGPIPE */
+  const void *share;                              /* crew.c: the loop whose body it runs */
+  unsigned seat;                                  /* crew.c: its own in that */
+  int64_t spread;                                 /* crew.c: when it last went to a core of its own */
+};
+extern BRAID_THREAD_LOCAL struct braid_here braid_here;
+
 /* A condition variable whose deadlines are times of the monotonic clock. */
 void braid_thread_condition_init(pthread_cond_t *condition);
 

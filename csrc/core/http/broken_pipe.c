@@ -4,10 +4,8 @@
 
 #include <signal.h>
 
-static BRAID_THREAD_LOCAL volatile sig_atomic_t inside;
-
 static void on_broken_pipe(int number) {
-  if (inside) return;
+  if (braid_here.in_libcurl) return;
   signal(number, SIG_DFL);
   raise(number);
 }
@@ -17,6 +15,6 @@ void braid_broken_pipe_prepare(void) {
   if (sigaction(SIGPIPE, NULL, &before) == 0 && before.sa_handler == SIG_DFL) sigaction(SIGPIPE, &ours, NULL);
 }
 
-void braid_broken_pipe_ignore(void) { inside++; }
+void braid_broken_pipe_ignore(void) { braid_here.in_libcurl++; }
 
-void braid_broken_pipe_heed(void) { inside--; }
+void braid_broken_pipe_heed(void) { braid_here.in_libcurl--; }

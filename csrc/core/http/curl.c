@@ -3,7 +3,6 @@
 #include "core/http/curl.h"
 
 #include <dlfcn.h>
-#include <pthread.h>
 #include <stddef.h>
 
 #include "core/http/openssl.h"
@@ -14,30 +13,28 @@
 #define LIBRARY "libcurl.so.4"
 #endif
 
-struct braid_curl braid_curl;
-
-static const char *problem; /* NULL: it is loaded */
+struct braid_curl braid_curl = {.once = PTHREAD_ONCE_INIT};
 
 static void *find(void *library, const char *name) {
   void *function = dlsym(library, name);
-  if (!function) problem = dlerror();
+  if (!function) braid_curl.problem = dlerror();
   return function;
 }
 
 static void load(void) {
   void *library = dlopen(LIBRARY, RTLD_LAZY | RTLD_LOCAL);
   if (!library) {
-    problem = dlerror();
+    braid_curl.problem = dlerror();
     return;
   }
 #define TAKE(name) *(void **)&braid_curl.name = find(library, "curl_" #name);
   BRAID_CURL_FUNCTIONS(TAKE)
 #undef TAKE
   braid_openssl_keep(library);
+  if (!braid_curl.problem && curl_global_init(CURL_GLOBAL_DEFAULT)) braid_curl.problem = "it could not be initialized";
 }
 
 const char *braid_curl_load(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, load);
-  return problem;
+  pthread_once(&braid_curl.once, load);
+  return braid_curl.problem;
 }

@@ -7,6 +7,7 @@
 
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
+#include <pthread.h>
 
 #define BRAID_CURL_FUNCTIONS(use)                                                                                      \
   use(global_init) use(easy_init) use(easy_cleanup) use(easy_reset) use(easy_setopt) use(easy_getinfo) use(easy_pause) \
@@ -18,6 +19,8 @@
 #define BRAID_CURL_FIELD(name) __typeof__(curl_##name) *name;
 struct braid_curl {
   BRAID_CURL_FUNCTIONS(BRAID_CURL_FIELD)
+  pthread_once_t once;
+  const char *problem; /* why it could not be loaded; NULL: it is */
 };
 #undef BRAID_CURL_FIELD
 

@@ -478,11 +478,7 @@ void braid_transfer_release(struct braid_transfer *transfer) {
 
 /* ---- sessions ------------------------------------------------------------------------------------------------- */
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static CURLcode started;
-
-static void start_libcurl(void) {
-  started = braid_curl_load() ? CURLE_FAILED_INIT : curl_global_init(CURL_GLOBAL_DEFAULT);
+static void prepare(void) {
   braid_thread_pin();
   braid_broken_pipe_prepare();
 }
@@ -503,8 +499,9 @@ static void set_multi(struct braid_http_session *session, long per_host, long to
 bool braid_http_session_open(struct braid_http_session *session, struct braid_loop *loop, bool cookies, long per_host,
                              long total) {
   memset(session, 0, sizeof *session);
-  pthread_once(&once, start_libcurl);
-  if (started != CURLE_OK) return false;
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  if (braid_curl_load()) return false;
+  pthread_once(&once, prepare);
   session->multi = curl_multi_init();
   session->shared = curl_share_init();
   if (!session->multi || !session->shared) {

@@ -16,14 +16,14 @@
 #include "core/base/thread.h"
 #include "core/inspect/poke.h"
 #include "core/inspect/question.h"
-#include "core/inspect/states.h"
 
 enum { MOST = 16 }; /* questions at a time; further ones are ignored */
 
 static struct {
   _Atomic(sem_t *) wakeup; /* NULL: it is not there yet */
+  sem_t own;               /* which that is, where a semaphore needs no name */
   braid_answer_collector *collect;
-  bool asked;
+  atomic_bool asked;
   atomic_bool dump;
   _Atomic uint64_t questions[MOST]; /* 0: none */
 } self;
@@ -136,7 +136,7 @@ static void *run(void *ignored) {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGURG); /* in case the host blocks it in all its threads */
-  if (self.asked) pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+  if (atomic_load(&self.asked)) pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
   for (;;) {
     while (sem_wait(atomic_load(&self.wakeup)) && errno == EINTR) {
     }
@@ -154,14 +154,13 @@ static sem_t *make_wakeup(void) {
   sem_unlink(name);
   return named;
 #else
-  static sem_t wakeup;
-  return sem_init(&wakeup, 0, 0) ? NULL : &wakeup;
+  return sem_init(&self.own, 0, 0) ? NULL : &self.own;
 #endif
 }
 
 void braid_answer_start(braid_answer_collector *collect, bool asked) {
   self.collect = collect;
-  self.asked = asked;
+  atomic_store(&self.asked, asked);
   atomic_store(&self.wakeup, make_wakeup());
   pthread_t thread;
   if (!atomic_load(&self.wakeup) || braid_thread_start(&thread, run, NULL)) return;
@@ -171,9 +170,26 @@ void braid_answer_start(braid_answer_collector *collect, bool asked) {
   pthread_detach(thread);
 }
 
-static void prepare(void) { braid_answer_start(braid_states_tell, braid_poke_open(braid_answer_note)); }
+/* ---- SIGURG --------------------------------------------------------------------------------------------------- */
 
-void braid_answer_prepare(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, prepare);
+static void on_signal(int number, siginfo_t *info, void *context) {
+  (void)number, (void)context;
+  int saved = errno;
+  if (!braid_answer_note(info)) braid_poke_take(info);
+  errno = saved;
 }
+
+/* Unless the host has a handler of its own. */
+static bool take_signal(void) {
+  struct sigaction now, ours = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
+  sigaction(BRAID_POKE_SIGNAL, NULL, &now);
+  bool host = (now.sa_flags & SA_SIGINFO) || (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN);
+  return !host && sigaction(BRAID_POKE_SIGNAL, &ours, NULL) == 0;
+}
+
+void braid_answer_open(braid_answer_collector *collect) {
+  braid_thread_pin();
+  braid_answer_start(collect, take_signal());
+}
+
+bool braid_answer_is_asked(void) { return atomic_load(&self.asked); }

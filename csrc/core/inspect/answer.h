@@ -19,9 +19,12 @@ typedef void braid_answer_collector(struct braid_buffer *text);
  * Call it once. */
 void braid_answer_start(braid_answer_collector *collect, bool asked);
 
-/* The first call makes the process answer with what its states do. Other processes get no answer when the host has its
- * own handler for SIGURG. Any thread. */
-void braid_answer_prepare(void);
+/* The same, and takes SIGURG, for questions and pokes, unless the host has a handler of its own for it: then nobody
+ * else is answered than SIGQUIT. This library stays mapped. Once. */
+void braid_answer_open(braid_answer_collector *collect);
+
+/* Whether SIGURG has our handler. Any thread. */
+bool braid_answer_is_asked(void);
 
 /* In a signal handler: true when the signal is a question, which will then be answered. */
 bool braid_answer_note(const siginfo_t *info);

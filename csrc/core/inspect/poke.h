@@ -17,14 +17,14 @@ struct braid_poke_target {
   struct braid_poke_target *_Atomic below;         /* the next target of the same thread */
 };
 
-/* Installs our handler for the signal, unless the host has its own; true when ours is installed. `note` is called first
- * in the handler; it returns true when the signal was no poke. Keeps this library mapped. Call it once. */
-bool braid_poke_open(bool (*note)(const siginfo_t *info));
-
-/* Pokes a thread. Does nothing when our handler is not installed. Any thread; does not block. */
+/* Pokes a thread. Not where the host may have a handler of its own for the signal, unless the thread is ours: see
+ * braid_answer_is_asked. Any thread; does not block. */
 void braid_poke(pthread_t thread);
 
-/* From here on pokes of the calling thread call the target, until the same thread removes it. */
+/* In the signal's handler: tells the thread's targets, if the signal is a poke. */
+void braid_poke_take(const siginfo_t *info);
+
+/* From here on pokes of this thread reach the target, until it is removed, which is done by the same thread. */
 void braid_poke_add(struct braid_poke_target *target);
 void braid_poke_remove(struct braid_poke_target *target);
 

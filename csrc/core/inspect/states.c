@@ -10,6 +10,7 @@
 #include "core/base/clock.h"
 #include "core/base/thread.h"
 #include "core/base/visible.h"
+#include "core/inspect/answer.h"
 #include "core/inspect/poke.h"
 
 enum { PATIENCE = BRAID_SECOND / 4, LOOK = 1000 /* us */ };
@@ -20,10 +21,12 @@ static struct {
   pthread_cond_t left_alone; /* nobody looks at some state any more */
   struct braid_list entries;
   int missing; /* answers that have not come */
+  pthread_once_t answers;
 } states = {.asking = PTHREAD_MUTEX_INITIALIZER,
             .mutex = PTHREAD_MUTEX_INITIALIZER,
             .left_alone = PTHREAD_COND_INITIALIZER,
-            .entries = {&states.entries, &states.entries}};
+            .entries = {&states.entries, &states.entries},
+            .answers = PTHREAD_ONCE_INIT};
 
 static struct braid_state *entry_at(struct braid_list *link) { return braid_container(link, struct braid_state, link); }
 
@@ -82,7 +85,7 @@ void braid_state_tell(struct braid_state *state, struct braid_buffer *text) {
 
 void braid_state_poke(struct braid_state *state) {
   braid_wakeup_signal(state->wakeup);
-  braid_poke(state->thread);
+  if (braid_answer_is_asked()) braid_poke(state->thread);
 }
 
 struct braid_state *braid_states_next(struct braid_state *state) {
@@ -140,3 +143,7 @@ bool braid_states_ask(struct braid_buffer *text, const pthread_t *except) {
 void braid_states_tell(struct braid_buffer *text) {
   while (!braid_states_ask(text, NULL)) usleep(LOOK);
 }
+
+static void answer(void) { braid_answer_open(braid_states_tell); }
+
+void braid_states_answer(void) { pthread_once(&states.answers, answer); }

@@ -62,4 +62,7 @@ bool braid_states_ask(struct braid_buffer *text, const pthread_t *except);
 /* The same for all states. Waits while another thread asks. For threads that have no state. */
 void braid_states_tell(struct braid_buffer *text);
 
+/* From the first call on other processes are answered what all states do, and SIGQUIT; and states can be poked. */
+void braid_states_answer(void);
+
 #endif

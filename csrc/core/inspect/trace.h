@@ -4,9 +4,10 @@
 #ifndef BRAID_TRACE_H
 #define BRAID_TRACE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
-#include "core/base/base.h"
+#include "core/base/buffer.h"
 
 enum braid_trace_kind {
   BRAID_TRACE_NAME, /* gives a task or job its name */
@@ -26,9 +27,13 @@ struct braid_trace_event {
   char name[43];
 };
 
-extern atomic_bool braid_trace_on;
+extern struct braid_trace {
+  atomic_bool on; /* changed under the mutex, read without */
+  pthread_mutex_t mutex;
+  struct braid_buffer events;
+} braid_trace;
 
-static inline bool braid_trace_is_on(void) { return atomic_load_explicit(&braid_trace_on, memory_order_relaxed); }
+static inline bool braid_trace_is_on(void) { return atomic_load_explicit(&braid_trace.on, memory_order_relaxed); }
 
 /* Empties the log and starts it. False when it is on already. Any thread, as all functions here; they block while
  * another thread writes an event. */

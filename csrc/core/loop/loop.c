@@ -12,9 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The loop that this thread runs. A post to it needs no mutex. */
-static BRAID_THREAD_LOCAL struct braid_loop *here;
-
 enum { EVENTS = 256 };
 
 bool braid_loop_is_fork;
@@ -39,12 +36,12 @@ int braid_loop_open(struct braid_loop *loop) {
     return error;
   }
   pthread_mutex_init(&loop->inbox_mutex, NULL);
-  here = loop;
+  braid_here.loop = loop;
   return 0;
 }
 
 void braid_loop_close(struct braid_loop *loop) {
-  if (here == loop) here = NULL;
+  if (braid_here.loop == loop) braid_here.loop = NULL;
   braid_poller_close(&loop->poller);
   braid_wakeup_close(&loop->wakeup);
   braid_heap_term(&loop->sleepers);
@@ -57,7 +54,7 @@ void braid_loop_close(struct braid_loop *loop) {
 
 void braid_loop_post(struct braid_waiter *waiter) {
   struct braid_loop *loop = waiter->home;
-  if (loop == here) {
+  if (loop == braid_here.loop) {
     braid_wake_list_push(&loop->ready, waiter);
     return;
   }
@@ -296,7 +293,7 @@ static void sleep_socially(struct braid_loop *loop, int64_t timeout) {
 }
 
 void braid_loop_poll(struct braid_loop *loop, int64_t deadline) {
-  here = loop;
+  braid_here.loop = loop;
   int64_t timeout = loop->ready.first ? 0 : time_left(loop, deadline);
   if (timeout > 0 && !try_briefly(loop) && fall_asleep(loop)) {
     sleep_socially(loop, timeout);

@@ -15,6 +15,7 @@ struct braid_event {
 
 struct braid_poller {
   int fd;
+  bool coarse; /* it cannot wait for less than a millisecond: an older kernel, or a sandbox */
 };
 
 /* 0 or an error number. */

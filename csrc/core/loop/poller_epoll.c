@@ -43,23 +43,22 @@ static int wait_milliseconds(int fd, int64_t timeout, struct epoll_event *events
   return epoll_wait(fd, events, room, (int)milliseconds);
 }
 
-static int wait_exactly(int fd, int64_t timeout, struct epoll_event *events, int room) {
+static int wait_exactly(struct braid_poller *poller, int64_t timeout, struct epoll_event *events, int room) {
 #ifdef HAVE_PWAIT2
-  static bool missing; /* the kernel is too old, or a sandbox forbids it; a race here costs one more failed call */
-  if (!__atomic_load_n(&missing, __ATOMIC_RELAXED) && timeout != BRAID_NEVER && timeout != 0) {
+  if (!poller->coarse && timeout != BRAID_NEVER && timeout != 0) {
     struct timespec time = {.tv_sec = timeout / BRAID_SECOND, .tv_nsec = timeout % BRAID_SECOND};
-    int count = epoll_pwait2(fd, events, room, &time, NULL);
+    int count = epoll_pwait2(poller->fd, events, room, &time, NULL);
     if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
-    __atomic_store_n(&missing, true, __ATOMIC_RELAXED);
+    poller->coarse = true;
   }
 #endif
-  return wait_milliseconds(fd, timeout, events, room);
+  return wait_milliseconds(poller->fd, timeout, events, room);
 }
 
 int braid_poller_wait(struct braid_poller *poller, int64_t timeout, struct braid_event *events, int room) {
   enum { MOST = 256 };
   struct epoll_event found[MOST];
-  int count = wait_exactly(poller->fd, timeout, found, room < MOST ? room : MOST);
+  int count = wait_exactly(poller, timeout, found, room < MOST ? room : MOST);
   for (int i = 0; i < count; i++) {
     uint32_t bits = found[i].events;
     events[i].fd = found[i].data.fd;

@@ -21,11 +21,13 @@ enum {
 };
 static const size_t FIRST_SEGMENT = 4 << 20, MOST_SPARE = 64 << 20;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct braid_list bins[BINS];
-static uint64_t filled;   /* a bit for each bin that is not empty */
-static unsigned segments; /* their number */
-static size_t spare;      /* bytes of segments that are wholly free */
+static struct {
+  pthread_mutex_t lock;
+  struct braid_list bins[BINS];
+  uint64_t filled;   /* a bit for each bin with a range */
+  unsigned segments; /* how many there are */
+  size_t spare;      /* bytes of those that are free as a whole */
+} memory = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- free ranges: under the lock ------------------------------------------------------------------------------ */
 
@@ -36,32 +38,32 @@ static bool is_whole(const struct braid_range *range) { return range->size == ra
 static struct braid_range *in_bin(struct braid_list *at) { return braid_container(at, struct braid_range, bin); }
 
 static void put_in_bin(struct braid_range *range) {
-  struct braid_list *bin = &bins[bin_of(range->size)];
+  struct braid_list *bin = &memory.bins[bin_of(range->size)];
   if (!bin->next) braid_list_init(bin);
   braid_list_push(bin, &range->bin);
   range->free = true;
-  if (is_whole(range)) spare += range->size;
-  filled |= UINT64_C(1) << bin_of(range->size);
+  if (is_whole(range)) memory.spare += range->size;
+  memory.filled |= UINT64_C(1) << bin_of(range->size);
 }
 
 static void take_from_bin(struct braid_range *range) {
   unsigned bin = bin_of(range->size);
   braid_list_remove(&range->bin);
   range->free = false;
-  if (braid_list_empty(&bins[bin])) filled &= ~(UINT64_C(1) << bin);
-  if (is_whole(range)) spare -= range->size;
+  if (braid_list_empty(&memory.bins[bin])) memory.filled &= ~(UINT64_C(1) << bin);
+  if (is_whole(range)) memory.spare -= range->size;
 }
 
 /* A free range of at least this size; NULL: there is none. */
 static struct braid_range *find(size_t size) {
   unsigned bin = bin_of(size);
-  if (filled >> bin & 1) {
-    struct braid_list *at = bins[bin].next;
-    for (int looks = 0; looks < LOOKS && at != &bins[bin]; looks++, at = at->next)
+  if (memory.filled >> bin & 1) {
+    struct braid_list *at = memory.bins[bin].next;
+    for (int looks = 0; looks < LOOKS && at != &memory.bins[bin]; looks++, at = at->next)
       if (in_bin(at)->size >= size) return in_bin(at);
   }
-  uint64_t larger = bin + 1 < BINS ? filled >> (bin + 1) : 0;
-  return larger ? in_bin(bins[bin + 1 + (unsigned)__builtin_ctzll(larger)].next) : NULL;
+  uint64_t larger = bin + 1 < BINS ? memory.filled >> (bin + 1) : 0;
+  return larger ? in_bin(memory.bins[bin + 1 + (unsigned)__builtin_ctzll(larger)].next) : NULL;
 }
 
 /* ---- cutting and joining: under the lock ---------------------------------------------------------------------- */
@@ -103,7 +105,7 @@ static size_t wanted(size_t least) {
   struct rlimit limit;
   size_t size = FIRST_SEGMENT, space = (size_t)1 << ADDRESS_BITS;
   if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur < space) space = (size_t)limit.rlim_cur;
-  for (unsigned i = 0; i < segments && size < space / PART; i++) size *= 2;
+  for (unsigned i = 0; i < memory.segments && size < space / PART; i++) size *= 2;
   if (size > space / PART) size = space / PART;
   return size > least ? size : least;
 }
@@ -123,16 +125,16 @@ static bool grow(struct braid_range *range, size_t size) {
   if (!segment) return false;
   *range = (struct braid_range){.segment = segment, .size = segment->size};
   braid_list_init(&range->beside);
-  segments++;
+  memory.segments++;
   return true;
 }
 
 /* True when the free range is a whole segment and there are enough others. It has left its bin then, and the caller
  * frees it. */
 static bool is_too_many(struct braid_range *range) {
-  if (!is_whole(range) || spare <= MOST_SPARE) return false;
+  if (!is_whole(range) || memory.spare <= MOST_SPARE) return false;
   take_from_bin(range);
-  segments--;
+  memory.segments--;
   return true;
 }
 
@@ -147,7 +149,7 @@ struct braid_range *braid_range_take(size_t size) {
     errno = ENOMEM;
     return NULL;
   }
-  pthread_mutex_lock(&lock);
+  pthread_mutex_lock(&memory.lock);
   struct braid_range *range = find(size);
   if (range) {
     take_from_bin(range);
@@ -157,7 +159,7 @@ struct braid_range *braid_range_take(size_t size) {
   }
   if (range && cut(range, size, rest)) rest = NULL;
   int error = errno;
-  pthread_mutex_unlock(&lock);
+  pthread_mutex_unlock(&memory.lock);
   free(fresh);
   free(rest);
   errno = error;
@@ -166,7 +168,7 @@ struct braid_range *braid_range_take(size_t size) {
 
 void braid_range_give(struct braid_range *range) {
   braid_shm_clear(range->segment, range->offset, range->size);
-  pthread_mutex_lock(&lock);
+  pthread_mutex_lock(&memory.lock);
   struct braid_range *other = free_behind(range);
   if (other) {
     take_from_bin(other);
@@ -180,7 +182,7 @@ void braid_range_give(struct braid_range *range) {
   }
   put_in_bin(range);
   bool gone = is_too_many(range);
-  pthread_mutex_unlock(&lock);
+  pthread_mutex_unlock(&memory.lock);
   if (!gone) return;
   braid_shm_unref(range->segment);
   free(range);

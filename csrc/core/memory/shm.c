@@ -38,12 +38,14 @@ static bool is_sealed(int fd) { return fd >= 0; }
 
 enum { ROWS = 64 };
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct braid_list rows[ROWS];
+static struct {
+  pthread_mutex_t mutex;
+  struct braid_list rows[ROWS];
+} segments = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 /* Under the mutex. */
 static struct braid_list *row_of(uint64_t serial) {
-  struct braid_list *row = &rows[serial % ROWS];
+  struct braid_list *row = &segments.rows[serial % ROWS];
   if (!row->next) braid_list_init(row);
   return row;
 }
@@ -56,13 +58,13 @@ static bool keep(struct braid_shm *segment) {
 
 struct braid_shm *braid_shm_find(uint64_t serial) {
   struct braid_shm *found = NULL;
-  pthread_mutex_lock(&mutex);
+  pthread_mutex_lock(&segments.mutex);
   struct braid_list *row = row_of(serial);
   for (struct braid_list *at = row->next; at != row && !found; at = at->next) {
     struct braid_shm *segment = braid_container(at, struct braid_shm, link);
     if (segment->serial == serial && keep(segment)) found = segment; /* else it is about to be freed */
   }
-  pthread_mutex_unlock(&mutex);
+  pthread_mutex_unlock(&segments.mutex);
   return found;
 }
 
@@ -80,9 +82,9 @@ static struct braid_shm *map(int fd, uint64_t serial) {
     free(segment);
     return NULL;
   }
-  pthread_mutex_lock(&mutex);
+  pthread_mutex_lock(&segments.mutex);
   braid_list_push(row_of(serial), &segment->link);
-  pthread_mutex_unlock(&mutex);
+  pthread_mutex_unlock(&segments.mutex);
   return segment;
 }
 
@@ -153,9 +155,9 @@ void braid_shm_ref(struct braid_shm *segment) { atomic_fetch_add_explicit(&segme
 
 void braid_shm_unref(struct braid_shm *segment) {
   if (atomic_fetch_sub_explicit(&segment->refs, 1, memory_order_acq_rel) != 1) return;
-  pthread_mutex_lock(&mutex);
+  pthread_mutex_lock(&segments.mutex);
   braid_list_remove(&segment->link);
-  pthread_mutex_unlock(&mutex);
+  pthread_mutex_unlock(&segments.mutex);
   munmap(segment->base, segment->size);
   close(segment->fd);
   free(segment);

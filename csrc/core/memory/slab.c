@@ -24,11 +24,13 @@ struct braid_slab {
   uint64_t taken[]; /* one bit for each slot */
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct braid_list open_slabs[LARGEST + 1];
+static struct {
+  pthread_mutex_t lock;
+  struct braid_list open[LARGEST + 1]; /* those with a free slot, by size */
+} slabs = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static struct braid_list *open_list(unsigned shift) {
-  struct braid_list *list = &open_slabs[shift];
+  struct braid_list *list = &slabs.open[shift];
   if (!list->next) braid_list_init(list);
   return list;
 }
@@ -67,7 +69,7 @@ bool braid_room_take(struct braid_room *room, size_t size) {
   unsigned shift = LEAST;
   while (shift <= LARGEST && size > (size_t)1 << shift) shift++;
   if (shift > LARGEST) return take_range(room, size);
-  pthread_mutex_lock(&lock);
+  pthread_mutex_lock(&slabs.lock);
   struct braid_list *list = open_list(shift);
   struct braid_slab *slab =
       braid_list_empty(list) ? slab_new(shift) : braid_container(list->next, struct braid_slab, link);
@@ -75,19 +77,19 @@ bool braid_room_take(struct braid_room *room, size_t size) {
     size_t offset = slab->range->offset + (take_first(slab) << shift);
     *room = (struct braid_room){.segment = slab->range->segment, .offset = offset, .slab = slab};
   }
-  pthread_mutex_unlock(&lock);
+  pthread_mutex_unlock(&slabs.lock);
   return slab || (errno == EFBIG && take_range(room, size)); /* EFBIG: a limit forbids files as large as a slab */
 }
 
 static void give_slot(struct braid_slab *slab, size_t offset) {
   size_t index = (offset - slab->range->offset) >> slab->shift;
   braid_shm_clear(slab->range->segment, offset, (size_t)1 << slab->shift);
-  pthread_mutex_lock(&lock);
+  pthread_mutex_lock(&slabs.lock);
   if (slab->used-- == slab->slots) braid_list_push(open_list(slab->shift), &slab->link);
   slab->taken[index / WORD] &= ~(UINT64_C(1) << index % WORD);
   bool empty = slab->used == 0;
   if (empty) braid_list_remove(&slab->link);
-  pthread_mutex_unlock(&lock);
+  pthread_mutex_unlock(&slabs.lock);
   if (!empty) return;
   braid_range_give(slab->range);
   free(slab);

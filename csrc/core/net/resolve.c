@@ -69,9 +69,11 @@ static bool answer_at_once(struct braid_resolution *resolution, const char *host
 
 /* ---- threads ----------------------------------------------------------------------------------------------------- */
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct braid_list row = {&row, &row}; /* guarded by mutex, as is the number of threads */
-static unsigned threads;
+static struct {
+  pthread_mutex_t mutex;
+  struct braid_list row; /* of questions; guarded by the mutex, as is the number of threads */
+  unsigned threads;
+} resolver = {.mutex = PTHREAD_MUTEX_INITIALIZER, .row = {&resolver.row, &resolver.row}};
 
 static void finish(struct braid_resolution *resolution) {
   struct braid_wake_list woken = {0};
@@ -85,10 +87,10 @@ static void finish(struct braid_resolution *resolution) {
 
 /* The next question. NULL: there is none, and the calling thread is no longer counted. */
 static struct braid_resolution *next_question(void) {
-  pthread_mutex_lock(&mutex);
-  struct braid_list *link = braid_list_pop(&row);
-  if (!link) threads--;
-  pthread_mutex_unlock(&mutex);
+  pthread_mutex_lock(&resolver.mutex);
+  struct braid_list *link = braid_list_pop(&resolver.row);
+  if (!link) resolver.threads--;
+  pthread_mutex_unlock(&resolver.mutex);
   return link ? braid_container(link, struct braid_resolution, turn) : NULL;
 }
 
@@ -107,16 +109,16 @@ static void *answer_all(void *nothing) {
 static bool submit(struct braid_resolution *resolution) {
   pthread_t thread;
   bool taken = true;
-  pthread_mutex_lock(&mutex);
-  if (threads < MOST_THREADS && braid_thread_start(&thread, answer_all, NULL) == 0) {
+  pthread_mutex_lock(&resolver.mutex);
+  if (resolver.threads < MOST_THREADS && braid_thread_start(&thread, answer_all, NULL) == 0) {
     pthread_detach(thread);
-    threads++;
+    resolver.threads++;
   }
-  if (threads > 0)
-    braid_list_push(&row, &resolution->turn);
+  if (resolver.threads > 0)
+    braid_list_push(&resolver.row, &resolution->turn);
   else
     taken = false;
-  pthread_mutex_unlock(&mutex);
+  pthread_mutex_unlock(&resolver.mutex);
   return taken;
 }
 

@@ -195,13 +195,19 @@ static struct braid_object *read_code(struct reader *reader, const struct wire_m
   return &(*known)->object;
 }
 
+static struct braid_object *read_pool(void) {
+  struct braid_pool *pool = braid_pool_elsewhere();
+  errno = ENOMEM;
+  return pool ? &pool->object : NULL;
+}
+
 /* With a reference; NULL: errno tells. */
 static struct braid_object *read_mention(struct reader *reader) {
   struct wire_mention mention;
   struct braid_wire_object wire;
   errno = EBADMSG;
   if (!take(reader, &mention, sizeof mention)) return NULL;
-  if (mention.what == MENTION_POOL) return &braid_pool_elsewhere()->object;
+  if (mention.what == MENTION_POOL) return read_pool();
   if (mention.what != MENTION_OBJECT) return read_code(reader, &mention);
   if (!take(reader, &wire, sizeof wire) || !marshal) return NULL;
   return marshal->read(reader->connection, &wire);

@@ -6,23 +6,25 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t started = PTHREAD_COND_INITIALIZER;
-static struct braid_io_thread *current; /* NULL: none runs */
+static struct {
+  pthread_mutex_t mutex;
+  pthread_cond_t started;
+  struct braid_io_thread *current; /* NULL: none runs */
+} process = {.mutex = PTHREAD_MUTEX_INITIALIZER, .started = PTHREAD_COND_INITIALIZER};
 
 struct start {
   struct braid_io_thread *io_thread;
   int error; /* -1: not known yet */
 };
 
-static BRAID_THREAD_LOCAL struct braid_io_thread *here;
-
-bool braid_io_thread_is_here(const struct braid_io_thread *io_thread) { return here == io_thread; }
+bool braid_io_thread_is_here(const struct braid_io_thread *io_thread) {
+  return pthread_equal(io_thread->thread, pthread_self());
+}
 
 static bool is_needed(struct braid_io_thread *io_thread) {
-  pthread_mutex_lock(&mutex);
+  pthread_mutex_lock(&process.mutex);
   bool needed = io_thread->users > 0;
-  pthread_mutex_unlock(&mutex);
+  pthread_mutex_unlock(&process.mutex);
   return needed;
 }
 
@@ -41,13 +43,13 @@ static void serve(struct braid_io_thread *io_thread) {
 static void *run(void *argument) {
   struct start *start = argument;
   struct braid_io_thread *io_thread = start->io_thread;
+  io_thread->thread = pthread_self();
   int error = braid_loop_open(&io_thread->loop);
-  pthread_mutex_lock(&mutex);
+  pthread_mutex_lock(&process.mutex);
   start->error = error;
-  pthread_cond_broadcast(&started);
-  pthread_mutex_unlock(&mutex);
+  pthread_cond_broadcast(&process.started);
+  pthread_mutex_unlock(&process.mutex);
   if (error) return NULL;
-  here = io_thread;
   braid_children_init(&io_thread->children, &io_thread->loop);
   serve(io_thread);
   braid_children_term(&io_thread->children);
@@ -65,7 +67,7 @@ static struct braid_io_thread *start(void) {
   int error = braid_thread_start(&thread, run, &start);
   if (!error) {
     pthread_detach(thread);
-    while (start.error < 0) pthread_cond_wait(&started, &mutex);
+    while (start.error < 0) pthread_cond_wait(&process.started, &process.mutex);
     error = start.error;
   }
   if (error) {
@@ -73,33 +75,33 @@ static struct braid_io_thread *start(void) {
     errno = error;
     return NULL;
   }
-  if (current) { /* another thread was faster; both are as good */
+  if (process.current) { /* another thread was faster; both are as good */
     start.io_thread->users = 0;
     braid_loop_interrupt(&start.io_thread->loop);
-    current->users++;
-    return current;
+    process.current->users++;
+    return process.current;
   }
-  return current = start.io_thread;
+  return process.current = start.io_thread;
 }
 
 struct braid_io_thread *braid_io_thread_enter(void) {
-  pthread_mutex_lock(&mutex);
-  struct braid_io_thread *io_thread = current;
+  pthread_mutex_lock(&process.mutex);
+  struct braid_io_thread *io_thread = process.current;
   if (io_thread)
     io_thread->users++;
   else
     io_thread = start();
-  pthread_mutex_unlock(&mutex);
+  pthread_mutex_unlock(&process.mutex);
   return io_thread;
 }
 
 void braid_io_thread_leave(struct braid_io_thread *io_thread) {
-  pthread_mutex_lock(&mutex);
+  pthread_mutex_lock(&process.mutex);
   if (--io_thread->users == 0) {
-    current = NULL;
+    process.current = NULL;
     braid_loop_interrupt(&io_thread->loop); /* inside: once the mutex is free it may be gone */
   }
-  pthread_mutex_unlock(&mutex);
+  pthread_mutex_unlock(&process.mutex);
 }
 
 void braid_errand_init(struct braid_errand *errand, struct braid_io_thread *io_thread,

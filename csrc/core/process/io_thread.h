@@ -10,6 +10,7 @@
 struct braid_io_thread {
   struct braid_loop loop;
   struct braid_children children; /* worker processes: started by this thread, so that they end with it */
+  pthread_t thread;               /* fixed before others know it */
   unsigned users;                 /* guarded by the I/O thread's own mutex */
 };
 

@@ -14,7 +14,7 @@
 #include "core/process/relay.h"
 
 enum { YOURS = 1, GONE = 2, PART = 4 }; /* flags: the number is the receiver's; the object's home has ended; a slice */
-enum { TYPE_SHIFT = 8, POOL = 64 };     /* class: the kind, and an array's type; or a pool, of which nothing travels */
+enum { TYPE_SHIFT = 8 };                /* class: the kind, and an array's type */
 
 static const struct braid_class *const classes[BRAID_PROXY_KINDS] = {
     [BRAID_PROXY_QUEUE] = &braid_queue_class,         [BRAID_PROXY_LOCK] = &braid_lock_class,
@@ -117,10 +117,6 @@ static bool write_proxy(struct braid_object_table *table, struct braid_proxy *pr
 static bool write_object(struct braid_connection *connection, struct braid_object *object,
                          struct braid_wire_object *wire) {
   if (object->class == &braid_array_class) return write_array(connection->objects, array_of(object), wire);
-  if (object->class == &braid_pool_class) {
-    wire->class = POOL;
-    return true;
-  }
   return braid_proxy_is(object) ? write_proxy(connection->objects, braid_proxy_of(object), wire)
                                 : write_own(connection->objects, object, wire);
 }
@@ -222,9 +218,7 @@ static struct braid_object *read_proxy(struct braid_connection *connection, cons
 static struct braid_object *read_object(struct braid_connection *connection, const struct braid_wire_object *wire) {
   struct braid_object *object = NULL;
   unsigned kind = wire->class & ((1u << TYPE_SHIFT) - 1);
-  if (wire->class == POOL)
-    object = &braid_pool_elsewhere()->object;
-  else if (wire->flags & YOURS)
+  if (wire->flags & YOURS)
     object = wire->flags & PART ? own_slice(connection->objects, wire) : own_object(connection->objects, wire->id);
   if (object || wire->flags & YOURS || kind > BRAID_PROXY_ARRAY) return object;
   if (kind == BRAID_PROXY_ARRAY) return read_array(connection->objects, wire);

@@ -9,8 +9,6 @@
 
 #include "core/process/proxy_queue.h"
 
-enum { ROWS = 64 };
-
 static void destroy(struct braid_object *object);
 
 const struct braid_class braid_proxy_classes[BRAID_PROXY_KINDS] = {
@@ -24,32 +22,23 @@ const struct braid_class braid_proxy_classes[BRAID_PROXY_KINDS] = {
     [BRAID_PROXY_DICT] = {"braid.remote.dict", destroy},
 };
 
-/* Whose task `owner` is, holds the lock. */
-struct hold {
-  struct hold *next;
-  struct braid_proxy *lock; /* with a reference */
-  uint64_t owner;
-};
-
-static struct {
-  struct braid_guard guard;
-  struct braid_list calls[ROWS]; /* by number */
-  uint64_t last_number;
-  struct hold *holds;
-} self;
+struct braid_proxies braid_proxies = {
+    .once = PTHREAD_ONCE_INIT,
+    .active = {.mutex = PTHREAD_MUTEX_INITIALIZER, .list = {&braid_proxies.active.list, &braid_proxies.active.list}},
+    .relay = {.channels = {&braid_proxies.relay.channels, &braid_proxies.relay.channels},
+              .links = {&braid_proxies.relay.links, &braid_proxies.relay.links}}};
 
 static void init_self(void) {
-  braid_guard_init(&self.guard, true);
-  for (int i = 0; i < ROWS; i++) braid_list_init(&self.calls[i]);
+  braid_guard_init(&braid_proxies.guard, true);
+  for (int i = 0; i < BRAID_PROXY_ROWS; i++) braid_list_init(&braid_proxies.calls[i]);
 }
 
 static void enter_self(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, init_self);
-  braid_guard_enter(&self.guard);
+  pthread_once(&braid_proxies.once, init_self);
+  braid_guard_enter(&braid_proxies.guard);
 }
 
-static void leave_self(void) { braid_guard_leave(&self.guard); }
+static void leave_self(void) { braid_guard_leave(&braid_proxies.guard); }
 
 /* ---- proxies -------------------------------------------------------------------------------------------------- */
 
@@ -80,8 +69,8 @@ struct braid_proxy *braid_proxy_new(struct braid_connection *connection, enum br
 static void fail_calls(const struct braid_proxy *proxy) {
   struct braid_wake_list woken = {0};
   enter_self();
-  for (int i = 0; i < ROWS && proxy->calls > 0; i++) {
-    for (struct braid_list *at = self.calls[i].next; at != &self.calls[i]; at = at->next) {
+  for (int i = 0; i < BRAID_PROXY_ROWS && proxy->calls > 0; i++) {
+    for (struct braid_list *at = braid_proxies.calls[i].next; at != &braid_proxies.calls[i]; at = at->next) {
       struct braid_proxy_call *call = braid_container(at, struct braid_proxy_call, row);
       if (call->proxy != proxy || call->answered) continue;
       call->answered = true;
@@ -104,7 +93,7 @@ void braid_proxy_end(struct braid_proxy *proxy) {
 
 /* ---- calls ---------------------------------------------------------------------------------------------------- */
 
-static struct braid_list *row_of(uint64_t number) { return &self.calls[number % ROWS]; }
+static struct braid_list *row_of(uint64_t number) { return &braid_proxies.calls[number % BRAID_PROXY_ROWS]; }
 
 /* Under the proxy's guard. False: memory is out. */
 static bool put_call(struct braid_proxy *proxy, enum braid_call_operation operation, struct braid_call *call,
@@ -141,8 +130,8 @@ enum braid_status braid_proxy_call(struct braid_proxy *proxy, enum braid_call_op
   this->operation = operation;
   braid_object_ref(&proxy->object);
   enter_self();
-  braid_wait_queue_init(&this->waiters, &self.guard);
-  this->number = ++self.last_number;
+  braid_wait_queue_init(&this->waiters, &braid_proxies.guard);
+  this->number = ++braid_proxies.last_number;
   proxy->calls++;
   braid_list_push(row_of(this->number), &this->row);
   braid_wait_node_join(node, &this->waiters);
@@ -242,20 +231,20 @@ void braid_proxy_on_answer(struct braid_connection *connection, const struct bra
 /* ---- who holds which lock ------------------------------------------------------------------------------------- */
 
 bool braid_proxy_hold(struct braid_proxy *lock, uint64_t owner) {
-  struct hold *hold = malloc(sizeof *hold);
+  struct braid_proxy_hold *hold = malloc(sizeof *hold);
   if (!hold) return false;
-  *hold = (struct hold){NULL, lock, owner};
+  *hold = (struct braid_proxy_hold){NULL, lock, owner};
   braid_object_ref(&lock->object);
   enter_self();
-  hold->next = self.holds;
-  self.holds = hold;
+  hold->next = braid_proxies.holds;
+  braid_proxies.holds = hold;
   leave_self();
   return true;
 }
 
 /* Inside. Of which lock: NULL: any. */
-static struct hold **find_hold(const struct braid_proxy *lock, uint64_t owner) {
-  struct hold **at = &self.holds;
+static struct braid_proxy_hold **find_hold(const struct braid_proxy *lock, uint64_t owner) {
+  struct braid_proxy_hold **at = &braid_proxies.holds;
   while (*at && ((*at)->owner != owner || (lock && (*at)->lock != lock))) at = &(*at)->next;
   return at;
 }
@@ -268,16 +257,16 @@ bool braid_proxy_holds(struct braid_proxy *lock, uint64_t owner) {
 }
 
 /* The hold, which is the caller's; NULL: there is none. */
-static struct hold *take_hold(const struct braid_proxy *lock, uint64_t owner) {
+static struct braid_proxy_hold *take_hold(const struct braid_proxy *lock, uint64_t owner) {
   enter_self();
-  struct hold **at = find_hold(lock, owner), *hold = *at;
+  struct braid_proxy_hold **at = find_hold(lock, owner), *hold = *at;
   if (hold) *at = hold->next;
   leave_self();
   return hold;
 }
 
 bool braid_proxy_unhold(struct braid_proxy *lock, uint64_t owner) {
-  struct hold *hold = take_hold(lock, owner);
+  struct braid_proxy_hold *hold = take_hold(lock, owner);
   if (!hold) return false;
   braid_object_unref(&hold->lock->object);
   free(hold);
@@ -285,7 +274,7 @@ bool braid_proxy_unhold(struct braid_proxy *lock, uint64_t owner) {
 }
 
 void braid_proxy_abandon(uint64_t owner) {
-  struct hold *hold;
+  struct braid_proxy_hold *hold;
   struct braid_call call = {.owner = owner};
   while ((hold = take_hold(NULL, owner))) {
     braid_proxy_call(hold->lock, BRAID_LOCK_ABANDON, &call, NULL, NULL, NULL, NULL);

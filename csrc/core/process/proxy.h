@@ -100,6 +100,36 @@ bool braid_proxy_answered(struct braid_proxy_call *call);
 /* The answer has come, and its item is taken. */
 void braid_proxy_free(struct braid_proxy_call *call);
 
+/* ---- what this process knows of other processes' objects ---- */
+
+enum { BRAID_PROXY_ROWS = 64 };
+
+/* Whose task `owner` is, holds the lock. */
+struct braid_proxy_hold {
+  struct braid_proxy_hold *next;
+  struct braid_proxy *lock; /* with a reference */
+  uint64_t owner;
+};
+
+/* Each part is the named file's, no other touches it. */
+extern struct braid_proxies {
+  pthread_once_t once;
+  struct braid_guard guard;                  /* proxy.c; guards the next three */
+  struct braid_list calls[BRAID_PROXY_ROWS]; /* by number */
+  uint64_t last_number;
+  struct braid_proxy_hold *holds;
+  struct {                  /* proxy_queue.c: those that may have to be settled */
+    pthread_mutex_t mutex;  /* guards the list */
+    struct braid_list list; /* each with a reference */
+    int64_t settled;        /* when a tick last saw to them; the I/O thread only */
+    atomic_uint count;
+  } active;
+  struct { /* relay.c: open connections, and channels between them; the I/O thread only */
+    struct braid_list channels, links;
+    uint32_t last_channel;
+  } relay;
+} braid_proxies;
+
 /* ---- who holds which lock, in this process ---- */
 
 bool braid_proxy_hold(struct braid_proxy *lock, uint64_t owner); /* false: memory is out */

@@ -17,13 +17,6 @@ static const int64_t TICK = 2000000, SOON = 1000000; /* ns */
 /* In the tag of a getter's wait node: it waits only for the end of a request that was called off. */
 enum { LEAVING = BRAID_ITEM_FALSE, STAYING = BRAID_ITEM_NONE };
 
-static struct {
-  pthread_mutex_t mutex;
-  struct braid_list list; /* each with a reference */
-  int64_t settled;        /* when a tick last saw to them */
-  atomic_uint count;
-} active = {.mutex = PTHREAD_MUTEX_INITIALIZER, .list = {&active.list, &active.list}};
-
 bool braid_proxy_queue_init(struct braid_proxy *proxy) {
   struct braid_proxy_queue *queue = calloc(1, sizeof *queue);
   if (!queue) return false;
@@ -406,18 +399,18 @@ static bool settle(struct braid_proxy *proxy, bool all) {
 void braid_proxy_settle(struct braid_proxy *proxy) { settle(proxy, true); }
 
 void braid_proxy_settle_all(void) {
-  if (atomic_load(&active.count) == 0) return;
-  pthread_mutex_lock(&active.mutex);
-  for (struct braid_list *at = active.list.next; at != &active.list; at = at->next)
+  if (atomic_load(&braid_proxies.active.count) == 0) return;
+  pthread_mutex_lock(&braid_proxies.active.mutex);
+  for (struct braid_list *at = braid_proxies.active.list.next; at != &braid_proxies.active.list; at = at->next)
     settle(braid_container(at, struct braid_proxy_queue, active)->proxy, true);
-  pthread_mutex_unlock(&active.mutex);
+  pthread_mutex_unlock(&braid_proxies.active.mutex);
 }
 
 /* The list's references. */
 static void forget_all(struct braid_list *list) {
   struct braid_list *link;
   while ((link = braid_list_pop(list))) {
-    atomic_fetch_sub(&active.count, 1);
+    atomic_fetch_sub(&braid_proxies.active.count, 1);
     braid_object_unref(&braid_container(link, struct braid_proxy_queue, active)->proxy->object);
   }
 }
@@ -427,14 +420,14 @@ static void forget_all(struct braid_list *list) {
 static void settle_idle(void) {
   struct braid_list done;
   braid_list_init(&done);
-  pthread_mutex_lock(&active.mutex);
-  for (struct braid_list *at = active.list.next, *next; at != &active.list; at = next) {
+  pthread_mutex_lock(&braid_proxies.active.mutex);
+  for (struct braid_list *at = braid_proxies.active.list.next, *next; at != &braid_proxies.active.list; at = next) {
     next = at->next;
     if (settle(braid_container(at, struct braid_proxy_queue, active)->proxy, false)) continue;
     braid_list_remove(at);
     braid_list_push(&done, at);
   }
-  pthread_mutex_unlock(&active.mutex);
+  pthread_mutex_unlock(&braid_proxies.active.mutex);
   forget_all(&done);
 }
 
@@ -448,11 +441,11 @@ static void on_tick(struct braid_alarm *alarm) {
   struct braid_object_table *table = braid_container(alarm, struct braid_object_table, alarm);
   int64_t now = braid_clock_now();
   table->ticking = false;
-  if (now - active.settled > TICK / 2) {
-    active.settled = now;
+  if (now - braid_proxies.active.settled > TICK / 2) {
+    braid_proxies.active.settled = now;
     settle_idle();
   }
-  if (atomic_load(&active.count) > 0) tick_on(table);
+  if (atomic_load(&braid_proxies.active.count) > 0) tick_on(table);
 }
 
 /* The I/O thread, which alone ends connections, outside the guard: something is ahead. */
@@ -460,11 +453,11 @@ static void look_after(struct braid_proxy *proxy) {
   struct braid_proxy_queue *queue = proxy->queue;
   struct braid_object_table *table = proxy->connection->objects;
   if (braid_list_empty(&queue->active)) {
-    pthread_mutex_lock(&active.mutex);
-    braid_list_push(&active.list, &queue->active);
-    pthread_mutex_unlock(&active.mutex);
+    pthread_mutex_lock(&braid_proxies.active.mutex);
+    braid_list_push(&braid_proxies.active.list, &queue->active);
+    pthread_mutex_unlock(&braid_proxies.active.mutex);
     braid_object_ref(&proxy->object);
-    atomic_fetch_add(&active.count, 1);
+    atomic_fetch_add(&braid_proxies.active.count, 1);
   }
   if (!table->ticking) tick_on(table);
 }
@@ -492,11 +485,11 @@ void braid_proxy_queue_end(struct braid_proxy *proxy) {
   braid_wait_queue_claim_all(&queue->putters, BRAID_GONE, &woken);
   braid_guard_leave(&proxy->object.guard);
   braid_loop_post_all(&woken);
-  pthread_mutex_lock(&active.mutex);
+  pthread_mutex_lock(&braid_proxies.active.mutex);
   if (!braid_list_empty(&queue->active)) {
     braid_list_remove(&queue->active);
     braid_list_push(&gone, &queue->active);
   }
-  pthread_mutex_unlock(&active.mutex);
+  pthread_mutex_unlock(&braid_proxies.active.mutex);
   forget_all(&gone);
 }

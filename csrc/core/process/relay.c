@@ -20,27 +20,25 @@ struct known_connection {
   struct braid_connection *connection;
 };
 
-static struct braid_list channels = {&channels, &channels}, links = {&links, &links};
-static uint32_t last_channel;
-
 /* ---- channels ------------------------------------------------------------------------------------------------- */
 
 /* 0: memory is out. */
 static uint32_t channel_to(struct braid_connection *from, uint32_t from_channel, struct braid_connection *to) {
-  for (struct braid_list *at = channels.next; at != &channels; at = at->next) {
+  for (struct braid_list *at = braid_proxies.relay.channels.next; at != &braid_proxies.relay.channels; at = at->next) {
     struct channel *channel = braid_container(at, struct channel, row);
     if (channel->from == from && channel->from_channel == from_channel && channel->to == to) return channel->to_channel;
   }
   struct channel *channel = malloc(sizeof *channel);
   if (!channel) return 0;
-  if (++last_channel == 0) last_channel = 1;
-  *channel = (struct channel){.from = from, .to = to, .from_channel = from_channel, .to_channel = last_channel};
-  braid_list_push(&channels, &channel->row);
+  if (++braid_proxies.relay.last_channel == 0) braid_proxies.relay.last_channel = 1;
+  *channel = (struct channel){
+      .from = from, .to = to, .from_channel = from_channel, .to_channel = braid_proxies.relay.last_channel};
+  braid_list_push(&braid_proxies.relay.channels, &channel->row);
   return channel->to_channel;
 }
 
 static struct channel *find_channel(const struct braid_connection *to, uint32_t to_channel) {
-  for (struct braid_list *at = channels.next; at != &channels; at = at->next) {
+  for (struct braid_list *at = braid_proxies.relay.channels.next; at != &braid_proxies.relay.channels; at = at->next) {
     struct channel *channel = braid_container(at, struct channel, row);
     if (channel->to == to && channel->to_channel == to_channel) return channel;
   }
@@ -59,7 +57,8 @@ static void say_leave(const struct channel *channel) {
 }
 
 void braid_relay_leave(struct braid_connection *connection, uint32_t from_channel) {
-  for (struct braid_list *at = channels.next, *next; at != &channels; at = next) {
+  for (struct braid_list *at = braid_proxies.relay.channels.next, *next; at != &braid_proxies.relay.channels;
+       at = next) {
     next = at->next;
     struct channel *channel = braid_container(at, struct channel, row);
     if (channel->from != connection || channel->from_channel != from_channel) continue;
@@ -69,7 +68,8 @@ void braid_relay_leave(struct braid_connection *connection, uint32_t from_channe
 }
 
 static void end_channels(struct braid_connection *connection) {
-  for (struct braid_list *at = channels.next, *next; at != &channels; at = next) {
+  for (struct braid_list *at = braid_proxies.relay.channels.next, *next; at != &braid_proxies.relay.channels;
+       at = next) {
     next = at->next;
     struct channel *channel = braid_container(at, struct channel, row);
     if (channel->from != connection && channel->to != connection) continue;
@@ -153,7 +153,7 @@ static void relay_down(struct braid_connection *connection, const struct braid_f
 /* ---- objects that are gone ------------------------------------------------------------------------------------ */
 
 static void tell_gone(struct braid_object *object) {
-  for (struct braid_list *at = links.next; at != &links; at = at->next) {
+  for (struct braid_list *at = braid_proxies.relay.links.next; at != &braid_proxies.relay.links; at = at->next) {
     struct braid_connection *connection = braid_container(at, struct known_connection, row)->connection;
     uint64_t id = braid_object_table_find(connection->objects, object);
     if (!id) continue;
@@ -203,7 +203,7 @@ bool braid_relay_begin(struct braid_connection *connection) {
   struct known_connection *known = malloc(sizeof *known);
   if (!known) return false;
   known->connection = connection;
-  braid_list_push(&links, &known->row);
+  braid_list_push(&braid_proxies.relay.links, &known->row);
   braid_proxy_queue_begin(connection);
   braid_connection_handle(connection, BRAID_FRAME_ANSWER, on_answer);
   braid_connection_handle(connection, BRAID_FRAME_ITEMS, on_items);
@@ -216,7 +216,7 @@ void braid_relay_end(struct braid_connection *connection) {
   end_channels(connection);
   braid_proxy_queue_stop(connection);
   braid_object_table_part(connection->objects, part);
-  for (struct braid_list *at = links.next; at != &links; at = at->next) {
+  for (struct braid_list *at = braid_proxies.relay.links.next; at != &braid_proxies.relay.links; at = at->next) {
     struct known_connection *known = braid_container(at, struct known_connection, row);
     if (known->connection != connection) continue;
     braid_list_remove(&known->row);

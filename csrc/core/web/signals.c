@@ -7,49 +7,51 @@
 #include <signal.h>
 #include <unistd.h>
 
-static int ends[2] = {-1, -1};
-static int taken[BRAID_SIGNALS_MOST];
-static struct sigaction before[BRAID_SIGNALS_MOST];
-static size_t taken_count;
+static struct {
+  int ends[2]; /* of the pipe into which the handler writes */
+  int taken[BRAID_SIGNALS_MOST];
+  struct sigaction before[BRAID_SIGNALS_MOST]; /* what the host had for them */
+  size_t count;
+} signals = {.ends = {-1, -1}};
 
 static void on_signal(int number) {
   int error = errno;
   char byte = (char)number;
-  if (write(ends[1], &byte, 1) < 0) errno = error;
+  if (write(signals.ends[1], &byte, 1) < 0) errno = error;
   errno = error;
 }
 
 static int set_flags(int fd) { return fcntl(fd, F_SETFD, FD_CLOEXEC) || fcntl(fd, F_SETFL, O_NONBLOCK) ? errno : 0; }
 
 int braid_signals_open(const int *numbers, size_t count, int *fd) {
-  if (ends[0] >= 0) return EBUSY;
-  if (pipe(ends)) return errno;
-  if (set_flags(ends[0]) || set_flags(ends[1])) {
+  if (signals.ends[0] >= 0) return EBUSY;
+  if (pipe(signals.ends)) return errno;
+  if (set_flags(signals.ends[0]) || set_flags(signals.ends[1])) {
     int error = errno;
     braid_signals_close();
     return error;
   }
   struct sigaction ours = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
   for (size_t i = 0; i < count; i++) {
-    if (sigaction(numbers[i], &ours, &before[taken_count])) continue;
-    taken[taken_count++] = numbers[i];
+    if (sigaction(numbers[i], &ours, &signals.before[signals.count])) continue;
+    signals.taken[signals.count++] = numbers[i];
   }
-  *fd = ends[0];
+  *fd = signals.ends[0];
   return 0;
 }
 
 int braid_signals_next(void) {
   char byte;
-  return ends[0] >= 0 && read(ends[0], &byte, 1) == 1 ? byte : 0;
+  return signals.ends[0] >= 0 && read(signals.ends[0], &byte, 1) == 1 ? byte : 0;
 }
 
 void braid_signals_close(void) {
-  while (taken_count > 0) {
-    taken_count--;
-    sigaction(taken[taken_count], &before[taken_count], NULL);
+  while (signals.count > 0) {
+    signals.count--;
+    sigaction(signals.taken[signals.count], &signals.before[signals.count], NULL);
   }
   for (int i = 0; i < 2; i++) {
-    if (ends[i] >= 0) close(ends[i]);
-    ends[i] = -1;
+    if (signals.ends[i] >= 0) close(signals.ends[i]);
+    signals.ends[i] = -1;
   }
 }

@@ -41,14 +41,14 @@ static struct {
   struct braid_list teams;  /* without a leader yet, oldest first */
   struct braid_list shares; /* that want helpers */
   unsigned threads, sleeping;
+  unsigned usual; /* members of a team, unless it says otherwise; set once */
+  pthread_once_t counted;
   atomic_uint news; /* counts what was put into the lists: a look without the mutex */
 } crew = {.mutex = PTHREAD_MUTEX_INITIALIZER,
+          .counted = PTHREAD_ONCE_INIT,
           .work = PTHREAD_COND_INITIALIZER,
           .teams = {&crew.teams, &crew.teams},
           .shares = {&crew.shares, &crew.shares}};
-
-static BRAID_THREAD_LOCAL const struct share *inside; /* the loop whose body this thread runs */
-static BRAID_THREAD_LOCAL unsigned seat;
 
 enum { TRY = 30 * 1000 }; /* ns: a thread looks so long for more work before it sleeps: a wake costs as much */
 
@@ -68,18 +68,18 @@ bool braid_team_stopped(const struct braid_team *team) {
 
 unsigned braid_team_size(const struct braid_team *team) { return team ? team->size : 1; }
 
-unsigned braid_team_seat(void) { return seat; }
+unsigned braid_team_seat(void) { return braid_here.seat; }
 
 static void do_chunks(struct share *share) {
-  const struct share *outer = inside;
-  inside = share;
+  const void *outer = braid_here.share;
+  braid_here.share = share;
   while (!braid_team_stopped(share->team)) {
     size_t chunk = atomic_fetch_add_explicit(&share->next, 1, memory_order_relaxed);
     if (chunk >= share->chunks) break;
     size_t first = chunk * share->grain, left = share->count - first;
     share->body(share->context, first, first + (left < share->grain ? left : share->grain));
   }
-  inside = outer;
+  braid_here.share = outer;
 }
 
 /* Under the crew's mutex: tells up to so many threads that there is something to do. */
@@ -118,7 +118,7 @@ bool braid_team_for(struct braid_team *team, size_t count, size_t grain, braid_t
   share.chunks = (count - 1) / grain + 1;
   share.seats = 1;
   braid_list_init(&share.link);
-  bool alone = !team || team->size == 1 || share.chunks == 1 || inside;
+  bool alone = !team || team->size == 1 || share.chunks == 1 || braid_here.share;
   if (!alone) open_share(&share);
   do_chunks(&share);
   if (!alone) close_share(&share);
@@ -157,9 +157,9 @@ static void help(struct share *share) {
   unsigned mine = share->seats++;
   atomic_fetch_add(&share->helpers, 1);
   pthread_mutex_unlock(&crew.mutex);
-  seat = mine;
+  braid_here.seat = mine;
   do_chunks(share);
-  seat = 0;
+  braid_here.seat = 0;
   pthread_mutex_lock(&crew.mutex);
   if (atomic_fetch_sub(&share->helpers, 1) == 1) pthread_cond_signal(&share->empty);
 }
@@ -175,7 +175,6 @@ static void lead(struct braid_team *team) {
  * who wakes them, where they would stay for long: so they go to cores of their own now and then. */
 static void rest(unsigned index) {
   enum { LOOKS = 64, RARELY = 20 * 1000 * 1000 };
-  static BRAID_THREAD_LOCAL int64_t spread;
   unsigned known = atomic_load(&crew.news);
   pthread_mutex_unlock(&crew.mutex);
   int64_t end = braid_clock_now() + TRY;
@@ -188,8 +187,8 @@ static void rest(unsigned index) {
   pthread_cond_wait(&crew.work, &crew.mutex);
   crew.sleeping--;
   int64_t now = braid_clock_now();
-  if (now - spread < RARELY) return;
-  spread = now;
+  if (now - braid_here.spread < RARELY) return;
+  braid_here.spread = now;
   braid_thread_spread(index);
 }
 
@@ -226,8 +225,6 @@ static int recruit(unsigned wanted) {
 
 /* ---- teams ---------------------------------------------------------------------------------------------------- */
 
-static unsigned usual; /* set once */
-
 static void count_usual(void) {
   const char *text = getenv("BRAID_THREADS");
   char *end;
@@ -235,13 +232,12 @@ static void count_usual(void) {
   long count = told ? strtol(text, &end, 10) : braid_thread_usable();
   if (!told && count > BRAID_TEAM_MOST) count = BRAID_TEAM_MOST;
   bool wrong = count < 1 || count > BRAID_TEAM_MOST || (told && *end);
-  usual = wrong ? 0 : (unsigned)count;
+  crew.usual = wrong ? 0 : (unsigned)count;
 }
 
 unsigned braid_team_default(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, count_usual);
-  return usual;
+  pthread_once(&crew.counted, count_usual);
+  return crew.usual;
 }
 
 struct braid_team *braid_team_start(braid_team_run *run, void *arguments, unsigned threads) {

@@ -2,6 +2,8 @@
  * Owned by its references: the submitter's box and what runs its workers hold some. */
 #include "core/work/pool.h"
 
+#include <stdlib.h>
+
 static void destroy(struct braid_object *object) {
   struct braid_pool *pool = braid_container(object, struct braid_pool, object);
   pool->kind->destroy(pool);
@@ -112,8 +114,6 @@ void braid_pool_bring_home(struct braid_pool *pool, struct braid_job *job) {
 
 /* ---- a pool of the parent's ----------------------------------------------------------------------------------- */
 
-static struct braid_pool elsewhere;
-
 static enum braid_status refuse(struct braid_pool *pool, struct braid_job *job) {
   (void)pool, (void)job;
   return BRAID_CLOSED;
@@ -133,22 +133,23 @@ static size_t none(struct braid_pool *pool) {
   return 0;
 }
 
-static void make_elsewhere(void) {
-  static const struct braid_pool_kind kind = {.submit = refuse,
-                                              .cancel = know_nothing,
-                                              .close = do_not_close,
-                                              .stop = do_nothing,
-                                              .queued = none,
-                                              .running = none,
-                                              .destroy = do_nothing};
-  braid_pool_init(&elsewhere, &kind);
+static void free_elsewhere(struct braid_pool *pool) {
+  braid_pool_term(pool);
+  free(pool);
 }
+
+static const struct braid_pool_kind elsewhere = {.submit = refuse,
+                                                 .cancel = know_nothing,
+                                                 .close = do_not_close,
+                                                 .stop = do_nothing,
+                                                 .queued = none,
+                                                 .running = none,
+                                                 .destroy = free_elsewhere};
 
 struct braid_pool *braid_pool_elsewhere(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, make_elsewhere);
-  braid_object_ref(&elsewhere.object); /* the first is never given up */
-  return &elsewhere;
+  struct braid_pool *pool = calloc(1, sizeof *pool);
+  if (pool) braid_pool_init(pool, &elsewhere);
+  return pool;
 }
 
-bool braid_pool_is_elsewhere(const struct braid_pool *pool) { return pool == &elsewhere; }
+bool braid_pool_is_elsewhere(const struct braid_pool *pool) { return pool->kind == &elsewhere; }

@@ -70,7 +70,7 @@ void braid_pool_init(struct braid_pool *pool, const struct braid_pool_kind *kind
 void braid_pool_term(struct braid_pool *pool);
 
 /* What stands in a worker process for any pool of its parent: without workers, and closed. With a reference for the
- * caller. Any thread. */
+ * caller; NULL when memory is out. Any thread. */
 struct braid_pool *braid_pool_elsewhere(void);
 bool braid_pool_is_elsewhere(const struct braid_pool *pool);
 

@@ -18,16 +18,18 @@ struct braid_tally {
   char kind[16], name[40];
 };
 
-static _Atomic(struct braid_tally *) first;
-static atomic_bool told;
-static atomic_int process; /* a fork of it has nothing to tell */
+static struct {
+  _Atomic(struct braid_tally *) first;
+  atomic_bool told;
+  atomic_int process; /* a fork of it has nothing to tell */
+} tallies;
 
 static void tell_at_exit(void) {
-  if (getpid() == atomic_load(&process)) braid_tally_tell();
+  if (getpid() == atomic_load(&tallies.process)) braid_tally_tell();
 }
 
 static struct braid_tally *take_free(void) {
-  for (struct braid_tally *at = atomic_load(&first); at; at = at->next) {
+  for (struct braid_tally *at = atomic_load(&tallies.first); at; at = at->next) {
     unsigned char is_free = FREE;
     if (atomic_compare_exchange_strong(&at->state, &is_free, TAKEN)) return at;
   }
@@ -38,11 +40,11 @@ static struct braid_tally *make(void) {
   struct braid_tally *tally = calloc(1, sizeof *tally);
   if (!tally) return NULL;
   atomic_store(&tally->state, TAKEN);
-  tally->next = atomic_load(&first);
-  while (!atomic_compare_exchange_weak(&first, &tally->next, tally)) {
+  tally->next = atomic_load(&tallies.first);
+  while (!atomic_compare_exchange_weak(&tallies.first, &tally->next, tally)) {
   }
   int nobody = 0;
-  if (atomic_compare_exchange_strong(&process, &nobody, getpid())) atexit(tell_at_exit);
+  if (atomic_compare_exchange_strong(&tallies.process, &nobody, getpid())) atexit(tell_at_exit);
   return tally;
 }
 
@@ -104,8 +106,8 @@ static void tell(const struct braid_tally *tally, unsigned count) {
 }
 
 void braid_tally_tell(void) {
-  if (atomic_exchange(&told, true)) return;
-  for (struct braid_tally *at = atomic_load(&first); at; at = at->next) {
+  if (atomic_exchange(&tallies.told, true)) return;
+  for (struct braid_tally *at = atomic_load(&tallies.first); at; at = at->next) {
     unsigned count = atomic_load(&at->count);
     if (atomic_load(&at->state) == OPEN && count > 0) tell(at, count);
   }

@@ -3,31 +3,34 @@
 #include "lua/base/lposition.h"
 
 #include <lauxlib.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "core/base/base.h"
 
-/* The prefixes: the same for every state of the process, so the first to come sets them. */
 enum { HOMES = 2 };
-static char homes[HOMES][512];
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static BRAID_THREAD_LOCAL const char *wanted[HOMES];
 
-static void set_homes(void) {
-  for (int i = 0; i < HOMES; i++)
-    if (strlen(wanted[i]) < sizeof homes[i]) strcpy(homes[i], wanted[i]);
-}
+/* The prefixes: the same for every state of the process, so the first to come sets them. */
+static struct {
+  atomic_flag taken; /* somebody sets them, or has */
+  atomic_bool set;
+  char prefixes[HOMES][512]; /* "": none */
+} homes = {.taken = ATOMIC_FLAG_INIT};
 
 void position_set_home(const char *prefix, const char *moved) {
-  wanted[0] = prefix;
-  wanted[1] = moved;
-  pthread_once(&once, set_homes);
+  const char *wanted[HOMES] = {prefix, moved};
+  if (atomic_flag_test_and_set(&homes.taken)) return;
+  for (int i = 0; i < HOMES; i++)
+    if (strlen(wanted[i]) < sizeof homes.prefixes[i]) strcpy(homes.prefixes[i], wanted[i]);
+  atomic_store(&homes.set, true);
 }
 
 bool position_is_ours(const lua_Debug *ar) {
-  for (int i = 0; i < HOMES; i++)
-    if (*homes[i] && strncmp(ar->source, homes[i], strlen(homes[i])) == 0) return true;
+  if (!atomic_load_explicit(&homes.set, memory_order_acquire)) return false;
+  for (int i = 0; i < HOMES; i++) {
+    const char *prefix = homes.prefixes[i];
+    if (*prefix && strncmp(ar->source, prefix, strlen(prefix)) == 0) return true;
+  }
   return false;
 }
 

@@ -15,11 +15,11 @@ enum { FIRST_ROOM = 1024 };
 
 enum slot { ENCBUF, NAMES, KEPT };
 
-static atomic_size_t most_bytes = (size_t)2 << 30, most_values = 1000 * 1000 * 1000;
+static struct { atomic_size_t bytes, values; } most = {(size_t)2 << 30, 1000 * 1000 * 1000};
 
 void lcodec_limit(size_t bytes, size_t values) {
-  atomic_store(&most_bytes, bytes);
-  atomic_store(&most_values, values);
+  atomic_store(&most.bytes, bytes);
+  atomic_store(&most.values, values);
 }
 
 bool lcodec_allows(size_t bytes) {
@@ -41,8 +41,8 @@ void writer_open(struct writer *w, lua_State *L, const char *what) {
   lua_pushnil(L);
   lua_pushnil(L);
   w->nodes = (struct path_nodes){.buffer = &w->buffer->nodes, .kept = slot(w, KEPT)};
-  w->most_bytes = atomic_load_explicit(&most_bytes, memory_order_relaxed);
-  w->values_left = atomic_load_explicit(&most_values, memory_order_relaxed);
+  w->most_bytes = atomic_load_explicit(&most.bytes, memory_order_relaxed);
+  w->values_left = atomic_load_explicit(&most.values, memory_order_relaxed);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
   w->globals = lua_topointer(L, -1);
   lua_pop(L, 1);

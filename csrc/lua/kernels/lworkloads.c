@@ -137,17 +137,20 @@ static void hash_release(void *arguments) {
 /* hash(list, algorithm, files, threads) -> list of hexadecimal digests | nil, err. Suspends. */
 static int hash(lua_State *L) {
   static const struct lkernel kernel = {"hash", braid_digest_run, hash_finish, hash_release};
-  const char *why, *name = larg_string(L, 2, "algorithm", NULL);
+  const char *name = larg_string(L, 2, "algorithm", NULL);
   unsigned threads = lkernel_threads(L, 4);
   bool files = lua_toboolean(L, 3);
   size_t count = larg_list(L, 1, "list", "a list of strings");
-  if (!braid_digest_ready(&why)) return lerror_raise(L, "system", "hash: %s", why);
+  struct braid_digest_library evp;
+  const char *problem = braid_digest_load(&evp);
+  if (problem) return lerror_raise(L, "system", "hash: %s", problem);
   struct braid_digest_list *list = lkernel_new(L, &kernel, sizeof *list);
+  list->evp = evp;
   struct braid_text *texts = calloc(count + 1, sizeof *texts);
   list->texts = texts;
   list->digests = calloc(count + 1, sizeof *list->digests);
   if (!list->texts || !list->digests) return lerror_memory(L);
-  list->algorithm = braid_digest_find(name);
+  list->algorithm = evp.find(name);
   if (!list->algorithm) larg_error(L, 2, "algorithm", "the name of one that OpenSSL has, as \"sha256\",");
   read_texts(L, texts, count, files);
   list->count = count;

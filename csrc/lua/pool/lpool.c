@@ -47,6 +47,7 @@ static struct worker_settings *read_settings(lua_State *L, int index) {
   settings->max_jobs = (uint64_t)number_field(L, index, "max_jobs_per_worker");
   settings->time_limit = number_field(L, index, "time_limit");
   settings->core = braid_thread_core();
+  settings->depth = worker_depth(sched_open(L));
   settings->memory_limit = (size_t)number_field(L, index, "memory_limit");
   return settings;
 }

@@ -32,6 +32,11 @@ bool worker_is_thread(const struct sched *sched) {
   return worker && !worker->settings->process;
 }
 
+unsigned worker_depth(const struct sched *sched) {
+  const struct worker *worker = worker_of(sched);
+  return worker ? worker->settings->depth : 0;
+}
+
 void worker_settings_free(void *settings) {
   struct worker_settings *this = settings;
   if (this->table) braid_message_unref(this->table);

@@ -14,6 +14,7 @@ struct worker_settings {
   double time_limit;           /* seconds a job; 0: none */
   unsigned core;               /* where the maker of the pool ran: the first worker begins on the next one */
   size_t memory_limit;         /* bytes a job; 0: none */
+  unsigned depth;              /* of this process: 0: the script's, 1: one that it has started, and so on */
   bool process;                /* it has a process for itself */
 };
 
@@ -21,6 +22,9 @@ void worker_settings_free(void *settings);
 
 /* The body of every worker's thread. */
 void worker_body(struct braid_worker *worker);
+
+/* How deep the state's process is below the script's. */
+unsigned worker_depth(const struct sched *sched);
 
 /* The state is a worker's, in a process that has others. */
 bool worker_is_thread(const struct sched *sched);

@@ -34,8 +34,6 @@ struct wire_settings {
   unsigned core, depth;
 };
 
-static unsigned depth; /* 0: this process is no worker */
-
 /* ---- making a pool -------------------------------------------------------------------------------------------- */
 
 static lua_Number number_field(lua_State *L, int index, const char *name) {
@@ -55,7 +53,7 @@ static void read_settings(lua_State *L, int index, struct braid_process_plan *pl
                                .memory_limit = (uint64_t)number_field(L, index, "memory_limit"),
                                .time_limit = number_field(L, index, "time_limit"),
                                .core = braid_thread_core(),
-                               .depth = depth + 1};
+                               .depth = worker_depth(sched_open(L)) + 1};
   plan->settings_size = sizeof head + path_size + 1 + cpath_size + 1;
   plan->settings = malloc(plan->settings_size);
   if (!plan->settings) lerror_memory(L);
@@ -125,6 +123,7 @@ static char **make_arguments(lua_State *L, bool *own) {
 }
 
 static void check_depth(lua_State *L) {
+  unsigned depth = worker_depth(sched_of(L));
   if (depth < MOST_DEPTH) return;
   lerror_misuse(L,
                 "process pools in workers of process pools, %d deep: does a job run the script that makes the pool? "
@@ -182,7 +181,7 @@ static struct braid_thread_pool *make_lone(const char *bytes, size_t size, struc
   settings->time_limit = head.time_limit;
   settings->core = head.core + index;
   settings->process = true;
-  depth = head.depth;
+  settings->depth = head.depth;
   return braid_thread_pool_lone(worker_body, settings, worker_settings_free);
 }
 

@@ -9,8 +9,12 @@
 #include "lua/sched/lobject.h"
 #include "lua/base/lposition.h"
 
-/* Set by lcall_class, to the same values in each state. */
-static lcall_finisher *_Atomic finishers[BRAID_PROXY_KINDS];
+/* Of a state: how its calls end, by the kind of object. */
+struct call_finishers {
+  lcall_finisher *of[BRAID_PROXY_KINDS];
+};
+
+static const char FINISHERS; /* its address is the registry's key */
 
 struct braid_proxy *lcall_check(lua_State *L, enum braid_proxy_kind kind) {
   return braid_container(lobject_check(L, 1, &braid_proxy_classes[kind]), struct braid_proxy, object);
@@ -46,7 +50,7 @@ static int hand_on(lua_State *L, struct sched *sched, struct braid_proxy *proxy,
     int count = lerror_system(L, (int)extra, "an item was lost between two processes");
     return kind == BRAID_PROXY_QUEUE ? count : lua_error(L);
   }
-  return atomic_load_explicit(&finishers[kind], memory_order_relaxed)(L, sched, operation, status, item, extra);
+  return sched->finishers->of[kind](L, sched, operation, status, item, extra);
 }
 
 static int conclude(lua_State *L, struct sched *sched, struct braid_proxy_call *call) {
@@ -152,7 +156,13 @@ int lcall_push_waited(lua_State *L, enum braid_status status, const char *what) 
 
 void lcall_class(lua_State *L, enum braid_proxy_kind kind, const char *of, const luaL_Reg *methods,
                  lcall_finisher *finish) {
-  atomic_store_explicit(&finishers[kind], finish, memory_order_relaxed);
+  struct sched *sched = sched_open(L);
+  if (!sched->finishers) {
+    sched->finishers = lua_newuserdatauv(L, sizeof *sched->finishers, 0);
+    *sched->finishers = (struct call_finishers){0};
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &FINISHERS);
+  }
+  sched->finishers->of[kind] = finish;
   lobject_class(L, &braid_proxy_classes[kind], methods);
   lua_pushstring(L, of);
   lua_setfield(L, -2, "__name");

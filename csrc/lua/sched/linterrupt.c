@@ -9,22 +9,26 @@
 #include "core/base/file_limit.h"
 #include "core/base/thread.h"
 #include "core/inspect/answer.h"
+#include "core/inspect/states.h"
 #include "core/loop/signal_watch.h"
 #include "core/work/tally.h"
 
-/* NULL: no handlers of ours stand. */
-static _Atomic(const struct interrupt_target *) target;
-static volatile sig_atomic_t count;
+enum { SIGNALS = 2 };
+
 static struct {
-  int number;
-  bool ours;
-  struct sigaction host;
-} signals[] = {{.number = SIGINT}, {.number = SIGQUIT}};
+  _Atomic(const struct interrupt_target *) target; /* NULL: no handlers of ours stand */
+  volatile sig_atomic_t count;                     /* of SIGINTs since they stand */
+  struct {
+    int number;
+    bool ours;
+    struct sigaction host;
+  } signals[SIGNALS];
+} handlers = {.signals = {{.number = SIGINT}, {.number = SIGQUIT}}};
 
 enum { EXIT_STATUS = 128 + SIGINT };
 
 static void on_interrupt(const struct interrupt_target *meant) {
-  if (++count > 1) {
+  if (++handlers.count > 1) {
     braid_tally_tell();
     _exit(EXIT_STATUS);
   }
@@ -41,13 +45,13 @@ static bool is_ignored(const struct sigaction *action) {
 /* Nobody waits any more, but the handler is there: somebody who had changed it for a while, system(3) in another
  * thread, has put it back when we had left. The signal is the host's. */
 static void pass_on(int number) {
-  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-    if (signals[i].number == number) sigaction(number, &signals[i].host, NULL);
+  for (size_t i = 0; i < SIGNALS; i++)
+    if (handlers.signals[i].number == number) sigaction(number, &handlers.signals[i].host, NULL);
   raise(number); /* it comes when this handler has returned */
 }
 
 static void on_signal(int number) {
-  const struct interrupt_target *meant = atomic_load(&target);
+  const struct interrupt_target *meant = atomic_load(&handlers.target);
   if (braid_signal_watched(number))
     braid_signal_deliver(number);
   else if (!meant)
@@ -60,34 +64,34 @@ static void on_signal(int number) {
 
 void interrupt_begin(const struct interrupt_target *wanted) {
   const struct interrupt_target *nobody = NULL;
-  if (!atomic_compare_exchange_strong(&target, &nobody, wanted)) return;
-  count = 0;
+  if (!atomic_compare_exchange_strong(&handlers.target, &nobody, wanted)) return;
+  handlers.count = 0;
   braid_thread_pin();
-  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+  for (size_t i = 0; i < SIGNALS; i++) {
     struct sigaction now, ours = {.sa_handler = on_signal};
-    signals[i].ours = false;
-    if (braid_signal_watched(signals[i].number)) continue;
-    if (signals[i].number == SIGQUIT) ours.sa_flags = SA_RESTART; /* a question: what runs is not disturbed */
-    sigaction(signals[i].number, NULL, &now);
+    handlers.signals[i].ours = false;
+    if (braid_signal_watched(handlers.signals[i].number)) continue;
+    if (handlers.signals[i].number == SIGQUIT) ours.sa_flags = SA_RESTART; /* a question: what runs is not disturbed */
+    sigaction(handlers.signals[i].number, NULL, &now);
     bool left = !(now.sa_flags & SA_SIGINFO) && now.sa_handler == on_signal; /* see pass_on */
-    if (!left) signals[i].host = now;
-    signals[i].ours = !is_ignored(&now) && sigaction(signals[i].number, &ours, NULL) == 0;
+    if (!left) handlers.signals[i].host = now;
+    handlers.signals[i].ours = !is_ignored(&now) && sigaction(handlers.signals[i].number, &ours, NULL) == 0;
   }
 }
 
 void interrupt_end(const struct interrupt_target *wanted) {
-  if (atomic_load(&target) != wanted) return;
-  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
-    if (!signals[i].ours) continue;
-    if (braid_signal_watched(signals[i].number))
-      braid_signal_do_later(signals[i].number, &signals[i].host);
+  if (atomic_load(&handlers.target) != wanted) return;
+  for (size_t i = 0; i < SIGNALS; i++) {
+    if (!handlers.signals[i].ours) continue;
+    if (braid_signal_watched(handlers.signals[i].number))
+      braid_signal_do_later(handlers.signals[i].number, &handlers.signals[i].host);
     else
-      sigaction(signals[i].number, &signals[i].host, NULL);
+      sigaction(handlers.signals[i].number, &handlers.signals[i].host, NULL);
   }
-  atomic_store(&target, NULL);
+  atomic_store(&handlers.target, NULL);
 }
 
 void interrupt_prepare(void) {
   braid_file_limit_prepare();
-  braid_answer_prepare();
+  braid_states_answer();
 }

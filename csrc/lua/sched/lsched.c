@@ -237,7 +237,7 @@ struct sched *sched_open(lua_State *L) {
   lua_pop(L, 1);
   struct sched *sched = lua_newuserdatauv(L, sizeof *sched, 0);
   memset(sched, 0, sizeof *sched);
-  seal_open(L);
+  seal_open(L, &sched->seal);
   int error = braid_loop_open(&sched->loop);
   if (error) lerror_raise_system(L, error, "the loop could not be opened");
   tree_init(&sched->tree, &sched->loop);

@@ -29,6 +29,7 @@
 #include "core/inspect/poke.h"
 #include "core/inspect/states.h"
 #include "lua/sched/lhook.h"
+#include "lua/sched/lseal.h"
 #include "lua/sched/lstop.h"
 #include "lua/sched/ltree.h"
 
@@ -63,9 +64,11 @@ struct sched {
   lua_State *running;          /* the coroutine in which it may wait; NULL inside callbacks */
   struct task *main;           /* of braid.run: SIGINT is for it; NULL: for the script */
   struct hook_store hooks;
+  struct seal seal;                   /* of the coroutines that only the loop may go on with */
   struct stopper stopper;             /* of code that computes */
   int64_t interrupt_seen;             /* when code that computes was seen to have come SIGINT upon it; 0: it has not */
   struct braid_list held;             /* locks that tasks of this state hold */
+  struct call_finishers *finishers;   /* of lcall */
   struct task_store *store;           /* idle coroutines, for ltask */
   int task_metatable;                 /* where it is in the registry */
   const void *task_class;             /* its address */

@@ -4,30 +4,24 @@
 #include "lua/sched/lseal.h"
 
 #include <lauxlib.h>
-#include <pthread.h>
 #include <stdbool.h>
-
-size_t seal_place;
-
-static _Thread_local lua_State *sample;
 
 static int yield(lua_State *L) { return lua_yield(L, 0); }
 
-/* Behind the header that all of Lua's objects have: a pointer and two bytes. */
-static void find(void) {
+/* Behind the header that all of Lua's objects have: a pointer and two bytes. `sample` has yielded. */
+static size_t find(lua_State *sample) {
   unsigned char *status = (unsigned char *)sample + sizeof(void *) + 2;
-  if (lua_status(sample) != LUA_YIELD || *status != LUA_YIELD) return;
+  if (lua_status(sample) != LUA_YIELD || *status != LUA_YIELD) return 0;
   *status = LUA_OK;
   bool found = lua_status(sample) == LUA_OK;
   *status = LUA_YIELD;
-  if (found && lua_status(sample) == LUA_YIELD) seal_place = (size_t)(status - (unsigned char *)sample);
+  return found && lua_status(sample) == LUA_YIELD ? (size_t)(status - (unsigned char *)sample) : 0;
 }
 
-void seal_open(lua_State *L) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
+void seal_open(lua_State *L, struct seal *seal) {
   int results;
-  sample = lua_newthread(L);
+  lua_State *sample = lua_newthread(L);
   lua_pushcfunction(sample, yield);
-  if (lua_resume(sample, L, 0, &results) == LUA_YIELD) pthread_once(&once, find);
+  seal->place = lua_resume(sample, L, 0, &results) == LUA_YIELD ? find(sample) : 0;
   lua_pop(L, 1);
 }

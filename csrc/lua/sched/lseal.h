@@ -7,20 +7,21 @@
 
 #include <lua.h>
 
-/* Where a lua_State keeps its status; 0: not known. */
-extern size_t seal_place;
+struct seal {
+  size_t place; /* where a lua_State keeps its status; 0: not known */
+};
 
-/* Finds that out. Once, before anything is sealed. */
-void seal_open(lua_State *L);
+/* Finds that out. Before anything is sealed; raises when memory is out. */
+void seal_open(lua_State *L, struct seal *seal);
 
 /* `co` has yielded. */
-static inline void seal_close(lua_State *co) {
-  if (seal_place) ((unsigned char *)co)[seal_place] = LUA_OK;
+static inline void seal_close(const struct seal *seal, lua_State *co) {
+  if (seal->place) ((unsigned char *)co)[seal->place] = LUA_OK;
 }
 
 /* It is to be resumed: it has yielded before. */
-static inline void seal_break(lua_State *co) {
-  if (seal_place) ((unsigned char *)co)[seal_place] = LUA_YIELD;
+static inline void seal_break(const struct seal *seal, lua_State *co) {
+  if (seal->place) ((unsigned char *)co)[seal->place] = LUA_YIELD;
 }
 
 #endif

@@ -87,7 +87,7 @@ void task_step(struct sched *sched, struct task *task, lua_State *from) {
     }
     task->waiter.state = FUTURE_RUNNING;
   }
-  seal_break(co);
+  seal_break(&sched->seal, co);
   bool traced = braid_trace_is_on();
   if (traced) braid_trace_record(BRAID_TRACE_STEP, task, NULL);
   task->waiter.flags &= ~(uint32_t)TASK_PARKED;
@@ -100,7 +100,7 @@ void task_step(struct sched *sched, struct task *task, lua_State *from) {
   if (traced) braid_trace_record(BRAID_TRACE_PARK, task, NULL);
   if (status == LUA_YIELD) {
     if (task->waiter.flags & TASK_PARKED) {
-      seal_close(co);
+      seal_close(&sched->seal, co);
       return;
     }
     status = task->waiter.state >= FUTURE_DONE ? LUA_OK : LUA_ERRRUN;

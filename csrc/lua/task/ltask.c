@@ -45,7 +45,7 @@ enum { BODY_SLOT = BOTTOM_SLOT, BODY_TASK = BOTTOM_TASK, BODY_HANDLER, BODY_FUNC
 
 static int task_body(lua_State *L);
 
-static lua_State *new_coroutine(lua_State *L) {
+static lua_State *new_coroutine(lua_State *L, const struct seal *seal) {
   lua_State *co = lua_newthread(L);
   int results, slot = lregistry_keep(L, &ANCHORS);
   lua_pushcfunction(co, task_body);
@@ -54,13 +54,13 @@ static lua_State *new_coroutine(lua_State *L) {
     lregistry_drop(L, &ANCHORS, slot);
     lerror_memory(L);
   }
-  seal_close(co);
+  seal_close(seal, co);
   return co;
 }
 
 static lua_State *take_coroutine(lua_State *L, struct sched *sched) {
   struct task_store *store = sched->store;
-  lua_State *co = store->count > 0 ? store->idle[--store->count] : new_coroutine(L);
+  lua_State *co = store->count > 0 ? store->idle[--store->count] : new_coroutine(L, &sched->seal);
   hook_inherit(&sched->hooks, L, co);
   return co;
 }
@@ -70,7 +70,7 @@ static lua_State *take_coroutine(lua_State *L, struct sched *sched) {
 static void give_coroutine(lua_State *L, struct sched *sched, lua_State *co, bool sound) {
   struct task_store *store = sched->store;
   lua_settop(co, BODY_SLOT);
-  seal_close(co);
+  seal_close(&sched->seal, co);
   if (hook_end(&sched->hooks, co) && sound && store->count < MOST_IDLE) {
     store->idle[store->count++] = co;
     return;

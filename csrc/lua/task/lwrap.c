@@ -109,7 +109,7 @@ static int resume(lua_State *L, struct generator *gen, int arguments, int *resul
   /* Where the task could not be suspended from here, nothing inside may wait either. */
   sched->running = L == before && (script || lua_isyieldable(L)) ? co : NULL;
   stop_hand_on(sched, L, co);
-  if (gen->fate != NEW) seal_break(co);
+  if (gen->fate != NEW) seal_break(&sched->seal, co);
   gen->fate = RUNS;
   lua_State *computing = sched_compute(sched, co);
   int status = lua_resume(co, L, arguments, results);
@@ -120,7 +120,7 @@ static int resume(lua_State *L, struct generator *gen, int arguments, int *resul
   sched_compute(sched, computing);
   if (status == LUA_YIELD) {
     gen->fate = !script && (sched->current->waiter.flags & TASK_PARKED) ? WAITS : YIELDED;
-    seal_close(co);
+    seal_close(&sched->seal, co);
   }
   return status;
 }
@@ -133,7 +133,7 @@ static void leave(struct generator *gen) {
 
 /* Its variables are closed here, and cannot wait. Nothing is left on its stack. */
 static void close_hard(struct generator *gen) {
-  seal_break(gen->co);
+  seal_break(&gen->sched->seal, gen->co);
   lua_State *computing = sched_compute(gen->sched, gen->co);
   lua_resetthread(gen->co);
   sched_compute(gen->sched, computing);
