@@ -66,6 +66,16 @@ local function stack(room, list)
   end
 end
 
+-- Locks live in the core; what Lua sees only calls it.
+local LOCKS = { "pthread_mutex_%a", "pthread_cond_%a", "pthread_rwlock_%a", "pthread_spin_%a", "braid_guard_%a" }
+
+local function check_locks(file, number, line)
+  for _, lock in ipairs(LOCKS) do
+    local used = line:match(lock .. "+")
+    if used then complain(file, number, "uses %s: locks live in csrc/core", used) end
+  end
+end
+
 local LUA_HEADERS = { ["lua.h"] = true, ["lauxlib.h"] = true, ["lualib.h"] = true, ["luaconf.h"] = true }
 
 local function check_c(file)
@@ -73,6 +83,7 @@ local function check_c(file)
   if not height[file] then complain(file, 1, "stands in no list of the Makefile") return end
   for line in io.lines(file) do
     number = number + 1
+    if knows_lua then check_locks(file, number, line) end
     local own, foreign = line:match('^%s*#%s*include%s*"([^"]+)"'), line:match("^%s*#%s*include%s*<([^>]+)>")
     local target = own and "csrc/" .. own
     if target and not height[target] then

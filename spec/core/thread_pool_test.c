@@ -90,7 +90,11 @@ static void jobs_are_cancelled(void) {
   check(task_submit(&running, &loop, &pool->pool, "until stopped") == BRAID_OK);
   while (atomic_load(&running.job->state) == BRAID_JOB_QUEUED) usleep(100);
   check(task_submit(&queued, &loop, &pool->pool, "do") == BRAID_OK && kind->queued(&pool->pool) == 1);
+  struct braid_pool_facts facts = braid_pool_look(&pool->pool);
+  check(facts.alive == 1 && facts.queued == 1 && facts.running == 1 && facts.stats.done == 0);
+  check(!braid_pool_has_cancelled(&pool->pool, queued.job) && !braid_pool_has_begun(&pool->pool, queued.job));
   check(kind->cancel(&pool->pool, queued.job)); /* at once */
+  check(braid_pool_has_cancelled(&pool->pool, queued.job));
   check(task_outcome(&queued) == BRAID_JOB_CANCELLED && !kind->cancel(&pool->pool, queued.job));
   check(kind->cancel(&pool->pool, running.job));
   tasks_await(&loop, 2);
@@ -182,6 +186,24 @@ static void fail_with_reason(struct braid_worker *worker) {
 
 static void fail_without_reason(struct braid_worker *worker) { braid_worker_fail(worker, NULL); }
 
+/* The first does not end by itself; nobody waits for the second. */
+static void jobs_are_stopped(void) {
+  struct braid_thread_pool *pool = begin(1, work);
+  struct task running, forsaken;
+  check(task_submit(&running, &loop, &pool->pool, "until stopped") == BRAID_OK);
+  check(task_submit(&forsaken, &loop, &pool->pool, "do") == BRAID_OK);
+  braid_pool_forsake(&pool->pool, forsaken.job);
+  check(!braid_pool_is_stopped(&pool->pool));
+  braid_pool_stop(&pool->pool);
+  check(braid_pool_is_stopped(&pool->pool));
+  tasks_await(&loop, 1);
+  check(task_outcome(&running) == BRAID_JOB_CANCELLED);
+  end(pool);
+  check(task_outcome(&forsaken) != BRAID_JOB_FAILED && !braid_loop_next(&loop));
+  task_forget(&running);
+  task_forget(&forsaken);
+}
+
 static void wait_then_fail(struct braid_worker *worker) {
   for (struct braid_queue_facts look = {0}; look.size == 0 && !look.closed; usleep(100))
     look = braid_queue_look(worker->pool->jobs);
@@ -199,11 +221,13 @@ static void a_pool_is_given_up(void) {
   task_forget(&task);
   end(pool);
   pool = begin(2, fail_with_reason);
-  check(braid_pool_await(&pool->pool, BRAID_NEVER) && pool->pool.failure && !pool->pool.dead);
+  struct braid_message *failure;
+  check(braid_pool_await(&pool->pool, BRAID_NEVER) && !pool->pool.dead);
+  check(braid_pool_is_given_up(&pool->pool, &failure) && failure && failure == pool->pool.failure);
   end(pool);
   pool = begin(2, fail_without_reason);
   check(braid_pool_await(&pool->pool, BRAID_NEVER));
-  check(!pool->pool.failure && pool->pool.dead && pool->pool.error == ENOMEM);
+  check(braid_pool_is_given_up(&pool->pool, &failure) && !failure && pool->pool.error == ENOMEM);
   end(pool);
 }
 
@@ -268,7 +292,7 @@ static void refusals_are_told(void) {}
 #endif
 
 CHECK_MAIN({"thread pool: jobs are done", jobs_are_done}, {"thread pool: it comes to rest", a_pool_comes_to_rest},
-           {"thread pool: jobs are cancelled", jobs_are_cancelled},
+           {"thread pool: jobs are cancelled", jobs_are_cancelled}, {"thread pool: jobs are stopped", jobs_are_stopped},
            {"thread pool: a closed one refuses", a_closed_pool_refuses},
            {"thread pool: a lone worker asks for its jobs", a_lone_worker_asks_for_its_jobs},
            {"thread pool: it is given up", a_pool_is_given_up},

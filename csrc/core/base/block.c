@@ -33,7 +33,7 @@ struct shelf { /* the free blocks of one class, in one thread */
   unsigned count; /* blocks in `some`, less than BATCH */
 };
 
-struct cache {
+struct braid_block_cache {
   struct shelf shelves[CLASSES];
 };
 
@@ -72,7 +72,7 @@ static void free_all(struct block *blocks) {
 }
 
 static void free_cache(void *memory) {
-  struct cache *cache = memory;
+  struct braid_block_cache *cache = memory;
   braid_here.blocks = NULL;
   for (unsigned i = 0; i < CLASSES; i++) {
     free_all(cache->shelves[i].some);
@@ -89,10 +89,10 @@ static void begin(void) {
 }
 
 /* NULL: this thread has no cache. */
-static struct cache *open_cache(void) {
+static struct braid_block_cache *open_cache(void) {
   if (!KEEPS) return NULL;
   pthread_once(&process.once, begin);
-  struct cache *cache = process.has_key ? calloc(1, sizeof *cache) : NULL;
+  struct braid_block_cache *cache = process.has_key ? calloc(1, sizeof *cache) : NULL;
   if (cache && pthread_setspecific(process.key, cache) != 0) {
     free(cache);
     cache = NULL;
@@ -102,7 +102,7 @@ static struct cache *open_cache(void) {
 }
 
 static inline struct shelf *shelf_of(unsigned class) {
-  struct cache *cache = braid_here.blocks ? braid_here.blocks : open_cache();
+  struct braid_block_cache *cache = braid_here.blocks ? braid_here.blocks : open_cache();
   return cache ? &cache->shelves[class] : NULL;
 }
 
@@ -176,9 +176,9 @@ void braid_block_give(void *memory, size_t size) {
 }
 
 void braid_block_trim(void) {
-  if (here) {
+  if (braid_here.blocks) {
     pthread_setspecific(process.key, NULL);
-    free_cache(here);
+    free_cache(braid_here.blocks);
   }
   for (unsigned i = 0; i < CLASSES; i++)
     for (struct block *batch; (batch = fetch(&process.depots[i]));) free_all(batch);

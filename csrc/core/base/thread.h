@@ -45,7 +45,7 @@ static inline void braid_guard_leave(struct braid_guard *guard) {
 
 /* What the calling thread knows of itself. Each field is the named file's, no other touches it. */
 struct braid_here {
-  struct cache *blocks;                           /* block.c: its free blocks; NULL: none are kept yet */
+  struct braid_block_cache *blocks;               /* block.c: its free blocks; NULL: none are kept yet */
   struct braid_loop *loop;                        /* loop.c: the one that it runs; a post to it needs no mutex */
   struct braid_poke_target *_Atomic poke_targets; /* poke.c; also read in the thread's signal handlers */
   volatile int in_libcurl;                        /* broken_pipe.c: how deep; read in the handler of SIGPIPE */

@@ -112,6 +112,60 @@ void braid_pool_bring_home(struct braid_pool *pool, struct braid_job *job) {
   if (last) wake_resting(pool); /* behind it */
 }
 
+/* ---- for submitters ------------------------------------------------------------------------------------------- */
+
+struct braid_pool_facts braid_pool_look(struct braid_pool *pool) {
+  pthread_mutex_lock(&pool->mutex);
+  struct braid_pool_facts facts = {pool->stats, pool->alive, pool->kind->queued(pool), pool->kind->running(pool)};
+  pthread_mutex_unlock(&pool->mutex);
+  return facts;
+}
+
+bool braid_pool_is_given_up(struct braid_pool *pool, struct braid_message **failure) {
+  pthread_mutex_lock(&pool->mutex);
+  *failure = pool->failure;
+  bool given_up = pool->failure || pool->dead;
+  pthread_mutex_unlock(&pool->mutex);
+  return given_up;
+}
+
+void braid_pool_stop(struct braid_pool *pool) {
+  pthread_mutex_lock(&pool->mutex);
+  pool->stopped = true;
+  pthread_mutex_unlock(&pool->mutex);
+  pool->kind->stop(pool);
+}
+
+bool braid_pool_is_stopped(struct braid_pool *pool) {
+  pthread_mutex_lock(&pool->mutex);
+  bool stopped = pool->stopped;
+  pthread_mutex_unlock(&pool->mutex);
+  return stopped;
+}
+
+/* Nothing is locked for a job that has not ended: each look at its future asks this. */
+bool braid_pool_has_cancelled(struct braid_pool *pool, struct braid_job *job) {
+  if (atomic_load(&job->state) != BRAID_JOB_ENDED) return false;
+  pthread_mutex_lock(&pool->mutex);
+  bool cancelled = !job->home && job->outcome == BRAID_JOB_CANCELLED;
+  pthread_mutex_unlock(&pool->mutex);
+  return cancelled;
+}
+
+bool braid_pool_has_begun(struct braid_pool *pool, struct braid_job *job) {
+  pthread_mutex_lock(&pool->mutex); /* under which the job flag stays */
+  struct braid_job_flag *flag = atomic_load(&job->flag);
+  bool begun = flag && braid_job_flag_begun(flag, job->ticket);
+  pthread_mutex_unlock(&pool->mutex);
+  return begun;
+}
+
+void braid_pool_forsake(struct braid_pool *pool, struct braid_job *job) {
+  pthread_mutex_lock(&pool->mutex);
+  job->home = NULL;
+  pthread_mutex_unlock(&pool->mutex);
+}
+
 /* ---- a pool of the parent's ----------------------------------------------------------------------------------- */
 
 static enum braid_status refuse(struct braid_pool *pool, struct braid_job *job) {

@@ -14,6 +14,13 @@ struct braid_pool_stats {
   uint64_t done, failed, cancelled, bytes_in, bytes_out, busy; /* busy: nanoseconds */
 };
 
+/* What a pool has to do, and has done. */
+struct braid_pool_facts {
+  struct braid_pool_stats stats;
+  unsigned alive;         /* workers that have not ended */
+  size_t queued, running; /* jobs */
+};
+
 /* A job that a worker process has begun. */
 struct braid_begun {
   struct braid_job *job;
@@ -87,6 +94,25 @@ enum braid_status braid_pool_rest(struct braid_pool *pool, struct braid_wait_nod
 
 /* Blocks until all workers have ended or the deadline passes; false then. Not for a worker. */
 bool braid_pool_await(struct braid_pool *pool, int64_t deadline);
+
+/* ---- for submitters. Any thread; nothing blocks ---- */
+
+struct braid_pool_facts braid_pool_look(struct braid_pool *pool);
+
+/* Whether it was given up, for good. `failure` is the message that says why; NULL: the pool's `error` or `death` does.
+ */
+bool braid_pool_is_given_up(struct braid_pool *pool, struct braid_message **failure);
+
+/* Asks its jobs to end: who comes too late with one is cancelled as well. */
+void braid_pool_stop(struct braid_pool *pool);
+bool braid_pool_is_stopped(struct braid_pool *pool);
+
+/* Of a job whose waiter is not home: whether it was cancelled; whether a worker process has begun it. */
+bool braid_pool_has_cancelled(struct braid_pool *pool, struct braid_job *job);
+bool braid_pool_has_begun(struct braid_pool *pool, struct braid_job *job);
+
+/* The job's waiter will be gone: it is not posted any more. */
+void braid_pool_forsake(struct braid_pool *pool, struct braid_job *job);
 
 /* ---- for the kinds ---- */
 

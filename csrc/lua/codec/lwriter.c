@@ -2,9 +2,9 @@
  * The parts of a writer that do not depend on the type of the values. */
 #include "lua/codec/lwriter.h"
 
+#include <stdatomic.h>
 #include <lauxlib.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 
 #include "lua/codec/lcodec.h"
 #include "lua/base/lerror.h"
@@ -15,7 +15,10 @@ enum { FIRST_ROOM = 1024 };
 
 enum slot { ENCBUF, NAMES, KEPT };
 
-static struct { atomic_size_t bytes, values; } most = {(size_t)2 << 30, 1000 * 1000 * 1000};
+static struct {
+  atomic_size_t bytes; /* of a message */
+  atomic_size_t values;
+} most = {(size_t)2 << 30, 1000 * 1000 * 1000};
 
 void lcodec_limit(size_t bytes, size_t values) {
   atomic_store(&most.bytes, bytes);
@@ -23,8 +26,8 @@ void lcodec_limit(size_t bytes, size_t values) {
 }
 
 bool lcodec_allows(size_t bytes) {
-  return bytes <= atomic_load_explicit(&most_bytes, memory_order_relaxed) &&
-         atomic_load_explicit(&most_values, memory_order_relaxed) > 0;
+  return bytes <= atomic_load_explicit(&most.bytes, memory_order_relaxed) &&
+         atomic_load_explicit(&most.values, memory_order_relaxed) > 0;
 }
 
 static int slot(const struct writer *w, enum slot which) { return w->base + (int)which; }

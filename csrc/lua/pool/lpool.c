@@ -138,20 +138,16 @@ static void set_count(lua_State *L, const char *name, uint64_t value) {
 static int pool_stats(lua_State *L) {
   struct braid_pool *pool = pooljob_pool(L);
   lua_createtable(L, 0, 9);
-  pthread_mutex_lock(&pool->mutex);
-  struct braid_pool_stats stats = pool->stats;
-  unsigned alive = pool->alive;
-  size_t queued = pool->kind->queued(pool), running = pool->kind->running(pool);
-  pthread_mutex_unlock(&pool->mutex);
-  set_count(L, "workers", alive);
-  set_count(L, "queued", queued);
-  set_count(L, "running", running);
-  set_count(L, "done", stats.done);
-  set_count(L, "failed", stats.failed);
-  set_count(L, "cancelled", stats.cancelled);
-  set_count(L, "bytes_in", stats.bytes_in);
-  set_count(L, "bytes_out", stats.bytes_out);
-  lua_pushnumber(L, (lua_Number)stats.busy / (lua_Number)BRAID_SECOND);
+  struct braid_pool_facts facts = braid_pool_look(pool);
+  set_count(L, "workers", facts.alive);
+  set_count(L, "queued", facts.queued);
+  set_count(L, "running", facts.running);
+  set_count(L, "done", facts.stats.done);
+  set_count(L, "failed", facts.stats.failed);
+  set_count(L, "cancelled", facts.stats.cancelled);
+  set_count(L, "bytes_in", facts.stats.bytes_in);
+  set_count(L, "bytes_out", facts.stats.bytes_out);
+  lua_pushnumber(L, (lua_Number)facts.stats.busy / (lua_Number)BRAID_SECOND);
   lua_setfield(L, -2, "busy");
   return 1;
 }
@@ -175,11 +171,7 @@ static int pool_broken(lua_State *L) { return pooljob_push_failure(L, pooljob_po
 
 /* pool:stop(): asks every running job to end */
 static int pool_stop(lua_State *L) {
-  struct braid_pool *pool = pooljob_pool(L);
-  pthread_mutex_lock(&pool->mutex);
-  pool->stopped = true;
-  pthread_mutex_unlock(&pool->mutex);
-  pool->kind->stop(pool);
+  braid_pool_stop(pooljob_pool(L));
   return 0;
 }
 

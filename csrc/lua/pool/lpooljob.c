@@ -61,12 +61,9 @@ static void push_pool_death(lua_State *L, const struct braid_pool *pool) {
 }
 
 int pooljob_push_failure(lua_State *L, struct braid_pool *pool) {
-  pthread_mutex_lock(&pool->mutex);
-  struct braid_message *failure = pool->failure; /* once set it stays */
-  bool dead = pool->dead;
-  pthread_mutex_unlock(&pool->mutex);
+  struct braid_message *failure;
+  if (!braid_pool_is_given_up(pool, &failure)) return 0;
   if (failure) return lcodec_decode(L, failure);
-  if (!dead) return 0;
   push_pool_death(L, pool);
   return 1;
 }
@@ -86,10 +83,7 @@ static int anchor(lua_State *L) {
 }
 
 static int refuse_closed(lua_State *L, struct braid_pool *pool) {
-  pthread_mutex_lock(&pool->mutex);
-  bool stopped = pool->stopped;
-  pthread_mutex_unlock(&pool->mutex);
-  if (stopped) return lerror_raise(L, "cancelled", "cancelled: an error has ended what this pool was for");
+  if (braid_pool_is_stopped(pool)) return lerror_raise(L, "cancelled", "cancelled: an error has ended what this pool was for");
   return lerror_misuse(L, "this pool is closed: it takes no more jobs");
 }
 
@@ -294,9 +288,7 @@ void pooljob_orphan(struct sched *sched) {
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
     struct job_future *this = lua_touserdata(L, -1);
     if (!this) continue; /* a slot that is free */
-    pthread_mutex_lock(&this->pool->mutex);
-    this->job->home = NULL;
-    pthread_mutex_unlock(&this->pool->mutex);
+    braid_pool_forsake(this->pool, this->job);
     give_up_job(this);
     braid_object_unref(&this->pool->object);
     future_forsake(&this->future);

@@ -121,13 +121,11 @@ static void tell_processes(lua_State *L, struct braid_pool *pool, struct braid_b
 
 /* How much the pool has to do; its threads tell of themselves. */
 static void tell_pool(lua_State *L, struct braid_pool *pool, struct braid_buffer *text) {
-  pthread_mutex_lock(&pool->mutex);
-  unsigned alive = pool->alive;
-  size_t queued = pool->kind->queued(pool), running = pool->kind->running(pool);
-  pthread_mutex_unlock(&pool->mutex);
-  if (alive == 0) return;
+  struct braid_pool_facts facts = braid_pool_look(pool);
+  if (facts.alive == 0) return;
   braid_visible_format(text, "pool %s%s(%s): workers %u, jobs running %zu, waiting %zu\n", pool->name,
-                       *pool->name ? " " : "", pool->kind->pids ? "processes" : "threads", alive, running, queued);
+                       *pool->name ? " " : "", pool->kind->pids ? "processes" : "threads", facts.alive, facts.running,
+                       facts.queued);
   if (pool->kind->pids) tell_processes(L, pool, text);
 }
 

@@ -5,6 +5,7 @@
  * calls it. Where there is none, the script counts as ended by itself. */
 #include <lauxlib.h>
 #include <lualib.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,19 +118,18 @@ static int tell_dropped(lua_State *L) {
   return 0;
 }
 
-static int exit_status;
-
-static void exit_with_status(void) {
-  if (!exit_status) return;
+static void end_interrupted(void) {
+  enum { STATUS = 128 + SIGINT };
   fflush(NULL);
-  _exit(exit_status);
+  _exit(STATUS);
 }
 
-/* exit_with(status): the status of the process when the interpreter has come to its end */
-static int exit_with(lua_State *L) {
+/* exit_interrupted(): the process ends as one that SIGINT has ended when the interpreter has come to its end: with 130
+ */
+static int exit_interrupted(lua_State *L) {
+  (void)L;
   braid_thread_pin();
-  if (!exit_status) atexit(exit_with_status);
-  exit_status = (int)larg_integer(L, 1, "status", 1);
+  atexit(end_interrupted);
   return 0;
 }
 
@@ -170,8 +170,9 @@ static int tally_gc(lua_State *L) {
 
 static const luaL_Reg methods[] = {{"add", tally_add}, {"remove", tally_remove}, {"__gc", tally_gc}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"watch_end", watch_end},       {"leave", leave},         {"exit_with", exit_with},
-                                     {"tell_dropped", tell_dropped}, {"tally_new", tally_new}, {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"watch_end", watch_end},       {"leave", leave},         {"exit_interrupted", exit_interrupted},
+    {"tell_dropped", tell_dropped}, {"tally_new", tally_new}, {NULL, NULL}};
 
 void lscript_open(lua_State *L) {
   sched_register(L, functions);

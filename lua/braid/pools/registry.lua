@@ -120,7 +120,7 @@ core.set_hook("ending", function()
   if errors.is_error(err, "interrupted") then
     io.stderr:write("braid: interrupted\n")
     core.tell_dropped()
-    core.exit_with(130)
+    core.exit_interrupted()
   else
     errors.report(err, nil, "the end of the script")
   end
