@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+#include "core/base/item.h"
 #include "core/base/list.h"
 #include "core/base/status.h"
 #include "core/base/thread.h"
@@ -21,25 +22,6 @@ struct braid_waiter;
 struct braid_wait_queue {
   struct braid_list nodes;
   struct braid_guard *guard;
-};
-
-/* What a wait node or a queue carries: a small value, an owned reference to a message, or a number by which one Lua
- * state knows one of its own values. */
-enum braid_item_tag {
-  BRAID_ITEM_NONE,
-  BRAID_ITEM_FALSE,
-  BRAID_ITEM_TRUE,
-  BRAID_ITEM_NULL,
-  BRAID_ITEM_INTEGER,
-  BRAID_ITEM_NUMBER,
-  BRAID_ITEM_REFERENCE,
-  BRAID_ITEM_MESSAGE,
-  BRAID_ITEM_PLACE /* in wait queues, for another process: a put that reserves a place, or a get that leases an item */
-};
-
-struct braid_item {
-  uint64_t bits;
-  uint8_t tag; /* enum braid_item_tag */
 };
 
 /* A place in a wait queue. The queue's guard protects it while it is in the queue. */

@@ -17,10 +17,6 @@ struct start {
   int error; /* -1: not known yet */
 };
 
-bool braid_io_thread_is_here(const struct braid_io_thread *io_thread) {
-  return pthread_equal(io_thread->thread, pthread_self());
-}
-
 static bool is_needed(struct braid_io_thread *io_thread) {
   pthread_mutex_lock(&process.mutex);
   bool needed = io_thread->users > 0;
@@ -43,7 +39,6 @@ static void serve(struct braid_io_thread *io_thread) {
 static void *run(void *argument) {
   struct start *start = argument;
   struct braid_io_thread *io_thread = start->io_thread;
-  io_thread->thread = pthread_self();
   int error = braid_loop_open(&io_thread->loop);
   pthread_mutex_lock(&process.mutex);
   start->error = error;

@@ -10,7 +10,6 @@
 struct braid_io_thread {
   struct braid_loop loop;
   struct braid_children children; /* worker processes: started by this thread, so that they end with it */
-  pthread_t thread;               /* fixed before others know it */
   unsigned users;                 /* guarded by the I/O thread's own mutex */
 };
 
@@ -39,8 +38,5 @@ void braid_errand_send(struct braid_errand *errand);
 
 /* Takes one back that was sent, if it has not begun: its memory may go then. The I/O thread. */
 void braid_errand_recall(struct braid_errand *errand);
-
-/* Whether the calling thread is the I/O thread. */
-bool braid_io_thread_is_here(const struct braid_io_thread *io_thread);
 
 #endif

@@ -34,10 +34,6 @@ static struct {
   struct braid_job **jobs; /* by slot: the last that came for it */
 } self = {.mutex = PTHREAD_MUTEX_INITIALIZER, .told = PTHREAD_COND_INITIALIZER};
 
-struct braid_connection *braid_worker_process_connection(void) {
-  return self.open ? &self.connection : NULL;
-}
-
 static _Noreturn void die(int status) {
   fflush(stdout);
   _exit(status);

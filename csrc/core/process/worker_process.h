@@ -26,7 +26,4 @@ void braid_worker_process_short(int error);
 /* Sends what is left, and ends the process. */
 _Noreturn void braid_worker_process_end(int status);
 
-/* Whether this process is a worker, and its connection; NULL: it is none. Any thread. */
-struct braid_connection *braid_worker_process_connection(void);
-
 #endif

@@ -18,7 +18,7 @@
 
 /* ---- the pool ------------------------------------------------------------------------------------------------- */
 
-static lua_Number number_field(lua_State *L, int index, const char *name) {
+lua_Number lpool_number(lua_State *L, int index, const char *name) {
   lua_getfield(L, index, name);
   lua_Number value = lua_tonumber(L, -1);
   lua_pop(L, 1);
@@ -44,11 +44,11 @@ static struct worker_settings *read_settings(lua_State *L, int index) {
   settings->table = table;
   settings->path = string_field(L, index, "path");
   settings->cpath = string_field(L, index, "cpath");
-  settings->max_jobs = (uint64_t)number_field(L, index, "max_jobs_per_worker");
-  settings->time_limit = number_field(L, index, "time_limit");
+  settings->max_jobs = (uint64_t)lpool_number(L, index, "max_jobs_per_worker");
+  settings->time_limit = lpool_number(L, index, "time_limit");
   settings->core = braid_thread_core();
   settings->depth = worker_depth(sched_open(L));
-  settings->memory_limit = (size_t)number_field(L, index, "memory_limit");
+  settings->memory_limit = (size_t)lpool_number(L, index, "memory_limit");
   return settings;
 }
 

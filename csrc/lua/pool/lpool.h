@@ -10,6 +10,9 @@
  * in the settings at that index. */
 void lpool_keep(lua_State *L, struct sched *sched, struct braid_pool *pool, int settings);
 
+/* The number that the table at `index` has under this name; 0: none. */
+lua_Number lpool_number(lua_State *L, int index, const char *name);
+
 /* ---- at the end of the state ---- */
 
 /* Asks the pools that it has made to end, and their jobs. */

@@ -36,22 +36,15 @@ struct wire_settings {
 
 /* ---- making a pool -------------------------------------------------------------------------------------------- */
 
-static lua_Number number_field(lua_State *L, int index, const char *name) {
-  lua_getfield(L, index, name);
-  lua_Number value = lua_tonumber(L, -1);
-  lua_pop(L, 1);
-  return value;
-}
-
 /* The settings of the table at `index`, as bytes; raises when memory is out. */
 static void read_settings(lua_State *L, int index, struct braid_process_plan *plan) {
   size_t path_size, cpath_size;
   lua_getfield(L, index, "path");
   lua_getfield(L, index, "cpath");
   const char *path = luaL_tolstring(L, -2, &path_size), *cpath = luaL_tolstring(L, -2, &cpath_size);
-  struct wire_settings head = {.max_jobs = (uint64_t)number_field(L, index, "max_jobs_per_worker"),
-                               .memory_limit = (uint64_t)number_field(L, index, "memory_limit"),
-                               .time_limit = number_field(L, index, "time_limit"),
+  struct wire_settings head = {.max_jobs = (uint64_t)lpool_number(L, index, "max_jobs_per_worker"),
+                               .memory_limit = (uint64_t)lpool_number(L, index, "memory_limit"),
+                               .time_limit = lpool_number(L, index, "time_limit"),
                                .core = braid_thread_core(),
                                .depth = worker_depth(sched_open(L)) + 1};
   plan->settings_size = sizeof head + path_size + 1 + cpath_size + 1;
@@ -61,7 +54,7 @@ static void read_settings(lua_State *L, int index, struct braid_process_plan *pl
   memcpy(at, &head, sizeof head);
   memcpy(at + sizeof head, path, path_size + 1);
   memcpy(at + sizeof head + path_size + 1, cpath, cpath_size + 1);
-  lua_Number tasks = number_field(L, index, "tasks_per_worker");
+  lua_Number tasks = lpool_number(L, index, "tasks_per_worker");
   plan->tasks = tasks < 1 ? 1 : (unsigned)tasks; /* the Lua layer knows how many there may be */
   plan->time_limit = head.time_limit < (double)MOST_SECONDS ? (int64_t)(head.time_limit * (double)BRAID_SECOND) : 0;
   lua_pop(L, 4);
