@@ -83,7 +83,8 @@ static int anchor(lua_State *L) {
 }
 
 static int refuse_closed(lua_State *L, struct braid_pool *pool) {
-  if (braid_pool_is_stopped(pool)) return lerror_raise(L, "cancelled", "cancelled: an error has ended what this pool was for");
+  if (braid_pool_is_stopped(pool))
+    return lerror_raise(L, "cancelled", "cancelled: an error has ended what this pool was for");
   return lerror_misuse(L, "this pool is closed: it takes no more jobs");
 }
 
