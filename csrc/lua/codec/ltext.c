@@ -51,7 +51,10 @@ struct braid_message *ltext_encode(lua_State *L, int index) {
   }
   if (!lcodec_allows(count + size)) return NULL;
   struct braid_message *message = braid_message_seal(NULL, count + size, NULL, 0);
-  if (!message) lerror_memory(L);
+  if (!message) {
+    lerror_memory(L); /* does not return */
+    return NULL;
+  }
   memcpy(message->bytes, head, count);
   memcpy(message->bytes + count, text, size);
   return message;
