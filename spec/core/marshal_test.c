@@ -131,7 +131,6 @@ static void of_a_pool_nothing_travels(void) {
   struct braid_pool *pool = braid_pool_elsewhere();
   struct braid_object *there = neighbours_send(&n, HOME, &pool->object);
   check(there && there != &pool->object && braid_pool_is_elsewhere(braid_container(there, struct braid_pool, object)));
-  braid_object_unref(there);
   struct braid_waiter waiter;
   struct braid_message *nothing = braid_message_new("", 0, NULL, 0);
   struct braid_job *job = braid_job_new(nothing, NULL);

@@ -286,10 +286,10 @@ static void ends_what_is_no_message(void) {
     const struct words *words = &bad_messages[i];
     struct {
       uint64_t size, mentions;
-      uint32_t what, place, upvalues;
+      uint32_t what, place, upvalues, zero;
       uint64_t code;
       char more[64];
-    } body = {words->size, words->mentions, words->what, words->place, words->upvalues, words->code, ""};
+    } body = {words->size, words->mentions, words->what, words->place, words->upvalues, 0, words->code, ""};
     begin(0, 0);
     struct braid_frame frame = {.kind = BRAID_FRAME_JOB, .has_message = 1};
     neighbours_inject(&n, HOME, frame, &body, 16 + words->sent);

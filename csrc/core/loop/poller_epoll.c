@@ -18,6 +18,7 @@
 #endif
 
 int braid_poller_open(struct braid_poller *poller) {
+  poller->coarse = false;
   do poller->fd = epoll_create1(EPOLL_CLOEXEC);
   while (poller->fd < 0 && braid_limit_raised());
   return poller->fd < 0 ? errno : 0;

@@ -124,7 +124,7 @@ static void heap_sink(struct braid_queue_cell *cells, size_t size, struct braid_
 
 static bool grow(struct braid_queue *queue) {
   size_t capacity = queue->capacity ? queue->capacity * 2 : FIRST_CAPACITY;
-  struct braid_queue_cell *cells = malloc(capacity * sizeof *cells);
+  struct braid_queue_cell *cells = calloc(capacity, sizeof *cells); /* zeros: unused keys are sent to processes, too */
   if (!cells) return false;
   for (size_t i = 0; i < queue->size; i++) cells[i] = queue->cells[(queue->first + i) & (queue->capacity - 1)];
   free(queue->cells);
@@ -138,8 +138,8 @@ static bool push(struct braid_queue *queue, struct braid_item item, double key) 
   if (queue->size == queue->capacity && !grow(queue)) return false;
   size_t at = (queue->first + queue->size++) & (queue->capacity - 1);
   queue->cells[at].item = item;
-  queue->cells[at].key = key; /* of no use without priorities, but it is sent to other processes */
   if (queue->order == BRAID_PRIORITY) {
+    queue->cells[at].key = key;
     queue->cells[at].arrival = queue->arrivals++;
     heap_rise(queue->cells, at);
   }
