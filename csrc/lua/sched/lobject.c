@@ -54,8 +54,8 @@ void lobject_fill(lua_State *L, struct braid_object *object) {
 }
 
 static struct box *box_of(lua_State *L, int index, const struct braid_class *class) {
-  if (lua_type(L, index) != LUA_TUSERDATA || lua_rawlen(L, index) != sizeof(struct box)) return NULL;
   struct box *box = lua_touserdata(L, index);
+  if (!box || lua_rawlen(L, index) != sizeof *box) return NULL; /* a light userdata has no length */
   return box->class == class ? box : NULL;
 }
 
