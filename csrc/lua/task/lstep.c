@@ -65,7 +65,6 @@ static int keep_cancel(lua_State *L) {
   return 0;
 }
 
-/* Cancelled before its first step: it never starts. */
 static void skip(struct sched *sched, struct task *task) {
   lua_State *L = sched->L;
   lua_pushcfunction(L, keep_cancel);
@@ -76,35 +75,17 @@ static void skip(struct sched *sched, struct task *task) {
   task_finish(sched, task, LUA_OK);
 }
 
-void task_step(struct sched *sched, struct task *task, lua_State *from) {
-  struct sched_frame before = {sched->current, sched->running};
-  lua_State *co = task->co;
-  int results;
-  if (task->waiter.state == FUTURE_PENDING) {
-    if (tree_canceller(&sched->tree, task) && !(task->waiter.flags & TASK_CLOSER)) {
-      skip(sched, task);
-      return;
-    }
-    task->waiter.state = FUTURE_RUNNING;
+bool task_begin(struct sched *sched, struct task *task) {
+  if (tree_canceller(&sched->tree, task) && !(task->waiter.flags & TASK_CLOSER)) {
+    skip(sched, task);
+    return false;
   }
-  seal_break(&sched->seal, co);
-  bool traced = braid_trace_is_on();
-  if (traced) braid_trace_record(BRAID_TRACE_STEP, task, NULL);
-  task->waiter.flags &= ~(uint32_t)TASK_PARKED;
-  sched->current = task;
-  sched->running = co;
-  lua_State *outer = sched_compute(sched, co);
-  int status = lua_resume(co, from, 0, &results); /* the arguments of a first step are where its body expects them */
-  sched_compute(sched, outer);                    /* first: the time was this task's */
-  sched_return(sched, before);
-  if (traced) braid_trace_record(BRAID_TRACE_PARK, task, NULL);
-  if (status == LUA_YIELD) {
-    if (task->waiter.flags & TASK_PARKED) {
-      seal_close(&sched->seal, co);
-      return;
-    }
-    status = task->waiter.state >= FUTURE_DONE ? LUA_OK : LUA_ERRRUN;
-  }
+  task->waiter.state = FUTURE_RUNNING;
+  return true;
+}
+
+void task_end(struct sched *sched, struct task *task, int status) {
+  if (status == LUA_YIELD) status = task->waiter.state >= FUTURE_DONE ? LUA_OK : LUA_ERRRUN;
   if (status != LUA_OK) {
     lua_pushcfunction(sched->L, end_badly);
     lua_pushlightuserdata(sched->L, task);
