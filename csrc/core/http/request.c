@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* Remembers the first refusal. */
 struct setter {
@@ -23,6 +25,13 @@ static void set_pointer(struct setter *setter, CURLoption option, const void *va
 }
 
 static bool is(const struct braid_request *request, const char *method) { return strcmp(request->method, method) == 0; }
+
+bool braid_method_repeatable(const char *method) {
+  static const char *const methods[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"};
+  for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+    if (strcmp(method, methods[i]) == 0) return true;
+  return false;
+}
 
 bool braid_request_custom(const struct braid_request *request) {
   return request->body || request->part_count > 0 ? !is(request, "POST") : !is(request, "GET") && !is(request, "HEAD");
@@ -79,9 +88,16 @@ CURLcode braid_request_apply(const struct braid_request *request, CURL *easy) {
   return setter.code == CURLE_UNSUPPORTED_PROTOCOL ? CURLE_NOT_BUILT_IN : setter.code;
 }
 
+/* A FIFO or a device may hold the loop for ever; a folder has no content. */
+static bool is_file(const char *path) {
+  struct stat facts;
+  return stat(path, &facts) == 0 && S_ISREG(facts.st_mode) && access(path, R_OK) == 0;
+}
+
 static CURLcode fill_part(const struct braid_part *part, curl_mimepart *target) {
   CURLcode code = curl_mime_name(target, part->name);
-  if (code == CURLE_OK && part->path) code = curl_mime_filedata(target, part->path);
+  if (code == CURLE_OK && part->path)
+    code = is_file(part->path) ? curl_mime_filedata(target, part->path) : CURLE_READ_ERROR;
   if (code == CURLE_OK && !part->path) code = curl_mime_data(target, part->content, part->size);
   if (code == CURLE_OK && part->filename) code = curl_mime_filename(target, part->filename);
   if (code == CURLE_OK && part->type) code = curl_mime_type(target, part->type);
@@ -93,13 +109,14 @@ CURLcode braid_request_fill(const struct braid_request *request, struct curl_mim
     const struct braid_part *part = &request->parts[i];
     curl_mimepart *target = curl_mime_addpart(form);
     CURLcode code = target ? fill_part(part, target) : CURLE_OUT_OF_MEMORY;
-    if (code == CURLE_READ_ERROR) snprintf(text, CURL_ERROR_SIZE, "cannot read %s", part->path);
+    if (code == CURLE_READ_ERROR) snprintf(text, CURL_ERROR_SIZE, "cannot read %s as a file", part->path);
     if (code != CURLE_OK) return code;
   }
   return CURLE_OK;
 }
 
 size_t braid_request_lookup(const struct braid_request *request) {
+  if (request->unix_socket || !request->proxy || *request->proxy) return 0;
   const char *host = strstr(request->url, "://");
   if (!host) return 0;
   host += 3;

@@ -29,7 +29,8 @@ struct braid_request {
   long http_version;    /* CURL_HTTP_VERSION_... */
   int64_t max_body;     /* bytes; 0: no bound */
   bool verify;
-  bool stream; /* the body is taken in pieces: the transfer pauses while nobody does */
+  bool repeatable; /* by its method, doing it twice is doing it once */
+  bool stream;     /* the body is taken in pieces: the transfer pauses while nobody does */
 };
 
 /* All but ca_file, from which there is no way back. The answer is the first refusal, or CURLE_OK. */
@@ -39,13 +40,17 @@ CURLcode braid_request_apply(const struct braid_request *request, CURL *easy);
  * `text`, which has room for CURL_ERROR_SIZE. */
 CURLcode braid_request_fill(const struct braid_request *request, struct curl_mime *form, char *text);
 
+/* Requests with this method may be done again: the server is then as after one. */
+bool braid_method_repeatable(const char *method);
+
 /* The method has a name of its own: libcurl does not know that a 303 makes a GET of it. */
 bool braid_request_custom(const struct braid_request *request);
 
 /* Plain HTTP/1: each transfer needs a connection for itself. */
 bool braid_request_plain(const struct braid_request *request);
 
-/* The length of the URL's "scheme://host:port", or 0 when there is no name in it whose address must be asked for. */
+/* The length of the URL's "scheme://host:port", or 0 when there is no name in it whose address must be asked for, or
+ * somebody else may ask for it: a proxy. */
 size_t braid_request_lookup(const struct braid_request *request);
 
 #endif

@@ -80,11 +80,19 @@ static void withdraw(struct braid_transfer *transfer) {
   transfer->bound = false;
 }
 
+static void explain_repetition(struct braid_transfer *transfer) {
+  transfer->code = CURLE_GOT_NOTHING;
+  snprintf(transfer->text, sizeof transfer->text,
+           "the connection was closed before the answer began; whether the "
+           "request was carried out is not known");
+}
+
 static void finish(struct braid_transfer *transfer, CURLcode code) {
   withdraw(transfer);
   transfer->done = true;
   transfer->code = transfer->response.oversize ? CURLE_FILESIZE_EXCEEDED : code;
   if (transfer->starved) braid_socket_explain(EMFILE, transfer->text, sizeof transfer->text);
+  if (transfer->repeated && code == CURLE_ABORTED_BY_CALLBACK) explain_repetition(transfer);
   abandon_lookup(transfer);
   tell(transfer, BRAID_OK);
 }
@@ -94,7 +102,7 @@ static void admit(struct braid_http_session *session) {
   struct braid_list *link;
   while ((link = braid_list_pop(&session->admitted))) {
     struct braid_transfer *transfer = braid_container(link, struct braid_transfer, turn);
-    transfer->added = true;
+    transfer->added = transfer->tried = true;
     if (curl_multi_add_handle(session->multi, transfer->easy) == CURLM_OK) continue;
     transfer->added = false;
     finish(transfer, CURLE_OUT_OF_MEMORY);
@@ -207,10 +215,15 @@ static int on_close(void *context, curl_socket_t fd) {
 }
 
 #if LIBCURL_VERSION_NUM >= 0x075000
+/* A request is about to be sent. libcurl sends it again when a kept connection ends before its answer: what is done
+ * twice would be done twice. */
 static int on_connection(void *context, char *there, char *here, int port_there, int port_here) {
   (void)there, (void)here, (void)port_there, (void)port_here;
-  answer_lookup(context);
-  return CURL_PREREQFUNC_OK;
+  struct braid_transfer *transfer = context;
+  answer_lookup(transfer);
+  transfer->repeated = transfer->asked && !transfer->repeatable;
+  transfer->asked = true;
+  return transfer->repeated ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 #endif
 
@@ -219,6 +232,7 @@ static size_t on_header(char *line, size_t one, size_t size, void *context) {
   (void)one;
   struct braid_transfer *transfer = context;
   bool begun = transfer->response.begun;
+  transfer->asked = false;
   if (!braid_response_head(&transfer->response, line, size)) return 0;
   if (transfer->custom && transfer->response.status == 303 && memcmp(line, "HTTP/", size < 5 ? size : 5) == 0)
     curl_easy_setopt(transfer->easy, CURLOPT_CUSTOMREQUEST, NULL);
@@ -241,6 +255,19 @@ static size_t on_body(char *data, size_t one, size_t size, void *context) {
 
 /* ---- the handle ----------------------------------------------------------------------------------------------- */
 
+/* Where the system's certificates are in one file, the folder of them is left out: libcurl reads the file once for all
+ * connections, and the folder for each of them. */
+static void use_bundle(CURL *easy) {
+#if LIBCURL_VERSION_NUM >= 0x075700
+  char *bundle = NULL;
+  if (curl_easy_getinfo(easy, CURLINFO_CAINFO, &bundle) != CURLE_OK || !bundle || access(bundle, R_OK)) return;
+  curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+  curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
+#else
+  (void)easy;
+#endif
+}
+
 /* What is the same for all requests of the session. */
 static void set_constants(struct braid_transfer *transfer) {
   struct braid_http_session *session = transfer->session;
@@ -261,6 +288,7 @@ static void set_constants(struct braid_transfer *transfer) {
   curl_easy_setopt(easy, CURLOPT_USERAGENT, "braid");
   curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   if (session->cookies) curl_easy_setopt(easy, CURLOPT_COOKIEFILE, "");
+  use_bundle(easy);
 #if LIBCURL_VERSION_NUM >= 0x075000
   curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connection);
   curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
@@ -315,7 +343,9 @@ static CURLcode configure(struct braid_transfer *transfer, const struct braid_re
   braid_response_reset(&transfer->response, request->max_body, request->redirects > 0);
   transfer->stream = request->stream;
   transfer->custom = braid_request_custom(request);
-  transfer->done = transfer->paused = transfer->starved = false;
+  transfer->done = transfer->paused = transfer->starved = transfer->asked = transfer->repeated = false;
+  transfer->repeatable = request->repeatable;
+  transfer->tried = false;
   transfer->headers = request->headers;
   CURLcode code = set_certificates(transfer, request->ca_file);
   if (code != CURLE_OK) return code;
@@ -422,7 +452,7 @@ struct braid_transfer_facts braid_transfer_facts(const struct braid_transfer *tr
   }
   long redirects = 0, asked = 0;
   curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &asked);
-  facts.asked = asked > 0;
+  facts.asked = transfer->tried && asked > 0;
   curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &facts.status);
   curl_easy_getinfo(transfer->easy, CURLINFO_REDIRECT_COUNT, &redirects);
   if (redirects > 0) {

@@ -36,6 +36,10 @@ struct braid_transfer {
   struct braid_response response;
   CURLcode code; /* once done */
   bool stream, added, done, paused, bound, custom, starved;
+  bool tried;                 /* libcurl has been given it: what it knows is not of an earlier one */
+  bool repeatable;            /* the request may be sent again when its connection ends without an answer */
+  bool asked;                 /* it is under way, and no line of an answer has come */
+  bool repeated;              /* it would have been sent again, and was not */
   char text[CURL_ERROR_SIZE]; /* what went wrong, or empty */
 };
 

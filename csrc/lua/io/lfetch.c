@@ -39,6 +39,7 @@ static void read_request(lua_State *L, struct braid_request *request) {
   lua_settop(L, LAST);
   lrequest_read(L, REQUEST, request);
   request->method = method;
+  request->repeatable = braid_method_repeatable(method);
   request->url = url;
 }
 

@@ -98,10 +98,11 @@ end
 function Session:cookies()
   local list = {}
   for line in (self._handle:cookies() or ""):gmatch("[^\n]+") do
-    local http_only, domain, path, secure, expires, name, value =
-      line:match("^(#?H?t?t?p?O?n?l?y?_?)([^\t]*)\t[^\t]*\t([^\t]*)\t([^\t]*)\t(%d+)\t([^\t]*)\t?(.*)$")
+    local visible, hidden = line:gsub("^#HttpOnly_", "")
+    local domain, path, secure, expires, name, value =
+      visible:match("^([^\t]*)\t[^\t]*\t([^\t]*)\t([^\t]*)\t(%d+)\t([^\t]*)\t?(.*)$")
     list[#list + 1] = {
-      name = name, value = value, domain = domain, path = path, secure = secure == "TRUE", http_only = http_only ~= "",
+      name = name, value = value, domain = domain, path = path, secure = secure == "TRUE", http_only = hidden > 0,
       expires = expires ~= "0" and math.tointeger(expires) or nil,
     }
   end
