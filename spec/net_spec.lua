@@ -11,7 +11,7 @@ local fails, misused = expect.fails, expect.misused
 local function with_listener(fn, serve)
   return function()
     run(function()
-      local listener <close> = assert(net.listen("127.0.0.1", 0))
+      local listener <close> = assert(net.listen("127.0.0.1", 0, { max_line = 4000000 }))
       braid.scope(function(tasks)
         if serve then
           tasks:spawn(function()
@@ -53,7 +53,7 @@ end
 
 describe("a connection", function()
   test("carries lines and bytes both ways", with_listener(function(listener)
-    local stream <close> = connected(listener)
+    local stream <close> = connected(listener, { max_line = 4000000 })
     assert.equal("127.0.0.1", (stream:peer()))
     assert.equal(listener.port, select(2, stream:peer()))
     assert.equal("integer", math.type(stream.fd))
@@ -146,6 +146,66 @@ describe("a connection", function()
   end))
 end)
 
+describe("a line", function()
+  test("has a limit, and what was read stays", with_listener(function(listener)
+    local client <close>, server = pair(listener)
+    local writer = braid.spawn(server.write, server, ("x"):rep(3000000) .. "\nrest\n")
+    local err = fails("limit", client:read("l", 10))
+    assert.is_truthy(err.message:find("1048576", 1, true), err.message)
+    fails("limit", client:read("l", 0))
+    assert.equal(("x"):rep(3000000) .. "\n", client:read(3000001, 10))
+    assert.equal("rest", client:read("l", 10))
+    assert.is_true(writer:result())
+    server:close()
+  end))
+
+  test("has the limit that was asked for", with_listener(function(listener)
+    local client <close>, server = connected(listener, { max_line = 5 }), listener:accept(5)
+    assert(server:write("12345\n123456\n"))
+    assert.equal("12345", client:read())
+    fails("limit", client:read())
+    assert.equal("123456\n", client:read_until("\n", 6))
+    server:close()
+    misused("max_line", net.connect, "127.0.0.1", listener.port, { max_line = 0 })
+  end))
+end)
+
+describe("a write that was cut short", function()
+  for name, cut in pairs {
+    ["by a timeout"] = function(stream, data)
+      local err = fails("timeout", stream:write(data, 0.05))
+      assert.is_true(err.written > 0)
+    end,
+    ["by a cancel"] = function(stream, data)
+      braid.move_on_after(0.05, function() stream:write(data) end)
+    end,
+  } do
+    test(name .. " is the last one", with_listener(function(listener)
+      local client <close>, server = pair(listener)
+      local _ <close> = server
+      cut(client, ("A"):rep(30000000))
+      fails("closed", client:write("SECOND"))
+      assert(server:write("still read\n"))
+      assert.equal("still read", client:read("l", 5))
+      client:close()
+      assert.is_nil(server:read("a", 10):find("SECOND", 1, true))
+    end))
+  end
+
+  test("before its first byte harms nothing", with_listener(function(listener)
+    local client <close>, server = pair(listener)
+    local _ <close> = server
+    local first = braid.spawn(client.write, client, ("A"):rep(30000000))
+    braid.sleep(0)
+    fails("timeout", client:write("SECOND", 0.01)) -- it waited for its turn
+    local got = server:read(30000000, 10)
+    assert.is_true(first:result())
+    assert(client:write("THIRD"))
+    assert.equal("THIRD", server:read(5, 5))
+    assert.equal(30000000, #got)
+  end))
+end)
+
 describe("waits", function()
   test("time out", with_listener(function(listener)
     fails("timeout", listener:accept(0))
@@ -218,7 +278,7 @@ describe("waits", function()
   test("end when what is waited for is closed", with_listener(function(listener)
     local client, server = pair(listener)
     local tasks = {
-      braid.spawn(client.read, client), braid.spawn(listener.accept, listener),
+      braid.spawn(client.read, client, "a"), braid.spawn(listener.accept, listener),
       braid.spawn(server.write, server, ("x"):rep(50000000)),
     }
     braid.sleep(0.01)

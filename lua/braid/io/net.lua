@@ -13,10 +13,15 @@ local LINE = 1024 -- default backlog: connections that may wait to be accepted
 
 -- ---- arguments ------------------------------------------------------------------------------------------------------
 
-local CONNECT_OPTIONS = { host = "string", port = "integer", unix = "string", timeout = "number" }
-local LISTEN_OPTIONS = {
-  host = "string", port = "integer", unix = "string", backlog = "integer", reuse_port = "boolean",
+local LONGEST = 1 << 20 -- default max_line: bytes of a line
+
+local CONNECT_OPTIONS = {
+  host = "string", port = "integer", unix = "string", timeout = "number", max_line = "integer",
 }
+local LISTEN_OPTIONS = {
+  host = "string", port = "integer", unix = "string", backlog = "integer", reuse_port = "boolean", max_line = "integer",
+}
+local RANGES = { backlog = { 1, 0x7fffffff }, max_line = { 1, math.maxinteger } }
 
 local function check_text(name, value)
   if value == "" or value:find("\0", 1, true) then
@@ -32,7 +37,7 @@ local function place_of(what, known, host, port, opts)
     opts, host = host, nil
   end
   errors.check_options(1, what, opts, known)
-  errors.check_ranges(1, what, opts, { backlog = { 1, 0x7fffffff } })
+  errors.check_ranges(1, what, opts, RANGES)
   for name, value in pairs(opts or {}) do place[name] = value end
   if host ~= nil then place.host = host end
   if port ~= nil then place.port = port end
@@ -87,6 +92,7 @@ end
 ---@field private _address string of the peer
 local Stream = {}
 for name, method in pairs(stream.Stream) do Stream[name] = method end
+Stream._most = LONGEST
 Stream.__name = "braid.net.stream"
 Stream.__index = Stream
 
@@ -100,9 +106,9 @@ function Stream:shutdown() return self._descriptor:shutdown() end
 ---@return integer? port nil for a unix socket
 function Stream:peer() return core.address_text(self._address) end
 
-local function stream_of(descriptor, address)
+local function stream_of(descriptor, address, max_line)
   local made = stream.new(descriptor, Stream)
-  made._address = address
+  made._address, made._most = address, max_line
   return made
 end
 
@@ -155,11 +161,12 @@ local function try_all(addresses, deadline)
   return winner, where or failure
 end
 
----Connects: `net.connect("example.org", 80)`, `net.connect{ unix = "/run/some.sock" }`. Tries all the host's
----addresses. opts.timeout: seconds for everything; default: as long as the system tries. Suspends.
+---Connects: `net.connect("example.org", 80)`, `net.connect{ unix = "/run/some.sock" }`. Tries all the addresses.
+---opts.timeout: seconds for everything; default: as long as the system tries. opts.max_line: the longest line that the
+---stream reads, in bytes; default 1 MiB. Suspends.
 ---@param host string|table a name or an address; or a table with `host` and `port`, or `unix`, and the options
 ---@param port integer?
----@param opts {timeout: number?}?
+---@param opts {timeout: number?, max_line: integer?}?
 ---@return braid.net.Stream? stream
 ---@return braid.Error? err kinds: timeout, system (with `code`, the error number)
 function M.connect(host, port, opts)
@@ -174,7 +181,7 @@ function M.connect(host, port, opts)
     descriptor, address = try_all(addresses, deadline)
   end
   if not descriptor then return failed("connect", place, address) end
-  return stream_of(descriptor, address)
+  return stream_of(descriptor, address, place.max_line)
 end
 
 -- ---- listening ------------------------------------------------------------------------------------------------------
@@ -188,6 +195,7 @@ end
 ---@field path string? of a Unix socket; the file is removed when the listener is closed
 ---@field fd integer? the descriptor; nil after close
 ---@field private _descriptor userdata
+---@field private _max_line integer? of the accepted streams
 local Listener = { __name = "braid.net.listener" }
 Listener.__index = Listener
 
@@ -198,7 +206,7 @@ Listener.__index = Listener
 function Listener:accept(timeout)
   local descriptor, address = self._descriptor:accept(timeout)
   if not descriptor then return nil, address end
-  return stream_of(descriptor, address)
+  return stream_of(descriptor, address, self._max_line)
 end
 
 function Listener:__call()
@@ -220,10 +228,11 @@ Listener.__close = Listener.close
 ---Listens: `net.listen("127.0.0.1", 0)`, `net.listen{ unix = "/run/some.sock" }`. Host nil or "*" means all addresses
 ---of this machine, port 0 a free one. A Unix socket's file at which nobody listens any more is replaced. opts.backlog:
 ---connections that may wait to be accepted, default 1024. opts.reuse_port: other sockets with this option may listen at
----the same port, and the system spreads the connections. Suspends while it looks up a host name.
+---the same port, and the system spreads the connections. opts.max_line: of the accepted streams, as for `connect`.
+---Suspends while it looks up a host name.
 ---@param host string|table|nil a name or an address; or a table with `host` and `port`, or `unix`, and the options
 ---@param port integer?
----@param opts {backlog: integer?, reuse_port: boolean?}?
+---@param opts {backlog: integer?, reuse_port: boolean?, max_line: integer?}?
 ---@return braid.net.Listener? listener
 ---@return braid.Error? err kind system (with `code`, the error number)
 function M.listen(host, port, opts)
@@ -233,7 +242,9 @@ function M.listen(host, port, opts)
   local descriptor
   descriptor, err = core.socket_listen(addresses[1], place.backlog or LINE, place.reuse_port)
   if not descriptor then return failed("listen", place, err) end
-  local listener = setmetatable({ fd = descriptor:fd(), path = place.unix, _descriptor = descriptor }, Listener)
+  local listener = setmetatable({
+    fd = descriptor:fd(), path = place.unix, _descriptor = descriptor, _max_line = place.max_line,
+  }, Listener)
   if not place.unix then listener.host, listener.port = core.address_text(descriptor:here()) end
   return listener
 end

@@ -17,7 +17,9 @@ local PIECE = 65536 -- bytes of one read
 ---@field private _buffer string bytes that were read from the descriptor
 ---@field private _at integer index in _buffer of the first byte that was not returned yet
 ---@field private _pieces string[] bytes after those in _buffer
-local Stream = { __name = "braid.stream" }
+---@field private _cut boolean? a write has ended in the middle of its data
+---@field private _most number the longest line
+local Stream = { __name = "braid.stream", _most = math.huge }
 Stream.__index = Stream
 
 M.Stream = Stream -- for derived classes
@@ -73,36 +75,57 @@ local function take(self, most)
   return sub(self._buffer, at, last)
 end
 
-local function read_line(self, deadline, ending)
+-- Reads until the buffer has the text, and returns where it ends there. Or nil, and the error; at the end without an
+-- error. Not more than `most` bytes may come before the text.
+local function find_text(self, text, most, deadline)
   merge(self)
-  local last = find(self._buffer, "\n", self._at, true)
-  local piece, err
-  if not last then piece, err = fetch(self, deadline) end
-  while not last do
-    if err then return nil, err end
-    if not piece then return take(self, math.huge) end
-    if find(piece, "\n", 1, true) then
+  local first, last = find(self._buffer, text, self._at, true)
+  local width, there, get = #text, #self._buffer - self._at + 1, fetch
+  local tail = sub(self._buffer, math.max(self._at, #self._buffer - width + 2)) -- the text may begin there
+  while not first and there - width < most do
+    local piece, err = get(self, deadline)
+    if not piece then return nil, err end
+    get, there, tail = fetch_more, there + #piece, tail .. piece
+    if find(tail, text, 1, true) then
       merge(self)
-      last = find(self._buffer, "\n", self._at, true)
-    else
-      piece, err = fetch_more(self, deadline)
+      first, last = find(self._buffer, text, self._at, true)
     end
+    tail = sub(tail, math.max(1, #tail - width + 2))
+  end
+  if first and first - self._at <= most then return last end
+  return nil, errors.new("limit", ("stream:read: more than %d bytes without %q"):format(most, text))
+end
+
+local function read_line(self, deadline, ending)
+  local last = find(self._buffer, "\n", self._at, true)
+  if not last or last - self._at > self._most then
+    local err
+    last, err = find_text(self, "\n", self._most, deadline)
+    if err then return nil, err end
+    if not last then return take(self, math.huge) end
   end
   local first = self._at
   self._at = last + 1
   return sub(self._buffer, first, ending and last or last - 1)
 end
 
-local function read_bytes(self, deadline, count)
+-- Reads until the buffer has that many bytes, and at least one. Returns how many it has: fewer only at the end.
+local function fill(self, count, deadline)
   merge(self)
   local there = #self._buffer - self._at + 1
   while there < count or there == 0 do
     local piece, err = fetch(self, deadline)
     if err then return nil, err end
-    if not piece then return take(self, count) end
+    if not piece then break end
     there = there + #piece
   end
-  return count > 0 and take(self, count) or ""
+  return there
+end
+
+local function read_bytes(self, deadline, count)
+  local there, err = fill(self, count, deadline)
+  if not there then return nil, err end
+  return count == 0 and there > 0 and "" or take(self, count)
 end
 
 local function read_all(self, deadline)
@@ -124,7 +147,7 @@ end
 --- ("L") its newline; everything up to the end ("a")
 ---@param timeout? number seconds
 ---@return string? data nil at the end; but "a" returns "" there
----@return braid.Error? err kinds: timeout, closed, system
+---@return braid.Error? err kinds: timeout, closed, system; limit: the line is longer than the stream's max_line
 function Stream:read(what, timeout)
   check_reader(self, "read")
   local deadline = timeout ~= nil and errors.deadline(1, "read", timeout) or nil
@@ -154,6 +177,39 @@ function Stream:read_some(most, timeout)
   return take(self, most)
 end
 
+---Reads up to a text, which is returned, too. At the end: the rest without it. What was read stays for the next read if
+---this one fails. Suspends.
+---@param text string the delimiter
+---@param most? integer bytes before the delimiter; default: the stream's max_line
+---@param timeout? number seconds
+---@return string? data nil at the end
+---@return braid.Error? err kinds: limit (the delimiter does not come in time), timeout, closed, system
+function Stream:read_until(text, most, timeout)
+  check_reader(self, "read_until")
+  if type(text) ~= "string" or text == "" then
+    errors.misuse(1, "bad argument 'text' to 'read_until' (a text that is not empty expected, got %s)",
+      text == "" and "an empty one" or errors.described(text))
+  end
+  most = most ~= nil and errors.integer(1, "read_until", "max", most, 0) or self._most
+  local last, err = find_text(self, text, most, errors.deadline(1, "read_until", timeout))
+  if err then return nil, err end
+  return take(self, last and last - self._at + 1 or math.huge)
+end
+
+---Returns the next bytes, and leaves them to be read. Waits until there are that many. Suspends.
+---@param count integer bytes; fewer only at the end
+---@param timeout? number seconds
+---@return string? data nil at the end
+---@return braid.Error? err kinds: timeout, closed, system
+function Stream:peek(count, timeout)
+  check_reader(self, "peek")
+  count = errors.integer(1, "peek", "count", count, 1)
+  local there, err = fill(self, count, errors.deadline(1, "peek", timeout))
+  if not there then return nil, err end
+  merge(self)
+  return there > 0 and sub(self._buffer, self._at, self._at + count - 1) or nil
+end
+
 ---An iterator over the lines up to the end. It raises the errors that `read` would return. Each step suspends.
 ---@param what? "l"|"L" without (default) or with their newlines
 ---@return fun(): string?
@@ -171,7 +227,8 @@ end
 
 -- ---- writing --------------------------------------------------------------------------------------------------------
 
----Writes all of the data. Suspends while the other side is slow. Writes of several tasks are not mixed.
+---Writes all of the data. Suspends while the other side is slow. Writes of several tasks are not mixed. After a write
+---that a timeout or a cancel has ended in the middle of its data, all later ones fail with kind "closed".
 ---@param data string|number
 ---@param timeout? number seconds
 ---@return true? written
@@ -185,6 +242,7 @@ function Stream:write(data, timeout)
   local deadline = errors.deadline(1, "write", timeout)
   local turn <close>, err = self._turn:hold(timeout)
   if not turn then return nil, err end
+  if self._cut then return nil, errors.new("closed", "stream:write: an earlier write has ended in the middle") end
   local from = 1
   while from <= #data do
     local count, failure = self._descriptor:write(data, from, time_left(deadline))
@@ -193,6 +251,7 @@ function Stream:write(data, timeout)
       return nil, failure
     end
     from = from + count
+    self._cut = from <= #data -- a cancel may come in the next round
   end
   return true
 end
@@ -216,7 +275,8 @@ function M.pipe()
   return M.new(reader), M.new(writer)
 end
 
-M.SELF_CHECKED = { read = true, read_some = true, write = true } -- faster; the others are guarded
+-- Faster; the others are guarded.
+M.SELF_CHECKED = { read = true, read_some = true, read_until = true, peek = true, write = true }
 errors.guard(Stream, Stream, M.SELF_CHECKED)
 
 return M
