@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What the machine says about itself and about this thread: for measurements, reports and progress bars. The state's
- * own thread; nothing blocks. */
+ * Facts about the machine and this thread, for measurements, reports and progress bars. The state's own thread; nothing
+ * blocks. */
 #include <errno.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -26,7 +26,7 @@ static int thread_time(lua_State *L) {
   return 1;
 }
 
-/* children_time() -> seconds of processor time that programs used which this process has started and seen end */
+/* children_time() -> seconds of processor time of all child processes that have ended and were waited for */
 static int children_time(lua_State *L) {
   struct rusage used;
   getrusage(RUSAGE_CHILDREN, &used);
@@ -35,13 +35,13 @@ static int children_time(lua_State *L) {
   return 1;
 }
 
-/* idle_time() -> seconds that this state's loop has slept because nobody could go on */
+/* idle_time() -> seconds that this state's loop has slept because nothing was ready */
 static int idle_time(lua_State *L) {
   lua_pushnumber(L, (lua_Number)sched_of(L)->loop.idle / (lua_Number)BRAID_SECOND);
   return 1;
 }
 
-/* flush_output() -> true: what was printed has been written; nil and why not */
+/* flush_output() -> true if all output has been written; else nil and the reason */
 static int flush_output(lua_State *L) {
   int error = fflush(stdout) ? errno : 0;
   if (!error && !ferror(stdout)) {
@@ -53,7 +53,7 @@ static int flush_output(lua_State *L) {
   return 2;
 }
 
-/* terminal(fd) -> columns of the terminal behind a descriptor; nil when there is none. 80 for one that does not say. */
+/* terminal(fd) -> columns of the terminal; 80 if it does not tell; nil if the descriptor is no terminal */
 static int terminal(lua_State *L) {
   int fd = (int)larg_between(L, 1, "fd", 0, INT_MAX);
   if (!isatty(fd)) return 0;
@@ -68,7 +68,7 @@ static void set_field(lua_State *L, const char *name, const char *value) {
   lua_setfield(L, -2, name);
 }
 
-/* system() -> { name, release, arch, load }; load: of the last minute, nil where the system does not say */
+/* system() -> { name, release, arch, load }; load is the average of the last minute, nil if the system has none */
 static int system_facts(lua_State *L) {
   struct utsname facts;
   double load;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * luaopen_braid_core: the C module, which starts nothing: no thread, no socket, no signal handler but that of SIGXFSZ.
- */
+ * luaopen_braid_core opens the C module. It makes the state's loop (two or three descriptors). It starts no thread,
+ * opens no socket and sets no signal handler. */
 #include "lua/base/lopen.h"
 
 #include <lauxlib.h>
@@ -13,17 +13,21 @@
 #include "lua/base/lrelease.h"
 #include "lua/base/ltraceback.h"
 
-/* set_home(prefix, moved): frames of files that begin with one of them are braid's own. */
+/* set_home(prefix, moved): frames of files that begin with one of the two are braid's own. */
 static int set_home(lua_State *L) {
   position_set_home(larg_string(L, 1, "prefix", NULL), larg_string(L, 2, "moved", NULL));
   return 0;
 }
 
-/* set_hook(name, fn): "callback" is called as fn(function, future) for callbacks, "closing" with the number of tasks
- * that would not end when the state does, "ending" when a script ends by itself, "leaving" before os.exit, "forgotten"
- * as fn(ok, error, place) when what has ended so has left scopes open, "insists" as fn(place, task or nil) when code is
- * stopped that goes on after its cancel, "report" as fn(error, traceback, name) for failures that nobody has asked for,
- * "uncaught" as fn(error, traceback) -> error before one that ends the script. */
+/* set_hook(name, fn): sets a function of the Lua layer that the C layer calls.
+ *   "callback"   fn(function, future): runs a callback of a future
+ *   "closing"    fn(count): that many tasks did not end when the state did
+ *   "ending"     a script has come to its end
+ *   "leaving"    before os.exit
+ *   "forgotten"  fn(ok, error, place): a function has ended so and left scopes open
+ *   "insists"    fn(place, task or nil): code that goes on after its cancel is stopped
+ *   "report"     fn(error, traceback, name): a failure that nobody has asked for
+ *   "uncaught"   fn(error, traceback) -> error: before an error ends the script */
 static int set_hook(lua_State *L) {
   lua_pushfstring(L, "braid.%s", larg_string(L, 1, "name", NULL));
   larg_function(L, 2, "fn");

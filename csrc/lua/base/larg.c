@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * One sentence for every wrong argument. */
+ * All errors for wrong arguments have the same form. */
 #include "lua/base/larg.h"
 
 #include <lauxlib.h>
@@ -33,7 +33,7 @@ lua_Integer larg_integer(lua_State *L, int index, const char *name, lua_Integer 
   int whole;
   lua_Integer value = lua_tointegerx(L, index, &whole);
   if (lua_type(L, index) != LUA_TNUMBER || !whole || value < least) {
-    if (lua_isnone(L, index)) lua_settop(L, index); /* what is pushed now is not the argument */
+    if (lua_isnone(L, index)) lua_settop(L, index); /* the text pushed below must not count as the argument */
     lua_pushfstring(L, "an integer from %I", (LUAI_UACINT)least);
     larg_error(L, index, name, least == LUA_MININTEGER ? "an integer" : lua_tostring(L, -1));
   }
@@ -78,7 +78,7 @@ size_t larg_list(lua_State *L, int index, const char *name, const char *expected
   return lua_rawlen(L, index);
 }
 
-static const char KIND; /* its address is a field of our metatables: the name's */
+static const char KIND; /* its address is a key in braid's metatables; the value is the name */
 
 void larg_mark(lua_State *L, const char *name) {
   lua_pushlightuserdata(L, (void *)(uintptr_t)name);
@@ -93,7 +93,7 @@ void *larg_test(lua_State *L, int index, const char *name) {
   return kind && (kind == name || strcmp(kind, name) == 0) ? lua_touserdata(L, index) : NULL;
 }
 
-/* Pushes by which name the class has the C function that runs. */
+/* Pushes the name that the class gives to the running C function. */
 static void push_method(lua_State *L, const char *class) {
   lua_Debug ar;
   int top = lua_gettop(L);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The metatable is furnished by lua/braid/errors.lua; here errors are made. */
+ * Makes error values. lua/braid/errors.lua fills their metatable. */
 #include "lua/base/lerror.h"
 
 #include <errno.h>
@@ -10,14 +10,14 @@
 #include "lua/base/lposition.h"
 #include "lua/base/ltraceback.h"
 
-/* The message is on the top of the stack: an error takes its place. */
+/* Replaces the message on the top of the stack by an error. */
 static void wrap(lua_State *L, const char *kind) {
   lua_createtable(L, 0, 2);
   lua_insert(L, -2);
   lua_setfield(L, -2, "message");
   lua_pushstring(L, kind);
   lua_setfield(L, -2, "kind");
-  luaL_newmetatable(L, LERROR_METATABLE); /* there may be none yet */
+  luaL_newmetatable(L, LERROR_METATABLE); /* the Lua layer may not have made it yet */
   lua_setmetatable(L, -2);
 }
 
@@ -84,7 +84,7 @@ int lerror_raise_system(lua_State *L, int error, const char *what) {
   return lua_error(L);
 }
 
-/* Raises the error on the top of the stack with the number as `code`. */
+/* Adds the number as `code` to the error on the top of the stack, and raises it. */
 static int raise_with_code(lua_State *L, int error) {
   lua_pushinteger(L, error);
   lua_setfield(L, -2, "code");
@@ -104,7 +104,7 @@ int lerror_no_room(lua_State *L, int error, const char *format, ...) {
 }
 
 int lerror_memory(lua_State *L) {
-  enum { WORDS = 10 }; /* slots that saying it takes */
+  enum { WORDS = 10 }; /* stack slots that the message needs */
   if (!lua_checkstack(L, WORDS)) {
     lua_pushliteral(L, LERROR_NO_MEMORY);
     return lua_error(L);
@@ -123,7 +123,7 @@ static bool ends_with(const char *text, size_t size, const char *end) {
   return size >= part && memcmp(text + size - part, end, part) == 0;
 }
 
-/* Lua's own words, or the system's at the end of what require or io.open says. */
+/* The text is Lua's own message, or ends with the system's reason, as errors of require and io.open do. */
 static int shortage_told(lua_State *L, int index) {
   size_t size;
   const char *text = lua_tolstring(L, index, &size);
@@ -156,7 +156,7 @@ int lerror_shortage(lua_State *L, int index) {
   return 0;
 }
 
-/* A state whose Lua part could not be loaded has nothing that makes text of our errors. */
+/* If the Lua layer could not be loaded, errors have no __tostring: the message is used. */
 static int tell(lua_State *L) {
   bool bare = lerror_is(L, 1, NULL) && luaL_getmetafield(L, 1, "__tostring") == LUA_TNIL;
   if (bare) lua_getfield(L, 1, "message");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Error values as Lua sees them: tables with the metatable "braid.error" (kind, message, cause). All functions: the
- * state's own thread; none blocks. */
+ * Error values: tables with the metatable "braid.error" and the fields kind, message and cause. The state's own thread;
+ * nothing blocks. */
 #ifndef BRAID_LERROR_H
 #define BRAID_LERROR_H
 
@@ -9,43 +9,43 @@
 #include "core/base/status.h"
 
 #define LERROR_METATABLE "braid.error"
-#define LERROR_NO_MEMORY "not enough memory" /* Lua's own words, which every state has */
+#define LERROR_NO_MEMORY "not enough memory" /* Lua's own message; every state has this string */
 
 /* Pushes an error of this kind with a formatted message (lua_pushfstring's formats). */
 void lerror_push(lua_State *L, const char *kind, const char *format, ...);
 
-/* Raises it. Never returns. */
+/* Raises such an error. Never returns. */
 int lerror_raise(lua_State *L, const char *kind, const char *format, ...);
 
 /* Raises kind "misuse" with the caller's file and line before the message. Never returns. */
 int lerror_misuse(lua_State *L, const char *format, ...);
 
-/* Pushes nil and the error that the status stands for, naming `what` was tried ("queue:get"); returns 2. */
+/* Pushes nil and the error for this status; `what` names the call ("queue:get"). Returns 2. */
 int lerror_return(lua_State *L, enum braid_status status, const char *what);
 
 /* Pushes nil and an error of kind "system" with strerror's text; returns 2. */
 int lerror_system(lua_State *L, int error, const char *what);
 
-/* Raises it: kind "system" with the number as `code`. Never returns. */
+/* Raises kind "system" with the error number as `code`. Never returns. */
 int lerror_raise_system(lua_State *L, int error, const char *what);
 
-/* The error number of an error that tells of a want of memory, descriptors or the like; 0: it is another. Does not
- * raise. */
+/* Returns the error number if the error at `index` reports a shortage (of memory, descriptors and so on); else 0. Does
+ * not raise. */
 int lerror_shortage(lua_State *L, int index);
 
-/* The same with the caller's file and line and a formatted text (lua_pushfstring's formats) before the system's reason:
- * what it was that did not fit. Never returns. */
+/* Raises kind "system" at the caller's line: a formatted text (lua_pushfstring's formats) that names what did not fit,
+ * and then the system's reason. Never returns. */
 int lerror_no_room(lua_State *L, int error, const char *format, ...);
 
-/* Raises kind "system", "not enough memory" at the caller's line; where not even that can be said, the words alone, as
- * Lua does. Never returns. */
+/* Raises kind "system" with "not enough memory" at the caller's line. Without memory for that it raises the bare
+ * string, as Lua does. Never returns. */
 int lerror_memory(lua_State *L);
 
-/* Pushes the text of the value at `index` and returns it, as luaL_tolstring does; what its __tostring raises only
- * changes the text. */
+/* Pushes and returns the text of the value at `index`, as luaL_tolstring does. An error in its __tostring is not passed
+ * on: it only changes the text. */
 const char *lerror_text(lua_State *L, int index);
 
-/* The value at `index` is a braid error of that kind (NULL: of any). */
+/* Whether the value at `index` is a braid error of this kind (NULL: of any kind). */
 int lerror_is(lua_State *L, int index, const char *kind);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The same for every state of the process, so the first to come asks for it. */
+ * All states of the process share the folder. The first state reads it from the system. */
 #include "lua/base/lfolder.h"
 
 #include <stdatomic.h>

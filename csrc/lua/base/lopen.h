@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * The parts of the module: each adds its functions to the table on the top of the stack. */
+ * The parts of the C module. Each function adds its part to the table on the top of the stack. */
 #ifndef BRAID_LOPEN_H
 #define BRAID_LOPEN_H
 
 #include <lua.h>
 
-/* For lua/braid/search.lua, before the module is opened: raises when it is to run in a Lua that is too old. Returns the
- * folder in which the process is; nil when the system does not tell. */
+/* lua/braid/search.lua calls it before it opens the module. Raises if this Lua is too old. Returns the current folder
+ * of the process; nil if the system does not tell it. */
 __attribute__((visibility("default"))) int braid_start(lua_State *L);
 
 /* The C module itself. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Reads Lua's debug information; changes nothing. */
+ * Reads Lua's debug information and changes nothing. */
 #include "lua/base/lposition.h"
 
 #include <lauxlib.h>
@@ -10,9 +10,9 @@
 
 enum { HOMES = 2 };
 
-/* The prefixes: the same for every state of the process, so the first to come sets them. */
+/* The prefixes. All states of the process share them; the first state sets them. */
 static struct {
-  atomic_flag taken; /* somebody sets them, or has */
+  atomic_flag taken; /* a state sets them, or has set them */
   atomic_bool set;
   char prefixes[HOMES][512]; /* "": none */
 } homes = {.taken = ATOMIC_FLAG_INIT};
@@ -34,7 +34,7 @@ bool position_is_ours(const lua_Debug *ar) {
   return false;
 }
 
-/* The innermost Lua frame of `co` from `level` on that is the user's. */
+/* Finds the innermost Lua frame of the user at `level` or further out. */
 static int users_frame(lua_State *co, int level, lua_Debug *ar) {
   for (; lua_getstack(co, level, ar); level++) {
     lua_getinfo(co, "Sl", ar);
@@ -80,13 +80,13 @@ int position_global_name(lua_State *L) {
   return 0;
 }
 
-/* Pushes "queue:get" for the C function at the top of `co`, "sleep" when its first argument is no object of ours. */
+/* Pushes "queue:get" for the C function at the top of `co`; "sleep" if its first argument is no object of braid. */
 static void push_wait(lua_State *L, lua_State *co, lua_Debug *ar) {
   lua_getinfo(co, "nf", ar);
   lua_xmove(co, L, 1);
   if (ar->name) {
     lua_pop(L, 1);
-    lua_pushstring(L, strcmp(ar->name, "for iterator") == 0 ? "items" : ar->name); /* queue:items() has made it */
+    lua_pushstring(L, strcmp(ar->name, "for iterator") == 0 ? "items" : ar->name); /* the iterator of queue:items() */
   } else if (!position_global_name(L)) {
     lua_pushliteral(L, "?");
   }
@@ -124,15 +124,15 @@ void position_place(lua_State *L, lua_State *co) {
   if (parts == 2) lua_concat(L, 2);
 }
 
-/* Pushes the last part of the name on the top of the stack in its place: "sort" for "table.sort". */
+/* Replaces the name on the top of the stack by its last part: "sort" for "table.sort". */
 static void shorten(lua_State *L) {
   const char *name = lua_tostring(L, -1), *last = strrchr(name, '.');
   lua_pushstring(L, last ? last + 1 : name);
   lua_remove(L, -2);
 }
 
-/* Pushes the name of the function of a frame, as it was called, or as its module has it; with `module_first` the
- * other way round. False: it has none. */
+/* Pushes the name of a frame's function: the name in the call, else the name in its module. `module_first` reverses the
+ * order. Returns 0 if there is no name. */
 static int push_name(lua_State *L, lua_Debug *ar, bool module_first) {
   lua_getinfo(L, "nf", ar);
   if (ar->name && !module_first) {
@@ -142,11 +142,11 @@ static int push_name(lua_State *L, lua_Debug *ar, bool module_first) {
     return 1;
   }
   if (!ar->name) return 0;
-  lua_pushstring(L, *ar->name == '_' ? ar->name + 1 : ar->name); /* set calls _set */
+  lua_pushstring(L, *ar->name == '_' ? ar->name + 1 : ar->name); /* the Lua method `set` calls the C method `_set` */
   return 1;
 }
 
-/* Where a Lua function of ours has called it, the user knows only that one. */
+/* If a Lua function of braid called the C function, the user knows only the Lua function's name. */
 void position_callee(lua_State *L) {
   lua_Debug ar;
   int level = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * All of Lua 5.4 says the same version at run time, and lua.h knows only the release that this module was built with.
- * So what braid needs of 5.4.3 is tried: that a `<close>` variable may wait. */
+ * At run time each release of Lua 5.4 reports the same version number, and lua.h only tells the release that this
+ * module was built with. So the check tries what braid needs of 5.4.3: a yield inside a __close metamethod. */
 #include "lua/base/lrelease.h"
 
 #include <lauxlib.h>
@@ -13,7 +13,7 @@
 _Static_assert(sizeof(lua_Integer) == 8 && sizeof(lua_Number) == 8,
                "braid needs a Lua whose integers and floats have 64 bits");
 
-#pragma weak lua_ident /* a program that holds Lua may have left it out */
+#pragma weak lua_ident /* a program that contains Lua may have left it out */
 
 static int yield(lua_State *L) { return lua_yield(L, 0); }
 
@@ -36,7 +36,7 @@ static bool close_may_wait(lua_State *L) {
   return may;
 }
 
-/* "5.4.2" */
+/* Pushes the release, "5.4.2". */
 static void push_release(lua_State *L) {
   const char *name = lua_ident ? strstr(lua_ident, "Lua 5.") : NULL;
   if (name)

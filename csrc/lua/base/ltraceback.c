@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Who passes an error on leaves its place in the frame of the C function that raises it, where message handlers find
- * it: so it goes with this one error, caught or not, whatever its value is. */
+ * Code that passes an error on leaves the error's place in the frame of the C function that raises it. Message handlers
+ * find it there. So the place belongs to this one raise, caught or not, and the error may be any value. */
 #include "lua/base/ltraceback.h"
 
 #include <lauxlib.h>
@@ -11,13 +11,13 @@
 #include "lua/base/lposition.h"
 
 enum {
-  EDGE = 11,   /* levels at either end of a deep stack that are shown */
-  MOST = 1000, /* levels that are looked at for a pcall */
+  EDGE = 11,   /* levels shown at each end of a deep stack */
+  MOST = 1000, /* levels searched for a pcall */
   ORIGIN_MARK = 1,
   ORIGIN_PLACE
 };
 
-/* Its address is the mark in a frame, and the registry's key of the set of pcall and xpcall. */
+/* Its address marks a frame that holds a place. It is also the registry's key of the set of pcall and xpcall. */
 static const char ORIGIN;
 static const char HEADING[] = "stack traceback:";
 
@@ -28,9 +28,9 @@ static bool shows_all(void) {
   return wanted && *wanted && *wanted != '0';
 }
 
-enum choice { USERS, NATIVE, ALL }; /* which frames are shown */
+enum choice { USERS, NATIVE, ALL }; /* which frames to show */
 
-/* A C function's frame counts to the Lua function that called it; at the bottom it is nobody's. */
+/* A C frame counts as the user's if the Lua function that called it is. At the bottom it counts as nobody's. */
 static bool is_users(lua_State *co, int level) {
   lua_Debug ar;
   for (; lua_getstack(co, level, &ar); level++) {
@@ -48,7 +48,7 @@ static bool is_chosen(lua_State *co, int level, enum choice choice) {
   return choice == ALL || *ar.what == 'C';
 }
 
-/* Adds what a frame runs, as luaL_traceback does. */
+/* Adds the function of a frame, in the form of luaL_traceback. */
 static void add_function(lua_State *L, lua_State *co, luaL_Buffer *text, lua_Debug *ar) {
   lua_getinfo(co, "f", ar);
   lua_xmove(co, L, 1);
@@ -78,7 +78,8 @@ static void add_frame(lua_State *L, lua_State *co, luaL_Buffer *text, lua_Debug 
   if (ar->istailcall) luaL_addstring(text, "\n\t(...tail calls...)");
 }
 
-/* How many levels the stack has: Lua finds them from the innermost on only. */
+/* The number of levels of the stack. Lua finds a level only by its distance from the innermost, so this is a binary
+ * search. */
 static int depth_of(lua_State *co) {
   lua_Debug ar;
   int below = 0, above = 1;
@@ -123,7 +124,7 @@ void traceback_push(lua_State *L, lua_State *co, int level) {
 
 /* ---- the place of an error that goes on ----------------------------------------------------------------------- */
 
-/* Pushes what traceback_raise has left in a frame; false when there is nothing. */
+/* Pushes the place that traceback_raise left in a frame; returns false if there is none. */
 static bool push_origin(lua_State *L, lua_State *co, int level) {
   lua_Debug ar;
   if (!lua_getstack(co, level, &ar) || !lua_getlocal(co, &ar, ORIGIN_MARK)) return false;
@@ -138,7 +139,7 @@ void traceback_take(lua_State *L, lua_State *co, int level) {
   if (!push_origin(L, co, level)) traceback_push(L, co, level);
 }
 
-/* Whether an error that is raised here would end the script: no pcall stands between it and the interpreter. */
+/* Whether an error raised here would end the script: no pcall is between this call and the interpreter. */
 static bool is_uncaught(lua_State *L) {
   bool script = lua_pushthread(L) == 1;
   lua_pop(L, 1);
@@ -160,7 +161,7 @@ static bool is_uncaught(lua_State *L) {
   return !caught && level < MOST && has_interpreter;
 }
 
-/* The error and its place, on the top, as one that the interpreter shows as it is to be shown. */
+/* Raises the error below the top of the stack, in the form in which the interpreter prints it with its place. */
 static int raise_to_interpreter(lua_State *L) {
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
@@ -185,7 +186,7 @@ int traceback_raise(lua_State *L) {
   lua_insert(L, 1);
   lua_pushlightuserdata(L, (void *)(uintptr_t)&ORIGIN);
   lua_insert(L, 1);
-  return lua_error(L); /* what is below it stays until the handlers have run */
+  return lua_error(L); /* the mark and the place stay below it until the handlers have run */
 }
 
 int traceback_raise_on(lua_State *L) {

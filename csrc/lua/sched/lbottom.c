@@ -4,7 +4,7 @@
 
 #include <lauxlib.h>
 
-/* The outermost frame of a coroutine: Lua finds frames from the innermost on only. False when it has none. */
+/* Lua finds a frame only by its distance from the innermost, so this is a binary search. */
 bool bottom_frame(lua_State *co, lua_Debug *ar) {
   int inside = 0, beyond = 1;
   if (!lua_getstack(co, 0, ar)) return false;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A copy ends by _exit: what is registered with atexit is the worker's, too. */
+ * A copy ends by _exit: handlers that are registered with atexit belong to the worker. */
 #include "lua/sched/lcopy.h"
 
 #include <lauxlib.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Not at any price: another thread may be inside, and wait for who reads. */
+/* Only tries the lock of stdout: another thread may hold it while it waits for a slow reader. */
 static void flush(void) {
   if (ftrylockfile(stdout)) return;
   fflush(stdout);

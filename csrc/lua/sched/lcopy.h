@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * What becomes of a process that a job has forked (a C module may, as the init of a pool may): a copy of a worker
- * process, or of a process with worker threads, of which only the forking thread is there. It does what the job still
- * has to do, and ends with it: replies, the connection to the parent and all other jobs are the worker's business
- * (braid_loop_is_fork tells which of the two one is). */
+ * A copy: a process that a job forked (a C module may fork, so may the `init` of a pool). It is a copy of a worker
+ * process, or of a process with worker threads, and only the forking thread exists in it. A copy finishes the running
+ * job and ends. Replies, the connection to the parent and all other jobs belong to the worker. braid_loop_is_fork is
+ * true in a copy. */
 #ifndef BRAID_LCOPY_H
 #define BRAID_LCOPY_H
 
@@ -10,16 +10,18 @@
 
 #include "core/loop/loop.h"
 
-/* Before a worker begins: what it has printed is written before each fork, so that not both write it. Any thread. */
+/* Called before a worker starts. From then on each fork first flushes stdout, so that not both processes write its
+ * buffer. Any thread. */
 void lcopy_prepare(void);
 
-/* Ends this process, a copy. */
+/* Ends this process, which is a copy. Does not run atexit handlers. */
 _Noreturn void lcopy_end(int status);
 
-/* The same where the job's function has returned or failed; then its error is on the top of the stack, and told. */
+/* The same after the job's function has returned or failed. If it failed, the error is on the top of the stack, and is
+ * written to stderr. */
 _Noreturn void lcopy_end_job(lua_State *L, bool ok);
 
-/* The status that the arguments of os.exit ask for. */
+/* The exit status for the arguments of os.exit. */
 int lcopy_exit_status(lua_State *L);
 
 #endif

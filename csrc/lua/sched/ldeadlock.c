@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Nothing moves while the error is written: all of it is on the state's own thread, and nobody else could wake
- * anybody. */
+ * Nothing changes while the error is written: all waiters belong to the state's own thread, and no other thread could
+ * wake one. */
 #include "lua/sched/ldeadlock.h"
 
 #include <lauxlib.h>
@@ -36,7 +36,7 @@ bool deadlock_stands(struct sched *sched) {
 struct report {
   lua_State *L;
   struct sched *sched;
-  int text; /* where it is on the stack */
+  int text; /* its index on the stack */
   int lines;
 };
 
@@ -54,7 +54,7 @@ static void is_joined(struct task *task, void *context) {
   if (task->joiners == search->queue) search->found = task;
 }
 
-/* Who could end the task's wait: the task that it waits for, or the owner of the lock; NULL when that is unknown. */
+/* Who could end the task's wait: the task that it waits for, or the owner of the lock; NULL if unknown. */
 static struct task *awaited(struct sched *sched, struct task *task, const char **how) {
   struct search search = {atomic_load(&task->waiter.node.queue), NULL};
   if (!search.queue) return NULL;
@@ -68,7 +68,7 @@ static struct task *awaited(struct sched *sched, struct task *task, const char *
   return search.found;
 }
 
-/* Pushes "task name", or the place of one without a name. */
+/* Pushes "task name"; for a task without a name, its place. */
 static void push_label(lua_State *L, struct sched *sched, struct task *task) {
   if (task == &sched->tree.script) {
     lua_pushliteral(L, "the script");

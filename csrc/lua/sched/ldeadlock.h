@@ -5,10 +5,10 @@
 
 #include "lua/sched/lsched.h"
 
-/* Nothing can wake anybody any more. */
+/* Whether there is a deadlock: nothing can wake any waiter. */
 bool deadlock_stands(struct sched *sched);
 
-/* Raises the error: who waits, where, and for whom. Never returns. */
+/* Raises the error. It lists who waits, where, and for whom. Never returns. */
 int deadlock_raise(lua_State *L, struct sched *sched);
 
 #endif

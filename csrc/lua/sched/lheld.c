@@ -14,5 +14,5 @@ void held_abandon(struct sched *sched, struct task *task) {
     held_remove(lock);
     braid_lock_abandon(lock);
   }
-  braid_proxy_abandon(owner); /* those of other processes */
+  braid_proxy_abandon(owner); /* locks of other processes */
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * A signal may come between any two lines here and arm the hook: so an entry is written before the hook is ours, and
- * forgotten before the hook is the user's again. */
+ * A signal handler may arm the hook between any two lines here. So the user's hook is saved before braid's is set, and
+ * its entry is freed before the user's is set again. */
 #include "lua/sched/lhook.h"
 
 static const char STORE; /* its address is the registry's key */
 
-/* The only hook of ours: so it is known by its address. */
+/* The hook of every state and coroutine: its address tells it from the user's. */
 static void on_hook(lua_State *L, lua_Debug *ar) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &STORE);
   struct hook_store *store = lua_touserdata(L, -1);
@@ -31,7 +31,7 @@ static struct hook_saved hook_of(lua_State *co) {
   return (struct hook_saved){co, lua_gethook(co), lua_gethookmask(co), lua_gethookcount(co)};
 }
 
-/* The user's hook of a coroutine in which ours is armed; it is forgotten with `take`. */
+/* The user's hook of a coroutine in which braid's is armed. `take` frees the entry. */
 static struct hook_saved saved_hook(struct hook_store *store, lua_State *co, bool take) {
   struct hook_saved found = {.co = co};
   for (int i = 0; i < HOOK_MOST; i++) {
@@ -44,7 +44,7 @@ static struct hook_saved saved_hook(struct hook_store *store, lua_State *co, boo
 
 void hook_arm(struct hook_store *store, lua_State *co, int mask, int count) {
   if (!hook_is_armed(co)) {
-    saved_hook(store, co, true); /* of a coroutine that was at this address before */
+    saved_hook(store, co, true); /* an entry of a former coroutine at the same address */
     if (lua_gethook(co)) store->saved[store->next++ % HOOK_MOST] = hook_of(co);
   }
   lua_sethook(co, on_hook, mask, count);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
- * Debug hooks: the one place that sets them. A coroutine has room for one hook. Ours takes the place of the user's
- * (luacov's, a profiler's, a debugger's) while somebody wants to stop or to ask what runs, and puts it back. */
+ * Debug hooks. This is the only file that sets them. A coroutine has room for one hook. braid's hook replaces the
+ * user's (of luacov, a profiler, a debugger) while code has to be stopped or asked what it does, and then puts the
+ * user's back. */
 #ifndef BRAID_LHOOK_H
 #define BRAID_LHOOK_H
 
 #include <lua.h>
 #include <stdbool.h>
 
-enum { HOOK_MOST = 32 }; /* coroutines whose user's hook is kept aside; one more takes the place of the oldest */
+enum { HOOK_MOST = 32 }; /* saved hooks of the user, one a coroutine; one more replaces the oldest */
 
 struct hook_saved {
   lua_State *co;
@@ -15,35 +16,36 @@ struct hook_saved {
   int mask, count;
 };
 
-/* Of one state; the state's own thread, and signal handlers that interrupt it. */
+/* Belongs to one state. The state's own thread, and signal handlers that interrupt it. */
 struct hook_store {
-  lua_Hook act;       /* what our hook does in this state. It ends with hook_disarm, or hook_arm to be called again */
-  lua_State *leaving; /* where the next call of our hook is one of `leave`, once */
+  lua_Hook act;       /* what braid's hook does. It ends with hook_disarm, or with hook_arm to be called again */
+  lua_State *leaving; /* the next call of the hook in this coroutine calls `leave`, once */
   lua_Hook leave;
   struct hook_saved saved[HOOK_MOST];
-  unsigned next; /* the place of the oldest */
+  unsigned next; /* index of the oldest */
 };
 
-/* The state's store, which outlives its coroutines, and what our hook does there. Raises when memory is out. */
+/* Sets the state's store, which outlives its coroutines, and the functions of its hook. Raises when memory is out. */
 void hook_open(lua_State *L, struct hook_store *store, lua_Hook act, lua_Hook leave);
 
-/* From now on `act` is called in `co`, as lua_sethook says. Async-signal-safe, as that is. */
+/* From now on `act` is called in `co`; mask and count are those of lua_sethook. Async-signal-safe, as lua_sethook is.
+ */
 void hook_arm(struct hook_store *store, lua_State *co, int mask, int count);
 
-/* Whether the hook of `co` is ours. Async-signal-safe. */
+/* Whether the hook of `co` is braid's. Async-signal-safe. */
 bool hook_is_armed(lua_State *co);
 
-/* The user's hook is back, or none. Nothing happens when ours is not armed. */
+/* Puts the user's hook back, or none. Does nothing if braid's hook is not armed. */
 void hook_disarm(struct hook_store *store, lua_State *co);
 
-/* Where ours is armed in `from`, it is in `co`, too: what is to be stopped runs on there. */
+/* If the hook is armed in `from`, arms it in `co` too: the code that has to be stopped continues there. */
 void hook_share(struct hook_store *store, lua_State *from, lua_State *co);
 
-/* A new coroutine gets the user's hook of the one that makes it, as Lua's own do, and never ours. */
+/* Gives a new coroutine the user's hook of the coroutine that makes it, as Lua does, but never braid's. */
 void hook_inherit(struct hook_store *store, lua_State *from, lua_State *co);
 
-/* What ran in `co` has ended: ours is gone. False when it has a hook of the user's, which is not to meet what would run
- * there next. */
+/* The code in `co` has ended: disarms the hook. Returns false if `co` still has a hook of the user; such a coroutine
+ * must not be used for another task. */
 bool hook_end(struct hook_store *store, lua_State *co);
 
 #endif

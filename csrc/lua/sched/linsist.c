@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A cancel from outside stays for the rest of a task's life, and is counted in a side table, which most tasks never
- * touch; one of a scope that the task has entered itself ends with this scope, and is counted in it. */
+ * A cancel from outside lasts for the rest of a task's life. Its raises are counted in a side table, which most tasks
+ * never use. A cancel of a scope that the task itself entered ends with that scope, and is counted in the scope. */
 #include "lua/sched/linsist.h"
 
 #include <lauxlib.h>
@@ -11,11 +11,11 @@
 #include "lua/sched/lsched.h"
 
 enum {
-  LAST = 3,                   /* the last degree of urgency: every instruction raises */
-  STAGE = 1000,               /* raises, from one degree of urgency to the next */
-  SLOW = 30,                  /* raises, after which each second counts as much */
-  LOOK = 1000,                /* instructions from one call of the hook to the next */
-  CLEAN_UP = 10 * 1000 * 1000 /* ns that such code has at the first degree, before it is stopped where it stands */
+  LAST = 3,                   /* the highest degree of urgency: every instruction raises */
+  STAGE = 1000,               /* raises from one degree to the next */
+  SLOW = 30,                  /* raises after which each second adds a degree, too */
+  LOOK = 1000,                /* instructions between two calls of the hook */
+  CLEAN_UP = 10 * 1000 * 1000 /* ns that the code has at the first degree before the hook stops it */
 };
 
 static const char COUNTS; /* registry key, by address: task -> its insistence */
@@ -98,7 +98,7 @@ bool insist_stopped(struct insistence *insistence) {
   return first;
 }
 
-/* Arguments: the place. Tells the Lua layer. */
+/* Arguments: the place, and the task or nil. Calls the Lua layer. */
 static int tell_insistence(lua_State *L) {
   if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.insists") != LUA_TFUNCTION) return 0;
   lua_insert(L, 1);
@@ -124,7 +124,7 @@ void insist_stop(lua_State *L, struct sched *sched, lua_Debug *ar) {
   int look = insistence ? insist_look(insistence) : 0;
   if (!look) return;
   lua_getinfo(L, "S", ar);
-  bool ours = position_is_ours(ar); /* which will come to its end */
+  bool ours = position_is_ours(ar); /* braid's own code soon comes to its end */
   if (ours || !insist_is_due(insistence)) {
     stop_look(sched, L, ours ? 1 : look);
     return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Code that goes on after its cancel: how often it has been told, and when its patience with us is over, ours with it.
- * The state's own thread. */
+ * Code that catches its cancel and goes on. The cancel is raised again at each wait, and the raises are counted here.
+ * After too many of them the hook stops the code. The state's own thread. */
 #ifndef BRAID_LINSIST_H
 #define BRAID_LINSIST_H
 
@@ -8,32 +8,32 @@
 
 struct sched;
 
-/* A cancel by `canceller` is raised in the task. Returns NULL the first time, and from then on how often that was. */
+/* Counts a cancel by `canceller` that is raised in the task. Returns NULL for the first one, else the count. */
 struct insistence *insist_count(lua_State *L, struct task *task, const void *canceller);
 
-/* The same without counting: NULL when it was raised once at most. */
+/* The same without counting. NULL if it was raised once at most. */
 struct insistence *insist_find(lua_State *L, struct task *task, const void *canceller);
 
 /* Whether a cancel by `canceller` was raised in the task before. */
 bool insist_told(struct task *task, const void *canceller);
 
-/* It is raised where the task stands, which does not count; insist_told from then on. */
+/* Notes that the hook raises the cancel. Does not count, but insist_told is true from then on. */
 void insist_tell(struct task *task, const void *canceller);
 
-/* Instructions after which the hook is to look whether such code is to be stopped wherever it stands; 0: it is left
- * alone for now. */
+/* Returns the number of instructions after which the hook must look whether to stop such code; 0: no look is needed
+ * now. */
 int insist_look(struct insistence *insistence);
 
-/* In the hook, when there is something to look for: whether it is to be stopped now. */
+/* Whether the hook must stop the code now. Only after insist_look has returned another value than 0. */
 bool insist_is_due(const struct insistence *insistence);
 
-/* It was stopped so: the next time is sooner. True the first time. */
+/* Notes that the hook stopped the code; the next stop comes sooner. Returns true the first time. */
 bool insist_stopped(struct insistence *insistence);
 
-/* In the hook: raises in code that has gone on after its cancel too often, and reports the first time. */
+/* Called by the hook. Raises in code that has gone on after its cancel too often, and reports the first time. */
 void insist_stop(lua_State *L, struct sched *sched, lua_Debug *ar);
 
-/* The task has ended. */
+/* The task has ended: frees its count. */
 void insist_forget(lua_State *L, struct task *task);
 
 #endif

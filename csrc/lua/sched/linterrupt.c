@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The handlers stand only while a loop turns for the main thread. What they touch is async-signal-safe: atomics,
- * descriptors, a semaphore, and the hook's lua_sethook, which Lua's own interpreter calls from its handler. */
+ * The handlers are set only while a loop turns for the main thread. They touch only what is async-signal-safe: atomics,
+ * descriptors, a semaphore, and lua_sethook, which Lua's own interpreter calls from its handler, too. */
 #include "lua/sched/linterrupt.h"
 
 #include <stdatomic.h>
@@ -16,8 +16,8 @@
 enum { SIGNALS = 2 };
 
 static struct {
-  _Atomic(const struct interrupt_target *) target; /* NULL: no handlers of ours stand */
-  volatile sig_atomic_t count;                     /* of SIGINTs since they stand */
+  _Atomic(const struct interrupt_target *) target; /* NULL: braid's handlers are not set */
+  volatile sig_atomic_t count;                     /* SIGINTs since they were set */
   struct {
     int number;
     bool ours;
@@ -34,7 +34,8 @@ static void on_interrupt(const struct interrupt_target *meant) {
   }
   lua_State *co = *meant->computing;
   *meant->poked = 1;
-  if (co && !hook_is_armed(co)) hook_arm(meant->hooks, co, LUA_MASKCOUNT, INTERRUPT_LOOK); /* else soon by the hook */
+  if (co && !hook_is_armed(co))
+    hook_arm(meant->hooks, co, LUA_MASKCOUNT, INTERRUPT_LOOK); /* an armed hook comes soon */
   braid_loop_interrupt(meant->loop);
 }
 
@@ -42,12 +43,12 @@ static bool is_ignored(const struct sigaction *action) {
   return !(action->sa_flags & SA_SIGINFO) && action->sa_handler == SIG_IGN;
 }
 
-/* Nobody waits any more, but the handler is there: somebody who had changed it for a while, system(3) in another
- * thread, has put it back when we had left. The signal is the host's. */
+/* Nobody waits any more, but the handler is set. Another thread had changed it for a while (system(3) does) and put it
+ * back after interrupt_end. The signal belongs to the host. */
 static void pass_on(int number) {
   for (size_t i = 0; i < SIGNALS; i++)
     if (handlers.signals[i].number == number) sigaction(number, &handlers.signals[i].host, NULL);
-  raise(number); /* it comes when this handler has returned */
+  raise(number); /* delivered when this handler has returned */
 }
 
 static void on_signal(int number) {
@@ -71,9 +72,9 @@ void interrupt_begin(const struct interrupt_target *wanted) {
     struct sigaction now, ours = {.sa_handler = on_signal};
     handlers.signals[i].ours = false;
     if (braid_signal_watched(handlers.signals[i].number)) continue;
-    if (handlers.signals[i].number == SIGQUIT) ours.sa_flags = SA_RESTART; /* a question: what runs is not disturbed */
+    if (handlers.signals[i].number == SIGQUIT) ours.sa_flags = SA_RESTART; /* only a question: calls continue */
     sigaction(handlers.signals[i].number, NULL, &now);
-    bool left = !(now.sa_flags & SA_SIGINFO) && now.sa_handler == on_signal; /* see pass_on */
+    bool left = !(now.sa_flags & SA_SIGINFO) && now.sa_handler == on_signal; /* left over: see pass_on */
     if (!left) handlers.signals[i].host = now;
     handlers.signals[i].ours = !is_ignored(&now) && sigaction(handlers.signals[i].number, &ours, NULL) == 0;
   }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The signals that braid answers while a script waits in the loop: SIGINT and SIGQUIT. (SIGURG: core/inspect/poke.h.)
- */
+ * The signals that braid handles while a script waits in the loop: SIGINT and SIGQUIT. (For SIGURG see
+ * core/inspect/poke.h.) */
 #ifndef BRAID_LINTERRUPT_H
 #define BRAID_LINTERRUPT_H
 
@@ -10,28 +10,28 @@
 #include "core/loop/loop.h"
 #include "lua/sched/lhook.h"
 
-/* What SIGINT is to do with a state. */
+/* The state that SIGINT interrupts. */
 struct interrupt_target {
   struct braid_loop *loop;
   lua_State *volatile *computing; /* the coroutine whose code runs; NULL: none */
-  struct hook_store *hooks;       /* of the state: its hook is armed there */
-  volatile sig_atomic_t *poked;   /* set: who lets another compute has it armed there, too */
+  struct hook_store *hooks;       /* the state's hooks: the handler arms one in `computing` */
+  volatile sig_atomic_t *poked;   /* set by the handler: who resumes another coroutine then arms the hook there */
 };
 
-/* Instructions from one call to the next of a hook that was armed by SIGINT. */
+/* Instructions between two calls of a hook that SIGINT has armed. */
 enum { INTERRUPT_LOOK = 1000 };
 
-/* From here to interrupt_end SIGINT asks the loop for attention and arms the hook, with INTERRUPT_LOOK, for code
- * that never waits; a second SIGINT ends the process with status 130. SIGQUIT has what all states do written to stderr.
- * A signal that somebody has ignored stays so. Nothing happens inside another such pair. The target stays the caller's
- * until interrupt_end. The main thread. */
+/* Sets the handlers, until interrupt_end. The first SIGINT asks the loop for attention, and arms the hook (with
+ * INTERRUPT_LOOK) for code that never waits. A second SIGINT ends the process with status 130. SIGQUIT writes a dump of
+ * all states to stderr. A signal that is ignored stays ignored. A nested pair of calls does nothing. The caller keeps
+ * the target valid until interrupt_end. The main thread. */
 void interrupt_begin(const struct interrupt_target *wanted);
 
-/* The host's handlers are back. */
+/* Sets the host's handlers again. */
 void interrupt_end(const struct interrupt_target *wanted);
 
-/* From the first call on the process answers who asks what it does, and a file that has become too large is an error:
- * when a loop first turns, or a pool starts. Any thread. */
+/* From the first call on, the process answers questions about what it does, and SIGXFSZ no longer ends it: a write that
+ * makes a file too large fails. Called when a loop first turns, and when a pool starts. Any thread. */
 void interrupt_prepare(void);
 
 #endif

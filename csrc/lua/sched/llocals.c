@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * One weak table: task -> its locals; the script's are under a light userdata. Until somebody asks for locals a spawn
- * does not even look. */
+ * One weak table maps a task to its locals; the script's key is a light userdata. Until somebody asks for locals, a
+ * spawn does not look at the table. */
 #include "lua/sched/llocals.h"
 
 #include <lauxlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A box owns one reference. Its user value 1 is for values that the object keeps by reference (see lqueue). Only
- * shared objects can come back to a state that has a box for them already, so only their boxes are in the map. */
+ * A box owns one reference. Its user value 1 is free for values that the object refers to (see lqueue). Only a shared
+ * object can come back to a state that already has a box for it, so the map holds only boxes of shared objects. */
 #include "lua/sched/lobject.h"
 
 #include <lauxlib.h>
@@ -11,18 +11,18 @@
 #include "lua/sched/lsched.h"
 
 struct box {
-  const struct braid_class *class; /* tells it from other userdata of its size: no look at metatables */
-  struct braid_object *object;     /* NULL: not filled, or finalized */
+  const struct braid_class *class; /* tells a box from other userdata of the same size, without its metatable */
+  struct braid_object *object;     /* NULL: not filled yet, or finalized */
 };
 
-static const char CLASS; /* its address is a field of the metatables of boxes */
-static const char BOXES; /* the registry's key of the map: object -> box, weakly */
+static const char CLASS; /* its address is a key in the metatables of boxes */
+static const char BOXES; /* registry key of the map: object -> box, weak values */
 
 struct braid_object *lobject_take(lua_State *L, int index) {
   struct box *box = lua_touserdata(L, index);
   struct braid_object *object = box ? box->object : NULL;
   if (box) box->object = NULL;
-  return braid_loop_is_fork ? NULL : object; /* its guard may be held by a thread that is not there */
+  return braid_loop_is_fork ? NULL : object; /* a thread that does not exist here may hold its guard */
 }
 
 static int close_box(lua_State *L) {
@@ -97,11 +97,11 @@ bool lobject_share(lua_State *L, int index) {
   lua_rawsetp(L, -2, object);
   lua_pop(L, 1);
   bool prepare = luaL_getmetafield(L, index, "__share") != LUA_TNIL;
-  braid_object_share(object); /* already: what it holds may mention it */
+  braid_object_share(object); /* before __share: the content may refer to the object itself */
   if (!prepare) return true;
   lua_pushvalue(L, index);
   if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
-  object->guard.shared = false; /* it has not left */
+  object->guard.shared = false; /* it has not left the state */
   return false;
 }
 

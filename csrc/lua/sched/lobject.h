@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Boxes: the userdata through which a Lua state holds a shared object. A state has one box for an object. The state's
- * own thread; nothing blocks. */
+ * Boxes. A box is the userdata through which a Lua state holds a shared object. A state has one box for each object.
+ * The state's own thread; nothing blocks. */
 #ifndef BRAID_LOBJECT_H
 #define BRAID_LOBJECT_H
 
@@ -10,38 +10,38 @@
 
 struct luaL_Reg;
 
-/* Registers a class: the metatable of its boxes, with these methods; pushes it. A method "__share" is called with a
- * box before its object becomes shared, and may raise: then it does not. A "__gc" of its own begins with lobject_take.
- */
+/* Registers a class: makes the metatable of its boxes, with these methods, and pushes it. The method "__share" is
+ * called with a box before its object becomes shared; if it raises, the object stays unshared. A "__gc" of the class
+ * must begin with lobject_take. */
 void lobject_class(lua_State *L, const struct braid_class *class, const struct luaL_Reg *methods);
 
-/* Pushes an empty box; lobject_fill puts the object in, whose reference the box takes over. In this order because
- * making the box may raise, and filling it cannot. */
+/* Pushes an empty box. lobject_fill then puts the object in, and the box takes over the caller's reference. There are
+ * two calls because making a box may raise, while filling it cannot. */
 void lobject_box(lua_State *L, const struct braid_class *class);
-/* NULL raises: memory was out. */
+/* NULL raises: there was no memory for the object. */
 void lobject_fill(lua_State *L, struct braid_object *object);
 
-/* The object in the box at `index`, or a misuse error naming its class. */
+/* The object in the box at `index`. Raises a misuse error that names the class for any other value. */
 struct braid_object *lobject_check(lua_State *L, int index, const struct braid_class *class);
 
-/* The object in the box at `index` if it is one of this class; else NULL. */
+/* The object in the box at `index` if it is of this class; else NULL. */
 struct braid_object *lobject_test(lua_State *L, int index, const struct braid_class *class);
 
-/* Whether the value at `index` is a box of any class; its object, NULL when the box is finalized. */
+/* Whether the value at `index` is a box of any class. Sets the object; NULL if the box is finalized. */
 bool lobject_is_box(lua_State *L, int index, struct braid_object **object);
 
-/* The object in the box at `index`, which is known to be one. */
+/* The object at `index`, which must be a box. */
 struct braid_object *lobject_at(lua_State *L, int index);
 
-/* Empties the box at `index`: its reference is the caller's. NULL when it was empty. */
+/* Empties the box at `index`: its reference goes to the caller. NULL if it was empty. */
 struct braid_object *lobject_take(lua_State *L, int index);
 
-/* Readies the object in the box at `index` for more threads than this one: before it leaves the state. False: the
- * class's __share failed, and its error is on the top of the stack. Raises when memory is out. */
+/* Makes the object in the box at `index` safe for several threads, before it leaves the state. Returns false if the
+ * class's __share failed; its error is then on the top of the stack. Raises when memory is out. */
 bool lobject_share(lua_State *L, int index);
 
-/* Pushes the state's box of an object that is shared, a new one when there is none; the caller keeps its reference.
- * Raises when the class is not registered here. */
+/* Pushes the state's box of a shared object; makes one if there is none. The caller keeps its own reference. Raises if
+ * the class is not registered in this state. */
 void lobject_push(lua_State *L, struct braid_object *object);
 
 #endif

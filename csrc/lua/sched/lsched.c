@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Owned by the registry; the state's thread only. */
+ * The registry owns the scheduler. Only the state's thread uses it. */
 #include "lua/sched/lsched.h"
 
 #include <lauxlib.h>
@@ -21,7 +21,7 @@
 #include "lua/sched/lsigint.h"
 
 enum {
-  MOST_QUICK = 256 /* calls that need no wait, after which the others have their turn */
+  MOST_QUICK = 256 /* calls without a wait after which other tasks run */
 };
 
 /* ---- may it wait here? ---------------------------------------------------------------------------------------- */
@@ -48,7 +48,7 @@ void sched_refuse_fork(lua_State *L) {
                    "fork before braid is touched, or start programs with braid.process");
 }
 
-/* A task has forked, and has come to its end or waits: nothing else of what the process does is the copy's. */
+/* A task has forked, and has ended or waits. The copy has nothing more to do. */
 static void leave_copy(lua_State *L, struct sched *sched) {
   if (sched->worker) lcopy_end(EXIT_SUCCESS);
   sched_refuse_fork(L);
@@ -72,7 +72,7 @@ static bool is_cancelled(lua_State *L, struct sched *sched) {
   return sched->tree.cancels && L == sched->running && tree_canceller(&sched->tree, sched->current);
 }
 
-/* SIGINT outside a run, which came while the script's waiter was on its way home. */
+/* Outside a run: SIGINT came when the script's wait had already ended. */
 static bool is_interrupted(lua_State *L, struct sched *sched) {
   return !sched->main && !sched->worker && sched->current == &sched->tree.script && L == sched->running &&
          atomic_load_explicit(&sched->loop.interrupts, memory_order_relaxed) &&
@@ -103,7 +103,7 @@ void sched_forget(struct sched *sched) { braid_waiter_claim(sched_waiter(sched),
 
 /* ---- the wait ------------------------------------------------------------------------------------------------- */
 
-/* Outside every task: the loop is turned here until the script's waiter is home. */
+/* Outside every task: turns the loop here until the script's waiter is home. */
 static int park_script(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
   struct sched_frame frame = sched_callbacks(sched); /* a finalizer that runs now must not use the script's waiter */
   const struct interrupt_target target = {.loop = &sched->loop,
@@ -126,7 +126,7 @@ static int park_script(lua_State *L, struct sched *sched, lua_KFunction k, lua_K
   return 0;
 }
 
-/* Time in units of some 134 ms, as far as it fits the flags: round after most of a day. */
+/* Time in units of about 134 ms, as many bits as the flags have room for: it wraps after most of a day. */
 static uint32_t tick_of(int64_t time) { return (uint32_t)(time >> 27); }
 
 void sched_set_polled(struct sched *sched, int64_t now) {
@@ -198,7 +198,7 @@ static int raise_k(lua_State *L, int status, lua_KContext context) {
   return sched_raise_now(L, sched, BRAID_CANCELLED);
 }
 
-/* Raising is a step like any other: code that swallows the error and goes on must not hold the loop with it. */
+/* Raising counts as a step: code that catches the error and goes on must not keep the loop from turning. */
 int sched_raise(lua_State *L, struct sched *sched, enum braid_status status) {
   if (status != BRAID_CANCELLED) return sched_raise_now(L, sched, status);
   struct insistence *again = insist_count(L, sched->current, tree_canceller(&sched->tree, sched->current));
@@ -219,7 +219,7 @@ void sched_push_unbegun(lua_State *L, struct sched *sched, const struct task *ta
 
 /* ---- the state's scheduler ------------------------------------------------------------------------------------ */
 
-static const char SCHED; /* its address is the registry's key */
+static const char SCHED; /* its address is the registry key */
 
 static int close_sched(lua_State *L) {
   struct sched *sched = lua_touserdata(L, 1);

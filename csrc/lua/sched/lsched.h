@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * The scheduler of one Lua state: it resumes tasks, and it is how a C function waits. Everything here: the state's
- * own thread.
+ * The scheduler of one Lua state: its loop, its tree of tasks, and the way in which a C function waits. Everything
+ * here: the state's own thread.
  *
- * A function that may have to wait is written so:
+ * A function that may wait has this form:
  *
  *   static int wait_k(lua_State *L, int status, lua_KContext context) {   // goes on after the wait
  *     struct sched *sched = sched_of(L);
@@ -18,9 +18,10 @@
  *     return sched_park(L, sched, deadline, wait_k, context);
  *   }
  *
- * Inside a task sched_park yields. Outside every task it turns the loop right here until the waiter is home.
- * Between sched_begin and sched_park nothing may raise and nothing may run Lua. What the wait needs lives outside the
- * C stack: in the waiter's node, in a userdata that is on the Lua stack. */
+ * Inside a task sched_park yields. Outside every task it turns the loop right here until the waiter is home, that is,
+ * until it has ended and the loop has handed it out. Between sched_begin and sched_park nothing may raise and nothing
+ * may run Lua. What the wait needs must live outside the C stack: in the waiter's node, or in a userdata on the Lua
+ * stack. */
 #ifndef BRAID_LSCHED_H
 #define BRAID_LSCHED_H
 
@@ -33,24 +34,25 @@
 #include "lua/sched/lstop.h"
 #include "lua/sched/ltree.h"
 
-/* What the watchdog's thread knows of a step that it has seen; its own. */
+/* What the watchdog's thread has seen of a step. Only that thread uses it. */
 struct watched {
   uint64_t step;
-  struct task *task;  /* whose it is ... */
-  int64_t since;      /* ... since when ... */
-  uint8_t complaints; /* ... and how often it was complained of */
+  struct task *task;  /* the task that the step belongs to */
+  int64_t since;      /* when the step was first seen */
+  uint8_t complaints; /* number of complaints about it */
 };
 
-/* What a wait at the bottom of the tower needs of the rooms above it, which know all kinds of waiters. The same for
- * every state, and set when the module is opened: see lturn.c. */
+/* Functions of rooms above that a wait at the bottom of the tower needs; they know all kinds of waiters. All states
+ * share one table, which is set when the module is opened: see lturn.c. */
 struct sched_driver {
   bool (*turn)(struct sched *sched, int64_t deadline); /* turn_once */
   void (*attend)(struct sched *sched);                 /* states_attend: answers what the state was asked */
 };
 
-/* Part of who serves a pool's jobs in the state. */
+/* The part of a worker that the scheduler knows. */
 struct sched_worker {
-  /* The loop was asked for attention, or the hook came: ends what is marked. In place of SIGINT's; runs no Lua. */
+  /* Called when the loop was asked for attention, and by the hook. Ends the jobs that are marked. Replaces the reaction
+   * to SIGINT. Runs no Lua. */
   void (*look)(struct sched_worker *worker);
 };
 
@@ -60,127 +62,128 @@ struct sched {
   const struct sched_driver *driver;
   struct sched_worker *worker; /* NULL: the state is a script's */
   lua_State *L;                /* the main state */
-  struct task *current;        /* who runs: a task, or the script */
-  lua_State *running;          /* the coroutine in which it may wait; NULL inside callbacks */
-  struct task *main;           /* of braid.run: SIGINT is for it; NULL: for the script */
+  struct task *current;        /* the running task, or the script */
+  lua_State *running;          /* the coroutine that may wait; NULL inside callbacks */
+  struct task *main;           /* the task of braid.run: SIGINT cancels it; NULL: the script */
   struct hook_store hooks;
-  struct seal seal;                   /* of the coroutines that only the loop may go on with */
-  struct stopper stopper;             /* of code that computes */
-  int64_t interrupt_seen;             /* when code that computes was seen to have come SIGINT upon it; 0: it has not */
-  struct braid_list held;             /* locks that tasks of this state hold */
-  struct call_finishers *finishers;   /* of lcall */
-  struct task_store *store;           /* idle coroutines, for ltask */
-  int task_metatable;                 /* where it is in the registry */
-  const void *task_class;             /* its address */
-  const void *named_task_class;       /* that of tasks with a name; NULL: none has one yet */
-  lua_CFunction task_body, wrap_body; /* at the bottom of the coroutines that only the loop may go on with */
-  struct braid_list aside, abandoned; /* generators between two steps, with scopes inside; without an iterator */
-  bool locals;                        /* some task has asked for its locals */
-  size_t outside;                     /* bytes of arrays that this state has made: see lworker */
-  struct braid_list pools;            /* that this state has made, until their threads have ended */
-  unsigned jobs;                      /* that are not home yet */
-  struct braid_state state;           /* as others see it */
-  struct braid_poke_target poke_target; /* of a script's */
+  struct seal seal;                     /* of coroutines that only the loop may resume */
+  struct stopper stopper;               /* stops code that computes */
+  int64_t interrupt_seen;               /* when computing code was first seen to run on after SIGINT; 0: not yet */
+  struct braid_list held;               /* locks that tasks of this state hold */
+  struct call_finishers *finishers;     /* for lcall.c */
+  struct task_store *store;             /* idle coroutines, for ltask */
+  int task_metatable;                   /* its reference in the registry */
+  const void *task_class;               /* its address */
+  const void *named_task_class;         /* the same for tasks with a name; NULL: there is none yet */
+  lua_CFunction task_body, wrap_body;   /* bodies of coroutines that only the loop may resume */
+  struct braid_list aside, abandoned;   /* generators at a yield that have scopes inside; those without an iterator */
+  bool locals;                          /* whether some task has asked for its locals */
+  size_t outside;                       /* bytes of arrays that this state has made: see lworker */
+  struct braid_list pools;              /* pools that this state has made, until their threads have ended */
+  unsigned jobs;                        /* jobs that are not home yet */
+  struct braid_state state;             /* the state as others see it */
+  struct braid_poke_target poke_target; /* for SIGURG to a script's state */
   struct watched watched;
-  unsigned next_look, interval; /* in steps: when the clock is looked at, and how long to the look after */
-  unsigned steps;               /* since the loop was last polled */
-  unsigned quick;               /* calls that did not have to wait, since somebody last did */
-  unsigned turns;               /* of select, which begins each time with another case */
+  unsigned next_look, interval; /* in steps: when to read the clock next, and the distance to the look after */
+  unsigned steps;               /* steps since the loop was last polled */
+  unsigned quick;               /* calls without a wait since somebody last waited */
+  unsigned turns;               /* of select: each one begins with another case */
   int64_t polled;               /* when the loop was last polled */
-  uint32_t stamp;               /* flags of tasks that park now: that they do, and since when */
-  void *sentinel;               /* the object whose end is the state's */
-  bool leaving;                 /* the script ends by an error, or by os.exit: nothing is waited for */
-  bool ending;                  /* its end waits for the jobs of its pools */
+  uint32_t stamp;               /* the flags for a task that parks now: TASK_PARKED and the time */
+  void *sentinel;               /* the object whose finalizer sees the end of the state */
+  bool leaving;                 /* the script ends by an error or by os.exit: nothing is waited for */
+  bool ending;                  /* the end of the script waits for the jobs of its pools */
   bool closing;
-  int64_t grace; /* then: when it is over */
+  int64_t grace; /* while closing: the end of the time to clean up */
 };
 
-/* The scheduler of the state: the first upvalue of every function that needs it. */
+/* The scheduler of the state. It is the first upvalue of every function that needs it. */
 static inline struct sched *sched_of(lua_State *L) { return (struct sched *)lua_touserdata(L, lua_upvalueindex(1)); }
 
-/* Begins a wait. Raises when L cannot wait here (names the reason and the way out) or is cancelled. */
+/* Begins a wait. Raises if L is cancelled, or cannot wait here; the error names the reason and the way out. */
 struct braid_waiter *sched_begin(lua_State *L, struct sched *sched);
 
-/* Raises in a process that was forked from the one that uses braid. */
+/* Raises in a process that was forked from one that uses braid. */
 void sched_refuse_fork(lua_State *L);
 static inline void sched_check_fork(lua_State *L) {
   if (__builtin_expect(braid_loop_is_fork, false)) sched_refuse_fork(L);
 }
 
-/* Whether it may wait here. */
+/* Whether L may wait here. */
 bool sched_may_wait(lua_State *L, const struct sched *sched);
 
-/* Raises where L cannot wait: for what will have to wait at its end, as a scope has. */
+/* Raises if L cannot wait here. For what has to wait at its end, as a scope has. */
 void sched_check(lua_State *L, struct sched *sched);
 
-/* The same without looking for a cancel: the wait will not be cancelled. For giving back what was taken. */
+/* As sched_begin, but does not look for a cancel, and the wait is not cancelled. For giving back what was taken. */
 struct braid_waiter *sched_begin_masked(lua_State *L, struct sched *sched);
 
-/* A wait that turned out not to be needed: the wait node has joined nothing. */
+/* Ends a wait that was begun and is not needed. Its wait node has joined no queue. */
 void sched_forget(struct sched *sched);
 
-/* Parks until the waiter is home or `deadline` passes (BRAID_NEVER: none). `return sched_park(...)`. */
+/* Parks until the waiter is home or `deadline` passes (BRAID_NEVER: no deadline). Use: `return sched_park(...)`. */
 int sched_park(lua_State *L, struct sched *sched, int64_t deadline, lua_KFunction k, lua_KContext context);
 
-/* How the wait ended. The waiter of the current task is free again, its node has left its wait queue. */
+/* Returns how the wait ended. The waiter of the current task is free again; its node has left its wait queue. */
 enum braid_status sched_end(struct sched *sched);
 
-/* The waiter of whoever runs: in a continuation, its node holds what the wait brought. */
+/* The waiter of the running task or script. In a continuation its node holds what the wait brought. */
 static inline struct braid_waiter *sched_waiter(struct sched *sched) { return &sched->current->waiter; }
 
-/* The loop was polled just now. */
+/* Notes that the loop was polled now. */
 void sched_set_polled(struct sched *sched, int64_t now);
 
-/* For how many seconds a parked task has waited, to some 0.1 s. */
+/* The seconds that a parked task has waited, accurate to about 0.1 s. */
 double sched_waited(const struct task *task);
 
 static inline bool sched_stopped(enum braid_status status) {
   return status == BRAID_CANCELLED || status == BRAID_INTERRUPTED || status == BRAID_DEADLOCK;
 }
 
-/* Raises the error for a wait that was cancelled, interrupted or deadlocked. Never returns. */
+/* Raises the error for a wait that was cancelled, interrupted or deadlocked. Never returns to the caller. */
 int sched_raise(lua_State *L, struct sched *sched, enum braid_status status);
 
-/* The same for hooks: sched_raise lets others run first when it was raised before, and code goes on all the same. */
+/* The same for hooks, without a wait. (sched_raise lets other tasks run first if the cancel was raised before.) */
 int sched_raise_now(lua_State *L, struct sched *sched, enum braid_status status);
 
-/* Pushes the error of a task that is cancelled and has not begun. */
+/* Pushes the error of a task that was cancelled before it began. */
 void sched_push_unbegun(lua_State *L, struct sched *sched, const struct task *task);
 
 /* Pushes the userdata of a task that has not ended. */
 void sched_push_task(lua_State *L, const struct task *task);
 
-/* For calls that can do without waiting: raises when cancelled; true when others should run first, so the caller
- * parks with sched_pass instead of going on. */
+/* For calls that can succeed without a wait: raises if cancelled. Returns true if other tasks should run first; then
+ * the caller parks with sched_pass instead of going on. */
 bool sched_enter(lua_State *L, struct sched *sched);
 
-/* Whether nothing else is ready in this loop, so that it may look for a moment before it waits. */
+/* Whether no other waiter is ready in this loop, so that the caller may spin for a moment before it waits. */
 static inline bool sched_is_alone(const struct sched *sched) { return !sched->loop.ready.first; }
 
-/* Whether sched_begin would not raise: for who must give something up first. */
+/* Whether sched_begin would not raise. For callers that must give something up first. */
 bool sched_may_begin(lua_State *L, struct sched *sched);
 
-/* For a function that tries before it waits: raises when cancelled; calls k with LUA_OK, or, when others should run
- * first, lets them, and calls k with LUA_YIELD. k begins with sched_entered. `return sched_attempt(...)`. */
+/* For a function that tries before it waits. Raises if cancelled. Calls k with LUA_OK; or, if other tasks should run
+ * first, lets them run and then calls k with LUA_YIELD. k begins with sched_entered. Use: `return sched_attempt(...)`.
+ */
 int sched_attempt(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context);
 static inline void sched_entered(struct sched *sched, int status) {
   if (status == LUA_YIELD) sched_end(sched);
 }
 
-/* Raises when cancelled; lets others run, then calls k; NULL: returns to Lua. `return sched_pass(...)`. */
+/* Raises if cancelled; lets other tasks run, then calls k. NULL: returns to Lua. Use: `return sched_pass(...)`. */
 int sched_pass(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context);
 
-/* Somebody may have asked what the state does. */
+/* Answers if somebody has asked what the state does. */
 static inline void sched_attend(struct sched *sched) {
   if (atomic_load_explicit(&sched->state.asked, memory_order_relaxed)) sched->driver->attend(sched);
 }
 
-/* Somebody may have asked a job to end. */
+/* In a worker: ends the jobs that somebody has asked to end. */
 static inline void sched_look_for_stops(struct sched *sched) {
   if (sched->worker) sched->worker->look(sched->worker);
 }
 
-/* Ends the running coroutine's frame for callbacks: nothing may wait until they are over. */
+/* Saves who runs while callbacks run: in a callback nothing may wait. sched_return restores it. */
 struct sched_frame {
   struct task *current;
   lua_State *running;
@@ -196,7 +199,8 @@ static inline void sched_return(struct sched *sched, struct sched_frame frame) {
   sched->running = frame.running;
 }
 
-/* From here on the code of `co` computes. Returns whose did, for when `co` has yielded or ended. */
+/* The code of `co` computes from now on. Returns the coroutine that computed before; the caller restores it when `co`
+ * has yielded or ended. */
 static inline lua_State *sched_compute(struct sched *sched, lua_State *co) {
   struct stopper *stopper = &sched->stopper;
   lua_State *before = stopper->computing;
@@ -205,14 +209,14 @@ static inline lua_State *sched_compute(struct sched *sched, lua_State *co) {
   return before;
 }
 
-/* Registers functions with the scheduler as first upvalue in the table on the top of the stack. */
+/* Adds functions to the table on the top of the stack, with the scheduler as their first upvalue. */
 struct luaL_Reg;
 void sched_register(lua_State *L, const struct luaL_Reg *functions);
 
-/* A metatable `name` with these methods (and metamethods, by their names) and __index to itself; pushes it. */
+/* Makes and pushes the metatable `name` with these methods (and metamethods, by their names). __index is itself. */
 void sched_class(lua_State *L, const char *name, const struct luaL_Reg *functions);
 
-/* Creates the state's scheduler, or finds it; pushes nothing. Raises when the system refuses. */
+/* Returns the state's scheduler; makes it first if there is none. Pushes nothing. Raises if the system refuses. */
 struct sched *sched_open(lua_State *L);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Lua has no call for this: the byte in which it keeps a coroutine's status is changed. All of Lua 5.4 has it in the
- * same place; it is tried on a coroutine of our own, and where it is not found nothing is ever sealed. */
+ * Lua has no call for this, so the byte in which it keeps a coroutine's status is changed. In all of Lua 5.4 this byte
+ * has the same offset. The offset is tested on a coroutine of our own; if the test fails, nothing is ever sealed. */
 #include "lua/sched/lseal.h"
 
 #include <lauxlib.h>
@@ -8,7 +8,7 @@
 
 static int yield(lua_State *L) { return lua_yield(L, 0); }
 
-/* Behind the header that all of Lua's objects have: a pointer and two bytes. `sample` has yielded. */
+/* The byte comes after the header of all Lua objects: a pointer and two bytes. `sample` has yielded. */
 static size_t find(lua_State *sample) {
   unsigned char *status = (unsigned char *)sample + sizeof(void *) + 2;
   if (lua_status(sample) != LUA_YIELD || *status != LUA_YIELD) return 0;

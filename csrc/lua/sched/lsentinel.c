@@ -6,7 +6,7 @@
 
 #define SENTINEL_METATABLE "braid.sentinel"
 
-/* Upvalue: on_end. Those that were replaced say nothing. */
+/* Upvalue: on_end. A sentinel that was replaced does nothing. */
 static int on_sentinel(lua_State *L) {
   struct sched *sched = sched_open(L);
   if (sched->sentinel != lua_touserdata(L, 1)) return 0;

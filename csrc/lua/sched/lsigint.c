@@ -13,17 +13,17 @@ bool sigint_take(struct sched *sched) {
     sched_look_for_stops(sched);
   else if (sched->main && sched->main->co)
     tree_cancel_task(&sched->tree, sched->main, TASK_INTERRUPTED);
-  else if (sched->main) { /* it has ended; what it spawned goes on */
+  else if (sched->main) { /* it has ended, but the tasks that it spawned go on */
     sched->main->waiter.flags |= TASK_INTERRUPTED;
     tree_cancel_scope(sched->main->nursery);
   } else if (!braid_loop_end_wait(&sched->loop, &sched->tree.script.waiter, BRAID_INTERRUPTED)) {
-    atomic_store(&sched->loop.interrupts, 1); /* the script's wait has ended already: the next one will raise it */
+    atomic_store(&sched->loop.interrupts, 1); /* the script's wait has already ended: its next wait raises */
     return false;
   }
   return true;
 }
 
-/* SIGINT was seen long ago, and nobody has answered it. */
+/* Whether SIGINT was seen long ago and nobody has answered it. */
 static bool is_late(struct sched *sched) {
   enum { PATIENCE = 100 * 1000 * 1000 }; /* ns */
   int64_t now = braid_clock_now();

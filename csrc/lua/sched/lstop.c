@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Which stop stands for a task is seen by looking up its scopes, as for cancels: a scope or a task below which it is. A
- * cancelled task that is below none, a pool's in a job, counts as a stray one while any stop stands. */
+ * The active stop of a task is found by a look up the tree, as for cancels: some scope or task above it is the root of
+ * a stop. A cancelled task below no root (a pool's task inside a job) counts as a stray while any stop is active. */
 #include "core/base/clock.h"
 #include "lua/sched/linsist.h"
 #include "lua/base/lerror.h"
@@ -8,12 +8,12 @@
 #include "lua/sched/lsigint.h"
 
 enum {
-  LOOK = 10 * 1000,          /* instructions from one call of the hook to the next */
-  SWITCH = 1000,             /* what a change of the coroutine counts for: each has a count of its own */
-  CLEAN_UP = 1000 * 1000,    /* what code has for cleaning up, before it is stopped again: some 10 ms */
-  BUDGET = 10 * 1000 * 1000, /* what a stop has in all */
-  HELD = 100 * 1000 * 1000,  /* ns: the same as CLEAN_UP for code that calls slow C functions */
-  HELD_BUDGET = 10,          /* times that, in all */
+  LOOK = 10 * 1000,          /* instructions between two calls of the hook */
+  SWITCH = 1000,             /* instructions that a change of coroutine counts for: each counts its own */
+  CLEAN_UP = 1000 * 1000,    /* instructions to clean up before the code is stopped again: about 10 ms */
+  BUDGET = 10 * 1000 * 1000, /* instructions of a stop in all */
+  HELD = 100 * 1000 * 1000,  /* ns: CLEAN_UP for code that calls slow C functions */
+  HELD_BUDGET = 10,          /* HELD times this is the time in all */
   SOON = LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT
 };
 
@@ -25,7 +25,7 @@ static struct stop *with_root(struct sched *sched, const void *root) {
   return NULL;
 }
 
-/* The stop that stands for a task; NULL: none. */
+/* The active stop of a task; NULL: none. */
 static struct stop *stop_of(struct sched *sched, const struct task *task) {
   const struct scope *scope = task->scope;
   struct stop *found = NULL;
@@ -60,7 +60,7 @@ void stop_poke(struct sched *sched) {
   stop_soon(sched);
 }
 
-/* How long the current task has computed since this was asked in it, without a wait in between. */
+/* Returns how long the current task has computed since the last call in the same task; 0 after a wait or a change. */
 static int64_t sample(struct sched *sched) {
   struct stopper *stopper = &sched->stopper;
   int64_t now = braid_clock_now(), before = stopper->sampled;
@@ -74,19 +74,19 @@ static bool is_hard(const struct stop *stop) {
   return stop && (stop->spent >= BUDGET || stop->held >= (int64_t)HELD * HELD_BUDGET);
 }
 
-/* Whoever goes on has had its time for cleaning up since it was stopped last. */
+/* Whether the code has had its time to clean up since it was stopped last. */
 static bool is_overdue(const struct stop *stop) {
   return stop && (stop->spent - stop->raised >= CLEAN_UP || stop->held - stop->held_then >= HELD || is_hard(stop));
 }
 
-/* The pool's task that the task is, or is below: inside a worker's job; NULL: none. */
+/* In a worker: the pool's task that this task is, or is below; NULL: none. */
 static struct task *apart_from(struct sched *sched, struct task *task) {
   if (!sched->worker || sched->stopper.count == 0) return NULL;
   while (task->nursery && !(task->waiter.flags & TASK_APART)) task = task->nursery->owner;
   return task->nursery ? task : NULL;
 }
 
-/* What the code that has run since the last look is put down to; NULL: nothing there is to end. */
+/* Charges the time and the instructions since the last look to a stop. Returns that stop; NULL: nothing has to end. */
 static struct stop *charge(struct sched *sched, unsigned spent) {
   struct stop *stop = stop_of(sched, sched->current);
   int64_t held = sample(sched);
@@ -97,8 +97,8 @@ static struct stop *charge(struct sched *sched, unsigned spent) {
   return stop;
 }
 
-/* Another coroutine computes, and something may have to be stopped in it. One in which the hook is armed already may
- * have far to go to its next call: each counts its own instructions, and most are those of others meanwhile. */
+/* If the hook is already armed in the coroutine, its next call may be far away: each coroutine counts only its own
+ * instructions. So overdue code gets it soon. */
 void stop_rearm(struct sched *sched) {
   bool overdue = is_overdue(charge(sched, SWITCH)) || sched->stopper.poked || sched->closing;
   lua_State *co = sched->stopper.computing;
@@ -135,11 +135,11 @@ void stop_end(struct sched *sched, struct stop *stop) {
 
 /* ---- the hook ------------------------------------------------------------------------------------------------- */
 
-/* What a function has just returned, a lock or an item say, would be lost with an error here: the next instruction puts
- * it where clean-up finds it; and clean-up may be a call of a C function itself. So the hook raises neither at calls
- * and returns nor where it came upon the code, which may be just behind one, but two instructions later. */
+/* An error at once could lose what a function has just returned, for example a lock or an item. The next instruction
+ * stores it where the clean-up finds it, and the clean-up may begin with a call of a C function. So the hook does not
+ * raise at calls and returns, nor where it first met the code, but two instructions later. */
 static bool put_off(struct sched *sched, lua_State *L, const lua_Debug *ar) {
-  enum { MOST = 100 }; /* code that is nothing but calls must end, too */
+  enum { MOST = 100 }; /* code that consists only of calls must end, too */
   bool behind = sched->stopper.put_off > 0 && sched->stopper.put_off_in == L && ar->event == LUA_HOOKCOUNT;
   sched->stopper.put_off_in = L;
   if (behind || sched->stopper.put_off >= MOST) {
@@ -161,7 +161,7 @@ void stop_note(struct sched *sched) {
   if (stop) note(stop);
 }
 
-/* Goes on looking; raises when it is time to. */
+/* Keeps the hook armed, and raises if it is time to. */
 static void press(lua_State *L, struct sched *sched, struct stop *stop) {
   struct task *task = sched->current;
   const void *canceller = task == stop->spared ? NULL : tree_canceller(&sched->tree, task);
@@ -173,8 +173,8 @@ static void press(lua_State *L, struct sched *sched, struct stop *stop) {
   sched_raise_now(L, sched, BRAID_CANCELLED);
 }
 
-/* A pool's task is below no root, and nobody may have cancelled it: when it keeps the thread from what is to end it has
- * to go. Goes on looking. */
+/* Cancels a pool's task that keeps the thread busy while a stop is active: it is below no root, and nobody else may
+ * cancel it. Keeps the hook armed. */
 static void cancel_holder(lua_State *L, struct sched *sched) {
   struct task *holder = apart_from(sched, sched->current);
   const struct stop *stray = &sched->stopper.stray;
@@ -183,8 +183,8 @@ static void cancel_holder(lua_State *L, struct sched *sched) {
   hook_arm(&sched->hooks, L, LUA_MASKCOUNT, LOOK);
 }
 
-/* Where nothing stands that is to be stopped: somebody wants to know what it does; it goes on after its cancel; or
- * SIGINT came. */
+/* No stop is active. Other reasons for the hook: a question what the state does, code that goes on after its cancel,
+ * SIGINT. */
 static void look(lua_State *L, struct sched *sched, lua_Debug *ar) {
   hook_disarm(&sched->hooks, L);
   sched->stopper.poked = 0;
@@ -193,8 +193,8 @@ static void look(lua_State *L, struct sched *sched, lua_Debug *ar) {
   sigint_look(L, sched);
 }
 
-/* In a task that swallows its cancel and goes on though the script has ended: raises after each instruction, so that no
- * pcall can hold it for ever. */
+/* For a task that catches its cancel and goes on after the end of the script. Every instruction raises, so no pcall can
+ * hold it for ever. */
 static void hurry(lua_State *L, struct sched *sched) {
   enum { INSTRUCTIONS_PER_LOOK = 1000 };
   bool over = braid_clock_now() >= sched->grace;
@@ -202,7 +202,7 @@ static void hurry(lua_State *L, struct sched *sched) {
   if (over) lerror_raise(L, "cancelled", "the script has ended, and so has the time to clean up");
 }
 
-/* What our hook does. */
+/* What braid's hook does. */
 static void act(lua_State *L, lua_Debug *ar) {
   struct sched *sched = sched_open(L);
   stop_follow(sched, L);
@@ -216,7 +216,7 @@ static void act(lua_State *L, lua_Debug *ar) {
   }
   struct stop *stop = charge(sched, ar->event == LUA_HOOKCOUNT && lua_gethookcount(L) == LOOK ? LOOK : 0);
   if (!is_hard(stop) && put_off(sched, L, ar)) return;
-  hook_disarm(&sched->hooks, L); /* before the looks: what comes later arms it anew */
+  hook_disarm(&sched->hooks, L); /* before the looks below: a later request arms it again */
   sched_attend(sched);
   sched_look_for_stops(sched);
   stop = stop_of(sched, sched->current);
@@ -228,7 +228,7 @@ static void act(lua_State *L, lua_Debug *ar) {
   }
 }
 
-/* In a generator that is to be left. */
+/* For a generator that has to end. */
 static void leave(lua_State *L, lua_Debug *ar) {
   (void)ar;
   sched_raise_now(L, sched_open(L), BRAID_CANCELLED);
@@ -242,6 +242,6 @@ void stop_open(lua_State *L, struct sched *sched) {
 void stop_hurry(struct task *task, void *context) {
   struct sched *sched = context;
   sched->stopper.hurries = true;
-  sched->stopper.count++; /* for ever: coroutines that they let compute get the hook, too */
+  sched->stopper.count++; /* never decreased: coroutines that these tasks resume get the hook, too */
   if (task->co) hook_arm(&sched->hooks, task->co, LUA_MASKCOUNT, 1);
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
- * Names of tasks: in a side table, which most tasks never touch. The state's own thread. */
+ * Names of tasks, in a side table that most tasks never use. The state's own thread. */
 #ifndef BRAID_LTASKNAME_H
 #define BRAID_LTASKNAME_H
 
 #include <lua.h>
 
-/* Pushes the name of the task at `index`; nil when it has none. */
+/* Pushes the name of the task at `index`; nil if it has none. */
 void taskname_push(lua_State *L, int index);
 
-/* Its name is the value on the top of the stack; pops it. */
+/* Pops the value on the top of the stack: it is the task's name from now on. */
 void taskname_set(lua_State *L, int index);
 
 #endif

@@ -11,7 +11,7 @@
 #include "lua/base/lopen.h"
 #include "lua/base/lposition.h"
 
-/* Whether the value at `index` is a function of the user's; its definition either way, when it is one. */
+/* Whether the value at `index` is a Lua function of the user. For any function `ar` describes its definition. */
 static bool is_users(lua_State *L, int index, lua_Debug *ar) {
   if (!lua_isfunction(L, index)) return false;
   lua_pushvalue(L, index);
@@ -31,20 +31,20 @@ void trace_name_by(lua_State *L, int index, const void *whose) {
   braid_trace_record(BRAID_TRACE_NAME, whose, *ar.what == 'C' ? "a C function" : name);
 }
 
-/* trace_start(): false when somebody traces already */
+/* trace_start() -> whether the trace was started; false: somebody traces already */
 static int trace_start(lua_State *L) {
   lua_pushboolean(L, braid_trace_start());
   return 1;
 }
 
-/* trace_stop(): nothing is written down from here on */
+/* trace_stop(): nothing is recorded from now on */
 static int trace_stop(lua_State *L) {
   (void)L;
   braid_trace_stop();
   return 0;
 }
 
-/* trace_event(i) -> what, whose, track, seconds, name; nil behind the last. While nobody traces. */
+/* trace_event(i) -> what, whose, track, seconds, name; nil after the last. Only while nobody traces. */
 static int trace_event(lua_State *L) {
   static const char *const names[] = {"name", "step", "park", "submit", "run", "done", "home"};
   struct braid_trace_event event;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The log of core/inspect/trace.h as Lua reads it; and how what is traced is named. */
+ * The trace (core/inspect/trace.h) for Lua, and the names of what is traced. */
 #ifndef BRAID_LTRACE_H
 #define BRAID_LTRACE_H
 
@@ -7,8 +7,8 @@
 
 #include "core/inspect/trace.h"
 
-/* Writes down, as the name, where the function at `index` was defined; where that is braid's own, the first of its
- * arguments above that is a function of the user's. Does not raise. The state's own thread. */
+/* Records where the function at `index` is defined, as the name of `whose`. If it is defined in braid itself, takes the
+ * first function of the user among the values above it. Does not raise. The state's own thread. */
 void trace_name_by(lua_State *L, int index, const void *whose);
 
 #endif

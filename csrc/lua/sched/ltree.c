@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * A task's scopes form a chain from task->scope up to, but without, its nursery. Whether a task is cancelled is not
- * stored but seen by looking up this chain and on through the owners of its nurseries: a cancel, its end and a shield
- * are then one flag each. A cancel that spreads leaves word in the scopes it comes through, so that the look ends
- * there: these scopes end before what was cancelled, so that cannot go out of date. */
+ * A task's scopes form a chain from task->scope outward to its nursery, which is not a part of it. A task does not
+ * store whether it is cancelled: a look up this chain, and up through the owners of its nurseries, tells it. So a
+ * cancel, its end and a shield are one flag each. A cancel that spreads is noted in the scopes that it reaches
+ * (`doom`), so a look ends there. These scopes end before the cancelled scope or task does, so the note never becomes
+ * wrong. */
 #include "lua/sched/ltree.h"
 
 #include <string.h>
@@ -16,7 +17,7 @@ void tree_init(struct tree *tree, struct braid_loop *loop) {
   tree_enter(tree, &tree->root, &tree->script, SCOPE_NURSERY);
 }
 
-/* The same as seen from `scope`, one of the task's or its nursery. */
+/* The same as seen from `scope`: one of the task's scopes, or its nursery. */
 static const void *canceller_from(const struct tree *tree, const struct task *task, const struct scope *scope) {
   if (tree->cancels == 0) return NULL;
   for (;;) {
@@ -43,8 +44,8 @@ void tree_enter(struct tree *tree, struct scope *scope, struct task *owner, unsi
   owner->scope = scope;
 }
 
-/* A child that its scope does not wait for, because the scope's owner cannot: it is cancelled, and goes to the nearest
- * nursery outside. */
+/* Gives away a child that its scope does not wait for, because the owner cannot wait: cancels it, and moves it to the
+ * nearest nursery outside. */
 static void give_away(struct tree *tree, struct task *child, struct scope *to) {
   struct scope **at = &child->scope;
   while (*at != child->nursery) at = &(*at)->outer;
@@ -63,7 +64,7 @@ void tree_leave(struct scope *scope) {
   while (!braid_list_empty(&scope->children))
     give_away(scope->tree, braid_container(scope->children.next, struct task, sibling), outside);
   struct scope **at = &scope->owner->scope;
-  for (; *at && *at != scope; at = &(*at)->outer) /* those that are left inside it are not in it any more */
+  for (; *at && *at != scope; at = &(*at)->outer) /* scopes left open inside it are not in it any more */
     if ((*at)->doom == scope) (*at)->doom = NULL;
   if (*at) *at = scope->outer;
   if (scope->flags & SCOPE_CANCELLED) scope->tree->cancels--;
@@ -115,7 +116,7 @@ void tree_set_daemon(struct task *task) {
 
 void tree_release(struct tree *tree, struct task *task) {
   struct scope *scope = task->nursery;
-  while (task->scope != scope) tree_leave(task->scope); /* entered by hand, and never left */
+  while (task->scope != scope) tree_leave(task->scope); /* entered without a function, and never left */
   braid_list_remove(&task->sibling);
   if (!(task->waiter.flags & TASK_DAEMON)) scope->alive--;
   if (task->waiter.flags & TASK_CANCELLED) tree->cancels--;
@@ -126,13 +127,13 @@ void tree_release(struct tree *tree, struct task *task) {
 
 static void interrupt(struct tree *tree, struct task *task) {
   if (task->waiter.flags & TASK_HELD)
-    tree_start(tree, task); /* to end it */
+    tree_start(tree, task); /* so that it can end */
   else if ((task->waiter.flags & (TASK_PARKED | TASK_MASKED)) == TASK_PARKED)
     braid_loop_end_wait(tree->loop, &task->waiter, BRAID_CANCELLED);
 }
 
-/* A cancel comes to the task from outside the scope `end` of its chain, and through its scopes up to a shield, or to
- * one that was cancelled before. Returns the innermost of those it came through; `end` when there is none. */
+/* A cancel reaches the task from outside the scope `end` of its chain, and goes inward up to a shield or to a scope
+ * that was cancelled before. Returns the innermost scope that it reached; `end` if none. */
 static struct scope *strike(struct tree *tree, struct task *task, struct scope *end, const void *canceller) {
   struct scope *innermost = task->scope;
   for (struct scope *scope = task->scope; scope != end; scope = scope->outer)
@@ -142,15 +143,15 @@ static struct scope *strike(struct tree *tree, struct task *task, struct scope *
   return innermost;
 }
 
-/* Walks are without recursion: scopes may be nested deeper than the C stack is. From a task on to what is in `inner`,
- * a scope of its own, or, when that is its nursery, to its next sibling. */
+/* Walks are not recursive: scopes may be nested deeper than the C stack allows. Goes from a task to the children of its
+ * scope `inner`; if that is its nursery, to its next sibling. */
 static struct braid_list *descend(struct task *task, struct scope *inner, struct scope **scope) {
   if (inner == task->nursery) return task->sibling.next;
   *scope = inner;
   return inner->children.next;
 }
 
-/* After the last child: on to the owner's next scope outward, or to the owner's next sibling. */
+/* After the last child: goes on to the owner's next scope outward, or to the owner's next sibling. */
 static struct braid_list *ascend(struct scope **scope) {
   struct task *owner = (*scope)->owner;
   *scope = (*scope)->outer;
@@ -173,7 +174,7 @@ void tree_walk(struct scope *top, void (*visit)(struct task *, void *), void *co
   }
 }
 
-/* A cancel comes to all below the scope. What was cancelled before it has come to already. */
+/* A cancel reaches all tasks below the scope, except those that were cancelled before: it reached them then. */
 static void spread(struct scope *top, const void *canceller) {
   struct scope *scope = top;
   struct braid_list *at = scope->children.next;
@@ -190,13 +191,13 @@ static void spread(struct scope *top, const void *canceller) {
   }
 }
 
-/* Below the scopes from `inner` outward to `end`, which is not one of them. */
+/* Spreads below the scopes from `inner` outward to `end`, without `end`. */
 static void spread_from(struct scope *inner, struct scope *end, const void *canceller) {
   for (; inner != end; inner = inner->outer) spread(inner, canceller);
 }
 
-/* Where a cancel has come from further out already, another one finds nobody whom that has not reached: so each task is
- * walked over once, however many of the scopes and tasks around it are cancelled one after the other. */
+/* If a cancel from further out has already reached this scope, it has reached everything inside, and nothing is left to
+ * do. So each task is visited once, however many scopes and tasks around it are cancelled one after the other. */
 void tree_cancel_scope(struct scope *scope) {
   if (scope->flags & (SCOPE_CANCELLED | SCOPE_ENDED)) return;
   if (scope->doom) {
@@ -204,7 +205,7 @@ void tree_cancel_scope(struct scope *scope) {
     scope->tree->cancels++;
     return;
   }
-  struct scope *inner = strike(scope->tree, scope->owner, scope, scope); /* entered since: they stand inside this one */
+  struct scope *inner = strike(scope->tree, scope->owner, scope, scope); /* the scopes entered after this one */
   scope->flags |= SCOPE_CANCELLED;
   scope->tree->cancels++;
   spread_from(inner, scope->outer, scope);
@@ -221,7 +222,7 @@ void tree_cancel_task(struct tree *tree, struct task *task, unsigned flags) {
 
 /* ---- generators ----------------------------------------------------------------------------------------------- */
 
-/* The frame and what is inside it come to `task`, inside `outer`. */
+/* The frame and the scopes inside it move to `task`, inside the scope `outer`. */
 static void hand_over(struct scope *frame, struct scope *inner, struct task *task, struct scope *outer) {
   for (struct scope *scope = inner; scope != frame; scope = scope->outer) scope->owner = task;
   frame->owner = task;
@@ -229,7 +230,7 @@ static void hand_over(struct scope *frame, struct scope *inner, struct task *tas
   task->scope = inner;
 }
 
-/* What has come to the scopes from outside would not be seen any more from where they go. */
+/* A cancel from outside would not be seen any more from the new place: it becomes the frame's own. */
 static void keep_cancel(struct scope *frame) {
   frame->doom = NULL;
   tree_cancel_scope(frame);

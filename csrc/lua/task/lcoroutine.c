@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * What coroutines of the user's own may not do: resume or close those in which tasks and generators wait, which only
- * the loop may move: those are sealed, so Lua's own functions refuse them in words of their own. Which of the others
- * computes is known, so that it can be stopped there; and errors bring along where they came from. So Lua's functions
- * that let one compute are replaced in every state, and say why they refuse. The state's own thread. */
+ * Replacements for coroutine.resume, wrap and close, set in every state. They refuse the coroutines of tasks and
+ * generators, which only the loop may resume, and say why. (Sealing, lseal.h, makes Lua's own functions refuse them,
+ * too, with Lua's words.) They tell the scheduler which coroutine computes, so that it can be stopped. They keep the
+ * place of an error. The state's own thread. */
 #include <lauxlib.h>
 #include <lualib.h>
 
@@ -13,7 +13,7 @@
 #include "lua/sched/lsched.h"
 #include "lua/base/ltraceback.h"
 
-/* One that has failed gives up its variables; pushes the place of the error. */
+/* Closes a coroutine that has failed. Pushes the place of the error. */
 static void close_failed(lua_State *L, struct sched *sched, lua_State *co) {
   if (!lua_checkstack(co, LUA_MINSTACK) || failure_is_echo(co, sched, -1))
     lua_pushnil(L);
@@ -22,8 +22,8 @@ static void close_failed(lua_State *L, struct sched *sched, lua_State *co) {
   if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD) lua_resetthread(co);
 }
 
-/* Resumes `co` with the arguments on the top of L, known as the one that computes. One that fails leaves its error;
- * with `close` it is closed, and there is the place of the error below that. */
+/* Resumes `co` with the arguments on the top of L, and tells the scheduler that it computes. If it fails, pushes its
+ * error. With `close` it also closes the coroutine, and the place of the error is below the error. */
 static int resume_known(lua_State *L, lua_State *co, int arguments, int *results, bool close) {
   struct sched *sched = sched_of(L);
   if (!lua_checkstack(co, arguments)) luaL_error(L, "too many arguments to resume");
@@ -49,7 +49,7 @@ static int resume_known(lua_State *L, lua_State *co, int arguments, int *results
   return -1;
 }
 
-/* Whether only the loop may go on with it. */
+/* Whether only the loop may resume it. */
 static bool is_ours(lua_State *L, lua_State *co) {
   if (co == L) return false;
   const struct sched *sched = sched_of(L);
@@ -80,7 +80,7 @@ static int co_resume(lua_State *L) {
 static int wrapped(lua_State *L) {
   int results, status = resume_known(L, lua_tothread(L, lua_upvalueindex(2)), lua_gettop(L), &results, true);
   if (status >= 0) return results;
-  if (lua_type(L, -1) == LUA_TSTRING) { /* as Lua's own: add the caller's position */
+  if (lua_type(L, -1) == LUA_TSTRING) { /* as Lua's own wrap does: add the caller's position */
     luaL_where(L, 1);
     lua_insert(L, -2);
     lua_concat(L, 2);
@@ -107,7 +107,7 @@ static int co_close(lua_State *L) {
   luaL_argexpected(L, co, 1, "coroutine");
   if (is_ours(L, co)) return lerror_misuse(L, "%s", REFUSAL);
   lua_settop(L, 1);
-  lua_pushvalue(L, lua_upvalueindex(2)); /* Lua's own */
+  lua_pushvalue(L, lua_upvalueindex(2)); /* Lua's own close */
   lua_insert(L, 1);
   stop_hand_on(sched, L, co);
   lua_State *before = sched_compute(sched, co);
@@ -119,7 +119,7 @@ static int co_close(lua_State *L) {
 
 void lcoroutine_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"resume", co_resume}, {"wrap", co_wrap}, {NULL, NULL}};
-  if (lua_getglobal(L, LUA_COLIBNAME) == LUA_TTABLE) { /* a host may have left it out */
+  if (lua_getglobal(L, LUA_COLIBNAME) == LUA_TTABLE) { /* a host may have left the library out */
     sched_register(L, functions);
     lua_pushlightuserdata(L, sched_open(L));
     lua_getfield(L, -2, "close");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * A scope's failure table has its linked tasks by their numbers, for their failure is the scope's in any case. Those of
- * loose tasks are keys of a weak table: it holds none, and loses none before its finalizer has run, which leaves the
- * error to the failure table, or a count when it has MOST_LOST of them. So what a scope raises does not depend on the
- * collector. */
+ * A scope has a failure table. It holds its failed linked tasks by number: their failure is the scope's in any case.
+ * Failures of other tasks ("loose") are keys of a weak table in it. Such a failure is not kept alive by the table. When
+ * it is collected, its finalizer moves it into the failure table itself, or only counts it if MOST_LOST are there. So
+ * what a scope raises does not depend on the garbage collector. */
 #include "lua/task/lfailure.h"
 
 #include <errno.h>
@@ -18,16 +18,16 @@
 
 enum { MOST_LOST = 10 };
 
-/* Further fields of a failure: the failure table in which it stands, the name of its task, and its fate: nil while its
- * end is to be reported. */
+/* More fields of a failure: the failure table in which it is, the name of its task, and its fate. The fate is nil while
+ * the failure is still to be reported when it is collected. */
 enum { TABLE = FAILURE_PLACE + 1, NAME, FATE };
-enum { TAKEN = 1, SEEN }; /* by the end of its scope; reported, or somebody has asked for it */
+enum { TAKEN = 1, SEEN }; /* TAKEN: by the end of its scope. SEEN: it was reported, or somebody asked for it */
 
 /* Registry keys, by address. */
 static const char TABLES;  /* scope -> { number -> linked task, or failure; loose = { failure -> number }; last: number;
                             * lost = { numbers of failures whose future is gone }; more: how many of these besides } */
 static const char REPORTS; /* failure, weakly -> its number: those whose end is to be reported, or has been */
-static const char PLACES;  /* coroutine -> place of the error that ends it */
+static const char PLACES;  /* coroutine -> place of the error that ended it */
 
 /* ---- making them ---------------------------------------------------------------------------------------------- */
 
@@ -42,7 +42,7 @@ bool failure_is_echo(lua_State *L, const struct sched *sched, int index) {
 int failure_handler(lua_State *L) {
   lregistry_table(L, &PLACES, NULL);
   if (failure_is_echo(L, sched_open(L), 1))
-    lua_pushnil(L); /* it is nobody's bug */
+    lua_pushnil(L); /* nobody has to repair this error */
   else
     traceback_take(L, L, 1);
   lua_rawsetp(L, -2, L);
@@ -67,7 +67,7 @@ void failure_make(lua_State *L) {
 
 /* ---- the failure table ---------------------------------------------------------------------------------------- */
 
-/* Pushes the scope's failure table. */
+/* Pushes the scope's failure table; makes it first if there is none. */
 static void push_table(lua_State *L, struct scope *scope) {
   lregistry_table(L, &TABLES, NULL);
   if (lua_rawgetp(L, -1, scope) == LUA_TTABLE) {
@@ -99,7 +99,7 @@ static lua_Integer count_field(lua_State *L, int table, const char *name, lua_In
   return count;
 }
 
-/* The task at 1 has failed with the failure at 2. */
+/* Enters the failed task at 1, with the failure at 2, into the table of its scope. */
 static void enter_table(lua_State *L, const struct task *task) {
   push_table(L, task->nursery);
   int table = lua_gettop(L);
@@ -118,7 +118,7 @@ static void enter_table(lua_State *L, const struct task *task) {
   lua_settop(L, 2);
 }
 
-/* Pushes the failure of the future at 1. One that there was no memory to keep is made up for. */
+/* Pushes the failure of the future at 1. If there was no memory to keep it, makes one that says so. */
 static void push_failure(lua_State *L) {
   if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE) return;
   lua_pop(L, 1);
@@ -148,7 +148,8 @@ int failure_record(lua_State *L) {
   return 0;
 }
 
-/* Takes the failure at `index` out of the loose ones of its table, which it pushes; or nil, when it is in none. */
+/* Takes the failure at `index` out of the loose ones of its failure table, and pushes that table; nil if there is none.
+ * Returns its number; 0 if it is not there. */
 static lua_Integer leave_table(lua_State *L, int index) {
   if (lua_rawgeti(L, index, TABLE) != LUA_TTABLE) return 0;
   lua_getfield(L, -1, "loose");
@@ -184,11 +185,11 @@ void failure_ask(lua_State *L, int index) {
   lua_pop(L, 2);
 }
 
-/* Stack: 1 the failure table. Pushes the list of what is in it, in the order of the numbers. */
+/* Stack: 1 the failure table. Pushes the list of its failures in the order of their numbers. */
 static int push_list(lua_State *L) {
   lua_Integer last = count_field(L, 1, "last", 0), count = 0;
   lua_getfield(L, 1, "loose");
-  for (lua_pushnil(L); lua_next(L, 2);) { /* to their numbers, among the others */
+  for (lua_pushnil(L); lua_next(L, 2);) { /* moves the loose ones to their numbers */
     lua_pushvalue(L, -2);
     lua_rawseti(L, 1, lua_tointeger(L, -2));
     lua_pop(L, 1);
@@ -251,13 +252,13 @@ static int failure_traceback(lua_State *L) {
   return 1;
 }
 
-/* Only tasks can be linked. */
+/* Only tasks can be linked, and a failure has none. */
 static int failure_linked(lua_State *L) {
   lua_pushboolean(L, 0);
   return 1;
 }
 
-/* failure:_report(): unless it has been, or somebody has asked for it. */
+/* failure:_report(): reports it, unless it was reported or somebody has asked for it. */
 static int failure_report(lua_State *L) {
   lua_settop(L, 1);
   if (fate_of(L, 1) == SEEN) return 0;
@@ -270,8 +271,8 @@ static int failure_report(lua_State *L) {
   return 0;
 }
 
-/* Stack: 1 the failure, 2 its failure table, 3 the numbers of those that are left to it. Gives up the last of them for
- * one before; false when this is none. */
+/* Stack: 1 the failure, 2 its failure table, 3 the numbers of its lost failures. Drops the last of these if `number`
+ * comes before it, and enters `number` instead. Returns false if `number` comes last itself. */
 static bool displace(lua_State *L, lua_Integer number) {
   lua_Integer last = number, place = 0;
   for (int i = 1; i <= MOST_LOST; i++) {
@@ -287,7 +288,7 @@ static bool displace(lua_State *L, lua_Integer number) {
   return true;
 }
 
-/* Stack: 1 the failure, 2 its failure table, in which it stays if it is one of the first. */
+/* Stack: 1 the failure, 2 its failure table. Keeps the failure there if it is one of the first MOST_LOST. */
 static void leave_to_table(lua_State *L, lua_Integer number, bool echo) {
   lua_getfield(L, 2, "lost");
   lua_Integer count = (lua_Integer)lua_rawlen(L, 3);
@@ -302,8 +303,8 @@ static void leave_to_table(lua_State *L, lua_Integer number, bool echo) {
   lua_rawseti(L, 2, number);
 }
 
-/* Its future has been collected: nobody can ask for it any more. What may be the echo of a cancel is reported, if it is
- * none, at the end of its scope. */
+/* The future was collected: nobody can ask for the failure any more. The possible echo of a cancel is left to the end
+ * of its scope, which reports it if it is none. */
 static int failure_gc(lua_State *L) {
   struct sched *sched = sched_of(L);
   lua_settop(L, 1);
@@ -315,7 +316,7 @@ static int failure_gc(lua_State *L) {
   if (number) leave_to_table(L, number, echo);
   if (number && echo) return 0;
   lua_settop(L, 1);
-  struct sched_frame frame = sched_callbacks(sched); /* it may be called wherever memory is needed: it cannot wait */
+  struct sched_frame frame = sched_callbacks(sched); /* a finalizer can run anywhere: it must not wait */
   lua_pushcfunction(L, failure_report);
   lua_insert(L, 1);
   int status = lua_pcall(L, 1, 0, 0);
@@ -323,7 +324,7 @@ static int failure_gc(lua_State *L) {
   return status == LUA_OK ? 0 : lua_error(L);
 }
 
-/* Pushes the list of what may have to be reported, from the first to the last; holes are what is gone. */
+/* Pushes the list of the failures that may have to be reported, in their order, with holes. Returns its length. */
 static lua_Integer push_reports(lua_State *L) {
   lregistry_table(L, &REPORTS, "k");
   int reports = lua_gettop(L);
@@ -341,7 +342,7 @@ static lua_Integer push_reports(lua_State *L) {
   return last;
 }
 
-/* Whether the failure on the top may be but the echo of a cancel, which the end of its scope is to tell. */
+/* Whether the failure on the top may be the echo of a cancel; then the end of its scope decides. */
 static bool may_be_echo(lua_State *L) {
   bool in_table = lua_rawgeti(L, -1, TABLE) == LUA_TTABLE;
   lua_rawgeti(L, -2, FAILURE_ERROR);
@@ -350,7 +351,7 @@ static bool may_be_echo(lua_State *L) {
   return echo;
 }
 
-/* Arguments: a linked task that has failed. */
+/* Argument: a linked task that has failed. */
 static int report_linked(lua_State *L) {
   const struct future *future = lua_touserdata(L, 1);
   if ((future->waiter.flags & TASK_ASKED) || lua_getiuservalue(L, 1, 1) != LUA_TTABLE) return 0;
@@ -363,7 +364,7 @@ static int report_linked(lua_State *L) {
   return 0;
 }
 
-/* Pushes the list of the linked tasks that have failed in scopes which have not ended, and takes them out of there. */
+/* Pushes the list of the failed linked tasks of scopes that have not ended, and takes them out of their tables. */
 static lua_Integer take_linked(lua_State *L) {
   lua_Integer count = 0;
   lua_newtable(L);
@@ -397,8 +398,8 @@ static void report_all_linked(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* report_failures(): the state, or the process, ends: nobody will ask for failures that nobody has asked for, and no
- * scope will raise its own. */
+/* report_failures(): called at the end of the state or of the process. Nobody will ask for a failure any more, and no
+ * scope will raise one. */
 static int report_failures(lua_State *L) {
   lua_settop(L, 0);
   report_all_linked(L);
@@ -414,7 +415,7 @@ static int report_failures(lua_State *L) {
   return 0;
 }
 
-/* no_memory() -> the error of what Lua had no memory for. */
+/* no_memory() -> the error for Lua's own "not enough memory" */
 static int no_memory(lua_State *L) {
   lerror_system(L, ENOMEM, LERROR_NO_MEMORY);
   return 1;

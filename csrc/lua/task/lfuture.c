@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What one can ask of a future. A task is one. */
+ * The methods of futures. A task is a future. */
 #include <lauxlib.h>
 
 #include "lua/base/larg.h"
@@ -18,7 +18,8 @@ static struct future *check(lua_State *L) {
   return future;
 }
 
-/* A job is known to run to its worker first, and one that was cancelled while it waited has ended before it is home. */
+/* For a job the worker knows first that it runs; and a job that was cancelled in the queue has ended before it is home.
+ */
 static enum future_state state_of(const struct future *future) {
   return future->waiter.kind == BRAID_WAITER_JOB ? job_state(future) : future_state(future);
 }
@@ -37,7 +38,7 @@ static void push_failure(lua_State *L, const struct future *future, int part) {
   }
   lua_pop(L, 1);
   if (part == FAILURE_ERROR && future_state(future) == FUTURE_FAILED)
-    lua_pushliteral(L, LERROR_NO_MEMORY); /* there was none to keep the error */
+    lua_pushliteral(L, LERROR_NO_MEMORY); /* there was no memory to keep the error */
   else
     lua_pushnil(L);
 }
@@ -74,7 +75,7 @@ static int push_results(lua_State *L, struct future *future) {
 
 /* ---- waiting for it ------------------------------------------------------------------------------------------- */
 
-enum { RAISE, TELL }; /* what a wait that ends with the task, or with the timeout, is to do */
+enum { RAISE, TELL }; /* what a wait does at its end */
 
 static int answer(lua_State *L, struct future *future, bool ended, lua_KContext how) {
   if (how == TELL) {
@@ -134,7 +135,7 @@ static int future_running(lua_State *L) {
   return 1;
 }
 
-/* The same for braid itself, which does not count as somebody who has seen a failure. */
+/* The state for braid's own use: it does not count as asking for the failure. */
 static int future_peek_state(lua_State *L) {
   static const char *const names[] = {"pending", "running", "done", "failed", "cancelled"};
   lua_pushstring(L, names[state_of(check(L))]);
@@ -146,7 +147,7 @@ static int future_tell_state(lua_State *L) {
   return future_peek_state(L);
 }
 
-/* future:error() -> the error, or nil while there is none. */
+/* future:error() -> the error; nil if there is none yet, and after success. */
 static int future_error(lua_State *L) {
   struct future *future = check(L);
   failure_ask(L, 1);
@@ -175,7 +176,7 @@ static int future_linked(lua_State *L) {
 
 /* ---- changing it ---------------------------------------------------------------------------------------------- */
 
-/* future:cancel(reason?) -> true when it had not ended. */
+/* future:cancel(reason?) -> true if the future had not ended. */
 static int future_cancel(lua_State *L) {
   struct sched *sched = sched_of(L);
   struct future *future = check(L);
@@ -192,7 +193,7 @@ static int future_cancel(lua_State *L) {
   return 1;
 }
 
-/* future:on_done(fn) -> future. */
+/* future:on_done(fn) -> future. If the future has ended, calls fn at once. */
 static int future_on_done(lua_State *L) {
   struct future *future = check(L);
   larg_function(L, 2, "fn");
@@ -201,7 +202,7 @@ static int future_on_done(lua_State *L) {
     lua_getfield(L, LUA_REGISTRYINDEX, "braid.callback");
     lua_insert(L, 2);
     lua_pushvalue(L, 1);
-    struct sched_frame frame = sched_callbacks(sched_of(L)); /* as later: it runs between tasks, and may not wait */
+    struct sched_frame frame = sched_callbacks(sched_of(L)); /* as for later callbacks: it may not wait */
     int status = lua_pcall(L, 2, 0, 0);
     sched_return(sched_of(L), frame);
     if (status != LUA_OK) return lua_error(L);
@@ -212,7 +213,7 @@ static int future_on_done(lua_State *L) {
   return 1;
 }
 
-/* task:daemon() -> task: its scope does not wait for it, but cancels it at the end. */
+/* task:daemon() -> task. Its scope does not wait for the task, but cancels it at its end. */
 static int task_daemon(lua_State *L) {
   struct future *future = check(L);
   if (future->waiter.kind == BRAID_WAITER_JOB) return lerror_misuse(L, "a job belongs to its pool, not to a scope");
@@ -221,7 +222,7 @@ static int task_daemon(lua_State *L) {
   return 1;
 }
 
-/* task.method, or task.name, of a task with a name: upvalue 2 has the methods. */
+/* The __index of tasks with a name: a method, or the field `name`. Upvalue 2 is the table of methods. */
 static int named_index(lua_State *L) {
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL) return 1;
@@ -231,9 +232,9 @@ static int named_index(lua_State *L) {
   return 1;
 }
 
-static const char NAMED; /* registry key, by address: the metatable of tasks that have a name */
+static const char NAMED; /* registry key, by address: the metatable of tasks with a name */
 
-/* Pushes it. Tasks without a name have a table of methods only, for a method is then found without a call. */
+/* Pushes it. For tasks without a name __index is a table, so that Lua finds a method without a call. */
 static void push_named_class(lua_State *L, struct sched *sched) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &NAMED) == LUA_TTABLE) return;
   lua_pop(L, 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What a job's future is asked before the job is home is asked of the job. */
+ * Until a job is home, questions about its future are answered from the job. */
 #include "lua/task/ljob.h"
 
 static struct job_future *of(struct future *future) { return braid_container(future, struct job_future, future); }
@@ -9,7 +9,7 @@ bool job_cancel(struct future *future) {
   return this->job && this->pool->kind->cancel(this->pool, this->job);
 }
 
-/* What is known of it before it is home: it waits, it runs, or it was cancelled. */
+/* The state before the job is home: pending, running or cancelled. */
 static enum future_state state_before(struct braid_pool *pool, struct braid_job *job) {
   if (braid_pool_has_cancelled(pool, job)) return FUTURE_CANCELLED;
   return atomic_load(&job->state) == BRAID_JOB_QUEUED && !braid_pool_has_begun(pool, job) ? FUTURE_PENDING

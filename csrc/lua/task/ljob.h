@@ -6,21 +6,21 @@
 #include "core/work/pool.h"
 #include "lua/sched/ltree.h"
 
-/* Userdata of the class of futures; anchored until the job's waiter has come home. */
+/* Userdata of the class of futures. It is anchored until the job's waiter has come home. */
 struct job_future {
   struct future future;
   struct braid_job *job; /* NULL once it is home */
   struct braid_pool *pool;
-  int slot; /* in which it is kept until it is home */
+  int slot; /* its slot among the anchors, until the job is home */
 };
 
-/* False when the job had ended. */
+/* Cancels the job. Returns false if it had already ended. */
 bool job_cancel(struct future *future);
 
-/* state() of a future: a job's is known to its worker first, and to whom cancels it. */
+/* The state of a job's future. Before the job is home it is read from the job itself. */
 enum future_state job_state(const struct future *future);
 
-/* Whether that is one of the states in which it has ended. */
+/* Whether the job has ended: it is done, failed or cancelled. */
 bool job_has_ended(const struct future *future);
 
 #endif

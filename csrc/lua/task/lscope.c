@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Scopes as Lua holds them: entered, cancelled, waited for, left. What a scope makes of its failures is decided in
- * lua/braid/tasks/scope.lua. */
+ * Scopes for Lua: enter, cancel, wait, leave. lua/braid/tasks/scope.lua decides what a scope does with its failures. */
 #include <lauxlib.h>
 
 #include "lua/base/larg.h"
@@ -23,15 +22,15 @@ static void expire(struct braid_alarm *alarm) {
   tree_cancel_scope(scope);
 }
 
-/* Registry key, by address: the scopes that are entered, for tasks point to them. One that is forgotten, in a coroutine
- * that is never finished, stays. */
+/* Registry key, by address: the table of entered scopes. It keeps them alive, because tasks point to them. A scope in a
+ * coroutine that never finishes stays there. */
 static const char ENTERED;
 
-/* The scope's user values: what keeps it from being left unseen. */
+/* User values of a scope: the coroutine that it keeps alive, and the place where it was entered. */
 enum { COROUTINE = 1, PLACE };
 
-/* scope_enter(kind, timeout?, by_hand?) -> scope: "nursery", "gather" and "run" (nurseries, too), "limit" (a deadline
- * only) or "shield". The place is remembered where one is entered by hand: it may be forgotten to close it. */
+/* scope_enter(kind, timeout?, by_hand?) -> scope. Kinds: "nursery", "gather" and "run" (nurseries, too), "limit" (only
+ * a deadline), "shield". A scope that is entered by hand keeps its place, because its user may forget to close it. */
 static int scope_enter(lua_State *L) {
   static const char *const kinds[] = {"nursery", "gather", "run", "limit", "shield", NULL};
   static const unsigned flags[] = {SCOPE_NURSERY, SCOPE_NURSERY | SCOPE_GATHER, SCOPE_NURSERY | SCOPE_RUN, 0,
@@ -42,7 +41,7 @@ static int scope_enter(lua_State *L) {
   sched_check(L, sched);
   struct scope *scope = lua_newuserdatauv(L, sizeof *scope, PLACE);
   luaL_setmetatable(L, SCOPE_METATABLE);
-  if (L != sched->current->co) { /* a generator, whose coroutine lives as long as the scope */
+  if (L != sched->current->co) { /* a generator: its coroutine must live as long as the scope */
     lua_pushthread(L);
     lua_setiuservalue(L, -2, COROUTINE);
   }
@@ -67,7 +66,7 @@ static int scope_enter(lua_State *L) {
   return 1;
 }
 
-/* scope:spawn(fn, ...) -> task, whose failure is the scope's. */
+/* scope:spawn(fn, ...) -> task, linked: its failure is the scope's. */
 static int scope_spawn(lua_State *L) {
   struct sched *sched = sched_of(L);
   struct scope *scope = check(L);
@@ -86,7 +85,7 @@ static int scope_cancel(lua_State *L) {
   return 0;
 }
 
-/* False when there were none, but generators. */
+/* Cancels all children that are tasks. Returns false if there were none. */
 static bool cancel_children(struct tree *tree, struct scope *scope) {
   bool any = false;
   for (struct braid_list *at = scope->children.next; at != &scope->children; at = at->next) {
@@ -98,8 +97,8 @@ static bool cancel_children(struct tree *tree, struct scope *scope) {
   return any;
 }
 
-/* Waits until no child is left; only daemons left are cancelled first, and generators that nobody can go on with any
- * more are closed. */
+/* Waits until no child is left. If only daemons are left, cancels them; then closes the generators that nobody can
+ * resume any more. */
 static int join_k(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
   struct sched *sched = sched_of(L);
@@ -108,7 +107,7 @@ static int join_k(lua_State *L, int status, lua_KContext context) {
   if (end == BRAID_DEADLOCK || end == BRAID_INTERRUPTED) return sched_raise(L, sched, end);
   if (scope->alive == 0 && !cancel_children(&sched->tree, scope)) wrap_close_guests(L, scope);
   if (braid_list_empty(&scope->children)) {
-    bool pass = sched_may_begin(L, sched) && sched_enter(L, sched); /* scopes that end at once, one after the other */
+    bool pass = sched_may_begin(L, sched) && sched_enter(L, sched); /* many short scopes must not keep others waiting */
     return pass ? sched_pass(L, sched, NULL, 0) : 0;
   }
   struct braid_waiter *waiter = sched_begin_masked(L, sched);
@@ -116,7 +115,8 @@ static int join_k(lua_State *L, int status, lua_KContext context) {
   return sched_park(L, sched, BRAID_NEVER, join_k, 0);
 }
 
-/* Who runs may end the scope: has entered it, and not outside of a generator in which it runs now. */
+/* Whether the running code may end the scope: its task has entered it, and not outside of the generator that runs now.
+ */
 static bool is_mine(const struct sched *sched, const struct scope *scope) {
   const struct scope *at = sched->current->scope;
   if (scope->owner != sched->current) return false;
@@ -124,8 +124,8 @@ static bool is_mine(const struct sched *sched, const struct scope *scope) {
   return at == scope;
 }
 
-/* scope:_mine() -> whether it is the innermost; else scopes in it have not been closed. Raises when it is not for who
- * runs to end it. */
+/* scope:_mine() -> true if the scope is the innermost; false if scopes inside it were not closed. Raises if the running
+ * code may not end it. */
 static int scope_mine(lua_State *L) {
   struct sched *sched = sched_of(L);
   const struct scope *scope = check(L);
@@ -143,7 +143,7 @@ static void push_innermost(lua_State *L, const struct task *task) {
     lregistry_kept(L, &ENTERED, scope->slot);
 }
 
-/* innermost() -> the innermost scope that who runs has entered, in the generator in which it runs; or nil */
+/* innermost() -> the innermost scope that the running code has entered (in a generator: inside it), or nil */
 static int innermost(lua_State *L) {
   push_innermost(L, sched_of(L)->current);
   return 1;
@@ -155,7 +155,7 @@ static int left_open(lua_State *L) {
   return 1;
 }
 
-/* scope:_opened() -> "FILE:LINE: " where it was entered by hand, or nil; whether it has children that have not ended */
+/* scope:_opened() -> "FILE:LINE: " where it was entered by hand, or nil; whether children are left that keep it open */
 static int scope_opened(lua_State *L) {
   const struct scope *scope = check(L);
   lua_getiuservalue(L, 1, PLACE);
@@ -163,7 +163,7 @@ static int scope_opened(lua_State *L) {
   return 2;
 }
 
-/* scope:_join(): all children have ended afterwards, cancelled or not. Suspends. */
+/* scope:_join(): returns when all children have ended, even if the caller is cancelled. Suspends. */
 static int scope_join(lua_State *L) {
   struct sched *sched = sched_of(L);
   if (!braid_list_empty(&check(L)->children)) check(L)->flags |= SCOPE_WAITED;
@@ -172,7 +172,7 @@ static int scope_join(lua_State *L) {
   return join_k(L, LUA_OK, 0);
 }
 
-/* scope:_leave() -> the list of what failed in it, as failure_take has it, or nil; whether its end had to wait and was
+/* scope:_leave() -> the list of its failures (see failure_take) or nil; whether its end had to wait while it was
  * cancelled. */
 static int scope_leave(lua_State *L) {
   struct scope *scope = check(L);
@@ -205,7 +205,7 @@ static int scope_is_cancelled(lua_State *L) {
   return 1;
 }
 
-/* scope:_failing() -> whether one of its tasks has failed whose failure is the scope's as it stands now */
+/* scope:_failing() -> whether it has failures now that it would have to raise */
 static int scope_failing(lua_State *L) {
   lua_pushboolean(L, failure_counts(L, check(L)));
   return 1;
@@ -221,21 +221,21 @@ static int lua_run_scope(lua_State *L) {
   return 1;
 }
 
-/* cancelled() -> whether a wait here and now would be cancelled. */
+/* cancelled() -> whether a wait here and now would be cancelled */
 static int lua_cancelled(lua_State *L) {
   struct sched *sched = sched_of(L);
   lua_pushboolean(L, tree_canceller(&sched->tree, sched->current) != NULL);
   return 1;
 }
 
-/* look(): raises when a wait here and now would be cancelled; for calls that may turn out to have nothing to wait for.
+/* look(): raises if a wait here and now would be cancelled. For calls that may find that there is nothing to wait for.
  */
 static int lua_look(lua_State *L) {
   struct sched *sched = sched_of(L);
   return tree_canceller(&sched->tree, sched->current) ? sched_raise(L, sched, BRAID_CANCELLED) : 0;
 }
 
-/* set_main(task or nil) -> whether SIGINT came for the one before: whom SIGINT is for. */
+/* set_main(task or nil) -> whether SIGINT came for the previous main task. SIGINT cancels the main task from now on. */
 static int set_main(lua_State *L) {
   const struct task *before = sched_of(L)->main;
   lua_pushboolean(L, before && (before->waiter.flags & TASK_INTERRUPTED));

@@ -12,7 +12,7 @@
 #include "lua/sched/ltrace.h"
 #include "lua/task/ltask.h"
 
-/* Closes a task's coroutine: what is left is its slot. */
+/* Closes a task's coroutine and leaves only its slot on the stack. */
 static void empty(lua_State *L, lua_State *co) {
   bottom_push(L, co, BOTTOM_SLOT);
   lua_resetthread(co);
@@ -20,8 +20,8 @@ static void empty(lua_State *L, lua_State *co) {
   lua_xmove(L, co, 1);
 }
 
-/* The task's coroutine did not come to its end: an error that even its own handler could not take, or a yield that was
- * not ours, after which nothing would ever resume it. Leaves the task, the error and its place on its stack. */
+/* The task's coroutine did not end normally. Either its handler could not take the error, or the code called
+ * coroutine.yield, after which nothing would ever resume it. Leaves the task, the error and its place on its stack. */
 static int end_badly(lua_State *L) {
   struct task *task = lua_touserdata(L, 1);
   lua_State *co = task->co;
@@ -44,7 +44,7 @@ static int end_badly(lua_State *L) {
   return 0;
 }
 
-/* The same where there is no memory to say more. An error is on the top of the state's stack. */
+/* The same when memory is out. An error is on the top of the state's stack. */
 static void end_without_memory(struct sched *sched, struct task *task) {
   lua_State *L = sched->L, *co = task->co;
   lua_pop(L, 1);
@@ -55,7 +55,7 @@ static void end_without_memory(struct sched *sched, struct task *task) {
   lua_xmove(L, co, 3);
 }
 
-/* Arguments: the task. Its failure is the cancel, and why. */
+/* Argument: the task. Sets its failure to the error of the cancel. */
 static int keep_cancel(lua_State *L) {
   struct task *task = lua_touserdata(L, 1);
   lua_createtable(L, 1, 0);

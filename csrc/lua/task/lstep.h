@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The one place where Lua is resumed: a step of a task. The state's own thread. */
+ * A step of a task. This is the only place where a task is resumed. The state's own thread. */
 #ifndef BRAID_LSTEP_H
 #define BRAID_LSTEP_H
 
@@ -7,15 +7,15 @@
 #include "lua/sched/lsched.h"
 #include "lua/sched/ltrace.h"
 
-/* The first step comes. False: the task was cancelled before, and has ended. Does not raise. */
+/* Before the first step. Returns false if the task was cancelled before: then it has ended. Does not raise. */
 bool task_begin(struct sched *sched, struct task *task);
 
-/* The task's coroutine does not wait any more: its function has returned, or failed, or has yielded to nobody. Does not
- * raise. `status` is that of lua_resume. */
+/* After the last step: the function has returned or failed, or it has called coroutine.yield. `status` is that of
+ * lua_resume. Does not raise. */
 void task_end(struct sched *sched, struct task *task, int status);
 
-/* Resumes a task that is ready, here and now, and ends it when its code has come to its end. Does not raise. It is
- * inline because it is the inner loop of the turn. */
+/* Resumes a ready task here and now, and finishes it if its code has ended. Does not raise. It is inline because it is
+ * the inner loop of the turn. */
 BRAID_INLINE void task_step(struct sched *sched, struct task *task, lua_State *from) {
   struct sched_frame before = {sched->current, sched->running};
   lua_State *co = task->co;
@@ -28,8 +28,8 @@ BRAID_INLINE void task_step(struct sched *sched, struct task *task, lua_State *f
   sched->current = task;
   sched->running = co;
   lua_State *outer = sched_compute(sched, co);
-  int status = lua_resume(co, from, 0, &results); /* the arguments of a first step are where its body expects them */
-  sched_compute(sched, outer);                    /* first: the time was this task's */
+  int status = lua_resume(co, from, 0, &results); /* the arguments of a first step are already in place */
+  sched_compute(sched, outer);                    /* at once: the time until here belongs to this task */
   sched_return(sched, before);
   if (traced) braid_trace_record(BRAID_TRACE_PARK, task, NULL);
   if (status == LUA_YIELD && (task->waiter.flags & TASK_PARKED))

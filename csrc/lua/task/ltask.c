@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * A task's life. Its coroutine comes from a store of idle ones and goes back there: only its first use pays for it.
- * A table of the registry anchors the coroutines; the task is an argument of its body. So a task lives until its
- * coroutine has ended, and afterwards as long as somebody holds it. Lua's extra space is the host's: nothing is kept
- * there.
+ * The life of a task. Its coroutine comes from a store of idle coroutines, and goes back there: only the first use pays
+ * for making it. A table of the registry anchors the coroutines, and the task is an argument of the body. So a task
+ * lives until its coroutine has ended, and then as long as somebody holds it. Nothing is kept in Lua's extra space,
+ * which belongs to the host.
  *
- * The user's function runs inside task_body under lua_pcallk, not bare: so an error meets its traceback before the
- * stack unwinds, `<close>` variables may wait while it does, and the coroutine survives to be used again. */
+ * task_body calls the user's function with lua_pcallk. So the message handler sees an error before the stack unwinds,
+ * `<close>` variables may wait while it unwinds, and the coroutine survives the error. */
 #include "lua/task/ltask.h"
 
 #include <lauxlib.h>
@@ -37,8 +37,8 @@ struct task_store { /* a userdata of the registry */
 /* Registry keys, by address. */
 static const char STORE, ANCHORS, WATCHERS;
 
-/* The bottom of the body's frame: where the coroutine is in the table of anchors, which stays there; the task and the
- * message handler; the function and its arguments. */
+/* Stack indexes in the body's frame: the coroutine's slot in the table of anchors, which stays there; the task; the
+ * message handler; the function, followed by its arguments. */
 enum { BODY_SLOT = BOTTOM_SLOT, BODY_TASK = BOTTOM_TASK, BODY_HANDLER, BODY_FUNCTION };
 
 /* ---- coroutines ----------------------------------------------------------------------------------------------- */
@@ -65,8 +65,8 @@ static lua_State *take_coroutine(lua_State *L, struct sched *sched) {
   return co;
 }
 
-/* A coroutine stays inside its body when a task has ended: so it is never one that Lua takes for new or dead, and that
- * somebody who has kept a reference could start or close. */
+/* A coroutine stays inside its body after a task's end. So Lua never takes it for a new or dead one, and code that kept
+ * a reference to it can neither start nor close it. */
 static void give_coroutine(lua_State *L, struct sched *sched, lua_State *co, bool sound) {
   struct task_store *store = sched->store;
   lua_settop(co, BODY_SLOT);
@@ -80,7 +80,7 @@ static void give_coroutine(lua_State *L, struct sched *sched, lua_State *co, boo
 
 /* ---- the body ------------------------------------------------------------------------------------------------- */
 
-/* A list with `n` in place of the results on the top. */
+/* Replaces the `count` results on the top by a list with `n`. */
 static void pack_results(lua_State *L, int count) {
   int list = lua_gettop(L) - count + 1;
   lua_createtable(L, count, 1);
@@ -110,7 +110,7 @@ int task_end_scopes(lua_State *L, int status, int handler, lua_KContext context,
   return k(L, lua_pcallk(L, 3, 0, handler, context, k), context);
 }
 
-/* Keeps what the function returned with the task, which it yields. */
+/* Stores the results or the failure in the task, and yields: the task has ended. */
 static int end_k(lua_State *L, int status, lua_KContext context) {
   struct task *task = (struct task *)context;
   if (status != LUA_OK && status != LUA_YIELD) {
@@ -136,7 +136,7 @@ static int body_k(lua_State *L, int status, lua_KContext context) {
   return task_end_scopes(L, status, BODY_HANDLER, context, end_k);
 }
 
-/* Runs one task after the other: each is put on the stack before the coroutine is resumed. */
+/* Runs one task after the other. Each is put on the stack before the coroutine is resumed. */
 static int next_task(lua_State *L, int status, lua_KContext context) {
   (void)status;
   context = (lua_KContext)lua_touserdata(L, BODY_TASK);
@@ -209,7 +209,7 @@ static void wake_joiners(struct future *future) {
   future->joiners = NULL;
 }
 
-/* Arguments: the future. Calls its callbacks; those that raise are reported by the Lua layer's function. */
+/* Argument: the future. Calls its callbacks. The Lua layer's function reports those that raise. */
 static int call_watchers(lua_State *L) {
   lregistry_table(L, &WATCHERS, NULL);
   lua_rawgetp(L, -1, lua_touserdata(L, 1));
@@ -225,7 +225,7 @@ static int call_watchers(lua_State *L) {
   return 0;
 }
 
-/* Calls a C function of ours with the value on the top of the stack, which stays there. */
+/* Calls a C function with the value on the top of the stack, which stays there. Does not raise. */
 static void call_protected(lua_State *L, struct sched *sched, lua_CFunction function) {
   lua_pushcfunction(L, function);
   lua_pushvalue(L, -2);
@@ -237,7 +237,7 @@ static void call_protected(lua_State *L, struct sched *sched, lua_CFunction func
   sched_return(sched, frame);
 }
 
-/* The same with the task, which is at the bottom of the stack of its coroutine. */
+/* The same with the task, which is at the bottom of its coroutine's stack. */
 static void with_task(struct sched *sched, lua_State *co, lua_CFunction function) {
   lua_pushvalue(co, BODY_TASK);
   lua_xmove(co, sched->L, 1);
@@ -250,7 +250,7 @@ void future_settle(lua_State *L, struct sched *sched, struct future *future) {
   if (future->waiter.flags & TASK_WATCHED) call_protected(L, sched, call_watchers);
 }
 
-/* Tells everybody whom the end concerns. */
+/* Tells everybody whom the end of the task concerns. */
 static void settle(struct sched *sched, struct task *task, bool sound) {
   lua_State *co = task->co;
   task->co = NULL;
@@ -264,7 +264,7 @@ static void settle(struct sched *sched, struct task *task, bool sound) {
     tree_cancel_scope(task->nursery);
   }
   if (task->waiter.flags & TASK_CANCELLED) {
-    lua_pushnil(sched->L); /* its address may be another task's next */
+    lua_pushnil(sched->L); /* another task may later have the same address */
     reason_set(sched->L, task);
   }
   insist_forget(sched->L, task);
@@ -273,8 +273,8 @@ static void settle(struct sched *sched, struct task *task, bool sound) {
   give_coroutine(sched->L, sched, co, sound);
 }
 
-/* The task, an error that its body could not take and its place are on the coroutine's stack: the failure becomes its
- * result. */
+/* Argument: the coroutine. On its stack are the task, an error that its body could not take, and the error's place.
+ * Makes the failure and stores it in the task. */
 static int take_hard_failure(lua_State *L) {
   lua_State *co = lua_touserdata(L, 1);
   lua_xmove(co, L, 2);
@@ -290,7 +290,7 @@ void task_finish(struct sched *sched, struct task *task, int status) {
     task->waiter.state = FUTURE_FAILED;
     lua_pushcfunction(L, take_hard_failure);
     lua_pushlightuserdata(L, task->co);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) { /* for want of memory: see failure_record */
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) { /* no memory: failure_record makes up for it */
       lua_pop(L, 1);
       lua_settop(task->co, BODY_TASK);
     }
@@ -320,22 +320,22 @@ static int lua_spawn_now(lua_State *L) {
   return 1;
 }
 
-/* prepare(fn, ...) -> task, which is a pool's and no scope's, and is held until it is started or cancelled */
+/* prepare(fn, ...) -> task of a pool, which belongs to no scope and is held until it is started or cancelled */
 static int lua_prepare(lua_State *L) {
   struct sched *sched = sched_of(L);
   larg_function(L, 1, "fn");
   task_spawn(L, sched, &sched->tree.root, lua_gettop(L) - 1, TASK_APART | TASK_HELD);
-  if (sched->current == &sched->tree.script) sentinel_renew(L, sched); /* it may need what the script has now */
+  if (sched->current == &sched->tree.script) sentinel_renew(L, sched); /* the task may need what the script has now */
   return 1;
 }
 
-/* start(task): it is ready now */
+/* start(task): makes it ready */
 static int lua_start(lua_State *L) {
   tree_start(&sched_of(L)->tree, larg_object(L, 1, TASK_METATABLE));
   return 0;
 }
 
-/* start_now(task): it has run up to its first wait */
+/* start_now(task): runs it up to its first wait */
 static int lua_start_now(lua_State *L) {
   struct task *task = larg_object(L, 1, TASK_METATABLE);
   if (!(task->waiter.flags & TASK_HELD)) return 0;
@@ -366,7 +366,7 @@ static void list_task(struct task *task, void *context) {
   lua_rawseti(listing->L, -2, ++listing->count);
 }
 
-/* tasks() -> all that have not ended */
+/* tasks() -> the list of all tasks that have not ended */
 static int lua_tasks(lua_State *L) {
   struct sched *sched = sched_of(L);
   struct listing listing = {L, 0};
@@ -376,9 +376,9 @@ static int lua_tasks(lua_State *L) {
   return 1;
 }
 
-/* checkpoint(): the others have their turn. Suspends. */
+/* checkpoint(): lets other tasks run. Suspends. */
 static int lua_checkpoint(lua_State *L) {
-  return sched_pass(L, sched_of(L), NULL, 0); /* a cancel meanwhile is raised by the next wait */
+  return sched_pass(L, sched_of(L), NULL, 0); /* the next wait raises a cancel that comes meanwhile */
 }
 
 static int sleep_k(lua_State *L, int status, lua_KContext context) {
@@ -418,7 +418,7 @@ void future_watch(lua_State *L, struct future *future) {
   future->waiter.flags |= TASK_WATCHED;
 }
 
-/* rethrow(error, place): raises it; what is reported is where it first came from, if that is known. */
+/* rethrow(error, place): raises the error; a report shows the place where it first came from, if that is known. */
 static int lua_rethrow(lua_State *L) {
   lua_settop(L, 2);
   return traceback_raise(L);

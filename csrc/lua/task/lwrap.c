@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * braid.wrap: a coroutine whose yields are the iterator's, and whose waits are carried up to the task that drives it.
+ * braid.wrap: a coroutine whose yields go to its iterator, and whose waits suspend the task that drives it.
  *
- * Scopes that are entered inside it are inside its frame, which stands in the chain of the driving task from the
- * beginning of a step to the yield. Then they are laid aside: they belong to the generator itself, as the child of the
- * nursery in which it was made (ltree.h), and keep its coroutine alive, so that nothing in it is finalized. When the
- * iterator is collected, or this nursery ends, they are cancelled, and a task goes on with the coroutine, in which an
- * error is raised at the yield. */
+ * Scopes that are entered in a generator are inside its frame, a scope of its own. From the beginning of a step to the
+ * yield the frame is in the chain of the driving task. At the yield the scopes are set aside: they then belong to the
+ * generator's guest, a child of the nursery in which the generator was made (ltree.h), and keep the coroutine alive, so
+ * nothing in it is finalized. When the iterator is collected, or this nursery ends, they are cancelled. A task then
+ * resumes the coroutine, and an error is raised at the yield. */
 #include "lua/task/lwrap.h"
 
 #include <lauxlib.h>
@@ -24,23 +24,25 @@
 
 enum fate { NEW, RUNS, WAITS, YIELDED, ENDED };
 
-/* Userdata; its user value is the coroutine, whose body has it as its first argument. The iterator has a handle, which
- * points here, too: while scopes are aside they keep coroutine and generator alive, and the handle alone is collected.
+/* Userdata; its user value is the coroutine, whose body has it as first argument. The iterator holds a handle that
+ * points here. Scopes that are set aside keep the coroutine and the generator alive; then only the handle is collected.
  */
 struct generator {
   struct sched *sched;
-  struct task guest;       /* whose the scopes are while they are aside; its nursery is NULL else */
-  struct scope frame;      /* around them */
-  struct braid_list aside; /* in one of the scheduler's lists, then */
-  struct scope *home;      /* with serial: the nursery in which it was made */
+  struct task guest;       /* owns the scopes while they are set aside; its nursery is NULL otherwise */
+  struct scope frame;      /* around these scopes */
+  struct braid_list aside; /* in a list of the scheduler while they are set aside */
+  struct scope *home;      /* with serial: the nursery in which the generator was made */
   uint64_t serial;
   lua_State *co;
   enum fate fate;
   bool failed;
-  unsigned refusals; /* it is being closed: its yields since, and one. 0: it is not */
+  unsigned refusals; /* while it is closed: 1 + its yields since then. 0: it is not being closed */
 };
 
-/* The coroutine's bottom: an error unwinds inside it, where `<close>` variables may wait. */
+/* Index of the message handler in the body's frame. An error unwinds inside the body, where `<close>` variables may
+ * wait.
+ */
 enum { BODY_HANDLER = BOTTOM_GENERATOR + 1 };
 
 static struct generator *generator_of(lua_State *co) { return lua_touserdata(co, BOTTOM_GENERATOR); }
@@ -69,7 +71,7 @@ static int body(lua_State *L) {
 
 static bool is_aside(const struct generator *gen) { return gen->guest.nursery != NULL; }
 
-/* Before a step by this task. */
+/* Before a step of this task: its scopes join the task's. */
 static void come(struct generator *gen, struct task *task) {
   if (!is_aside(gen)) {
     tree_enter(&gen->sched->tree, &gen->frame, task, SCOPE_FRAME);
@@ -80,7 +82,7 @@ static void come(struct generator *gen, struct task *task) {
   gen->guest.nursery = NULL;
 }
 
-/* At its yield. */
+/* At its yield: its scopes leave the task's. */
 static void go(struct generator *gen) {
   if (gen->frame.owner->scope == &gen->frame) {
     tree_leave(&gen->frame);
@@ -90,7 +92,7 @@ static void go(struct generator *gen) {
   braid_list_push(&gen->sched->aside, &gen->aside);
 }
 
-/* It has ended. */
+/* The generator has ended. */
 static void end(struct generator *gen) {
   gen->fate = ENDED;
   while (gen->frame.owner->scope != &gen->frame) tree_leave(gen->frame.owner->scope);
@@ -101,7 +103,7 @@ static void end(struct generator *gen) {
 
 static int drive_k(lua_State *L, int status, lua_KContext context);
 
-/* How its coroutine came back, with so many values. */
+/* Resumes the coroutine. Returns its status and the number of its results. */
 static int resume(lua_State *L, struct generator *gen, int arguments, int *results) {
   struct sched *sched = gen->sched;
   lua_State *before = sched->running, *co = gen->co;
@@ -116,7 +118,7 @@ static int resume(lua_State *L, struct generator *gen, int arguments, int *resul
   hook_share(&sched->hooks, co, L);
   sched->running = before;
   sched->hooks.leaving = NULL;
-  if (status > LUA_YIELD) lua_resetthread(co); /* an error that not even its bottom could take */
+  if (status > LUA_YIELD) lua_resetthread(co); /* its handler could not take the error */
   sched_compute(sched, computing);
   if (status == LUA_YIELD) {
     gen->fate = !script && (sched->current->waiter.flags & TASK_PARKED) ? WAITS : YIELDED;
@@ -125,13 +127,13 @@ static int resume(lua_State *L, struct generator *gen, int arguments, int *resul
   return status;
 }
 
-/* From its yield on an error is raised in it, until it has ended. */
+/* An error is raised in it at its next instruction. */
 static void leave(struct generator *gen) {
   gen->sched->hooks.leaving = gen->co;
   hook_arm(&gen->sched->hooks, gen->co, LUA_MASKCOUNT, 1);
 }
 
-/* Its variables are closed here, and cannot wait. Nothing is left on its stack. */
+/* Closes its variables here, where they cannot wait. Empties its stack. */
 static void close_hard(struct generator *gen) {
   seal_break(&gen->sched->seal, gen->co);
   lua_State *computing = sched_compute(gen->sched, gen->co);
@@ -182,7 +184,7 @@ static int drive_k(lua_State *L, int status, lua_KContext context) {
   return drive(L, (struct generator *)context, 0);
 }
 
-/* The iterator: upvalue 2 is the handle. */
+/* The iterator. Upvalue 2 is the handle. */
 static int next_value(lua_State *L) {
   struct generator *gen = *(struct generator **)lua_touserdata(L, lua_upvalueindex(2));
   int arguments = lua_gettop(L);
@@ -191,7 +193,7 @@ static int next_value(lua_State *L) {
   if (gen->fate == ENDED) return lerror_misuse(L, "this iterator has ended");
   if (gen->refusals)
     return lerror_misuse(L, "this iterator is being closed: the scope in which it was made has come to its end");
-  if (is_aside(gen)) sched_check(L, gen->sched); /* its scopes will have to wait at their end */
+  if (is_aside(gen)) sched_check(L, gen->sched); /* its scopes have to wait at their end */
   if (!lua_checkstack(gen->co, arguments)) return lerror_memory(L);
   come(gen, gen->sched->current);
   lua_xmove(L, gen->co, arguments);
@@ -214,7 +216,7 @@ static int continue_closing(lua_State *L) {
   return drive(L, gen, 0);
 }
 
-/* The body of the task that closes it: argument 1 is the generator. */
+/* The body of the task that closes a generator, which is argument 1. */
 static int close_body(lua_State *L) {
   lua_pushcfunction(L, failure_handler);
   lua_insert(L, 1);
@@ -223,14 +225,14 @@ static int close_body(lua_State *L) {
   return closed_k(L, lua_pcallk(L, 1, 0, 1, 0, closed_k), 0);
 }
 
-/* Arguments: the generator, whose scopes are aside. They are cancelled now, and are the new task's. */
+/* Argument: a generator whose scopes are set aside. Cancels them and gives them to a new task. */
 static int start_closing(lua_State *L) {
   struct generator *gen = lua_touserdata(L, 1);
   struct sched *sched = gen->sched;
   struct scope *home = gen->guest.nursery;
   lua_pushcfunction(L, close_body);
   lua_insert(L, 1);
-  sched->current = home->owner; /* whose locals the task has */
+  sched->current = home->owner; /* the task inherits the owner's locals */
   struct task *task = task_spawn(L, sched, home, 1, TASK_CLOSER);
   come(gen, task);
   tree_cancel_scope(&gen->frame);
@@ -238,7 +240,9 @@ static int start_closing(lua_State *L) {
   return 0;
 }
 
-/* Does not raise. When memory is out the coroutine is closed here, and nothing in it may wait. */
+/* Starts to close a generator. Does not raise. When memory is out, closes the coroutine here, and nothing in it may
+ * wait.
+ */
 static void begin_closing(lua_State *L, struct generator *gen) {
   struct sched *sched = gen->sched;
   struct sched_frame frame = {sched->current, sched->running};
@@ -268,7 +272,7 @@ void wrap_close_all(lua_State *L, struct braid_list *which) {
   while (!braid_list_empty(which)) begin_closing(L, braid_container(which->next, struct generator, aside));
 }
 
-/* The iterator is out of reach. What a finalizer interrupts may be walking over tasks: the loop does the rest. */
+/* The iterator was collected. A finalizer may interrupt a walk over tasks, so the loop does the rest. */
 static int handle_gc(lua_State *L) {
   struct generator *gen = *(struct generator **)lua_touserdata(L, 1);
   if (!gen || !is_aside(gen) || gen->refusals || gen->sched->closing) return 0;
@@ -293,7 +297,7 @@ static void make(lua_State *L, struct sched *sched, struct generator *gen) {
   lua_pushcfunction(co, body);
 }
 
-/* wrap(fn) -> iterator, like coroutine.wrap; what runs inside may wait. */
+/* wrap(fn) -> iterator, as coroutine.wrap returns it. Code inside may wait. */
 static int lua_wrap(lua_State *L) {
   struct sched *sched = sched_of(L);
   larg_function(L, 1, "fn");

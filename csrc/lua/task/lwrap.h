@@ -5,11 +5,11 @@
 
 #include "lua/sched/lsched.h"
 
-/* Starts the tasks, children of this nursery, that close the generators which were made in it, and between two steps
- * have scopes inside. Does not raise. */
+/* Starts tasks, children of this nursery, that close the generators which were made in it and have scopes open at a
+ * yield. Does not raise. */
 void wrap_close_guests(lua_State *L, struct scope *home);
 
-/* Starts the tasks that close these generators, `aside` of a scheduler or `abandoned`. Does not raise. */
+/* Does the same for the generators in a scheduler's list `aside` or `abandoned`. Does not raise. */
 void wrap_close_all(lua_State *L, struct braid_list *which);
 
 #endif
