@@ -1,6 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Text that is written to a file as a whole. Each write is looked at, and the close, too: a full disk often shows only
--- there.
+-- Writes a whole text to a file. Checks each write and also the close: an error of a full disk often comes only there.
 local errors = require "braid.errors"
 
 local M = {}
@@ -14,7 +13,7 @@ function M.open(path)
   return file
 end
 
----Writes the texts to a file that M.open gave, and closes it.
+---Writes the texts to a file from M.open, and closes it.
 ---@param file file*
 ---@param path string its name, for the error
 ---@param ... string

@@ -1,26 +1,26 @@
 -- SPDX-License-Identifier: MIT
---- Error values: what they are, how they are made, and what happens to those that nobody asks for.
+--- Error values: how they are made, checked and reported.
 
 local core = require "braid.core"
 
 local M = {}
 
----An error of braid's own. `tostring` gives the message. Compare `kind`, never text.
+---An error of braid. `tostring` returns its message. Programs compare `kind`, never the text.
 ---@class braid.Error
 ---@field kind string "timeout", "cancelled", "interrupted", "closed", "full", "empty", "not_sendable", "worker_died",
 --- "owner_died", "broken", "group", "limit", "deadlock", "http", "json", "system" or "misuse"
 ---@field message string
 ---@field cause any? the error behind this one
----@field path string? of kind "json": where in the value is what JSON cannot say
----@field line integer? of kind "json": where in the text it is not JSON; so are `column`, in characters, and `offset`,
---- in bytes, from 1
+---@field path string? of kind "json": where the value that cannot be encoded is
+---@field line integer? of kind "json": the line of the text that is not JSON; `column` counts characters, `offset`
+--- bytes, all from 1
 ---@field column integer?
 ---@field offset integer?
----@field not_sent table<string, string>? of one that came from a worker: what of it could not be sent
+---@field not_sent table<string, string>? of an error from a worker: the parts that could not be sent, and why
 local Error = core.Error
 
 function Error:__tostring()
-  local message = self.message -- who has the error may have changed it
+  local message = self.message -- a user may have changed it
   return type(message) == "string" and message or ("%s: a message that is a %s"):format(self.kind, type(message))
 end
 
@@ -39,7 +39,7 @@ function M.new(kind, message, fields)
   return setmetatable(err, Error)
 end
 
----Whether a value is an error of braid's, and of this kind.
+---Whether a value is an error of braid, and of this kind.
 ---@param value any
 ---@param kind string?
 ---@return boolean
@@ -47,7 +47,7 @@ function M.is_error(value, kind)
   return getmetatable(value) == Error and (kind == nil or value.kind == kind)
 end
 
----Whether an error may be the echo of a cancel: it is one, or a group of nothing else.
+---Whether an error may be the echo of a cancel: it has kind "cancelled" or "interrupted", or is a group of only such.
 ---@param err any
 ---@return boolean
 function M.is_echo(err)
@@ -63,7 +63,7 @@ local home = debug.getinfo(1, "S").source:match("^(.*[/\\])") or "@"
 local moved = home:find "^@/" and home or ("@%s/%s"):format(core.start_folder, home:sub(2)) -- see search.lua
 core.set_home(home, moved)
 
--- The caller's position: level 1 is whoever called the function that calls this; frames of ours are passed over.
+-- The caller's position. Level 1 is the caller of the function that calls this. Frames of braid are skipped.
 local function where(level)
   for at = level + 2, math.huge do
     local info = debug.getinfo(at, "Sl")
@@ -102,7 +102,7 @@ end
 
 -- ---- options -------------------------------------------------------------------------------------------------------
 
--- Levenshtein's distance, row by row.
+-- Levenshtein's distance, computed row by row.
 local function distance(a, b)
   local row = {}
   for j = 0, #b do row[j] = j end
@@ -119,7 +119,7 @@ local function distance(a, b)
   return row[#b]
 end
 
----The known name that is most like this one; nil when none is like it at all.
+---The known name that is most similar to this one; nil if none is similar enough.
 ---@param name string
 ---@param known table<string, any>
 ---@return string?
@@ -134,7 +134,7 @@ function M.nearest(name, known)
   return least and least < #name and least <= math.max(2, #name // 3) and best or nil
 end
 
----How a wrong argument is spoken of: "3.5" for numbers, "a string" and the like for the rest.
+---Describes a wrong argument: "3.5" for a number, "a string" and so on.
 ---@param value any
 ---@return string
 function M.described(value)
@@ -142,7 +142,7 @@ function M.described(value)
   return value == nil and "nil" or "a " .. type(value)
 end
 
--- A whole number's integer, also of 2.0; nil of everything else.
+-- The integer of a whole number (2.0 gives 2); nil for any other value.
 local function whole(value) return type(value) == "number" and math.tointeger(value) or nil end
 
 local function fits(value, expected)
@@ -154,7 +154,7 @@ local function fits(value, expected)
   return false
 end
 
----A whole number as an integer: 2.0 counts as 2. Refuses everything else, and what is below `least`.
+---Returns a whole number as an integer: 2.0 gives 2. Raises for any other value, and for one below `least`.
 ---@param level integer as for misuse
 ---@param what string the function, for the message
 ---@param name string the argument
@@ -170,11 +170,11 @@ function M.integer(level, what, name, value, least)
   return number
 end
 
----Refuses options that are out of their range. Those that are nil, false or true are left alone.
+---Raises for a numeric option that is out of its range. Other options are not checked.
 ---@param level integer as for misuse
 ---@param what string the function, for the message
 ---@param options table?
----@param ranges table<string, number[]> name -> the least, and the most or nil
+---@param ranges table<string, number[]> name -> { least, most or nil }
 function M.check_ranges(level, what, options, ranges)
   for name, range in pairs(ranges) do
     local value, least, most = options and options[name], range[1], range[2] or math.huge
@@ -186,7 +186,7 @@ function M.check_ranges(level, what, options, ranges)
   end
 end
 
----Refuses options that are unknown or of the wrong type.
+---Raises for an option that is unknown or has the wrong type.
 ---@param level integer as for misuse
 ---@param what string the function, for the message
 ---@param options table?
@@ -209,7 +209,7 @@ function M.check_options(level, what, options, known)
   end
 end
 
----Refuses an option that is a time and negative, or not a number. Its type has been checked.
+---Raises for an option that should be a time and is negative or NaN. Its type was checked before.
 ---@param level integer as for misuse
 ---@param what string the function, for the message
 ---@param options table?
@@ -221,7 +221,7 @@ function M.check_seconds(level, what, options, name)
   end
 end
 
----Refuses a value that cannot be called.
+---Raises for a value that cannot be called.
 ---@param level integer as for misuse
 ---@param what string the function, for the message
 ---@param name string the argument
@@ -232,7 +232,7 @@ function M.check_function(level, what, name, value)
   end
 end
 
----tostring that cannot fail: somebody else's __tostring may.
+---As tostring, but never raises: the __tostring of a foreign value may fail.
 ---@param value any
 ---@return string
 function M.text(value)
@@ -240,7 +240,7 @@ function M.text(value)
   return ok and text or ("a %s whose __tostring fails"):format(type(value))
 end
 
--- Whether a traceback has a line that is not C.
+-- Whether a traceback has a line of Lua code.
 local function names_code(traceback)
   for line in traceback:gmatch "\n\t([^\n]+)" do
     local code = not (line:find "^%[C%]:" or line:find "^%(%.%.%.tail" or line:find "^%.%.%.\t")
@@ -249,7 +249,7 @@ local function names_code(traceback)
   return false
 end
 
----How an error is told that ends something: its text, and the place it came from when that is code of the user's.
+---The text for an error that ends something, with its traceback if that names the user's code.
 ---@param err any
 ---@param traceback string?
 ---@return string
@@ -258,7 +258,7 @@ function M.told(err, traceback)
   return traceback and names_code(traceback) and text .. "\n" .. traceback or text
 end
 
----The point in time `timeout` seconds from now; nil for nil. Refuses what is not a number, or negative.
+---The point in time `timeout` seconds from now; nil for nil. Raises for a negative number and for any other value.
 ---@param level integer as for misuse
 ---@param what string the function, for the message
 ---@param timeout number?
@@ -274,12 +274,12 @@ end
 
 -- ---- methods -------------------------------------------------------------------------------------------------------
 
--- A guarded method -> the method itself, for classes that take over those of another one.
+-- A guarded method -> the original method, for classes that take over methods of another class.
 local unguarded = setmetatable({}, { __mode = "k" })
 
 local function is_object(value, class) return debug.getmetatable(value) == class or type(value) == "userdata" end
 
----Raises: a method of this class was called on something else, most likely with a dot.
+---Raises: a method of this class was called on another value, most likely with a dot.
 ---@param level integer as for misuse
 ---@param class table its metatable
 ---@param name string the method
@@ -296,11 +296,11 @@ local function guarded(class, name, method)
   end
 end
 
----Has the public methods of a class that are written in Lua refuse to be called with a dot; those written in C do so
----themselves. For the end of the module that makes the class.
+---Makes the public Lua methods of a class refuse a call with a dot. (Methods in C do that themselves.) Called at the
+---end of the module that makes the class.
 ---@param class table its metatable, with `__name`
----@param methods table? where they are; by default in the class
----@param but table<string, true>? methods that look after themselves
+---@param methods table? the table of the methods; default: the class
+---@param but table<string, true>? methods that check self themselves
 function M.guard(class, methods, but)
   methods = methods or class
   for name, method in pairs(methods) do
@@ -315,8 +315,8 @@ end
 
 -- ---- groups --------------------------------------------------------------------------------------------------------
 
--- The text of one of several failures. A group in a group in a group is cut short, for it would grow without end;
--- `errors` has all of it.
+-- The text of one of several failures. Its lines are limited, because groups inside groups would grow without end.
+-- The field `errors` has all of them.
 local function excerpt(err)
   local most, text, last = 20, M.text(err), 0
   for _ = 1, most do
@@ -326,8 +326,8 @@ local function excerpt(err)
   return text:sub(1, last) .. "..."
 end
 
----Several failures as one error: kind "group", `errors` has them.
----@param list any[] `more`: how many there are besides, of which nothing is known
+---Makes one error of several failures: kind "group", and the field `errors` is the list.
+---@param list any[] its field `more` counts further failures whose errors are not known
 ---@return braid.Error
 function M.group(list)
   local most, count, more, lines, plain = 10, list.n or #list, list.more or 0, {}, {}
@@ -339,9 +339,9 @@ function M.group(list)
   return M.new("group", ("%d failures:\n%s"):format(count + more, table.concat(lines, "\n")), { errors = plain })
 end
 
----Raises the one error as it is, several as a group.
+---Raises a single error as it is, and several errors as a group.
 ---@param list any[]
----@param traceback string? of the first
+---@param traceback string? of the first error
 function M.raise(list, traceback)
   if (list.n or #list) + (list.more or 0) == 1 then core.rethrow(list[1], traceback) end
   core.rethrow(M.group(list), traceback)
@@ -349,7 +349,7 @@ end
 
 -- ---- what nobody asked for -----------------------------------------------------------------------------------------
 
-local last_shown -- the traceback that stderr has seen last
+local last_shown -- the last traceback that was written to stderr
 
 local function to_stderr(err, traceback, name)
   local text = ("braid: unhandled error%s: %s\n"):format(name and (" in task " .. name) or "", M.text(err))
@@ -360,14 +360,14 @@ end
 
 local handler = to_stderr
 
----Replaces the report of errors that nobody fetched; nil brings stderr back.
+---Sets the function that reports errors nobody has asked for; nil restores the report on stderr.
 ---@param fn fun(err: any, traceback: string?, name: string?)?
 function M.on_unhandled(fn)
   if fn ~= nil then M.check_function(1, "on_unhandled", "fn", fn) end
   handler = fn or to_stderr
 end
 
----Reports an error once. A handler that fails is reported in its place.
+---Reports an error. If the handler fails, reports the handler's error instead.
 ---@param err any
 ---@param traceback string?
 ---@param name string?
@@ -384,7 +384,7 @@ core.set_hook("callback", function(fn, future)
     traceback = core.trace(e)
     return e
   end, future)
-  local passed_on = M.is_echo(err) and future:cancelled() -- it asked for the result of what was cancelled
+  local passed_on = M.is_echo(err) and future:cancelled() -- the callback asked for a cancelled result
   if not ok and not passed_on then M.report(err, traceback, "on_done callback") end
 end)
 
@@ -397,8 +397,8 @@ end)
 
 -- ---- what nobody catches -------------------------------------------------------------------------------------------
 
--- An error that ends the script, as the interpreter is to show it: once, with the place it came from. Its fields can be
--- read by what closes on its way.
+-- An error that ends the script, in the form that the interpreter prints: once, with its traceback. `<close>` variables
+-- on its way can still read the fields of the error.
 local Uncaught = { __name = "braid.uncaught" }
 
 function Uncaught:__tostring() return rawget(self, "_text") end
@@ -410,11 +410,11 @@ end
 
 core.set_hook("uncaught", function(err, traceback)
   if M.is_error(err, "interrupted") then
-    io.stderr:write("braid: interrupted\n") -- status 130, as the shell expects
+    io.stderr:write("braid: interrupted\n") -- exit status 130, as a shell expects
     core.leave()
     os.exit(130, true)
   end
-  if getmetatable(err) == Uncaught then return err end -- it goes on through what closes on its way
+  if getmetatable(err) == Uncaught then return err end -- it was raised again by a `<close>` variable
   local shown = traceback == last_shown or type(err) == "string" and err:find("\nstack traceback:\n", 1, true)
   local text = M.told(err, not shown and traceback or nil)
   return setmetatable({ _error = err, _text = text }, Uncaught)

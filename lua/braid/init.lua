@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- braid: the face. Names only: each part is loaded when it is first touched. Nothing is started.
+--- braid: the module table. It has only names: the first use of a name loads its part. Nothing is started.
 
 if _VERSION ~= "Lua 5.4" then
   error("braid needs Lua 5.4.3 or a later 5.4, and this is " .. _VERSION .. ": run the script with lua5.4", 0)
@@ -8,7 +8,7 @@ if string.packsize("T") < 8 then error("braid needs a Lua of 64 bits, and this o
 
 require("braid.search").keep((select(2, ...)))
 
--- name -> the part that defines it
+-- part -> the names that it defines
 local places = {
   errors = { "is_error", "on_unhandled" },
   ["tasks.scope"] = { "scope", "timeout", "move_on_after", "shield" },
@@ -26,7 +26,7 @@ local places = {
   progress = { "progress" }, experiments = { "experiment" }, advice = { "advise" },
 }
 
--- name -> the part that is a table of its own: braid.http.get
+-- name -> the part that is its table: braid.http
 local parts = {
   http = "http", web = "web", kernels = "kernels", json = "json", process = "io.process", net = "io.net",
 }

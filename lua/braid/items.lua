@@ -1,28 +1,28 @@
 -- SPDX-License-Identifier: MIT
--- What gather, map and their like are given: a list, and what has names. All of it in a row, and results the way back.
+-- The lists that gather, map and similar functions get: items by number and items by name, as one row; and the results.
 local core = require "braid.core"
 local errors = require "braid.errors"
 
 local M = {}
 
 ---@class braid.Row
----@field items table what was given: the list, then what has names
----@field n integer how many they are
----@field count integer how many of them are the list's
----@field names any[]? the keys of the others; nil: it is a list and nothing else
+---@field items table all items: first those of the list, then the named ones
+---@field n integer the number of all items
+---@field count integer the number of items of the list
+---@field names any[]? the keys of the named items; nil: there are none
 
 local function refuse(what, name, list)
   errors.misuse(3, "bad argument '%s' to '%s' (a list expected, got %s)", name, what, errors.described(list))
 end
 
--- Strings in their order, behind numbers; what else there is comes last.
+-- Order of the keys: numbers, then strings, then everything else.
 local function comes_first(a, b)
   local kind, other = type(a), type(b)
   if kind ~= other then return kind == "number" or kind == "string" and other ~= "number" end
   return (kind == "number" or kind == "string") and a < b
 end
 
--- The keys that are not integers from 1 to n, without `n` itself: names, and integers.
+-- Returns the keys of named items (without `n`), and the integer keys outside of 1 to n.
 local function others_in(list, n)
   local names, far
   for key in next, list do
@@ -36,8 +36,8 @@ local function others_in(list, n)
   return names, far
 end
 
--- How long the list is, and the keys of what is not in it. A field `n` that is a number is its length, as table.pack
--- gives it, if nothing else has a name. A class with __len says itself what is in it.
+-- Returns the length of the list, and the keys of all other items. A number in the field `n` is the length, as from
+-- table.pack, if no other item has a name. A class with __len decides its items itself.
 local function survey(what, name, list)
   local meta = getmetatable(list)
   local marked = meta == core.List
@@ -54,7 +54,7 @@ local function survey(what, name, list)
   return marked and n or #list, names[1] ~= nil and names or nil
 end
 
----What is in the list, in a row.
+---All items of the list in one row.
 ---@param what string the function, for the message
 ---@param name string the argument
 ---@param list table
@@ -69,7 +69,7 @@ function M.row(what, name, list)
   return { items = items, n = count + #names, count = count, names = names }
 end
 
----The elements of a list; what has a name is refused.
+---The elements of a list. Raises for a named item.
 ---@param what string the function, for the message
 ---@param name string the argument
 ---@param list table
@@ -84,7 +84,7 @@ function M.list(what, name, list)
   return list, row.n
 end
 
----The key under which the item at this place of the row was given.
+---The key of the item at this place of the row.
 ---@param row braid.Row
 ---@param i integer
 ---@return any
@@ -92,7 +92,7 @@ function M.key(row, i)
   return i <= row.count and i or row.names[i - row.count]
 end
 
----What the item is called in a message: "list[3]", "list.user".
+---The name of an item for a message: "list[3]", "list.user".
 ---@param row braid.Row
 ---@param name string the argument
 ---@param i integer
@@ -102,7 +102,7 @@ function M.place(row, name, i)
   return type(key) == "string" and ("%s.%s"):format(name, key) or ("%s[%s]"):format(name, errors.text(key))
 end
 
----Values by the places of their items, under the keys of these.
+---Maps values by place to values by key.
 ---@param row braid.Row
 ---@param values table
 ---@return table
@@ -113,7 +113,7 @@ function M.by_key(row, values)
   return keyed
 end
 
----The results of all items: a list (see llist.h), or under the names that their items had.
+---The results of all items: a list (see llist.h) if there are items of the list, with named results under their names.
 ---@param row braid.Row
 ---@param values table by the places of their items
 ---@return table

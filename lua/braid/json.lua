@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: MIT
---- JSON, both ways, strictly: integers keep all 64 bits, floats come back as they were, and lists stay lists.
+--- A strict JSON encoder and decoder. Integers keep 64 bits, floats keep their exact value, and lists stay lists.
 
 local core = require "braid.core"
 local errors = require "braid.errors"
 
 local M = {
-  ---JSON's null; the same as `braid.null`, and equal to that of cjson.
+  ---JSON's null: the same value as `braid.null`, and equal to the null of cjson.
   null = core.null,
 }
 
@@ -16,7 +16,7 @@ local encode_options = {
 }
 local decode_options = { max_depth = "integer", big = "string", invalid = "string" }
 
--- Whether the option has its second value; false for the first one, or none.
+-- Whether the option has its second value; false for the first value or nil.
 local function is_second(what, opts, name, first, second)
   local value = opts[name]
   if value == nil or value == first then return false end
@@ -38,12 +38,13 @@ local function depth(what, opts)
   return math.tointeger(value)
 end
 
----Encodes a value. A table is a list when its keys are 1, 2, 3 ... or it is marked as one (`array`), else an object,
----also when it is empty. Raises kind "json", with `path`, for what JSON cannot say: NaN, infinities, functions and the
----like, keys that are neither a list's nor strings, holes in what is not marked, cycles, texts that are not UTF-8.
+---Encodes a value. A table is a list if its keys are 1, 2, 3 ... or if it is marked as a list (`array`); any other
+---table is an object, also an empty one. Raises kind "json", with `path`, for a value that JSON cannot express: NaN,
+---infinities, functions and the like, keys that are neither a list's nor strings, holes in an unmarked list, cycles,
+---and strings that are not UTF-8.
 ---@param value any nil and braid.null become null
 ---@param opts { pretty: boolean?, sort_keys: boolean?, max_depth: integer?, invalid: "error"|"replace"? }? max_depth:
---- 1000; invalid: what is not UTF-8 is an error, or becomes U+FFFD
+--- default 1000; invalid: text that is not UTF-8 is an error (the default), or becomes U+FFFD
 ---@return string
 function M.encode(value, opts)
   if opts == nil then return encode(value) end
@@ -52,12 +53,12 @@ function M.encode(value, opts)
     is_second("encode", opts, "invalid", "error", "replace"))
 end
 
----Decodes a text. Numbers without point and exponent become integers, or floats where 64 bits do not hold them; lists
----are marked as such, also empty ones; null becomes braid.null; of members with the same name the last one counts.
----Raises kind "json", with `line`, `column` and `offset` (a place in the text, from 1), for what is not JSON.
----@param text string UTF-8, with a byte order mark or without
----@param opts { max_depth: integer?, big: "float"|"error"?, invalid: "error"|"replace"? }? max_depth: 1000; big: what
---- becomes of integers beyond 64 bits; invalid: what is not UTF-8 is an error, or becomes U+FFFD
+---Decodes a text. A number without point and exponent becomes an integer, or a float if it needs more than 64 bits.
+---Lists are marked as lists, also empty ones. null becomes braid.null. If members have the same name, the last one
+---counts. Raises kind "json", with `line`, `column` and `offset` (positions from 1), for text that is not JSON.
+---@param text string UTF-8; a byte order mark is allowed
+---@param opts { max_depth: integer?, big: "float"|"error"?, invalid: "error"|"replace"? }? max_depth: default 1000;
+--- big: integers beyond 64 bits become floats (the default) or are an error; invalid: as for encode
 ---@return any
 function M.decode(text, opts)
   if type(text) ~= "string" then
@@ -69,8 +70,8 @@ function M.decode(text, opts)
     is_second("decode", opts, "invalid", "error", "replace"))
 end
 
----Marks a table as a list, for `encode` and wherever it travels: one that may be empty, or has holes. Of one with a
----field `n`, as table.pack gives it, that is the number of elements.
+---Marks a table as a list, for `encode` and for sending: needed for a list that may be empty or have holes. If it has a
+---field `n`, as from table.pack, that is the number of elements.
 ---@param list table it is changed
 ---@return table list the same one
 function M.array(list)

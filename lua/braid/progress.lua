@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Progress bars on stderr: several at once on a terminal, a line now and then where there is none.
+-- Progress bars on stderr: several at once on a terminal; otherwise a line from time to time.
 local core = require "braid.core"
 local errors = require "braid.errors"
 local units = require "braid.units"
@@ -8,10 +8,10 @@ local M = {}
 
 -- ---- the screen -----------------------------------------------------------------------------------------------------
 
--- The bars that are being drawn, oldest on top: the cursor stands in the last one's line.
+-- The bars on the screen, the oldest at the top. The cursor is in the line of the last one.
 local screen = { texts = {}, drawn = 0 }
 
--- Draws all bars anew; `above` goes on top of them for good. One write, so that lines of other threads do not mix in.
+-- Draws all bars again. The text `above` stays above them. Uses one write, so lines of other threads do not mix in.
 local function redraw(above)
   local parts = {}
   if screen.drawn > 1 then parts[1] = ("\27[%dA"):format(screen.drawn - 1) end
@@ -45,14 +45,14 @@ end
 
 -- ---- the bar --------------------------------------------------------------------------------------------------------
 
----Shows how far something is. It is its own iterator, and can be held in a `<close>` variable; one that is forgotten is
----finished when it is collected.
+---Shows the progress of some work. It is an iterator itself, and can be held in a `<close>` variable. If it is
+---forgotten, it is finished when it is collected.
 ---@class braid.Progress
----@field count number how much is done
----@field total number? of how much
+---@field count number the amount done
+---@field total number? the whole amount
 local Progress = {}
 
--- The rate follows what happened in the last seconds.
+-- The rate is a mean over about so many seconds.
 local MEMORY = 5
 
 local EIGHTHS = { [0] = "", "▏", "▎", "▍", "▌", "▋", "▊", "▉" }
@@ -76,7 +76,7 @@ local function learn_rate(self, now)
   self._looked, self._seen = now, self.count
 end
 
--- "42 %", "420/1000", "1.3 k/s", "0:12 left": what is known.
+-- The parts that are known: "420/1000", "1.3 k/s", "0:12 left".
 local function words(self, now, ended)
   local say = self._unit == "bytes" and units.bytes or units.count
   local spent = now - self._began
@@ -116,8 +116,8 @@ local function look(self, now)
   if self._columns then show(self._line, text) else io.stderr:write(text, "\n") end
 end
 
----So much more is done.
----@param n number? 1
+---Adds to the amount done.
+---@param n number? default 1
 ---@return braid.Progress self
 function Progress:advance(n)
   self.count = self.count + (n or 1)
@@ -126,16 +126,16 @@ function Progress:advance(n)
   return self
 end
 
----So much is done, of so much: for transfers, which learn their size late.
+---Sets the amount done, and the total. For transfers, which learn their size late.
 ---@param done number
----@param total number? nil: as before
+---@param total number? nil: unchanged
 ---@return braid.Progress self
 function Progress:update(done, total)
   if total and total > 0 then self.total = total end
   return self:advance(done - self.count)
 end
 
----It is over: the last line is written and stays. May be called again.
+---Finishes the bar: its last line is written and stays. A second call does nothing.
 function Progress:done()
   if self._ended then return end
   self._ended = true
@@ -149,7 +149,7 @@ function Progress:write(text)
   if self._columns then redraw(text) else io.stderr:write(text, "\n") end
 end
 
--- The step of a `for`: the item before this one is done.
+-- One step of a `for` loop: the previous item is done.
 local function step(self)
   if self._taken then self:advance() end
   local item, second = self._input()
@@ -185,7 +185,7 @@ local function walk(list)
   end, n
 end
 
--- What is iterated over, and its size where that is known.
+-- Returns the iterator of the input, and its size if it is known.
 local function read(what)
   if type(what) == "number" then return count_up(what), what end
   if getmetatable(what) == core.Queue then return function() return (what:get()) end end
@@ -197,18 +197,18 @@ local function read(what)
 end
 
 ---@class braid.ProgressOptions
----@field name string? stands before the bar
----@field total number? how much there is, where an iterator does not say
----@field unit string? "bytes" gives MB and MB/s; anything else is written after the numbers
----@field interval number? seconds between two looks: 0.1 on a terminal, 10 elsewhere
+---@field name string? text before the bar
+---@field total number? the whole amount, if the iterator does not tell it
+---@field unit string? "bytes" gives MB and MB/s; any other text follows the numbers
+---@field interval number? seconds between two updates; default 0.1 on a terminal, 10 elsewhere
 
----A bar with rate and remaining time on stderr, or a plain line every ten seconds and at the end where stderr is no
----terminal. Iterate over it, or say `advance` and `done`:
+---Makes a bar on stderr with rate and remaining time. If stderr is no terminal, writes a plain line every ten seconds
+---and at the end. Iterate over it, or call `advance` and `done`:
 ---
 ---    for item in braid.progress(list) do work(item) end
 ---@param what number|any[]|braid.Queue|(fun(): any)|nil a total, a list, a queue or an iterator
 ---@param opts braid.ProgressOptions?
----@return braid.Progress bar and what `for` needs to finish it when the loop is left
+---@return braid.Progress bar followed by the values that `for` needs to finish it when the loop is left
 function M.progress(what, opts)
   errors.check_options(1, "progress", opts, known)
   opts = opts or {}
@@ -229,12 +229,12 @@ function M.progress(what, opts)
   return self, nil, nil, self
 end
 
----What an option `progress` asked for, as a bar: true, options, or a bar that is there already.
+---Makes the bar for an option `progress`, which is true, a table of options, or an existing bar.
 ---@param wish boolean|braid.ProgressOptions|braid.Progress|nil
 ---@param total number?
 ---@param unit string?
----@return braid.Progress? bar nil: none is wanted
----@return braid.Progress? own the same for a `<close>` variable, if it was made here
+---@return braid.Progress? bar nil: no bar is wanted
+---@return braid.Progress? own the same bar for a `<close>` variable, if it was made here
 function M.from_option(wish, total, unit)
   if not wish then return nil end
   if getmetatable(wish) == Class then return wish end

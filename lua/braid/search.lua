@@ -1,16 +1,16 @@
 -- SPDX-License-Identifier: MIT
--- Where Lua looks for modules when the program, or a worker, has gone to another folder.
+-- Finds modules after the program, or a worker, has changed to another folder.
 
 local M = {}
 
--- The C module is not opened here, for that makes a loop: `braid_start` refuses a Lua that is too old, and tells the
--- folder in which the program is. Where the module is part of the program it is found in package.preload instead.
+-- The C module is not opened here, because opening makes a loop. `braid_start` refuses a Lua that is too old, and
+-- returns the current folder. If the C module is part of the program, it is in package.preload, and there is no file.
 local core_file = not package.preload["braid.core"] and package.searchpath("braid.core", package.cpath) or nil
 local start = core_file and package.loadlib(core_file, "braid_start")
 local folder = start and start()
 
----A path for package.path or package.cpath: relative templates are tried from the present folder, as ever, and at last
----from the one in which the program was when it loaded braid.
+---Makes a path for package.path or package.cpath. Relative templates are tried from the current folder, as always, and
+---at the end from the folder that was current when braid was loaded.
 ---@param path string
 ---@return string
 function M.lasting(path)
@@ -22,8 +22,8 @@ function M.lasting(path)
   return path
 end
 
----braid has been found in this file. By a relative path, whose folder the program may leave before it touches the next
----part: then the paths become lasting ones.
+---Called with the file in which Lua found braid. If it was found by a relative path, makes the paths lasting ones: the
+---program may change its folder before it loads the next part.
 ---@param file string?
 function M.keep(file)
   if (file or "/"):find "^[^/]" or (core_file or "/"):find "^[^/]" then

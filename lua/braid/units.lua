@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Numbers as a reader wants them: three digits and a unit.
+-- Numbers as text for people: three significant digits and a unit.
 local M = {}
 
 -- Three significant digits, without an exponent.
@@ -53,16 +53,16 @@ function M.clock(value)
   return ("%d:%02d:%02d"):format(minutes // 60, minutes % 60, whole % 60)
 end
 
----Pads to a width, counting characters and not bytes; wide (Chinese) ones count twice.
+---Pads a text to a width. The width counts characters, not bytes; wide (Chinese) characters count twice.
 ---@param text string
----@param width integer negative: to the right
+---@param width integer negative: aligns to the right
 ---@return string
 function M.pad(text, width)
   local blanks = (" "):rep(math.max(0, math.abs(width) - M.width(text)))
   return width < 0 and blanks .. text or text .. blanks
 end
 
----How many columns a text takes.
+---The number of columns that a text takes.
 ---@param text string
 ---@return integer
 function M.width(text)

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- An advice in words: the document's decision tree with the branch taken and this machine's numbers, and the reasons.
+-- An advice as text: the document's decision tree with the chosen branch and this machine's numbers, and the reasons.
 local errors = require "braid.errors"
 local units = require "braid.units"
 
@@ -84,12 +84,12 @@ local NAMES = {
   processes = "braid.process_pool", kernel = "braid.kernels",
 }
 
----@type string[] the least to handle first
+---@type string[] in the order of how much care their use needs
 M.models = { "inline", "tasks", "threads", "processes", "kernel" }
 
 -- ---- the tree -------------------------------------------------------------------------------------------------------
 
--- The document's tree; `branch(place)` says what stands behind a branch, `leaf(model, computing)` behind a leaf.
+-- Draws the document's tree. `branch(place)` returns the text after a branch, `leaf(model, computing)` that of a leaf.
 local function draw_tree(w, branch, leaf)
   return table.concat({
     w.question .. branch "question",
@@ -120,7 +120,7 @@ local function costs_of(w, cost)
   return table.concat(parts, ", ")
 end
 
----The tree with this machine's costs.
+---The tree with the costs of this machine.
 ---@param costs braid.Costs
 ---@param lang string
 ---@return string
@@ -139,14 +139,14 @@ end
 ---@class braid.Advice
 ---@field model "inline"|"tasks"|"threads"|"processes"|"kernel"
 ---@field workers integer
----@field chunk integer items for each job
----@field predicted number seconds for all items, with opening and closing the pool
+---@field chunk integer items in each job
+---@field predicted number seconds for all items, with the time to open and close the pool
 ---@field reasons string[]
 ---@field items integer
 ---@field cpu_bound boolean
 ---@field predictions table<string, braid.Prediction>
----@field profile braid.Profile what was measured
----@field costs braid.Costs this machine's
+---@field profile braid.Profile the measurements
+---@field costs braid.Costs the costs of this machine
 local Advice = {}
 local Class = { __name = "braid.advice", __index = Advice }
 
@@ -217,7 +217,7 @@ function M.new(fields)
   return setmetatable(fields, Class)
 end
 
--- Threads stand at two leaves: for computing, and for libraries that block.
+-- Threads are at two leaves: for computing, and for libraries that block.
 local function is_taken(self, model, computing)
   if model ~= self.model then return false end
   return model ~= "threads" or computing == self.cpu_bound

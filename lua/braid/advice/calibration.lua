@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What this machine's models cost: to start, for each job, for each item, and for bytes; and how much the cores give
--- together. Measured once in each state, in some tenths of a second.
+-- Measures what each model costs on this machine: its start, each job, each item, each byte; and the speed of all cores
+-- together. Each state measures once, in some tenths of a second.
 local core = require "braid.core"
 local pools = require "braid.pools.pool"
 local statistics = require "braid.experiments.statistics"
@@ -27,12 +27,12 @@ local function median_of(times, fn, ...)
   return statistics.median(list)
 end
 
--- n jobs, the way that map sends them.
+-- Runs n jobs as map sends them.
 local function map_nothing(pool, n, chunk)
   pool:map(nothing, { n = n }, { chunk = chunk })
 end
 
--- Each worker gets a job: while one sleeps, the next job goes to another.
+-- The job sleeps, so that each worker gets one: while one worker sleeps, the next job goes to another.
 local NAP = 0.002
 
 local function nap() core.sleep(NAP) end
@@ -47,13 +47,13 @@ local function start_cost(kind, workers, repeats)
 end
 
 ---@class braid.Cost
----@field start number seconds to open a pool of one worker, run a job and close it
+---@field start number seconds to open a pool with one worker, run a job and close the pool
 ---@field worker number seconds for each further worker
 ---@field job number seconds for each job
 ---@field item number seconds for each item of a job that has several
----@field byte number seconds for each byte that is carried
+---@field byte number seconds for each byte that is sent
 
--- Seconds for a job and for a further item of it, from many small jobs and few large ones.
+-- Returns the seconds for a job and for a further item in it, measured with many small jobs and few large ones.
 local function dispatch_costs(pool, can_chunk)
   local jobs, items, chunk = 400, 8000, 200
   map_nothing(pool, 64, 1)
@@ -88,7 +88,7 @@ local function remote_cost(kind, cores)
   return cost
 end
 
--- How many times as fast the cores are together as one alone, now, with what else this machine does.
+-- How many times as fast all cores together are as one alone, with the present load of the machine.
 local function core_gain(cores)
   if cores == 1 then return 1 end
   local list, gains = {}, {}
@@ -104,16 +104,16 @@ local function core_gain(cores)
 end
 
 ---@class braid.Costs
----@field cores integer usable
+---@field cores integer the number of usable cores
 ---@field gain number how many times as fast they are together as one alone
 ---@field inline braid.Cost
 ---@field tasks braid.Cost
 ---@field threads braid.Cost
----@field processes braid.Cost? where there are processes
+---@field processes braid.Cost? nil if processes cannot be used here
 
 local costs
 
----This machine's costs. The first call measures, and suspends.
+---The costs of this machine. The first call measures them, and suspends.
 ---@return braid.Costs
 function M.costs()
   if costs then return costs end
@@ -123,7 +123,7 @@ function M.costs()
     if kind == "inline" or kind == "tasks" then
       found[kind] = local_cost(kind)
     else
-      local ok, cost = pcall(remote_cost, kind, cores) -- not every program can start workers of its own
+      local ok, cost = pcall(remote_cost, kind, cores) -- some programs cannot start worker processes
       found[kind] = ok and cost or nil
       core.checkpoint()
     end

@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: MIT
--- What each model would take for many items like those of a sample, from this machine's costs.
+-- Estimates the time that each model takes for many items like those of a sample, with the costs of this machine.
 local core = require "braid.core"
 
 local M = {}
 
--- A chunk is to take so long, so that what a job costs does not count.
+-- A chunk should take so long: then the cost of its job is small.
 local CHUNK_SECONDS = 1e-3
 
 local MOST = { tasks = 1000, threads = 256, processes = 32 }
@@ -12,17 +12,17 @@ local MOST = { tasks = 1000, threads = 256, processes = 32 }
 ---@class braid.Prediction
 ---@field model "inline"|"tasks"|"threads"|"processes"|"kernel"
 ---@field workers integer
----@field chunk integer items for each job
+---@field chunk integer items in each job
 ---@field start number seconds to open the pool, to warm it up, and to close it
 ---@field steady number seconds for the items
----@field seconds number both
----@field pilot braid.Pilot? if there was a pilot run; then both are corrected by it
+---@field seconds number the sum of both
+---@field pilot braid.Pilot? if there was a pilot run; it has corrected the seconds
 
 local function prediction(model, workers, chunk, start, steady)
   return { model = model, workers = workers, chunk = chunk, start = start, steady = steady, seconds = start + steady }
 end
 
----Whether waiting is a part of the items' time that counts.
+---Whether waits are a considerable part of the items' time.
 ---@param p braid.Profile
 ---@return boolean
 function M.waits(p) return p.blocked + p.suspended > 0.1 * p.wall end
@@ -39,7 +39,7 @@ function estimate.inline(costs, p, n)
   return prediction("inline", 1, chunk, 0, n * (p.wall + costs.inline.item + costs.inline.job / chunk))
 end
 
--- The items' own steps one after the other, their waits beside each other.
+-- The items' computing is serial; their waits overlap.
 function estimate.tasks(costs, p, n, workers)
   local cpu = p.cpu + costs.tasks.job
   local held = cpu + p.blocked
@@ -48,7 +48,7 @@ function estimate.tasks(costs, p, n, workers)
   return prediction("tasks", workers, 1, costs.tasks.start, steady)
 end
 
--- Whatever is slowest: the caller's own part, all computing on all cores and the last wait, or the rounds of a worker.
+-- The maximum of these: the caller's own part; all computing on all cores plus one wait; the rounds of one worker.
 local function estimate_remote(kind, costs, p, n, workers)
   local cost, chunk = costs[kind], fitting_chunk(p, n, workers)
   local jobs = math.ceil(n / chunk)
@@ -68,10 +68,10 @@ function estimate.threads(...) return estimate_remote("threads", ...) end
 
 function estimate.processes(...) return estimate_remote("processes", ...) end
 
--- A kernel is given all items at once.
+-- A kernel gets all items in one call.
 function estimate.kernel(_, p, n) return prediction("kernel", core.cpu_count(), 1, 0, n * p.kernel) end
 
----What n items would take.
+---Estimates the time for n items.
 ---@param kind string
 ---@param costs braid.Costs
 ---@param p braid.Profile
@@ -80,7 +80,7 @@ function estimate.kernel(_, p, n) return prediction("kernel", core.cpu_count(), 
 ---@return braid.Prediction
 function M.one(kind, costs, p, n, workers) return estimate[kind](costs, p, n, workers) end
 
--- The number of workers that is estimated to be best: waits want many, computing wants the cores.
+-- Finds the best number of workers by estimates: waits need many, computing needs as many as cores.
 local function best_remote(kind, costs, p, n, wish)
   local best
   local most = M.waits(p) and MOST[kind] or costs.cores
@@ -94,11 +94,11 @@ local function best_remote(kind, costs, p, n, wish)
   return best
 end
 
----What n items would take under each model that there is, with the workers that suit it.
+---Estimates n items under each available model, with a suitable number of workers.
 ---@param costs braid.Costs
 ---@param p braid.Profile
 ---@param n integer
----@param wish integer? so many workers there may be
+---@param wish integer? the number of workers that the user wants; nil: the best one by the estimates
 ---@return table<string, braid.Prediction>
 function M.all(costs, p, n, wish)
   local predictions = {

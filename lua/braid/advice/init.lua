@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Which model fits: a sample is measured, and this machine's costs give an estimate of what each model would take.
--- Pilot runs of those that could be best correct the estimates. The least is chosen.
+-- Advises a model: measures a sample, and estimates the time of each model with the costs of this machine. Pilot runs
+-- of the models that could be best correct the estimates. A model that needs more care is chosen only if it is clearly
+-- faster.
 local advice = require "braid.advice.advice"
 local calibration = require "braid.advice.calibration"
 local core = require "braid.core"
@@ -11,13 +12,13 @@ local profiles = require "braid.advice.profile"
 
 local M = {}
 
--- A model that is more to handle must be so much faster.
+-- A model that needs more care must be so much faster: its time is below this part of the other's.
 local WORTH = 0.87
 
--- A model has a pilot run if it is estimated to take at most so many times as long as the best: estimates err.
+-- A model gets a pilot run if its estimate is at most so many times the best one, because estimates have errors.
 local NEAR = 1.5
 
--- Why a model cannot be taken, if so.
+-- The reason why a model cannot be chosen; nil: it can.
 local function obstacle(kind, p, isolate)
   local remote = kind == "threads" or kind == "processes"
   if remote and p.refusal then return "refusal" end
@@ -38,7 +39,7 @@ local function choose(predictions, p, isolate)
   return chosen, obstacles
 end
 
--- The model of the next pilot run: the chosen one, then what is near it, or near the first estimate.
+-- The model of the next pilot run: the chosen one, then one whose estimate is near it, or near the first estimate.
 local function untried(predictions, chosen, obstacles, estimated)
   local function open(one) return one and not one.pilot and not obstacles[one.model] end
   if open(chosen) then return chosen end
@@ -71,30 +72,30 @@ end
 
 ---@class braid.Case
 ---@field fn fun(item: any): any
----@field items any[] the sample's
----@field count integer for how many
+---@field items any[] the items of the sample
+---@field count integer the number of items to advise for
 ---@field kernel? fun(items: any[]): any
 ---@field costs braid.Costs
 ---@field profile braid.Profile
 
--- A model's pilot run; what is run may fail there.
+-- Makes a pilot run of a model. The function may fail in it.
 local function try(one, case)
   local ok, failure = pcall(pilot.run, one, case)
   if ok then return end
-  core.checkpoint() -- was it the caller that was cancelled?
+  core.checkpoint() -- raises if it was the caller that was cancelled
   if one.model == "inline" then core.rethrow(failure) end
   case.profile.failures[one.model] = tostring(failure)
 end
 
----Runs fn(item) for each item of the sample, here and now, the first one twice. Then models that could be best have a
----pilot run, in which the sample is run again. Advises which one to use for many such items. The first call measures
----this machine, which takes some tenths of a second, as does each pilot run. Call it when nothing else runs. Suspends.
+---Runs fn(item) here for each item of the sample, the first item twice. Then the models that could be best make pilot
+---runs with the sample. Advises which model to use for many such items. The first call measures this machine. That
+---takes some tenths of a second, as each pilot run does. Call it while nothing else runs. Suspends.
 ---@param fn fun(item: any): any
----@param sample any[] not empty; more like the others say more
+---@param sample any[] not empty; the more similar to the other items, the better
 ---@param opts { items: integer?, workers: integer?, isolate: boolean?, kernel: function?, lang: "zh"|"en"? }?
---- items: for how many (default: the sample's); workers: how many there may be; isolate: a crash must not take
---- the program with it; kernel: the same in native code, given all items at once; lang: of what is printed
----@return braid.Advice
+--- items: the number of items to advise for (default: the sample's); workers: the number of workers (default:
+--- estimated); isolate: a crash must not end the program; kernel: the same work in native code, called with all items
+--- at once; lang: the language of the text
 function M.advise(fn, sample, opts)
   check(fn, sample, opts)
   opts = opts or {}
@@ -117,8 +118,8 @@ function M.advise(fn, sample, opts)
   }
 end
 
----The document's decision tree with this machine's costs.
----@param lang "zh"|"en"|nil "zh"
+---The document's decision tree with the costs of this machine.
+---@param lang "zh"|"en"|nil default "zh"
 ---@return string
 function M.tree(lang)
   return advice.tree(calibration.costs(), lang or "zh")

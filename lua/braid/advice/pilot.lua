@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- A pilot run: a model runs a few items for real, with the workers that it would have. It corrects the estimate.
+-- A pilot run: a model really runs a few items, with the workers that it would have. The time corrects the estimate.
 local core = require "braid.core"
 local pools = require "braid.pools.pool"
 local estimates = require "braid.advice.estimate"
@@ -7,23 +7,23 @@ local statistics = require "braid.experiments.statistics"
 
 local M = {}
 
--- The items of a pilot run are to take at most so long, and are run again until they have taken so long together: short
--- ones more often, because a moment without the core is a large part of them.
+-- The items of a pilot run should take at most SECONDS. They are run again until they have taken TOGETHER in all: short
+-- runs more often, because a moment without the core is a large part of them.
 local SECONDS, TOGETHER, MOST_TIMES = 0.1, 0.2, 15
 
--- So many items that wait are enough, so often: what they wait for may be somebody's server.
+-- Limits for items that wait: they may load somebody's server.
 local MOST_WAITING, MOST_TIMES_WAITING = 64, 5
 
--- So many times as long as estimated: then the items hinder each other, as where a server answers a few at a time. More
--- of them take longer in proportion.
+-- If items take so many times the estimate, they hinder each other, for example at a server that answers a few at a
+-- time. Then more items take proportionally longer.
 local IN_THE_WAY = 1.5
 
 ---@class braid.Pilot
 ---@field items integer
----@field seconds number for them all, when everything was warm
----@field estimated number seconds that had been estimated for them
+---@field seconds number for all items, after the warm-up
+---@field estimated number the estimate for them in seconds
 
--- All items, or the sample as often as is estimated to be over soon.
+-- The number of items: all, or the sample repeated as often as the estimate allows.
 local function fitting_count(case, estimated)
   local n, most = case.count, estimates.waits(case.profile) and MOST_WAITING or math.huge
   local count = math.min(case.profile.count, n)
@@ -34,14 +34,14 @@ local function fitting_count(case, estimated)
   return count
 end
 
--- The sample's items, begun again as often as need be.
+-- The items of the sample, repeated up to this number.
 local function repeated(case, count)
   local list, n = { n = count }, case.profile.count
   for i = 1, count do list[i] = case.items[(i - 1) % n + 1] end
   return list
 end
 
--- The pool of a prediction, and what runs a list in it, where failures may be expected. A kernel has no pool.
+-- Opens the pool of a prediction. Returns it, and a function that runs a list in it. A kernel has no pool.
 local function open(one, chunk, case)
   if one.model == "kernel" then return nil, function(list) case.kernel(list) end end
   local pool = pools.pool(one.model, one.workers)
@@ -51,8 +51,8 @@ local function open(one, chunk, case)
   end
 end
 
--- Runs the first items, which warm everything up, and then all items, several times where that is soon done. Returns
--- the seconds that these took, and those that opening, the first ones and closing took.
+-- Runs the first items as a warm-up, and then all items, several times if they are quick. Returns the seconds for all
+-- items, and the seconds to open, warm up and close.
 local function time_items(one, chunk, case, first, items)
   local most = estimates.waits(case.profile) and MOST_TIMES_WAITING or MOST_TIMES
   local began, times = core.now(), {}
@@ -68,12 +68,12 @@ local function time_items(one, chunk, case, first, items)
       times[#times + 1], last = ended - last, ended
     until #times == most or last - warm > TOGETHER
   end
-  -- The lower quartile: what others do meanwhile makes some runs longer, and none shorter.
+  -- other load makes some runs longer, and none shorter
   return statistics.spread(times).low, warm - began + core.now() - last
 end
 
----Runs a few items and corrects the prediction: the items' time, and the start of workers; others do not have that, for
----what was warmed up here stays warm. What the items raise is raised. Suspends.
+---Runs a few items and corrects the prediction: the time of the items, and the start time of workers. (Other models
+---have no start time, because what was warmed up here stays warm.) Errors of the items are raised. Suspends.
 ---@param one braid.Prediction
 ---@param case braid.Case
 function M.run(one, case)

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What a function does with its time: each item of a sample is run here, and measured.
+-- Measures what a function does with its time: runs each item of a sample here.
 local core = require "braid.core"
 local statistics = require "braid.experiments.statistics"
 
@@ -7,11 +7,11 @@ local M = {}
 
 ---@class braid.Profile
 ---@field count integer
----@field wall number seconds for an item, on average
----@field cpu number seconds of it in which this thread computed, or stood ready while others were given its core
----@field blocked number seconds in which the thread waited and nothing else could run
----@field suspended number seconds in which the loop was free for others
----@field elsewhere number seconds of processor time that other threads and programs used meanwhile
+---@field wall number seconds of an item, on average
+---@field cpu number seconds of it in which this thread computed, or was ready while others had its core
+---@field blocked number seconds of it in which the thread waited and nothing else could run
+---@field suspended number seconds of it in which other tasks could run
+---@field elsewhere number seconds of processor time that other threads and programs used at the same time
 ---@field longest number seconds of the longest item
 ---@field results table
 ---@field refusal string? why the function or an item cannot be sent
@@ -22,14 +22,14 @@ local M = {}
 ---@field encode_out number
 ---@field decode_out number
 ---@field ship number seconds to encode and decode the function
----@field kernel number? seconds of an item, given to a kernel with the others
----@field failures table<string, string> what the function raised when it was tried out in a model
----@field unsafe string? a module that it uses and that must not be used by several threads
----@field why_unsafe string? what is wrong with it
+---@field kernel number? seconds of an item, if a kernel gets it with the others
+---@field failures table<string, string> what the function raised in pilot runs, by model
+---@field unsafe string? a module that the function uses and that is not safe in several threads
+---@field why_unsafe string? the reason
 
 -- ---- time -----------------------------------------------------------------------------------------------------------
 
--- Seconds that this thread has been ready and had no core, where the system tells.
+-- Seconds in which this thread was ready and had no core; 0 if the system does not tell.
 local function stolen_time()
   local file <close> = io.open "/proc/thread-self/schedstat"
   local nanoseconds = file and file:read("a"):match "^%d+ (%d+)"
@@ -54,26 +54,26 @@ local function mean(values, n, overhead)
   return sum / n
 end
 
--- Processor time of this process's other threads, and of programs.
+-- Processor time of the other threads of this process, and of child processes.
 local function time_elsewhere()
   return os.clock() + core.children_time() - core.thread_time()
 end
 
--- What measuring itself seems to take.
+-- The time that the measurement itself takes.
 local function overheads()
   local walls, cpus = run_items(function() end, {}, 50)
   return statistics.median(walls), statistics.median(cpus)
 end
 
--- Splits an item's time into computing, blocked and suspended. What others took while this thread was ready makes its
--- steps longer, and its waits: each bears its part.
+-- Splits the time of an item into computing, blocked and suspended. If the thread was ready without a core, its steps
+-- and its waits became longer; the lost time is shared between them.
 local function split(profile, cpu, taken)
   local share = cpu / math.max(cpu + profile.suspended, profile.wall - taken, 1e-9)
   profile.cpu = math.min(cpu + taken * share, profile.wall - profile.suspended)
   local rest = profile.wall - profile.suspended - profile.cpu
   profile.blocked = math.max(0, rest - taken * (1 - share))
   profile.suspended = profile.suspended + rest - profile.blocked
-  if profile.blocked > 0.05 * profile.wall then return end -- less cannot be told from noise
+  if profile.blocked > 0.05 * profile.wall then return end -- less is noise
   local greater = profile.suspended > profile.cpu and "suspended" or "cpu"
   profile[greater] = profile[greater] + profile.blocked
   profile.blocked = 0
@@ -81,7 +81,7 @@ end
 
 local function measure_time(profile, fn, items, n)
   local wall_overhead, cpu_overhead = overheads()
-  fn(items[1]) -- modules, connections: what only the first call has to do is none of the items' time
+  fn(items[1]) -- work that only the first call does (modules, connections) is not the items' time
   local stolen, elsewhere, began = stolen_time(), time_elsewhere(), core.now()
   local walls, cpus, idles, results = run_items(fn, items, n)
   local took = core.now() - began
@@ -90,14 +90,14 @@ local function measure_time(profile, fn, items, n)
   profile.results = results
   profile.wall = mean(walls, n, wall_overhead)
   profile.suspended = math.min(profile.wall, mean(idles, n, 0))
-  profile.elsewhere = elsewhere > 0.02 * took and elsewhere / n or 0 -- less is the clocks' own doing
+  profile.elsewhere = elsewhere > 0.02 * took and elsewhere / n or 0 -- less is an error of the clocks
   split(profile, mean(cpus, n, cpu_overhead), math.min(stolen, took) / n)
   profile.longest = math.max(table.unpack(walls, 1, math.min(n, 200)))
 end
 
 -- ---- size -----------------------------------------------------------------------------------------------------------
 
--- Bytes of a list's values on their way, and seconds to encode and to decode them, for one of them.
+-- Returns for one value of a list: its encoded bytes, and the seconds to encode and to decode it.
 local function measure_list(list, n)
   local size, encoding, decoding = 0, {}, {}
   for i = 1, 3 do
@@ -119,7 +119,7 @@ end
 
 -- ---- modules --------------------------------------------------------------------------------------------------------
 
--- Modules that keep their state for the whole process, or whose libraries are not meant for several threads.
+-- Modules that have one state for the whole process, or whose libraries do not support several threads.
 local UNSAFE = {
   ["lfs"] = { "chdir", "the working directory is the process's" },
   ["posix"] = { "chdir umask setenv fork", "the directory, the mask and the environment are the process's" },
@@ -133,7 +133,7 @@ local UNSAFE = {
   ["iuplua"] = { true, "windows belong to one thread" },
 }
 
--- The function's own lines, where its file can be read.
+-- The source lines of a function, if its file can be read.
 local function source_of(fn)
   local info = debug.getinfo(fn, "S")
   if info.source:sub(1, 1) ~= "@" then
@@ -158,7 +158,7 @@ local function mentions(text, names)
   return false
 end
 
--- Whether a function uses a module: it names it in a require, or holds it, or has a function of it.
+-- Whether a function uses a module: its source requires it, or an upvalue is the module or one of its functions.
 local function uses(fn, text, name, loaded)
   if text:find("require%s*%(?%s*[\"']" .. name:gsub("%p", "%%%0") .. "[\"']") then return true end
   if loaded == nil then return false end
@@ -186,18 +186,18 @@ local function find_unsafe(profile, fn)
   end
 end
 
----Measures a kernel, which is given all items at once.
----@param profile braid.Profile gets kernel
+---Measures a kernel, which gets all items in one call.
+---@param profile braid.Profile its field kernel is set
 ---@param kernel fun(items: any[]): any
 ---@param items any[]
 function M.measure_kernel(profile, kernel, items)
-  kernel(items) -- starts its threads
+  kernel(items) -- the first call starts its threads
   local began = core.now()
   kernel(items)
   profile.kernel = (core.now() - began) / profile.count
 end
 
----Runs each item once, here, and the first once before, and measures. What fn raises is raised. Suspends.
+---Runs the first item once as a warm-up, then each item once, here, and measures. Errors of fn are raised. Suspends.
 ---@param fn fun(item: any): any
 ---@param items any[] not empty
 ---@return braid.Profile

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The same work under every model, measured: warm-up, rounds until the medians stand, one more round that is watched
--- item by item, and the results compared.
+-- Measures the same work under each model: a warm-up, rounds until the medians are stable, and one more round that
+-- records each item and compares the results.
 local core = require "braid.core"
 local errors = require "braid.errors"
 local machine = require "braid.experiments.machine"
@@ -17,7 +17,7 @@ local function nothing() end
 
 -- ---- one item, watched ----------------------------------------------------------------------------------------------
 
--- Travels to the workers: what an item's work returned, when and where it ran, and what processor time it took.
+-- Wraps `work` for the workers: returns its result, the start and end time, where it ran, and its processor time.
 local function watched(work)
   return function(item)
     local began, used = core.now(), core.thread_time()
@@ -31,9 +31,9 @@ end
 
 ---@class braid.ModelSpec
 ---@field kind "inline"|"tasks"|"threads"|"processes"|"kernel"
----@field name string? how the report calls it; by default the kind
+---@field name string? the name in the report; default: the kind
 ---@field workers integer?
----@field chunk integer? as map's
+---@field chunk integer? as for map
 
 local model_options = { kind = "string", name = "string", workers = "integer", chunk = "integer" }
 
@@ -54,7 +54,7 @@ local function read_model(entry, opts)
   }
 end
 
--- Makes the model's pool and takes the time until the first job is back.
+-- Makes the model's pool and measures the time until the first job is back.
 local function open_model(model)
   local began = core.now()
   if model.kind ~= "kernel" then
@@ -93,7 +93,7 @@ local function lanes_by_worker(spans)
   return lanes
 end
 
--- Tasks have one thread: a span goes to the first lane that is free.
+-- Tasks share one thread: a span goes to the first free lane.
 local function lanes_by_overlap(spans)
   local lanes = {}
   for _, span in ipairs(spans) do
@@ -116,7 +116,7 @@ local function read_spans(model, records, began)
     }
     total = total + wall
   end
-  -- Tasks share a thread, and so its clock: each is given the mean.
+  -- Tasks share a thread and its clock: each gets the mean.
   if model.kind == "tasks" then
     for _, span in ipairs(spans) do span.load = total > 0 and math.min(1, model.cpu / total) or 1 end
   end
@@ -124,7 +124,7 @@ local function read_spans(model, records, began)
   model.lanes = model.kind == "tasks" and lanes_by_overlap(spans) or lanes_by_worker(spans)
 end
 
--- Processor time, cores in use, and the timeline; returns the results.
+-- Runs once more, for processor time, cores in use and the timeline. Returns the results.
 local function watch_model(model, opts)
   collectgarbage()
   local began, here, process = core.now(), core.thread_time(), os.clock()
@@ -161,7 +161,7 @@ local function same(a, b, seen)
   return true
 end
 
--- The first index at which two lists of results differ.
+-- The first index at which two lists of results differ; nil if there is none.
 local function difference(expected, results, n)
   for i = 1, n do
     if not same(expected[i], results[i], {}) then return i end
@@ -176,7 +176,7 @@ local function is_finished(model, opts)
   return count >= MOST_ROUNDS or statistics.settled(model.times)
 end
 
--- Each round runs every model once, so that what else the machine does falls on all of them.
+-- Each round runs every model once, so that other load of the machine affects all models.
 local function run_rounds(models, opts, bar, deadline)
   local active
   repeat
@@ -265,21 +265,21 @@ end
 
 ---@class braid.ExperimentOptions
 ---@field name string? the report's title
----@field work fun(item: any): any what is done with each item
+---@field work fun(item: any): any is called with each item
 ---@field items any[]
----@field models (string|braid.ModelSpec)[]? by default all there are; the first is what the others are compared with
----@field repeats integer? measured runs of each model; by default until the median stands: its standard error is below
---- 2 %, five runs at least and fifty at most
----@field warmup integer? runs before that, 1
----@field workers integer? of tasks, threads and processes; by default the pools' own
----@field chunk integer? as map's
----@field limit number? seconds after which no further round begins: 30
----@field verify boolean? false: the results need not be the same under all models
+---@field models (string|braid.ModelSpec)[]? default: all; the others are compared with the first
+---@field repeats integer? measured runs of each model; default: until the standard error of the median is below 2 %, at
+--- least five runs and at most fifty
+---@field warmup integer? runs before the measured ones; default 1
+---@field workers integer? of tasks, threads and processes; default: that of each pool
+---@field chunk integer? as for map
+---@field limit number? seconds after which no further round begins; default 30
+---@field verify boolean? false: the results of the models may differ
 ---@field kernel (fun(items: any[]): any[])? the same work in native code, for the model "kernel"
 ---@field progress (boolean|table)? a bar on stderr
 
----Does the same work under each model, and measures. Pools are open before the clock starts: what opening them costs is
----a column of its own. What `work` raises is raised. Suspends.
+---Does the same work under each model and measures it. The pools are opened before the clock starts; the time for that
+---is a column of its own. Errors of `work` are raised. Suspends.
 ---@param opts braid.ExperimentOptions
 ---@return braid.Report
 function M.experiment(opts)

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What machine this is, in words: measurements mean nothing without it.
+-- Describes the machine in words, because a measurement is useless without that.
 local core = require "braid.core"
 
 local M = {}
@@ -13,10 +13,10 @@ end
 
 ---@class braid.Machine
 ---@field cpu string
----@field cores integer that this process may use
+---@field cores integer number of cores that this process may use
 ---@field system string name and release of the kernel
 ---@field lua string
----@field load number? of the last minute
+---@field load number? average of the last minute
 
 ---@return braid.Machine
 function M.facts()

@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- Pictures in SVG: bars with their measurements, and who worked when. They stand alone or inside a page, on a light
--- ground or a dark one, in colours that all eyes can tell apart.
+-- Charts in SVG: bars with their measurements, and timelines. They work alone or inside a page, on a light or a dark
+-- background, in colours that colour-blind readers can tell apart.
 local units = require "braid.units"
 
 local M = {}
 
----Text as XML has it.
+---Escapes a text for XML.
 ---@param text any
 ---@return string
 function M.escape(text)
@@ -15,7 +15,7 @@ end
 
 local escape = M.escape
 
--- Okabe and Ito's colours, and lighter ones for a dark ground.
+-- Colours of Okabe and Ito, and lighter ones for a dark background.
 local STYLE = [[
 <style>
 .braid-plot { --ink: #1d2330; --muted: #626b7c; --grid: #e3e6ec; --ground: #ffffff;
@@ -37,7 +37,7 @@ local function number(value)
   return (("%.2f"):format(value):gsub("%.?0+$", ""))
 end
 
--- A drawing is its pieces; `draw(format, ...)` adds one.
+-- A drawing is a list of pieces; `draw(format, ...)` adds one.
 local function sheet()
   local pieces = {}
   return pieces, function(format, ...)
@@ -62,7 +62,7 @@ end
 
 -- ---- the axis -------------------------------------------------------------------------------------------------------
 
--- A step of 1, 2 or 5 times a power of ten that gives about `count` ticks.
+-- The distance of ticks: 1, 2 or 5 times a power of ten, so that there are about `count` of them.
 local function tick_step(most, count)
   local raw = most / count
   local power = 10 ^ math.floor(math.log(raw, 10))
@@ -81,7 +81,7 @@ local function time_scale(most)
   return 1e-9, "ns"
 end
 
--- Grid, ticks and label of a time axis from 0; returns seconds -> x.
+-- Draws the grid, the ticks and the label of a time axis from 0. Returns a function: seconds -> x.
 local function time_axis(draw, left, right, top, bottom, most, label)
   most = math.max(most, 1e-9)
   local function place(seconds) return left + (right - left) * seconds / most end
@@ -101,13 +101,13 @@ end
 
 ---@class braid.BarRow
 ---@field label string
----@field note string? under the label
+---@field note string? text below the label
 ---@field color integer 1 to 6
 ---@field value number seconds
 ---@field low number the first quartile
----@field high number the third
----@field dots number[] each measurement
----@field remark string? under the value
+---@field high number the third quartile
+---@field dots number[] all measurements
+---@field remark string? text below the value
 
 local WIDTH, LEFT, RIGHT, BAR_ROW = 800, 128, 660, 56
 
@@ -125,7 +125,7 @@ local function draw_bar(draw, row, y, place)
   if row.remark then text(draw, RIGHT + 16, y + 36, "muted", "start", row.remark) end
 end
 
----A horizontal bar for each row, with the quartiles as a whisker and each measurement as a dot.
+---Draws a horizontal bar for each row, with the quartiles as a whisker and each measurement as a dot.
 ---@param opts { title: string, subtitle: string?, label: string, rows: braid.BarRow[] }
 ---@return string svg
 function M.bars(opts)
@@ -148,7 +148,7 @@ end
 ---@class braid.Span
 ---@field start number seconds from the group's beginning
 ---@field stop number
----@field load number 0: it waited, 1: it computed
+---@field load number the part of the time in which it computed, from 0 to 1
 ---@field name string
 
 ---@class braid.SpanGroup
@@ -159,7 +159,7 @@ end
 
 local MOST_LANES, LANE = 16, 13
 
--- Spans that would be narrower than a stroke are drawn as one with their neighbours.
+-- Merges spans that are too narrow to be seen with their neighbours.
 local function merged(lane, place)
   local list, last = {}, nil
   for _, span in ipairs(lane) do
@@ -210,7 +210,8 @@ local function draw_legend(draw, y)
   draw('<rect x="%s" y="%s" width="18" height="10" rx="2" fill="var(--c1)" fill-opacity=".28"/>', x - 170, y - 9)
 end
 
----Who worked when: a lane for each worker, a span for each item, the stronger its colour the more of it was computing.
+---Draws a timeline: a lane for each worker, a span for each item. The stronger the colour, the more of it was
+---computing.
 ---@param opts { title: string, subtitle: string?, label: string, groups: braid.SpanGroup[] }
 ---@return string svg
 function M.timeline(opts)

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What an experiment found: as a table with bars, as pictures, as JSON, and as a page that needs nothing else.
+-- The results of an experiment: as a table with bars, as charts, as JSON, and as one self-contained page.
 local document = require "braid.document"
 local errors = require "braid.errors"
 local machine = require "braid.experiments.machine"
@@ -15,14 +15,14 @@ local M = {}
 ---@field times number[] seconds of each run
 ---@field median number
 ---@field low number the first quartile
----@field high number the third
+---@field high number the third quartile
 ---@field least number
 ---@field most number
 ---@field speedup number how many times as fast as the first model
----@field cpu number seconds of processor time of one run, all threads together
+---@field cpu number seconds of processor time of one run, of all threads
 ---@field busy number cores in use on average
----@field start number seconds to open the pool and have a first job back
----@field differs integer? the first item whose result is another than the first model's
+---@field start number seconds to open the pool and to get the first job back
+---@field differs integer? the first item whose result differs from that of the first model
 
 ---@class braid.Report
 ---@field name string
@@ -31,11 +31,11 @@ local M = {}
 ---@field date string
 ---@field models braid.Measured[]
 ---@field fastest braid.Measured
----@field same boolean all models gave the same results
+---@field same boolean whether all models gave the same results
 local Report = {}
 local Class = { __name = "braid.report", __index = Report }
 
--- Lines of a model in pictures, in colours of its own.
+-- The colour of each model in the charts.
 local COLORS = { inline = 1, tasks = 2, threads = 3, processes = 4, kernel = 5 }
 
 ---@param opts braid.ExperimentOptions
@@ -70,7 +70,7 @@ local function times(factor)
   return ("%.2f ×"):format(factor)
 end
 
----What was found, in a sentence or two.
+---The result in one or two sentences.
 ---@return string
 function Report:verdict()
   local first, fastest = self.models[1], self.fastest
@@ -186,9 +186,9 @@ local function write(path, text)
   return text
 end
 
----The picture of the times, or of who worked when, as SVG.
+---The chart of the times, or the timeline, as SVG.
 ---@param path string? where to write it
----@param which "times"|"timeline"|nil "times"
+---@param which "times"|"timeline"|nil default "times"
 ---@return string? svg
 ---@return braid.Error? err
 function Report:svg(path, which)
@@ -286,7 +286,7 @@ local function html_table(self)
   return table.concat(lines, "\n")
 end
 
----One page with the pictures and the table, which loads nothing from elsewhere.
+---One page with the charts and the table. It loads nothing from elsewhere.
 ---@param path string? where to write it
 ---@return string? html
 ---@return braid.Error? err

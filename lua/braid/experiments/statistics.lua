@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- The middle of measurements and their spread.
+-- Median, quartiles and range of measurements.
 local M = {}
 
--- The value below which the fraction q lies, between two neighbours if need be.
+-- The value below which the fraction q of the values is; interpolates between two neighbours.
 local function quantile(sorted, q)
   local at = 1 + (#sorted - 1) * q
   local below = math.floor(at)
@@ -39,7 +39,7 @@ function M.spread(values)
   }
 end
 
----Whether more measurements would hardly move the median: its standard error is below 2 %.
+---Whether the median is stable: its standard error is below 2 %.
 ---@param values number[]
 ---@return boolean
 function M.settled(values)

@@ -1,18 +1,18 @@
 -- SPDX-License-Identifier: MIT
--- What can travel of an error that cannot travel whole: a copy of its tables without what would be refused, and a list
--- of that, `not_sent`: by the way to it what it was.
+-- A copy of an error that cannot be sent whole: its tables without the values that cannot be sent. The field `not_sent`
+-- lists these values by their paths.
 local errors = require "braid.errors"
 
 local M = {}
 
 ---@class braid.Excerpt
----@field refusal fun(value: any): any why the value cannot travel; nil: it can
+---@field refusal fun(value: any): any returns why a value cannot be sent; nil: it can
 ---@field copies table<table, table>
----@field queue { table: table, way: table? }[] tables whose copies are still empty
----@field named table<any, true> modules: they travel by their names
----@field lost table<string, string>
+---@field queue { table: table, way: table? }[] tables whose copies are not filled yet, with their paths
+---@field named table<any, true> modules, which are sent by name
+---@field lost table<string, string> the values left out: path -> reason
 
--- In words: "cause.list[3]". A way is a list from the inside out: its last step, and the way to that.
+-- A path as text: "cause.list[3]". A path is a list from the inside out: its last step, and the path to that.
 local function written(way)
   local steps = {}
   while way do
@@ -31,7 +31,7 @@ end
 
 local copy
 
--- What stands for the value in the copy: itself, the copy of a table, or nil, and why is noted.
+-- The value for the copy: the value itself, the copy of a table, or nil; for nil the reason is noted.
 local function take(x, value, way)
   local kind = type(value)
   if kind == "string" or kind == "number" or kind == "boolean" then return value end
@@ -51,7 +51,7 @@ function copy(x, original, way)
   return x.copies[original]
 end
 
--- The metatable, if it can travel; else a copy of it, which keeps the text that the value has.
+-- The metatable if it can be sent; else a copy of it that keeps the value's text.
 local function take_metatable(x, original, meta, way)
   if rawget(meta, "__gc") == nil and x.refusal(setmetatable({}, meta)) == nil then return meta end
   local taken = copy(x, meta, { outer = way, step = " (metatable)" })
@@ -74,10 +74,10 @@ local function fill(x, original, way)
   if meta then setmetatable(taken, take_metatable(x, original, meta, way)) end
 end
 
----A copy of an error without what cannot travel. Its field `not_sent` names that: { ["cause.file"] = "userdata (FILE*)
----cannot be sent" }.
+---Copies an error without the values that cannot be sent. The field `not_sent` of the copy names them:
+---{ ["cause.file"] = "userdata (FILE*) cannot be sent" }.
 ---@param err table
----@param refusal fun(value: any): any why a value cannot travel; nil: it can
+---@param refusal fun(value: any): any returns why a value cannot be sent; nil: it can
 ---@return table
 function M.of(err, refusal)
   local x = { refusal = refusal, copies = {}, queue = {}, named = { [_G] = true }, lost = {}, texts = {} }
@@ -89,7 +89,7 @@ function M.of(err, refusal)
     at = at + 1
   end
   for meta, tell in pairs(x.texts) do meta.__tostring = tell end
-  local before = rawget(taken, "not_sent") -- the error has come from another worker
+  local before = rawget(taken, "not_sent") -- the error came from another worker before
   if type(before) == "table" then
     for way, what in pairs(x.lost) do before[way] = what end
   elseif before == nil then

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What all pools share: their options, map and imap, and how they end. A kind of pool adds `submit`, and what is
--- called `_close`, `_stop` and `_join` here.
+-- The parts that all kinds of pools share: options, map, imap, and the end of a pool. Each kind adds the methods
+-- `submit`, `_close`, `_stop` and `_join`.
 local core = require "braid.core"
 local errors = require "braid.errors"
 local items = require "braid.items"
@@ -11,12 +11,12 @@ local Future = require "braid.tasks.future"
 
 local M = {}
 
----Runs functions as jobs: here at once, as tasks, in threads, or in processes. Close it, or hold it in a `<close>`
----variable.
+---A pool: runs functions as jobs, in the calling task, as tasks, in threads or in processes. Close it, or hold it in a
+---`<close>` variable.
 ---@class braid.Executor
----@field _slots integer jobs that may run at once
----@field _ahead integer jobs that map hands out before the first has come back
----@field _measured boolean whether map makes one job of several items
+---@field _slots integer the number of jobs that can run at once
+---@field _ahead integer the number of unfinished jobs that map submits at most
+---@field _measured boolean whether map puts several items into one job
 local Executor = {}
 
 -- ---- making one -----------------------------------------------------------------------------------------------------
@@ -26,7 +26,7 @@ local known = {
   tasks_per_worker = "integer", backlog = "integer", time_limit = "number", memory_limit = "number", name = "string",
 }
 
--- Whole numbers that C keeps in less than Lua does, or of which each costs a thread, a process or a task.
+-- Limits for options that C stores in a smaller integer, or that cost a thread, process or task each.
 local ranges = {
   workers = { 1 }, max_jobs_per_worker = { 1 }, tasks_per_worker = { 1, 4096 }, backlog = { 1 },
   memory_limit = { 1 },
@@ -34,19 +34,19 @@ local ranges = {
 local most_workers = { thread_pool = { workers = { 1, 65536 } }, process_pool = { workers = { 1, 4096 } } }
 
 ---@class braid.PoolOptions
----@field workers integer? how many; threads and processes: the usable cores, tasks: 1000
----@field init fun(...)? run once in each worker; if it raises, the pool is broken
----@field init_args any[]? its arguments
----@field max_jobs_per_worker integer? then a worker's state is made anew, or its process. Not for tasks
----@field tasks_per_worker integer? jobs that a worker runs at once, as tasks of its loop: 1. Not for tasks
----@field backlog integer? submit suspends while so many jobs have not ended
----@field time_limit number? seconds a job may take; then it is stopped, and fails with kind "limit". A job of an inline
---- or task pool is stopped at its next wait
----@field memory_limit number? bytes a job may need; then it fails with kind "limit". Not for tasks
+---@field workers integer? number of workers; default: the usable cores for threads and processes, 1000 for tasks
+---@field init fun(...)? runs once in each worker; if it raises, the pool is broken
+---@field init_args any[]? the arguments of init
+---@field max_jobs_per_worker integer? after so many jobs the worker gets a new state or process. Not for tasks
+---@field tasks_per_worker integer? jobs that a worker runs at once, as tasks of its loop; default 1. Not for tasks
+---@field backlog integer? submit suspends while so many jobs are unfinished
+---@field time_limit number? seconds for a job; then it is stopped and fails with kind "limit". A job of an inline or
+--- task pool is stopped at its next wait
+---@field memory_limit number? bytes for a job; if it needs more it fails with kind "limit". Not for tasks
 ---@field name string? for reports
 
----Checks what a pool is made with.
----@param what string the constructor
+---Checks the options of a pool's constructor.
+---@param what string the constructor, for messages
 ---@param opts integer|braid.PoolOptions|nil
 ---@return braid.PoolOptions
 function M.options(what, opts)
@@ -59,15 +59,15 @@ function M.options(what, opts)
     if type(value) == "number" and (value <= 0 or value ~= value) then
       errors.misuse(1, "bad option '%s' to '%s' (a number above 0 expected, got %s)", name, what, value)
     end
-    local none = known[name] == "number" and value >= 2 ^ 62 -- math.huge, or as good as that: no limit
+    local none = known[name] == "number" and value >= 2 ^ 62 -- so large (math.huge) means no limit
     options[name] = not none and (known[name] == "integer" and math.tointeger(value) or value) or nil
   end
   return options
 end
 
----Makes a kind of pool.
----@param name string of its metatable
----@param base table? the methods of another kind
+---Makes the class of a kind of pool.
+---@param name string the name of its metatable
+---@param base table? methods of another kind, which it takes over
 ---@return table class its metatable
 ---@return table methods
 function M.class(name, base)
@@ -76,7 +76,7 @@ function M.class(name, base)
   return { __name = name, __index = methods, __close = methods._leave, __tostring = methods._tostring }, methods
 end
 
----A pool of this class. `self` has its own fields and `_slots`.
+---Finishes a new pool of this class. `self` has the fields of its kind, and `_slots`.
 ---@param class table
 ---@param self table
 ---@param options braid.PoolOptions
@@ -87,7 +87,7 @@ function M.new(class, self, options)
   return self
 end
 
----From now on submit waits for a turn, which is given back when the job has ended.
+---From now on submit first takes a unit of the semaphore. The unit is released when the job has ended.
 ---@param self braid.Executor
 ---@param turns braid.Semaphore
 function M.take_turns(self, turns)
@@ -111,7 +111,7 @@ end
 
 -- ---- map ------------------------------------------------------------------------------------------------------------
 
--- A chunk is to take about so long, and to be at most so many times as large as the one that was measured.
+-- A chunk should take about so long. It is at most GROWTH times as large as the chunk that was measured.
 local CHUNK_SECONDS, GROWTH = 1e-3, 16
 
 ---@class braid.Mapping
@@ -119,18 +119,18 @@ local CHUNK_SECONDS, GROWTH = 1e-3, 16
 ---@field fn fun(item: any): any
 ---@field list table
 ---@field n integer
----@field next integer the first item that is not handed out
----@field size integer? of every chunk; nil: by measuring
----@field single boolean each item is a job of its own
----@field largest integer how large the next may be, from what was measured
----@field ahead integer how many jobs may be under way
----@field live table<braid.Future, integer> those that are, and their first items
----@field sizes table<braid.Future, integer> how many items they have
----@field count integer how many they are
+---@field next integer the first item that is not submitted yet
+---@field size integer? the size of every chunk; nil: from measurements
+---@field single boolean each item is a job
+---@field largest integer the largest size for the next chunk, from measurements
+---@field ahead integer the number of unfinished jobs at most
+---@field live table<braid.Future, integer> unfinished jobs -> their first items
+---@field sizes table<braid.Future, integer> jobs -> the number of their items
+---@field count integer the number of unfinished jobs
 ---@field arrived braid.Queue
 ---@field results table
----@field failures table? with return_errors
----@field bar braid.Progress? with progress
+---@field failures table? only with return_errors
+---@field bar braid.Progress? only with progress
 
 local function next_size(m)
   local left = m.n - m.next + 1
@@ -170,13 +170,13 @@ local function late(m)
   core.rethrow(errors.new("timeout", ("%d (of %d) items unfinished"):format(left, m.n)))
 end
 
--- Handing out may wait, too: for a turn, or for a job that runs here and now.
+-- Submitting can wait, too: for the backlog, or for a job that runs in the calling task.
 local function hand_out_until(m, deadline)
   if not deadline then return hand_out(m) end
   if not scopes.move_on_after(math.max(0, deadline - core.now()), hand_out, m) then late(m) end
 end
 
--- Takes the jobs as they come back; returns the first that failed, unless failures are kept.
+-- Takes the jobs as they end. Returns the first failed one, unless failures are kept.
 local function take_all(m, deadline)
   hand_out_until(m, deadline)
   while m.count > 0 do
@@ -199,8 +199,8 @@ local function take_all(m, deadline)
   end
 end
 
--- Nobody waits for these jobs any more. Those that run are let run, unless the caller itself was stopped; they come
--- last, for in their place another one would begin.
+-- Nobody waits for these jobs any more: cancels those that have not begun. With `running`, cancels the others as well;
+-- they come last, because each of them would make place for a pending one.
 local function give_up(live, running)
   for future in pairs(live) do
     if future:_state() == "pending" then future:cancel() end
@@ -220,15 +220,15 @@ local function check_map_options(opts)
   errors.check_seconds(1, "map", opts, "timeout")
 end
 
----fn(item) for each item of the list, as jobs of this pool. The first failure is raised, and what has not begun is
----cancelled then. Without `chunk` the pool measures how many items it is worth sending at once. Suspends.
+---Calls fn(item) for each item of the list, as jobs of this pool. Raises the first failure, and then cancels the jobs
+---that have not begun. Without `chunk` the pool measures how many items to put into one job. Suspends.
 ---@param fn fun(item: any): any
----@param list any[] or with names
+---@param list any[] may have named items
 ---@param opts { chunk: integer?, timeout: number?, return_errors: boolean?, progress: (boolean|table)? }? timeout:
---- seconds for all, raises kind "timeout" and cancels the rest; return_errors: never raises what fn raises; progress:
---- true, the options of a bar, or a bar
----@return table results in order, with `n`, and those of named items under their names; of each the first value
----@return table? errors with return_errors: errors[i], or errors[name]
+--- seconds for all items; then raises kind "timeout" and cancels the rest; return_errors: errors of fn are returned,
+--- not raised; progress: true, the options of a bar, or a bar
+---@return table results in order, with `n`; results of named items under their names; only the first value of each call
+---@return table? errors only with return_errors: errors[i], or errors[name]
 function Executor:map(fn, list, opts)
   errors.check_function(1, "map", "fn", fn)
   local row = items.row("map", "list", list)
@@ -262,7 +262,7 @@ end
 
 local function is_list(input) return type(input) == "table" and not (getmetatable(input) or {}).__call end
 
--- A list's or a queue's items as an iterator, and how many they are, if that is known; anything else is one or is not.
+-- The iterator of a list or a queue, and the number of its items if known. Any other value is returned as it is.
 local function iterate(input)
   if getmetatable(input) == core.Queue then return function() return (input:get()) end end
   if not is_list(input) then return input end
@@ -273,12 +273,12 @@ local function iterate(input)
   end, n
 end
 
--- A task that hands out items as long as it gets turns, and puts each future, and at last itself, into the queue: in
--- order, or as they end.
+-- A task that submits items while it gets units of `turns`. It puts each future into the queue `arrived`, in order or
+-- as they end, and at the end itself.
 local function feeder(pool, fn, iterator, s)
   local function arrive(future) s.arrived:try_put(future) end
   local function may_go_on()
-    s.turns:acquire() -- a turn that was on its way when the task was cancelled still comes
+    s.turns:acquire() -- a unit can still arrive after the task was cancelled
     return not s.ended
   end
   local task = core.spawn(function()
@@ -302,7 +302,7 @@ local function stop(s)
   give_up(s.live, true)
 end
 
--- The next result, or nil at the end.
+-- The next result; nil at the end.
 local function take_next(s)
   while not s.ended and not (s.fed and s.count == 0) do
     local future = s.arrived:get()
@@ -329,13 +329,14 @@ end
 
 local imap_options = { buffer = "integer", ordered = "boolean", progress = "boolean|table" }
 
----Iterates over the results of fn(item) for the items of an iterator, which are taken only as there is room for them:
----`buffer` of them are in work, or done and not yet asked for. A nil result comes as braid.null. The first failure is
----raised and ends it; leaving the loop cancels what is in work. The steps suspend; the iterator may, too.
+---Iterates over the results of fn(item) for the items of an iterator. It takes a new item only if there is room: at
+---most `buffer` items are in work, or done and not yet fetched. A nil result comes as braid.null. The first failure is
+---raised and ends the iteration. Leaving the loop cancels the jobs in work. Each step suspends; the iterator may
+---suspend, too.
 ---@param fn fun(item: any): any
----@param iterator (fun(): any)|any[]|braid.Queue its first nil ends it, or the queue's end
----@param opts { buffer: integer?, ordered: boolean?, progress: (boolean|table)? }? ordered = false: results as they
---- come; progress: true, the options of a bar, or a bar
+---@param iterator (fun(): any)|any[]|braid.Queue ends with its first nil, or with the queue's end
+---@param opts { buffer: integer?, ordered: boolean?, progress: (boolean|table)? }? ordered = false: results in the
+--- order in which they are ready; progress: true, the options of a bar, or a bar
 ---@return fun(): any
 function Executor:imap(fn, iterator, opts)
   errors.check_function(1, "imap", "fn", fn)
@@ -360,8 +361,8 @@ end
 
 local shutdown_options = { wait = "boolean", cancel_pending = "boolean" }
 
----Takes no more jobs. Those that are there are still run, unless `cancel_pending` cancels what has not begun; with
----`wait` (the default) it returns when all have ended. It can be called again. Suspends.
+---Takes no more jobs. Submitted jobs still run; with `cancel_pending` those that have not begun are cancelled. With
+---`wait` (the default) it returns when all jobs have ended. It can be called again. Suspends.
 ---@param opts { wait: boolean?, cancel_pending: boolean? }?
 function Executor:shutdown(opts)
   errors.check_options(1, "shutdown", opts, shutdown_options)
@@ -370,12 +371,12 @@ function Executor:shutdown(opts)
   if opts.wait ~= false then self:_join() end
 end
 
----Takes no more jobs and waits until all have ended. Suspends.
+---Takes no more jobs, and waits until all have ended. Suspends.
 function Executor:close()
   self:shutdown()
 end
 
--- The end of a `<close>` variable: when an error ends the block, or a cancel the wait, the jobs are cancelled.
+-- The end of a `<close>` variable. If an error ends the block, or a cancel ends the wait, all jobs are cancelled.
 function Executor:_leave(err)
   self:_close(err ~= nil)
   local ok, failure, place = true, nil, nil
@@ -387,9 +388,9 @@ function Executor:_leave(err)
   if not ok then core.rethrow(failure, place) end
 end
 
----Waits for a job that nobody else waits for: cancelled with the caller.
+---Waits for a job that only the caller waits for: if the caller is cancelled, the job is, too.
 ---@param future braid.Future
----@return any ... its results
+---@return any ... the results of the job
 function M.await(future)
   local ok, err, place = errors.try(Future.wait, future)
   if not ok then
@@ -399,7 +400,7 @@ function M.await(future)
   return future:result()
 end
 
----How many cores this process may use: affinity and the control group's quota count.
+---The number of cores that this process may use. Respects the affinity and the quota of the control group.
 ---@return integer
 M.cpu_count = core.cpu_count
 

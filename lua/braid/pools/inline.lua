@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The pool that has no workers: submit runs the job, here and now. And what it shares with the pool of tasks: jobs that
--- run in this state.
+-- The inline pool, which has no workers: submit runs the job at once in the calling task. Also the parts that it shares
+-- with the task pool, whose jobs run in this state, too.
 local core = require "braid.core"
 local errors = require "braid.errors"
 local executor = require "braid.pools.executor"
@@ -10,13 +10,13 @@ local worker = require "braid.pools.worker"
 local M = {}
 
 ---@class braid.InlinePool: braid.Executor
----@field _live table<braid.Future, number|false> jobs that have not ended: when they began
+---@field _live table<braid.Future, number|false> unfinished jobs -> their start time; false: not begun
 ---@field _running integer
----@field _tally userdata? of jobs that would be dropped if the process ended now
----@field _counts table<string, integer> of jobs that have ended, by their state
+---@field _tally userdata? counts jobs that are lost if the process ends now
+---@field _counts table<string, integer> number of ended jobs by their state
 local InlinePool, methods = executor.class("braid.inline_pool")
 
--- What a job's task runs: the function, in a scope of its own.
+-- The body of a job's task: calls the function in a scope of its own.
 local function run(limit, fn, ...)
   local handler, taken = worker.tracer()
   local scope = core.scope_enter("run", limit)
@@ -49,7 +49,7 @@ local function refuse(self)
   core.rethrow(self._broken)
 end
 
--- A job that waits to be started.
+-- Makes the task of a job; it is held until it is started.
 function methods:_prepare(fn, ...)
   if self._closed then refuse(self) end
   local task = core.prepare(run, self._limit, fn, ...)
@@ -63,9 +63,9 @@ function methods:_count_in(task)
   self._running = self._running + 1
 end
 
----Runs fn(...) and returns when it has ended; an error is kept for the future's `result`. Suspends when fn does.
+---Runs fn(...) and returns when it has ended. An error is kept for the future's `result`. Suspends if fn does.
 ---@param fn fun(...): ...
----@param ... any its arguments
+---@param ... any the arguments
 ---@return braid.Future
 function methods:submit(fn, ...)
   if type(self) ~= "table" then errors.no_self(1, InlinePool, "submit", self) end
@@ -84,7 +84,7 @@ function methods:submit(fn, ...)
 end
 
 ---@return { workers: integer, queued: integer, running: integer, done: integer, failed: integer, cancelled: integer,
---- bytes_in: integer, bytes_out: integer, busy: number } busy: seconds that jobs have run
+--- bytes_in: integer, bytes_out: integer, busy: number } busy: seconds in which jobs have run
 function methods:stats()
   local queued, counts = 0, self._counts
   for _, began in pairs(self._live) do
@@ -124,7 +124,7 @@ function methods:_join()
   end
 end
 
----A pool of this kind or of one that is like it.
+---Makes a pool of this kind or of a similar kind.
 ---@param class table
 ---@param options braid.PoolOptions
 ---@param slots integer
@@ -145,16 +145,16 @@ function M.new(class, options, slots)
   return executor.new(class, self, options)
 end
 
----Makes a pool whose jobs run where they are submitted.
----@param opts braid.PoolOptions? workers is 1
+---Makes a pool that runs each job in the task that submits it.
+---@param opts braid.PoolOptions? workers has no effect: it is 1
 ---@return braid.InlinePool
 function M.inline_pool(opts)
   local self = M.new(InlinePool, executor.options("inline_pool", opts), 1)
-  self._measured = true -- a job for each small item would cost more than the items
+  self._measured = true -- map uses chunks: a job for each small item would cost more than the items
   return self
 end
 
----For kinds that are like it.
+---For similar kinds of pools.
 M.methods = methods
 
 errors.guard(InlinePool, methods, { submit = true })

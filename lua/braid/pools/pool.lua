@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Pools by the name of their kind: the same functions under any model.
+-- Pools by the name of their kind, so that a program can choose the model at run time.
 local errors = require "braid.errors"
 local inline = require "braid.pools.inline"
 local process_pool = require "braid.pools.process_pool"
@@ -13,7 +13,7 @@ local kinds = {
   processes = process_pool.process_pool,
 }
 
----Makes a pool of a kind.
+---Makes a pool of this kind.
 ---@param kind "inline"|"tasks"|"threads"|"processes"
 ---@param opts integer|braid.PoolOptions|nil
 ---@return braid.Executor
@@ -27,7 +27,7 @@ function M.pool(kind, opts)
   return make(opts)
 end
 
----The kinds of pools, from the one that is the least to handle to the one that is the most.
+---The kinds of pools, in the order of how much care their use needs.
 ---@return string[]
 function M.kinds()
   return { "inline", "tasks", "threads", "processes" }

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The pool of processes: what thread pools do, with workers that share nothing with us. A crash takes one of them along
--- and the job that it had, and nothing else.
+-- The pool of processes. It does what a thread pool does, but its workers share no memory with this process. A crash
+-- ends one worker and its job, and nothing else.
 local core = require "braid.core"
 local errors = require "braid.errors"
 local executor = require "braid.pools.executor"
@@ -12,24 +12,25 @@ local M = {}
 ---@class braid.ProcessPool: braid.ThreadPool
 local ProcessPool, methods = executor.class("braid.process_pool", thread_pool.ThreadPool.__index)
 
----The numbers of the worker processes that run now.
+---The process ids of the running workers.
 ---@return integer[]
 function methods:pids()
   return self._core:pids()
 end
 
----@private A pool that was sent to another state. In a worker process its jobs run right there.
+---@private Makes the pool in another state, to which it was sent. In a worker process its jobs run in that process.
 function M.unpack(...)
   return thread_pool.receive(ProcessPool, ...)
 end
 
 thread_pool.complete(ProcessPool, M.unpack)
 
----Makes a pool of processes: the same interpreter, started anew. They never run the script; what they run is sent to
----them. They inherit package.path, package.cpath and the loaders in package.preload, have no standard input, and end
----with this process, however that ends. A job whose worker dies fails with kind "worker_died" and the fields `pid` and
----`signal` or `status`; the worker is replaced. A cancelled job that does not end is killed some seconds later.
----@param opts integer|braid.PoolOptions|nil workers: how many processes, by default one for each usable core
+---Makes a pool of processes. Each worker is a new process of the same interpreter, which does not run the script: it
+---runs the functions that it is sent. Workers inherit package.path, package.cpath and the loaders in package.preload.
+---They have no standard input. They end with this process, however it ends. A job whose worker dies fails with kind
+---"worker_died" and the fields `pid` and `signal` or `status`; the worker is replaced. If a cancelled job does not end,
+---its worker is killed some seconds later.
+---@param opts integer|braid.PoolOptions|nil workers: the number of processes; default: the number of usable cores
 ---@return braid.ProcessPool
 function M.process_pool(opts)
   local options = executor.options("process_pool", opts)

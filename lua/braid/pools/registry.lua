@@ -1,25 +1,25 @@
 -- SPDX-License-Identifier: MIT
--- To which run a pool belongs, and what becomes of its jobs when that ends: docs/CONCURRENCY.md, section 3. A run is
--- what braid.run, or a job, runs; what is made outside of all belongs to the script, or to the worker.
+-- Which run owns a pool, and what happens to the pool's jobs when that run ends: docs/CONCURRENCY.md, section 3. A run
+-- is a call of braid.run, or a job. Pools that are made outside of every run belong to the script, or to the worker.
 local core = require "braid.core"
 local errors = require "braid.errors"
 local scopes = require "braid.tasks.scope"
 
 local M = {}
 
----What is known of a pool here. It stays when the pool itself is collected.
+---A handle of a pool. It stays when the pool itself is collected.
 ---@class braid.PoolHandle
----@field rest fun(self) waits until no job is on its way
----@field submitted fun(self): integer a number that grows with each job
----@field over fun(self): boolean whether there will be none any more
----@field leave fun(self)? the caller ends the process
----@field abort fun(self) takes no more jobs, and cancels those that there are
+---@field rest fun(self) waits until the pool has no unfinished job
+---@field submitted fun(self): integer a number that grows with each submitted job
+---@field over fun(self): boolean whether no job can come any more
+---@field leave fun(self)? the caller is about to end the process
+---@field abort fun(self) takes no more jobs, and cancels the existing ones
 
--- The scope of a run -> a list of handles. The key SCRIPT: what belongs to no run.
+-- The scope of a run -> the list of its handles. The key SCRIPT has the pools that belong to no run.
 local SCRIPT = {}
 local made = setmetatable({}, { __mode = "k" })
 
--- Those that are over are left out, now and then; not while somebody waits for all of them.
+-- Removes handles of finished pools from time to time; not while somebody waits for the whole list.
 local function prune(list)
   local left = 0
   if list.finishing then return end
@@ -34,7 +34,7 @@ local function prune(list)
   list.most = 2 * left + 8
 end
 
----The caller's run, or the script, has made a pool.
+---Adds a new pool to the caller's run, or to the script.
 ---@param handle braid.PoolHandle
 function M.add(handle)
   core.watch_end()
@@ -45,7 +45,7 @@ function M.add(handle)
   list[#list + 1] = handle
 end
 
----Whether pools have been made in this run; nil: outside of all.
+---Whether this run has made pools; nil: the script.
 ---@param run braid.Scope?
 ---@return boolean
 function M.made(run)
@@ -58,7 +58,7 @@ local function submitted(list)
   return count
 end
 
--- Until no job of these pools is on its way; also those that come meanwhile.
+-- Waits until these pools have no unfinished job, not even one that is submitted meanwhile.
 local function rest(list, run)
   list.finishing = true
   local before
@@ -75,21 +75,21 @@ local function abort(list)
   list.finishing = false
 end
 
----Waits until no job of the pools of this run is on its way, and no task of its scope left. Suspends.
+---Waits until the pools of this run have no unfinished job, and its scope has no task. Suspends.
 ---@param run braid.Scope?
 function M.finish(run)
   local list = made[run or SCRIPT]
   if list then rest(list, run) end
 end
 
----Ends the pools of this run: what they have to do is cancelled, and not waited for.
+---Ends the pools of this run: cancels their jobs, and does not wait for them.
 ---@param run braid.Scope?
 function M.abort(run)
   abort(made[run or SCRIPT] or {})
 end
 
----The process is about to end: what the pools of the caller's run, and of the script, have to do has until then, and is
----cancelled after that. Suspends.
+---The process is about to end. The pools of the caller's run, and of the script, may finish their jobs until the
+---deadline. Then their jobs are cancelled. Suspends.
 ---@param deadline number
 function M.finish_by(deadline)
   local run = core.run_scope()
@@ -98,7 +98,7 @@ function M.finish_by(deadline)
   end
 end
 
----The scope of this run has been left: its pools belong to what is around it.
+---The scope of this run has ended: its pools belong to the run around it from now on.
 ---@param run braid.Scope
 function M.pass_on(run)
   local list = made[run]
@@ -126,7 +126,7 @@ core.set_hook("ending", function()
   end
 end)
 
--- Before os.exit: what has failed is reported, and what is dropped is said. A job that calls it is not dropped.
+-- Before os.exit: reports failures and the jobs that are lost. A job that calls os.exit does not count as lost itself.
 core.set_hook("leaving", function()
   for _, list in pairs(made) do
     for _, handle in ipairs(list) do

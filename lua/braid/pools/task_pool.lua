@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The pool whose jobs are tasks of this state's loop, so many at a time.
+-- The pool whose jobs are tasks of this state's loop. At most `workers` of them run at once.
 local core = require "braid.core"
 local errors = require "braid.errors"
 local executor = require "braid.pools.executor"
@@ -11,7 +11,7 @@ local M = {}
 local MOST_TASKS = 1000
 
 ---@class braid.TaskPool: braid.InlinePool
----@field _queue braid.Future[] jobs that wait for a place: from _first to _last
+---@field _queue braid.Future[] jobs that wait until others end: from _first to _last
 local TaskPool, methods = executor.class("braid.task_pool", inline.methods)
 
 local function begin(self, task)
@@ -19,7 +19,7 @@ local function begin(self, task)
   core.start(task)
 end
 
--- The oldest job that still waits.
+-- Takes the oldest job that still waits.
 local function take_queued(self)
   while self._first <= self._last do
     local task = self._queue[self._first]
@@ -38,10 +38,10 @@ function methods:_end_job(task)
   end
 end
 
----Starts fn(...) as a task, or queues it while `workers` of them run. What one of them submits is never queued: it may
----wait for it.
+---Starts fn(...) as a task, or queues it while `workers` jobs run. A job that is submitted by a job of this pool is
+---never queued, because that job may wait for it.
 ---@param fn fun(...): ...
----@param ... any its arguments
+---@param ... any the arguments
 ---@return braid.Future
 function methods:submit(fn, ...)
   if type(self) ~= "table" then errors.no_self(1, TaskPool, "submit", self) end
@@ -57,7 +57,7 @@ function methods:submit(fn, ...)
   return task
 end
 
--- The pool as its run knows it. A job that is on its way holds the pool, so it is there as long as it is needed.
+-- The handle of the pool for its run. It refers to the pool weakly; an unfinished job keeps the pool alive.
 local Handle = {}
 Handle.__index = Handle
 
@@ -92,7 +92,7 @@ function Handle:abort()
 end
 
 ---Makes a pool whose jobs are tasks.
----@param opts integer|braid.PoolOptions|nil workers: how many run at once, by default 1000
+---@param opts integer|braid.PoolOptions|nil workers: how many jobs run at once, default 1000
 ---@return braid.TaskPool
 function M.task_pool(opts)
   local options = executor.options("task_pool", opts)

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The pool of threads, each with a Lua state of its own: what it runs is encoded here, decoded there, and its results
--- come the same way back.
+-- The pool of threads, each with its own Lua state. A job is encoded here and decoded in the worker; its results come
+-- back in the same way.
 local core = require "braid.core"
 local errors = require "braid.errors"
 local executor = require "braid.pools.executor"
@@ -12,23 +12,23 @@ local M = {}
 
 ---@class braid.ThreadPool: braid.Executor
 ---@field _core userdata
----@field _made boolean? this state has made it
----@field _nested braid.InlinePool? in a worker of this very pool: where jobs run that would wait for a free worker
----@field _elsewhere boolean? in a worker process whose parent has the pool: all of them
+---@field _made boolean? whether this state has made the pool
+---@field _nested braid.InlinePool? in a worker of this same pool: runs jobs that would otherwise wait for a free worker
+---@field _elsewhere boolean? in a worker process, whose parent has the pool: `_nested` runs all jobs
 local ThreadPool, methods = executor.class("braid.thread_pool")
 M.ThreadPool = ThreadPool
 
--- How many jobs map hands out ahead when it is told the chunk.
+-- The number of unfinished jobs that map submits if the chunk size is given.
 local AHEAD = 1024
 
----Sends fn(...) to a worker. Raises when something of it cannot be sent (kind "not_sendable", with the path to it), and
----when the pool is closed or broken.
+---Sends fn(...) to a worker. Raises if something in it cannot be sent (kind "not_sendable", with its path), and if the
+---pool is closed or broken.
 ---@param fn fun(...): ...
----@param ... any its arguments
+---@param ... any the arguments
 ---@return braid.Future
 methods.submit = core.Pool.submit
 
--- In a worker of this very pool: what would wait for a free worker runs at once.
+-- In a worker of this same pool: a job that would have to wait for a free worker runs at once.
 local function submit_from_worker(self, fn, ...)
   local stats = self._core:stats()
   if self._elsewhere or stats.queued + stats.running >= self._slots then return self._nested:submit(fn, ...) end
@@ -36,7 +36,7 @@ local function submit_from_worker(self, fn, ...)
 end
 
 ---@return { workers: integer, queued: integer, running: integer, done: integer, failed: integer, cancelled: integer,
---- bytes_in: integer, bytes_out: integer, busy: number } busy: seconds that jobs have run
+--- bytes_in: integer, bytes_out: integer, busy: number } busy: seconds in which jobs have run
 function methods:stats()
   return self._core:stats()
 end
@@ -60,7 +60,7 @@ local function fields(pool, slots)
   return { _core = pool, _slots = slots, _ahead = AHEAD, _measured = true }
 end
 
----@private A pool that was sent to another state.
+---@private Makes the pool in another state, to which it was sent.
 function M.receive(class, pool, slots, turns, name)
   local self = fields(pool, slots)
   local own, elsewhere = pool:own()
@@ -78,7 +78,7 @@ function M.unpack(...)
   return M.receive(ThreadPool, ...)
 end
 
----A class of pools whose workers have states of their own.
+---Completes a class of pools whose workers have their own states.
 ---@param class table
 ---@param unpack function
 function M.complete(class, unpack)
@@ -86,20 +86,20 @@ function M.complete(class, unpack)
     return unpack, self._core, self._slots, self._turns, self._name
   end
 
-  -- Forgotten by who made it: its workers end when its jobs have ended.
+  -- Its maker has forgotten it: the workers end after the submitted jobs.
   function class:__gc()
     if self._made then self._core:close(false) end
   end
 end
 
--- Stands for a loader that cannot be sent: only who requires its module is told.
+-- Replaces a loader that cannot be sent: only code that requires its module sees the error.
 local function absent_loader(reason)
   return function(name)
     error(("the loader of module '%s' in package.preload could not be sent to this worker: %s"):format(name, reason), 2)
   end
 end
 
--- The loaders that are written in Lua.
+-- The loaders in package.preload that are Lua functions.
 local function lua_loaders()
   local loaders = {}
   for name, loader in pairs(package.preload) do
@@ -111,7 +111,7 @@ local function lua_loaders()
   return loaders
 end
 
----What the workers of a pool are told.
+---The settings for the workers of a pool.
 ---@param options braid.PoolOptions
 ---@return table
 function M.settings(options)
@@ -123,7 +123,7 @@ function M.settings(options)
   }
 end
 
----A pool that this state has made.
+---Makes a pool in this state.
 ---@param class table
 ---@param pool userdata
 ---@param workers integer
@@ -142,9 +142,9 @@ local function make(options)
   return M.new(ThreadPool, core.pool_new(workers, M.settings(options)), workers, options)
 end
 
----Makes a pool of threads. They start at once, and inherit package.path, package.cpath and the loaders in
+---Makes a pool of threads. The threads start at once, and inherit package.path, package.cpath and the loaders in
 ---package.preload.
----@param opts integer|braid.PoolOptions|nil workers: how many threads, by default one for each usable core
+---@param opts integer|braid.PoolOptions|nil workers: the number of threads; default: the number of usable cores
 ---@return braid.ThreadPool
 function M.thread_pool(opts)
   local pool = make(executor.options("thread_pool", opts))
@@ -156,14 +156,14 @@ end
 
 local default
 
----Runs fn(...) in a thread of the default pool, which is made by the first call and has some more threads than cores,
----because what is sent here mostly waits. Suspends; cancelled with the caller.
+---Runs fn(...) in a thread of the default pool. The first call makes this pool. It has some more threads than cores,
+---because functions for it mostly wait. Suspends. If the caller is cancelled, the job is, too.
 ---@param fn fun(...): ...
----@param ... any its arguments
+---@param ... any the arguments
 ---@return any ... what fn returned
 function M.to_thread(fn, ...)
   errors.check_function(1, "to_thread", "fn", fn)
-  if not default then -- it is nobody's: each call waits for its own job
+  if not default then -- it belongs to no run: each call waits for its own job
     default = make { workers = math.min(32, core.cpu_count() + 4), name = "to_thread" }
     core.watch_end()
   end

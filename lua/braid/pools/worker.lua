@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What a worker's state runs: the jobs of its pool, each as a task of its own. How a job ends is decided here for the
--- pools that run their jobs at home, too.
+-- The Lua part of a worker: runs the jobs of its pool, each as a task. Also decides how a job ends, which inline and
+-- task pools use, too.
 local core = require "braid.core"
 local errors = require "braid.errors"
 local excerpt = require "braid.pools.excerpt"
@@ -8,8 +8,8 @@ local pools = require "braid.pools.registry"
 
 local M = {}
 
--- Shared objects may arrive before the modules with their further methods are loaded, in a worker as in the state that
--- has the pool: a method that is missing loads them.
+-- A shared object may arrive before the module with its Lua methods is loaded, in a worker as well as in the state that
+-- has the pool. The first use of a missing method loads the module.
 local modules = {
   Queue = "braid.sync.queue", Lock = "braid.sync.primitives", Semaphore = "braid.sync.primitives",
   Condition = "braid.sync.primitives", Dict = "braid.sync.dict",
@@ -18,7 +18,7 @@ for class, module in pairs(modules) do
   if not package.loaded[module] then
     setmetatable(core[class], { __index = function(methods, name)
       if package.loaded[module] then return nil end
-      require(module) -- first: it can be interrupted
+      require(module) -- before the next line, because it can be interrupted
       setmetatable(methods, nil)
       return methods[name]
     end })
@@ -29,7 +29,7 @@ local is_echo = errors.is_echo
 
 -- ---- the end of a job -----------------------------------------------------------------------------------------------
 
----A message handler that keeps the traceback: the second function gives it, once.
+---Makes a message handler that keeps the traceback. The second function returns the traceback once.
 ---@return fun(err: any): any handler
 ---@return fun(): string? taken
 function M.tracer()
@@ -46,8 +46,8 @@ function M.tracer()
   return handler, taken
 end
 
--- Adds the failures of a job's tasks that are the job's: nobody has asked for them, or they were linked; not those that
--- are but echoes of its end. An error may be nil: the list has its own count.
+-- Adds the failures of a job's tasks that the job has to raise: of linked tasks, and those that nobody has asked for.
+-- Echoes of the job's own end are left out. An error may be nil, so the list has its own count.
 local function add_failures(list, failed, ended)
   local traceback
   for _, failure in ipairs(failed) do
@@ -62,7 +62,7 @@ local function add_failures(list, failed, ended)
   return traceback
 end
 
--- A job's pools, when its tasks have ended: as those of a run. Returns what ended the wait for their jobs.
+-- Finishes a job's pools after its tasks have ended, as a run does. Returns the error that ended the wait.
 local function finish_pools(scope, ok)
   local well, err = ok and not scope:cancelled() and not scope:_failing(), nil
   if well then well, err = pcall(pools.finish, scope) end
@@ -73,10 +73,10 @@ local function finish_pools(scope, ok)
   return err
 end
 
----Ends the scope of a job whose function has returned or raised, when the tasks that it spawned have ended. Suspends.
+---Ends the scope of a job whose function has returned or raised. Waits for the tasks that it spawned. Suspends.
 ---@param scope braid.Scope
 ---@param ok boolean
----@param err any what was raised
+---@param err any the error that was raised
 ---@param traceback string?
 ---@return "done"|"failed"|"cancelled"
 ---@return any err
@@ -94,7 +94,7 @@ function M.settle(scope, ok, err, traceback)
   local failed, cut = scope:_leave()
   if pooled then pools.pass_on(scope) end
   if ok and not failed then
-    if cut then return "cancelled", errors.new("cancelled", "cancelled") end -- what it spawned did not come to its end
+    if cut then return "cancelled", errors.new("cancelled", "cancelled") end -- its tasks were cut off
     return "done"
   end
   local list = { n = 0 }
@@ -106,7 +106,7 @@ function M.settle(scope, ok, err, traceback)
   return cancelled and "cancelled" or "done", err
 end
 
----The error of a job that went beyond a limit.
+---The error of a job that exceeded a limit.
 ---@param which "time"|"memory"
 ---@param limit number
 ---@return braid.Error
@@ -115,7 +115,7 @@ function M.over_limit(which, limit)
   return errors.new("limit", ("the job " .. what .. ", and was stopped"):format(limit))
 end
 
----The error of a pool whose init has raised this.
+---The error of a pool whose init has raised `err`.
 ---@param err any
 ---@return braid.Error
 function M.init_failed(err)
@@ -124,10 +124,10 @@ end
 
 -- ---- errors on their way home --------------------------------------------------------------------------------------
 
--- Why a value cannot go home; nil: it can. Where jobs run at home everything can.
+-- Why a value cannot be sent home; nil: it can. For jobs that run in the pool's own state every value can.
 local why_not = function() end
 
--- What can travel of an error. What is no table, and cannot, comes as its text.
+-- The part of an error that can be sent. A value that is no table and cannot be sent becomes its text.
 local function fit(err)
   local why = type(err) == "table" and why_not(err)
   if not why then return err end
@@ -139,7 +139,7 @@ end
 
 -- ---- many items as one job ------------------------------------------------------------------------------------------
 
--- A global that is nil here was set over there, most likely.
+-- Adds a hint: a global that is nil in the worker was most likely set in the main state.
 local function with_hint(err)
   if type(err) ~= "string" or not err:find "a nil value %(global '" then return err end
   return err .. " (globals are not shared between workers: pass it as an argument or an upvalue; make it local)"
@@ -158,13 +158,13 @@ local function apply_all(fn, items, results, failures)
   end
 end
 
----fn(item) for each of the items: what `pool:map` sends in place of single calls.
+---Calls fn(item) for each item. `pool:map` sends this instead of single calls.
 ---@param fn fun(item: any): any
 ---@param items table with `n`
----@param keep boolean go on after a failure
+---@param keep boolean goes on after a failure
 ---@return table results
----@return number seconds it took
----@return table? failures with keep
+---@return number seconds the time that it took
+---@return table? failures only with keep
 function M.chunk(fn, items, keep)
   local start, results = core.now(), {}
   local failures
@@ -179,12 +179,12 @@ end
 
 -- ---- the worker -----------------------------------------------------------------------------------------------------
 
--- The job failed, or was stopped: what goes home in place of results.
+-- The job failed or was stopped: sends home the failure.
 local function send_failure(job, settings, how, err, traceback)
   local limit = job:limit()
   if limit == "time" and how == "cancelled" then
     job:failed(M.over_limit("time", settings.time_limit))
-  elseif err == "not enough memory" then -- Lua's own word
+  elseif err == "not enough memory" then -- Lua's own message
     job:failed(limit == "memory" and M.over_limit("memory", settings.memory_limit) or core.no_memory(), traceback)
   elseif how == "cancelled" then
     job:cancelled()
@@ -193,7 +193,7 @@ local function send_failure(job, settings, how, err, traceback)
   end
 end
 
--- Takes jobs until there are no more. Each is a task, so that locks it holds and locals it sets end with it.
+-- Runs jobs until there are no more. Each is a task, so its locks and its task locals end with it.
 local function serve(worker, settings)
   local enter, spawn_now, settle = core.scope_enter, core.spawn_now, M.settle
   local handler, taken = M.tracer()
@@ -216,7 +216,7 @@ local function serve(worker, settings)
     local begun, task = pcall(spawn_now, run, job)
     if begun then
       task:wait()
-      -- By coroutine.yield, or for want of memory.
+      -- by coroutine.yield, or when memory is out
       if task:_state() == "failed" then pcall(job.failed, job, task:error(), task:traceback()) end
     else
       job:failed(task)
@@ -225,7 +225,7 @@ local function serve(worker, settings)
   end
 end
 
--- The jobs of a state that ends for want of memory are not cancelled: the worker is told before they learn of it.
+-- If memory is out and the state ends, its jobs are not cancelled: the worker is told before they notice.
 local function serve_to_the_end(worker, settings)
   local ok, err = pcall(serve, worker, settings)
   if ok then return end
@@ -237,17 +237,17 @@ local function run_init(worker, settings)
   if not settings.init then return true end
   local args = settings.init_args or {}
   local handler, taken = M.tracer()
-  local scope = core.scope_enter("limit") -- what init spawns lives on with the worker
+  local scope = core.scope_enter("limit") -- tasks that init spawns live as long as the worker
   worker:enter(scope)
   local ok, err = xpcall(settings.init, handler, table.unpack(args, 1, args.n or #args))
   worker:enter(nil)
   scope:_leave()
   if ok then return true end
-  if worker:short(err) then error(err, 0) end -- another try may have more luck
+  if worker:short(err) then error(err, 0) end -- another try may succeed
   worker:broken(fit(M.init_failed(with_hint(err))), taken())
 end
 
--- What init, and jobs that have ended, have left to pools is done before the worker ends, unless it is stopped.
+-- Finishes jobs that init, and ended jobs, have left in pools before the worker ends, unless the worker is stopped.
 local function finish_left(worker)
   if not pools.made() then return end
   local scope = core.scope_enter("limit")
@@ -258,9 +258,9 @@ local function finish_left(worker)
   if not ok then pools.abort() end
 end
 
----The life of a worker's state: furnished, its init run, jobs served until there are no more. Called by the C side.
+---The life of a worker's state: prepares it, runs init, and then jobs until there are no more. The C side calls it.
 ---@param worker userdata
----@param settings table what the pool's maker passed to core.pool_new
+---@param settings table from M.settings in thread_pool.lua
 function M.main(worker, settings)
   for name, loader in pairs(settings.preload) do package.preload[name] = loader end
   function why_not(value) return worker:refusal(value) end
