@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: MIT
---- Rate limits: so many turns in so many seconds, for tasks, threads and processes together.
+--- Rate limits: so many units in so many seconds, for tasks, threads and processes together.
 ---
---- The limiter stores one time: when all turns that were given will be paid for. A turn costs per / rate seconds. It
---- may begin when the unpaid turns are at most the burst. A task reserves its turns at once, and then sleeps until they
---- begin; so tasks are served in FIFO order. (This is the generic cell rate algorithm of ITU-T I.371.)
+--- The limiter stores one time: when all units that were given will be paid for. A unit costs per / rate seconds. It
+--- is free when the unpaid units are at most the burst. A task reserves its units at once, and then sleeps until they
+--- are free; so tasks are served in FIFO order. (This is the generic cell rate algorithm of ITU-T I.371.)
 
 local core = require "braid.core"
 local errors = require "braid.errors"
@@ -13,9 +13,9 @@ local scopes = require "braid.tasks.scope"
 local M = {}
 
 ---@class braid.Limiter
----@field private _cost number seconds that one turn costs
+---@field private _cost number seconds that one unit costs
 ---@field private _burst integer
----@field private _times braid.Dict "paid": when all turns will be paid for, on the clock of braid.now()
+---@field private _times braid.Dict "paid": when all units will be paid for, on the clock of braid.now()
 local Limiter = { __name = "braid.limiter" }
 Limiter.__index = Limiter
 
@@ -31,8 +31,8 @@ end
 
 local TRIFLE = 1e-9 -- seconds: tolerance for rounding errors
 
--- Reserves n turns that begin at once, or by `latest`. Returns when they begin, and when they are paid for; nil if they
--- would begin later.
+-- Reserves n units that are free at once, or by `latest`. Returns when they are free, and when they are paid for; nil
+-- if they would be free later.
 local function reserve(self, n, latest)
   local begin
   local paid = self._times:update("paid", function(paid)
@@ -46,14 +46,14 @@ local function reserve(self, n, latest)
   return begin, paid
 end
 
--- Gives back turns that will not be used. Only possible for the last ones: later reservations depend on earlier ones.
+-- Gives back units that will not be used. Only possible for the last ones: later reservations depend on earlier ones.
 local function give_back(self, n, mine)
   self._times:update("paid", function(paid) return paid == mine and paid - n * self._cost or paid end)
 end
 
----Takes n turns; waits until they begin. FIFO order: a small number does not overtake a larger one. Suspends.
+---Takes n units; waits until they are free. FIFO order: a small number does not overtake a larger one. Suspends.
 ---@param n integer? default 1; at most the burst
----@param timeout number? seconds. If the turns would begin later, it returns at once
+---@param timeout number? seconds. If the units would be free later, it returns at once
 ---@return boolean? ok
 ---@return braid.Error? err kind "timeout"
 function Limiter:acquire(n, timeout)
@@ -67,7 +67,7 @@ function Limiter:acquire(n, timeout)
   core.rethrow(err, place)
 end
 
----Takes n turns if they can begin now.
+---Takes n units if they are free now.
 ---@param n integer? default 1
 ---@return boolean? ok
 ---@return braid.Error? err kind "empty"
@@ -77,7 +77,7 @@ function Limiter:try_acquire(n)
   return nil, errors.new("empty", "limiter:try_acquire: there is no turn now")
 end
 
----Takes a turn, and calls fn. Suspends.
+---Takes a unit, and calls fn. Suspends.
 ---@param fn fun(...): ...
 ---@param ... any
 ---@return any ... what fn returned
@@ -97,7 +97,7 @@ local function positive(opts, name)
   return value
 end
 
----Makes a limiter: `rate` turns every `per` seconds, and after a pause at most `burst` at once.
+---Makes a limiter: `rate` units every `per` seconds, and after a pause at most `burst` at once.
 ---@param opts { rate: number, per: number?, burst: integer? } per: seconds, default 1; burst: default 1
 ---@return braid.Limiter
 function M.limiter(opts)
