@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See the header. */
+ * While `inside` is not 0, the handler does nothing. Else it restores the default action and raises the signal
+ * again. */
 #include "core/http/broken_pipe.h"
 
 #include <signal.h>

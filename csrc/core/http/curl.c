@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The table is filled once, and stays; so does the library. */
+ * The table is filled once. Neither it nor the library is ever freed. */
 #include "core/http/curl.h"
 
 #include <dlfcn.h>

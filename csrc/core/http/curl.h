@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * libcurl, loaded when it is first needed: it brings some thirty libraries along, whose loading takes several times as
- * long as all else a program or a worker process does before its first line. Its functions are called by their names,
- * and found through a table. */
+ * Loads libcurl when it is first needed. libcurl brings about thirty other libraries. Loading them takes several times
+ * as long as everything else that a program or a worker process does before its first line. Code calls libcurl's
+ * functions by their usual names; macros map these to a table. */
 #ifndef BRAID_CURL_H
 #define BRAID_CURL_H
 
@@ -20,13 +20,14 @@
 struct braid_curl {
   BRAID_CURL_FUNCTIONS(BRAID_CURL_FIELD)
   pthread_once_t once;
-  const char *problem; /* why it could not be loaded; NULL: it is */
+  const char *problem; /* why it could not be loaded; NULL: no error */
 };
 #undef BRAID_CURL_FIELD
 
 extern struct braid_curl braid_curl;
 
-/* Loads it, the first time: NULL, or why it cannot be. Before any of its functions is called. Any thread; blocks. */
+/* Loads libcurl when it is called first. NULL, or why it cannot be loaded. Must be called before any function of
+ * libcurl. Any thread; the first call blocks while it loads. */
 const char *braid_curl_load(void);
 
 #undef curl_easy_setopt

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * See the header. */
+ * A linear list: few names are looked up at the same time. */
 #include "core/http/lookup.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct braid_lookup {
-  struct braid_list link; /* among all of them */
+  struct braid_list link; /* in the list of all look-ups */
   struct braid_list held;
   size_t size;
   char origin[];
@@ -20,7 +20,7 @@ static struct braid_lookup *find(struct braid_list *lookups, const char *origin,
   return NULL;
 }
 
-/* NULL when memory is out: then nobody is held for it. */
+/* NULL when memory is out; then no transfer is held for it. */
 static struct braid_lookup *begin(struct braid_list *lookups, const char *origin, size_t size) {
   struct braid_lookup *lookup = malloc(sizeof *lookup + size);
   if (!lookup) return NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Look-ups of names that are joined. libcurl asks for the address of a host once for each transfer that needs it, each
- * time in a thread of its own. So the first transfer to a name asks, and those that come meanwhile are held until it
- * has its answer. They are known here by links. The loop's thread only; nothing blocks. */
+ * Joins look-ups of the same host name. libcurl looks the address up once for each transfer that needs it, each time in
+ * a new thread. So only the first transfer to a name goes to libcurl, and later ones are held until it has its address.
+ * This file knows transfers only as list links. The loop's thread only; nothing blocks. */
 #ifndef BRAID_LOOKUP_H
 #define BRAID_LOOKUP_H
 
@@ -9,19 +9,19 @@
 
 struct braid_lookup;
 
-/* Who needs the address of this origin (scheme, host and port, as in the URL) and comes in by `turn`: it is held, where
- * another asks for that, or else pushed to `admitted`. Returns the look-up that it makes for others, too; NULL: none.
- */
+/* For a transfer, known by its link `turn`, that needs the address of this origin (scheme, host and port, as in the
+ * URL). If another transfer is looking it up, the transfer is held. Else it is pushed to `admitted`, and a new look-up
+ * is returned, for which later ones are held. NULL: the transfer is held, or memory is out. */
 struct braid_lookup *braid_lookup_join(struct braid_list *lookups, const char *origin, size_t size,
                                        struct braid_list *turn, struct braid_list *admitted);
 
-/* The address is known: everyone who was held is moved to `admitted`. The look-up is over. */
+/* The address is known: moves all that are held to `admitted`, and ends the look-up. */
 void braid_lookup_answer(struct braid_lookup *lookup, struct braid_list *admitted);
 
-/* Who has been held longest, and is not any more; NULL: nobody is left. */
+/* Takes out the one that has been held longest. NULL: none is left. */
 struct braid_list *braid_lookup_pop(struct braid_lookup *lookup);
 
-/* Ends it, or all of them; nobody is held. */
+/* Ends a look-up; the same for all of them. Nobody must be held by a look-up that is still used. */
 void braid_lookup_end(struct braid_lookup *lookup);
 void braid_lookup_end_all(struct braid_list *lookups);
 

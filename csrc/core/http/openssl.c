@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * No header of its is needed, as for libcurl: one function, found by its name. */
+ * OpenSSL's headers are not needed: this uses one function, found by its name. */
 #include "core/http/openssl.h"
 
 #include <dlfcn.h>

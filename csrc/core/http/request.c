@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Which option says what. */
+ * Maps the fields of a request to libcurl's options. */
 #include "core/http/request.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Remembers the first refusal. */
+/* Keeps the first error. */
 struct setter {
   CURL *easy;
   CURLcode code;
@@ -37,7 +37,7 @@ bool braid_request_custom(const struct braid_request *request) {
   return request->body || request->part_count > 0 ? !is(request, "POST") : !is(request, "GET") && !is(request, "HEAD");
 }
 
-/* GET, POST and HEAD as libcurl knows them; any other name over one of these. */
+/* libcurl has options for GET, POST and HEAD. Other methods replace the name of one of these. */
 static void set_method(struct setter *setter, const struct braid_request *request) {
   bool custom = braid_request_custom(request), head = !request->body && is(request, "HEAD");
   if (request->body) {
@@ -48,12 +48,13 @@ static void set_method(struct setter *setter, const struct braid_request *reques
     set_number(setter, head ? CURLOPT_NOBODY : CURLOPT_HTTPGET, 1);
   }
   set_pointer(setter, CURLOPT_CUSTOMREQUEST, custom ? request->method : NULL);
-  /* A 301 or 302 makes a GET of a POST, as everywhere, but not of a PUT. */
+  /* After a 301 or 302 a POST becomes a GET, as in browsers, but a PUT does not. */
   set_number(setter, CURLOPT_POSTREDIR, custom ? CURL_REDIR_POST_301 | CURL_REDIR_POST_302 : 0);
   set_size(setter, CURLOPT_MAXFILESIZE_LARGE, head ? 0 : (curl_off_t)request->max_body);
 }
 
-/* Requests that may share a connection wait for the first to learn whether they can. */
+/* Whether requests may share one connection as HTTP/2 streams. Then they wait until the first one knows whether the
+ * server can do that. */
 static bool streams(const struct braid_request *request) {
   bool secure = strncasecmp(request->url, "https:", 6) == 0;
   return request->http_version == CURL_HTTP_VERSION_2_0 || (secure && request->http_version == CURL_HTTP_VERSION_NONE);
@@ -84,11 +85,11 @@ CURLcode braid_request_apply(const struct braid_request *request, CURL *easy) {
   set_number(&setter, CURLOPT_MAXREDIRS, request->redirects);
   set_number(&setter, CURLOPT_SSL_VERIFYPEER, request->verify ? 1 : 0);
   set_number(&setter, CURLOPT_SSL_VERIFYHOST, request->verify ? 2 : 0);
-  /* Said of the HTTP version: of the URL it is said later. */
+  /* Here it means the HTTP version; an unsupported scheme in the URL is reported when the transfer runs. */
   return setter.code == CURLE_UNSUPPORTED_PROTOCOL ? CURLE_NOT_BUILT_IN : setter.code;
 }
 
-/* A FIFO or a device may hold the loop for ever; a folder has no content. */
+/* Reading a FIFO or a device may block the loop for ever. A folder has no content. */
 static bool is_file(const char *path) {
   struct stat facts;
   return stat(path, &facts) == 0 && S_ISREG(facts.st_mode) && access(path, R_OK) == 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * When a head is the last one: libcurl does not say so before the body comes, which may be long after. */
+ * Finds out whether a head is the last one. libcurl reports that only with the body, which may come much later. */
 #include "core/http/response.h"
 
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 enum {
   MOST_HEAD = 1024 * 1024, /* bytes of one response's headers */
-  MOST_KEPT = 64 * 1024    /* bytes of a buffer kept for the next */
+  MOST_KEPT = 64 * 1024    /* bytes of a buffer that is kept for the next request */
 };
 
 void braid_response_reset(struct braid_response *response, int64_t max_body, bool follows) {
@@ -30,8 +30,8 @@ void braid_response_shrink(struct braid_response *response) {
   if (response->body.capacity > MOST_KEPT) braid_buffer_term(&response->body);
 }
 
-/* The head that has just ended: another response follows a 100 and a redirect, and may follow where the server wants
- * to know who asks. */
+/* Whether the head that has just ended is the last one. Another response follows after a 1xx and a redirect, and may
+ * follow after a request for authentication. */
 static bool is_last(const struct braid_response *response) {
   int status = response->status;
   if (status < 200 || status == 401 || status == 407) return false;

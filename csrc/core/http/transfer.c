@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * libcurl's multi-socket interface on the loop.
+ * libcurl's multi-socket interface on a loop.
  *
- * Ownership: a session owns its transfers from start to release, and keeps some of those that are released, easy
- * handle and buffers included.
+ * Ownership: a session owns its transfers from start to release. It keeps some released ones, with their easy handles
+ * and buffers, for later requests.
  *
- * The invariant: handles enter and leave the multi, and transfers end, only in admit() and drain() and what the
- * loop's owner calls, never inside one of libcurl's callbacks. Those change buffers and flags and make waiters ready.
- */
+ * Invariant: transfers are added to the multi handle, removed from it and ended only in admit(), in drain(), and in
+ * functions that the loop's owner calls; never in one of libcurl's callbacks. Callbacks only change buffers and flags,
+ * and end waits. */
 #include "core/http/transfer.h"
 
 #include <errno.h>
@@ -20,9 +20,9 @@
 #include "core/net/socket.h"
 
 enum {
-  WINDOW = 128 * 1024,       /* a streamed body pauses when so much waits to be taken */
-  MOST_IDLE = 1024,          /* transfers kept to be used again */
-  MOST_CONNECTIONS = 1 << 20 /* kept open unless the session says otherwise: as many as were used at once */
+  WINDOW = 128 * 1024,       /* bytes of a streamed body that may wait; then the transfer pauses */
+  MOST_IDLE = 1024,          /* released transfers that are kept */
+  MOST_CONNECTIONS = 1 << 20 /* kept open by default: as many as were used at the same time */
 };
 
 struct socket_watch {
@@ -30,16 +30,16 @@ struct socket_watch {
   struct braid_http_session *session;
 };
 
-/* ---- the end of a transfer, and what it waits for ------------------------------------------------------------- */
+/* ---- end of a transfer, and look-ups -------------------------------------------------------------------------- */
 
-/* Ends the wait of whoever waits for the transfer. */
+/* Ends the wait for the transfer, if there is one. */
 static void tell(struct braid_transfer *transfer, enum braid_status status) {
   struct braid_waiter *waiter = transfer->waiter;
   transfer->waiter = NULL;
   if (waiter) braid_loop_end_wait(transfer->session->loop, waiter, status);
 }
 
-/* The address is known: everyone who was held may go on. Callbacks may call this. */
+/* The address is known: admits all transfers that were held. Callbacks may call this. */
 static void answer_lookup(struct braid_transfer *transfer) {
   struct braid_lookup *lookup = transfer->lookup;
   if (!lookup) return;
@@ -49,7 +49,8 @@ static void answer_lookup(struct braid_transfer *transfer) {
 
 static void finish(struct braid_transfer *transfer, CURLcode code);
 
-/* The transfer has ended without an answer: where there is none, the others need not ask; else the next one does. */
+/* The transfer has ended without an address. If the name does not exist, the held transfers fail, too; else the next
+ * one looks it up. */
 static void abandon_lookup(struct braid_transfer *transfer) {
   struct braid_lookup *lookup = transfer->lookup;
   if (!lookup) return;
@@ -68,7 +69,7 @@ static void abandon_lookup(struct braid_transfer *transfer) {
   braid_lookup_end(lookup);
 }
 
-/* Takes the transfer from libcurl. */
+/* Removes the transfer from libcurl. */
 static void withdraw(struct braid_transfer *transfer) {
   struct braid_http_session *session = transfer->session;
   braid_list_remove(&transfer->turn);
@@ -97,7 +98,7 @@ static void finish(struct braid_transfer *transfer, CURLcode code) {
   tell(transfer, BRAID_OK);
 }
 
-/* Gives libcurl the transfers whose turn it is. */
+/* Gives all admitted transfers to libcurl. */
 static void admit(struct braid_http_session *session) {
   struct braid_list *link;
   while ((link = braid_list_pop(&session->admitted))) {
@@ -109,11 +110,12 @@ static void admit(struct braid_http_session *session) {
   }
 }
 
-/* After each call that lets libcurl work: what has ended, and what may begin. */
+/* Ends the transfers that libcurl has finished, and admits others. To be called after each call that lets libcurl
+ * work. */
 static void drain(struct braid_http_session *session) {
   CURLMsg *message;
   int left;
-  while ((message = curl_multi_info_read(session->multi, &left))) { /* there is no message but "done" */
+  while ((message = curl_multi_info_read(session->multi, &left))) { /* CURLMSG_DONE is the only kind */
     CURLcode code = message->data.result;
     char *transfer = NULL;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
@@ -122,7 +124,7 @@ static void drain(struct braid_http_session *session) {
   admit(session);
 }
 
-/* ---- what the loop calls -------------------------------------------------------------------------------------- */
+/* ---- callbacks of the loop ------------------------------------------------------------------------------------ */
 
 static void act(struct braid_http_session *session, curl_socket_t fd, int events) {
   int running;
@@ -141,10 +143,10 @@ static void on_deadline(struct braid_alarm *alarm) {
   act(braid_container(alarm, struct braid_http_session, alarm), CURL_SOCKET_TIMEOUT, 0);
 }
 
-/* ---- what libcurl calls --------------------------------------------------------------------------------------- */
+/* ---- callbacks of libcurl ------------------------------------------------------------------------------------- */
 
-/* Only stores the deadline. "At once" is the loop's next turn: a transfer that never runs dry asks for it again and
- * again, and must not keep the others waiting. */
+/* Sets the alarm. Even "at once" waits for the loop's next turn: a transfer with constant data asks for it again and
+ * again, and must not block other work. */
 static int on_timer(CURLM *multi, long milliseconds, void *context) {
   (void)multi;
   struct braid_http_session *session = context;
@@ -215,8 +217,8 @@ static int on_close(void *context, curl_socket_t fd) {
 }
 
 #if LIBCURL_VERSION_NUM >= 0x075000
-/* A request is about to be sent. libcurl sends it again when a kept connection ends before its answer: what is done
- * twice would be done twice. */
+/* A request is about to be sent. When a kept connection ends before the response, libcurl sends the request again. If
+ * it is not idempotent, this aborts the second try. */
 static int on_connection(void *context, char *there, char *here, int port_there, int port_here) {
   (void)there, (void)here, (void)port_there, (void)port_here;
   struct braid_transfer *transfer = context;
@@ -227,7 +229,7 @@ static int on_connection(void *context, char *there, char *here, int port_there,
 }
 #endif
 
-/* After a 303 the next request is a GET; libcurl would keep a method that it does not know. */
+/* After a 303 the next request must be a GET, but libcurl keeps a method that was set by name. So this resets it. */
 static size_t on_header(char *line, size_t one, size_t size, void *context) {
   (void)one;
   struct braid_transfer *transfer = context;
@@ -253,10 +255,10 @@ static size_t on_body(char *data, size_t one, size_t size, void *context) {
   return size;
 }
 
-/* ---- the handle ----------------------------------------------------------------------------------------------- */
+/* ---- the easy handle ------------------------------------------------------------------------------------------ */
 
-/* Where the system's certificates are in one file, the folder of them is left out: libcurl reads the file once for all
- * connections, and the folder for each of them. */
+/* If the system's certificates are in one file, this disables their folder: libcurl reads the file once for all
+ * connections, but the folder for each connection. */
 static void use_bundle(CURL *easy) {
 #if LIBCURL_VERSION_NUM >= 0x075700
   char *bundle = NULL;
@@ -268,7 +270,7 @@ static void use_bundle(CURL *easy) {
 #endif
 }
 
-/* What is the same for all requests of the session. */
+/* Sets the options that all requests of the session share. */
 static void set_constants(struct braid_transfer *transfer) {
   struct braid_http_session *session = transfer->session;
   CURL *easy = transfer->easy;
@@ -301,16 +303,16 @@ static void set_constants(struct braid_transfer *transfer) {
   curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
 #if LIBCURL_VERSION_NUM >= 0x075700
-  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a cancel does not wait for the thread that asks for an address */
+  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a cancel does not wait for libcurl's look-up thread */
 #endif
 }
 
 static bool same_text(const char *a, const char *b) { return a == b || (a && b && strcmp(a, b) == 0); }
 
-/* There is no way back to the system's certificates but a reset. */
+/* Only a reset brings the system's certificates back. */
 static CURLcode set_certificates(struct braid_transfer *transfer, const char *ca_file) {
   if (same_text(transfer->ca_file, ca_file)) return CURLE_OK;
-  curl_easy_setopt(transfer->easy, CURLOPT_COOKIEFILE, NULL); /* or the reset loses its memory (libcurl 7.88) */
+  curl_easy_setopt(transfer->easy, CURLOPT_COOKIEFILE, NULL); /* or the reset leaks memory (libcurl 7.88) */
   curl_easy_reset(transfer->easy);
   set_constants(transfer);
   free(transfer->ca_file);
@@ -322,7 +324,7 @@ static CURLcode set_certificates(struct braid_transfer *transfer, const char *ca
   return curl_easy_setopt(transfer->easy, CURLOPT_CAINFO, ca_file);
 }
 
-/* The form stands in the handle until the release. */
+/* The handle uses the form until the release. */
 static CURLcode attach_form(struct braid_transfer *transfer, const struct braid_request *request) {
   transfer->form = curl_mime_init(transfer->easy);
   if (!transfer->form) return CURLE_OUT_OF_MEMORY;
@@ -349,16 +351,16 @@ static CURLcode configure(struct braid_transfer *transfer, const struct braid_re
   transfer->headers = request->headers;
   CURLcode code = set_certificates(transfer, request->ca_file);
   if (code != CURLE_OK) return code;
-  /* When no connection can be idle, libcurl need not look at thousands that are busy. */
+  /* When no connection can be idle, this spares libcurl a search among thousands that are in use. */
   bool fresh = braid_request_plain(request) && !session->limited && session->sockets == session->bound;
   curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L);
   code = braid_request_apply(request, transfer->easy);
   return code == CURLE_OK && request->part_count > 0 ? attach_form(transfer, request) : code;
 }
 
-/* ---- names ---------------------------------------------------------------------------------------------------- */
+/* ---- look-ups ------------------------------------------------------------------------------------------------- */
 
-/* Puts the transfer where it belongs: before libcurl, or behind the one that asks for the same address. */
+/* Admits the transfer, or holds it while another one looks the same name up. */
 static void line_up(struct braid_transfer *transfer, const struct braid_request *request) {
   struct braid_http_session *session = transfer->session;
   size_t size = LIBCURL_VERSION_NUM >= 0x075000 ? braid_request_lookup(request) : 0;
@@ -396,7 +398,7 @@ static struct braid_transfer *new_transfer(struct braid_http_session *session) {
 }
 
 static struct braid_transfer *take_transfer(struct braid_http_session *session) {
-  struct braid_list *link = session->idle.prev; /* the last one used: its memory is warm */
+  struct braid_list *link = session->idle.prev; /* the last one used, because its memory is in the cache */
   if (link == &session->idle) return new_transfer(session);
   braid_list_remove(link);
   session->idle_count--;

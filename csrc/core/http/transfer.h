@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * HTTP requests: one libcurl multi handle on a loop. A session's transfers share connections, cookies and TLS sessions.
- * libcurl's callbacks only fill buffers and make waiters ready. The loop's thread only; nothing here blocks. */
+ * HTTP requests: one libcurl multi handle on a loop. The transfers of a session share connections, cookies and TLS
+ * sessions. libcurl's callbacks only fill buffers and end waits. The loop's thread only; nothing blocks, except that a
+ * form's files are read from disk. */
 #ifndef BRAID_TRANSFER_H
 #define BRAID_TRANSFER_H
 
@@ -9,42 +10,42 @@
 #include "core/http/response.h"
 
 struct braid_http_session {
-  struct braid_loop *loop; /* NULL: closed */
+  struct braid_loop *loop; /* NULL: it is closed */
   CURLM *multi;
   CURLSH *shared; /* cookies and TLS sessions */
   struct braid_alarm alarm;
-  struct braid_list running;  /* transfers that were started and not yet released */
-  struct braid_list admitted; /* those that libcurl is to be given, by `turn` */
-  struct braid_list lookups;  /* names whose addresses are being asked for */
-  struct braid_list idle;     /* transfers to use again */
-  struct braid_watch *spare;  /* watches to use again, by `next` */
+  struct braid_list running;  /* started and not yet released */
+  struct braid_list admitted; /* to be added to libcurl, by `turn` */
+  struct braid_list lookups;  /* names that are being looked up */
+  struct braid_list idle;     /* released transfers, for later requests */
+  struct braid_watch *spare;  /* unused watches, by `next` */
   unsigned idle_count;
-  long sockets; /* open ones */
-  long bound;   /* of these, those that a running transfer has opened for itself and still uses */
+  long sockets; /* open sockets */
+  long bound;   /* of these: sockets that a running transfer has opened */
   bool cookies, limited;
 };
 
 struct braid_transfer {
   struct braid_http_session *session;
   struct braid_list link, turn;
-  struct braid_lookup *lookup; /* the one it makes for others too */
+  struct braid_lookup *lookup; /* the look-up that it makes, also for others */
   CURL *easy;
-  struct braid_waiter *waiter; /* who is told when there is something to take; NULL: nobody waits */
+  struct braid_waiter *waiter; /* whose wait ends when there is news; NULL: nobody waits */
   struct curl_slist *headers;
   char *ca_file;
   struct curl_mime *form;
   struct braid_response response;
-  CURLcode code; /* once done */
+  CURLcode code; /* when done */
   bool stream, added, done, paused, bound, custom, starved;
-  bool tried;                 /* libcurl has been given it: what it knows is not of an earlier one */
-  bool repeatable;            /* the request may be sent again when its connection ends without an answer */
-  bool asked;                 /* it is under way, and no line of an answer has come */
-  bool repeated;              /* it would have been sent again, and was not */
-  char text[CURL_ERROR_SIZE]; /* what went wrong, or empty */
+  bool tried;                 /* libcurl has got it, so what libcurl reports is not of an earlier transfer */
+  bool repeatable;            /* the request is idempotent */
+  bool asked;                 /* it was sent, and no line of a response has come */
+  bool repeated;              /* a second try was aborted */
+  char text[CURL_ERROR_SIZE]; /* the error message, or empty */
 };
 
-/* Seconds from the start until the host's address was known, the connection stood, it was secured, the response began
- * and ended; 0: did not happen. */
+/* Seconds from the start until the host's address was known, the connection was made, TLS was ready, the response
+ * began, and it ended; 0: that did not happen. */
 enum {
   BRAID_TRANSFER_NAME,
   BRAID_TRANSFER_CONNECT,
@@ -54,53 +55,54 @@ enum {
   BRAID_TRANSFER_TIMES
 };
 
-/* Of a transfer that has begun. */
+/* Facts about a transfer that has begun. */
 struct braid_transfer_facts {
-  long status;       /* 0: no response came */
+  long status;       /* 0: there was no response */
   long http_version; /* 10, 11, 20, 30 */
-  bool asked;        /* a request has been sent */
-  const char *url;   /* where redirects have led; NULL when there were none. Until the transfer is released */
+  bool asked;        /* a request was sent */
+  const char *url;   /* after redirects; NULL: there were none; valid until the release */
   double times[BRAID_TRANSFER_TIMES];
 };
 
-/* `per_host` and `total` bound the connections; 0: no bound. False when memory is out. */
+/* Opens a session. `per_host` and `total` limit its connections; 0: no limit. False: libcurl cannot be loaded, or
+ * memory is out. The first call in a process loads libcurl, which blocks. */
 bool braid_http_session_open(struct braid_http_session *session, struct braid_loop *loop, bool cookies, long per_host,
                              long total);
 
-/* Ends every wait with BRAID_CLOSED and frees all transfers. Nothing happens the second time. */
+/* Ends every wait with BRAID_CLOSED and frees all transfers. A second call does nothing. */
 void braid_http_session_close(struct braid_http_session *session);
 
-/* A transfer that runs, or is done already when it could not even be begun; NULL when memory is out. Strings are
- * copied; the body is the caller's, who keeps it until the release, and the header lines become the transfer's. */
+/* Starts a transfer. It may be done already, if it could not begin. NULL when memory is out. Strings are copied. The
+ * body stays the caller's, who must keep it until the release. Takes over the header lines in any case. */
 struct braid_transfer *braid_http_session_start(struct braid_http_session *session,
                                                 const struct braid_request *request);
 
-/* Something can be taken: a piece of a streamed body, or the outcome. */
+/* Whether a piece of a streamed body, or the result, can be taken. */
 static inline bool braid_transfer_ready(const struct braid_transfer *transfer) {
   return transfer->done || (transfer->stream && transfer->response.body.size > 0);
 }
 
-/* Something is known: the status and the headers of the response, or the outcome. */
+/* Whether the status and headers of the response, or the result, are known. */
 static inline bool braid_transfer_begun(const struct braid_transfer *transfer) {
   return transfer->done || transfer->response.begun;
 }
 
-/* The waiter's wait will end with BRAID_OK when the transfer may have become ready, or begun: look again then. NULL:
- * nobody waits any more. */
+/* Sets the waiter whose wait ends with BRAID_OK when the transfer may be ready, or begun; the caller checks that again.
+ * NULL: nobody waits any more. */
 static inline void braid_transfer_await(struct braid_transfer *transfer, struct braid_waiter *waiter) {
   transfer->waiter = waiter;
 }
 
-/* The pieces in the body have been taken: more may come. */
+/* The caller has taken the whole body buffer; a paused transfer goes on. */
 void braid_transfer_taken(struct braid_transfer *transfer);
 
 struct braid_transfer_facts braid_transfer_facts(const struct braid_transfer *transfer);
 
-/* The session's cookies, one to a line in Netscape's format, as the body of a transfer to be released. With `forget`
- * they are gone afterwards. NULL when memory is out. */
+/* Returns the session's cookies as the body of a transfer, which the caller must release. One cookie a line, in
+ * Netscape's format. With `forget`, all cookies are removed. NULL when memory is out. */
 struct braid_transfer *braid_http_session_cookies(struct braid_http_session *session, bool forget);
 
-/* Gives the transfer back to its session, stopping it if it runs. */
+/* Stops the transfer if it runs, and gives it back to its session. */
 void braid_transfer_release(struct braid_transfer *transfer);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * A running child stands in its loop's list, and is watched there, from its start to its end: by a pidfd, or by an
- * alarm that looks again and again where the system has none. So no child stays a zombie, and the host's handler of
- * SIGCHLD is left alone. The memory is freed when the child has ended and its handle is gone, whichever is later.
- * Until a child is reaped its number cannot be given to another process, so signals meet nobody else; but see below for
- * what is left of its group. */
+ * A child is in its loop's list from its start to its end. Meanwhile its loop watches it: by a pidfd, or on systems
+ * without pidfds by an alarm that polls with waitpid. So no child stays a zombie, and the host's SIGCHLD handler is
+ * left alone. The memory is freed when the child has ended and its starter has released it, whichever comes later.
+ * Until a child is reaped, its number cannot be given to another process. So a signal reaches nobody else; see
+ * kill_rest for what is left of its group. */
 #include "core/process/child.h"
 
 #include <dirent.h>
@@ -29,18 +29,18 @@
 
 enum { FIRST_PAUSE = 1000 * 1000, LONGEST_PAUSE = 50 * 1000 * 1000 }; /* ns */
 
-/* ---- starting ------------------------------------------------------------------------------------------------- */
+/* ---- start ---------------------------------------------------------------------------------------------------- */
 
-/* What becomes the child's descriptors 0, 1, 2, ... */
+/* Which of our descriptors become the child's 0, 1, 2, ... */
 struct descriptors {
   int count;
   int from[5];
-  int spare[5]; /* copies; -1 where there is none */
+  int spare[5]; /* copies that lift made; -1: none */
 };
 
-/* Copies above all of them those that stand among them in another's place: dup2 would overwrite them before their
- * turn. What stands in its own place, too, unless it is a standard one: dup2 would not make it one that is inherited.
- * Returns 0 or an error number. */
+/* dup2 runs for each position in turn, so it could overwrite a descriptor that a later position needs. This function
+ * copies such descriptors above all positions. It also copies one that is in its own position already, except a
+ * standard one: dup2 onto itself would not clear close-on-exec. Returns 0 or an error number. */
 static int lift(const struct braid_child_plan *plan, struct descriptors *all) {
   all->count = 3 + plan->more_count;
   for (int i = 0; i < all->count; i++) {
@@ -63,17 +63,17 @@ static void close_spares(const struct descriptors *all) {
     if (all->spare[i] >= 0) close(all->spare[i]);
 }
 
-/* Closes what is not ours, and does not close itself as ours does, from `first` on. */
+/* Closes descriptors from `first` on. braid's own are close-on-exec; this is for those of other code in the process. */
 #ifdef HAVE_CLOSEFROM
 static int add_closes(posix_spawn_file_actions_t *actions, int first) {
   return posix_spawn_file_actions_addclosefrom_np(actions, first);
 }
-#elif defined(__linux__) /* musl, old glibc: those that are open now */
+#elif defined(__linux__) /* musl, old glibc: closes those that are open now */
 static int add_closes(posix_spawn_file_actions_t *actions, int first) {
   DIR *folder;
   do folder = opendir("/proc/self/fd");
   while (!folder && braid_limit_raised());
-  if (!folder) return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? errno : 0; /* no /proc: it goes without */
+  if (!folder) return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? errno : 0; /* else no /proc */
   const struct dirent *entry;
   int error = 0;
   while (!error && (entry = readdir(folder))) {
@@ -83,7 +83,7 @@ static int add_closes(posix_spawn_file_actions_t *actions, int first) {
   closedir(folder);
   return error;
 }
-#else                    /* see set_attributes, or it goes without */
+#else                    /* see set_attributes; else the child inherits them */
 static int add_closes(posix_spawn_file_actions_t *actions, int first) {
   (void)actions, (void)first;
   return 0;
@@ -97,7 +97,7 @@ static int add_descriptors(posix_spawn_file_actions_t *actions, const struct des
   return error || plain ? error : add_closes(actions, all->count);
 }
 
-/* Signals as after a login: nothing blocked, nothing ignored. */
+/* The child begins with no signal blocked and no signal ignored, as after a login. */
 static int set_attributes(posix_spawnattr_t *attributes, const struct braid_child_plan *plan) {
   sigset_t signals;
   sigemptyset(&signals);
@@ -115,7 +115,8 @@ static int set_attributes(posix_spawnattr_t *attributes, const struct braid_chil
   return posix_spawnattr_setflags(attributes, (short)flags);
 }
 
-/* The system, or musl, needs descriptors for that. */
+/* posix_spawnp may need descriptors: the kernel for the program, musl for a pipe. So a raised limit is worth another
+ * try. */
 static int start(const struct braid_child_plan *plan, const posix_spawn_file_actions_t *actions,
                  const posix_spawnattr_t *attributes, pid_t *pid) {
   const char *file = plan->file ? plan->file : plan->argv[0];
@@ -152,8 +153,9 @@ static void forget(struct braid_child *child) {
   braid_list_remove(&child->link);
 }
 
-/* What is left of its group when it has been reaped: 0 or an error number, ESRCH when nobody is. Its number is given to
- * no other process while its group has members, so whoever has it now has nothing to do with us. */
+/* Signals what is left of its group after it was reaped. Returns 0 or an error number; ESRCH: nobody is left. The
+ * system gives the number to no other process while the group has members. So if a process has this number now, the
+ * group is not ours. */
 static int kill_rest(struct braid_child *child, int signal) {
   if (!child->group) return ESRCH;
   bool taken = kill(child->pid, 0) == 0 || errno != ESRCH;
@@ -162,8 +164,8 @@ static int kill_rest(struct braid_child *child, int signal) {
   return error;
 }
 
-/* By its descriptor where there is one: where SIGCHLD is ignored its number may be another's as soon as it has ended.
- */
+/* Uses the pidfd if there is one. When SIGCHLD is ignored, the number can belong to another process as soon as the
+ * child has ended. */
 static int kill_one(const struct braid_child *child, int signal) {
 #ifdef SYS_pidfd_send_signal
   if (child->pidfd >= 0 && syscall(SYS_pidfd_send_signal, child->pidfd, signal, NULL, 0) == 0) return 0;
@@ -172,7 +174,7 @@ static int kill_one(const struct braid_child *child, int signal) {
   return kill(child->pid, signal) ? errno : 0;
 }
 
-/* Reaps it if it has ended, and tells those who wait. May free the child: true then, as whenever it has ended. */
+/* Reaps the child if it has ended, and wakes all waiters. True: it has ended, and its memory may be freed. */
 static bool reap(struct braid_child *child) {
   pid_t found;
   do found = waitpid(child->pid, &child->status, WNOHANG);
@@ -198,14 +200,14 @@ static void on_alarm(struct braid_alarm *alarm) {
   struct braid_child *child = braid_container(alarm, struct braid_child, alarm);
   if (reap(child)) return;
   child->pause = child->pause * 2 < LONGEST_PAUSE ? child->pause * 2 : LONGEST_PAUSE;
-  /* Cannot fail: the heap has just given up this alarm's entry. */
+  /* Cannot fail: the heap has just freed this alarm's entry. */
   braid_alarm_start(child->loop, &child->alarm, braid_clock_now() + child->pause);
 }
 
-/* Exchanges the alarm, with which every child starts, for something better. */
+/* Every child starts with the alarm. This replaces the alarm by a watch of a pidfd, if it can. */
 static void watch_pidfd(struct braid_child *child) {
 #ifdef SYS_pidfd_open
-  do child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0); /* closes itself on exec */
+  do child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0); /* it is close-on-exec */
   while (child->pidfd < 0 && braid_limit_raised());
   if (child->pidfd < 0) return;
   if (braid_watch_start(child->loop, &child->watch, child->pidfd, BRAID_READ) == 0)
@@ -215,7 +217,7 @@ static void watch_pidfd(struct braid_child *child) {
 #endif
 }
 
-/* ---- what others call ----------------------------------------------------------------------------------------- */
+/* ---- public functions ----------------------------------------------------------------------------------------- */
 
 void braid_children_init(struct braid_children *children, struct braid_loop *loop) {
   children->loop = loop;
@@ -223,7 +225,7 @@ void braid_children_init(struct braid_children *children, struct braid_loop *loo
 }
 
 void braid_children_term(struct braid_children *children) {
-  if (braid_loop_is_fork) return; /* they are the parent's */
+  if (braid_loop_is_fork) return; /* they are the parent's children */
   while (!braid_list_empty(&children->running)) {
     struct braid_child *child = braid_container(children->running.next, struct braid_child, link);
     if (reap(child)) continue;
@@ -258,7 +260,7 @@ int braid_child_start(struct braid_children *children, const struct braid_child_
   if (!child) return ENOMEM;
   struct descriptors all;
   int error = lift(plan, &all);
-  /* The alarm first: once the program runs, nothing that is needed to reap it may fail. */
+  /* The alarm comes first: once the program runs, nothing that is needed to reap it may fail. */
   if (!error && !braid_alarm_start(child->loop, &child->alarm, braid_clock_now() + child->pause)) error = ENOMEM;
   if (!error) error = spawn(plan, &all, &child->pid);
   close_spares(&all);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * A program that runs beside us: started with posix_spawn, waited for in the loop. Each child is reaped exactly once,
- * by its own number, whether or not anybody still cares. The loop's thread only; nothing here blocks, except that a
- * start takes until the program has been loaded, and braid_child_await. */
+ * Child processes: started with posix_spawn, waited for in a loop. Each child is reaped exactly once, by its own
+ * number, even when nobody waits for it any more. The loop's thread only. Nothing blocks, except braid_child_start,
+ * which takes until the program is loaded, and braid_child_await. */
 #ifndef BRAID_CHILD_H
 #define BRAID_CHILD_H
 
@@ -10,23 +10,23 @@
 #include "core/loop/loop.h"
 
 struct braid_child_plan {
-  const char *file;         /* of the program; NULL: argv[0], which is looked for in PATH when it holds no slash */
-  char *const *argv;        /* NULL at the end */
-  char *const *environment; /* "NAME=value"; NULL at the end */
-  const char *directory;    /* where it starts; NULL: where we are */
-  int stdio[3];             /* what becomes its descriptors 0, 1 and 2 */
-  int more[2];              /* and 3 and 4, as many as there are; all others are closed */
+  const char *file;         /* of the program; NULL: argv[0], searched in PATH when it has no slash */
+  char *const *argv;        /* ends with NULL */
+  char *const *environment; /* "NAME=value"; ends with NULL */
+  const char *directory;    /* its working directory; NULL: ours */
+  int stdio[3];             /* our descriptors that become its 0, 1 and 2 */
+  int more[2];              /* the same for 3 and 4; all other descriptors are closed */
   int more_count;
-  bool group; /* a process group of its own, which signals reach as a whole */
-  bool plain; /* as system(3): descriptors that do not close themselves, and signals that are ignored, are passed on */
+  bool group; /* gets a process group, which signals reach as a whole */
+  bool plain; /* as system(3): inherits descriptors that are not close-on-exec, and ignored signals */
 };
 
-/* A status that somebody else has taken: another part of the program that waits for all children, or the system, where
- * SIGCHLD is ignored. */
+/* The status is not known, because it was taken elsewhere: by another part of the program that waits for all children,
+ * or by the system when SIGCHLD is ignored. */
 enum { BRAID_CHILD_UNKNOWN = -1 };
 
-/* The file of the program that runs in this process, where that is `path`; or where an upgrade has replaced it, what
- * the system has of it still. For braid_child_start. Any thread; does not block. */
+/* Returns a file name for braid_child_start that runs this process's program again. That is `path`, or /proc/self/exe
+ * when an upgrade has removed the file at `path`. Any thread; does not block. */
 const char *braid_child_own_program(const char *path);
 
 /* The children of one loop that have not ended. */
@@ -36,44 +36,44 @@ struct braid_children {
 };
 
 struct braid_child {
-  struct braid_list link;          /* among the running */
+  struct braid_list link;          /* in children->running */
   struct braid_wait_queue waiters; /* who waits for its end */
   struct braid_loop *loop;
-  struct braid_watch watch; /* of pidfd */
-  struct braid_alarm alarm; /* where there is no pidfd: looks again and again */
-  int64_t pause;            /* until the next look */
+  struct braid_watch watch; /* on pidfd */
+  struct braid_alarm alarm; /* without a pidfd: the next poll */
+  int64_t pause;            /* ns until the poll after the next */
   pid_t pid;
-  int pidfd;   /* -1: there is none, or it has ended */
-  int status;  /* as waitpid tells, once it has ended; or BRAID_CHILD_UNKNOWN */
-  bool group;  /* it has one, which may have members yet */
-  bool doomed; /* what is left of its group when it ends is killed */
+  int pidfd;   /* -1: none, or the child has ended */
+  int status;  /* after the end: from waitpid, or BRAID_CHILD_UNKNOWN */
+  bool group;  /* it has a group, which may still have members */
+  bool doomed; /* when it ends, what is left of its group is killed */
   bool ended;
-  bool held; /* whoever started it still wants to know */
+  bool held; /* its starter has not released it */
 };
 
 void braid_children_init(struct braid_children *children, struct braid_loop *loop);
 
-/* Before the loop is closed. Those that still run go on without us. */
+/* To be called before the loop is closed. Children that still run are left alone. */
 void braid_children_term(struct braid_children *children);
 
-/* 0 and the child, or an error number: that of exec when the program could not be run. The caller keeps its
- * descriptors. */
+/* Starts a program. Returns 0 and the child, or an error number; that is exec's when the program could not be run. The
+ * caller keeps its descriptors. Blocks until the program is loaded. */
 int braid_child_start(struct braid_children *children, const struct braid_child_plan *plan, struct braid_child **child);
 
-/* BRAID_OK: it has ended. BRAID_WAIT: the wait node stands in the wait queue. */
+/* BRAID_OK: it has ended. BRAID_WAIT: the wait node is in the wait queue. */
 enum braid_status braid_child_wait(struct braid_child *child, struct braid_wait_node *node);
 
 /* Blocks until it has ended. */
 void braid_child_await(struct braid_child *child);
 
-/* Sends a signal to it, or to its group; 0 or an error number, ESRCH when it has ended and nobody is left of its group.
- */
+/* Sends a signal to the child, or to its whole group. Returns 0 or an error number; ESRCH: it has ended, and its group
+ * has no members. */
 int braid_child_kill(struct braid_child *child, int signal);
 
-/* It is to end: when it has, what is left of its group is killed. For one without a group nothing changes. */
+/* When the child ends, what is left of its group will be killed. No effect for a child without a group. */
 void braid_child_doom(struct braid_child *child);
 
-/* Nobody asks for it any more: it is still reaped, and then forgotten. */
+/* The caller needs the child no more. It is still reaped, then freed. */
 void braid_child_release(struct braid_child *child);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * There are few: most connections have one. */
+ * A linear list: there are few clients, and most connections have one. */
 #include "core/process/client.h"
 
 #include <stdlib.h>
 
 #include "core/process/relay.h"
 
-enum { MOST_CLIENTS = 4096 }; /* of one connection */
+enum { MOST_CLIENTS = 4096 }; /* on one connection */
 
 static struct braid_client *find(struct braid_object_table *table, uint32_t channel, unsigned *count) {
   *count = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The head of a frame and its body follow each other because both are put under the mutex. What it sends and what has
- * come are the outbox's and the inbox's; what stands in a frame is the content's. */
+ * A frame's head and body are put under one lock of the mutex, so nothing comes between them. outbox.c sends, inbox.c
+ * receives, content.c writes and reads the contents of frames. */
 #include "core/process/connection.h"
 
 #include <errno.h>
@@ -11,13 +11,13 @@
 
 #include "core/process/content.h"
 
-enum { MOST_READS = 8 }; /* then others have their turn */
+enum { MOST_READS = 8 }; /* then other connections get their turn */
 
-#define RETRY (5 * BRAID_SECOND / 1000) /* when the system is short of something */
+#define RETRY (5 * BRAID_SECOND / 1000) /* after a shortage of memory or descriptors */
 
-/* ---- putting -------------------------------------------------------------------------------------------------- */
+/* ---- put ------------------------------------------------------------------------------------------------------ */
 
-/* Half a frame cannot stay: the connection is given up when memory is out in the middle of one. */
+/* Ends the connection. It is called when memory is out after half a frame, because half a frame cannot stay. */
 static bool give_up(struct braid_connection *connection) {
   connection->broken = true;
   shutdown(connection->fd, SHUT_RDWR);
@@ -31,7 +31,7 @@ static bool put(struct braid_connection *connection, struct braid_frame *frame, 
 
 static bool put_in_turn(struct braid_connection *connection, struct braid_frame *frame,
                         const struct braid_content *content) {
-  if (braid_loop_is_fork) return true; /* it is not ours */
+  if (braid_loop_is_fork) return true; /* a forked copy must not write to the parent's connection */
   pthread_mutex_lock(&connection->mutex);
   bool done = put(connection, frame, content);
   pthread_mutex_unlock(&connection->mutex);
@@ -54,11 +54,11 @@ bool braid_connection_put_items(struct braid_connection *connection, struct brai
                      &(struct braid_content){.body = body, .size = size, .cells = cells, .count = count});
 }
 
-/* ---- sending: under the mutex --------------------------------------------------------------------------------- */
+/* ---- send: under the mutex ------------------------------------------------------------------------------------ */
 
 static bool is_shortage(int error) { return error == ETOOMANYREFS || error == ENOBUFS || error == ENOMEM; }
 
-enum progress { DONE, FULL, SHORT }; /* all is sent; the socket takes no more now; the system is short of something */
+enum progress { DONE, FULL, SHORT }; /* all is sent; the socket is full; the system is short of memory or descriptors */
 
 static enum progress send_all(struct braid_connection *connection) {
   while (connection->out.size > 0 && !connection->broken) {
@@ -72,7 +72,7 @@ static enum progress send_all(struct braid_connection *connection) {
       braid_outbox_bear(&connection->out, errno);
       return SHORT;
     } else if (sent < 0 && errno != EINTR) {
-      give_up(connection); /* whoever reads learns of it, at both ends */
+      give_up(connection); /* the readers at both ends then see the end of the connection */
     }
   }
   connection->full = false;
@@ -116,22 +116,22 @@ void braid_connection_drain(struct braid_connection *connection) {
   }
 }
 
-/* The I/O thread: sends what it can, and waits for the socket to take the rest. */
+/* The I/O thread: sends what the socket takes, and watches for room when it is full. */
 static void on_nudge(struct braid_errand *errand) {
   struct braid_connection *connection = braid_container(errand, struct braid_connection, nudge);
   struct braid_loop *loop = &connection->io_thread->loop;
   enum progress progress = send_in_turn(connection);
-  if (!connection->watch.events) return; /* it has ended */
+  if (!connection->watch.events) return; /* the connection has ended */
   braid_watch_change(loop, &connection->watch, progress == FULL ? BRAID_BOTH : BRAID_READ);
   if (progress == SHORT && !braid_alarm_start(loop, &connection->retry, braid_clock_now() + RETRY))
-    braid_watch_change(loop, &connection->watch, BRAID_BOTH); /* then at once */
+    braid_watch_change(loop, &connection->watch, BRAID_BOTH); /* no memory for the alarm: tries at once */
 }
 
 static void on_retry(struct braid_alarm *alarm) {
   on_nudge(&braid_container(alarm, struct braid_connection, retry)->nudge);
 }
 
-/* ---- reading: the I/O thread ---------------------------------------------------------------------------------- */
+/* ---- read: the I/O thread ------------------------------------------------------------------------------------- */
 
 void braid_connection_fail(struct braid_connection *connection, const char *why) {
   if (connection->fault) return;
@@ -148,7 +148,7 @@ static const char *fault_of(const struct braid_connection *connection, const str
   return NULL;
 }
 
-/* Handles the frames that are complete. The handler may claim the descriptors that travelled with its frame. */
+/* Handles all complete frames. A handler may claim the descriptors that came with its frame. */
 static void handle(struct braid_connection *connection) {
   struct braid_inbox *in = &connection->in;
   struct braid_frame frame;
@@ -173,7 +173,7 @@ static void end(struct braid_connection *connection) {
   if (ended) ended(connection);
 }
 
-/* Reads once, and handles what has come. False when there is no more now, or for ever. */
+/* Reads once, and handles what came. False: there is no more now, or the connection has ended. */
 static bool read_some(struct braid_connection *connection, bool *full) {
   const char *fault = NULL;
   ssize_t got = braid_inbox_receive(&connection->in, connection->fd, full, &fault);
@@ -199,7 +199,7 @@ void braid_connection_read_rest(struct braid_connection *connection) {
   }
 }
 
-/* Until most likely there is no more: the poller will tell. */
+/* Reads until there is most likely no more; then the poller reports new data. */
 static void read_in_turn(struct braid_connection *connection) {
   bool full = true;
   for (int i = 0; i < MOST_READS && full; i++)
@@ -214,7 +214,7 @@ static void on_event(struct braid_watch *watch, int events) {
 
 int braid_connection_descriptor(struct braid_connection *connection) { return braid_inbox_claim(&connection->in); }
 
-/* ---- the beginning and the end -------------------------------------------------------------------------------- */
+/* ---- open and close ------------------------------------------------------------------------------------------- */
 
 void braid_connection_handle(struct braid_connection *connection, unsigned kind, braid_connection_handler *handler) {
   connection->handlers[kind] = handler;
@@ -248,7 +248,7 @@ void braid_connection_close(struct braid_connection *connection) {
   braid_watch_stop(&connection->io_thread->loop, &connection->watch);
   braid_alarm_stop(&connection->io_thread->loop, &connection->retry);
   braid_content_end(connection);
-  while (atomic_load(&connection->holders) > 0) sched_yield(); /* for one system call, which does not block */
+  while (atomic_load(&connection->holders) > 0) sched_yield(); /* they are in one system call that does not block */
   braid_errand_recall(&connection->nudge);
   braid_outbox_clear(&connection->out);
   braid_inbox_term(&connection->in);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * A message on the wire: the objects that it mentions, then its bytes.
+ * A message on the wire is first what it refers to (bytecode, pools, shared objects), then its bytes.
  *
- * Bytecode travels once: both ends have a table of the same size, in which a code's place is told by the sender. New
- * code at a place replaces what was there at both ends, in the order of the frames. */
+ * Bytecode travels once. Both ends have a table of codes with the same size. The sender chooses a code's place and
+ * sends that. New code at a place replaces the old one at both ends, in the order of the frames. */
 #include "core/process/content.h"
 
 #include <errno.h>
@@ -11,11 +11,11 @@
 
 #include "core/work/pool.h"
 
-/* What a message mentions, on the wire: in front of its bytes. */
+/* What a message on the wire refers to; all of it comes in front of its bytes. */
 enum mention { MENTION_CODE, MENTION_NEW_CODE, MENTION_POOL, MENTION_OBJECT };
 
 struct wire_message {
-  uint64_t size; /* of its bytes, which are the last of the frame */
+  uint64_t size; /* of its bytes, which are the last part of the message */
   uint64_t mentions;
 };
 
@@ -23,8 +23,8 @@ struct wire_mention {
   uint32_t what; /* enum mention */
   uint32_t place;
   uint32_t upvalues;
-  uint32_t zero; /* where the compiler would leave a hole: no byte of our memory is sent by chance */
-  uint64_t size; /* of the code's bytes, which follow */
+  uint32_t zero; /* in place of padding, so that no unset byte is sent */
+  uint64_t size; /* of the bytecode, which follows */
 };
 
 static const struct braid_marshal *marshal;
@@ -49,7 +49,7 @@ const char *braid_connection_refuse(const struct braid_message *message, const s
   return why;
 }
 
-/* ---- writing: under the mutex --------------------------------------------------------------------------------- */
+/* ---- write: under the mutex ----------------------------------------------------------------------------------- */
 
 static bool append(struct braid_connection *connection, const void *bytes, size_t size) {
   return braid_outbox_append(&connection->out, bytes, size);
@@ -67,7 +67,7 @@ static bool append_code(struct braid_connection *connection, struct braid_byteco
   mention.size = code->size;
   if (!append(connection, &mention, sizeof mention) || !append(connection, code->bytes, code->size)) return false;
   if (connection->sent_codes[place]) braid_object_unref(&connection->sent_codes[place]->object);
-  braid_object_ref(&code->object); /* so that no other can have its address */
+  braid_object_ref(&code->object); /* keeps the address from being used for other code */
   connection->sent_codes[place] = code;
   return true;
 }
@@ -79,7 +79,7 @@ static bool append_object(struct braid_connection *connection, struct braid_obje
   return append(connection, &mention, sizeof mention) && append(connection, &wire, sizeof wire);
 }
 
-/* Pools are not the worker's to use: one stands there for all. */
+/* Workers cannot use the parent's pools. A closed one stands for each of them there. */
 static bool append_pool(struct braid_connection *connection) {
   struct wire_mention mention = {.what = MENTION_POOL};
   return append(connection, &mention, sizeof mention);
@@ -119,7 +119,7 @@ static bool append_content(struct braid_connection *connection, const struct bra
   return true;
 }
 
-/* The head is written last, for it tells the size: its place is kept in a piece of its own until then. */
+/* The head contains the size, so it is written last. Its place is reserved first. */
 static bool write(struct braid_connection *connection, struct braid_frame *frame, const struct braid_content *content) {
   char *head = braid_outbox_reserve(&connection->out, sizeof *frame);
   size_t before = connection->out.size;
@@ -131,7 +131,7 @@ static bool write(struct braid_connection *connection, struct braid_frame *frame
   return true;
 }
 
-/* What its objects need at the other end goes in front of the frame, in frames of its own. */
+/* Puts frames that must come first: those with the segments of the message's arrays. */
 static bool prepare(struct braid_connection *connection, const struct braid_message *message) {
   for (uint32_t i = 0; message && i < message->object_count; i++) {
     struct braid_object *object = message->objects[i];
@@ -162,7 +162,7 @@ bool braid_connection_put_segment(struct braid_connection *connection, struct br
          write(connection, &frame, &(struct braid_content){.body = body, .size = size});
 }
 
-/* ---- reading: the I/O thread ---------------------------------------------------------------------------------- */
+/* ---- read: the I/O thread ------------------------------------------------------------------------------------- */
 
 struct reader {
   struct braid_connection *connection;
@@ -176,7 +176,7 @@ static bool take(struct reader *reader, void *bytes, size_t size) {
   return true;
 }
 
-/* Should memory be out nothing is at its place, so that never the wrong code is run. */
+/* When memory is out the place stays empty, so wrong code is never run. */
 static bool learn_code(struct reader *reader, const struct wire_mention *mention, struct braid_bytecode **known) {
   if ((size_t)(reader->end - reader->at) < mention->size) return false;
   if (*known) braid_object_unref(&(*known)->object);
@@ -201,7 +201,7 @@ static struct braid_object *read_pool(void) {
   return pool ? &pool->object : NULL;
 }
 
-/* With a reference; NULL: errno tells. */
+/* Returns a new reference. NULL: errno says why. */
 static struct braid_object *read_mention(struct reader *reader) {
   struct wire_mention mention;
   struct braid_wire_object wire;
@@ -213,8 +213,8 @@ static struct braid_object *read_mention(struct reader *reader) {
   return marshal->read(reader->connection, &wire);
 }
 
-/* All of them are read, so that both ends know the same afterwards, though the system may refuse some of it. The count
- * of those that we have, and the reason why we do not have all. */
+/* Reads all mentions even after an error of the system, so that both ends still agree about codes and objects. Returns
+ * how many objects it got; *error says why some are missing. */
 static uint32_t read_mentions(struct reader *reader, uint64_t mentions, struct braid_object **objects, int *error) {
   uint32_t count = 0;
   for (uint64_t i = 0; i < mentions && *error != EBADMSG; i++) {
@@ -229,7 +229,7 @@ static uint32_t read_mentions(struct reader *reader, uint64_t mentions, struct b
   return count;
 }
 
-/* NULL when something is wrong. */
+/* NULL: errno says why; EBADMSG: the message is malformed. */
 static struct braid_message *read_message(struct reader *reader) {
   struct wire_message head;
   struct braid_message *message = NULL;
@@ -263,7 +263,7 @@ struct braid_message *braid_connection_message(struct braid_connection *connecti
   return NULL;
 }
 
-/* False: it is not sound. */
+/* False: it is malformed. */
 static bool read_item(struct reader *reader, struct braid_queue_cell *cell) {
   struct braid_wire_item wire;
   if (!take(reader, &wire, sizeof wire)) return false;
@@ -289,7 +289,7 @@ bool braid_connection_items(struct braid_connection *connection, const struct br
   return false;
 }
 
-/* ---- the beginning and the end -------------------------------------------------------------------------------- */
+/* ---- open and close ------------------------------------------------------------------------------------------- */
 
 bool braid_content_begin(struct braid_connection *connection) {
   memset(connection->sent_codes, 0, sizeof connection->sent_codes);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * What frames hold: bytes, messages with the objects in them, items. What reads it is declared in connection.h. */
+ * The contents of frames: bytes, messages with the objects that they refer to, items. connection.h declares the
+ * functions that read them. */
 #ifndef BRAID_CONTENT_H
 #define BRAID_CONTENT_H
 
 #include "core/process/connection.h"
 
-/* What a frame is made of, in order. */
+/* The parts of a frame's body, in order. */
 struct braid_content {
   const void *body;
   size_t size;
@@ -14,13 +15,14 @@ struct braid_content {
   size_t count;
 };
 
-/* Puts a frame, and in front of it, in frames of their own, what its objects need at the other end. Under the
- * connection's mutex; any thread. False when memory is out: half a frame may stand in the outbox. */
+/* Puts a frame. In front of it, it puts frames with what the objects need at the other end. False when memory is out;
+ * then half a frame may be in the outbox. Under the connection's mutex; any thread; does not block. */
 bool braid_content_put(struct braid_connection *connection, struct braid_frame *frame,
                        const struct braid_content *content);
 
-/* A connection is opened: both ends know nothing of each other. False when memory is out. It is closed: objects end,
- * and then, when nobody puts any more, what was known goes. The I/O thread. */
+/* braid_content_begin: the connection opens, and both ends know nothing of each other; false when memory is out.
+ * braid_content_end: it closes, and the marshal ends. braid_content_forget: then, when no thread puts frames any more,
+ * drops the known bytecode. The I/O thread; nothing blocks. */
 bool braid_content_begin(struct braid_connection *connection);
 void braid_content_end(struct braid_connection *connection);
 void braid_content_forget(struct braid_connection *connection);

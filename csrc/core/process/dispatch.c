@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * What a worker has not begun can be recalled, and is: when it dies, or is held up, or when another has nothing to do.
- */
+ * A job that a worker has not begun can be recalled. It is recalled when the worker dies, when the worker is stuck, or
+ * when another worker has nothing to do. */
 #include "core/process/dispatch.h"
 
 enum {
-  AHEAD = 64,               /* jobs that a worker may be sent ahead */
-  AHEAD_TIME = 500 * 1000,  /* ns: the work that these are to make */
-  LONG = 10 * 1000 * 1000,  /* ns: jobs that take longer are not sent ahead at all */
-  MOMENT = 20 * 1000 * 1000 /* ns: in which a worker begins a job unless something holds it up */
+  AHEAD = 64,               /* the most jobs that a worker is sent in advance */
+  AHEAD_TIME = 500 * 1000,  /* ns of work that these jobs should make */
+  LONG = 10 * 1000 * 1000,  /* ns: jobs longer than this are not sent in advance */
+  MOMENT = 20 * 1000 * 1000 /* ns in which a worker begins a job, unless it is stuck */
 };
 
 void braid_dispatch_init(struct braid_dispatch *dispatch, struct braid_worker_handle *workers, unsigned count,
@@ -22,11 +22,11 @@ unsigned braid_dispatch_slots(unsigned tasks) {
   return slots;
 }
 
-/* ---- those that wait ------------------------------------------------------------------------------------------ */
+/* ---- pending jobs --------------------------------------------------------------------------------------------- */
 
 static struct braid_job *job_of(struct braid_list *link) { return braid_container(link, struct braid_job, link); }
 
-/* Only what was recalled, too, comes before it: that is near. */
+/* The search is short: only other recalled jobs can come before this one. */
 void braid_dispatch_return(struct braid_dispatch *dispatch, struct braid_job *job) {
   struct braid_list *next = dispatch->pending.next;
   while (next != &dispatch->pending && job_of(next)->turn < job->turn) next = next->next;
@@ -62,16 +62,16 @@ void braid_dispatch_recall_all(struct braid_dispatch *dispatch) {
   for (unsigned i = 0; i < dispatch->count; i++) braid_dispatch_recall(dispatch, &dispatch->workers[i]);
 }
 
-/* ---- handing out ---------------------------------------------------------------------------------------------- */
+/* ---- assignment ----------------------------------------------------------------------------------------------- */
 
-/* How many jobs a worker may have that is not held up. */
+/* How many jobs a worker may have when it is not stuck. */
 static unsigned depth_of(const struct braid_dispatch *dispatch) {
   if (dispatch->typical == 0 || dispatch->typical > LONG) return dispatch->tasks;
   int64_t ahead = AHEAD_TIME / dispatch->typical;
   return dispatch->tasks + (ahead < 1 ? 1 : ahead > AHEAD ? AHEAD : (unsigned)ahead);
 }
 
-/* Gives it jobs up to so many. */
+/* Sends the worker jobs until it has `depth`. */
 static void fill(struct braid_dispatch *dispatch, struct braid_worker_handle *worker, unsigned depth) {
   if (!braid_worker_handle_is_open(worker) || worker->in_flight >= depth || !dispatch->pending_count) return;
   while (worker->in_flight < depth && dispatch->pending_count > 0)
@@ -79,7 +79,7 @@ static void fill(struct braid_dispatch *dispatch, struct braid_worker_handle *wo
   braid_connection_flush(&worker->connection);
 }
 
-/* Who has nothing to do takes what others have not begun. */
+/* Moves one job, not yet begun, from the worker that has the most to an idle one. */
 static void share_out(struct braid_dispatch *dispatch, struct braid_worker_handle *idle) {
   enum { WORTH_IT = 100 * 1000 };
   struct braid_worker_handle *most = NULL;
@@ -94,7 +94,8 @@ static void share_out(struct braid_dispatch *dispatch, struct braid_worker_handl
   fill(dispatch, idle, 1);
 }
 
-/* Ahead are filled up those that have come down to half of it. */
+/* First every worker gets as many jobs as it runs at once. Then a worker that has at most half of its depth left is
+ * filled up to the depth. */
 void braid_dispatch_hand_out(struct braid_dispatch *dispatch) {
   for (unsigned i = 0; i < dispatch->count; i++) fill(dispatch, &dispatch->workers[i], dispatch->tasks);
   for (unsigned i = 0; i < dispatch->count && dispatch->pending_count > 0; i++) {
@@ -128,14 +129,14 @@ bool braid_dispatch_submit(struct braid_dispatch *dispatch, struct braid_job *jo
   return idle != NULL;
 }
 
-/* ---- what is learned ------------------------------------------------------------------------------------------ */
+/* ---- observation ---------------------------------------------------------------------------------------------- */
 
-/* Where nobody can take them they stay: it may go on any time. */
+/* Moves jobs to idle workers. Jobs that no idle worker can take stay, because the worker may go on at any time. */
 static void relieve(struct braid_dispatch *dispatch, struct braid_worker_handle *worker) {
   struct braid_worker_handle *idle;
   struct braid_job *job;
   bool stuck = worker->stuck;
-  worker->stuck = true; /* it is not to find itself */
+  worker->stuck = true; /* so that find_idle does not return it */
   while ((idle = find_idle(dispatch)) && (job = braid_worker_handle_recall(worker))) {
     braid_worker_handle_send(idle, job);
     stuck = true;
@@ -169,7 +170,7 @@ void braid_dispatch_learn(struct braid_dispatch *dispatch, int64_t busy) {
   dispatch->typical = dispatch->typical ? (dispatch->typical * 7 + busy) / 8 + 1 : busy;
 }
 
-/* ---- counting ------------------------------------------------------------------------------------------------- */
+/* ---- counts --------------------------------------------------------------------------------------------------- */
 
 unsigned braid_dispatch_begun(const struct braid_dispatch *dispatch) {
   unsigned begun = 0;

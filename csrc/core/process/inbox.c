@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Descriptors stand in the order of their frames. */
+ * Descriptors are kept in the order of their frames. */
 #include "core/process/inbox.h"
 
 #include <errno.h>
@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 enum {
-  FIRST_IN = 64 * 1024, /* bytes that are read at once */
-  KEPT_IN = 1024 * 1024 /* a larger buffer is given back when it is empty */
+  FIRST_IN = 64 * 1024, /* bytes read at once */
+  KEPT_IN = 1024 * 1024 /* a larger buffer is freed when it is empty */
 };
 
 void braid_inbox_init(struct braid_inbox *inbox) {
@@ -32,9 +32,9 @@ void braid_inbox_term(struct braid_inbox *inbox) {
   braid_buffer_term(&inbox->bytes);
 }
 
-/* ---- receiving ------------------------------------------------------------------------------------------------ */
+/* ---- receive -------------------------------------------------------------------------------------------------- */
 
-/* More than there can be are closed. */
+/* Keeps a descriptor, or closes it when there are too many. Returns the fault or NULL. */
 static const char *keep(struct braid_inbox *inbox, int descriptor) {
   if (inbox->descriptor_count < BRAID_INBOX_DESCRIPTORS) {
     inbox->descriptors[inbox->descriptor_count++] = descriptor;
@@ -44,9 +44,9 @@ static const char *keep(struct braid_inbox *inbox, int descriptor) {
   return "descriptors came that belong to no frame";
 }
 
-/* One system call brings one at most, for the kernel does not read on behind bytes with which one travels. It may have
- * found no number for it here: then it says MSG_CTRUNC, and something has to stand for it. There is room for one header
- * only. (CMSG_NXTHDR, which would look for a second one, gives warnings in musl's headers.) */
+/* One system call brings at most one descriptor: the kernel does not read on behind bytes that came with one. If the
+ * process has no free descriptor the kernel sets MSG_CTRUNC; then -1 takes the lost one's place. The buffer has room
+ * for one header only. (CMSG_NXTHDR, which would look for a second one, gives warnings with musl's headers.) */
 static const char *keep_all(struct braid_inbox *inbox, struct msghdr *head) {
   const char *fault = NULL;
   size_t count = 0;
@@ -79,7 +79,8 @@ static ssize_t receive(struct braid_inbox *inbox, int fd, char *room, size_t siz
   return got;
 }
 
-/* How many bytes to read: the rest of the frame that has begun, but no more room than twice what has really come. */
+/* How many bytes to read: the rest of the frame that has begun, but at most as many as have come so far, because the
+ * frame's size may be false. */
 static size_t wanted(const struct braid_inbox *inbox) {
   struct braid_frame frame;
   if (inbox->bytes.size < sizeof frame) return FIRST_IN;

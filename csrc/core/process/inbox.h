@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Bytes and descriptors that a socket has brought, and the frames in them. The I/O thread; nothing blocks. */
+ * The bytes and descriptors that came from a socket, and the frames in them. The I/O thread; nothing blocks. */
 #ifndef BRAID_INBOX_H
 #define BRAID_INBOX_H
 
@@ -13,50 +13,50 @@ enum { BRAID_INBOX_DESCRIPTORS = 4 };
 
 struct braid_inbox {
   struct braid_buffer bytes;
-  size_t handled;                           /* so many of them are of frames that are handled */
-  int descriptors[BRAID_INBOX_DESCRIPTORS]; /* of frames that are not handled; -1: one that was lost */
-  unsigned descriptor_count, claimable;     /* claimable: how many are of the frame that is being handled */
+  size_t handled;                           /* bytes of frames that are already handled */
+  int descriptors[BRAID_INBOX_DESCRIPTORS]; /* of frames not yet handled; -1: one that was lost */
+  unsigned descriptor_count, claimable;     /* claimable: how many belong to the frame that is being handled */
 };
 
 void braid_inbox_init(struct braid_inbox *inbox);
 void braid_inbox_term(struct braid_inbox *inbox);
 
-/* Reads once: how many bytes; 0: the other end is gone; -1 and errno, ENOMEM: there is no memory for more. *full: as
- * many as were asked for, so there may be more. *fault: why descriptors came that are no protocol; else it is left
- * alone. */
+/* Reads once. Returns the number of bytes; 0: the other end has closed; -1 and errno, ENOMEM when there is no memory
+ * for more. *full: it got as many as it asked for, so there may be more. *fault: set when unexpected descriptors came;
+ * else unchanged. */
 ssize_t braid_inbox_receive(struct braid_inbox *inbox, int fd, bool *full, const char **fault);
 
-/* The head of the next frame; false: it is not there. */
+/* Copies the head of the next frame. False: it has not come yet. */
 static inline bool braid_inbox_next(const struct braid_inbox *inbox, struct braid_frame *frame) {
   if (inbox->bytes.size - inbox->handled < sizeof *frame) return false;
   memcpy(frame, inbox->bytes.data + inbox->handled, sizeof *frame);
   return true;
 }
 
-/* Whether all of the next frame, whose head this is, is there. */
+/* Whether the whole frame with this head has come. */
 static inline bool braid_inbox_is_whole(const struct braid_inbox *inbox, const struct braid_frame *frame) {
   return frame->size <= inbox->bytes.size - inbox->handled - sizeof *frame;
 }
 
-/* Begins the next frame, which is whole: its body. NULL: its descriptor has not come. */
+/* Begins to handle the next frame, which is whole. Returns its body; NULL: its descriptor has not come. */
 static inline const char *braid_inbox_begin(struct braid_inbox *inbox, const struct braid_frame *frame) {
   if (frame->descriptors > inbox->descriptor_count) return NULL;
   inbox->claimable = frame->descriptors;
   return inbox->bytes.data + inbox->handled + sizeof *frame;
 }
 
-/* Of the frame that has begun: a descriptor, which is the caller's from here on; -1: there is none, or it was lost on
- * the way. Closes those that nobody has claimed. */
+/* braid_inbox_claim returns a descriptor of the frame that is being handled; the caller owns it. -1: there is none, or
+ * it was lost. braid_inbox_close_rest closes the descriptors that were not claimed. */
 int braid_inbox_claim(struct braid_inbox *inbox);
 void braid_inbox_close_rest(struct braid_inbox *inbox);
 
-/* The frame that has begun is handled. */
+/* Ends the handling of the frame. */
 static inline void braid_inbox_end(struct braid_inbox *inbox, const struct braid_frame *frame) {
   if (inbox->claimable > 0) braid_inbox_close_rest(inbox);
   inbox->handled += sizeof *frame + (size_t)frame->size;
 }
 
-/* Makes room in place of frames that are handled. */
+/* Removes handled frames from the buffer. */
 void braid_inbox_shift(struct braid_inbox *inbox);
 
 #endif

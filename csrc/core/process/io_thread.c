@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The mutex guards which I/O thread there is and its users. The last user takes it out of sight; the thread then
- * ends and frees it. */
+ * The mutex guards `current` and the number of users. The last user sets `current` to NULL; then the thread ends and
+ * frees its memory. */
 #include "core/process/io_thread.h"
 
 #include <errno.h>
@@ -53,7 +53,7 @@ static void *run(void *argument) {
   return NULL;
 }
 
-/* Under the mutex, which it gives up while it waits. */
+/* Under the mutex, which it releases while it waits. */
 static struct braid_io_thread *start(void) {
   struct start start = {calloc(1, sizeof *start.io_thread), -1};
   pthread_t thread;
@@ -70,7 +70,7 @@ static struct braid_io_thread *start(void) {
     errno = error;
     return NULL;
   }
-  if (process.current) { /* another thread was faster; both are as good */
+  if (process.current) { /* another thread has started one in the meantime; this one ends */
     start.io_thread->users = 0;
     braid_loop_interrupt(&start.io_thread->loop);
     process.current->users++;
@@ -94,7 +94,7 @@ void braid_io_thread_leave(struct braid_io_thread *io_thread) {
   pthread_mutex_lock(&process.mutex);
   if (--io_thread->users == 0) {
     process.current = NULL;
-    braid_loop_interrupt(&io_thread->loop); /* inside: once the mutex is free it may be gone */
+    braid_loop_interrupt(&io_thread->loop); /* once the mutex is free, it may be freed */
   }
   pthread_mutex_unlock(&process.mutex);
 }

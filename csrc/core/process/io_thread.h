@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The thread that speaks with other processes: with our workers, and in a worker process with the parent. One for the
- * process, while somebody needs it. It has a loop of its own and never touches Lua. */
+ * The I/O thread speaks with other processes: with our workers and, in a worker process, with the parent. The process
+ * has one, as long as somebody uses it. It has its own loop and never touches Lua. */
 #ifndef BRAID_IO_THREAD_H
 #define BRAID_IO_THREAD_H
 
@@ -9,34 +9,37 @@
 
 struct braid_io_thread {
   struct braid_loop loop;
-  struct braid_children children; /* worker processes: started by this thread, so that they end with it */
-  unsigned users;                 /* guarded by the I/O thread's own mutex */
+  struct braid_children children; /* worker processes; this thread starts them, because on Linux they die with the
+                                     thread that started them */
+  unsigned users;                 /* under io_thread.c's mutex */
 };
 
-/* Something to be done on the I/O thread. Its waiter can stand in the wait queues of shared objects, as a task's can:
- * arm it, let its node join one, and `run` is called when the wait is over (waiter.status tells how). Or it is just
- * sent there. */
+/* A function to run on the I/O thread. Its waiter can wait in the wait queues of shared objects, as a task's can: arm
+ * the waiter, let its node join a queue; then `run` is called when the wait is over, with the status in waiter.status.
+ * Or braid_errand_send posts it at once. */
 struct braid_errand {
   struct braid_waiter waiter;
   void (*run)(struct braid_errand *errand);
-  atomic_bool under_way; /* sent and not begun */
+  atomic_bool under_way; /* sent, but `run` has not begun */
 };
 
-/* Starts the thread, or finds it running; NULL and errno when the system refuses. Any thread. */
+/* Starts the I/O thread, or uses the one that runs. NULL and errno when the system refuses. Any thread; blocks until
+ * the thread has started. */
 struct braid_io_thread *braid_io_thread_enter(void);
 
-/* When nobody needs it any more it ends. Any thread, the I/O thread itself too. */
+/* Ends the use; the I/O thread ends after the last one. Any thread, also the I/O thread; does not block. */
 void braid_io_thread_leave(struct braid_io_thread *io_thread);
 
-/* Any thread, before others know the errand. */
+/* Any thread, before others know the errand; does not block. */
 void braid_errand_init(struct braid_errand *errand, struct braid_io_thread *io_thread,
                        void (*run)(struct braid_errand *));
 
-/* Has it run on the I/O thread, soon; sent again before it has begun it runs once. Any thread; does not block;
- * cannot fail. Not while it waits in a wait queue. */
+/* Has the errand run soon on the I/O thread. If it is sent again before it has begun, it runs once. Not while it waits
+ * in a wait queue. Cannot fail. Any thread; does not block. */
 void braid_errand_send(struct braid_errand *errand);
 
-/* Takes one back that was sent, if it has not begun: its memory may go then. The I/O thread. */
+/* Takes the errand back, if it was sent and has not begun; after that its memory may be freed. The I/O thread; does not
+ * block. */
 void braid_errand_recall(struct braid_errand *errand);
 
 #endif

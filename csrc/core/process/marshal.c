@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Objects are written under the connection's mutex; each writing counts as one sending in the object table. */
+ * Objects are written under the connection's mutex. Each time an object is written, its entry in the object table
+ * counts it as sent once more. */
 #include "core/process/marshal.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@
 #include "core/sync/queue.h"
 #include "core/process/relay.h"
 
-enum { YOURS = 1, GONE = 2, PART = 4 }; /* flags: the number is the receiver's; the object's home has ended; a slice */
+enum { YOURS = 1, GONE = 2, PART = 4 }; /* flags: the receiver's number; its home has ended; a slice */
 enum { TYPE_SHIFT = 8 };                /* class: the kind, and an array's type */
 
 static const struct braid_class *const classes[BRAID_PROXY_KINDS] = {
@@ -23,7 +24,7 @@ static const struct braid_class *const classes[BRAID_PROXY_KINDS] = {
     [BRAID_PROXY_COUNTER] = &braid_counter_class,     [BRAID_PROXY_DICT] = &braid_dict_class,
 };
 
-/* BRAID_PROXY_KINDS: none of them. */
+/* BRAID_PROXY_KINDS: it is none of them. */
 static enum braid_proxy_kind kind_of(const struct braid_object *object) {
   unsigned kind = 0;
   while (kind < BRAID_PROXY_KINDS && classes[kind] != object->class) kind++;
@@ -35,26 +36,27 @@ static const char *refuse(const struct braid_object *object) {
   return known ? NULL : "it belongs to this process";
 }
 
-/* ---- writing -------------------------------------------------------------------------------------------------- */
+/* ---- write ---------------------------------------------------------------------------------------------------- */
 
 static struct braid_array *array_of(struct braid_object *object) {
   return braid_container(object, struct braid_array, object);
 }
 
-/* The number by which the other end knows the array that has the memory, which is its own then; 0: it is not. */
+/* Returns the other end's number for the array, or for the array that a slice is part of, when its home is there; else
+ * 0. */
 static uint64_t theirs(struct braid_object_table *table, const struct braid_array *array) {
   return braid_import_id(array->whole ? array->whole->keeper : array->keeper, table);
 }
 
-/* The memory of an array that is not the other end's own. */
+/* Sends the memory of an array, unless its home is the other end. */
 static bool prepare(struct braid_connection *connection, struct braid_object *object) {
   struct braid_object_table *table = connection->objects;
   if (object->class != &braid_array_class || theirs(table, array_of(object))) return true;
   return braid_shm_table_send(&table->segments, connection, braid_array_room(array_of(object))->segment);
 }
 
-/* An array goes home as what it is there, and a slice of one as a slice that is made there: so that it does not need us
- * to keep what it is a part of. */
+/* When an array returns to its home it is sent as the home's own number, and a slice as a part of that array. So the
+ * home need not depend on us for memory that is its own. */
 static bool write_array(struct braid_object_table *table, struct braid_array *array, struct braid_wire_object *wire) {
   const struct braid_room *room = braid_array_room(array);
   wire->class = BRAID_PROXY_ARRAY | (uint32_t)array->type << TYPE_SHIFT;
@@ -71,7 +73,7 @@ static bool write_array(struct braid_object_table *table, struct braid_array *ar
   return wire->id != 0;
 }
 
-/* A condition and a dict take their locks along. */
+/* Adds the lock of a condition or a dict, which travels with it. */
 static bool write_lock(struct braid_object_table *table, struct braid_object *lock, struct braid_wire_object *wire) {
   wire->value = braid_object_table_export(table, lock);
   return wire->value != 0;
@@ -98,8 +100,8 @@ static bool write_own(struct braid_object_table *table, struct braid_object *obj
   return wire->id != 0;
 }
 
-/* A proxy goes home as what it stands for, and elsewhere as an object whose home we lead to. It is looked whether it is
- * gone when the other end is sure to be told if it goes later. */
+/* When a proxy returns to the object's home it is sent as the home's own number. To other processes it is exported, and
+ * we relay to the home. `gone` is read after the export: if the home ends after that, the other end is told. */
 static bool write_proxy(struct braid_object_table *table, struct braid_proxy *proxy, struct braid_wire_object *wire) {
   wire->class = proxy->kind;
   wire->id = braid_import_id(proxy->keeper, table);
@@ -121,7 +123,7 @@ static bool write_object(struct braid_connection *connection, struct braid_objec
                                 : write_own(connection->objects, object, wire);
 }
 
-/* ---- reading -------------------------------------------------------------------------------------------------- */
+/* ---- read ----------------------------------------------------------------------------------------------------- */
 
 static struct braid_object *own_object(struct braid_object_table *table, uint64_t id) {
   struct braid_entry *entry = braid_object_table_entry(table, id);
@@ -129,7 +131,7 @@ static struct braid_object *own_object(struct braid_object_table *table, uint64_
   return entry ? entry->object : NULL;
 }
 
-/* Of an array of ours. */
+/* Returns a slice of one of our arrays. */
 static struct braid_object *own_slice(struct braid_object_table *table, const struct braid_wire_object *wire) {
   struct braid_object *object = own_object(table, wire->id);
   if (!object) return NULL;
@@ -143,7 +145,7 @@ static struct braid_object *own_slice(struct braid_object_table *table, const st
   return slice ? &slice->object : NULL;
 }
 
-/* An import that came to nothing: it was counted as received. */
+/* Undoes an import that failed. The object was counted as received, so the keeper tells the other end. */
 static struct braid_object *give_up(struct braid_import *import, struct braid_shm *segment) {
   int error = errno;
   if (segment) braid_shm_unref(segment);
@@ -152,8 +154,8 @@ static struct braid_object *give_up(struct braid_import *import, struct braid_sh
   return NULL;
 }
 
-/* False: the object of theirs that we know by this number is of another class. Else it is *object, with a reference;
- * NULL: there is none. */
+/* Looks for the object with this number that is already imported. *object gets a new reference, or NULL when there is
+ * none. False: it is of another class. */
 static bool read_known(struct braid_object_table *table, uint64_t id, const struct braid_class *class,
                        struct braid_object **object) {
   *object = braid_object_table_import(table, id);
@@ -178,7 +180,7 @@ static struct braid_object *read_array(struct braid_object_table *table, const s
   return &array->object;
 }
 
-/* The proxy of this kind with this number, with a reference; a new one when there is none. */
+/* Returns the proxy of this kind with this number, with a new reference; makes one when there is none. */
 static struct braid_proxy *obtain_proxy(struct braid_connection *connection, enum braid_proxy_kind kind, uint64_t id,
                                         const struct braid_wire_object *wire) {
   struct braid_object *known;
@@ -190,7 +192,7 @@ static struct braid_proxy *obtain_proxy(struct braid_connection *connection, enu
     give_up(import, NULL);
     return NULL;
   }
-  if (proxy->queue) { /* said once, before anybody knows it */
+  if (proxy->queue) { /* set once, before others know the proxy */
     proxy->queue->maxsize = wire->value;
     proxy->queue->order = (enum braid_queue_order)wire->more[0];
   }
@@ -272,7 +274,7 @@ static void add_span(void *context, const struct braid_array *array) {
   spans->list[spans->count++] = (struct braid_span){array->room.segment, begin, begin + size};
 }
 
-/* The process beyond the connection has ended: of its memory only those arrays stay that are held here. */
+/* The process at the other end has ended. Of its segments, this keeps only the pages of arrays that are held here. */
 static void trim(struct braid_object_table *table) {
   struct spans spans = {0};
   braid_object_table_visit_arrays(table, add_span, &spans);

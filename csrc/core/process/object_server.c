@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * A call that has to wait is a visit: its waiter stands in the object's wait queue as a task's would. Visits and
- * holdings are the I/O thread's alone. When a client ends, a visit that was served already is on its way home: it finds
- * itself without a client then, and gives back what it was served. */
+ * A call that must wait is a *visit*: its waiter joins the object's wait queue, as a task's would. Only the I/O thread
+ * uses visits and holdings. When a client ends, a visit may already be claimed and on its way to the I/O thread's loop.
+ * When it arrives, it has no client any more, and gives back what it got. */
 #include "core/process/object_server.h"
 
 #include <stdlib.h>
@@ -13,40 +13,40 @@
 #include "core/sync/primitives.h"
 #include "core/process/relay.h"
 
-/* A lock that somebody in the client holds, or waits for: its address is the owner that the lock knows. */
+/* A lock that some task of the client holds, or waits for. The lock's `owner` is the address of the holding. */
 struct holding {
   struct braid_list link;
   struct braid_primitive *lock; /* with a reference */
-  uint64_t owner;               /* in the client */
+  uint64_t owner;               /* the owner's number in the client */
 };
 
 struct visit {
   struct braid_errand errand;
   struct braid_list link;
-  struct braid_client *client; /* NULL: it has gone */
+  struct braid_client *client; /* NULL: it has ended */
   struct braid_io_thread *io_thread;
   enum braid_call_operation operation;
   uint64_t number;
   struct braid_object *object; /* with a reference */
-  uint64_t id;                 /* of the object */
+  uint64_t id;                 /* the object's number for the client */
   struct holding *holding;
 };
 
-/* What a call is about, while it is tried. */
+/* A call while it is tried. */
 struct attempt {
   struct braid_client *client;
   struct braid_entry *entry;
   struct braid_call call;
-  uint64_t number; /* 0: it wants no answer */
+  uint64_t number; /* of the call; 0: it needs no answer */
   struct braid_key key;
-  struct holding *holding;      /* of a lock that is being taken */
-  struct braid_queue_cell cell; /* a put's or a set's; then the answer's */
+  struct holding *holding;      /* of a lock that is being acquired */
+  struct braid_queue_cell cell; /* the item of a put or a set; later the item of the answer */
   int64_t extra;
 };
 
 /* ---- answers -------------------------------------------------------------------------------------------------- */
 
-/* Uses the item up. It is sent when the I/O thread has handled what has come. */
+/* Puts the answer and drops the item. The answer is sent after the I/O thread has handled the frames that came. */
 static void answer(struct braid_client *client, uint64_t id, uint64_t number, enum braid_status status,
                    struct braid_item item, int64_t extra) {
   struct braid_connection *connection = client->table->connection;
@@ -54,7 +54,7 @@ static void answer(struct braid_client *client, uint64_t id, uint64_t number, en
       .kind = BRAID_FRAME_ANSWER, .id = number, .value = id, .status = status, .channel = client->channel};
   struct braid_answer body = {extra};
   struct braid_queue_cell cell = {.item = item};
-  if (item.tag == BRAID_ITEM_NONE) cell.item.bits = 0; /* nothing, and nothing was lost */
+  if (item.tag == BRAID_ITEM_NONE) cell.item.bits = 0; /* not 0 would mean that an item was lost: see is_lost */
   if (number) {
     braid_connection_put_items(connection, frame, &body, sizeof body, &cell, 1);
     braid_errand_send(&connection->nudge);
@@ -144,7 +144,7 @@ static struct braid_queue *queue_of(struct braid_object *object) {
   return object->class == &braid_queue_class ? braid_container(object, struct braid_queue, object) : NULL;
 }
 
-/* Items that the client puts or gets otherwise are exportqueue's. */
+/* All other puts and gets of a client are in queue_server.c. */
 static enum braid_status try_queue(struct attempt *attempt, enum braid_call_operation operation,
                                    struct braid_queue *queue, struct braid_wait_node *node) {
   struct braid_queue_facts facts;
@@ -152,7 +152,7 @@ static enum braid_status try_queue(struct attempt *attempt, enum braid_call_oper
   switch (operation) {
     case BRAID_QUEUE_TRY_PUT:
       status = braid_queue_put(queue, attempt->cell.item, attempt->cell.key, NULL);
-      if (status == BRAID_OK) attempt->cell.item.tag = BRAID_ITEM_NONE; /* the queue's */
+      if (status == BRAID_OK) attempt->cell.item.tag = BRAID_ITEM_NONE; /* the queue owns it */
       return status;
     case BRAID_QUEUE_TRY_GET: return braid_queue_get(queue, &attempt->cell.item, NULL);
     case BRAID_QUEUE_DONE: return braid_queue_task_done(queue);
@@ -237,8 +237,7 @@ static enum braid_status try_dict(struct attempt *attempt, enum braid_call_opera
   }
 }
 
-/* BRAID_EMPTY, BRAID_FULL: it would have to wait. BRAID_WAIT: the wait node stands in the wait queue, with the item of
- * a put. */
+/* BRAID_EMPTY, BRAID_FULL: the call would have to wait. BRAID_WAIT: the wait node is in the wait queue. */
 static enum braid_status try(struct attempt *attempt, enum braid_call_operation operation,
                              struct braid_wait_node *node) {
   struct braid_object *object = attempt->entry->object;
@@ -260,7 +259,7 @@ static void free_visit(struct visit *visit) {
   free(visit);
 }
 
-/* It was served, and nobody is left who could use it. */
+/* Gives back what the visit got, because its client has ended. */
 static void undo(struct visit *visit) {
   struct braid_primitive *primitive = braid_container(visit->object, struct braid_primitive, object);
   switch (visit->operation) {
@@ -275,7 +274,7 @@ static struct braid_item turn_of(const struct braid_wait_node *node) {
   return (struct braid_item){node->bits, BRAID_ITEM_INTEGER};
 }
 
-/* What came of a visit that is over. */
+/* Answers a visit that is over. */
 static void finish(struct visit *visit, enum braid_status status) {
   struct braid_wait_node *node = &visit->errand.waiter.node;
   struct braid_item item = {0};
@@ -318,7 +317,7 @@ static struct visit *new_visit(struct attempt *attempt, enum braid_call_operatio
   return visit;
 }
 
-/* One that nobody has served ends here; the others come home later, to find that nobody is there. */
+/* Ends a visit that nobody has claimed. A claimed one stays until it arrives, and then has no client. */
 static void orphan(struct visit *visit) {
   struct braid_waiter *waiter = &visit->errand.waiter;
   if (braid_waiter_claim(waiter, BRAID_CANCELLED)) {
@@ -330,12 +329,12 @@ static void orphan(struct visit *visit) {
   }
   braid_list_remove(&visit->link);
   visit->client = NULL;
-  visit->io_thread = braid_io_thread_enter(); /* which cannot fail: it runs */
+  visit->io_thread = braid_io_thread_enter(); /* cannot fail, because the I/O thread runs */
 }
 
-/* ---- calls that come ------------------------------------------------------------------------------------------ */
+/* ---- incoming calls ------------------------------------------------------------------------------------------- */
 
-/* It could not be served at once. */
+/* Makes a visit, because the call could not be served at once. */
 static enum braid_status wait(struct attempt *attempt, enum braid_call_operation operation) {
   struct visit *visit = new_visit(attempt, operation);
   if (!visit) return BRAID_NO_MEMORY;
@@ -373,7 +372,7 @@ static bool has_key(uint32_t operation) { return operation == BRAID_DICT_GET || 
 
 static bool has_item(uint32_t operation) { return operation == BRAID_DICT_SET || operation == BRAID_QUEUE_TRY_PUT; }
 
-/* The number stands at the head, the key behind it, then the item. Nothing is the caller's when it is not sound. */
+/* The body is struct braid_call, the key, the item. False: it is malformed, and the caller owns nothing. */
 static bool read_call(struct braid_connection *connection, const struct braid_frame *frame, const char *body,
                       struct attempt *attempt) {
   if (frame->size < sizeof attempt->call || frame->status >= BRAID_CALL_OPERATIONS) return false;
@@ -389,7 +388,7 @@ static bool read_call(struct braid_connection *connection, const struct braid_fr
   return false;
 }
 
-/* The system had no room for it: see braid_connection_items. */
+/* There was no memory or descriptor to read it: see braid_connection_items. */
 static bool is_lost(struct braid_item item) { return item.tag == BRAID_ITEM_NONE && item.bits != 0; }
 
 static void on_call(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
@@ -420,7 +419,7 @@ static void on_cancel(struct braid_connection *connection, const struct braid_fr
   }
 }
 
-/* ---- the beginning and the end -------------------------------------------------------------------------------- */
+/* ---- open and close ------------------------------------------------------------------------------------------- */
 
 static void forget(struct braid_entry *entry) { braid_queue_server_end(entry, NULL); }
 

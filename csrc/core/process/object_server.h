@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * The home's side of shared objects: does for other processes what they call for. The I/O thread. */
+ * The home's side of shared objects: runs the calls of other processes. The I/O thread; nothing blocks. */
 #ifndef BRAID_OBJECT_SERVER_H
 #define BRAID_OBJECT_SERVER_H
 
 #include "core/process/connection.h"
 
-/* A connection is opened: sets its handlers. connection->objects is its object table. */
+/* The connection opens: sets its handlers. connection->objects must be its object table. */
 void braid_object_server_begin(struct braid_connection *connection);
 
-/* The neighbour has gone, nothing more comes from it: its waits end, what it had ahead comes back, its locks are
- * abandoned. May be called again. */
+/* The neighbour has ended, and no more frames come. Ends its waits, takes back the items and places that it had, and
+ * abandons its locks. May be called again. */
 void braid_object_server_end(struct braid_connection *connection);
 
 #endif

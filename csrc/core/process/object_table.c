@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * One mutex for all object tables, held for a few instructions; it may be entered with a connection's mutex held.
- * Entries go on the I/O thread only, so that thread may use one that it has found. */
+ * One mutex guards all object tables. It is held for a few instructions, and may be entered with a connection's mutex
+ * held. Only the I/O thread removes entries, so that thread may use an entry after it has left the mutex. */
 #include "core/process/object_table.h"
 
 #include <stdlib.h>
@@ -101,7 +101,8 @@ void braid_object_table_clear(struct braid_object_table *table, void (*settle)(s
   }
 }
 
-/* Others only add to the rows' heads, under the mutex; it is given up while `visit` runs. */
+/* Other threads only add entries at the heads of rows, under the mutex. So the walk needs the mutex only for the head,
+ * and `visit` runs without it. */
 void braid_object_table_visit(struct braid_object_table *table,
                               void (*visit)(struct braid_entry *entry, const struct braid_client *client),
                               const struct braid_client *client) {
@@ -142,7 +143,7 @@ struct braid_object *braid_object_table_known(struct braid_object_table *table, 
   return find_import(table, id, 0);
 }
 
-/* The object goes: on whichever thread. */
+/* The imported object is destroyed. Any thread. */
 static void leave(struct braid_array_keeper *keeper) {
   struct braid_import *import = braid_container(keeper, struct braid_import, keeper);
   pthread_mutex_lock(&mutex);
@@ -203,7 +204,7 @@ void braid_object_table_part(struct braid_object_table *table, void (*parted)(st
     struct braid_import *import;
     while ((import = table->imports[row])) {
       table->imports[row] = import->next;
-      import->table = NULL; /* from now on it is its object's alone */
+      import->table = NULL; /* from now on only its object uses it */
       struct braid_object *object = keep(import->object) ? import->object : NULL;
       pthread_mutex_unlock(&mutex);
       if (object) {
@@ -236,7 +237,7 @@ static void tell_drops(struct braid_errand *errand) {
   braid_connection_flush(table->connection);
 }
 
-/* ---- the whole ------------------------------------------------------------------------------------------------ */
+/* ---- the table ------------------------------------------------------------------------------------------------ */
 
 struct braid_object_table *braid_object_table_new(struct braid_connection *connection) {
   struct braid_object_table *table = calloc(1, sizeof *table);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Which objects the two ends of a connection know of each other. An *entry* is an object of ours that the other end
- * knows; it keeps the object until the other end drops it. An *import* is one of theirs, for which an object here
- * stands; when that goes, the other end is told. Numbers are the owner's. */
+ * Which objects the two ends of a connection know of each other. An *entry* is one of our objects that the other end
+ * knows. It keeps a reference until the other end has dropped the object. An *import* is one of the other end's
+ * objects, for which there is a proxy or an array here. When that is destroyed, the other end is told. The number of an
+ * object is given by its owner. Nothing blocks, except to enter the mutex for a few instructions. */
 #ifndef BRAID_OBJECT_TABLE_H
 #define BRAID_OBJECT_TABLE_H
 
@@ -16,16 +17,16 @@ enum { BRAID_OBJECT_TABLE_ROWS = 64 };
 struct braid_entry {
   uint64_t id;
   struct braid_object *object; /* with a reference */
-  uint64_t sent;               /* how often; guarded by the tables' mutex */
+  uint64_t sent;               /* how often it was sent; under the tables' mutex */
   struct braid_entry *next, *next_object;
-  struct braid_share *shares; /* of queues: queue_server.c's; the I/O thread only */
+  struct braid_share *shares; /* of a queue; for queue_server.c on the I/O thread */
 };
 
 struct braid_import {
   struct braid_array_keeper keeper;
-  struct braid_object_table *table; /* NULL: the connection is closed. Guarded by the tables' mutex, as is all else */
+  struct braid_object_table *table; /* NULL: the connection is closed; under the tables' mutex, as all fields */
   uint64_t id, received;
-  struct braid_object *object; /* without a reference */
+  struct braid_object *object; /* the proxy or array, without a reference */
   struct braid_import *next;
 };
 
@@ -33,60 +34,62 @@ struct braid_object_table {
   struct braid_connection *connection;
   struct braid_entry *entries[BRAID_OBJECT_TABLE_ROWS], *objects[BRAID_OBJECT_TABLE_ROWS]; /* by number, by object */
   struct braid_import *imports[BRAID_OBJECT_TABLE_ROWS];
-  struct braid_import *drops; /* the other end is to be told */
+  struct braid_import *drops; /* of objects that were destroyed; the other end must be told */
   struct braid_errand dropper;
   uint64_t last_id;
-  struct braid_shm_table segments; /* the memory of arrays: the marshal's */
-  struct braid_alarm alarm;        /* proxy_queue.c's, as is the next; the I/O thread only */
+  struct braid_shm_table segments; /* the memory of arrays; for the marshal */
+  struct braid_alarm alarm;        /* for proxy_queue.c, as the next field; the I/O thread only */
   bool ticking;
-  struct braid_list clients; /* client.c's: the processes that speak over the connection; the I/O thread only */
+  struct braid_list clients; /* struct braid_client; for client.c on the I/O thread */
 };
 
-/* NULL: memory is out. */
+/* NULL when memory is out. The I/O thread. */
 struct braid_object_table *braid_object_table_new(struct braid_connection *connection);
-/* The I/O thread; entries have been given up by braid_object_table_clear, imports by braid_object_table_part. */
+/* The caller has called braid_object_table_clear and braid_object_table_part. The I/O thread. */
 void braid_object_table_free(struct braid_object_table *table);
-/* Takes out every entry and calls `settle` with it first, where the object is still there. The I/O thread. */
+/* Removes all entries. Calls `settle` for each while the entry and its object still exist. The I/O thread. */
 void braid_object_table_clear(struct braid_object_table *table, void (*settle)(struct braid_entry *entry));
 
-/* Calls `visit` with every entry. It adds and takes out none. The I/O thread. */
+/* Calls `visit` for every entry. `visit` must not remove entries. The I/O thread. */
 struct braid_client;
 void braid_object_table_visit(struct braid_object_table *table,
                               void (*visit)(struct braid_entry *entry, const struct braid_client *client),
                               const struct braid_client *client);
 
-/* The number under which the other end knows the object, which is about to be sent once more; 0: memory is out. Any
- * thread. */
+/* Returns the number of an object that is about to be sent, and counts it as sent once more. Makes an entry when there
+ * is none. 0 when memory is out. Any thread. */
 uint64_t braid_object_table_export(struct braid_object_table *table, struct braid_object *object);
 
-/* The number of an object that the other end knows; 0: it does not. The I/O thread. */
+/* Returns the number of an object that the other end knows; 0: it does not. The I/O thread. */
 uint64_t braid_object_table_find(struct braid_object_table *table, const struct braid_object *object);
 
-/* The entry with this number; NULL: there is none. The I/O thread, on which it also goes. */
+/* Returns the entry with this number; NULL: there is none. The I/O thread, which alone removes entries. */
 struct braid_entry *braid_object_table_entry(struct braid_object_table *table, uint64_t id);
 
-/* The other end has dropped the object; `settle` is called as above when it knows it no more. The I/O thread. */
+/* The other end has dropped the object, which it had received `count` times. If nothing is left on the way, calls
+ * `settle` and removes the entry. The I/O thread. */
 void braid_object_table_drop(struct braid_object_table *table, uint64_t id, uint64_t count,
                              void (*settle)(struct braid_entry *));
 
-/* The object that stands here for the other end's, which has been sent once more; with a reference for the caller.
- * NULL: one has to be made, with a new import. */
+/* Returns a new reference to the proxy or array for this number, and counts it as received once more. NULL: the caller
+ * must make one, with a new import. Any thread. */
 struct braid_object *braid_object_table_import(struct braid_object_table *table, uint64_t id);
-/* The same object, which was not sent now. Any thread. */
+/* The same, but does not count it as received. Any thread. */
 struct braid_object *braid_object_table_known(struct braid_object_table *table, uint64_t id);
-/* The object is made and destroyed with the import's keeper. NULL: memory is out. */
+/* Makes an import; NULL when memory is out. The caller then makes the object with the import's keeper, and calls
+ * braid_import_set. The I/O thread. */
 struct braid_import *braid_import_new(struct braid_object_table *table, uint64_t id);
 void braid_import_set(struct braid_import *import, struct braid_object *object);
 
-/* The other end has gone: no import is the object table's any more. Calls `parted` with each object that stands here
- * for one of theirs. The I/O thread. */
+/* The other end has ended. Removes all imports, and calls `parted` for each object that still exists, without the
+ * mutex. The I/O thread. */
 void braid_object_table_part(struct braid_object_table *table, void (*parted)(struct braid_object *object));
 
-/* Calls `visit` for each array that stands here for one of theirs, under the mutex. */
+/* Calls `visit` for each imported array, under the mutex. Any thread. */
 void braid_object_table_visit_arrays(struct braid_object_table *table,
                                      void (*visit)(void *context, const struct braid_array *array), void *context);
 
-/* The number of the import that the keeper is, if it is of this object table; 0: it is not. Any thread. */
+/* Returns the number of the import that has this keeper, when it belongs to this table; else 0. Any thread. */
 uint64_t braid_import_id(struct braid_array_keeper *keeper, const struct braid_object_table *table);
 
 #endif

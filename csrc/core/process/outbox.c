@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What is to be sent stands in pieces: small frames together in one, the bytes of a message by reference. */
+ * The bytes to send are in a list of pieces. Small frames share a piece; a large message is a piece that refers to
+ * it. */
 #include "core/process/outbox.h"
 
 #include <stdlib.h>
@@ -10,24 +11,24 @@
 #include "core/base/clock.h"
 #include "core/process/frame.h"
 
-#ifndef MSG_NOSIGNAL /* then the socket is told, when it is made: SO_NOSIGPIPE */
+#ifndef MSG_NOSIGNAL /* then the socket has SO_NOSIGPIPE since it was made */
 #define MSG_NOSIGNAL 0
 #endif
 
 enum {
-  PIECE = 16 * 1024,   /* room of a piece for small frames */
-  BY_REFERENCE = 4096, /* messages from here on are not copied into pieces */
-  MOST_PIECES = 32     /* in one system call */
+  PIECE = 16 * 1024,   /* bytes of a piece for small frames */
+  BY_REFERENCE = 4096, /* bytes from which a message is not copied */
+  MOST_PIECES = 32     /* of one system call */
 };
 
-#define PATIENCE (2 * BRAID_SECOND) /* then a descriptor is not sent, and what needs it fails */
+#define PATIENCE (2 * BRAID_SECOND) /* then the descriptor is left out, and what needs it fails */
 
 void braid_outbox_init(struct braid_outbox *outbox) {
   braid_list_init(&outbox->pieces);
   outbox->size = 0;
 }
 
-/* ---- putting -------------------------------------------------------------------------------------------------- */
+/* ---- put ------------------------------------------------------------------------------------------------------ */
 
 static struct braid_piece *new_piece(struct braid_outbox *outbox, size_t room) {
   struct braid_piece *piece = malloc(sizeof *piece + room);
@@ -68,17 +69,17 @@ bool braid_outbox_attach(struct braid_outbox *outbox, struct braid_shm *segment)
   return true;
 }
 
-/* ---- sending -------------------------------------------------------------------------------------------------- */
+/* ---- send ----------------------------------------------------------------------------------------------------- */
 
 static const char *bytes_of(const struct braid_piece *piece) {
   return piece->message ? piece->message->bytes : piece->bytes;
 }
 
-/* Pieces for one system call: a descriptor travels with the first. */
+/* Collects pieces for one system call. Only the first one may have a descriptor. */
 static int gather(struct braid_outbox *outbox, struct iovec *vector) {
   int count = 0;
   struct braid_piece *first = braid_container(outbox->pieces.next, struct braid_piece, link);
-  if (first->size == first->sent) drop_piece(first); /* it was kept, and something else came behind it */
+  if (first->size == first->sent) drop_piece(first); /* it was kept empty, and another piece follows it */
   for (struct braid_list *at = outbox->pieces.next; at != &outbox->pieces && count < MOST_PIECES; at = at->next) {
     struct braid_piece *piece = braid_container(at, struct braid_piece, link);
     if (count > 0 && piece->segment) break;
@@ -97,7 +98,7 @@ static void send_away(struct braid_outbox *outbox, size_t sent) {
     if (part > sent) break;
     sent -= part;
     bool keep = first->link.next == &outbox->pieces && !first->message && first->room == PIECE && !first->segment;
-    if (keep) { /* for the next frames */
+    if (keep) { /* keeps it for the next frames */
       first->size = first->sent = 0;
       return;
     }

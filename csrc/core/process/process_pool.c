@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * The life of the workers and of the pool: processes are started, replies taken in, those that have died replaced, all
- * of it on the I/O thread. Which of them gets which job is the dispatch's business.
+ * The life of the pool and its workers. It starts processes, takes in replies and replaces workers that died, all on
+ * the I/O thread. dispatch.c decides which worker gets which job.
  *
- * Owned by its references: the submitter's box holds one, and its workers one. What is below `dispatch` is guarded by
- * the pool's mutex, the alarm and the errand's run are the I/O thread's. */
+ * Reference-counted: the submitter's userdata holds a reference, and the workers together hold one. The pool's mutex
+ * protects `dispatch`, `closed`, `over`, `stopping`, `killing` and `next_tick`; all other fields are for the I/O
+ * thread, or never change. */
 #include "core/process/process_pool.h"
 
 #include <errno.h>
@@ -17,28 +18,28 @@
 #include "core/process/marshal.h"
 
 enum {
-  TICK = 2 * 1000 * 1000,        /* ns: a worker with jobs ahead that has not replied for so long is stuck */
-  FIRST_TICK = 20 * 1000 * 1000, /* so soon it is seen whether what was sent has begun */
+  TICK = 2 * 1000 * 1000,        /* ns in which a worker with jobs in advance must reply; else it is stuck */
+  FIRST_TICK = 20 * 1000 * 1000, /* ns until the first check whether a sent job has begun */
   SLOW_TICK = 100 * 1000 * 1000,
-  MOST_ATTEMPTS = 10,    /* workers that a job may see die before it begins */
+  MOST_ATTEMPTS = 10,    /* of one job: workers that may die before they begin it */
   ONE_FAILED_START = 16, /* see count_failed_start */
   ONE_SILENT_START = 4,
   MOST_FAILED_STARTS = 32,
-  MOST_REFUSALS = 30 /* of the system to start a process, one after each slow tick */
+  MOST_REFUSALS = 30 /* by the system, to start a process; one try for each slow tick */
 };
 
 struct braid_process_pool {
   struct braid_pool pool;
   struct braid_io_thread *io_thread;
   struct braid_process_plan plan;
-  struct braid_errand errand; /* looks what is to be done */
+  struct braid_errand errand; /* runs `look` on the I/O thread */
   struct braid_alarm alarm;
   bool started, proven; /* proven: a worker was ready once */
 
   struct braid_dispatch dispatch;
-  bool closed, over; /* over: all workers have ended, the I/O thread is not there for us any more */
+  bool closed, over; /* over: all workers have ended, and the pool has left the I/O thread */
   bool stopping, killing;
-  int64_t next_tick, last_tick; /* 0: none is to come */
+  int64_t next_tick, last_tick; /* 0: no tick is set */
   int failed_starts;
   struct braid_worker_handle workers[];
 };
@@ -50,12 +51,12 @@ static struct braid_process_pool *of(struct braid_pool *pool) {
 static void lock(struct braid_process_pool *pool) { pthread_mutex_lock(&pool->pool.mutex); }
 static void unlock(struct braid_process_pool *pool) { pthread_mutex_unlock(&pool->pool.mutex); }
 
-/* Under the mutex: the I/O thread looks what is to be done. */
+/* Has the I/O thread run `look`. Under the mutex. */
 static void ask_io_thread(struct braid_process_pool *pool) {
   if (!pool->over) braid_errand_send(&pool->errand);
 }
 
-/* ---- how jobs end: under the mutex ---------------------------------------------------------------------------- */
+/* ---- end of jobs: under the mutex ----------------------------------------------------------------------------- */
 
 static void end_job(struct braid_process_pool *pool, struct braid_job *job, enum braid_job_outcome outcome) {
   job->outcome = (uint8_t)outcome;
@@ -64,17 +65,17 @@ static void end_job(struct braid_process_pool *pool, struct braid_job *job, enum
   braid_job_unref(job);
 }
 
-/* Because of which the pool is given up. */
+/* Ends a job with the reason why the pool is broken. */
 static void end_broken(struct braid_process_pool *pool, struct braid_job *job) {
   struct braid_message *failure = pool->pool.failure;
   if (failure) braid_message_ref(failure);
   job->reply = failure;
   job->death = pool->pool.death;
-  job->pid = 0; /* no process had it in the end */
+  job->pid = 0; /* no process runs it any more */
   end_job(pool, job, failure ? BRAID_JOB_FAILED : BRAID_JOB_DIED);
 }
 
-/* Ends what is queued and what no worker has begun. */
+/* Ends all jobs that no worker has begun. */
 static void end_queued(struct braid_process_pool *pool, bool broken) {
   struct braid_job *job;
   braid_dispatch_recall_all(&pool->dispatch);
@@ -86,16 +87,16 @@ static void end_queued(struct braid_process_pool *pool, bool broken) {
   }
 }
 
-/* ---- now and then: the I/O thread ----------------------------------------------------------------------------- */
+/* ---- ticks: the I/O thread ------------------------------------------------------------------------------------ */
 
-/* Whether something depends on this worker, and it may be frozen: it has not begun what it was sent, is not ready while
- * jobs wait, or is to end. Under the mutex. */
+/* Whether something depends on this worker, so that it must be asked for a sign of life: it has not begun a job, it is
+ * not ready while jobs wait, or the pool closes. Under the mutex. */
 static bool is_suspect(const struct braid_process_pool *pool, const struct braid_worker_handle *worker) {
   if (pool->closed || worker->waiting) return true;
   return pool->dispatch.pending_count > 0 && (!worker->ready || (worker->stuck && worker->in_flight == 0));
 }
 
-/* How long until it is worth another look at this worker; 0: never. Under the mutex. */
+/* ns until the next look at this worker; 0: none is needed. Under the mutex. */
 static int64_t pause_of(const struct braid_process_pool *pool, const struct braid_worker_handle *worker) {
   if (worker->in_flight > pool->plan.tasks) return TICK;
   if (!worker->waiting && braid_worker_handle_waiting(worker)) return FIRST_TICK;
@@ -103,7 +104,7 @@ static int64_t pause_of(const struct braid_process_pool *pool, const struct brai
   return due || is_suspect(pool, worker) || braid_worker_handle_deadline(worker, pool->plan.time_limit) ? SLOW_TICK : 0;
 }
 
-/* The next look comes as soon as one of them wants it. Under the mutex. */
+/* Sets the alarm for the first worker that needs a look. Under the mutex. */
 static void tick_on(struct braid_process_pool *pool) {
   int64_t first = 0;
   for (unsigned i = 0; i < pool->dispatch.count; i++) {
@@ -116,9 +117,9 @@ static void tick_on(struct braid_process_pool *pool) {
   pool->next_tick = braid_alarm_start(&pool->io_thread->loop, &pool->alarm, next) ? next : 0;
 }
 
-/* ---- the pool breaks, or ends: the I/O thread ----------------------------------------------------------------- */
+/* ---- a broken pool, and the end of a pool: the I/O thread ----------------------------------------------------- */
 
-/* Takes over the failure, if there is one. */
+/* Takes over `failure`, which may be NULL. */
 static void break_pool(struct braid_process_pool *pool, struct braid_message *failure, int death, int error) {
   struct braid_pool *common = &pool->pool;
   lock(pool);
@@ -136,7 +137,7 @@ static void break_pool(struct braid_process_pool *pool, struct braid_message *fa
   unlock(pool);
 }
 
-/* Nothing is left to do: the workers are told so. Under the mutex. */
+/* Tells idle workers to end, when the pool is closed and no job waits. Under the mutex. */
 static void say_good_bye(struct braid_process_pool *pool) {
   struct braid_frame bye = {.kind = BRAID_FRAME_BYE};
   if (!pool->closed || pool->dispatch.pending_count > 0) return;
@@ -150,7 +151,7 @@ static void say_good_bye(struct braid_process_pool *pool) {
   }
 }
 
-/* The last worker has ended. */
+/* Runs when the last worker has ended. */
 static void end_pool(struct braid_process_pool *pool) {
   lock(pool);
   pool->over = true;
@@ -167,13 +168,14 @@ static void lose(struct braid_process_pool *pool) {
   if (last) braid_object_unref(&pool->pool.object);
 }
 
-/* ---- the life of a worker: the I/O thread --------------------------------------------------------------------- */
+/* ---- life of a worker: the I/O thread ------------------------------------------------------------------------- */
 
 static struct braid_worker_handle *worker_of(struct braid_connection *connection) {
   return braid_container(connection, struct braid_worker_handle, connection);
 }
 
-/* Under the mutex; takes over the reply. error: why there is none, though one was sent; 0: it is there. */
+/* Ends the job and takes over the reply. error: why the reply that was sent could not be read; 0: nothing was lost.
+ * Under the mutex. */
 static void take_reply(struct braid_worker_handle *worker, struct braid_job *job, const struct braid_frame *frame,
                        struct braid_message *reply, int error) {
   struct braid_process_pool *pool = worker->pool;
@@ -250,12 +252,12 @@ static void on_failed(struct braid_connection *connection, const struct braid_fr
   }
   struct braid_message *failure = braid_connection_message(connection, frame, body, 0);
   int error = failure ? 0 : errno;
-  be_ready(worker); /* what kills it from here on is not its init */
+  be_ready(worker); /* a later death is not a death in its init */
   break_pool(worker->pool, failure, 0, error);
 }
 
-/* The socket is closed at the other end: then the process is about to end, or must be made to. Nobody speaks any more
- * with one whose connection has failed: it is ended at once. */
+/* The worker has closed its socket, so it ends soon, or must be made to. A worker whose connection has failed is of no
+ * use any more: it is killed at once. */
 static void on_connection_ended(struct braid_connection *connection) {
   struct braid_worker_handle *worker = worker_of(connection);
   if (connection->fault && worker->child) braid_child_kill(worker->child, SIGKILL);
@@ -266,7 +268,7 @@ static void on_connection_ended(struct braid_connection *connection) {
   unlock(worker->pool);
 }
 
-/* When it has died: the job that it may have begun is lost, the others go to other workers. Under the mutex. */
+/* A worker has died. The jobs that it had begun are lost; the others return to the list. Under the mutex. */
 static void take_jobs_back(struct braid_process_pool *pool, struct braid_worker_handle *worker, int status, int pid) {
   struct braid_job *job;
   bool alone = worker->in_flight == 1;
@@ -290,7 +292,8 @@ static void take_jobs_back(struct braid_process_pool *pool, struct braid_worker_
   }
 }
 
-/* A worker that dies again and again before it is ready will always do so. Being killed from outside counts little. */
+/* Whether the pool must be given up, because workers die before they are ready again and again. A worker that was
+ * killed from outside counts little. */
 static bool count_failed_start(struct braid_process_pool *pool, const struct braid_worker_handle *worker, int status) {
   bool killed = status != BRAID_CHILD_UNKNOWN && WIFSIGNALED(status);
   bool from_outside = killed && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
@@ -301,7 +304,7 @@ static bool count_failed_start(struct braid_process_pool *pool, const struct bra
 static void start_worker(struct braid_worker_handle *worker);
 static void handle_refusal(struct braid_worker_handle *worker, int error);
 
-/* Whether workers that have ended are to be replaced. Under the mutex. */
+/* Whether a worker that has ended must be replaced. Under the mutex. */
 static bool is_needed(const struct braid_process_pool *pool) {
   return !pool->closed || pool->dispatch.pending_count > 0;
 }
@@ -310,8 +313,8 @@ static void on_child_ended(struct braid_errand *errand) {
   struct braid_worker_handle *worker = braid_container(errand, struct braid_worker_handle, ended);
   struct braid_process_pool *pool = worker->pool;
   int status = worker->child->status, pid = worker->child->pid;
-  braid_connection_read_rest(&worker->connection); /* what it had sent counts */
-  braid_marshal_end(&worker->connection);          /* before anybody hears of its death */
+  braid_connection_read_rest(&worker->connection); /* what it had sent before its death counts */
+  braid_marshal_end(&worker->connection);          /* before anybody learns of its death */
   int shortage = worker->ready ? 0 : worker->shortage ? worker->shortage : worker->connection.shortage;
   bool hopeless = !worker->ready && !worker->told && !shortage && count_failed_start(pool, worker, status);
   lock(pool);
@@ -320,7 +323,7 @@ static void on_child_ended(struct braid_errand *errand) {
   bool needed = !hopeless && is_needed(pool);
   ask_io_thread(pool);
   unlock(pool);
-  braid_worker_handle_close(worker); /* nobody else knows its connection any more */
+  braid_worker_handle_close(worker); /* nobody else knows its connection now */
   if (hopeless) break_pool(pool, NULL, status, 0);
   if (!needed)
     lose(pool);
@@ -344,8 +347,8 @@ static bool has_others(const struct braid_process_pool *pool, const struct braid
   return false;
 }
 
-/* What is missing may come back: descriptors, memory, room for one more process. While others work it is tried again
- * and again; where none does, for some seconds, if one has before. */
+/* A worker could not start. Memory, descriptors or processes may become free. So it is tried again at each tick:
+ * without limit while other workers run, else for some seconds, and only if a worker has been ready before. */
 static void handle_refusal(struct braid_worker_handle *worker, int error) {
   struct braid_process_pool *pool = worker->pool;
   if (has_others(pool, worker) || (pool->proven && ++worker->refusals <= MOST_REFUSALS)) {
@@ -384,7 +387,7 @@ static void start_worker(struct braid_worker_handle *worker) {
   unlock(pool);
 }
 
-/* Those that the system refused to start. */
+/* Tries again to start the workers that the system refused. */
 static void start_again(struct braid_process_pool *pool) {
   for (unsigned i = 0; i < pool->dispatch.count; i++) {
     struct braid_worker_handle *worker = &pool->workers[i];
@@ -400,8 +403,8 @@ static void start_again(struct braid_process_pool *pool) {
   }
 }
 
-/* One that is frozen, most likely: what it has not begun goes elsewhere. Itself it is killed, and another takes its
- * place, when jobs wait that it could do; and with what it has begun only when the pool is to end. Under the mutex. */
+/* The worker is most likely frozen. What it has not begun goes to other workers. It is killed and replaced when jobs
+ * wait and it has begun none; with begun jobs only when the pool closes. Under the mutex. */
 static void give_up_silent(struct braid_process_pool *pool, struct braid_worker_handle *worker) {
   bool has_begun = braid_worker_handle_begun(worker) > 0;
   if (worker->waiting) worker->stuck = true;
@@ -422,8 +425,8 @@ static void look_after(struct braid_process_pool *pool, struct braid_worker_hand
 static void on_alarm(struct braid_alarm *alarm) {
   struct braid_process_pool *pool = braid_container(alarm, struct braid_process_pool, alarm);
   int64_t now = braid_clock_now(), elapsed = now - pool->last_tick;
-  if (elapsed > 2 * SLOW_TICK) elapsed = 2 * SLOW_TICK; /* we have been stopped, or there were no ticks */
-  braid_object_ref(&pool->pool.object);                 /* the last worker may give its up */
+  if (elapsed > 2 * SLOW_TICK) elapsed = 2 * SLOW_TICK; /* this process was stopped, or there were no ticks */
+  braid_object_ref(&pool->pool.object);                 /* the last worker may drop its reference */
   pool->last_tick = now;
   lock(pool);
   pool->next_tick = 0;
@@ -441,10 +444,10 @@ static void kill_all(struct braid_process_pool *pool) {
     if (pool->workers[i].child) braid_child_kill(pool->workers[i].child, SIGKILL);
 }
 
-/* What is to be done: asked for by ask_io_thread. */
+/* Does what has to be done; ask_io_thread asks for it. */
 static void look(struct braid_errand *errand) {
   struct braid_process_pool *pool = braid_container(errand, struct braid_process_pool, errand);
-  braid_object_ref(&pool->pool.object); /* the last worker may give its up */
+  braid_object_ref(&pool->pool.object); /* the last worker may drop its reference */
   if (!pool->started) {
     pool->started = true;
     for (unsigned i = 0; i < pool->dispatch.count; i++) start_worker(&pool->workers[i]);
@@ -462,7 +465,7 @@ static void look(struct braid_errand *errand) {
   braid_object_unref(&pool->pool.object);
 }
 
-/* ---- what others call ----------------------------------------------------------------------------------------- */
+/* ---- public functions ----------------------------------------------------------------------------------------- */
 
 static enum braid_status submit(struct braid_pool *common, struct braid_job *job) {
   struct braid_process_pool *pool = of(common);
@@ -470,7 +473,7 @@ static enum braid_status submit(struct braid_pool *common, struct braid_job *job
   bool closed = pool->closed;
   if (!closed) braid_pool_admit(common);
   bool given = !closed && braid_dispatch_submit(&pool->dispatch, job);
-  if (given && !pool->next_tick) ask_io_thread(pool); /* which looks whether it is begun */
+  if (given && !pool->next_tick) ask_io_thread(pool); /* it sets the tick that checks whether the job has begun */
   unlock(pool);
   return closed ? BRAID_CLOSED : BRAID_OK;
 }
@@ -584,7 +587,7 @@ struct braid_pool *braid_process_pool_new(unsigned count, struct braid_process_p
     return NULL;
   }
   pool->pool.alive = count;
-  braid_object_ref(&pool->pool.object); /* the workers' */
+  braid_object_ref(&pool->pool.object); /* for the workers */
   braid_errand_init(&pool->errand, pool->io_thread, look);
   braid_errand_send(&pool->errand);
   return &pool->pool;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Calls and holds are guarded by one guard for the process. A call's frame is put under its proxy's guard, which also
- * guards the connection: so no frame is put on a connection that has ended. Order of guards: the proxy's, then the
+ * One guard for the process protects calls and holds. A call's frame is put under its proxy's guard. That guard also
+ * protects proxy->connection, so no frame is put on a connection that has ended. Order: the proxy's guard, then the
  * connection's mutex. */
 #include "core/process/proxy.h"
 
@@ -65,7 +65,7 @@ struct braid_proxy *braid_proxy_new(struct braid_connection *connection, enum br
   return NULL;
 }
 
-/* Nobody will answer any more. */
+/* The home has ended: ends all calls that wait. */
 static void fail_calls(const struct braid_proxy *proxy) {
   struct braid_wake_list woken = {0};
   enter_self();
@@ -95,7 +95,7 @@ void braid_proxy_end(struct braid_proxy *proxy) {
 
 static struct braid_list *row_of(uint64_t number) { return &braid_proxies.calls[number % BRAID_PROXY_ROWS]; }
 
-/* Under the proxy's guard. False: memory is out. */
+/* False when memory is out. Under the proxy's guard. */
 static bool put_call(struct braid_proxy *proxy, enum braid_call_operation operation, struct braid_call *call,
                      const char *key, const struct braid_queue_cell *cell, uint64_t number) {
   struct braid_frame frame = {.kind = BRAID_FRAME_CALL, .id = number, .status = operation, .value = proxy->id};
@@ -178,7 +178,7 @@ bool braid_proxy_cancel(struct braid_proxy_call *call, struct braid_wait_node *n
   return true;
 }
 
-/* It stays until it is answered, and that is done on the I/O thread only. */
+/* The call stays, because only the I/O thread, which is this one, answers calls. */
 static struct braid_proxy_call *find_call(uint64_t number) {
   struct braid_proxy_call *found = NULL;
   enter_self();
@@ -195,7 +195,7 @@ static bool is_outcome(uint32_t status) {
   return status == BRAID_OK || (status >= BRAID_CANCELLED && status <= BRAID_NO_MEMORY) || status == BRAID_SYSTEM;
 }
 
-/* Of the home's item only what was asked for is believed. */
+/* Whether the item is of the type that the operation returns. */
 static bool may_answer(enum braid_call_operation operation, struct braid_item item) {
   if (operation == BRAID_QUEUE_TRY_GET || operation == BRAID_DICT_GET || item.tag == BRAID_ITEM_NONE) return true;
   return item.tag == (operation == BRAID_DICT_KEYS ? BRAID_ITEM_MESSAGE : BRAID_ITEM_INTEGER);
@@ -228,7 +228,7 @@ void braid_proxy_on_answer(struct braid_connection *connection, const struct bra
   braid_loop_post_all(&woken);
 }
 
-/* ---- who holds which lock ------------------------------------------------------------------------------------- */
+/* ---- holders of locks ----------------------------------------------------------------------------------------- */
 
 bool braid_proxy_hold(struct braid_proxy *lock, uint64_t owner) {
   struct braid_proxy_hold *hold = malloc(sizeof *hold);
@@ -242,7 +242,7 @@ bool braid_proxy_hold(struct braid_proxy *lock, uint64_t owner) {
   return true;
 }
 
-/* Inside. Of which lock: NULL: any. */
+/* lock NULL: any lock. Under the guard. */
 static struct braid_proxy_hold **find_hold(const struct braid_proxy *lock, uint64_t owner) {
   struct braid_proxy_hold **at = &braid_proxies.holds;
   while (*at && ((*at)->owner != owner || (lock && (*at)->lock != lock))) at = &(*at)->next;
@@ -256,7 +256,7 @@ bool braid_proxy_holds(struct braid_proxy *lock, uint64_t owner) {
   return holds;
 }
 
-/* The hold, which is the caller's; NULL: there is none. */
+/* Returns the hold, which the caller owns; NULL: there is none. */
 static struct braid_proxy_hold *take_hold(const struct braid_proxy *lock, uint64_t owner) {
   enter_self();
   struct braid_proxy_hold **at = find_hold(lock, owner), *hold = *at;

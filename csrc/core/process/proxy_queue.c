@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * The proxy's side of docs/CONCURRENCY.md, section 9: its rules have the numbers there. Everything is guarded by the
- * proxy's guard, and frames are put under it, so that their order is that of what happened.
+ * The proxy's side of docs/CONCURRENCY.md, section 9; "rule" means a rule there. The proxy's guard protects everything.
+ * Frames are put under it, so they are in the order of the changes.
  *
- * Proxies that may have something to give back are in a list, which only the I/O thread changes. Order of guards:
- * the list's mutex, a proxy's guard, the connection's mutex. Items that go back are dropped inside the list's mutex,
- * which no destructor enters. */
+ * Proxies that may have something to give back are in a list, which only the I/O thread changes. Order: the list's
+ * mutex, a proxy's guard, the connection's mutex. Items that go back are dropped under the list's mutex; no destructor
+ * enters that mutex. */
 #include "core/process/proxy_queue.h"
 
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 
 static const int64_t TICK = 2000000, SOON = 1000000; /* ns */
 
-/* In the tag of a getter's wait node: it waits only for the end of a request that was called off. */
+/* The tag of a getter's wait node: LEAVING waits only for the answer to a GET that was ended by GET_END. */
 enum { LEAVING = BRAID_ITEM_FALSE, STAYING = BRAID_ITEM_NONE };
 
 bool braid_proxy_queue_init(struct braid_proxy *proxy) {
@@ -43,7 +43,7 @@ static void put_frame(struct braid_proxy *proxy, enum braid_call_frame kind, uin
   braid_connection_put(proxy->connection, frame, NULL, 0);
 }
 
-/* GET and TAKEN also tell how many items were taken since the last one. */
+/* GET and TAKEN also carry the number of items taken since the last one. */
 static void put_taken(struct braid_proxy *proxy, enum braid_call_frame kind, uint64_t id) {
   struct braid_frame frame = {.kind = (uint8_t)kind, .value = proxy->id, .id = id};
   braid_connection_put(proxy->connection, frame, &proxy->queue->taken, sizeof proxy->queue->taken);
@@ -57,7 +57,8 @@ static unsigned length(const struct braid_wait_queue *queue) {
   return count;
 }
 
-/* Twice as far when one ran out at once, not at all when it took a while. Only FIFOs may be worked ahead with. */
+/* The window doubles when the last request was less than 1 ms ago; else it is reset to 0. It is always 0 for queues
+ * that are not FIFOs. */
 static unsigned widen(unsigned window, int64_t *called, enum braid_queue_order order) {
   int64_t now = braid_clock_now();
   bool soon = now - *called < SOON && order == BRAID_FIFO;
@@ -66,7 +67,7 @@ static unsigned widen(unsigned window, int64_t *called, enum braid_queue_order o
   return window < BRAID_QUEUE_AHEAD ? window : BRAID_QUEUE_AHEAD;
 }
 
-/* ---- gets ----------------------------------------------------------------------------------------------------- */
+/* ---- get ------------------------------------------------------------------------------------------------------ */
 
 static struct braid_queue_cell take(struct braid_proxy_queue *queue) {
   struct braid_queue_cell cell = queue->buffer[queue->first];
@@ -76,7 +77,7 @@ static struct braid_queue_cell take(struct braid_proxy_queue *queue) {
   return cell;
 }
 
-/* Rules 1 and 3: somebody waits, the buffer is empty, and no request stands. It is to be sent. */
+/* Rules 1 and 3: puts a GET. A getter waits, the buffer is empty, and no GET is pending. The caller must flush. */
 static void ask(struct braid_proxy *proxy) {
   struct braid_proxy_queue *queue = proxy->queue;
   queue->get_window = widen(queue->get_window, &queue->get_called, queue->order);
@@ -93,7 +94,7 @@ enum braid_status braid_proxy_get(struct braid_proxy *proxy, struct braid_queue_
   bool asks = false;
   braid_guard_enter(&proxy->object.guard);
   queue->touched = true;
-  if (queue->count > 0) { /* also when it is gone: nobody else can have them */
+  if (queue->count > 0) { /* also when the proxy is gone, because only we have these items */
     *cell = take(queue);
   } else if (!proxy->connection) {
     status = BRAID_GONE;
@@ -126,7 +127,7 @@ bool braid_proxy_leave(struct braid_proxy *proxy, struct braid_wait_node *node) 
   return last;
 }
 
-/* Rule 2. */
+/* Rule 2: gives items to waiting getters, and the rest to the buffer. */
 static void deal(struct braid_proxy_queue *queue, const struct braid_queue_cell *cells, size_t count,
                  struct braid_wake_list *woken) {
   for (size_t i = 0; i < count; i++) {
@@ -141,7 +142,7 @@ static void deal(struct braid_proxy_queue *queue, const struct braid_queue_cell 
   }
 }
 
-/* Those who only waited for the end of the request. They are the first in the wait queue. */
+/* Ends the waits of getters that are LEAVING. They are the first in the queue. */
 static void let_leave(struct braid_proxy_queue *queue, struct braid_wake_list *woken) {
   while (!braid_list_empty(&queue->getters.nodes)) {
     struct braid_wait_node *first = braid_container(queue->getters.nodes.next, struct braid_wait_node, link);
@@ -159,7 +160,7 @@ static void drop_cells(struct braid_queue_cell *cells, size_t count) {
   for (size_t i = 0; i < count; i++) braid_item_drop(cells[i].item);
 }
 
-/* The request that stood is answered. */
+/* The pending GET is answered. */
 static void conclude(struct braid_proxy *proxy, enum braid_status status, struct braid_wake_list *woken) {
   struct braid_proxy_queue *queue = proxy->queue;
   queue->asked = 0;
@@ -173,7 +174,7 @@ static void conclude(struct braid_proxy *proxy, enum braid_status status, struct
   if (queue->count == 0 && !braid_list_empty(&queue->getters.nodes)) ask(proxy);
 }
 
-/* With a reference; NULL: the connection has failed. Proxies of queues only. */
+/* Returns a queue's proxy, with a new reference. NULL: the connection has failed. */
 static struct braid_proxy *find_queue(struct braid_connection *connection, uint64_t id) {
   struct braid_object *object = braid_object_table_known(connection->objects, id);
   if (object && object->class == &braid_proxy_classes[BRAID_PROXY_QUEUE]) return braid_proxy_of(object);
@@ -182,7 +183,7 @@ static struct braid_proxy *find_queue(struct braid_connection *connection, uint6
   return NULL;
 }
 
-/* The items are used up. False: so many were not asked for. */
+/* Handles the items, and takes them over. False: they are more than were asked for. */
 static bool take_in(struct braid_proxy *proxy, struct braid_queue_cell *cells, unsigned count,
                     enum braid_status status) {
   struct braid_proxy_queue *queue = proxy->queue;
@@ -194,7 +195,7 @@ static bool take_in(struct braid_proxy *proxy, struct braid_queue_cell *cells, u
     deal(queue, cells, count, &woken);
     conclude(proxy, status, &woken);
     queue->touched = true;
-    /* The first now may not be the first soon. */
+    /* Another item may become the first one at home. */
     if (queue->count > 0 && queue->order != BRAID_FIFO) give_back(proxy, true, cells, &returned);
   } else {
     returned = count;
@@ -202,7 +203,7 @@ static bool take_in(struct braid_proxy *proxy, struct braid_queue_cell *cells, u
   bool ahead = is_ahead(proxy);
   braid_proxy_go(proxy, sound && (returned > 0 || queue->asked > 0));
   drop_cells(cells, returned);
-  if (ahead) look_after(proxy); /* first: whoever wakes may end its job, and settles then what it sees to be ahead */
+  if (ahead) look_after(proxy); /* first: who wakes may end its job, which settles the proxies in the list */
   braid_loop_post_all(&woken);
   return sound;
 }
@@ -218,7 +219,7 @@ void braid_proxy_on_items(struct braid_connection *connection, const struct brai
   braid_object_unref(&proxy->object);
 }
 
-/* ---- puts ----------------------------------------------------------------------------------------------------- */
+/* ---- put ------------------------------------------------------------------------------------------------------ */
 
 static void want(struct braid_proxy *proxy, uint64_t places, bool wait) {
   struct braid_proxy_queue *queue = proxy->queue;
@@ -228,7 +229,7 @@ static void want(struct braid_proxy *proxy, uint64_t places, bool wait) {
   if (places > 0) put_frame(proxy, BRAID_FRAME_WANT, places, wait);
 }
 
-/* Somebody waits for a place. */
+/* Puts a WANT, because putters wait. */
 static void want_for_putters(struct braid_proxy *proxy) {
   struct braid_proxy_queue *queue = proxy->queue;
   queue->put_window = widen(queue->put_window, &queue->put_called, queue->order);
@@ -241,8 +242,9 @@ static void send_item(struct braid_proxy *proxy, const struct braid_queue_cell *
   proxy->queue->places--;
 }
 
-/* Who puts little sends each item. Who puts much into much room sends the first half and asks for more, so that both
- * ends work at a time; little room goes in one piece. */
+/* With a small window, each PUT is flushed. With a large window and much room, the first half of the items is flushed
+ * together with a request for more places, so that both ends work at the same time. Little room is flushed as a
+ * whole. */
 enum { LITTLE_WINDOW = 4, LITTLE_ROOM = 32 };
 
 static uint64_t send_at(const struct braid_proxy_queue *queue) {
@@ -250,8 +252,8 @@ static uint64_t send_at(const struct braid_proxy_queue *queue) {
   return queue->places <= LITTLE_ROOM ? 0 : queue->places / 2;
 }
 
-/* After a put that had its place: rule 2. Whoever has used the last place up will most likely wait for the next.
- * Whether it is to be sent. */
+/* Rule 2, after a PUT: asks for more places when few are left, because the next put most likely follows. True: the
+ * caller must flush. */
 static bool send_on(struct braid_proxy *proxy) {
   struct braid_proxy_queue *queue = proxy->queue;
   if (queue->places > queue->send_at) return false;
@@ -306,7 +308,8 @@ void braid_proxy_leave_put(struct braid_proxy *proxy) {
   braid_proxy_go(proxy, ends);
 }
 
-/* Under the guard: those who have waited longest use the places; their items are dropped outside. */
+/* Gives places to the putters that have waited longest. The caller drops their items outside the guard. Under the
+ * guard. */
 static size_t use_places(struct braid_proxy *proxy, struct braid_queue_cell *sent, struct braid_wake_list *woken) {
   struct braid_proxy_queue *queue = proxy->queue;
   struct braid_wait_node *putter;
@@ -319,7 +322,7 @@ static size_t use_places(struct braid_proxy *proxy, struct braid_queue_cell *sen
   return count;
 }
 
-/* False: so many were not wanted. */
+/* False: they are more than were wanted. */
 static bool take_places(struct braid_proxy *proxy, uint64_t places, enum braid_status status) {
   struct braid_wake_list woken = {0};
   struct braid_queue_cell sent[BRAID_QUEUE_AHEAD];
@@ -335,13 +338,13 @@ static bool take_places(struct braid_proxy *proxy, uint64_t places, enum braid_s
     queue->send_at = send_at(queue);
     if (status == BRAID_CLOSED) braid_wait_queue_claim_all(&queue->putters, BRAID_CLOSED, &woken);
     if (!braid_list_empty(&queue->putters.nodes)) want_for_putters(proxy);
-    /* More items will most likely follow at once, and go together. */
+    /* More PUTs most likely follow at once, and are sent together. */
     sends = queue->places == 0 || queue->put_window < LITTLE_WINDOW;
   }
   bool ahead = is_ahead(proxy);
   braid_proxy_go(proxy, sends);
   drop_cells(sent, count);
-  if (ahead) look_after(proxy); /* first, as in take_in */
+  if (ahead) look_after(proxy); /* before waking anybody, as in take_in */
   braid_loop_post_all(&woken);
   return sound;
 }
@@ -355,17 +358,17 @@ void braid_proxy_on_places(struct braid_connection *connection, const struct bra
   braid_object_unref(&proxy->object);
 }
 
-/* ---- what goes back ------------------------------------------------------------------------------------------- */
+/* ---- give back ------------------------------------------------------------------------------------------------ */
 
-/* Whether there is something that may have to go back. Under the guard. */
+/* Whether the proxy has anything that may have to go back. Under the guard. */
 static bool is_ahead(const struct braid_proxy *proxy) {
   const struct braid_proxy_queue *queue = proxy->queue;
   if (!proxy->connection) return false;
   return queue->count > 0 || queue->places > 0 || queue->taken > 0 || wants_for_nobody(queue);
 }
 
-/* Rules 5 of gets and 4 of puts. Items go into `cells`, to be dropped outside the guard. Returns whether anything is
- * ahead still. Under the proxy's guard. */
+/* Rule 5 of gets and rule 4 of puts. Moves items to `cells`, to be dropped outside the guard. True: the proxy still has
+ * something to give back. Under the proxy's guard. */
 static bool give_back(struct braid_proxy *proxy, bool all, struct braid_queue_cell *cells, unsigned *count) {
   struct braid_proxy_queue *queue = proxy->queue;
   bool idle = all || !queue->touched;
@@ -374,7 +377,7 @@ static bool give_back(struct braid_proxy *proxy, bool all, struct braid_queue_ce
   if (idle && queue->count > 0) {
     put_taken(proxy, BRAID_FRAME_TAKEN, queue->count);
     for (; *count < queue->count; ++*count) cells[*count] = queue->buffer[(queue->first + *count) % BRAID_QUEUE_AHEAD];
-    queue->count = queue->get_window = 0; /* it was too much */
+    queue->count = queue->get_window = 0; /* the window was too large */
   } else if (queue->taken > 0 && (idle || queue->count == 0)) {
     put_taken(proxy, BRAID_FRAME_TAKEN, 0);
   }
@@ -406,7 +409,7 @@ void braid_proxy_settle_all(void) {
   pthread_mutex_unlock(&braid_proxies.active.mutex);
 }
 
-/* The list's references. */
+/* Drops the list's references. */
 static void forget_all(struct braid_list *list) {
   struct braid_list *link;
   while ((link = braid_list_pop(list))) {
@@ -415,8 +418,8 @@ static void forget_all(struct braid_list *list) {
   }
 }
 
-/* Whatever was not touched since the last tick goes back. No thread but this one makes a proxy have something ahead
- * that had nothing, so what is taken out of the list is put there again when it has. */
+/* Gives back what was not used since the last tick, and takes proxies with nothing left out of the list. Only this
+ * thread gives items and places to a proxy, so no proxy that has some is missing in the list. */
 static void settle_idle(void) {
   struct braid_list done;
   braid_list_init(&done);
@@ -436,7 +439,7 @@ static void tick_on(struct braid_object_table *table) {
   table->ticking = braid_alarm_start(&table->connection->io_thread->loop, &table->alarm, next);
 }
 
-/* Each connection has its ticks; one of them is enough for all proxies. */
+/* Each connection has an alarm; the first one that fires settles all proxies. */
 static void on_tick(struct braid_alarm *alarm) {
   struct braid_object_table *table = braid_container(alarm, struct braid_object_table, alarm);
   int64_t now = braid_clock_now();
@@ -448,7 +451,8 @@ static void on_tick(struct braid_alarm *alarm) {
   if (atomic_load(&braid_proxies.active.count) > 0) tick_on(table);
 }
 
-/* The I/O thread, which alone ends connections, outside the guard: something is ahead. */
+/* Puts the proxy into the list, and sets the alarm. Outside the proxy's guard. The I/O thread, which alone ends
+ * connections. */
 static void look_after(struct braid_proxy *proxy) {
   struct braid_proxy_queue *queue = proxy->queue;
   struct braid_object_table *table = proxy->connection->objects;
@@ -462,7 +466,7 @@ static void look_after(struct braid_proxy *proxy) {
   if (!table->ticking) tick_on(table);
 }
 
-/* ---- connections ---------------------------------------------------------------------------------------------- */
+/* ---- connections, and the end of the home --------------------------------------------------------------------- */
 
 void braid_proxy_queue_begin(struct braid_connection *connection) {
   struct braid_object_table *table = connection->objects;

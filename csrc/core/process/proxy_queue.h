@@ -1,46 +1,50 @@
 /* SPDX-License-Identifier: MIT
  * Queues whose home is another process: batches of items and places (docs/CONCURRENCY.md, section 9). Any thread,
- * except where said otherwise; nothing blocks. */
+ * unless said otherwise; nothing blocks, except to enter a mutex or a guard for a short time. */
 #ifndef BRAID_PROXY_QUEUE_H
 #define BRAID_PROXY_QUEUE_H
 
 #include "core/process/proxy.h"
 
-/* False: memory is out. */
+/* False when memory is out. */
 bool braid_proxy_queue_init(struct braid_proxy *proxy);
 void braid_proxy_queue_term(struct braid_proxy *proxy);
 
-/* Handlers of frames from the home. */
+/* Handle ITEMS and PLACES. The I/O thread. */
 braid_connection_handler braid_proxy_on_items, braid_proxy_on_places;
 
-/* A connection is opened; it is closed. The I/O thread. */
+/* The connection opens; it closes. The I/O thread. */
 void braid_proxy_queue_begin(struct braid_connection *connection);
 void braid_proxy_queue_stop(struct braid_connection *connection);
 
-/* The home is gone. The I/O thread. */
+/* The home has ended: ends all waits. The I/O thread. */
 void braid_proxy_queue_end(struct braid_proxy *proxy);
 
-/* BRAID_OK: *cell is the caller's. BRAID_EMPTY (no wait node): nothing is here; there may be at home. BRAID_WAIT: when
- * the wait ends BRAID_OK the item is in the node. BRAID_GONE, BRAID_NO_MEMORY. */
+/* BRAID_OK: the caller owns *cell. BRAID_EMPTY (only without a wait node): the buffer is empty; there may be items at
+ * home. BRAID_WAIT: when the wait ends with BRAID_OK, the item is in the wait node. BRAID_GONE, BRAID_NO_MEMORY. */
 enum braid_status braid_proxy_get(struct braid_proxy *proxy, struct braid_queue_cell *cell,
                                   struct braid_wait_node *node);
 
-/* A get's wait ended before an item came, and its wait node has left: true: it was the last one, so the home is asked
- * to end the request; the wait node waits again, for that: BRAID_OK with an item, or BRAID_CANCELLED. */
+/* To be called when a get's wait ended before an item came, and its wait node has left the queue. True: it was the last
+ * getter, so the home was sent a GET_END, and the wait node waits again. That wait ends with BRAID_OK and an item, or
+ * with BRAID_CANCELLED. */
 bool braid_proxy_leave(struct braid_proxy *proxy, struct braid_wait_node *node);
 
-/* BRAID_OK: it is on its way, and the caller's reference is used up. BRAID_FULL (no wait node): there is no place here;
- * there may be at home. BRAID_WAIT: the wait node stands in the wait queue with the item; when the wait ends otherwise
- * than BRAID_OK the caller has it again. BRAID_GONE, BRAID_NO_MEMORY: the caller keeps it. */
+/* BRAID_OK: the item is sent, and the caller's reference is used up. BRAID_FULL (only without a wait node): there is no
+ * place here; there may be room at home. BRAID_WAIT: the wait node is in the wait queue with the item; if the wait ends
+ * with another status than BRAID_OK, the caller has the item again. BRAID_GONE, BRAID_NO_MEMORY: the caller keeps
+ * it. */
 enum braid_status braid_proxy_put(struct braid_proxy *proxy, const struct braid_queue_cell *cell,
                                   struct braid_wait_node *node);
 
-/* A put's wait ended before there was a place, and its wait node has left: the last one's request is called off. */
+/* To be called when a put's wait ended before there was a place, and its wait node has left the queue. If it was the
+ * last putter, the home is sent a WANT_END. */
 void braid_proxy_leave_put(struct braid_proxy *proxy);
 
-/* Gives back what it has ahead: before it closes the queue, or looks at it. */
+/* Gives back all items and places of the proxy. To be called before a task closes the queue or looks at its size. */
 void braid_proxy_settle(struct braid_proxy *proxy);
-/* The same for all: before a job's reply is put, so that whoever has that finds everything in its place. */
+/* The same for all proxies. To be called before a job's reply is put, so that who gets the reply finds all items in the
+ * queue. */
 void braid_proxy_settle_all(void);
 
 #endif

@@ -1,37 +1,38 @@
 /* SPDX-License-Identifier: MIT
- * A *share* is what one client has of one queue: copies of the items that it was sent and has not told to be taken, how
- * many places it has, and the requests that stand. An errand of a share that was claimed is on its way home when the
- * share ends; it finds itself without a client then, gives back what it was served, and frees the share. */
+ * A *share* is what one client has of one queue: copies of the items that were sent and not reported as taken, the
+ * number of places, and the pending GET and WANT. When a share ends, one of its errands may already be claimed and on
+ * its way to the I/O thread's loop. When that errand arrives the share has no client. Then it gives back what it got,
+ * and frees the share. */
 #include "core/process/queue_server.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_BYTES = 1024 * 1024 }; /* of the messages in one frame of items, after the first */
+enum { MOST_BYTES = 1024 * 1024 }; /* of the messages in one ITEMS, after the first */
 
 enum want {
   NO_WANT,
-  WANT_IN_TURN, /* on its way home: looked at after what was served before, for that makes room */
-  WANT_QUEUED   /* stands among the queue's putters */
+  WANT_IN_TURN, /* posted to this thread; runs after errands posted before it, which may make room */
+  WANT_QUEUED   /* in the queue's wait queue of putters */
 };
 
 struct braid_share {
-  struct braid_share *next;    /* of the entry */
-  struct braid_client *client; /* NULL: it has gone */
+  struct braid_share *next;    /* of the same entry */
+  struct braid_client *client; /* NULL: it has ended */
   struct braid_io_thread *io_thread;
   struct braid_queue *queue; /* with a reference */
-  uint64_t id;               /* the entry's */
+  uint64_t id;               /* of the entry */
 
-  struct braid_queue_cell *sent; /* room for BRAID_QUEUE_AHEAD; NULL: nothing was ever asked for */
+  struct braid_queue_cell *sent; /* BRAID_QUEUE_AHEAD cells; NULL until the first GET */
   size_t count;
   struct braid_errand getter;
-  uint64_t asked; /* by the GET that stands; 0: none */
+  uint64_t asked; /* of the pending GET; 0: none is pending */
 
   uint64_t places;
   struct braid_errand putter;
   enum want want;
-  uint64_t wanted; /* by the WANT that stands */
-  bool waits;      /* it waits for a place */
+  uint64_t wanted; /* of the pending WANT */
+  bool waits;      /* whether that WANT waits for a place */
 };
 
 static struct braid_queue *queue_of(struct braid_object *object) {
@@ -58,7 +59,7 @@ static struct braid_share *new_share(struct braid_entry *entry, struct braid_cli
   return share;
 }
 
-/* What the frame is about; NULL: it goes to another process, or the connection has failed. */
+/* Returns the share that the frame is about. NULL: the frame was relayed, or the connection has failed. */
 static struct braid_share *share_of(struct braid_connection *connection, const struct braid_frame *frame,
                                     const char *body) {
   struct braid_entry *entry = braid_client_entry(connection, frame, body);
@@ -81,7 +82,7 @@ static void free_share(struct braid_share *share) {
   free(share);
 }
 
-/* A request that nobody has served ends here. True: it is on its way home. */
+/* Ends a request that nobody has claimed. True: it was claimed, and will arrive later. */
 static bool end_request(struct braid_errand *errand, bool stands) {
   if (!stands) return false;
   if (!braid_waiter_claim(&errand->waiter, BRAID_CANCELLED)) return true;
@@ -100,7 +101,7 @@ static void end_share(struct braid_share *share) {
   if (!share->asked && share->want == NO_WANT)
     free_share(share);
   else
-    share->io_thread = braid_io_thread_enter(); /* which cannot fail: it runs */
+    share->io_thread = braid_io_thread_enter(); /* cannot fail, because the I/O thread runs */
 }
 
 void braid_queue_server_end(struct braid_entry *entry, const struct braid_client *client) {
@@ -114,14 +115,14 @@ void braid_queue_server_end(struct braid_entry *entry, const struct braid_client
   }
 }
 
-/* An errand of a share that has ended is home; the last one frees it. */
+/* Runs when an errand of an ended share arrives. The last one frees the share. */
 static void leave_share(struct braid_share *share) {
   if (share->asked || share->want != NO_WANT) return;
   braid_io_thread_leave(share->io_thread);
   free_share(share);
 }
 
-/* ---- frames that go ------------------------------------------------------------------------------------------- */
+/* ---- send ----------------------------------------------------------------------------------------------------- */
 
 static struct braid_frame frame_of(const struct braid_share *share, enum braid_call_frame kind, uint64_t id,
                                    enum braid_status status) {
@@ -145,13 +146,14 @@ static void send_places(struct braid_share *share, size_t count, enum braid_stat
   braid_errand_send(&connection->nudge);
 }
 
-/* ---- gets ----------------------------------------------------------------------------------------------------- */
+/* ---- get ------------------------------------------------------------------------------------------------------ */
 
 static size_t size_of(struct braid_item item) {
   return item.tag == BRAID_ITEM_MESSAGE ? ((const struct braid_message *)(uintptr_t)item.bits)->size : 0;
 }
 
-/* As many as were asked for, behind those that are there already (0 or 1); how many there are then. */
+/* Leases as many items as are asked for, behind the `count` (0 or 1) that are there. Returns how many there are
+ * then. */
 static size_t take_more(struct braid_share *share, size_t count) {
   struct braid_queue_cell *cells = share->sent;
   size_t bytes = 0, fit = 0;
@@ -181,14 +183,14 @@ static void on_getter_home(struct braid_errand *errand) {
   leave_share(share);
 }
 
-/* Nothing is there now. */
+/* Waits, because the queue is empty. */
 static void wait_for_item(struct braid_share *share) {
   struct braid_item item;
   braid_waiter_arm(&share->getter.waiter);
   share->getter.waiter.node.tag = BRAID_ITEM_PLACE;
   enum braid_status status = braid_queue_get(share->queue, &item, &share->getter.waiter.node);
   if (status == BRAID_WAIT) return;
-  braid_waiter_claim(&share->getter.waiter, BRAID_CANCELLED); /* it does not stand anywhere */
+  braid_waiter_claim(&share->getter.waiter, BRAID_CANCELLED); /* it is in no wait queue */
   if (status == BRAID_OK) {
     set_first(share, item);
     share->count = take_more(share, 1);
@@ -196,8 +198,8 @@ static void wait_for_item(struct braid_share *share) {
   send_items(share, share->count, status);
 }
 
-/* So many were taken since the last time. False: that cannot be. It is no count of all of them, for the client's proxy
- * may have ended, and a new one stands in its place. */
+/* The client took `taken` items since its last report. False: that is not possible. This is not a total, because a
+ * client's proxy may be destroyed and a new one made. */
 static bool settle(struct braid_share *share, const struct braid_frame *frame, const char *body) {
   uint64_t taken;
   if (frame->size != sizeof taken) return false;
@@ -236,7 +238,7 @@ static void on_get_end(struct braid_connection *connection, const struct braid_f
   if (share && share->asked) braid_loop_end_wait(&connection->io_thread->loop, &share->getter.waiter, BRAID_CANCELLED);
 }
 
-/* What was sent while a request stands is on its way: then nothing can come back. */
+/* Nothing can go back while a GET is pending: its items would still be on their way. */
 static void on_taken(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
   struct braid_share *share = share_of(connection, frame, body);
   if (!share) return;
@@ -249,14 +251,14 @@ static void on_taken(struct braid_connection *connection, const struct braid_fra
   share->count = 0;
 }
 
-/* ---- puts ----------------------------------------------------------------------------------------------------- */
+/* ---- put ------------------------------------------------------------------------------------------------------ */
 
 static void wait_for_place(struct braid_share *share) {
   share->want = WANT_QUEUED;
   braid_waiter_arm(&share->putter.waiter);
   enum braid_status status = braid_queue_await_place(share->queue, &share->putter.waiter.node);
   if (status == BRAID_WAIT) return;
-  braid_waiter_claim(&share->putter.waiter, BRAID_CANCELLED); /* it does not stand anywhere */
+  braid_waiter_claim(&share->putter.waiter, BRAID_CANCELLED); /* it is in no wait queue */
   send_places(share, status == BRAID_OK, status);
 }
 

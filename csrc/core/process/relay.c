@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Nothing is kept here but who speaks on which channel. Items are read from one connection and put on the other,
- * because the objects in them have other numbers there. */
+ * The relay keeps only the list of channels. It reads items from one connection and puts them on the other, because
+ * objects have other numbers there. */
 #include "core/process/relay.h"
 
 #include <stdlib.h>
@@ -10,11 +10,11 @@
 
 struct channel {
   struct braid_list row;
-  struct braid_connection *from, *to; /* to: where the home is, or the way to it */
+  struct braid_connection *from, *to; /* to: the connection towards the object's home */
   uint32_t from_channel, to_channel;
 };
 
-/* Open connections; and channels. The I/O thread only. */
+/* Open connections, and channels. The I/O thread only. */
 struct known_connection {
   struct braid_list row;
   struct braid_connection *connection;
@@ -22,7 +22,7 @@ struct known_connection {
 
 /* ---- channels ------------------------------------------------------------------------------------------------- */
 
-/* 0: memory is out. */
+/* 0 when memory is out. */
 static uint32_t channel_to(struct braid_connection *from, uint32_t from_channel, struct braid_connection *to) {
   for (struct braid_list *at = braid_proxies.relay.channels.next; at != &braid_proxies.relay.channels; at = at->next) {
     struct channel *channel = braid_container(at, struct channel, row);
@@ -78,9 +78,9 @@ static void end_channels(struct braid_connection *connection) {
   }
 }
 
-/* ---- passing on ----------------------------------------------------------------------------------------------- */
+/* ---- relaying ------------------------------------------------------------------------------------------------- */
 
-/* What stands before the items of a frame, and how many items those are. False: it is not sound. */
+/* Finds how many bytes come before the frame's items, and how many items there are. False: it is malformed. */
 static bool measure(const struct braid_frame *frame, const char *body, size_t *before, uint64_t *items) {
   struct braid_call call;
   *before = 0;
@@ -105,7 +105,8 @@ static bool measure(const struct braid_frame *frame, const char *body, size_t *b
   return *before <= frame->size && *items <= BRAID_QUEUE_AHEAD;
 }
 
-/* To nobody (NULL): the items are read all the same, for they may bring code that later frames only mention. */
+/* `to` may be NULL. Then the items are read all the same, because they may bring bytecode that later frames only refer
+ * to. */
 static void pass_on(struct braid_connection *connection, const struct braid_frame *frame, const char *body,
                     struct braid_connection *to, uint64_t value, uint32_t channel) {
   struct braid_queue_cell cells[BRAID_QUEUE_AHEAD];
@@ -133,10 +134,11 @@ void braid_relay_up(struct braid_connection *connection, const struct braid_entr
   if (to && !channel)
     braid_connection_fail(connection, "memory is out");
   else
-    pass_on(connection, frame, body, to, proxy->id, channel); /* who was told that it is gone has no wait any more */
+    pass_on(connection, frame, body, to, proxy->id, channel); /* NULL: the client's waits have ended */
 }
 
-/* The number of our neighbour's object for another neighbour; 0: that does not know it any more. */
+/* Returns the number that the neighbour `to` has for an object of the neighbour `home`; 0: it has dropped the
+ * object. */
 static uint64_t number_for(const struct braid_connection *to, struct braid_connection *home, uint64_t id) {
   struct braid_object *object = braid_object_table_known(home->objects, id);
   uint64_t number = object ? braid_object_table_find(to->objects, object) : 0;
@@ -150,7 +152,7 @@ static void relay_down(struct braid_connection *connection, const struct braid_f
   pass_on(connection, frame, body, value ? channel->from : NULL, value, channel ? channel->from_channel : 0);
 }
 
-/* ---- objects that are gone ------------------------------------------------------------------------------------ */
+/* ---- gone objects --------------------------------------------------------------------------------------------- */
 
 static void tell_gone(struct braid_object *object) {
   for (struct braid_list *at = braid_proxies.relay.links.next; at != &braid_proxies.relay.links; at = at->next) {
@@ -171,7 +173,7 @@ static void part(struct braid_object *object) {
 static void on_gone(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
   (void)body;
   struct braid_object *object = braid_object_table_known(connection->objects, frame->value);
-  if (!object) return; /* nobody has it any more */
+  if (!object) return; /* nobody uses it any more */
   part(object);
   braid_object_unref(object);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The sender holds serials only, never segments: it learns that one is gone by looking for it. Places of those that are
- * gone are named in the next frame, so that the other end unmaps them before it maps what is new. */
+ * The sender keeps serial numbers, not segments. Before it sends a segment it looks up which of the sent ones no longer
+ * exist. Their places travel in the same frame, so the other end unmaps those before it maps the new one. */
 #include "core/process/shm_table.h"
 
 #include <errno.h>
@@ -9,13 +9,13 @@
 
 enum { MOST_PLACES = 1 << 16, FIRST_PLACES = 8 };
 
-/* Behind it stand, in 32 bits each, the places whose segments are gone. */
+/* After it in the body: the places of segments that no longer exist, 32 bits each. */
 struct wire_segment {
   uint64_t serial, inode;
   uint64_t place;
 };
 
-/* How many places there are when `place` is one of them. */
+/* Returns a table size that includes `place`. */
 static uint32_t room_for(uint32_t place, uint32_t room) {
   if (room == 0) room = FIRST_PLACES;
   while (room <= place) room *= 2;
@@ -30,7 +30,7 @@ static bool is_gone(uint64_t serial) {
   return !segment;
 }
 
-/* Puts the places whose segments are gone into the list, and forgets them; returns how many. */
+/* Writes the places of segments that no longer exist to `list`, and frees them. Returns how many. */
 static size_t forget_gone(struct braid_shm_table *table, uint32_t *list) {
   size_t count = 0;
   for (uint32_t place = 0; place < table->sent_room; place++) {
@@ -41,7 +41,7 @@ static size_t forget_gone(struct braid_shm_table *table, uint32_t *list) {
   return count;
 }
 
-/* MOST_PLACES: memory is out, or there are too many. */
+/* MOST_PLACES: memory is out, or all places are used. */
 static uint32_t free_place(struct braid_shm_table *table) {
   uint32_t place = 0;
   while (place < table->sent_room && table->sent[place] != 0) place++;
@@ -112,7 +112,7 @@ static bool make_room(struct braid_shm_table *table, uint32_t place) {
   return true;
 }
 
-/* A sender that could not send the descriptor tells why in the status. */
+/* If the sender could not send the descriptor, the status says why. */
 static void adopt(struct braid_known_shm *known, const struct braid_frame *frame, const struct wire_segment *wire,
                   int descriptor) {
   known->serial = wire->serial;
@@ -155,7 +155,7 @@ static int compare(const void *one, const void *other) {
   return a->begin < b->begin ? -1 : a->begin > b->begin;
 }
 
-/* The whole pages of a part. */
+/* Gives the whole pages of a part back to the system. */
 static void give_back(struct braid_shm *segment, size_t begin, size_t end) {
   size_t page = braid_shm_whole_pages(1);
   begin = (begin + page - 1) / page * page;

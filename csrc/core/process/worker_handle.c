@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A ticket is a number that goes up, times the slots, plus the slot: a job flag's word is never the same twice, so what
- * a worker finds out of date there is of a job that was recalled. */
+ * A ticket is a serial number times the number of slots, plus the slot. So a job flag never gets the same word twice,
+ * and a worker that finds another word in the flag knows that its job was recalled. */
 #include "core/process/worker_handle.h"
 
 #include <errno.h>
@@ -40,7 +40,7 @@ void braid_worker_handle_term(struct braid_worker_handle *worker) {
 
 /* ---- the process ---------------------------------------------------------------------------------------------- */
 
-/* What the user types is not for workers. */
+/* Workers do not read our standard input. */
 static int open_null(void) {
   int fd;
   do fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -78,7 +78,7 @@ static void forget_child(struct braid_worker_handle *worker) {
   atomic_store(&worker->pid, 0);
 }
 
-/* Before the settings: the answer says that the connection is open over there, before any init can freeze. */
+/* Sent before the settings: the answer says that the worker's connection is open, before its init could freeze. */
 static void ask_for_sign(struct braid_worker_handle *worker) {
   worker->asked = true;
   worker->asked_at = braid_clock_now();
@@ -110,7 +110,7 @@ int braid_worker_handle_start(struct braid_worker_handle *worker, struct braid_i
   }
   if (!error) ask_for_sign(worker);
   if (!error && put_settings(worker, plan)) return 0;
-  if (!error) { /* memory was out */
+  if (!error) { /* memory is out */
     forget_child(worker);
     braid_connection_close(&worker->connection);
     error = ENOMEM;
@@ -131,9 +131,9 @@ void braid_worker_handle_close(struct braid_worker_handle *worker) {
   worker->child = NULL;
 }
 
-/* ---- its jobs: guarded ---------------------------------------------------------------------------------------- */
+/* ---- its jobs: under the pool's mutex ------------------------------------------------------------------------- */
 
-/* The job is the peer's from here on. Returns the frame that says so. */
+/* Gives the job to the worker. Returns the frame for it. */
 static struct braid_frame take(struct braid_worker_handle *worker, struct braid_job *job) {
   unsigned slot = worker->free_slots[worker->slots - ++worker->in_flight];
   struct braid_frame frame = {.kind = BRAID_FRAME_JOB, .id = ++worker->next_ticket * worker->slots + slot};
@@ -145,7 +145,7 @@ static struct braid_frame take(struct braid_worker_handle *worker, struct braid_
   return frame;
 }
 
-/* Should memory be out the connection ends, and so does the worker. */
+/* When memory is out the connection ends, and so does the worker. */
 void braid_worker_handle_assign(struct braid_worker_handle *worker, struct braid_job *job) {
   braid_connection_put_message(&worker->connection, take(worker, job), NULL, 0, job->call);
 }
@@ -214,10 +214,10 @@ unsigned braid_worker_handle_list_begun(const struct braid_worker_handle *worker
   return count;
 }
 
-/* ---- jobs and workers that are to end ------------------------------------------------------------------------- */
+/* ---- stopping jobs and workers -------------------------------------------------------------------------------- */
 
-#define GRACE (3 * BRAID_SECOND)      /* from the request to end to SIGTERM */
-#define LAST_GRACE (1 * BRAID_SECOND) /* from there to SIGKILL */
+#define GRACE (3 * BRAID_SECOND)      /* from the request to SIGTERM */
+#define LAST_GRACE (1 * BRAID_SECOND) /* from SIGTERM to SIGKILL */
 
 void braid_worker_handle_stop(struct braid_job *job) {
   struct braid_frame frame = {.kind = BRAID_FRAME_STOP, .id = job->ticket};
@@ -246,7 +246,7 @@ int64_t braid_worker_handle_deadline(const struct braid_worker_handle *worker, i
   return first;
 }
 
-/* What has passed is counted in small steps, not seen by the clock: that goes on while we are stopped ourselves. */
+/* The time is summed up from ticks, not read from the clock: the clock also goes on while this process is stopped. */
 void braid_worker_handle_press(struct braid_worker_handle *worker, int64_t deadline, int64_t now, int64_t elapsed) {
   if (!worker->child || !deadline || now < deadline) {
     worker->overdue = 0;
@@ -254,7 +254,7 @@ void braid_worker_handle_press(struct braid_worker_handle *worker, int64_t deadl
   }
   worker->overdue += elapsed;
   if (worker->overdue > now - deadline)
-    worker->overdue = now - deadline; /* the rest was another job's, which has ended */
+    worker->overdue = now - deadline; /* the rest was for another job, which has ended */
   if (worker->killed == 0 && worker->overdue > GRACE) {
     worker->killed = 1;
     braid_child_kill(worker->child, SIGTERM);
@@ -266,10 +266,10 @@ void braid_worker_handle_press(struct braid_worker_handle *worker, int64_t deadl
 
 /* ---- signs of life -------------------------------------------------------------------------------------------- */
 
-#define SILENCE (2 * BRAID_SECOND)        /* after which what it has not begun goes elsewhere */
-#define LONG_SILENCE (4 * BRAID_SECOND)   /* after which it is killed with what it has begun */
-#define FIRST_SILENCE (30 * BRAID_SECOND) /* that a new one may need until it is there */
-#define ASK_AGAIN (100 * 1000 * 1000)     /* after an answer */
+#define SILENCE (2 * BRAID_SECOND)        /* then what it has not begun goes to other workers */
+#define LONG_SILENCE (4 * BRAID_SECOND)   /* then it is killed with what it has begun */
+#define FIRST_SILENCE (30 * BRAID_SECOND) /* for a new worker, until its first answer */
+#define ASK_AGAIN (100 * 1000 * 1000)     /* ns after the last question */
 
 bool braid_worker_handle_is_silent(struct braid_worker_handle *worker, bool suspect, int64_t now, int64_t elapsed) {
   if (!worker->child) return false;
@@ -290,10 +290,10 @@ void braid_worker_handle_kill_silent(struct braid_worker_handle *worker, bool ha
   if (worker->silent || (has_begun && worker->silence <= LONG_SILENCE)) return;
   worker->silent = true;
   worker->killed = 2;
-  braid_child_kill(worker->child, SIGKILL); /* what is stopped does not hear anything else */
+  braid_child_kill(worker->child, SIGKILL); /* a stopped process receives no other signal */
 }
 
-/* Where we have killed it, the job is what we killed it for. */
+/* When we have killed the worker, the reason for that decides. */
 enum braid_job_outcome braid_worker_handle_fate(const struct braid_worker_handle *worker, const struct braid_job *job,
                                                 int64_t time_limit) {
   int64_t began = atomic_load(&worker->flags[job->ticket % worker->slots].began);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * One for the process; lives as long as it. Which jobs are here is guarded by the mutex: a job is taken out by whoever
- * delivers it. */
+ * The state of the worker process; it lives as long as the process. The mutex protects `jobs`: whoever delivers a job
+ * takes it out. */
 #include "core/process/worker_process.h"
 
 #include <errno.h>
@@ -25,13 +25,13 @@ static struct {
   struct braid_connection connection;
   struct braid_errand opener;
   braid_worker_process_maker *maker;
-  bool open; /* the connection: this process is a worker */
+  bool open; /* the connection is open: this process is a worker */
   pthread_mutex_t mutex;
   pthread_cond_t told;
-  struct braid_thread_pool *pool; /* NULL: not told yet */
+  struct braid_thread_pool *pool; /* NULL until the settings come */
   unsigned slots;
   struct braid_job_flag *flags;
-  struct braid_job **jobs; /* by slot: the last that came for it */
+  struct braid_job **jobs; /* by slot: the last job that came for it */
 } self = {.mutex = PTHREAD_MUTEX_INITIALIZER, .told = PTHREAD_COND_INITIALIZER};
 
 static _Noreturn void die(int status) {
@@ -39,7 +39,7 @@ static _Noreturn void die(int status) {
   _exit(status);
 }
 
-/* Also before the connection is open: the frame is the first then. */
+/* Also works before the connection is open; then this frame is the first. */
 void braid_worker_process_short(int error) {
   struct braid_frame frame = {.magic = BRAID_FRAME_MAGIC, .kind = BRAID_FRAME_FAILED, .value = (uint64_t)error};
   if (!self.open) {
@@ -65,13 +65,14 @@ static bool forget(struct braid_job *job) {
   return braid_job_flag_begun(atomic_load(&job->flag), job->ticket);
 }
 
-/* Takes a job home. One that was never begun is the parent's again: it is told all the same that we take jobs. */
+/* Sends the reply of a job. A job that was not begun was recalled by the parent. The parent gets a frame for it all the
+ * same, because that shows that this worker takes jobs. */
 static void deliver(struct braid_job *job) {
   struct braid_frame frame = {.kind = BRAID_FRAME_REPLY, .id = job->ticket, .status = BRAID_JOB_RECALLED};
   bool begun = forget(job);
   if (begun) {
     braid_proxy_settle_all();
-    fflush(stdout); /* should we die before the buffer is full */
+    fflush(stdout); /* in case this process dies before the buffer is full */
     frame.value = (uint64_t)job->busy;
     frame.status = job->outcome;
   }
@@ -79,7 +80,8 @@ static void deliver(struct braid_job *job) {
   braid_job_unref(job);
 }
 
-/* The system could not give us what the job's arguments need. If the parent has not recalled it, it fails with that. */
+/* There was no memory or descriptor for the job's arguments. If the parent has not recalled the job, it fails with this
+ * error. */
 static void refuse(struct braid_connection *connection, uint64_t ticket, int error) {
   bool ours = braid_job_flag_take(&self.flags[ticket % self.slots], ticket, BRAID_JOB_FLAG_BEGUN);
   struct braid_frame frame = {.kind = BRAID_FRAME_REPLY, .id = ticket, .value = (uint64_t)error};
@@ -87,7 +89,7 @@ static void refuse(struct braid_connection *connection, uint64_t ticket, int err
   if (!braid_connection_send(connection, frame, NULL)) die(CANNOT_START);
 }
 
-/* False: the connection has failed, for the settings come first. */
+/* False: the connection has failed, because the settings must come first. */
 static bool is_told(struct braid_connection *connection) {
   if (!self.pool) braid_connection_fail(connection, "a frame came before the settings");
   return self.pool != NULL;
@@ -117,7 +119,7 @@ static void on_job(struct braid_connection *connection, const struct braid_frame
   pthread_mutex_unlock(&self.mutex);
   struct braid_pool *pool = &self.pool->pool;
   if (pool->kind->submit(pool, job) == BRAID_OK) return;
-  braid_job_unref(job); /* we are about to end */
+  braid_job_unref(job); /* this process is about to end */
   deliver(job);
 }
 
@@ -145,7 +147,7 @@ static void on_bye(struct braid_connection *connection, const struct braid_frame
   if (is_told(connection)) self.pool->pool.kind->close(&self.pool->pool, false);
 }
 
-/* ---- the beginning and the end -------------------------------------------------------------------------------- */
+/* ---- start and end -------------------------------------------------------------------------------------------- */
 
 static void on_settings(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
   if (self.pool || frame->id == 0 || frame->id > MOST_SLOTS || frame->value > frame->size) {
@@ -174,10 +176,11 @@ static void on_parent_gone(struct braid_connection *connection) {
   _exit(CONNECTION_FAILED);
 }
 
-/* A copy that a job forks has nothing to say there; nor is it to hold the connection when we end. */
+/* A process that a job forks closes its copy of the connection. Else the parent would not see the end of this
+ * process. */
 static void in_copy(void) { close(self.connection.fd); }
 
-/* The I/O thread. */
+/* Runs on the I/O thread. */
 static void open_connection(struct braid_errand *errand) {
   struct braid_io_thread *io_thread = braid_container(errand->waiter.home, struct braid_io_thread, loop);
   int error = braid_connection_open(&self.connection, io_thread, BRAID_WORKER_CONNECTION);
@@ -194,8 +197,9 @@ static void open_connection(struct braid_errand *errand) {
 
 static void leave_to_parent(int number) { (void)number; }
 
-/* Our end is the parent's business: what the terminal sends to all of its group is for the parent, and its death is
- * ours. Handlers instead of SIG_IGN, because programs that jobs start would inherit that. */
+/* Only the parent ends this process. The terminal's signals go to the whole process group, and are left to the parent.
+ * When the parent dies, this process gets SIGKILL. The signals have handlers, because programs that jobs start would
+ * inherit SIG_IGN. */
 static void belong_to_parent(void) {
   struct sigaction nothing = {.sa_handler = leave_to_parent, .sa_flags = SA_RESTART};
   sigaction(SIGINT, &nothing, NULL);

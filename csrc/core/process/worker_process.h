@@ -1,29 +1,31 @@
 /* SPDX-License-Identifier: MIT
- * The worker's end of a process pool: in a process of its own a lone worker runs the jobs that come over the
- * connection. The I/O thread of this process takes them in; the worker's own thread sends the replies. */
+ * The worker's end of a process pool: a process in which one worker runs the jobs that come over the connection. This
+ * process's I/O thread receives jobs; the worker's thread sends the replies. */
 #ifndef BRAID_WORKER_PROCESS_H
 #define BRAID_WORKER_PROCESS_H
 
 #include "core/process/connection.h"
 #include "core/work/thread_pool.h"
 
-/* How a worker makes its pool of what it is told, the index-th of its pool; takes over the message. The I/O
- * thread. NULL: memory is out. */
+/* Makes the pool of the worker from the settings and the message, which it takes over. `index` is the worker's index
+ * among its parent's workers. NULL when memory is out. Called on the I/O thread. */
 typedef struct braid_thread_pool *braid_worker_process_maker(const char *settings, size_t size,
                                                              struct braid_message *table, unsigned index);
 
-/* This process is a worker: opens its connection, and waits until it is told how to work. The main thread; returns the
- * pool whose lone worker is to be run here. Does not return when the system refuses. */
+/* Makes this process a worker: opens its connection, and blocks until the settings have come. Returns the pool whose
+ * one worker the caller must run. Does not return when the system refuses. The main thread. */
 struct braid_thread_pool *braid_worker_process_begin(braid_worker_process_maker *maker);
 
-/* The init has run, or failed; the message stays the caller's, NULL: memory was out. The worker's thread. */
+/* Tell the parent that the init has run, or has failed. The message stays the caller's; NULL: memory was out. The
+ * worker's thread; do not block. */
 void braid_worker_process_ready(void);
 void braid_worker_process_failed(struct braid_message *failure);
 
-/* It cannot become a worker for want of memory or descriptors: the system's number. Any thread. */
+/* Tells the parent that this process cannot become a worker for want of memory or descriptors. Any thread; does not
+ * block. */
 void braid_worker_process_short(int error);
 
-/* Sends what is left, and ends the process. */
+/* Sends what is left, and ends the process. Any thread but the I/O thread; blocks until all is sent. */
 _Noreturn void braid_worker_process_end(int status);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The value is one atomic; overflow wraps, as Lua's integers do. */
+ * The value is one atomic integer. An overflow wraps around, as Lua's integers do. */
 #include "core/sync/counter.h"
 
 #include <stdlib.h>

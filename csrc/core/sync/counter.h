@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A number that many may add to at once. Any thread; never blocks. */
+ * A shared 64-bit integer. Every operation on it is one atomic instruction. Any thread; nothing blocks. */
 #ifndef BRAID_COUNTER_H
 #define BRAID_COUNTER_H
 

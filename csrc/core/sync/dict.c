@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Owned by its references; the entries are guarded by the lock's guard. Items are dropped outside it. */
+ * Reference-counted. The lock's guard protects the entries. Items are dropped outside the guard. */
 #include "core/sync/dict.h"
 
 #include <stdlib.h>
@@ -40,7 +40,7 @@ struct braid_dict *braid_dict_new(void) {
 static void enter(struct braid_dict *dict) { braid_guard_enter(&dict->lock->object.guard); }
 static void leave(struct braid_dict *dict) { braid_guard_leave(&dict->lock->object.guard); }
 
-/* ---- places --------------------------------------------------------------------------------------------------- */
+/* ---- hash table ----------------------------------------------------------------------------------------------- */
 
 static uint64_t mix(uint64_t bits) {
   bits = (bits ^ bits >> 32) * UINT64_C(0xd6e8feb86659fd93);
@@ -60,7 +60,7 @@ static bool same(const struct braid_key *a, const struct braid_key *b) {
   return a->tag != BRAID_ITEM_NONE || memcmp(a->bytes, b->bytes, a->bits) == 0;
 }
 
-/* Where the key is, or the free place where it would go. There is always one. */
+/* Returns the key's entry, or the free entry where it would go. There is always a free entry. */
 static struct braid_dict_entry *find(struct braid_dict *dict, const struct braid_key *key, uint64_t hash) {
   size_t at = hash & (dict->capacity - 1);
   while (dict->entries[at].hash != 0 && !(dict->entries[at].hash == hash && same(&dict->entries[at].key, key)))
@@ -81,7 +81,7 @@ static bool grow(struct braid_dict *dict) {
   return true;
 }
 
-/* Those behind the gap that would not be found any more move up. */
+/* Moves entries behind the gap up, as far as a search would otherwise stop at the gap and not find them. */
 static void close_gap(struct braid_dict *dict, size_t gap) {
   size_t mask = dict->capacity - 1;
   for (size_t at = (gap + 1) & mask; dict->entries[at].hash != 0; at = (at + 1) & mask) {
@@ -198,7 +198,8 @@ void braid_dict_leave(struct braid_dict *dict) {
   braid_guard_enter(guard);
   for (size_t i = 0; i < dict->capacity; i++)
     if (dict->entries[i].hash) mentions += braid_item_mentions(dict->entries[i].item, &dict->object);
-  unsigned left = braid_object_resign(&dict->object); /* from here on it may end, unless all that is left is in it */
+  unsigned left = braid_object_resign(&dict->object); /* from here on another thread may end the dict, unless all
+                                                         references left are in its own values */
   if (left > 0 && left == mentions) {
     rest.entries = dict->entries;
     rest.capacity = dict->capacity;

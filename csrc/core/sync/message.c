@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * One allocation: the objects stand behind the bytes. */
+ * A message is one allocation; the objects lie behind the bytes. */
 #include "core/sync/message.h"
 
 #include <stdlib.h>
@@ -13,15 +13,15 @@ struct braid_message *braid_message_draft(struct braid_message *draft, size_t ro
 
 enum { UNIT = sizeof(struct braid_object *) };
 
-/* Where the objects stand: behind the bytes. */
+/* The offset of the objects: behind the bytes, aligned. */
 static size_t place_of(size_t size) { return (size + UNIT - 1) / UNIT * UNIT; }
 
-/* The bytes of the whole message. */
+/* The size of bytes and objects together, with the header. */
 static size_t room_of(size_t size, uint32_t object_count) {
   return sizeof(struct braid_message) + (object_count ? place_of(size) + (size_t)object_count * UNIT : size);
 }
 
-/* Small messages are blocks, large ones the drafts as they are. */
+/* Small messages are allocated as blocks (base/block.h). A large message keeps the memory of the encode buffer. */
 static struct braid_message *make(struct braid_message *draft, size_t size, size_t room) {
   if (draft && room > BRAID_BLOCK_MOST) return realloc(draft, room);
   struct braid_message *message = braid_block_take(room);

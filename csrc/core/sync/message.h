@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A parcel: encoded Lua values, and the shared objects they mention. Counted; never changed once it is sent, so any
- * thread may read it. */
+ * A message: encoded Lua values, and the shared objects that they refer to. Reference-counted. Nobody changes a message
+ * after it was sent, so any thread may read it. */
 #ifndef BRAID_MESSAGE_H
 #define BRAID_MESSAGE_H
 
@@ -11,21 +11,22 @@ struct braid_message {
   atomic_uint refs;
   uint32_t object_count;
   size_t size;
-  struct braid_object **objects; /* owned references; behind the bytes */
+  struct braid_object **objects; /* owned references; the array lies behind the bytes */
   char bytes[];
 };
 
-/* A message with a copy of the bytes and references of its own to the objects; NULL when memory is out.
- * Any thread; does not block. */
+/* Makes a message with a copy of the bytes and with new references to the objects. NULL when memory is out. Any thread;
+ * does not block. */
 struct braid_message *braid_message_new(const void *bytes, size_t size, struct braid_object *const *objects,
                                         uint32_t object_count);
 
-/* For who writes the bytes in place: a draft with room for so many; a new one when `draft` is NULL. NULL when memory
- * is out: the old one is as it was. A draft is its writer's alone, who ends it by braid_message_seal or free(). */
+/* For encoders that write the bytes in place: makes an encode buffer with this room, or resizes `draft`. NULL when
+ * memory is out; then the old buffer is unchanged. The buffer belongs to the writer alone, which ends it with
+ * braid_message_seal or free(). Any thread; does not block. */
 struct braid_message *braid_message_draft(struct braid_message *draft, size_t room);
 
-/* The draft's first `size` bytes are written: makes it a message with references of its own to the objects. NULL when
- * memory is out: it is a draft still. */
+/* Turns the buffer, whose first `size` bytes are written, into a message with new references to the objects. NULL when
+ * memory is out; then the buffer is still the caller's. Any thread; does not block. */
 struct braid_message *braid_message_seal(struct braid_message *draft, size_t size, struct braid_object *const *objects,
                                          uint32_t object_count);
 
@@ -33,12 +34,12 @@ struct braid_message *braid_message_seal(struct braid_message *draft, size_t siz
 void braid_message_ref(struct braid_message *message);
 void braid_message_unref(struct braid_message *message);
 
-/* Gives up what an item owns. Any thread; does not block. */
+/* Drops what the item owns: the reference to a message. Any thread; does not block. */
 static inline void braid_item_drop(struct braid_item item) {
   if (item.tag == BRAID_ITEM_MESSAGE) braid_message_unref((struct braid_message *)(uintptr_t)item.bits);
 }
 
-/* How often the item mentions an object. Any thread; does not block. */
+/* Returns how often the item refers to the object. Any thread; does not block. */
 static inline unsigned braid_item_mentions(struct braid_item item, const struct braid_object *object) {
   unsigned count = 0;
   if (item.tag != BRAID_ITEM_MESSAGE) return 0;

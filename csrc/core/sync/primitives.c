@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Owned by its references; guarded by object.guard. Turns are handed over, never thrown up for grabs: a primitive with
- * somebody in the wait queue has no turn left. */
+ * Reference-counted; object.guard protects everything else. A turn is handed to the first waiter directly. So while the
+ * wait queue is not empty, no turn is free, and nobody can overtake the waiters. */
 #include "core/sync/primitives.h"
 
 #include <stdlib.h>
@@ -201,7 +201,7 @@ enum braid_status braid_barrier_wait(struct braid_primitive *primitive, struct b
   return status;
 }
 
-/* Inside the guard. */
+/* Ends the round. Under the guard. */
 static void dismiss(struct braid_primitive *primitive, bool broken, struct braid_wake_list *woken) {
   primitive->count = 0;
   primitive->owner++;

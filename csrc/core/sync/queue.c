@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Owned by its references; everything below `object` is guarded by object.guard. Waiters are claimed inside the guard
- * and posted outside it. */
+ * Reference-counted; object.guard protects all other fields. Waiters are claimed under the guard and posted outside
+ * it. */
 #include "core/sync/queue.h"
 
 #include <stdlib.h>
@@ -13,13 +13,13 @@ enum { FIRST_CAPACITY = 16 };
 
 static bool is_shared(const struct braid_queue *queue) { return queue->object.guard.shared; }
 
-/* Inside the guard: what has come in through the open ring counts, too. */
+/* Adds the items that came in through the open ring to `unfinished`. Under the guard. */
 static void count_arrivals(struct braid_queue *queue, size_t arrived) {
   queue->unfinished += arrived - queue->counted;
   queue->counted = arrived;
 }
 
-/* Inside the guard: from here on nobody puts or gets without it. */
+/* After this nobody puts or gets without the guard. Under the guard. */
 static void close_ring(struct braid_queue *queue) {
   if (!braid_ring_is_open(&queue->ring)) return;
   struct braid_ring_span span = braid_ring_close(&queue->ring, is_shared(queue));
@@ -28,7 +28,7 @@ static void close_ring(struct braid_queue *queue) {
   count_arrivals(queue, span.tail);
 }
 
-/* Nobody waits, and items leave as they came. */
+/* The ring may be open when nobody waits and items leave in FIFO order. */
 static bool may_open_ring(const struct braid_queue *queue) {
   return queue->order == BRAID_FIFO && !queue->closed && queue->capacity > 0 &&
          braid_list_empty(&queue->getters.nodes) && braid_list_empty(&queue->putters.nodes);
@@ -53,7 +53,7 @@ static void leave(struct braid_queue *queue) {
   braid_guard_leave(&queue->object.guard);
 }
 
-/* ---- its making and its end ----------------------------------------------------------------------------------- */
+/* ---- creation and destruction --------------------------------------------------------------------------------- */
 
 static void visit_all(struct braid_queue *queue, void (*visit)(struct braid_item *item, void *context), void *context) {
   for (size_t i = 0; i < queue->size; i++)
@@ -124,7 +124,7 @@ static void heap_sink(struct braid_queue_cell *cells, size_t size, struct braid_
 
 static bool grow(struct braid_queue *queue) {
   size_t capacity = queue->capacity ? queue->capacity * 2 : FIRST_CAPACITY;
-  struct braid_queue_cell *cells = calloc(capacity, sizeof *cells); /* zeros: unused keys are sent to processes, too */
+  struct braid_queue_cell *cells = calloc(capacity, sizeof *cells); /* zeros: unused keys are sent to processes */
   if (!cells) return false;
   for (size_t i = 0; i < queue->size; i++) cells[i] = queue->cells[(queue->first + i) & (queue->capacity - 1)];
   free(queue->cells);
@@ -146,7 +146,7 @@ static bool push(struct braid_queue *queue, struct braid_item item, double key) 
   return true;
 }
 
-/* Where it was before it was popped: in front of all others that are no smaller. */
+/* Puts the cell where it was before it was popped: in front of all cells that are not smaller. */
 static bool push_back(struct braid_queue *queue, const struct braid_queue_cell *cell) {
   if (queue->order == BRAID_LIFO) return push(queue, cell->item, cell->key);
   if (queue->size == queue->capacity && !grow(queue)) return false;
@@ -178,7 +178,7 @@ static bool has_room(const struct braid_queue *queue) {
   return queue->maxsize == 0 || queue->size + queue->reserved < queue->maxsize;
 }
 
-/* To the longest waiting getter. False: nobody waits. */
+/* Gives the item to the getter that comes first in the wait queue. False: nobody waits. */
 static bool hand_over(struct braid_queue *queue, struct braid_item item, double key, struct braid_wake_list *woken) {
   struct braid_wait_node *getter = braid_wait_queue_claim(&queue->getters, BRAID_OK);
   if (!getter) return false;
@@ -189,7 +189,7 @@ static bool hand_over(struct braid_queue *queue, struct braid_item item, double 
   return true;
 }
 
-/* To the longest waiting getter, or behind the others. False: memory is out. */
+/* Gives the item to a waiting getter, or appends it. False: memory is out. */
 static bool add(struct braid_queue *queue, struct braid_item item, double key, struct braid_wake_list *woken) {
   if (!hand_over(queue, item, key, woken) && !push(queue, item, key)) return false;
   queue->unfinished++;
@@ -222,20 +222,20 @@ enum braid_status braid_queue_put(struct braid_queue *queue, struct braid_item i
   return status;
 }
 
-/* Who has waited longest to put goes on. False: there is no room, or nobody waits. A cell has just come free, or there
- * are getters: the push needs no memory, else the putter is told. */
+/* Lets the put in that has waited longest. False: there is no room, or nobody waits. A push needs no memory here when a
+ * cell was just freed, and none when a getter waits. Otherwise the putter gets BRAID_NO_MEMORY. */
 static bool admit_putter(struct braid_queue *queue, struct braid_wake_list *woken) {
   struct braid_wait_node *putter = has_room(queue) ? braid_wait_queue_claim(&queue->putters, BRAID_OK) : NULL;
   if (!putter) return false;
   if (putter->tag == BRAID_ITEM_PLACE)
     queue->reserved++;
   else if (!add(queue, braid_wait_node_item(putter), putter->key, woken))
-    braid_wait_node_waiter(putter)->status = BRAID_NO_MEMORY; /* ours: it is claimed and not posted */
+    braid_wait_node_waiter(putter)->status = BRAID_NO_MEMORY; /* it is claimed, not posted */
   braid_wake_list_push(woken, braid_wait_node_waiter(putter));
   return true;
 }
 
-/* Nothing will ever come. */
+/* True: no item will ever come. */
 static bool is_drained(const struct braid_queue *queue) {
   return queue->closed && queue->size == 0 && ((queue->reserved == 0 && queue->leased == 0) || queue->dropped);
 }
@@ -280,9 +280,10 @@ bool braid_queue_expect_item(struct braid_queue *queue) {
   return is_shared(queue) && braid_ring_expect_item(&queue->ring);
 }
 
-/* ---- for another process --------------------------------------------------------------------------------------- */
+/* ---- for the queue server ------------------------------------------------------------------------------------- */
 
-/* After something has come back: who can go on goes on. Inside the guard. */
+/* Lets putters in, and ends the waits of getters when nothing can come. Called after items or places came back. Under
+ * the guard. */
 static void admit_all(struct braid_queue *queue, struct braid_wake_list *woken) {
   while (admit_putter(queue, woken)) continue;
   if (is_drained(queue)) braid_wait_queue_claim_all(&queue->getters, BRAID_CLOSED, woken);
@@ -372,13 +373,13 @@ void braid_queue_put_back(struct braid_queue *queue, struct braid_queue_cell *ce
   admit_all(queue, &woken);
   leave(queue);
   braid_loop_post_all(&woken);
-  while (kept > handed) braid_item_drop(cells[--kept].item); /* it is dropped, or memory is out */
+  while (kept > handed) braid_item_drop(cells[--kept].item); /* the queue was closed at once, or memory is out */
 }
 
-/* ---- the rest ------------------------------------------------------------------------------------------------- */
+/* ---- other operations ----------------------------------------------------------------------------------------- */
 
-/* Inside the guard: whether so many items that were put are not done. While the ring is open the number known is too
- * low, so it is looked up only where that matters. */
+/* Whether at least `count` items that were put are not done. While the ring is open, `unfinished` is too low, so the
+ * ring is asked only when that matters. Under the guard. */
 static bool has_unfinished(struct braid_queue *queue, size_t count) {
   if (queue->unfinished < count && braid_ring_is_open(&queue->ring))
     count_arrivals(queue, braid_ring_arrived(&queue->ring));
@@ -404,13 +405,13 @@ enum braid_status braid_queue_join(struct braid_queue *queue, struct braid_wait_
   return wait ? BRAID_WAIT : BRAID_OK;
 }
 
-/* Takes the cells out of the queue; they are dropped outside the guard. */
+/* Takes the cells out of the queue. The caller drops them outside the guard. */
 static void empty(struct braid_queue *queue, struct braid_queue *rest) {
   *rest = (struct braid_queue){
       .cells = queue->cells, .capacity = queue->capacity, .first = queue->first, .size = queue->size};
   queue->cells = NULL;
   queue->capacity = queue->first = queue->size = 0;
-  queue->unfinished -= rest->size < queue->unfinished ? rest->size : queue->unfinished; /* not what is in work */
+  queue->unfinished -= rest->size < queue->unfinished ? rest->size : queue->unfinished; /* not those in work */
 }
 
 static void drop_all(struct braid_queue *rest) {
@@ -425,7 +426,7 @@ void braid_queue_close(struct braid_queue *queue, bool immediate) {
   queue->closed = true;
   queue->dropped = queue->dropped || immediate;
   if (is_drained(queue))
-    braid_wait_queue_claim_all(&queue->getters, BRAID_CLOSED, &woken); /* they wait while it is empty */
+    braid_wait_queue_claim_all(&queue->getters, BRAID_CLOSED, &woken); /* getters wait only while it is empty */
   braid_wait_queue_claim_all(&queue->putters, BRAID_CLOSED, &woken);
   if (immediate) {
     empty(queue, &rest);
@@ -453,11 +454,12 @@ static void count_mentions(struct braid_item *item, void *context) {
   mentions->count += braid_item_mentions(*item, mentions->object);
 }
 
-/* Who else leaves or takes an item out does so before or after this: what is counted here is all there is. */
+/* Others give up references, or take items out, either before or after this guarded section. So the count made here is
+ * complete. */
 void braid_queue_leave(struct braid_queue *queue) {
   struct mentions mentions = {&queue->object, 0};
   struct braid_queue rest = {0};
-  if (!queue->object.guard.shared) { /* then its items are no messages */
+  if (!queue->object.guard.shared) { /* then its items are no messages, so none of them refers to the queue */
     braid_object_unref(&queue->object);
     return;
   }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * Order of mutexes: the queue's guard, the head's, the tail's. Who is at an end enters nothing else. What both ends
- * read (cells, mask, limit) changes only while the ring is closed: its opening publishes it, and closing it waits for
- * both ends. */
+ * Order of mutexes: the queue's guard, the head's, the tail's. A thread that holds an end's mutex enters no other one;
+ * only closing the ring enters both. `cells`, `mask` and `limit` are read at both ends. They change only while the ring
+ * is closed: opening publishes them, and closing waits until both ends are free. */
 #include "core/sync/ring.h"
 
 #include "core/base/clock.h"
 
 void braid_ring_init(struct braid_ring *ring) {
-  braid_thread_may_spin(); /* found out here: a thread may have fewer cores than the process has */
+  braid_thread_may_spin(); /* fills its cache now; a thread may have fewer cores than the process */
   pthread_mutex_init(&ring->head.mutex, NULL);
   pthread_mutex_init(&ring->tail.mutex, NULL);
 }
@@ -78,9 +78,9 @@ enum braid_status braid_ring_get(struct braid_ring *ring, bool shared, struct br
   return has_item ? BRAID_OK : BRAID_EMPTY;
 }
 
-/* ---- looking for a moment ------------------------------------------------------------------------------------- */
+/* ---- spinning ------------------------------------------------------------------------------------------------- */
 
-/* How much of what is there this end could use. */
+/* How many items or places this end could use now. */
 typedef size_t available(struct braid_ring *ring);
 
 static inline size_t items(struct braid_ring *ring) { return own(&ring->tail) - own(&ring->head); }
@@ -90,7 +90,7 @@ static inline size_t room(struct braid_ring *ring) {
   return count < limit ? limit - count : 0;
 }
 
-/* Whether it is worth looking at all. */
+/* Whether this end may spin now. */
 static bool may_look(struct braid_ring_end *end) {
   unsigned char skips = atomic_load_explicit(&end->skips, memory_order_relaxed);
   if (skips == 0) return braid_thread_may_spin();
@@ -98,7 +98,7 @@ static bool may_look(struct braid_ring_end *end) {
   return false;
 }
 
-/* What the look has brought: after those in vain 1, 3, 7, ... 63 are left out. */
+/* Adapts `skips` to the result. After spins without success, the next 1, 3, 7, ... 63 spins are left out. */
 static bool learn(struct braid_ring_end *end, bool found) {
   unsigned char vain = atomic_load_explicit(&end->vain, memory_order_relaxed);
   if (!found && vain < 63) vain = (unsigned char)(vain * 2 + 1);
@@ -108,7 +108,7 @@ static bool learn(struct braid_ring_end *end, bool found) {
   return found;
 }
 
-/* Returns when it is `then`, or soon after. */
+/* Spins until the clock has reached `then`. */
 static int64_t pass_time(int64_t then) {
   int64_t now;
   do {
@@ -119,9 +119,9 @@ static int64_t pass_time(int64_t then) {
   return now;
 }
 
-/* A side that moves mostly goes on, and each look at its counter slows it down. So looks become rarer while it moves,
- * and this returns when there is enough to do for a while, or the other side rests. A single item is mostly an answer:
- * it is taken at once. */
+/* Spins until `count` is large enough, or does not grow any more. Each look at the other side's counter slows that side
+ * down, so the pauses double while the count grows. A single item is most often a reply to a request, so it is taken at
+ * once. */
 BRAID_INLINE bool look(struct braid_ring *ring, struct braid_ring_end *end, available *count) {
   enum { MOMENT = 2000, FIRST_GAP = 100, MOST = 64 }; /* ns, ns, items */
   if (!may_look(end)) return false;
@@ -143,7 +143,7 @@ bool braid_ring_expect_room(struct braid_ring *ring) { return look(ring, &ring->
 
 bool braid_ring_expect_item(struct braid_ring *ring) { return look(ring, &ring->head, items); }
 
-/* ---- open and closed ------------------------------------------------------------------------------------------ */
+/* ---- opening and closing -------------------------------------------------------------------------------------- */
 
 void braid_ring_open(struct braid_ring *ring, struct braid_queue_cell *cells, size_t mask, struct braid_ring_span span,
                      size_t room) {

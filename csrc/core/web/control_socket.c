@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Sockets that keep messages apart; where the system has none (macOS), datagrams, whose end is not seen as soon. */
+ * Sequential-packet sockets. macOS has none, so it uses datagrams; there the end of the other process is noticed
+ * later. */
 #include "core/web/control_socket.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What a server's supervisor and a worker say to each other: whole messages over a pair of sockets, and with a message
- * perhaps a descriptor. Any thread; nothing blocks. */
+ * The channel between a server's supervisor and one worker: a pair of sockets for whole messages, each with at most one
+ * descriptor. Any thread; nothing blocks. */
 #ifndef BRAID_CONTROL_SOCKET_H
 #define BRAID_CONTROL_SOCKET_H
 
@@ -8,18 +8,18 @@
 
 enum { BRAID_CONTROL_SOCKET_MOST = 32 << 10 }; /* bytes of a message */
 
-/* Two ends, which close themselves on exec; 0 or an error number. */
+/* Makes both ends, close-on-exec. Returns 0 or an error number. */
 int braid_control_socket_open(int ends[2]);
 
-/* 0 or an error number: EAGAIN when the other end has to read first, EPIPE when it is gone. The descriptor (-1: none)
- * stays the caller's. */
+/* Sends a message, and a descriptor (-1: none), which stays the caller's. Returns 0 or an error number. EAGAIN: the
+ * other end must read first. EPIPE: it has closed. */
 int braid_control_socket_send(int end, const void *data, size_t size, int descriptor);
 
-/* A message, at most BRAID_CONTROL_SOCKET_MOST bytes: 0, or an error number (EAGAIN: there is none). *size is 0 when
- * the other end is gone. *descriptor is the caller's, -1 when none came. */
+/* Receives a message of at most BRAID_CONTROL_SOCKET_MOST bytes. Returns 0 or an error number; EAGAIN: there is none.
+ * *size is 0 when the other end has closed. *descriptor belongs to the caller; -1: none came. */
 int braid_control_socket_receive(int end, void *data, size_t *size, int *descriptor);
 
-/* This process is killed when its parent ends. */
+/* Has this process killed when its parent ends (Linux only). */
 void braid_control_socket_die_with_parent(void);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * An exchange that is *owned* is not given back before its owner is done with it or has been told that it is over. One
- * that is *parked* is suspended in libmicrohttpd, which then leaves it alone and does not notice that a client goes
- * away: so it stands in the server's list `fresh`, and when it has stood there for a while its socket is watched. */
+ * An *owned* exchange is freed only after its owner is done with it, or was told that it is over. A *parked* exchange
+ * is suspended in libmicrohttpd, which then does nothing for it and does not notice when the client leaves. So it joins
+ * the server's list `fresh`, and after some time its socket is watched. */
 #include "core/web/exchange.h"
 
 #include <netdb.h>
@@ -15,10 +15,10 @@
 #include "core/base/clock.h"
 
 enum {
-  INDEX_BITS = 24,         /* of an exchange's number: its slot; the rest counts how often it was used */
-  ANSWER_HEADER = 4 << 10, /* bytes of an answer's headers */
-  STREAM_ROOM = 64 << 10,  /* bytes of a streamed answer that may wait for the client */
-  STREAM_BLOCK = 4 << 10,  /* what libmicrohttpd takes at once for a client that does not know chunks */
+  INDEX_BITS = 24,         /* of an exchange's number: its slot; the other bits count its uses */
+  ANSWER_HEADER = 4 << 10, /* bytes of a response's headers */
+  STREAM_ROOM = 64 << 10,  /* bytes of a streamed response that may wait for the client */
+  STREAM_BLOCK = 4 << 10,  /* bytes that libmicrohttpd takes at once for a client without chunked coding */
 };
 
 int64_t braid_exchange_number(const struct braid_exchange *exchange) {
@@ -33,7 +33,7 @@ struct braid_exchange *braid_serve_find(const struct braid_serve *serve, int64_t
   return braid_exchange_number(exchange) == number ? exchange : NULL;
 }
 
-/* ---- what was asked ------------------------------------------------------------------------------------------- */
+/* ---- the request ---------------------------------------------------------------------------------------------- */
 
 const char *braid_exchange_method(const struct braid_exchange *exchange) { return exchange->method; }
 
@@ -118,7 +118,7 @@ void braid_exchange_tell(struct braid_exchange *exchange, unsigned news) {
   if (braid_list_empty(&exchange->told)) braid_list_push(&exchange->serve->told, &exchange->told);
 }
 
-/* ---- answers -------------------------------------------------------------------------------------------------- */
+/* ---- the response --------------------------------------------------------------------------------------------- */
 
 bool braid_exchange_answered(const struct braid_exchange *exchange) {
   return exchange->state >= BRAID_EXCHANGE_ANSWERED;
@@ -140,7 +140,7 @@ static bool prepared(struct braid_exchange *exchange, unsigned status, struct MH
 bool braid_exchange_prepare(struct braid_exchange *exchange, unsigned status, const void *body, size_t size) {
   if (braid_exchange_answered(exchange)) return false;
   braid_exchange_discard(exchange);
-  /* MUST_COPY: libmicrohttpd only reads what it is not given for good. */
+  /* The cast is safe: with MUST_COPY libmicrohttpd only reads the data. */
   void *data = (void *)(uintptr_t)body;
   return prepared(exchange, status, MHD_create_response_from_buffer(size, data, MHD_RESPMEM_MUST_COPY));
 }
@@ -156,7 +156,7 @@ bool braid_exchange_prepare_file(struct braid_exchange *exchange, unsigned statu
   return prepared(exchange, status, response);
 }
 
-/* libmicrohttpd asks for a piece of a stream: inside braid_serve_run. */
+/* A callback in braid_serve_run: libmicrohttpd asks for a piece of a stream. */
 static ssize_t read_stream(void *cls, uint64_t position, char *room, size_t size) {
   (void)position;
   struct braid_exchange *exchange = cls;
@@ -212,7 +212,7 @@ bool braid_exchange_send(struct braid_exchange *exchange) {
 
 bool braid_exchange_write(struct braid_exchange *exchange, const void *data, size_t size) {
   if (!exchange->gives_stream || exchange->out_ended) return false;
-  if (exchange->out_taken > 0) { /* the front has gone */
+  if (exchange->out_taken > 0) { /* removes what was sent */
     exchange->out.size -= exchange->out_taken;
     memmove(exchange->out.data, exchange->out.data + exchange->out_taken, exchange->out.size);
     exchange->out_taken = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The headers are seen once, in order. Refused are: lengths that are no plain number, two of them, a length beside a
- * coding, a coding other than "chunked", two hosts, names that are no token, values with control characters. */
+ * Goes through the headers once. It refuses: a length that is not a plain number, two lengths, a length together with a
+ * transfer coding, a coding other than "chunked", two hosts, a name that is no token, a value with control
+ * characters. */
 #include "core/web/header_check.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The first of a name's addresses that can be had. */
+ * Uses the first of a name's addresses that works. */
 #include "core/web/listen.h"
 
 #include <errno.h>

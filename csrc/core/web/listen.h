@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * Sockets that listen. */
+ * Listening sockets. */
 #ifndef BRAID_LISTEN_H
 #define BRAID_LISTEN_H
 
 #include "core/base/base.h"
 
-/* A bound TCP socket that listens on the address that `host` stands for; *port is set when it was 0. With `shared`,
- * others may listen on the same port, and the system spreads connections over them. Returns 0 or an error number, or
- * when the name could not be resolved -1 and *problem. Any thread; may block while it resolves a name. */
+/* Makes a TCP socket that listens on the address of `host`. If *port is 0, it is set to a free port. With `shared`,
+ * other sockets may listen on the same port, and the system spreads connections over them. Returns 0 or an error
+ * number; -1 and *problem when the name could not be resolved. Any thread; may block while it resolves the name. */
 int braid_listen(const char *host, unsigned *port, bool shared, int *listener, const char **problem);
 
 #endif

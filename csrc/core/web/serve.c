@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT
- * libmicrohttpd, driven from outside.
+ * Runs libmicrohttpd without its own threads.
  *
- * Ownership: an exchange belongs to the connection it arrived on, from the callback that announces its request line
- * (announce) to the one that tells its end (complete); libmicrohttpd calls both exactly once. In between its state
- * only goes forward. Exchanges that are over wait in the server's free list for the next request: their number has
- * changed by then.
+ * Ownership: an exchange belongs to its connection, from the callback for the request line (announce) to the callback
+ * for its end (complete). libmicrohttpd calls each exactly once. Between them the state only moves forward. An exchange
+ * that is over joins the server's free list for later requests; then its number changes.
  *
- * The quick way is to answer inside the dispatch. An exchange that is not answered there suspends its connection until
- * the answer resumes it and asks for it once more. That costs two epoll_ctl and a recv, about half as much again as the
- * whole exchange.
+ * Fast path: the owner responds in `dispatch`. Otherwise the connection is suspended; the response resumes it, and
+ * libmicrohttpd asks for the exchange again. This needs two epoll_ctl and a recv, about half of the cost of the whole
+ * exchange.
  *
- * Time: a connection has idle_timeout to bring a request's headers, however busily it dribbles, and a body has to come
- * at LEAST_RATE. libmicrohttpd's own timeout, of silence, remains for clients that do not take their answer. */
+ * Time limits: the headers of a request must come within idle_timeout, even if bytes come all the time. A body must
+ * come at LEAST_RATE. libmicrohttpd's own timeout, without any traffic, covers clients that do not read their
+ * response. */
 #include "core/web/serve.h"
 
 #include <errno.h>
@@ -27,21 +27,21 @@
 #include "core/web/header_check.h"
 
 #define MILLISECOND INT64_C(1000000)
-#define LOOK_AFTER (50 * MILLISECOND) /* an exchange is suspended so long before its client is watched */
+#define LOOK_AFTER (50 * MILLISECOND) /* how long an exchange is suspended before its client is watched */
 #define LOOK_AT_BODIES BRAID_SECOND
 
 enum {
   MOST_CONNECTIONS = 1 << 20,
-  KEPT_BODY = 64 << 10,    /* a body's memory that is kept for the next exchange */
+  KEPT_BODY = 64 << 10,    /* bytes of a body buffer that is kept for the next exchange */
   BODY_ROOM = 64 << 10,    /* bytes of a streamed body that may wait for the owner */
-  LEAST_RATE = 500,        /* bytes of a body in a second */
-  MOST_DRAINED = 16 << 20, /* how much of a body that is too large is read, so that the client sees the answer */
-  HEADERS = 4 << 10,       /* of an answer */
-  SLACK = 4 << 10,         /* what libmicrohttpd itself needs of a connection's memory, beside both headers */
+  LEAST_RATE = 500,        /* bytes of a body each second */
+  MOST_DRAINED = 16 << 20, /* bytes of a too large body that are read, so that the client can see the response */
+  HEADERS = 4 << 10,       /* of a response */
+  SLACK = 4 << 10,         /* of a connection's memory for libmicrohttpd itself, in addition to both headers */
   EVENTS = 64
 };
 
-/* ---- exchanges: born, over ------------------------------------------------------------------------------------ */
+/* ---- life of exchanges ---------------------------------------------------------------------------------------- */
 
 static struct braid_exchange *exchange_new(struct braid_serve *serve) {
   if (serve->slot_count == serve->slot_room) {
@@ -93,7 +93,7 @@ static void exchange_give(struct braid_exchange *exchange) {
   serve->free = exchange;
 }
 
-/* Its connection is done with it. */
+/* The connection no longer uses the exchange. */
 static void exchange_over(struct braid_exchange *exchange) {
   struct braid_serve *serve = exchange->serve;
   if (exchange->watched) epoll_ctl(serve->departures, EPOLL_CTL_DEL, exchange->client->fd, NULL);
@@ -124,10 +124,9 @@ bool braid_serve_next_news(struct braid_serve *serve, int64_t *number, unsigned 
   return true;
 }
 
-/* ---- what libmicrohttpd calls --------------------------------------------------------------------------------- */
+/* ---- callbacks of libmicrohttpd ------------------------------------------------------------------------------- */
 
-/* None of these may be reached outside braid_serve_run, except complete and count_connection, which closing calls too.
- */
+/* They are called only in braid_serve_run; closing the server also calls complete and count_connection. */
 
 static void wait_in(struct braid_http_connection *client, struct braid_list *list) {
   braid_list_remove(&client->link);
@@ -136,7 +135,7 @@ static void wait_in(struct braid_http_connection *client, struct braid_list *lis
   braid_list_push(list, &client->link);
 }
 
-/* A piece of a body buys time: at LEAST_RATE, and never more than idle_timeout. */
+/* Each piece of a body adds time, at LEAST_RATE, up to idle_timeout from now. */
 static void wait_for_body(struct braid_serve *serve, struct braid_http_connection *client, size_t arrived) {
   bool waits = !braid_list_empty(&client->link);
   if (!waits) wait_in(client, &serve->receiving);
@@ -169,7 +168,7 @@ static void begin_connection(struct braid_serve *serve, struct MHD_Connection *c
   serve->counts.connections++;
   struct braid_http_connection *client = calloc(1, sizeof *client);
   *slot = client;
-  if (!client) return; /* every request on it is refused */
+  if (!client) return; /* all its requests are refused */
   client->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
   client->excess = serve->options.max_connections && serve->counts.connections > serve->options.max_connections;
   braid_list_init(&client->link);
@@ -191,7 +190,7 @@ static void count_connection(void *cls, struct MHD_Connection *connection, void 
   *slot = NULL;
 }
 
-/* An answer that the owner is not asked for. */
+/* A response without the owner. */
 static enum MHD_Result refuse(struct braid_exchange *exchange, unsigned status, const char *reason, bool closes) {
   char json[64] = "{\"error\":\"";
   strcat(strcat(json, reason), "\"}");
@@ -207,7 +206,7 @@ static enum MHD_Result refuse_body(struct braid_exchange *exchange, bool closes)
   return refuse(exchange, MHD_HTTP_CONTENT_TOO_LARGE, "Content Too Large", closes);
 }
 
-/* Into the owner's hands; MHD_YES when it has not answered. */
+/* Gives the exchange to the owner. MHD_YES when the owner has not responded yet. */
 static enum MHD_Result dispatch(struct braid_exchange *exchange) {
   struct braid_serve *serve = exchange->serve;
   exchange->state = BRAID_EXCHANGE_DISPATCHED;
@@ -220,8 +219,9 @@ static enum MHD_Result dispatch(struct braid_exchange *exchange) {
   return exchange->state == BRAID_EXCHANGE_ANSWERED ? braid_exchange_queue(exchange) : MHD_YES;
 }
 
-/* A client that waits for leave to send a body, or announces a huge one, is refused at once and its connection
- * closed; others are let finish, for a client that is still sending would not see the answer. */
+/* A body is announced. If it is too large, a client that waits for permission ("Expect"), or announces a huge body, is
+ * refused at once and its connection closed. Other clients may finish sending, because a client that sends would not
+ * see the response. */
 static enum MHD_Result expect_body(struct braid_exchange *exchange, uint64_t announced) {
   struct braid_serve *serve = exchange->serve;
   if (serve->owner->admit) serve->owner->admit(exchange, serve->owner->context);
@@ -281,8 +281,8 @@ static enum MHD_Result body_ended(struct braid_exchange *exchange) {
   return result;
 }
 
-/* A body whose owner has it already: waits in `body` until that takes it, or is thrown away when the answer is there.
- * An answer goes out behind the whole body: libmicrohttpd takes none before. */
+/* A piece of a body whose owner takes it in pieces. It waits in `body` until the owner takes it. When there is a
+ * response already, the piece is dropped. libmicrohttpd sends a response only after the whole body. */
 static enum MHD_Result stream_arrives(struct braid_exchange *exchange, const char *data, size_t *size) {
   bool answered = braid_exchange_answered(exchange);
   if (*size == 0) {
@@ -294,7 +294,7 @@ static enum MHD_Result stream_arrives(struct braid_exchange *exchange, const cha
     return MHD_YES;
   }
   if (!answered && exchange->body.size > 0 && exchange->body.size + *size > BODY_ROOM) {
-    wait_in(exchange->client, NULL); /* it is ours to go on */
+    wait_in(exchange->client, NULL); /* the client does not have to send now */
     braid_exchange_park(exchange);
     return MHD_YES;
   }
@@ -308,8 +308,8 @@ static enum MHD_Result stream_arrives(struct braid_exchange *exchange, const cha
   return braid_buffer_append(&exchange->body, data, count) ? MHD_YES : MHD_NO;
 }
 
-/* libmicrohttpd asks what to do: when the headers are there, for each piece of the body, when all is there, and when
- * a suspended connection goes on. */
+/* The main callback: the headers have come, a piece of the body has come, the whole body has come, or a suspended
+ * connection was resumed. */
 static enum MHD_Result access_request(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
                                       const char *version, const char *data, size_t *size, void **slot) {
   (void)cls, (void)url;
@@ -333,9 +333,9 @@ static enum MHD_Result access_request(void *cls, struct MHD_Connection *connecti
   }
 }
 
-/* ---- the server: opened, closed ------------------------------------------------------------------------------- */
+/* ---- open and close ------------------------------------------------------------------------------------------- */
 
-/* How many files may be open from now on. */
+/* Raises the limit of open files to the maximum, and returns it. */
 static unsigned raise_open_files(void) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit)) return 1024;
@@ -348,7 +348,7 @@ static unsigned raise_open_files(void) {
 static struct MHD_Daemon *start_daemon(struct braid_serve *serve, int listener) {
   const struct braid_serve_options *options = &serve->options;
   unsigned files = raise_open_files(), most = options->max_connections;
-  if (most) most += most / 4 + 64; /* those that are told 503 */
+  if (most) most += most / 4 + 64; /* for connections that get a 503 */
   int64_t idle = (options->idle_timeout + BRAID_SECOND - 1) / BRAID_SECOND;
   struct MHD_OptionItem items[] = {
       {MHD_OPTION_LISTEN_SOCKET, listener, NULL},
@@ -399,7 +399,7 @@ int braid_serve_open(struct braid_serve **opened, int listener, const struct bra
     return error;
   }
   serve->fd = MHD_get_daemon_info(serve->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-  serve->options.key = serve->options.certificate = NULL; /* libmicrohttpd has read them */
+  serve->options.key = serve->options.certificate = NULL; /* libmicrohttpd has copied them */
   *opened = serve;
   return 0;
 }
@@ -433,13 +433,13 @@ void braid_serve_close(struct braid_serve *serve) {
   free(serve);
 }
 
-/* ---- time, and who leaves ------------------------------------------------------------------------------------- */
+/* ---- time limits, and clients that leave ---------------------------------------------------------------------- */
 
 static struct braid_exchange *first_quiet(const struct braid_serve *serve) {
   return braid_container(serve->fresh.next, struct braid_exchange, quiet);
 }
 
-/* When what is first in each list is due. */
+/* When the first entry of any list is due. */
 static int64_t next_due(const struct braid_serve *serve) {
   int64_t due = BRAID_NEVER, at;
   if (!braid_list_empty(&serve->fresh) && (at = first_quiet(serve)->suspended + LOOK_AFTER) < due) due = at;
@@ -468,7 +468,7 @@ static void watch(struct braid_exchange *exchange) {
   exchange->watched = epoll_ctl(serve->departures, EPOLL_CTL_ADD, exchange->client->fd, &event) == 0;
 }
 
-/* libmicrohttpd reads an end, and closes it. */
+/* libmicrohttpd then reads the end of the stream, and closes the connection. */
 static void hang_up(struct braid_http_connection *client) {
   braid_list_remove(&client->link);
   shutdown(client->fd, SHUT_RDWR);
@@ -510,8 +510,8 @@ static void look_at_clock(struct braid_serve *serve) {
   look_at_bodies(serve, now);
 }
 
-/* What came before it left, such as a next request, does not count against it while the connection is whole. With TLS
- * its farewell is always there, and nobody closes half a connection. */
+/* Whether the client has left. If bytes are there, such as a next request, it may still be there. With TLS a closing
+ * client always sends a last record, and clients do not close only one direction. */
 static bool has_left(const struct braid_exchange *exchange, uint32_t events) {
   char byte;
   if (exchange->serve->encrypted || events & (EPOLLHUP | EPOLLERR)) return true;
@@ -527,7 +527,7 @@ void braid_serve_look(struct braid_serve *serve) {
   }
 }
 
-/* ---- the server: run ------------------------------------------------------------------------------------------ */
+/* ---- run ------------------------------------------------------------------------------------------------------ */
 
 int braid_serve_fd(const struct braid_serve *serve) { return serve->fd; }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The handler writes one byte to a pipe, and does nothing else. When the pipe is full, enough has been said. */
+ * The signal handler only writes one byte to a pipe. It ignores a full pipe, because then the reader will wake
+ * anyway. */
 #include "core/web/signals.h"
 
 #include <errno.h>
@@ -8,9 +9,9 @@
 #include <unistd.h>
 
 static struct {
-  int ends[2]; /* of the pipe into which the handler writes */
+  int ends[2]; /* of the pipe that the handler writes to */
   int taken[BRAID_SIGNALS_MOST];
-  struct sigaction before[BRAID_SIGNALS_MOST]; /* what the host had for them */
+  struct sigaction before[BRAID_SIGNALS_MOST]; /* the former handlers */
   size_t count;
 } signals = {.ends = {-1, -1}};
 

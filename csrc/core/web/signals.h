@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Signals as something that can be waited for: a pipe from which their numbers are read. One for the process:
- * all functions for the thread that took the signals over. None blocks. */
+ * Makes signals something to wait for: their numbers are written to a pipe. One for the process. All functions on the
+ * thread that took the signals over; nothing blocks. */
 #ifndef BRAID_SIGNALS_H
 #define BRAID_SIGNALS_H
 
@@ -8,14 +8,14 @@
 
 enum { BRAID_SIGNALS_MOST = 8 };
 
-/* Takes over these signals, at most BRAID_SIGNALS_MOST; *fd becomes readable when one comes. 0 or an error number:
- * EBUSY when signals are taken over already. Does not block. */
+/* Takes over these signals, at most BRAID_SIGNALS_MOST. *fd becomes readable when one comes. Returns 0 or an error
+ * number; EBUSY: signals are already taken over. */
 int braid_signals_open(const int *numbers, size_t count, int *fd);
 
-/* The number of a signal that has come, or 0. */
+/* Returns the number of a signal that has come, or 0. */
 int braid_signals_next(void);
 
-/* Gives the signals back to whoever had them. */
+/* Restores the former handlers. */
 void braid_signals_close(void);
 
 #endif

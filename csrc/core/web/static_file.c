@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The system itself keeps a path below its root (openat2) where it can; elsewhere both are resolved and compared. */
+ * openat2 keeps a path below its root. Where it is missing, both paths are resolved and compared. */
 #include "core/web/static_file.h"
 
 #include <errno.h>
@@ -15,9 +15,9 @@
 #define HAVE_OPENAT2 1
 #endif
 
-enum { FLAGS = O_RDONLY | O_CLOEXEC | O_NONBLOCK }; /* a pipe without a writer must not keep us */
+enum { FLAGS = O_RDONLY | O_CLOEXEC | O_NONBLOCK }; /* O_NONBLOCK: a pipe without a writer must not block */
 
-/* -1 and errno. */
+/* Returns -1 and errno when it fails. */
 static int open_compared(int folder, const char *root, const char *path) {
   char *top = realpath(root, NULL), *target = NULL;
   int fd = -1;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * The crew, its teams and its loops. A team is counted: its starter and, until it has ended, the crew hold it. A share
- * (a loop that takes helpers) lies on the stack of who runs the loop; helpers enter and leave it under the crew's
- * mutex, and its owner leaves only when it stands in no list and nobody is inside. */
+ * The crew, its teams and its loops. A team is reference-counted: its starter holds a reference, and the crew holds one
+ * until the team has ended. A share is a loop that takes helpers. It is on the stack of the thread that runs the loop.
+ * Helpers enter and leave it under the crew's mutex. The owner returns only after it has taken the share out of the
+ * list and no helper is inside. */
 #include "core/work/crew.h"
 
 #include <errno.h>
@@ -16,41 +17,41 @@ struct braid_team {
   unsigned size;
   braid_team_run *run;
   void *arguments;
-  struct braid_list link;          /* in crew.teams until it has a leader; guarded by crew.mutex */
-  struct braid_guard guard;        /* shared from the beginning; guards what follows */
-  struct braid_wait_queue waiting; /* for its end */
+  struct braid_list link;          /* in crew.teams while it has no leader; under crew.mutex */
+  struct braid_guard guard;        /* shared from the beginning; protects the fields below */
+  struct braid_wait_queue waiting; /* who waits for the team's end */
   pthread_cond_t over;
   bool ended;
 };
 
 struct share {
-  struct braid_list link; /* in crew.shares */
+  struct braid_list link; /* in crew.shares, unless closed */
   struct braid_team *team;
   braid_team_body *body;
   void *context;
   size_t count, grain, chunks;
-  atomic_size_t next;   /* the next chunk to do */
-  unsigned seats;       /* given so far; guarded by crew.mutex */
-  atomic_uint helpers;  /* inside; changed under crew.mutex */
-  pthread_cond_t empty; /* the last helper has left */
+  atomic_size_t next;   /* the next chunk to run */
+  unsigned seats;       /* seats given so far; under crew.mutex */
+  atomic_uint helpers;  /* how many helpers are inside; changed under crew.mutex */
+  pthread_cond_t empty; /* signalled when the last helper leaves */
 };
 
 static struct {
   pthread_mutex_t mutex;
   pthread_cond_t work;
-  struct braid_list teams;  /* without a leader yet, oldest first */
-  struct braid_list shares; /* that want helpers */
+  struct braid_list teams;  /* teams without a leader, oldest first */
+  struct braid_list shares; /* loops that take helpers */
   unsigned threads, sleeping;
-  unsigned usual; /* members of a team, unless it says otherwise; set once */
+  unsigned usual; /* the size of a team by default; set once */
   pthread_once_t counted;
-  atomic_uint news; /* counts what was put into the lists: a look without the mutex */
+  atomic_uint news; /* counts additions to both lists, so that threads can check without the mutex */
 } crew = {.mutex = PTHREAD_MUTEX_INITIALIZER,
           .counted = PTHREAD_ONCE_INIT,
           .work = PTHREAD_COND_INITIALIZER,
           .teams = {&crew.teams, &crew.teams},
           .shares = {&crew.shares, &crew.shares}};
 
-enum { TRY = 30 * 1000 }; /* ns: a thread looks so long for more work before it sleeps: a wake costs as much */
+enum { TRY = 30 * 1000 }; /* ns that a thread spins for more work before it sleeps; waking it costs about as much */
 
 static inline void relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -82,7 +83,7 @@ static void do_chunks(struct share *share) {
   braid_here.share = outer;
 }
 
-/* Under the crew's mutex: tells up to so many threads that there is something to do. */
+/* Wakes up to `wanted` sleeping threads, because there is work. Under the crew's mutex. */
 static void call_crew(unsigned wanted) {
   atomic_fetch_add(&crew.news, 1);
   for (unsigned i = 0; i < wanted && i < crew.sleeping; i++) pthread_cond_signal(&crew.work);
@@ -97,14 +98,14 @@ static void open_share(struct share *share) {
   pthread_mutex_unlock(&crew.mutex);
 }
 
-/* Nobody enters any more; waits for who is inside, who is about to end, mostly. */
+/* No helper can enter any more; waits until all have left. They are near their end, so it spins first. */
 static void close_share(struct share *share) {
   pthread_mutex_lock(&crew.mutex);
   braid_list_remove(&share->link);
   pthread_mutex_unlock(&crew.mutex);
   int64_t end = braid_clock_now() + TRY;
   while (atomic_load(&share->helpers) && braid_clock_now() < end) relax();
-  pthread_mutex_lock(&crew.mutex); /* also for the last helper to be out of it */
+  pthread_mutex_lock(&crew.mutex); /* also waits until the last helper has left the mutex */
   while (atomic_load(&share->helpers)) pthread_cond_wait(&share->empty, &crew.mutex);
   pthread_mutex_unlock(&crew.mutex);
   pthread_cond_destroy(&share->empty);
@@ -138,13 +139,13 @@ static void end_team(struct braid_team *team) {
   braid_team_unref(team);
 }
 
-/* A team that waits for its leader, or NULL. Under the crew's mutex, as is all below that takes none. */
+/* Returns a team without a leader, or NULL. Under the crew's mutex, as are all functions below that do not lock it. */
 static struct braid_team *next_team(void) {
   struct braid_list *link = braid_list_pop(&crew.teams);
   return link ? braid_container(link, struct braid_team, link) : NULL;
 }
 
-/* A loop that has a seat and a chunk left, or NULL. */
+/* Returns a loop with a free seat and a chunk left, or NULL. */
 static struct share *next_share(void) {
   for (struct braid_list *at = crew.shares.next; at != &crew.shares; at = at->next) {
     struct share *share = braid_container(at, struct share, link);
@@ -171,8 +172,8 @@ static void lead(struct braid_team *team) {
   pthread_mutex_lock(&crew.mutex);
 }
 
-/* Looks for something new for a moment, then sleeps until there is. The system likes to wake threads on the core of
- * who wakes them, where they would stay for long: so they go to cores of their own now and then. */
+/* Spins for new work for a moment, then sleeps until there is some. The operating system likes to wake a thread on the
+ * core of the thread that wakes it, and leaves it there. So from time to time a thread moves back to its own core. */
 static void rest(unsigned index) {
   enum { LOOKS = 64, RARELY = 20 * 1000 * 1000 };
   unsigned known = atomic_load(&crew.news);
@@ -210,7 +211,8 @@ static void *serve(void *argument) {
   return NULL;
 }
 
-/* Makes the crew as large as the team. 0 or an error number when it has nobody. */
+/* Starts threads until the crew is as large as `wanted`. Returns 0, or an error number when the crew has no thread at
+ * all. */
 static int recruit(unsigned wanted) {
   int error = 0;
   while (crew.threads < wanted && !error) {
@@ -254,7 +256,7 @@ struct braid_team *braid_team_start(braid_team_run *run, void *arguments, unsign
   int error = recruit(team->size);
   if (!error) {
     braid_list_push(&crew.teams, &team->link);
-    call_crew(team->size); /* the helpers, too: the first loop is not far */
+    call_crew(team->size); /* also helpers: the first loop comes soon */
   }
   pthread_mutex_unlock(&crew.mutex);
   if (!error) return team;
@@ -274,7 +276,7 @@ enum braid_status braid_team_join(struct braid_team *team, struct braid_wait_nod
 
 void braid_team_stop(struct braid_team *team) {
   atomic_store(&team->stopped, true);
-  bool waits = false; /* for a leader */
+  bool waits = false; /* whether it has no leader yet */
   pthread_mutex_lock(&crew.mutex);
   for (struct braid_list *at = crew.teams.next; at != &crew.teams; at = at->next) waits |= at == &team->link;
   if (waits) braid_list_remove(&team->link);

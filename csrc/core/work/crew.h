@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * Kernels on all cores: a *team* is one kernel on native threads. Its first thread, the leader, runs the kernel; where
- * that comes to a loop over a range, idle threads help with chunks of it.
+ * Kernels on all cores. A *team* is one kernel on native threads. Its first thread, the leader, runs the kernel. When
+ * the kernel comes to a loop over a range, idle threads help: each runs chunks of the range.
  *
- * The threads are one crew for the whole process, made when they are first needed: BRAID_THREADS of them (default: the
- * cores that the process may use), more only where a team asks for more. They rest between kernels and stay until the
- * process ends. Kernels beyond their number wait for their turn. A loop inside a body runs on that body's thread, so
- * nested loops do not multiply threads.
+ * All threads together are the *crew*; the process has one. Its threads start when they are first needed: BRAID_THREADS
+ * of them (default: the number of cores that the process may use), and more only when a team asks for more. They sleep
+ * between kernels and stay until the process ends. When all threads are busy, a new kernel waits for one. A loop inside
+ * a body runs on that body's thread, so nested loops do not multiply threads.
  *
- * What a kernel computes must not depend on how many threads there are. That is so when it is a function of the
- * chunks, whose borders depend on count and grain alone: let bodies write what they found by chunk (first / grain),
- * and combine those in their order.
+ * The result of a kernel must not depend on the number of threads. The borders of the chunks depend on count and grain
+ * alone. So a body should write its result by the number of its chunk (first / grain), and the kernel should combine
+ * the results in that order.
  *
  *   static void square(void *context, size_t first, size_t last) {
  *     double *v = context;
@@ -19,7 +19,7 @@
  *     if (!braid_team_for(team, count, 8192, square, arguments)) return;   // stopped
  *   }
  *
- * Lua starts kernels by lua/kernels/lkernel.h. */
+ * Lua code starts kernels through lua/kernels/lkernel.h. */
 #ifndef BRAID_CREW_H
 #define BRAID_CREW_H
 
@@ -29,52 +29,53 @@ enum { BRAID_TEAM_MOST = 256 };
 
 struct braid_team;
 
-/* The kernel. team NULL: small work, which is done on the thread that asked for it. */
+/* The kernel itself. `team` is NULL for small work, which runs on the calling thread. */
 typedef void braid_team_run(struct braid_team *team, void *arguments);
 
-/* One chunk of a loop, 0 <= first < last <= count. */
+/* Runs one chunk of a loop, 0 <= first < last <= count. */
 typedef void braid_team_body(void *context, size_t first, size_t last);
 
-/* ---- inside a kernel: on the thread that runs it, or in a body. `team` may be NULL: then all is done here and now -
- */
+/* ---- inside a kernel or a body, on its thread. With team NULL everything runs on the calling thread. ---- */
 
-/* Calls the body for each chunk: first is a multiple of grain, last - first is grain, less for the last one. grain 0
- * stands for 64 chunks. The calling thread takes part; blocks until all are done. False: stopped, some were left out.
- */
+/* Calls the body for each chunk. `first` is a multiple of grain; each chunk has `grain` elements, the last one may have
+ * fewer. grain 0 makes at most 64 chunks. The calling thread takes part. Blocks until all chunks are done. False: the
+ * team was stopped, and chunks were left out. */
 bool braid_team_for(struct braid_team *team, size_t count, size_t grain, braid_team_body *body, void *context);
 
-/* Whether the kernel is to end: for loops of its own, which should look every few milliseconds. */
+/* Whether the kernel is asked to end. A kernel with long loops of its own should check this every few milliseconds.
+ * Does not block. */
 bool braid_team_stopped(const struct braid_team *team);
 
-/* How many threads at most are in a loop at once; 1 for NULL. */
+/* The most threads that run a loop at the same time; 1 for NULL. Does not block. */
 unsigned braid_team_size(const struct braid_team *team);
 
-/* In a body: which of those the calling thread is, 0 to size - 1. No two that run at the same time have the same, so
- * scratch memory can be had for each seat. 0 elsewhere. */
+/* In a body: the number of the calling thread, 0 to size - 1. No two threads that run at the same time have the same,
+ * so a kernel can have scratch memory for each seat. 0 outside of bodies. Does not block. */
 unsigned braid_team_seat(void);
 
 /* ---- outside -------------------------------------------------------------------------------------------------- */
 
-/* Starts a kernel on up to `threads` threads (0: as many as the crew has). The arguments must live until the team has
- * ended. One reference for the caller. NULL and errno when memory is out or there is no thread. Any thread; does not
+/* Starts a kernel on up to `threads` threads (0: the default size). The arguments must live until the team has ended.
+ * The caller gets one reference. NULL and errno when memory is out or no thread can be started. Any thread; does not
  * block. */
 struct braid_team *braid_team_start(braid_team_run *run, void *arguments, unsigned threads);
 
-/* BRAID_OK when it has ended; else BRAID_WAIT, and the wait node's waiter will be woken. Any thread; does not block. */
+/* BRAID_OK: the team has ended. Else BRAID_WAIT: its end will claim the wait node's waiter. Any thread; does not
+ * block. */
 enum braid_status braid_team_join(struct braid_team *team, struct braid_wait_node *node);
 
-/* Asks it to end: one that has not begun never does; a loop ends with the chunks that are being done. Any thread; does
- * not block. */
+/* Asks the team to end. A kernel that has not begun never begins; a loop ends after the chunks that run now. Any
+ * thread; does not block. */
 void braid_team_stop(struct braid_team *team);
 
-/* Blocks until it has ended. Any thread but the crew's. */
+/* Blocks until the team has ended. Any thread but the crew's. */
 void braid_team_await(struct braid_team *team);
 
 /* Any thread; does not block. */
 void braid_team_unref(struct braid_team *team);
 
-/* How many threads a team gets that asks for 0; 0 when BRAID_THREADS is no number from 1 to BRAID_TEAM_MOST, and then a
- * team must ask. Any thread; the first call reads a file. */
+/* The size of a team that asks for 0 threads. It is 0 when BRAID_THREADS is not a number from 1 to BRAID_TEAM_MOST;
+ * then a team must ask for a number. Any thread; the first call reads a file. */
 unsigned braid_team_default(void);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Nothing is allocated after the job is made: its way home cannot fail. */
+ * A job allocates nothing after it is made. So its end, and telling the submitter, cannot fail. */
 #include "core/work/job.h"
 
 #include <stdlib.h>

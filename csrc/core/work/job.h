@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * A function and its arguments on their way to a worker, and the reply on its way home. Counted: the submitter and the
- * pool hold it. Whoever moves it out of `queued` first, a worker or a cancel, has it. */
+ * A job: a function and its arguments for a worker, later the reply for the submitter. Reference-counted; the submitter
+ * and the pool hold one reference each. Whoever changes its state from `queued` first, a worker or a cancel, decides
+ * how it ends. */
 #ifndef BRAID_JOB_H
 #define BRAID_JOB_H
 
@@ -13,13 +14,13 @@ enum braid_job_outcome {
   BRAID_JOB_DONE,
   BRAID_JOB_FAILED,
   BRAID_JOB_CANCELLED,
-  BRAID_JOB_DIED,       /* its worker process has ended: `death` tells how */
-  BRAID_JOB_OVERDUE,    /* it was over its time limit, and would not end: its worker process was killed */
-  BRAID_JOB_SILENT,     /* its worker process, which the pool's end waited for, gave no sign of life: it was killed */
-  BRAID_JOB_NO_WORKER,  /* none could be made for it: `error` tells why */
-  BRAID_JOB_NOT_TAKEN,  /* its worker process could not take in its arguments: `error` tells why */
-  BRAID_JOB_REPLY_LOST, /* it was done, but its reply could not be taken in here: `error` tells why */
-  BRAID_JOB_RECALLED    /* between two processes: the worker has not begun it, and will not */
+  BRAID_JOB_DIED,       /* its worker process has died: see `death` */
+  BRAID_JOB_OVERDUE,    /* it ran over its time limit and did not stop: its worker process was killed */
+  BRAID_JOB_SILENT,     /* the pool was closing and its worker process did not answer: the process was killed */
+  BRAID_JOB_NO_WORKER,  /* no worker could be made for it: see `error` */
+  BRAID_JOB_NOT_TAKEN,  /* its worker process had no resources to read its arguments: see `error` */
+  BRAID_JOB_REPLY_LOST, /* it is done, but this process had no resources to read its reply: see `error` */
+  BRAID_JOB_RECALLED    /* between two processes only: the worker has not begun it and never will */
 };
 
 struct braid_worker;
@@ -29,43 +30,45 @@ struct braid_job {
   atomic_uint refs;
   atomic_uchar state;          /* enum braid_job_state */
   uint8_t outcome;             /* enum braid_job_outcome; written before the waiter is posted */
-  atomic_bool stop;            /* a running job is asked to end */
-  struct braid_message *call;  /* the function and its arguments; the job's */
-  struct braid_message *reply; /* results, or error and traceback; NULL when it was cancelled or its worker died, or
-                                  when it failed and there was no memory to say with what */
-  struct braid_waiter *home; /* the submitter's, claimed: posted when the job has ended; guarded by the pool's mutex */
-  _Atomic(struct braid_worker *) worker; /* who runs it: a thread */
+  atomic_bool stop;            /* asks a running job to end */
+  struct braid_message *call;  /* the function and its arguments; owned */
+  struct braid_message *reply; /* results, or error and traceback; owned. NULL: cancelled, died, or memory out */
+  struct braid_waiter *home;   /* the submitter's claimed waiter, posted when the job ends; under the pool's mutex */
+  _Atomic(struct braid_worker *) worker; /* the worker thread that runs it, or NULL */
 
-  /* While it is known to two processes, in both. */
+  /* In both processes, while the job is with a worker process. */
   _Atomic(struct braid_job_flag *) flag; /* NULL: it is not */
   uint64_t ticket;
 
-  /* In the parent: guarded by the pool's mutex. */
-  struct braid_list link;                    /* among those that wait for a worker process, by turn */
-  uint64_t turn;                             /* goes up with each that is submitted */
-  struct braid_worker_handle *worker_handle; /* the process that has it */
+  /* In the parent, under the pool's mutex. */
+  struct braid_list link;                    /* in the list of pending jobs, sorted by `turn` */
+  uint64_t turn;                             /* a serial number in order of submission */
+  struct braid_worker_handle *worker_handle; /* the process that it was sent to */
   int64_t stopped;                           /* when it was asked to end */
-  const char *fault;                         /* the same: why its connection was ended before; NULL: it was not */
-  int death;                                 /* BRAID_JOB_DIED: as waitpid tells, or BRAID_CHILD_UNKNOWN */
-  int pid;                                   /* of the process that ran it; 0: none did */
-  int64_t ended;                             /* when its reply came */
-  uint16_t attempts; /* workers that have died before they began it, and had nothing else to do */
+  const char *fault; /* of a job that died: why this process had ended the worker's connection; NULL: it had not */
+  int death;         /* BRAID_JOB_DIED: the status from waitpid, or BRAID_CHILD_UNKNOWN */
+  int pid;           /* of the process that ran it; 0: none did */
+  int64_t ended;     /* when its reply came */
+  uint16_t attempts; /* workers that died with this as their only job, before they began it */
 
-  int error;    /* BRAID_JOB_NO_WORKER, BRAID_JOB_NOT_TAKEN, BRAID_JOB_REPLY_LOST: an error number */
-  int64_t busy; /* ns that it ran in a process */
+  int error;    /* BRAID_JOB_NO_WORKER, _NOT_TAKEN, _REPLY_LOST: an error number */
+  int64_t busy; /* ns that it ran in a worker process */
 
-  /* In a worker process: takes the job home in place of `home`, and one reference; on the worker's thread. */
+  /* In a worker process: sends the reply, instead of `home`, and drops one reference. On the worker's thread or the I/O
+   * thread; outside the pool's mutex. */
   void (*deliver)(struct braid_job *job);
 };
 
-/* Takes over the call. One reference for the submitter, one for the pool; NULL when memory is out. */
+/* Takes over the call. Makes two references: one for the submitter, one for the pool. NULL when memory is out. Any
+ * thread; does not block. */
 struct braid_job *braid_job_new(struct braid_message *call, struct braid_waiter *home);
 
 /* Any thread; does not block. */
 void braid_job_ref(struct braid_job *job);
 void braid_job_unref(struct braid_job *job);
 
-/* Out of the queue, by a worker or by a cancel: true for the first only. Any thread. */
+/* Changes the state from `queued` to `state`. True for the first caller only, a worker or a cancel. Any thread; does
+ * not block. */
 static inline bool braid_job_take(struct braid_job *job, enum braid_job_state state) {
   unsigned char queued = BRAID_JOB_QUEUED;
   return atomic_compare_exchange_strong(&job->state, &queued, (unsigned char)state);

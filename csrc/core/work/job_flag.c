@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A file without a name, mapped by both. */
+ * The flags are in an unlinked file, which both processes map. */
 #include "core/work/job_flag.h"
 
 #include <sys/mman.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Owned by its references: the submitter's box and what runs its workers hold some. */
+ * Reference-counted: the submitter's userdata holds a reference, and so do the workers. */
 #include "core/work/pool.h"
 
 #include <stdlib.h>
@@ -63,14 +63,15 @@ void braid_pool_lose_worker(struct braid_pool *pool) {
   braid_loop_post_all(&woken);
 }
 
-/* ---- jobs on their way ---------------------------------------------------------------------------------------- */
+/* ---- job count ------------------------------------------------------------------------------------------------ */
 
 bool braid_pool_count(struct braid_pool *pool) {
   pool->tally = braid_tally_open(pool->kind->apart ? "processes" : "threads", pool->name);
   return pool->tally != NULL;
 }
 
-/* One job less: true when it was the last. Under the mutex; then wake_resting, still under it. */
+/* Counts one job less. True when it was the last; then the caller must call wake_resting before it leaves the mutex.
+ * Under the mutex. */
 static bool count_out(struct braid_pool *pool) { return pool->tally && braid_tally_remove(pool->tally) == 0; }
 
 static void wake_resting(struct braid_pool *pool) {
@@ -107,9 +108,9 @@ void braid_pool_bring_home(struct braid_pool *pool, struct braid_job *job) {
     case BRAID_JOB_CANCELLED: pool->stats.cancelled++; break;
     default: pool->stats.failed++;
   }
-  bool last = count_out(pool); /* before the submitter hears of it, who may end the process */
+  bool last = count_out(pool); /* before the submitter is posted, because it may end the process */
   if (home) braid_loop_post(home);
-  if (last) wake_resting(pool); /* behind it */
+  if (last) wake_resting(pool); /* after `home`, so that the submitter's waiter is posted first */
 }
 
 /* ---- for submitters ------------------------------------------------------------------------------------------- */
@@ -143,7 +144,7 @@ bool braid_pool_is_stopped(struct braid_pool *pool) {
   return stopped;
 }
 
-/* Nothing is locked for a job that has not ended: each look at its future asks this. */
+/* Takes no lock for a job that has not ended, because every check of its future calls this. */
 bool braid_pool_has_cancelled(struct braid_pool *pool, struct braid_job *job) {
   if (atomic_load(&job->state) != BRAID_JOB_ENDED) return false;
   pthread_mutex_lock(&pool->mutex);
@@ -153,7 +154,7 @@ bool braid_pool_has_cancelled(struct braid_pool *pool, struct braid_job *job) {
 }
 
 bool braid_pool_has_begun(struct braid_pool *pool, struct braid_job *job) {
-  pthread_mutex_lock(&pool->mutex); /* under which the job flag stays */
+  pthread_mutex_lock(&pool->mutex); /* while it is held, the job keeps its flag */
   struct braid_job_flag *flag = atomic_load(&job->flag);
   bool begun = flag && braid_job_flag_begun(flag, job->ticket);
   pthread_mutex_unlock(&pool->mutex);
@@ -166,7 +167,7 @@ void braid_pool_forsake(struct braid_pool *pool, struct braid_job *job) {
   pthread_mutex_unlock(&pool->mutex);
 }
 
-/* ---- a pool of the parent's ----------------------------------------------------------------------------------- */
+/* ---- the pool for worker processes ---------------------------------------------------------------------------- */
 
 static enum braid_status refuse(struct braid_pool *pool, struct braid_job *job) {
   (void)pool, (void)job;

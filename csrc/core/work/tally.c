@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The tallies of the process are a list that only grows, so that a signal handler can walk it at any time: one that is
- * closed is used again by the next pool. */
+ * A list of all tallies of the process. It only grows, so a signal handler can walk it at any time. The next pool
+ * reuses a tally that is closed. */
 #include "core/work/tally.h"
 
 #include <stdatomic.h>
@@ -8,10 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FREE, TAKEN, OPEN }; /* taken: being filled, nobody else looks at it */
+enum { FREE, TAKEN, OPEN }; /* TAKEN: its owner fills it in; others skip it */
 
 struct braid_tally {
-  struct braid_tally *next; /* fixed once it is in the list */
+  struct braid_tally *next; /* never changes while it is in the list */
   atomic_uchar state;
   atomic_uint count;
   atomic_ullong total;
@@ -21,7 +21,7 @@ struct braid_tally {
 static struct {
   _Atomic(struct braid_tally *) first;
   atomic_bool told;
-  atomic_int process; /* a fork of it has nothing to tell */
+  atomic_int process; /* its id; a forked copy reports nothing */
 } tallies;
 
 static void tell_at_exit(void) {
@@ -72,7 +72,7 @@ unsigned braid_tally_count(const struct braid_tally *tally) { return atomic_load
 
 uint64_t braid_tally_total(const struct braid_tally *tally) { return atomic_load(&tally->total); }
 
-/* ---- the line, without what a signal handler may not call ------------------------------------------------------ */
+/* ---- the report, with async-signal-safe functions only -------------------------------------------------------- */
 
 struct line {
   char text[160];
@@ -102,7 +102,7 @@ static void tell(const struct braid_tally *tally, unsigned count) {
   add_number(&line, count);
   add(&line, count == 1 ? " job was dropped" : " jobs were dropped");
   line.text[line.size < sizeof line.text ? line.size++ : sizeof line.text - 1] = '\n';
-  if (write(STDERR_FILENO, line.text, line.size) < 0) return; /* nobody reads it */
+  if (write(STDERR_FILENO, line.text, line.size) < 0) return; /* nobody can read it */
 }
 
 void braid_tally_tell(void) {

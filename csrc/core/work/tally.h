@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * How many jobs each pool of the process has on their way, for who ends the process: what is dropped then is said. */
+ * Counts the jobs of each pool that have not ended. When the process ends, it reports jobs that are dropped. */
 #ifndef BRAID_TALLY_H
 #define BRAID_TALLY_H
 
@@ -7,21 +7,23 @@
 
 struct braid_tally;
 
-/* For a pool of this kind ("threads") and name ("": none), which stay the caller's. NULL when memory is out. Any
+/* Makes a tally for a pool of this kind ("threads") and name ("": none); both are copied. NULL when memory is out. Any
  * thread; does not block. */
 struct braid_tally *braid_tally_open(const char *kind, const char *name);
+/* Makes it free for the next pool. Any thread; does not block. */
 void braid_tally_close(struct braid_tally *tally);
 
-/* One job more, or less: how many there are then. Any thread; does not block, as what follows. */
+/* Counts one job more, or one less. braid_tally_remove returns how many are left. Any thread; these and the next two do
+ * not block. */
 void braid_tally_add(struct braid_tally *tally);
 unsigned braid_tally_remove(struct braid_tally *tally);
 
-/* How many there are, and how many there have ever been, at least: the tally may have had another pool. */
+/* The current count. The total of all jobs ever counted, with those of an earlier pool that used this tally. */
 unsigned braid_tally_count(const struct braid_tally *tally);
 uint64_t braid_tally_total(const struct braid_tally *tally);
 
-/* A line on stderr for each pool that has jobs: they are dropped. Once in a process; also at exit(). Any thread, and
- * signal handlers; blocks as write does. */
+/* Writes a line to stderr for each pool that has jobs left, because they are dropped. Does so once in a process. It
+ * also runs at exit(). Any thread, and signal handlers; blocks as write() does. */
 void braid_tally_tell(void);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Owned by its references: the submitter's box and each running thread hold one. */
+ * Reference-counted: the submitter's userdata holds a reference, and each thread that runs. */
 #include "core/work/thread_pool.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@ static void destroy(struct braid_pool *common) {
 
 static void end_queued(struct braid_thread_pool *pool);
 
-/* Whatever it ended of: the last one leaves no job behind. What is submitted from here on is refused. */
+/* Runs when a worker ends, whatever the reason. The last worker ends the jobs that are left; later ones are refused. */
 static void retire(struct braid_thread_pool *pool) {
   pthread_mutex_lock(&pool->pool.mutex);
   bool last = --pool->serving == 0;
@@ -57,7 +57,7 @@ static struct braid_worker *add_worker(struct braid_thread_pool *pool) {
 
 static int start_thread(struct braid_thread_pool *pool) {
   struct braid_worker *worker = add_worker(pool);
-  pthread_t thread; /* the worker's own field is the thread's to write: see braid_worker_attach */
+  pthread_t thread; /* `worker->thread` is written by that thread itself: see braid_worker_attach */
   int error = braid_thread_start(&thread, run, worker);
   if (!error) {
     pthread_detach(thread);
@@ -71,7 +71,7 @@ static int start_thread(struct braid_thread_pool *pool) {
 
 static const struct braid_pool_kind kind;
 
-/* Without workers. */
+/* Makes a pool without workers. */
 static struct braid_thread_pool *new_pool(unsigned count, void (*body)(struct braid_worker *)) {
   struct braid_thread_pool *pool = calloc(1, sizeof *pool + count * sizeof *pool->workers);
   if (!pool) return NULL;
@@ -83,7 +83,7 @@ static struct braid_thread_pool *new_pool(unsigned count, void (*body)(struct br
     return NULL;
   }
   braid_object_share(&pool->jobs->object);
-  pool->jobs->recent_first = true; /* one worker that is kept busy stays warm; the others may sleep */
+  pool->jobs->recent_first = true; /* keeps one worker busy, with warm caches; the others may sleep */
   return pool;
 }
 
@@ -95,7 +95,7 @@ struct braid_thread_pool *braid_thread_pool_new(unsigned count, void (*body)(str
     return NULL;
   }
   int error = 0;
-  pthread_mutex_lock(&pool->pool.mutex); /* a thread that ends early waits for the count */
+  pthread_mutex_lock(&pool->pool.mutex); /* a thread that ends early must see the full count */
   pool->settings = settings;
   pool->free_settings = free_settings;
   for (unsigned i = 0; i < count && !error; i++) error = start_thread(pool);
@@ -136,7 +136,7 @@ static enum braid_status submit(struct braid_pool *pool, struct braid_job *job) 
   return status;
 }
 
-/* Outside the mutex: a job that has ended and whose submitter is in another process. */
+/* Sends the reply of a job whose submitter is in another process. Outside the mutex. */
 static void deliver(struct braid_job *job) {
   if (job->deliver) job->deliver(job);
 }
@@ -166,8 +166,8 @@ static bool cancel(struct braid_pool *pool, struct braid_job *job) {
   return true;
 }
 
-/* How a job ends that no worker will begin: for want of one (an error number, or 0), because of what the pool was given
- * up for, or cancelled. */
+/* Ends a job that no worker will begin: because no worker could be made (`shortage`: an error number, else 0), because
+ * the pool is broken, or because it was cancelled. */
 static void end_job(struct braid_pool *pool, struct braid_job *job, int shortage) {
   pthread_mutex_lock(&pool->mutex);
   struct braid_message *failure = shortage ? NULL : pool->failure;
@@ -233,7 +233,7 @@ void braid_worker_attach(struct braid_worker *worker, struct braid_loop *loop) {
   pthread_mutex_unlock(&worker->mutex);
 }
 
-/* The parent process may have taken it back. */
+/* False: the parent process has recalled the job. */
 static bool take_flag(struct braid_job *job) {
   struct braid_job_flag *flag = atomic_load(&job->flag);
   if (!flag) return true;
@@ -292,11 +292,11 @@ void braid_worker_fail(struct braid_worker *worker, struct braid_message *failur
   end_queued(worker->pool);
 }
 
-/* ---- workers that cannot be made now -------------------------------------------------------------------------- */
+/* ---- shortage: a worker cannot be made now -------------------------------------------------------------------- */
 
 enum { SOON = 20 * 1000 * 1000, LATE = 1000 * 1000 * 1000 }; /* ns between two tries */
 
-/* Whether all that are left are like this one. */
+/* Counts this worker as one that cannot be made. True: that holds for all workers that are left. */
 static bool count_unmade(struct braid_worker *worker) {
   struct braid_thread_pool *pool = worker->pool;
   pthread_mutex_lock(&pool->pool.mutex);
@@ -315,7 +315,7 @@ void braid_worker_is_made(struct braid_worker *worker) {
   worker->pause = 0;
 }
 
-/* So many jobs wait for what is tried now. */
+/* Remembers the last job that waits for the try that comes now. */
 static void note_waiting(struct braid_worker *worker, size_t count) {
   struct braid_pool *pool = &worker->pool->pool;
   pthread_mutex_lock(&pool->mutex);
@@ -323,7 +323,7 @@ static void note_waiting(struct braid_worker *worker, size_t count) {
   pthread_mutex_unlock(&pool->mutex);
 }
 
-/* Ends those that have waited since before it was tried. What has come since may have more luck. */
+/* Ends the jobs that have waited since before this try. Later jobs wait for the next try. */
 static void give_up_jobs(struct braid_worker *worker, int error) {
   struct braid_thread_pool *pool = worker->pool;
   bool more = true;
@@ -336,7 +336,8 @@ static void give_up_jobs(struct braid_worker *worker, int error) {
   }
 }
 
-/* Looks again and again, for waiting in a queue takes a loop, and so descriptors. */
+/* Waits for jobs, and for the next try. It polls the queue: a wait in a queue needs a loop, and so descriptors. False:
+ * no job will come. */
 static bool await_jobs(struct braid_worker *worker) {
   for (int64_t left = worker->pause;; left -= SOON) {
     struct braid_queue_facts look = braid_queue_look(worker->pool->jobs);
@@ -352,6 +353,6 @@ static bool await_jobs(struct braid_worker *worker) {
 bool braid_worker_is_short(struct braid_worker *worker, int error) {
   if (count_unmade(worker)) give_up_jobs(worker, error);
   if (await_jobs(worker)) return true;
-  braid_worker_is_made(worker); /* it ends: it is no longer counted */
+  braid_worker_is_made(worker); /* this worker ends, so it no longer counts as unmade */
   return false;
 }
