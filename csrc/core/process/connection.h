@@ -70,7 +70,7 @@ struct braid_connection {
   struct braid_bytecode *known_codes[BRAID_CONNECTION_CODES];
   const char *fault;                                  /* why this end has ended it; NULL: it has not */
   int shortage;                                       /* the error number, if it was ended for want of memory; else 0 */
-  void (*ended)(struct braid_connection *connection); /* called once, after the end */
+  void (*ended)(struct braid_connection *connection); /* called once, when the connection has ended */
   braid_connection_handler *handlers[BRAID_FRAME_KINDS];
 };
 

@@ -78,7 +78,7 @@ struct braid_proxy_call {
   uint64_t number;
   enum braid_call_operation operation;
   struct braid_proxy *proxy; /* with a reference */
-  bool asks;                 /* the caller's: it cannot return how its wait ended, so it raises that */
+  bool asks;                 /* for the caller: its results cannot report an error */
   bool answered;
   enum braid_status status; /* of the answer; BRAID_CANCELLED: the home cancelled it */
   enum braid_status end;    /* how the caller's wait ended before the answer came */

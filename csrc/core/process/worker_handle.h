@@ -18,6 +18,7 @@ struct braid_process_plan {
   int64_t time_limit;          /* ns that a job may take; 0: no limit */
 };
 
+/* Frees what the plan owns. Any thread. */
 void braid_process_plan_free(struct braid_process_plan *plan);
 
 /* A worker's descriptors: its connection and its job flags. */

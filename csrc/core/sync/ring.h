@@ -40,6 +40,7 @@ struct braid_ring_span {
   size_t head, tail;
 };
 
+/* The thread that makes, or destroys, the queue. Do not block. */
 void braid_ring_init(struct braid_ring *ring);
 void braid_ring_term(struct braid_ring *ring);
 

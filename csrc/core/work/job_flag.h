@@ -40,6 +40,7 @@ struct braid_job_flag *braid_job_flags_new(unsigned count, int *fd);
 /* Maps the flags of the other process. NULL and errno when the system refuses. */
 struct braid_job_flag *braid_job_flags_map(unsigned count, int fd);
 
+/* Unmaps the flags in this process. */
 void braid_job_flags_free(struct braid_job_flag *flags, unsigned count);
 
 #endif

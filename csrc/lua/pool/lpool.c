@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Pools as Lua holds them. */
+ * Pools of threads, for Lua; also what all kinds of pools share. */
 #include <errno.h>
 #include <lauxlib.h>
 #include <limits.h>
@@ -16,7 +16,7 @@
 #include "lua/pool/lpooljob.h"
 #include "lua/pool/lworker.h"
 
-/* ---- the pool ------------------------------------------------------------------------------------------------- */
+/* ---- pools ---------------------------------------------------------------------------------------------------- */
 
 lua_Number lpool_number(lua_State *L, int index, const char *name) {
   lua_getfield(L, index, name);
@@ -60,7 +60,7 @@ void lpool_keep(lua_State *L, struct sched *sched, struct braid_pool *pool, int 
   if (lua_getfield(L, settings, "name") == LUA_TSTRING)
     snprintf(pool->name, sizeof pool->name, "%s", lua_tostring(L, -1));
   lua_pop(L, 1);
-  braid_object_ref(&pool->object); /* the state's own, until its workers have ended */
+  braid_object_ref(&pool->object); /* the state's reference, until the workers have ended */
   braid_list_push(&sched->pools, &pool->sibling);
   if (braid_pool_count(pool)) return;
   pool->kind->close(pool, true);
@@ -107,17 +107,17 @@ static int wait_until(lua_State *L, enum braid_status (*ask)(struct braid_pool *
   struct braid_waiter *waiter = sched_begin(L, sched);
   if (ask(pool, &waiter->node) == BRAID_WAIT) return sched_park(L, sched, BRAID_NEVER, join_k, 0);
   sched_forget(sched);
-  braid_loop_take_mail(&sched->loop); /* the replies were posted before: they go first */
+  braid_loop_take_mail(&sched->loop); /* the replies were posted before this, so they are handled first */
   return sched_pass(L, sched, join_k, 0);
 }
 
-/* pool:join(): all workers have ended afterwards. Suspends. */
+/* pool:join(): waits until all workers have ended. Suspends. */
 static int pool_join(lua_State *L) { return wait_until(L, braid_pool_join); }
 
-/* pool:rest(): no job was on its way when the wait ended, and the replies are home. Suspends. */
+/* pool:rest(): waits until no job is queued or running, and all replies were handled. Suspends. */
 static int pool_rest(lua_State *L) { return wait_until(L, braid_pool_rest); }
 
-/* pool:submitted() -> a number that grows with each job, whoever submits it */
+/* pool:submitted() -> how many jobs were ever submitted, by anybody; it only grows */
 static int pool_submitted(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)braid_tally_total(pooljob_pool(L)->tally));
   return 1;
@@ -152,7 +152,7 @@ static int pool_stats(lua_State *L) {
   return 1;
 }
 
-/* pool:pids() -> the numbers of its worker processes that run now */
+/* pool:pids() -> the process ids of the workers that run now */
 static int pool_pids(lua_State *L) {
   enum { MOST = 4096 };
   struct braid_pool *pool = pooljob_pool(L);
@@ -166,31 +166,31 @@ static int pool_pids(lua_State *L) {
   return 1;
 }
 
-/* pool:broken() -> the error because of which it was given up, and its traceback; or nil */
+/* pool:broken() -> the error that broke the pool, and its traceback; or nothing */
 static int pool_broken(lua_State *L) { return pooljob_push_failure(L, pooljob_pool(L)); }
 
-/* pool:stop(): asks every running job to end */
+/* pool:stop(): asks all running jobs to end */
 static int pool_stop(lua_State *L) {
   braid_pool_stop(pooljob_pool(L));
   return 0;
 }
 
-/* pool:abort(): no more jobs, and those that there are are cancelled */
+/* pool:abort(): refuses more jobs, and cancels those that there are */
 static int pool_abort(lua_State *L) {
   abort_pool(pooljob_pool(L));
   return 0;
 }
 
-/* pool:own() -> whether the caller is a worker of this very pool; whether the pool is in the parent process */
+/* pool:own() -> whether the caller is a worker of this pool; whether the pool belongs to the parent process */
 static int pool_own(lua_State *L) {
   lua_pushboolean(L, worker_belongs_to(sched_of(L), pooljob_pool(L)));
   lua_pushboolean(L, braid_pool_is_elsewhere(pooljob_pool(L)));
   return 2;
 }
 
-/* ---- the end of the state ------------------------------------------------------------------------------------- */
+/* ---- end of the state ----------------------------------------------------------------------------------------- */
 
-/* Those that would not end, and can be killed, are. */
+/* Waits for the workers. Those that do not end are killed, if the pool can do that. */
 static bool await(struct braid_pool *pool, int64_t deadline) {
   if (braid_pool_await(pool, deadline)) return true;
   if (!pool->kind->kill || !deadline) return false;
@@ -208,7 +208,7 @@ void lpool_stop_all(struct sched *sched) {
     abort_pool(braid_container(at, struct braid_pool, sibling));
 }
 
-/* Gives the pools up whose workers have ended; with a deadline waits that long for the others. */
+/* Releases the pools whose workers have ended. With a deadline it first waits for the others, and kills workers. */
 void lpool_release(struct sched *sched, int64_t deadline) {
   if (deadline) pooljob_orphan(sched);
   struct braid_list *next;
@@ -221,7 +221,7 @@ void lpool_release(struct sched *sched, int64_t deadline) {
   }
 }
 
-/* pools() -> the names of those that this state has made and whose workers have not all ended; "" for one without. */
+/* pools() -> the names of this state's pools whose workers have not all ended; "" for a pool without a name */
 static int lua_pools(lua_State *L) {
   struct sched *sched = sched_of(L);
   lua_newtable(L);
@@ -237,7 +237,7 @@ static int lua_pools(lua_State *L) {
 
 /* ---- cores ---------------------------------------------------------------------------------------------------- */
 
-/* cpu_count() -> cores that this process may use: affinity and quota count. */
+/* cpu_count() -> how many cores this process may use, with regard to affinity and quota */
 static int cpu_count(lua_State *L) {
   lua_pushinteger(L, braid_thread_usable());
   return 1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A job's future is anchored until its waiter is home, for the waiter is a part of it. */
+ * Jobs of pools, for Lua. The future of a job has the job's waiter in it. So the registry keeps the future until the
+ * waiter has arrived. */
 #include "lua/pool/lpooljob.h"
 
 #include <errno.h>
@@ -19,12 +20,12 @@
 #include "lua/task/ljob.h"
 #include "lua/task/ltask.h"
 
-/* Registry key, by address. */
-static const char PENDING; /* the futures of jobs that are not home */
+/* A key of the registry, by its address. */
+static const char PENDING; /* the futures of jobs that have not arrived */
 
-/* ---- how pools and workers end -------------------------------------------------------------------------------- */
+/* ---- dead pools and workers ----------------------------------------------------------------------------------- */
 
-/* How a process died. */
+/* Pushes how a process died. */
 static void push_death(lua_State *L, int status) {
   if (status == BRAID_CHILD_UNKNOWN)
     lua_pushliteral(L, "ended, but its status was taken by somebody else (is SIGCHLD ignored?)");
@@ -34,7 +35,7 @@ static void push_death(lua_State *L, int status) {
     lua_pushfstring(L, "exited with status %d", WEXITSTATUS(status));
 }
 
-/* Neither signal nor status where it is not known. */
+/* Sets no `signal` or `status` when that is not known. */
 static void set_death_fields(lua_State *L, int status, int pid) {
   if (status != BRAID_CHILD_UNKNOWN) {
     lua_pushinteger(L, WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
@@ -45,7 +46,7 @@ static void set_death_fields(lua_State *L, int status, int pid) {
   lua_setfield(L, -2, "pid");
 }
 
-/* Pushes the error because of which a pool without a message was given up. Once it is it stays so. */
+/* Pushes the error that broke a pool, if there is no message for it. It never changes after that. */
 static void push_pool_death(lua_State *L, const struct braid_pool *pool) {
   if (pool->error) {
     lerror_push(L, "system", "a worker%s could not be started: %s", pool->kind->apart ? " process" : "",
@@ -75,7 +76,7 @@ static void give_up_job(struct job_future *this) {
   this->job = NULL;
 }
 
-/* Arguments: the future. It stays until its waiter is home. */
+/* Argument: the future. Keeps it in the registry. */
 static int anchor(lua_State *L) {
   struct job_future *this = lua_touserdata(L, 1);
   this->slot = lregistry_keep(L, &PENDING);
@@ -90,7 +91,7 @@ static int refuse_closed(lua_State *L, struct braid_pool *pool) {
 
 static int refuse(lua_State *L, struct job_future *this, enum braid_status status) {
   struct braid_pool *pool = this->pool;
-  braid_job_unref(this->job); /* the submitter's reference, and the pool's */
+  braid_job_unref(this->job); /* drops the submitter's reference here; the pool's is dropped in the next line */
   give_up_job(this);
   lregistry_drop(L, &PENDING, this->slot);
   if (status != BRAID_CLOSED) return lerror_memory(L);
@@ -101,8 +102,8 @@ static int refuse(lua_State *L, struct job_future *this, enum braid_status statu
   return lerror_raise(L, "broken", "this pool is broken: %s", lerror_text(L, 1));
 }
 
-/* The table that has the pool as `_core` stays where it is: it may be collected as soon as nobody holds it, which
- * closes the pool. */
+/* Returns the pool. If argument 1 is a table with the pool as `_core`, the table stays at 1, so it is not collected:
+ * its collection would close the pool. */
 static struct braid_pool *receiver(lua_State *L) {
   sched_check_fork(L);
   if (!lua_istable(L, 1)) return pooljob_pool(L);
@@ -110,15 +111,15 @@ static struct braid_pool *receiver(lua_State *L) {
   struct braid_object *object = lobject_test(L, -1, &braid_pool_class);
   if (!object) {
     lua_replace(L, 1);
-    return pooljob_pool(L); /* which raises */
+    return pooljob_pool(L); /* raises */
   }
   lua_pop(L, 1);
   sched_check_fork(L);
   return braid_container(object, struct braid_pool, object);
 }
 
-/* pool:submit(fn, ...) -> future. Also the `submit` of the tables that have the pool as `_core`: the way to it in Lua
- * would be a good part of the whole. */
+/* pool:submit(fn, ...) -> future. It is also the method `submit` of tables with the pool as `_core`, because a Lua
+ * function between would cost a large part of the whole. */
 int pooljob_submit(lua_State *L) {
   struct sched *sched = sched_of(L);
   struct braid_pool *pool = receiver(L);
@@ -145,13 +146,13 @@ int pooljob_submit(lua_State *L) {
   }
   if (status == BRAID_OK) status = pool->kind->submit(pool, this->job);
   if (status != BRAID_OK) return refuse(L, this, status);
-  braid_object_ref(&pool->object); /* until the job is home */
+  braid_object_ref(&pool->object); /* until the job has arrived */
   sched->jobs++;
-  if (sched->current == &sched->tree.script) sentinel_renew(L, sched); /* the job may need what the script has now */
+  if (sched->current == &sched->tree.script) sentinel_renew(L, sched); /* the job may need what the script holds now */
   return 1;
 }
 
-/* Pushes the error of a job without a reply whose worker process has ended. */
+/* Pushes the error of a job whose worker process ended without a reply. */
 static int push_job_death(lua_State *L, const struct job_future *this) {
   const struct braid_job *job = this->job;
   if (job->pid == 0) {
@@ -176,11 +177,11 @@ static int push_job_death(lua_State *L, const struct job_future *this) {
 /* Pushes an error of kind "system". */
 static int push_system(lua_State *L, int error, const char *what) {
   lerror_system(L, error, what);
-  lua_remove(L, -2); /* nil */
+  lua_remove(L, -2); /* the nil */
   return 1;
 }
 
-/* Pushes the error of a job of which one of the two processes could not take in what the other had sent. */
+/* Pushes the error of a job whose arguments or results could not be read by the other process. */
 static int push_refusal(lua_State *L, const struct braid_job *job) {
   const char *what = job->outcome == BRAID_JOB_NOT_TAKEN
                          ? "the worker process (pid %d) could not take in the arguments"
@@ -190,7 +191,7 @@ static int push_refusal(lua_State *L, const struct braid_job *job) {
   return 1;
 }
 
-/* Pushes what the job brought home, and returns how many. */
+/* Pushes the results, or the error, of a job. Returns how many values. */
 static int push_reply(lua_State *L, const struct job_future *this) {
   if (this->job->reply) return lcodec_decode(L, this->job->reply);
   switch (this->job->outcome) {
@@ -205,7 +206,7 @@ static int push_reply(lua_State *L, const struct job_future *this) {
   }
 }
 
-/* Arguments: the future. Its user value becomes what the reply says. */
+/* Argument: the future. Stores the results or the error in its user value. */
 static int unpack(lua_State *L) {
   struct job_future *this = lua_touserdata(L, 1);
   lua_settop(L, 1);
@@ -215,7 +216,7 @@ static int unpack(lua_State *L) {
   } else if (this->job->outcome == BRAID_JOB_CANCELLED) {
     lua_pushnil(L);
   } else if (this->job->outcome != BRAID_JOB_DONE) {
-    lua_settop(L, 3); /* the error and its place */
+    lua_settop(L, 3); /* the error and its traceback */
     failure_make(L);
   } else {
     lua_createtable(L, count, 1);
@@ -228,7 +229,7 @@ static int unpack(lua_State *L) {
   return 0;
 }
 
-/* Calls the function with the future on the top of the stack; on failure the error stands above it. */
+/* Calls the function with the future on the top of the stack. If it fails, the error is above the future. */
 static bool call_with(lua_State *L, lua_CFunction function) {
   lua_pushcfunction(L, function);
   lua_pushvalue(L, -2);
@@ -242,7 +243,8 @@ static int keep_error(lua_State *L) {
   return 0;
 }
 
-/* A worker thread has told of its part itself; of a worker process's part we know when the reply came. */
+/* A worker thread has recorded its part itself. For a worker process it is recorded here, from the times in the
+ * reply. */
 static void trace_home(const struct braid_job *job) {
   if (job->ended) {
     braid_trace_record_of(BRAID_TRACE_RUN, job, job->ended - job->busy, job->pid);
@@ -261,12 +263,12 @@ void pooljob_arrive(struct sched *sched, struct braid_waiter *waiter) {
   };
   lua_State *L = sched->L;
   struct job_future *this = braid_container(waiter, struct job_future, future.waiter);
-  if (!this->job) return; /* given up at the end of the state */
+  if (!this->job) return; /* it was dropped at the end of the state */
   sched->jobs--;
   if (braid_trace_is_on()) trace_home(this->job);
   lregistry_take(L, &PENDING, this->slot);
   enum future_state state = states[this->job->outcome];
-  if (!call_with(L, unpack)) { /* memory, most likely: that is the job's failure then */
+  if (!call_with(L, unpack)) { /* most likely memory is out; then the job has failed */
     lua_pushcfunction(L, keep_error);
     lua_pushvalue(L, -3);
     lua_pushvalue(L, -3);
@@ -282,13 +284,13 @@ void pooljob_arrive(struct sched *sched, struct braid_waiter *waiter) {
   lua_pop(L, 1);
 }
 
-/* Threads that would not end must not post to what is freed now. */
+/* Threads that do not end must not post waiters that are about to be freed. */
 void pooljob_orphan(struct sched *sched) {
   lua_State *L = sched->L;
   lregistry_table(L, &PENDING, NULL);
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
     struct job_future *this = lua_touserdata(L, -1);
-    if (!this) continue; /* a slot that is free */
+    if (!this) continue; /* a free slot */
     braid_pool_forsake(this->pool, this->job);
     give_up_job(this);
     braid_object_unref(&this->pool->object);

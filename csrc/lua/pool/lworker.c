@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The life of a worker's thread: a private state is made, lua/braid/pools/worker.lua serves jobs in it, the state is
- * closed. */
+ * The thread of a worker. It makes a private Lua state, in which lua/braid/pools/worker.lua serves jobs, and closes
+ * it. */
 #include "lua/pool/lworker.h"
 
 #include <errno.h>
@@ -45,15 +45,16 @@ void worker_settings_free(void *settings) {
   free(this);
 }
 
-/* ---- memory that a job leaves behind -------------------------------------------------------------------------- */
+/* ---- memory that jobs leave behind ---------------------------------------------------------------------------- */
 
-/* Lua's collector comes when a state has twice the memory that it had: after one large job that may be never. And it
- * does not know of what is outside: arrays, and objects that others wait to see freed. */
+/* Lua's collector starts a cycle when a state has twice the memory that it had after the last one. After one large job
+ * that may never happen. The collector also does not know the memory outside of Lua: arrays, and shared objects that
+ * others wait to see freed. So the worker collects by itself. */
 enum {
-  SOME = 1 << 20,                  /* bytes of garbage: collected when the worker has been idle for a while */
-  MUCH = 64 << 20,                 /* collected between two jobs */
+  SOME = 1 << 20,                  /* bytes of garbage that are collected after some idle time */
+  MUCH = 64 << 20,                 /* bytes of garbage that are collected between two jobs */
   IDLE = 250 * 1000 * 1000,        /* ns */
-  WORTH_TRIMMING = 8 * 1024 * 1024 /* bytes that malloc may give back to the system */
+  WORTH_TRIMMING = 8 * 1024 * 1024 /* bytes that malloc may hold back from the system */
 };
 
 static size_t garbage(struct worker *worker) {
@@ -61,7 +62,7 @@ static size_t garbage(struct worker *worker) {
   return worker->memory.used - worker->floor;
 }
 
-/* Bytes that malloc may have kept from the system since the last time. */
+/* How many bytes malloc may hold back, since the last collection. */
 static size_t kept_back(const struct worker *worker) {
   return worker->memory.peak - worker->floor + worker->outside + worker->sched->outside;
 }
@@ -78,14 +79,14 @@ static void collect(lua_State *L, struct worker *worker) {
   worker->holds = false;
 }
 
-/* When a worker that waits for a job from now on is idle. */
+/* The time from which a worker that now waits counts as idle; BRAID_NEVER: there is nothing to collect. */
 static int64_t idle_from(struct worker *worker) {
   bool untidy = worker->holds || garbage(worker) + worker->outside + worker->sched->outside >= SOME ||
                 kept_back(worker) >= WORTH_TRIMMING;
   return untidy ? braid_clock_now() + IDLE : BRAID_NEVER;
 }
 
-/* ---- the worker as Lua sees it -------------------------------------------------------------------------------- */
+/* ---- the worker, for Lua -------------------------------------------------------------------------------------- */
 
 static int next_k(lua_State *L, int status, lua_KContext context);
 
@@ -108,7 +109,8 @@ static int next_job(lua_State *L) {
   return workerjob_begin(worker, active, item) ? 1 : next_job(L);
 }
 
-/* After a sleep, now and then: the system wakes several threads on the core of whoever wakes them. */
+/* The system wakes several threads on the core of the thread that wakes them. So a worker that has slept moves to its
+ * own core from time to time. */
 static void spread(struct worker *worker) {
   enum { RARELY = 20 * 1000 * 1000 };
   int64_t now = braid_clock_now();
@@ -127,14 +129,14 @@ static int next_k(lua_State *L, int ignored, lua_KContext context) {
         workerjob_begin(worker, lua_touserdata(L, -1), braid_wait_node_item(&sched_waiter(worker->sched)->node));
     return begun ? 1 : next_job(L);
   }
-  if (end == BRAID_TIMEOUT || end == BRAID_NO_MEMORY) { /* it has been idle; or there was none for a deadline */
+  if (end == BRAID_TIMEOUT || end == BRAID_NO_MEMORY) { /* it was idle, or there was no memory for the deadline */
     collect(L, worker);
     return next_job(L);
   }
   return sched_stopped(end) ? sched_raise(L, worker->sched, end) : 0;
 }
 
-/* worker:next() -> job, or nil when there will be no more for this state. Suspends. */
+/* worker:next() -> job, or nothing when this state gets no more jobs. Suspends. */
 static int worker_next(lua_State *L) {
   lua_settop(L, 1);
   struct active *active = lua_newuserdatauv(L, sizeof *active, 1);
@@ -143,7 +145,8 @@ static int worker_next(lua_State *L) {
   return next_job(L);
 }
 
-/* worker:short(error) -> whether it tells of a want of memory, descriptors or the like. It is the state's end, then. */
+/* worker:short(error) -> whether the error means that memory, descriptors or the like are short. Then the state
+ * ends. */
 static int worker_short(lua_State *L) {
   struct worker *worker = worker_of(sched_of(L));
   worker->shortage = lerror_shortage(L, 2);
@@ -159,7 +162,7 @@ static void give_up_pool(struct worker *worker, struct braid_message *failure) {
   braid_worker_fail(worker->core, failure);
 }
 
-/* worker:broken(error, traceback): the pool is given up. */
+/* worker:broken(error, traceback): breaks the pool */
 static int worker_broken(lua_State *L) {
   lua_settop(L, 3);
   give_up_pool(worker_of(sched_of(L)), workerjob_pack_failure(L, 2, 3));
@@ -171,7 +174,7 @@ static int try_reply(lua_State *L) {
   return 0;
 }
 
-/* worker:refusal(value) -> why it cannot go home, or nil */
+/* worker:refusal(value) -> why the value cannot be sent, or nil */
 static int worker_refusal(lua_State *L) {
   lua_settop(L, 2);
   lua_pushcfunction(L, try_reply);
@@ -180,9 +183,9 @@ static int worker_refusal(lua_State *L) {
   return 1;
 }
 
-/* worker:enter(scope or nil): the scope in which the init runs is cancelled when the pool is stopped. */
+/* worker:enter(scope or nil): the init runs in this scope, which a stop of the pool cancels; nil: the init has ended */
 static int worker_enter(lua_State *L) {
-  if (braid_loop_is_fork) lcopy_end(EXIT_SUCCESS); /* it has been forked by the init */
+  if (braid_loop_is_fork) lcopy_end(EXIT_SUCCESS); /* a process that the init has forked */
   struct worker *worker = worker_of(sched_of(L));
   worker->init = lua_isnil(L, 2) ? NULL : larg_object(L, 2, "braid.scope");
   if (worker->init) worker->init_stop.root = worker->init;
@@ -193,7 +196,7 @@ static int worker_enter(lua_State *L) {
   return 0;
 }
 
-/* worker:ready(): its init has run. */
+/* worker:ready(): the init has run */
 static int worker_ready(lua_State *L) {
   struct worker *worker = worker_of(sched_of(L));
   worker->ready = true;
@@ -221,7 +224,7 @@ static void set_path(lua_State *L, const char *name, const char *value) {
   lua_pop(L, 1);
 }
 
-/* For dumps; the settings are on the top of the stack. */
+/* Sets the state's name for dumps. The settings are on the top of the stack. */
 static void introduce(lua_State *L, const struct worker *worker) {
   bool named = lua_getfield(L, -1, "name") == LUA_TSTRING;
   const char *pool = named ? "pool " : "a pool", *name = named ? lua_tostring(L, -1) : "";
@@ -232,7 +235,7 @@ static void introduce(lua_State *L, const struct worker *worker) {
   lua_pop(L, 1);
 }
 
-/* Runs protected: serves jobs until there will be no more for this state. */
+/* Runs protected: serves jobs until this state gets no more. */
 static int serve(lua_State *L) {
   struct worker *worker = lua_touserdata(L, 1);
   lstate_furnish(L);
@@ -268,15 +271,15 @@ static int serve(lua_State *L) {
   return 0;
 }
 
-/* Several threads that are made while descriptors are short take them from each other, and may find them there when
- * they look why something has failed: no error is believed at once. */
+/* When several threads start while descriptors are short, they take them from each other. When a thread then looks for
+ * the cause of its error, there may be some again. So an error without a known cause leads to another try. */
 static bool try_again(struct worker *worker) {
   enum { TRIES = 3 };
   worker->again = !worker->made && !worker->settings->process && ++worker->tries < TRIES;
   return worker->again;
 }
 
-/* The state has ended by the error on the top of the stack. For want of something that is the state's end alone. */
+/* The state has ended with the error on the top of the stack. A shortage ends only this state, not the pool. */
 static void fail(lua_State *L, struct worker *worker) {
   lua_settop(L, 1);
   worker->shortage = worker->failed ? 0 : lerror_shortage(L, 1);
@@ -295,14 +298,14 @@ static void run_state(lua_State *L, struct worker *worker) {
   worker->sched = NULL;
 }
 
-/* After a state that has ended for want of something: true when there is to be another. */
+/* Called after a state that ended because of a shortage. True: the thread makes another state. */
 static bool outlive_shortage(struct worker *worker) {
   if (!worker->settings->process) return worker->taken > 0 || braid_worker_is_short(worker->core, worker->shortage);
   if (!worker->ready) braid_worker_process_short(worker->shortage);
-  return false; /* a new process takes its place */
+  return false; /* the parent starts a new process */
 }
 
-/* One state's life; false when the thread is to end. */
+/* Runs one state. False: the thread must end. */
 static bool live(struct worker *worker) {
   worker->taken = worker->floor = worker->outside = 0;
   worker->holds = worker->made = worker->ready = worker->again = false;
@@ -314,7 +317,7 @@ static bool live(struct worker *worker) {
     worker->shortage = ENOMEM;
   if (worker->again) return true;
   if (worker->shortage) return outlive_shortage(worker);
-  if (worker->settings->process) return false; /* a new process takes its place */
+  if (worker->settings->process) return false; /* the parent starts a new process */
   if (worker->failed || !worker->settings->max_jobs) return false;
   struct braid_queue_facts jobs = braid_queue_look(worker->core->pool->jobs);
   return !jobs.closed || jobs.size > 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Worker processes: how a pool of them is made here, and what one of them runs over there. A worker is the same
- * interpreter with a line of code that loads this very module and calls `work`; it never sees the user's script. */
+ * Worker processes, for Lua: makes process pools in the parent, and runs the worker in the child. A worker runs the
+ * same interpreter, with a line of code that loads this module and calls `work`. It never runs the user's script. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <lauxlib.h>
@@ -22,21 +22,21 @@
 #include "lua/pool/lworker.h"
 
 enum {
-  MOST_DEPTH = 4,         /* of process pools that workers of process pools make */
-  MOST_SECONDS = 1 << 30, /* that a job may take; beyond it is not limited */
+  MOST_DEPTH = 4,         /* of nested process pools */
+  MOST_SECONDS = 1 << 30, /* of a job's time limit; more means no limit */
 };
 
-/* In front of what lua/braid/pools/worker.lua is told; then package.path and package.cpath follow, each with its end.
- */
+/* The head of the settings for worker processes. After it: package.path and package.cpath, each with its '\0'. After
+ * that: the message for lua/braid/pools/worker.lua. */
 struct wire_settings {
   uint64_t max_jobs, memory_limit;
   double time_limit;
   unsigned core, depth;
 };
 
-/* ---- making a pool -------------------------------------------------------------------------------------------- */
+/* ---- making pools --------------------------------------------------------------------------------------------- */
 
-/* The settings of the table at `index`, as bytes; raises when memory is out. */
+/* Writes the settings in the table at `index` as bytes. Raises when memory is out. */
 static void read_settings(lua_State *L, int index, struct braid_process_plan *plan) {
   size_t path_size, cpath_size;
   lua_getfield(L, index, "path");
@@ -55,19 +55,19 @@ static void read_settings(lua_State *L, int index, struct braid_process_plan *pl
   memcpy(at + sizeof head, path, path_size + 1);
   memcpy(at + sizeof head + path_size + 1, cpath, cpath_size + 1);
   lua_Number tasks = lpool_number(L, index, "tasks_per_worker");
-  plan->tasks = tasks < 1 ? 1 : (unsigned)tasks; /* the Lua layer knows how many there may be */
+  plan->tasks = tasks < 1 ? 1 : (unsigned)tasks; /* the Lua layer checks the number */
   plan->time_limit = head.time_limit < (double)MOST_SECONDS ? (int64_t)(head.time_limit * (double)BRAID_SECOND) : 0;
   lua_pop(L, 4);
 }
 
-/* The file that this module was loaded from; NULL: it is built into the program. */
+/* Returns the file that this module was loaded from; NULL: it is built into the program. */
 static const char *own_file(void) {
   Dl_info info;
   if (!dladdr((void *)(uintptr_t)own_file, &info) || !info.dli_fname) return NULL;
   return strstr(info.dli_fname, ".so") ? info.dli_fname : NULL;
 }
 
-/* Pushes the interpreter to run: BRAID_LUA, or our own, or, where this program is none, the one in PATH. */
+/* Pushes the interpreter to run: BRAID_LUA; or this program, if it is one; or "lua5.4" from PATH. */
 static const char *push_interpreter(lua_State *L, bool *own) {
   char path[4096];
   const char *chosen = getenv("BRAID_LUA");
@@ -80,7 +80,7 @@ static const char *push_interpreter(lua_State *L, bool *own) {
   return *own ? lua_pushstring(L, path) : lua_pushliteral(L, "lua5.4");
 }
 
-/* interpreter() -> the program that runs Lua code by `-e` as this one does */
+/* interpreter() -> the program that runs Lua code with `-e`, as this one does */
 static int interpreter(lua_State *L) {
   bool own;
   const char *path = push_interpreter(L, &own);
@@ -88,7 +88,7 @@ static int interpreter(lua_State *L) {
   return 1;
 }
 
-/* Pushes the code of a worker. */
+/* Pushes the code that a worker runs. */
 static const char *push_code(lua_State *L) {
   const char *file = own_file();
   if (!file) return lua_pushliteral(L, "require 'braid.core'.work()");
@@ -124,7 +124,7 @@ static void check_depth(lua_State *L) {
                 (int)depth + 1);
 }
 
-/* Arguments: settings, plan. Fills the plan as far as it comes. */
+/* Arguments: settings, plan. Fills the plan; when it raises, the plan is filled in part. */
 static int make_plan(lua_State *L) {
   struct braid_process_plan *plan = lua_touserdata(L, 2);
   plan->table = lcodec_encode_across(L, 1, 1, "settings", braid_connection_refuse_object);
@@ -156,9 +156,9 @@ static int process_pool_new(lua_State *L) {
   return 1;
 }
 
-/* ---- being a worker ------------------------------------------------------------------------------------------- */
+/* ---- the worker process --------------------------------------------------------------------------------------- */
 
-/* The I/O thread. */
+/* Called on the I/O thread. */
 static struct braid_thread_pool *make_lone(const char *bytes, size_t size, struct braid_message *table,
                                            unsigned index) {
   struct wire_settings head;
@@ -178,7 +178,7 @@ static struct braid_thread_pool *make_lone(const char *bytes, size_t size, struc
   return braid_thread_pool_lone(worker_body, settings, worker_settings_free);
 }
 
-/* work(): this process is a worker from here to its end. */
+/* work(): makes this process a worker, until it ends */
 static int work(lua_State *L) {
   interrupt_prepare();
   braid_state_mute(&sched_of(L)->state);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * A running job is stopped from outside like this: the pool marks the job, or itself, and pokes the thread, through its
- * loop and by a signal. The loop's turn, or a hook that the signal's handler arms (lstop.h), whichever comes first,
- * cancels the scopes of jobs that are marked or out of time; from then on every wait inside raises, and the hook raises
- * in code that never waits. A job that has just been taken looks when it has entered its scope. The hook is armed only
- * then, so undisturbed jobs pay nothing. docs/CONCURRENCY.md, section 7, says why no request is lost. */
+ * How a running job is stopped from outside: the pool marks the job, or itself, and then pokes the thread through its
+ * loop and with a signal. The loop's turn, or a hook that the signal handler sets (lstop.h), whichever comes first,
+ * cancels the scopes of jobs that are marked or over their time limit. From then on every wait inside raises, and the
+ * hook raises in code that never waits. A job that was just taken is checked when it has entered its scope. The hook is
+ * set only by a request, so other jobs run at full speed. docs/CONCURRENCY.md, section 7, says why no request is
+ * lost. */
 #include "lua/pool/lworkerjob.h"
 
 #include <lauxlib.h>
@@ -17,15 +18,15 @@
 #include "lua/sched/lcopy.h"
 #include "lua/sched/ltrace.h"
 
-/* ---- stopping jobs -------------------------------------------------------------------------------------------- */
+/* ---- stop ----------------------------------------------------------------------------------------------------- */
 
-enum { AGAIN = 100 * 1000 * 1000 }; /* ns: what is asked to end and has not is looked at again */
+enum { AGAIN = 100 * 1000 * 1000 }; /* ns after which a job that was asked to end is looked at again */
 
 static bool is_to_end(const struct active *active) {
   return active->out_of_time || atomic_load(&active->job->stop) || atomic_load(&active->worker->core->pool->stopping);
 }
 
-/* The signal comes when the first of the deadlines passes, and again while something is to end. */
+/* The timer's signal comes at the first deadline, and again while a job that must end has not. */
 static void set_timer(struct worker *worker) {
   int64_t first = worker->sched->stopper.count > 0 ? braid_clock_now() + AGAIN : BRAID_NEVER;
   if (!worker->has_timer) return;
@@ -41,7 +42,7 @@ static void end(struct worker *worker, struct stop *stop, struct scope *scope) {
   tree_cancel_scope(scope);
 }
 
-/* In the loop's turn and in the hook. */
+/* Runs in the loop's turn and in the hook. */
 void workerjob_look(struct sched_worker *base) {
   struct worker *worker = braid_container(base, struct worker, base);
   struct sched *sched = worker->sched;
@@ -50,7 +51,7 @@ void workerjob_look(struct sched_worker *base) {
     int64_t now = worker->settings->time_limit > 0 ? braid_clock_now() : 0;
     for (struct braid_list *at = worker->active.next; at != &worker->active; at = at->next) {
       struct active *active = braid_container(at, struct active, link);
-      if (!active->scope) continue; /* `enter` looks itself */
+      if (!active->scope) continue; /* `enter` checks it later */
       if (now >= active->deadline && active->deadline) active->out_of_time = true;
       if (is_to_end(active)) end(worker, &active->stop, active->scope);
     }
@@ -64,10 +65,10 @@ void workerjob_on_poke(struct braid_poke_target *target) {
   if (!worker->listens) return;
   stop_poke(worker->sched);
   if (worker->has_timer) braid_thread_timer_set(&worker->timer, braid_clock_now() + AGAIN); /* until it has looked */
-  braid_loop_interrupt(&worker->sched->loop); /* it may sleep: the timer only sends this signal */
+  braid_loop_interrupt(&worker->sched->loop); /* it may sleep, and the timer only sends this signal */
 }
 
-/* ---- jobs as Lua sees them ------------------------------------------------------------------------------------ */
+/* ---- jobs, for Lua -------------------------------------------------------------------------------------------- */
 
 static struct active *check_job(lua_State *L) {
   struct active *active = larg_object(L, 1, JOB_METATABLE);
@@ -102,7 +103,7 @@ static void enter(struct active *active, struct scope *scope) {
   }
   if (worker->settings->memory_limit > 0) worker->memory.limit = worker->memory.used + worker->settings->memory_limit;
   worker->memory.exceeded = false;
-  if (is_to_end(active)) workerjob_look(&worker->base); /* who came before this found no scope to cancel */
+  if (is_to_end(active)) workerjob_look(&worker->base); /* an earlier request found no scope to cancel */
 }
 
 static int run_k(lua_State *L, int status, lua_KContext context) {
@@ -110,7 +111,7 @@ static int run_k(lua_State *L, int status, lua_KContext context) {
   return lua_gettop(L) - 1;
 }
 
-/* Stack: 1 the job. Its function is called with its arguments. */
+/* Stack: 1 the job. Calls the job's function with its arguments. */
 static int run(lua_State *L) {
   struct active *active = lua_touserdata(L, 1);
   int count = lcodec_decode(L, active->job->call);
@@ -132,15 +133,15 @@ static int job_run_k(lua_State *L, int status, lua_KContext context) {
   return lua_gettop(L) - 1;
 }
 
-/* job:run(scope, handler) -> true and the results, or false and the error, as the message handler left it. A stop or a
- * limit cancels the scope. Suspends. */
+/* job:run(scope, handler) -> true and the results, or false and the error from the message handler. A stop or a limit
+ * cancels the scope. Suspends. */
 static int job_run(lua_State *L) {
   struct active *active = check_job(L);
   struct scope *scope = larg_object(L, 2, "braid.scope");
   larg_function(L, 3, "handler");
   lua_settop(L, 3);
   lua_insert(L, 2);
-  lua_setiuservalue(L, 1, 1); /* the scope outlives a task that forgets it */
+  lua_setiuservalue(L, 1, 1); /* keeps the scope alive if its task drops it */
   enter(active, scope);
   lua_pushcfunction(L, run);
   lua_pushvalue(L, 1);
@@ -148,7 +149,7 @@ static int job_run(lua_State *L) {
   return job_run_k(L, status, (lua_KContext)active);
 }
 
-/* job:limit() -> "time" or "memory" when that is why it was stopped, or nil. */
+/* job:limit() -> "time" or "memory", if that limit stopped it; or nil */
 static int job_limit(lua_State *L) {
   const struct active *active = check_job(L);
   if (active->out_of_time)
@@ -165,7 +166,7 @@ struct braid_message *workerjob_encode_reply(lua_State *L, int index, int count,
   return lcodec_encode_across(L, index, count, what, apart ? braid_connection_refuse_object : NULL);
 }
 
-/* job:done(...): the results travel home; raises when they cannot. */
+/* job:done(...): sends the results; raises when they cannot be sent */
 static int job_done(lua_State *L) {
   struct active *active = check_job(L);
   go_home(active, BRAID_JOB_DONE, workerjob_encode_reply(L, 2, lua_gettop(L) - 1, "result"));
@@ -202,7 +203,7 @@ static int job_failed(lua_State *L) {
   return 0;
 }
 
-/* job:cancelled(). Of a state that ends for want of something the job is not cancelled, but has failed. */
+/* job:cancelled(). If the state ends because of a shortage, the job has failed instead. */
 static int job_cancelled(lua_State *L) {
   struct active *active = check_job(L);
   bool failed = active->worker->shortage && !atomic_load(&active->job->stop);
@@ -210,8 +211,7 @@ static int job_cancelled(lua_State *L) {
   return 0;
 }
 
-/* The state closes while the job has not ended: nobody is left waiting for it, or the state has ended for want of
- * memory. */
+/* The state closes before the job has ended: because nobody waits for the job, or because of a shortage. */
 static int job_gc(lua_State *L) {
   struct active *active = lua_touserdata(L, 1);
   if (active->job) go_home(active, active->worker->shortage ? BRAID_JOB_FAILED : BRAID_JOB_CANCELLED, NULL);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Calls of Lua to a shared object in another process, its home. This is what all kinds of proxies have in common. The
- * state's own thread. The object, or its method's first argument, is at index 1. A wait that ends before the answer has
- * come cancels the call and waits for the home's answer to that: only the home knows what has happened. */
+ * Calls from Lua to a shared object in another process, its home; the common part of all kinds of proxies. The object
+ * is at index 1: it is the first argument of the method. If a wait ends before the answer has come, it cancels the call
+ * and waits for the home's answer, because only the home knows whether the operation happened. The state's own thread;
+ * nothing blocks. */
 #ifndef BRAID_LCALL_H
 #define BRAID_LCALL_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Other processes, as `braid ps` sees them: what /proc has, and core/question. Nothing here waits. */
+ * Questions to other processes, for `braid ps`: through /proc and core/inspect/question.h. Nothing blocks. */
 #include <dirent.h>
 #include <errno.h>
 #include <lauxlib.h>
@@ -25,7 +25,7 @@ static int refuse(lua_State *L, int error) {
   return 2;
 }
 
-/* question_new(pid) -> question, or nil and why not: "ended" when there is no such process */
+/* question_new(pid) -> question, or nil and the reason: "ended" when there is no such process */
 static int question_new(lua_State *L) {
   lua_Integer pid = larg_integer(L, 1, "pid", 1);
   if (pid > INT32_MAX) return refuse(L, ESRCH);
@@ -35,14 +35,15 @@ static int question_new(lua_State *L) {
   return error ? refuse(L, error) : 1;
 }
 
-/* question:ask() -> true, or nil and why not */
+/* question:ask() -> true, or nil and the reason */
 static int question_ask(lua_State *L) {
   int error = braid_question_ask(check(L));
   lua_pushboolean(L, 1);
   return error ? refuse(L, error) : 1;
 }
 
-/* question:look() -> the text, or false while there is none, and whether it has begun to come, or nil and why not */
+/* question:look() -> the text; or false while it is not complete, and whether it has begun to come; or nil and the
+ * reason */
 static int question_look(lua_State *L) {
   struct braid_question *question = check(L);
   int error = braid_question_look(question);
@@ -61,8 +62,8 @@ static int question_close(lua_State *L) {
   return 0;
 }
 
-/* Visits the names in an open folder that are numbers, `most` of them: puts them into the list on the top of the stack,
- * which has room (NULL: only counts). */
+/* Counts the names in an open folder that are numbers, at most `most`. If `list` is not NULL, also puts them into the
+ * list on the top of its stack, which has room. */
 static lua_Integer visit_numbers(DIR *folder, lua_State *list, lua_Integer most) {
   lua_Integer count = 0;
   for (struct dirent *entry; count < most && (entry = readdir(folder));) {
@@ -77,14 +78,14 @@ static lua_Integer visit_numbers(DIR *folder, lua_State *list, lua_Integer most)
   return count;
 }
 
-/* numbers(folder) -> the names in it that are numbers, a list; or, as io.open, nil, why not and the error's number */
+/* numbers(folder) -> a list of the names in it that are numbers; or nil, text and error number, as io.open */
 static int numbers(lua_State *L) {
   const char *path = larg_string(L, 1, "folder", NULL);
   DIR *folder = opendir(path);
   if (!folder) return luaL_fileresult(L, 0, path);
   lua_Integer count = visit_numbers(folder, NULL, LUA_MAXINTEGER);
   closedir(folder);
-  lua_createtable(L, (int)count, 0); /* nothing that may raise while it is open */
+  lua_createtable(L, (int)count, 0); /* while the folder is open nothing may raise */
   folder = opendir(path);
   if (!folder) return luaL_fileresult(L, 0, path);
   visit_numbers(folder, L, count);
@@ -92,8 +93,8 @@ static int numbers(lua_State *L) {
   return 1;
 }
 
-/* other_space(pid) -> the kind of name space in which that process is not where we are: "pid", "net" or "user"; nil:
- * none that is known */
+/* other_space(pid) -> the kind of namespace ("pid", "net" or "user") in which that process differs from this one; or
+ * nothing */
 static int other_space(lua_State *L) {
   static const char *const kinds[] = {"pid", "net", "user"};
   lua_Integer pid = larg_integer(L, 1, "pid", 1);
@@ -110,8 +111,7 @@ static int other_space(lua_State *L) {
   return 0;
 }
 
-/* printable(text, lines) -> the text, with \xNN in place of what is no visible character; with `lines` ends of lines
- * stay */
+/* printable(text, lines) -> the text, with \xNN for each character that is not visible; with `lines`, line ends stay */
 static int printable(lua_State *L) {
   size_t size;
   const char *text = larg_string(L, 1, "text", &size);

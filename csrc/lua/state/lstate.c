@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What is not safe among threads in Lua's own libraries is replaced: loading a C module (its luaopen may touch what
- * the whole process has), exit, and print's many writes. (io.popen and os.execute: lshell.c.) */
+ * Replaces functions of Lua's libraries that are not safe with threads: loading a C module (its luaopen may use global
+ * state of the process), exit, and the separate writes of print. lshell.c replaces io.popen and os.execute. */
 #include "lua/state/lstate.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@
 
 static void *allocate(void *user, void *block, size_t before, size_t after) {
   struct lstate_memory *memory = user;
-  if (!block) before = 0; /* Lua tells the kind of the new object there */
+  if (!block) before = 0; /* then it is the kind of the new object */
   if (after == 0) {
     free(block);
     memory->used -= before;
@@ -44,13 +44,13 @@ static void *allocate(void *user, void *block, size_t before, size_t after) {
 lua_State *lstate_new(struct lstate_memory *memory) {
   *memory = (struct lstate_memory){0};
   lua_State *L = lua_newstate(allocate, memory);
-  if (L) memset(lua_getextraspace(L), 0, LUA_EXTRASPACE); /* the host's, which has not made this state */
+  if (L) memset(lua_getextraspace(L), 0, LUA_EXTRASPACE); /* it is the host's, which has not made this state */
   return L;
 }
 
 /* ---- loading C modules ---------------------------------------------------------------------------------------- */
 
-/* Raises when the job is to end meanwhile. */
+/* Waits until this thread may load. Raises when its job must end. */
 static void await_turn(lua_State *L) {
   struct sched *sched = sched_open(L);
   while (!braid_loading_begin(braid_clock_after(0.02))) {
@@ -59,7 +59,8 @@ static void await_turn(lua_State *L) {
   }
 }
 
-/* Calls upvalue 1 when it is this thread's turn; a function among its results is a loader, and gets the same. */
+/* Calls upvalue 1 when this thread may load. A C function that it returns is a loader, and is wrapped in the same
+ * way. */
 static int in_turn(lua_State *L) {
   await_turn(L);
   lua_pushvalue(L, lua_upvalueindex(1));
@@ -75,7 +76,7 @@ static int in_turn(lua_State *L) {
   return lua_gettop(L);
 }
 
-/* Asks the other searchers once more: upvalue 1 has them, the last of them is this one. */
+/* Calls the other searchers once more. Upvalue 1 has all searchers; the last one is explain_shortage. */
 static int search_again(lua_State *L) {
   lua_Integer count = (lua_Integer)lua_rawlen(L, lua_upvalueindex(1));
   for (lua_Integer i = 1; i < count; i++) {
@@ -88,8 +89,8 @@ static int search_again(lua_State *L) {
   return 0;
 }
 
-/* The last searcher. No other says whether a file is not there, or cannot be opened for want of descriptors. Where
- * there is one again the file may be found, after all: another thread has given one back. */
+/* The last searcher. The others do not tell whether a file does not exist, or cannot be opened for want of descriptors.
+ * If a descriptor is free now, another thread may have closed one; then the others may find the file. */
 static int explain_shortage(lua_State *L) {
   int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (fd >= 0) close(fd);
@@ -100,7 +101,7 @@ static int explain_shortage(lua_State *L) {
 static void guard_loaders(lua_State *L) {
   lua_getglobal(L, "package");
   lua_getfield(L, -1, "searchers");
-  for (int i = 3; i <= 4; i++) { /* those for C libraries */
+  for (int i = 3; i <= 4; i++) { /* the searchers for C libraries */
     lua_rawgeti(L, -1, i);
     lua_pushcclosure(L, in_turn, 1);
     lua_rawseti(L, -2, i);
@@ -127,7 +128,7 @@ static int print_line(lua_State *L) {
   int count = lua_gettop(L);
   luaL_Buffer line;
   lua_settop(L, count);
-  for (int i = 1; i <= count; i++) { /* first all that may raise or run Lua */
+  for (int i = 1; i <= count; i++) { /* first everything that may raise or run Lua */
     luaL_tolstring(L, i, NULL);
     lua_replace(L, i);
   }

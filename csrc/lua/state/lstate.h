@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Private Lua states, for workers: born, furnished so that several of them may run at once, closed. */
+ * Private Lua states for workers, in which several threads may run Lua at the same time. The state's own thread. */
 #ifndef BRAID_LSTATE_H
 #define BRAID_LSTATE_H
 
@@ -7,22 +7,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What a state has allocated, and may: the state's own thread only. */
+/* The memory of a state, and its limit. */
 struct lstate_memory {
   size_t used;
-  size_t peak;   /* the most that it was, since somebody set this */
-  size_t limit;  /* 0: none */
-  bool exceeded; /* an allocation was refused for the limit */
+  size_t peak;   /* the most in use since somebody set this */
+  size_t limit;  /* 0: no limit */
+  bool exceeded; /* the limit has refused an allocation */
 };
 
-/* A state without libraries, whose memory is counted; NULL when memory is out. The caller's thread owns it. */
+/* Makes a state without libraries that counts its memory. NULL when memory is out. The calling thread owns it. Does not
+ * block. */
 lua_State *lstate_new(struct lstate_memory *memory);
 
-/* Opens the libraries and makes them fit for a thread among others: loading C modules takes turns, os.exit ends the
- * job and not the process, print writes a line in one go. Raises. */
+/* Opens the libraries and makes them safe with threads: threads load C modules one at a time, os.exit ends the job, and
+ * print makes one write. Raises. Does not block. */
 void lstate_furnish(lua_State *L);
 
-/* Where the process is the worker's own, os.exit ends it. */
+/* For a worker with its own process: os.exit ends the process. Does not block. */
 void lstate_free_exit(lua_State *L);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Who asks waits a moment only: a state that is inside a C function that does not return is named, and that it did not
- * answer. A state that runs Lua is poked: the signal's handler, on the state's own thread, arms a hook there. */
+ * A thread that asks the states of its process waits only for a moment. A state that is in a C function does not
+ * answer; the report only names it. A state that runs Lua is poked: the signal handler, on the state's own thread, sets
+ * a hook that answers. */
 #include "lua/state/lstates.h"
 
 #include <lauxlib.h>
@@ -15,7 +16,7 @@
 #include "lua/codec/lcodec.h"
 #include "lua/sched/ltaskname.h"
 
-/* ---- what a state does ---------------------------------------------------------------------------------------- */
+/* ---- report of a state ---------------------------------------------------------------------------------------- */
 
 struct telling {
   lua_State *L;
@@ -82,9 +83,9 @@ static int tell(lua_State *L) {
   return 0;
 }
 
-/* ---- what its pools do ---------------------------------------------------------------------------------------- */
+/* ---- report of its pools -------------------------------------------------------------------------------------- */
 
-/* Arguments: the text, a job, what to put in front. */
+/* Arguments: the text, a job, what to write before it. */
 static int tell_job(lua_State *L) {
   const struct braid_begun *begun = lua_touserdata(L, 2);
   const char *mark = lua_touserdata(L, 3);
@@ -94,7 +95,7 @@ static int tell_job(lua_State *L) {
   return 0;
 }
 
-/* What the process has begun, as the parent knows it: the process itself may be past answering. */
+/* Reports what a worker process has begun, from what the parent knows: the process itself may not answer any more. */
 static void tell_process(lua_State *L, struct braid_buffer *text, int pid, struct braid_begun *list, unsigned count) {
   const char *mark = ":";
   braid_visible_format(text, "  worker process %d", pid);
@@ -119,7 +120,7 @@ static void tell_processes(lua_State *L, struct braid_pool *pool, struct braid_b
   for (unsigned i = 0; i < begun; i++) braid_job_unref(list[i].job);
 }
 
-/* How much the pool has to do; its threads tell of themselves. */
+/* Reports the pool's jobs. Worker threads report their states themselves. */
 static void tell_pool(lua_State *L, struct braid_pool *pool, struct braid_buffer *text) {
   struct braid_pool_facts facts = braid_pool_look(pool);
   if (facts.alive == 0) return;
@@ -129,7 +130,7 @@ static void tell_pool(lua_State *L, struct braid_pool *pool, struct braid_buffer
   if (pool->kind->pids) tell_processes(L, pool, text);
 }
 
-/* Adds what this state does. Does not raise: what memory allows is told. */
+/* Appends the report of this state. Does not raise; without memory, part of it is missing. */
 static void tell_state(struct sched *sched, struct braid_buffer *text) {
   lua_State *L = sched->running ? sched->running : sched->L;
   struct telling telling = {.sched = sched, .text = text};
@@ -141,7 +142,7 @@ static void tell_state(struct sched *sched, struct braid_buffer *text) {
     tell_pool(L, braid_container(at, struct braid_pool, sibling), text);
 }
 
-/* ---- asking and answering ------------------------------------------------------------------------------------- */
+/* ---- questions and answers ------------------------------------------------------------------------------------ */
 
 static void answer(struct sched *sched) {
   struct braid_buffer text;
@@ -150,7 +151,7 @@ static void answer(struct sched *sched) {
   braid_state_tell(&sched->state, &text);
 }
 
-/* The step that runs names itself. */
+/* Reports the step that runs now. */
 static int tell_slow(lua_State *L) {
   struct sched *sched = sched_open(L);
   sched_push_task(L, sched->current);
@@ -171,15 +172,15 @@ void states_attend(struct sched *sched) {
   }
 }
 
-/* For states whose thread is no worker's. */
+/* For states that are no workers. */
 static void on_poke(struct braid_poke_target *target) {
   struct sched *sched = braid_container(target, struct sched, poke_target);
   lua_State *L = sched->stopper.computing;
   if (L && atomic_load(&sched->state.asked)) hook_arm(&sched->hooks, L, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
 }
 
-/* tell_states() -> what every other state of this process does, as text. Blocks until all have answered, for 0.25 s at
- * most. States that ask each other at once answer each other. */
+/* tell_states() -> the reports of all other states of this process. Blocks until all have answered, at most 0.25 s.
+ * States that ask each other at the same time also answer each other. */
 static int tell_states(lua_State *L) {
   struct sched *sched = sched_of(L);
   pthread_t own = pthread_self();
@@ -194,7 +195,7 @@ static int tell_states(lua_State *L) {
   return 1;
 }
 
-/* tell_state() -> what this state does, as text */
+/* tell_state() -> the report of this state */
 static int tell_own(lua_State *L) {
   struct braid_buffer text;
   braid_buffer_init(&text);
@@ -204,16 +205,16 @@ static int tell_own(lua_State *L) {
   return 1;
 }
 
-/* ---- the state is known --------------------------------------------------------------------------------------- */
+/* ---- registration --------------------------------------------------------------------------------------------- */
 
 static int leave(lua_State *L) {
   struct sched *sched = sched_open(L);
   braid_poke_remove(&sched->poke_target);
-  if (!braid_loop_is_fork) braid_state_leave(&sched->state); /* there nobody looks any more */
+  if (!braid_loop_is_fork) braid_state_leave(&sched->state); /* in a forked process nobody asks */
   return 0;
 }
 
-/* Until this object ends: before the scheduler, which was made first. */
+/* Registers the state, until this object is collected. That is before the scheduler, which was made earlier. */
 static void enter(lua_State *L, struct sched *sched) {
   static const char KEY;
   lua_newuserdatauv(L, 0, 0);

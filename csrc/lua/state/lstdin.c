@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Who reads standard input first waits until some is there, and only then calls Lua's own function, which takes the
- * FILE's lock. The state's own thread; blocks it, as reading does. */
+ * A worker that reads standard input first waits until there is input. Only then it calls Lua's own function, which
+ * locks the FILE. The state's own thread; blocks as reading does. */
 #include "lua/state/lstdin.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include <stdio_ext.h>
 #endif
 
-/* What the FILE has read ahead; where its inside is not known, nothing. */
+/* Whether the FILE has input in its buffer. False where its structure is not known. */
 static bool has_buffered(void) {
 #ifdef __GLIBC__
   return stdin->_IO_read_ptr < stdin->_IO_read_end;
@@ -34,7 +34,7 @@ static void await_input(lua_State *L) {
   struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
   while (!has_buffered() && poll(&input, 1, -1) < 0 && errno == EINTR) {
     sched_look_for_stops(sched);
-    sched_enter(L, sched); /* raises when the job is to end */
+    sched_enter(L, sched); /* raises when the job must end */
   }
 }
 
@@ -43,7 +43,7 @@ static bool is_stdin(lua_State *L, int index) {
   return stream && stream->closef && stream->f == stdin;
 }
 
-/* Whether io.read and io.lines without a name would read it. */
+/* Whether io.read and io.lines without a name read standard input. */
 static bool is_input(lua_State *L) {
   lua_getfield(L, LUA_REGISTRYINDEX, "_IO_input");
   bool found = is_stdin(L, -1);
@@ -51,7 +51,7 @@ static bool is_input(lua_State *L) {
   return found;
 }
 
-/* Calls upvalue 1, Lua's own function, with all arguments. */
+/* Calls upvalue 1, which is Lua's own function, with all arguments. */
 static int call_own(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
@@ -74,7 +74,7 @@ static int next_line(lua_State *L) {
   return call_own(L);
 }
 
-/* The iterator that Lua's own function makes, waiting first. */
+/* Wraps the iterator that Lua's own function makes, so that it waits first. */
 static int lines(lua_State *L, bool from_stdin) {
   call_own(L);
   if (!from_stdin) return lua_gettop(L);
@@ -88,7 +88,7 @@ static int io_lines(lua_State *L) { return lines(L, lua_isnoneornil(L, 1) && is_
 
 static int file_lines(lua_State *L) { return lines(L, is_stdin(L, 1)); }
 
-/* In the table on the top of the stack; Lua's own is the new one's upvalue. */
+/* Replaces a field of the table on the top of the stack; the old function becomes upvalue 1. */
 static void replace(lua_State *L, const char *name, lua_CFunction function) {
   lua_getfield(L, -1, name);
   lua_pushcclosure(L, function, 1);

@@ -5,8 +5,9 @@
 
 #include <lua.h>
 
-/* io.read, io.lines and their methods wait for standard input without the lock of its FILE, which io.popen and exit of
- * other threads want; and a job that waits there can be stopped. The state's libraries are open. */
+/* Makes io.read, io.lines and the methods wait for standard input without the lock of its FILE, because io.popen and
+ * exit of other threads need that lock. A job that waits there can also be stopped. The state's libraries are open. The
+ * state's own thread; does not block. */
 void lstdin_furnish(lua_State *L);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * BRAID_DEBUG=1: a thread that names the step of a task that holds its loop for more than 0.1 s, while it is still
- * held. It only looks: a program behaves with it as without it. It ends with the process.
+ * BRAID_DEBUG=1 starts a thread that reports each step of a task that holds its loop for more than 0.1 s, while it
+ * still does. It only observes and never changes what the program does. It runs until the process ends.
  *
- * First the state is asked to name its step itself, from a hook. Where no hook runs, because the step is inside a C
- * function, the watchdog reads the frames of the stuck coroutine from outside. That is a race by nature; it is entered
- * only when no Lua has run for 50 ms, and only in this mode. */
+ * First it asks the state to report the step itself, from a hook. If no hook runs, because the step is in a C function,
+ * the watchdog reads the frames of the coroutine from its own thread. That is a data race. It is allowed only in this
+ * mode, and only after no Lua has run for 50 ms. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -20,12 +20,12 @@
 #endif
 
 enum {
-  LOOK = 20 * 1000 * 1000,   /* ns between two looks */
-  SLOW = 100 * 1000 * 1000,  /* a step of this length is asked for its name */
-  STUCK = 150 * 1000 * 1000, /* one that has not answered by then is looked at from outside */
+  LOOK = 20 * 1000 * 1000,   /* ns between two checks */
+  SLOW = 100 * 1000 * 1000,  /* ns after which a step is asked to report itself */
+  STUCK = 150 * 1000 * 1000, /* ns after which the watchdog reads the frames itself */
 };
 
-/* The innermost frame of the user's in a coroutine that stands still. */
+/* Reports the innermost frame of the user's code, in a coroutine that is stuck. */
 RACY static void tell_stuck(struct sched *sched, int64_t held) {
   lua_State *co = sched->running;
   lua_Debug ar;
@@ -39,7 +39,7 @@ RACY static void tell_stuck(struct sched *sched, int64_t held) {
   }
 }
 
-/* A step is known by its task, its number in the turn, and the turn's beginning. */
+/* A step is identified by its task, its number in the turn, and the time when the turn began. */
 RACY static bool same_step(struct sched *sched) {
   struct watched *watched = &sched->watched;
   uint64_t step = (uint64_t)sched->polled * 64 + sched->steps;

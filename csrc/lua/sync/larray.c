@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Arrays as Lua holds them. Elements are read and written one at a time by relaxed atomics, so that threads see whole
- * numbers; bulk operations copy bytes. */
+ * Arrays, for Lua. Single elements are read and written with relaxed atomics, so a thread never sees half of a number.
+ * Bulk operations copy bytes. */
 #include "lua/sync/larray.h"
 
 #include <errno.h>
@@ -35,9 +35,10 @@ struct larray_view larray_check(lua_State *L, int index, const char *name) {
 
 static struct braid_array *check(lua_State *L) { return to_array(lobject_check(L, 1, &braid_array_class)); }
 
-/* ---- making --------------------------------------------------------------------------------------------------- */
+/* ---- making arrays -------------------------------------------------------------------------------------------- */
 
-/* Lua does not know how large the memory behind a box is: the collector is moved on as if it were Lua's. */
+/* Lua does not know how much memory an array has outside of Lua. So this makes the collector advance as if Lua had
+ * allocated it. */
 static void pay_collector(lua_State *L, size_t bytes) {
   enum { CHEAP = 1 << 16, STEP_MOST = 1 << 30 };
   if (bytes < CHEAP || !lua_gc(L, LUA_GCISRUNNING)) return;
@@ -50,7 +51,7 @@ struct larray_view larray_new(lua_State *L, enum braid_array_type type, size_t l
   pay_collector(L, length * braid_array_width(type));
   lobject_box(L, &braid_array_class);
   struct braid_array *array = braid_array_new(type, length);
-  if (!array) { /* boxes that nobody holds may have what it needs */
+  if (!array) { /* arrays that nobody uses any more may have the memory */
     lua_gc(L, LUA_GCCOLLECT);
     array = braid_array_new(type, length);
   }
@@ -94,7 +95,7 @@ static void push_element(lua_State *L, const struct braid_array *array, size_t a
 
 static bool is_float(enum braid_array_type type) { return type == BRAID_F64 || type == BRAID_F32; }
 
-/* What the integer types can hold; u64 any integer of Lua's: from 2^63 on as they are read, negative. */
+/* The range of each integer type. u64 takes any Lua integer; numbers from 2^63 on are negative integers in Lua. */
 static const struct {
   lua_Integer least, most;
 } ranges[BRAID_ARRAY_TYPES] = {
@@ -112,7 +113,7 @@ static void write_integer(enum braid_array_type type, void *data, size_t at, lua
   }
 }
 
-/* The value at `index` as an integer of this type. */
+/* Converts the value at `index` to an integer of this type; false when it does not fit. */
 static bool to_integer(lua_State *L, int index, enum braid_array_type type, lua_Integer *value) {
   int whole;
   if (type == BRAID_U64 && !lua_isinteger(L, index)) {
@@ -140,7 +141,7 @@ static bool write_element(lua_State *L, int index, enum braid_array_type type, v
   return true;
 }
 
-/* Never returns. The value at `index` was for the element `number` of such an array (0: for all). */
+/* Raises. The value at `index` is not valid for the element `number` of such an array (0: for all elements). */
 static int refuse_value(lua_State *L, int index, enum braid_array_type type, lua_Integer number) {
   const char *got = larg_describe(L, index);
   const char *expected = is_float(type) ? "a number"
@@ -155,7 +156,7 @@ static int refuse_value(lua_State *L, int index, enum braid_array_type type, lua
 
 /* ---- a[i] ----------------------------------------------------------------------------------------------------- */
 
-/* Upvalue 1: the metatable. A look at it costs less than one for its name in the registry. */
+/* Returns the array at 1. Upvalue 1 is the metatable; comparing it is cheaper than to find it in the registry. */
 static struct braid_array *self(lua_State *L) {
   struct braid_object *object = NULL;
   if (lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1)) {
@@ -165,7 +166,7 @@ static struct braid_array *self(lua_State *L) {
   return to_array(object ? object : lobject_check(L, 1, &braid_array_class));
 }
 
-/* The place of the element whose number is at 2. */
+/* Returns the position of the element whose number is at 2; raises when there is none. */
 static size_t check_place(lua_State *L, const struct braid_array *array) {
   int whole;
   lua_Integer number = lua_tointegerx(L, 2, &whole);
@@ -200,7 +201,7 @@ static int array_len(lua_State *L) {
   return 1;
 }
 
-/* ---- in bulk -------------------------------------------------------------------------------------------------- */
+/* ---- bulk operations ------------------------------------------------------------------------------------------ */
 
 static char *address(const struct braid_array *array, size_t at) {
   return (char *)array->data + at * braid_array_width(array->type);
@@ -220,7 +221,7 @@ static int array_fill(lua_State *L) {
   return 1;
 }
 
-/* array:slice(first, last?) -> array on the same memory */
+/* array:slice(first, last?) -> an array on the same memory */
 static int array_slice(lua_State *L) {
   struct braid_array *array = check(L);
   lua_Integer length = (lua_Integer)array->length;
@@ -235,7 +236,7 @@ static int array_slice(lua_State *L) {
   return 1;
 }
 
-/* array:copy() -> array with memory of its own */
+/* array:copy() -> an array with new memory */
 static int array_copy(lua_State *L) {
   struct braid_array *array = check(L);
   struct larray_view copy = larray_new(L, array->type, array->length);
@@ -243,7 +244,7 @@ static int array_copy(lua_State *L) {
   return 1;
 }
 
-/* Calls make(array) -> value in Lua's memory, of which there may be too little: then the error says for what. */
+/* Calls make(array), which makes a value in Lua's memory. When memory is out, the error names `what` and the array. */
 static int copy_to_lua(lua_State *L, lua_CFunction make, const char *what) {
   struct braid_array *array = check(L);
   lua_settop(L, 1);
@@ -258,7 +259,7 @@ static int copy_to_lua(lua_State *L, lua_CFunction make, const char *what) {
 
 static int make_table(lua_State *L) {
   const struct braid_array *array = lua_touserdata(L, 1);
-  lua_createtable(L, array->length < INT32_MAX ? (int)array->length : INT32_MAX, 0); /* which is more than there is */
+  lua_createtable(L, array->length < INT32_MAX ? (int)array->length : INT32_MAX, 0); /* too large: then it raises */
   for (size_t i = 0; i < array->length; i++) {
     push_element(L, array, i);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
@@ -275,7 +276,7 @@ static int make_string(lua_State *L) {
   return 1;
 }
 
-/* array:tostring() -> its bytes, as they are in memory */
+/* array:tostring() -> its bytes, in the machine's format */
 static int array_tostring(lua_State *L) { return copy_to_lua(L, make_string, "the string"); }
 
 static int array_type(lua_State *L) {
@@ -283,7 +284,7 @@ static int array_type(lua_State *L) {
   return 1;
 }
 
-/* How many elements the value at 2 has for `array`; raises when it is nothing that has any. */
+/* Returns how many elements the value at 2 has for `array`. Raises when it has no elements. */
 static size_t count_elements(lua_State *L, const struct braid_array *array, struct larray_view *source) {
   size_t bytes, width = braid_array_width(array->type);
   if (lua_type(L, 2) == LUA_TSTRING) {
@@ -301,8 +302,8 @@ static size_t count_elements(lua_State *L, const struct braid_array *array, stru
   return source->length;
 }
 
-/* Pushes an element for an array of another type: what Lua's integers do not hold, as a float. False: it is negative,
- * and that type has no such numbers. */
+/* Pushes an element for an array of another type. A number that is too large for a Lua integer becomes a float. False:
+ * the number is negative, and the other type is u64. */
 static bool push_foreign(lua_State *L, const struct braid_array *from, size_t at, enum braid_array_type type) {
   push_element(L, from, at);
   if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) >= 0) return true;
@@ -325,7 +326,7 @@ static void set_each(lua_State *L, struct braid_array *array, size_t at, size_t 
   }
 }
 
-/* array:set(source, at?) -> the array; what is in front of a value that it cannot hold is set by then. */
+/* array:set(source, at?) -> the array. If a value does not fit, the elements before it are already set. */
 static int array_set(lua_State *L) {
   struct braid_array *array = check(L);
   struct larray_view source = {.array = NULL};
@@ -345,7 +346,7 @@ static int array_set(lua_State *L) {
   return 1;
 }
 
-/* ---- for people ----------------------------------------------------------------------------------------------- */
+/* ---- iteration and text --------------------------------------------------------------------------------------- */
 
 static int next_element(lua_State *L) {
   struct braid_array *array = check(L);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Counters as Lua holds them. */
+ * Counters, for Lua. */
 #include "core/sync/counter.h"
 
 #include <lauxlib.h>
@@ -21,7 +21,7 @@ static int counter_new(lua_State *L) {
   return 1;
 }
 
-/* counter:add(n?) -> the value after it */
+/* counter:add(n?) -> the new value */
 static int counter_add(lua_State *L) {
   struct braid_counter *counter = check(L);
   lua_Integer n = lua_isnoneornil(L, 2) ? 1 : larg_integer(L, 2, "n", LUA_MININTEGER);

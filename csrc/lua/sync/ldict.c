@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Dicts as Lua holds them. Values are always messages, or small values as they are: what one takes out is a copy. The
- * lock, which updates hold, has a box of its own, in the dict's user value. */
+ * Dicts, for Lua. Values are messages or small values, so a get returns a copy. An update holds the dict's lock. The
+ * lock's userdata is the user value of the dict's. */
 #include "core/sync/dict.h"
 
 #include <lauxlib.h>
@@ -36,7 +36,7 @@ static int dict_get(lua_State *L) {
   return 1;
 }
 
-/* dict:_set(key, value) -> whether nobody else held the lock */
+/* dict:_set(key, value) -> false if another task holds the lock */
 static int dict_set(lua_State *L) {
   struct braid_dict *dict = check(L);
   struct braid_key key = litem_dict_key(L, 2);
@@ -63,7 +63,7 @@ static int dict_lock(lua_State *L) {
   return 1;
 }
 
-/* dict:_mine() -> whether the caller holds the lock */
+/* dict:_mine() -> whether the calling task holds the lock */
 static int dict_mine(lua_State *L) {
   lua_pushboolean(L, braid_lock_owner(check(L)->lock) == (uint64_t)(uintptr_t)sched_of(L)->current);
   return 1;
@@ -77,7 +77,7 @@ static int dict_keys(lua_State *L) {
   return litem_push_keys(L, &buffer, written);
 }
 
-/* Where the dict goes its lock goes. */
+/* Shares the lock together with the dict. */
 static int dict_share(lua_State *L) {
   dict_lock(L);
   return lobject_share(L, -1) ? 0 : lua_error(L);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See the header. */
+ * The arguments, results and errors of primitives: see the header. */
 #include "lua/sync/lprimitivebase.h"
 
 #include "core/base/clock.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Lock, semaphore, event, condition and barrier as Lua holds them. A lock's owner is a task, or the script: the
- * address is the number by which the core knows it. */
+ * Lock, semaphore, event, condition and barrier, for Lua. A lock's owner is a task or the script. The core identifies
+ * it by the address of its struct. */
 #include "core/sync/primitives.h"
 
 #include <lauxlib.h>
@@ -24,7 +24,7 @@ static int box(lua_State *L, struct braid_primitive *primitive) {
 
 /* ---- lock ----------------------------------------------------------------------------------------------------- */
 
-enum { ACQUIRE, HOLD }; /* what success returns: true, or the lock, which `<close>` releases */
+enum { ACQUIRE, HOLD }; /* what success returns: true; the lock, which `<close>` releases */
 
 static uint64_t me(struct sched *sched) { return (uint64_t)(uintptr_t)sched->current; }
 
@@ -66,7 +66,7 @@ static int lock_new(lua_State *L) {
 /* lock:acquire(timeout?) -> true, or nil and an error. Suspends. */
 static int lock_acquire(lua_State *L) { return take_lock(L, ACQUIRE); }
 
-/* lock:hold(timeout?) -> the lock, for a `<close>` variable that releases it; or nil and an error. Suspends. */
+/* lock:hold(timeout?) -> the lock, for a `<close>` variable, which releases it; or nil and an error. Suspends. */
 static int lock_hold(lua_State *L) { return take_lock(L, HOLD); }
 
 /* lock:try_acquire() -> true, or nil and an error. */
@@ -124,7 +124,7 @@ static int try_turn(lua_State *L, int entered, lua_KContext how) {
 
 static int take_turn(lua_State *L, lua_KContext how) { return sched_attempt(L, sched_of(L), try_turn, how); }
 
-/* semaphore_new(turns, unbounded) */
+/* semaphore_new(turns, unbounded) -> semaphore */
 static int semaphore_new(lua_State *L) {
   lua_Integer turns = larg_integer(L, 1, "n", 0);
   lobject_box(L, &braid_semaphore_class);
@@ -229,8 +229,8 @@ static int condition_new(lua_State *L) {
   return box(L, braid_condition_new(lock));
 }
 
-/* condition:lock() -> its lock: kept in the box's user value, so that there is one box for it. A condition that came
- * from another state has none yet. */
+/* condition:lock() -> its lock. The user value keeps the lock's userdata, so that there is only one. A condition that
+ * came from another state has none at first. */
 static int condition_lock(lua_State *L) {
   struct braid_primitive *primitive = check(L, &braid_condition_class);
   if (lua_getiuservalue(L, 1, 1) == LUA_TUSERDATA) return 1;
@@ -240,13 +240,13 @@ static int condition_lock(lua_State *L) {
   return 1;
 }
 
-/* Where the condition goes its lock goes. */
+/* Shares the lock together with the condition. */
 static int condition_share(lua_State *L) {
   lua_getiuservalue(L, 1, 1);
   return lobject_share(L, -1) ? 0 : lua_error(L);
 }
 
-/* The wait is over, however it ended (the context): the lock is taken back before anything else, cancelled or not. */
+/* The wait has ended with the status `waited`. Takes the lock again before anything else, even when cancelled. */
 static int condition_back(lua_State *L, struct sched *sched, struct braid_primitive *primitive,
                           enum braid_status waited);
 
@@ -279,8 +279,8 @@ static int condition_k(lua_State *L, int ignored, lua_KContext context) {
   return condition_back(L, sched, check(L, &braid_condition_class), end);
 }
 
-/* condition:wait(timeout?) -> true, or nil and an error; the lock, which the caller holds, is given up meanwhile and
- * held again afterwards. Suspends. */
+/* condition:wait(timeout?) -> true, or nil and an error. The caller holds the lock. The wait releases it, and takes it
+ * again before it returns. Suspends. */
 static int condition_wait(lua_State *L) {
   struct sched *sched = sched_of(L);
   struct braid_primitive *primitive = check(L, &braid_condition_class);
@@ -348,7 +348,7 @@ static int come(lua_State *L, int entered, lua_KContext context) {
   return barrier_answer(L, sched, status);
 }
 
-/* barrier:wait(timeout?) -> 1 for the first to come, n for the last; or nil and an error. A wait that times out or is
+/* barrier:wait(timeout?) -> the turn: 1 for the first, n for the last; or nil and an error. A wait that times out or is
  * cancelled breaks the barrier for the others. Suspends. */
 static int barrier_wait(lua_State *L) { return sched_attempt(L, sched_of(L), come, 0); }
 

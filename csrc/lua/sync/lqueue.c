@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Queues as Lua holds them. Stack of every method: 1 the queue, 2 the value, 3 the timeout (get: 2 the timeout). */
+ * Queues, for Lua. Stack of every method: 1 the queue, 2 the value, 3 the timeout (get: 2 the timeout). */
 #include <lauxlib.h>
 #include <string.h>
 
@@ -16,7 +16,7 @@ static struct braid_queue *check(lua_State *L) {
   return braid_container(lobject_check(L, 1, &braid_queue_class), struct braid_queue, object);
 }
 
-/* queue_new(maxsize, order) -> queue: 0 has no bound; "fifo", "lifo" or "priority". */
+/* queue_new(maxsize, order) -> queue. maxsize 0: no bound; order: "fifo", "lifo" or "priority". */
 static int queue_new(lua_State *L) {
   static const char *const orders[] = {"fifo", "lifo", "priority", NULL};
   size_t maxsize = (size_t)larg_integer(L, 1, "maxsize", 0);
@@ -67,7 +67,7 @@ static int put_now(lua_State *L, struct sched *sched, struct braid_queue *queue)
     result = braid_queue_put(queue, item, key, NULL);
     if (result != BRAID_FULL) return put_answer(L, result, item);
   }
-  if (!sched_may_begin(L, sched)) litem_drop(L, item, 1); /* it will raise */
+  if (!sched_may_begin(L, sched)) litem_drop(L, item, 1); /* sched_begin will raise */
   struct braid_waiter *waiter = sched_begin(L, sched);
   result = braid_queue_put(queue, item, key, &waiter->node);
   if (result == BRAID_WAIT) return sched_park(L, sched, deadline, put_k, 0);
@@ -75,7 +75,7 @@ static int put_now(lua_State *L, struct sched *sched, struct braid_queue *queue)
   return put_answer(L, result, item);
 }
 
-/* After others have run. */
+/* Runs after other tasks have run. */
 static int put(lua_State *L, int ignored, lua_KContext context) {
   (void)ignored, (void)context;
   struct sched *sched = sched_of(L);
@@ -84,7 +84,7 @@ static int put(lua_State *L, int ignored, lua_KContext context) {
   return put_now(L, sched, queue);
 }
 
-/* queue:put(value, timeout?) -> true, or nil and an error. Suspends while it is full. */
+/* queue:put(value, timeout?) -> true, or nil and an error. Suspends while the queue is full. */
 static int queue_put(lua_State *L) {
   struct braid_queue *queue = check(L);
   struct sched *sched = sched_of(L);
@@ -103,7 +103,7 @@ static int queue_try_put(lua_State *L) {
 
 /* ---- get ------------------------------------------------------------------------------------------------------ */
 
-enum { GET, ITERATE }; /* an iterator ends where a get tells of the closed queue, and raises other errors */
+enum { GET, ITERATE }; /* an iterator ends where get returns kind "closed", and raises other errors */
 
 static int get_answer(lua_State *L, enum braid_status status, struct braid_item item, lua_KContext how) {
   if (how == ITERATE && status == BRAID_CLOSED) return 0;
@@ -136,7 +136,7 @@ static int get_now(lua_State *L, struct sched *sched, struct braid_queue *queue,
   return get_answer(L, result, item, how);
 }
 
-/* After others have run. */
+/* Runs after other tasks have run. */
 static int get(lua_State *L, int ignored, lua_KContext how) {
   (void)ignored;
   struct sched *sched = sched_of(L);
@@ -151,7 +151,7 @@ static inline int begin_get(lua_State *L, lua_KContext how) {
   return sched_enter(L, sched) ? sched_pass(L, sched, get, how) : get_now(L, sched, queue, how);
 }
 
-/* queue:get(timeout?) -> value, or nil and an error. Suspends while it is empty. */
+/* queue:get(timeout?) -> value, or nil and an error. Suspends while the queue is empty. */
 static int queue_get(lua_State *L) { return begin_get(L, GET); }
 
 /* Upvalue 2 is the queue. */
@@ -161,7 +161,7 @@ static int next_item(lua_State *L) {
   return begin_get(L, ITERATE);
 }
 
-/* queue:items() -> iterator over what comes, until it is closed and drained. Its steps suspend. */
+/* queue:items() -> an iterator over the items, until the queue is closed and drained. Its steps suspend. */
 static int queue_items(lua_State *L) {
   check(L);
   lua_pushlightuserdata(L, sched_of(L));
@@ -177,7 +177,7 @@ static int queue_try_get(lua_State *L) {
   return get_answer(L, status, item, GET);
 }
 
-/* ---- the rest ------------------------------------------------------------------------------------------------- */
+/* ---- other methods -------------------------------------------------------------------------------------------- */
 
 static int queue_task_done(lua_State *L) {
   if (braid_queue_task_done(check(L)) == BRAID_MISUSE)
@@ -209,10 +209,11 @@ static int join(lua_State *L, int entered, lua_KContext context) {
   return 1;
 }
 
-/* queue:join(timeout?) -> true when every item that was put is done, or nil and an error. Suspends. */
+/* queue:join(timeout?) -> true when every item that was put is done; or nil and an error. Suspends. */
 static int queue_join(lua_State *L) { return sched_attempt(L, sched_of(L), join, 0); }
 
-/* What the box keeps for an item is given up. Only for queues that no other thread knows: runs inside the guard. */
+/* Drops the value that the userdata keeps for an item. Runs under the guard, so it is only for queues that no other
+ * thread knows. */
 static void forget(struct braid_item *item, void *context) {
   if (item->tag != BRAID_ITEM_REFERENCE) return;
   litem_drop(context, *item, 1);
@@ -224,7 +225,7 @@ static int queue_close(lua_State *L) {
   struct braid_queue *queue = check(L);
   bool immediate = lua_toboolean(L, 2);
   if (immediate && !queue->object.guard.shared) {
-    braid_queue_close(queue, false); /* putters take their items with them */
+    braid_queue_close(queue, false); /* first, because putters drop their items themselves */
     braid_queue_visit(queue, forget, L);
   }
   braid_queue_close(queue, immediate);
@@ -257,9 +258,9 @@ static int queue_closed(lua_State *L) {
   return 1;
 }
 
-/* ---- leaving the state ---------------------------------------------------------------------------------------- */
+/* ---- sharing with other states -------------------------------------------------------------------------------- */
 
-/* The messages that take the place of references: userdata, so that none is lost when encoding raises. */
+/* The messages that replace references. It is a userdata, so that they are freed when encoding raises. */
 struct conversion {
   size_t count;
   struct {
@@ -311,7 +312,7 @@ static struct conversion *new_conversion(lua_State *L, struct braid_queue *queue
   return conversion;
 }
 
-/* What this state knows by reference becomes messages: those in the queue, and those of waiting putters. */
+/* Encodes the values that this state keeps by reference: items in the queue, and those of waiting putters. */
 static int queue_share(lua_State *L) {
   struct braid_queue *queue = check(L);
   lua_settop(L, 1);

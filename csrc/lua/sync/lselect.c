@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * braid.select: one waiter, a wait node for each case, in different wait queues. Whoever claims the waiter first has
- * made the case; the other wait nodes leave their wait queues before the call returns. Stack: 1 the cases, 2 the
- * timeout, 3 the cases' objects, 4 the userdata with the wait nodes. All that may raise happens before the first wait
- * node joins a wait queue. */
+ * braid.select: one waiter with a wait node for each case, in different wait queues. Whoever claims the waiter first
+ * decides the case. The other nodes leave their queues before the call returns. Stack: 1 the cases, 2 the timeout, 3
+ * the cases' objects, 4 the userdata with the wait nodes. Everything that may raise runs before the first node joins a
+ * queue. */
 #include <lauxlib.h>
 #include <string.h>
 
@@ -20,7 +20,7 @@ enum { OBJECTS = 3, SELECT = 4 };
 enum case_kind { CASE_GET, CASE_PUT, CASE_EVENT, CASE_FUTURE };
 
 struct choice {
-  struct braid_case this; /* its wait node brings a put's item and receives a get's */
+  struct braid_case this; /* its wait node has the item of a put, and gets that of a get */
   enum case_kind kind;
   union {
     struct braid_queue *queue;
@@ -74,7 +74,7 @@ static void read_case(lua_State *L, int i, struct choice *choice) {
 
 /* ---- one case ------------------------------------------------------------------------------------------------- */
 
-/* Tries the case; with `wait` its wait node stands in the wait queue then. */
+/* Tries the case. With `wait`, the wait node joins the wait queue if the case is not ready. */
 static enum braid_status attempt(struct choice *choice, bool wait) {
   struct braid_wait_node *node = &choice->this.node;
   struct braid_item item = braid_wait_node_item(node);
@@ -93,8 +93,7 @@ static enum braid_status attempt(struct choice *choice, bool wait) {
   }
 }
 
-/* Out of every wait queue; what the puts that did not happen would have put is given up. `made`: the case that
- * happened, or 0. */
+/* Leaves all wait queues, and drops the items of puts that did not happen. `made`: the case that happened, or 0. */
 static void withdraw(lua_State *L, struct select *select, int made) {
   for (int i = 1; i <= select->count; i++) {
     struct choice *choice = &select->choices[i - 1];
@@ -109,7 +108,7 @@ static void withdraw(lua_State *L, struct select *select, int made) {
   }
 }
 
-/* When something was raised before it came to that: what was to be put is given up. */
+/* If something raised before select returned, this drops the items of its puts. */
 static int select_gc(lua_State *L) {
   struct select *select = lua_touserdata(L, 1);
   lua_getiuservalue(L, 1, 1);
@@ -135,7 +134,7 @@ static int answer(lua_State *L, struct select *select, int i, enum braid_status 
   if (choice->kind == CASE_FUTURE) {
     lua_getfield(L, object, "result");
     lua_insert(L, object);
-    lua_call(L, 1, LUA_MULTRET); /* it has ended: this does not wait */
+    lua_call(L, 1, LUA_MULTRET); /* it has ended, so this does not wait */
     return 1 + lua_gettop(L) - object + 1;
   }
   int count = 1;
@@ -147,7 +146,7 @@ static int answer(lua_State *L, struct select *select, int i, enum braid_status 
   return 1 + count;
 }
 
-/* ---- all of them ---------------------------------------------------------------------------------------------- */
+/* ---- select --------------------------------------------------------------------------------------------------- */
 
 static int select_k(lua_State *L, int ignored, lua_KContext context) {
   (void)ignored, (void)context;
@@ -160,7 +159,7 @@ static int select_k(lua_State *L, int ignored, lua_KContext context) {
   return sched_stopped(end) ? sched_raise(L, sched, end) : lerror_return(L, end, "select");
 }
 
-/* Tries each once, each time from another one on, so that none is starved. 0: none was ready. */
+/* Tries each case once. Each call begins with another case, so that none starves. 0: no case is ready. */
 static int try_all(struct select *select, unsigned first, enum braid_status *status) {
   for (int n = 0; n < select->count; n++) {
     int i = (int)((first + (unsigned)n) % (unsigned)select->count) + 1;
@@ -170,8 +169,8 @@ static int try_all(struct select *select, unsigned first, enum braid_status *sta
   return 0;
 }
 
-/* Joins every wait queue. A case that has become ready since it was tried is returned, unless one came before it that
- * another thread has made: its waiter is on its way home then. 0: wait. */
+/* Joins every wait queue. Returns a case that became ready in the meantime, unless another thread has already claimed
+ * the waiter for an earlier case. 0: the caller must wait. */
 static int join_all(struct braid_waiter *waiter, struct select *select, enum braid_status *status) {
   for (int i = 1; i <= select->count; i++) {
     struct choice *choice = &select->choices[i - 1];
@@ -216,7 +215,7 @@ static int attempt_all(lua_State *L, int entered, lua_KContext context) {
     withdraw(L, select, 0);
     return lerror_return(L, BRAID_TIMEOUT, "select");
   }
-  if (!sched_may_begin(L, sched)) withdraw(L, select, 0); /* it will raise */
+  if (!sched_may_begin(L, sched)) withdraw(L, select, 0); /* sched_begin will raise */
   struct braid_waiter *waiter = sched_begin(L, sched);
   made = join_all(waiter, select, &status);
   if (made) return answer(L, select, made, status);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A state's end: what it has begun is seen through, or has a moment to end. Runs in the finalizer of the sentinel. */
+ * The end of a state: what it has begun is completed, or gets a moment to end. Runs in the finalizer of the
+ * sentinel. */
 #include <lauxlib.h>
 
 #include "lua/base/lopen.h"
@@ -8,7 +9,7 @@
 #include "lua/task/lwrap.h"
 #include "lua/turn/lturn.h"
 
-/* Not counted is who called os.exit: it runs, and will not go on. */
+/* Counts tasks that could still go on. A task that called os.exit runs now, and is not counted. */
 static void count_task(struct task *task, void *context) {
   if (task->waiter.state == FUTURE_PENDING || (task->waiter.flags & TASK_PARKED)) ++*(int *)context;
 }
@@ -20,10 +21,10 @@ static int tasks_left(struct sched *sched) {
   return count;
 }
 
-/* The script has come to its end, not to an error, nor to os.exit, in whose frame this would be: what it has asked
- * pools for is done first. The Lua layer waits as the script would have. */
+/* The script has ended by itself: not with an error, and not in a call of os.exit (that call would be on the stack).
+ * Then its jobs are completed first; the Lua layer waits for them as the script could have done. */
 static void end_well(lua_State *L, struct sched *sched) {
-  enum { ABOVE = 2 }; /* what stands above this function and the finalizer that has called it */
+  enum { ABOVE = 2 }; /* levels: this function and the finalizer that called it */
   lua_Debug ar;
   bool by_itself = L == sched->running && sched->current == &sched->tree.script && !lua_getstack(L, ABOVE, &ar);
   if (sched->leaving || sched->worker || !by_itself) return;
@@ -32,20 +33,20 @@ static void end_well(lua_State *L, struct sched *sched) {
     lua_pop(L, 1);
 }
 
-/* What the script left unfinished is cancelled and has a moment to clean up. Then the Lua layer reports what nobody
- * has asked for. */
+/* Cancels what the script has left, and gives it a moment to clean up. Then the Lua layer reports errors that nobody
+ * asked for. */
 static int close_state(lua_State *L) {
   struct sched *sched = sched_open(L);
   if (!braid_loop_is_fork) end_well(L, sched);
   sched->closing = true;
-  if (braid_loop_is_fork) return 0; /* all that is left is the parent's */
+  if (braid_loop_is_fork) return 0; /* everything belongs to the parent */
   sched->grace = braid_clock_after(1.0);
   for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer)
     tree_cancel_scope(scope), tree_walk(scope, stop_hurry, sched);
   wrap_close_all(L, &sched->abandoned);
   wrap_close_all(L, &sched->aside);
   lpool_stop_all(sched);
-  int64_t end = sched->grace + BRAID_SECOND; /* jobs have longer: their replies have a way to go */
+  int64_t end = sched->grace + BRAID_SECOND; /* jobs get more time, because their replies must arrive */
   int left;
   while (((left = tasks_left(sched)) > 0 && braid_clock_now() < sched->grace) ||
          (sched->jobs > 0 && !sched->worker && braid_clock_now() < end))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * How a script ends: by itself, by an error that nothing catches, or by os.exit. Lua does not tell the first two apart
- * when it closes the state. But the interpreter has called the script with a message handler, which stands among the
- * temporaries of the outermost frame, a C function's; lua_setlocal puts one of ours in its place, which takes note and
- * calls it. Where there is none, the script counts as ended by itself. */
+ * How a script ends: by itself, with an error that nothing catches, or with os.exit. When Lua closes the state it does
+ * not tell whether there was an error. But the interpreter calls the script with a message handler, which is among the
+ * temporaries of the outermost frame, that of a C function. This file replaces it, with lua_setlocal, by a handler that
+ * sets a flag and calls the original one. Without such a handler, a script counts as ended by itself. */
 #include <lauxlib.h>
 #include <lualib.h>
 #include <signal.h>
@@ -19,9 +19,9 @@
 #include "lua/pool/lworker.h"
 #include "lua/turn/lturn.h"
 
-/* ---- errors that nothing catches ------------------------------------------------------------------------------- */
+/* ---- uncaught errors ------------------------------------------------------------------------------------------ */
 
-/* Without the line for this very file's function, which the handler has put on top. */
+/* Removes the traceback's line for the function in this file. */
 static void leave_out_own_frame(lua_State *L) {
   static const char top[] = "\nstack traceback:\n\t[C]: in ?", heading[] = "\nstack traceback:";
   const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
@@ -33,7 +33,7 @@ static void leave_out_own_frame(lua_State *L) {
   lua_concat(L, 3);
 }
 
-/* Upvalues: the scheduler, the handler in whose place it is. */
+/* The message handler. Upvalues: the scheduler, the original handler. */
 static int on_uncaught(lua_State *L) {
   sched_of(L)->leaving = true;
   lua_settop(L, 1);
@@ -44,7 +44,8 @@ static int on_uncaught(lua_State *L) {
   return 1;
 }
 
-/* The last C function among the temporaries of the frame is on the top of the stack; 0: there is none. */
+/* Pushes the last C function among the temporaries of the frame, and returns its index. 0: there is none; nothing is
+ * pushed. */
 static int find_handler(lua_State *L, const lua_Debug *ar) {
   int last = 0;
   for (int i = 1; lua_getlocal(L, ar, i); i++) {
@@ -55,7 +56,7 @@ static int find_handler(lua_State *L, const lua_Debug *ar) {
   return last;
 }
 
-/* watch_end(): from now on it is noticed when the script ends by an error */
+/* watch_end(): from now on an error that ends the script is noticed */
 static int watch_end(lua_State *L) {
   struct sched *sched = sched_of(L);
   lua_State *script = sched->L;
@@ -77,7 +78,7 @@ static int watch_end(lua_State *L) {
 
 /* ---- os.exit --------------------------------------------------------------------------------------------------- */
 
-/* leave(): the script ends now, and has said why: nothing is waited for, nor said. */
+/* leave(): the script ends now and has reported why; the end of the state must not wait or report */
 static int leave(lua_State *L) {
   sched_of(L)->leaving = true;
   return 0;
@@ -85,12 +86,12 @@ static int leave(lua_State *L) {
 
 static void tell_leaving(lua_State *L, struct sched *sched) {
   sched->leaving = true;
-  turn_take_replies(sched); /* what has failed is to be reported */
+  turn_take_replies(sched); /* their errors must be reported */
   if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.leaving") != LUA_TFUNCTION || lua_pcall(L, 0, 0, 0) != LUA_OK)
     lua_pop(L, 1);
 }
 
-/* In the place of os.exit. Upvalues: the scheduler, os.exit. */
+/* Replaces os.exit. Upvalues: the scheduler, os.exit. */
 static int exit_process(lua_State *L) {
   struct sched *sched = sched_of(L);
   if (!sched->leaving && !worker_is_thread(sched) && !braid_loop_is_fork) tell_leaving(L, sched);
@@ -100,7 +101,7 @@ static int exit_process(lua_State *L) {
   return lua_gettop(L);
 }
 
-/* Now, that hardly anybody can have kept it. */
+/* Runs when the module is loaded, before user code is likely to have kept os.exit. */
 static void replace_exit(lua_State *L) {
   if (lua_getglobal(L, LUA_OSLIBNAME) == LUA_TTABLE) {
     lua_pushlightuserdata(L, sched_open(L));
@@ -111,7 +112,7 @@ static void replace_exit(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* tell_dropped(): the jobs that are on their way will not be done */
+/* tell_dropped(): reports jobs that have not ended, which are dropped now */
 static int tell_dropped(lua_State *L) {
   (void)L;
   if (!braid_loop_is_fork) braid_tally_tell();
@@ -124,8 +125,7 @@ static void end_interrupted(void) {
   _exit(STATUS);
 }
 
-/* exit_interrupted(): the process ends as one that SIGINT has ended when the interpreter has come to its end: with 130
- */
+/* exit_interrupted(): when the interpreter exits, the process exits with status 130, as after SIGINT */
 static int exit_interrupted(lua_State *L) {
   (void)L;
   braid_thread_pin();
@@ -133,13 +133,13 @@ static int exit_interrupted(lua_State *L) {
   return 0;
 }
 
-/* ---- the jobs of a task pool ------------------------------------------------------------------------------------ */
+/* ---- job counts of task pools --------------------------------------------------------------------------------- */
 
 #define TALLY_METATABLE "braid.tally"
 
 static struct braid_tally **check_tally(lua_State *L) { return larg_object(L, 1, TALLY_METATABLE); }
 
-/* tally_new(kind, name) -> tally, of jobs that are dropped when the process ends now */
+/* tally_new(kind, name) -> tally: counts the jobs that would be dropped if the process ended now */
 static int tally_new(lua_State *L) {
   const char *kind = larg_string(L, 1, "kind", NULL), *name = luaL_optstring(L, 2, "");
   struct braid_tally **tally = lua_newuserdatauv(L, sizeof(struct braid_tally *), 0);
@@ -151,7 +151,7 @@ static int tally_new(lua_State *L) {
 
 static int tally_add(lua_State *L) {
   struct braid_tally *tally = *check_tally(L);
-  if (tally) braid_tally_add(tally); /* else the state is about to end */
+  if (tally) braid_tally_add(tally); /* NULL: the state is about to end */
   return 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What comes home is a task, which is resumed, a job, or the script. */
+ * A waiter that arrives belongs to a task, which is then resumed, to a job, or to the script. */
 #include "lua/turn/lturn.h"
 
 #include "lua/base/lopen.h"
@@ -11,13 +11,13 @@
 #include "lua/task/lwrap.h"
 
 enum {
-  MOST_STEPS = 61,     /* then the loop looks at its descriptors and deadlines again */
-  FIRST_LOOK = 8,      /* steps to the first look at the clock in a turn whose steps may be long */
-  LONGEST = 100 * 1000 /* ns: a turn longer than this ends at its next look */
+  MOST_STEPS = 61,     /* then the loop polls descriptors and deadlines again */
+  FIRST_LOOK = 8,      /* steps before the first check of the clock, if steps may be long */
+  LONGEST = 100 * 1000 /* ns: a longer turn ends at its next check of the clock */
 };
 
-/* Whether it is time to poll. The clock is looked at ever more rarely while steps are short, as it costs as much as
- * some of them. */
+/* Whether the loop should poll. A check of the clock costs as much as a short step, so checks become rarer while steps
+ * are short. */
 static bool long_enough(struct sched *sched) {
   if (sched->steps < sched->next_look) return false;
   int64_t elapsed = braid_clock_now() - sched->polled;
@@ -26,7 +26,7 @@ static bool long_enough(struct sched *sched) {
   return elapsed > LONGEST;
 }
 
-/* True when the script's own waiter is home. */
+/* Returns true when the script's own waiter has arrived. */
 static bool run_ready(struct sched *sched) {
   struct braid_waiter *waiter;
   while (sched->steps < MOST_STEPS && !braid_loop_is_fork && (waiter = braid_loop_next(&sched->loop))) {
@@ -42,7 +42,7 @@ static bool run_ready(struct sched *sched) {
 }
 
 bool turn_once(struct sched *sched, int64_t deadline) {
-  if (sigint_take(sched)) return false; /* who has waited till now learns it from that wait */
+  if (sigint_take(sched)) return false; /* the wait that the script is in reports it */
   if (run_ready(sched) || braid_loop_is_fork) return true;
   if (sigint_take(sched)) return false;
   if (!braid_list_empty(&sched->abandoned)) wrap_close_all(sched->L, &sched->abandoned);

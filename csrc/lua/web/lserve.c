@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * The module braid.serve_core: the HTTP server as Lua sees it. It stands alone and knows no scheduler, so a machine
- * without libmicrohttpd still has the rest. The state's own thread; nothing blocks but listen, while it resolves a
- * name.
+ * The module braid.serve_core: the HTTP server, for Lua. It is a separate module and uses no scheduler, so a machine
+ * without libmicrohttpd still has all of the rest. The state's own thread; nothing blocks, except listen while it
+ * resolves a name.
  *
- * Here, and only here, a callback of a library calls Lua: a request is dispatched while libmicrohttpd runs, because
- * an answer that is ready when its callback returns costs a third less. The call is protected, so that nothing jumps
- * over libmicrohttpd's frames, and what it calls cannot yield. */
+ * Only here a library's callback calls Lua: a request is dispatched while libmicrohttpd runs, because a response that
+ * is ready when its callback returns costs a third less. The call is protected, so no error jumps over libmicrohttpd's
+ * frames; and Lua cannot yield in it. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdio.h>
@@ -22,8 +22,8 @@
 #define FILE_HANDLE "braid.serve.file"
 
 struct server {
-  struct braid_serve *serve; /* NULL: closed */
-  bool running, closing;     /* closing: as soon as it does not run */
+  struct braid_serve *serve; /* NULL: it is closed */
+  bool running, closing;     /* closing: it closes when it does not run any more */
 };
 
 static struct server *check_server(lua_State *L) {
@@ -32,7 +32,7 @@ static struct server *check_server(lua_State *L) {
   return server;
 }
 
-/* The exchange that the second argument numbers; NULL when it is over. */
+/* Returns the exchange with the number at 2; NULL: it is over. */
 static struct braid_exchange *find_exchange(lua_State *L) {
   struct server *server = luaL_checkudata(L, 1, SERVER);
   return server->serve ? braid_serve_find(server->serve, luaL_checkinteger(L, 2)) : NULL;
@@ -45,7 +45,7 @@ static int push_failure(lua_State *L, const char *text, int code) {
   return 3;
 }
 
-/* listen(host, port, shared) -> descriptor, port; or nil, text, errno (-1: the name) */
+/* listen(host, port, shared) -> descriptor, port; or nil, text, errno (-1: the name could not be resolved) */
 static int serve_listen(lua_State *L) {
   const char *host = luaL_checkstring(L, 1), *problem = NULL;
   unsigned port = (unsigned)luaL_checkinteger(L, 2);
@@ -56,14 +56,14 @@ static int serve_listen(lua_State *L) {
   return 2;
 }
 
-/* In nanoseconds; longer than the clock is for ever. */
+/* Returns nanoseconds; 0 (no limit) for more than 1e9 seconds. */
 static int64_t check_seconds(lua_State *L, int index) {
   lua_Number seconds = luaL_checknumber(L, index);
   return seconds < 1e9 ? (int64_t)(seconds * 1e9) : 0;
 }
 
 /* open(listener, max_body, max_header, idle_timeout, request_timeout, max_connections, key, certificate) -> server; or
- * nil, text, errno. The listener is the server's. */
+ * nil, text, errno. Takes over the listener. */
 static int serve_open(lua_State *L) {
   int listener = (int)luaL_checkinteger(L, 1);
   struct braid_serve_options options = {
@@ -89,13 +89,13 @@ static void close_server(struct server *server) {
   server->serve = NULL;
 }
 
-/* server:close(): every exchange is over; inside a dispatch, as soon as the run ends. */
+/* server:close(): ends every exchange; in a dispatch it closes when the run ends */
 static int server_close(lua_State *L) {
   close_server(luaL_checkudata(L, 1, SERVER));
   return 0;
 }
 
-/* server:drain(): accepts no more, each connection closes after its current exchange. */
+/* server:drain(): accepts no more connections, and closes each one after its current exchange */
 static int server_drain(lua_State *L) {
   braid_serve_drain(check_server(L)->serve);
   return 0;
@@ -106,20 +106,20 @@ static int server_fd(lua_State *L) {
   return 1;
 }
 
-/* server:departures_fd() -> readable when clients have left: server:look() */
+/* server:departures_fd() -> readable when clients have left; then call server:look() */
 static int server_departures_fd(lua_State *L) {
   lua_pushinteger(L, braid_serve_departures_fd(check_server(L)->serve));
   return 1;
 }
 
-/* server:is_quiet(linger): nothing is on its way, and no connection has been used for so many seconds */
+/* server:is_quiet(linger) -> whether there is no exchange, and no connection was used for so many seconds */
 static int server_is_quiet(lua_State *L) {
   struct server *server = check_server(L);
   lua_pushboolean(L, braid_serve_is_quiet(server->serve, (int64_t)(luaL_checknumber(L, 2) * 1e9)));
   return 1;
 }
 
-/* server:timeout() -> seconds after which it wants to run in any case, or nil */
+/* server:timeout() -> seconds until it must run in any case, or nothing */
 static int server_timeout(lua_State *L) {
   int64_t milliseconds = braid_serve_timeout(check_server(L)->serve);
   if (milliseconds < 0) return 0;
@@ -127,7 +127,7 @@ static int server_timeout(lua_State *L) {
   return 1;
 }
 
-/* server:counts() -> accepted so far, connections now, exchanges now */
+/* server:counts() -> connections accepted in total, connections now, exchanges now */
 static int server_counts(lua_State *L) {
   struct braid_serve_counts counts = braid_serve_count(check_server(L)->serve);
   lua_pushinteger(L, (lua_Integer)counts.accepted);
@@ -136,11 +136,11 @@ static int server_counts(lua_State *L) {
   return 3;
 }
 
-/* Dispatching. */
+/* ---- dispatch ------------------------------------------------------------------------------------------------- */
 
-enum { DISPATCH = 2, TELL, ADMIT }; /* the arguments of server:run, whose state is the owner's context */
+enum { DISPATCH = 2, TELL, ADMIT }; /* arguments of server:run; its Lua state is the owner's context */
 
-/* Pushes number, method, path, query or nil. */
+/* Pushes number, method, path, and query or nil. */
 static void push_head(lua_State *L, const struct braid_exchange *exchange) {
   size_t size;
   const char *target = braid_exchange_target(exchange, &size);
@@ -154,7 +154,7 @@ static void push_head(lua_State *L, const struct braid_exchange *exchange) {
     lua_pushnil(L);
 }
 
-/* (dispatch, exchange): calls dispatch(number, method, path, query or nil). */
+/* (dispatch, exchange): calls dispatch(number, method, path, query or nil) */
 static int call_dispatch(lua_State *L) {
   const struct braid_exchange *exchange = lua_touserdata(L, 2);
   lua_settop(L, 1);
@@ -163,7 +163,7 @@ static int call_dispatch(lua_State *L) {
   return 0;
 }
 
-/* What dispatch itself could not do, such as find memory for a task. */
+/* Responds with 500, because dispatch itself failed, for example without memory for a task. */
 static void dispatch_failed(lua_State *L, struct braid_exchange *exchange) {
   static const char body[] = "{\"error\":\"Internal Server Error\"}";
   const char *message = lua_tostring(L, -1);
@@ -200,7 +200,7 @@ static void admit(struct braid_exchange *exchange, void *context) {
   lua_pushcfunction(L, call_admit);
   lua_pushvalue(L, ADMIT);
   lua_pushlightuserdata(L, exchange);
-  lua_pcall(L, 2, 0, 0); /* when memory is out, the server's own limit stands */
+  lua_pcall(L, 2, 0, 0); /* if it fails, the server's own limit holds */
   lua_settop(L, top);
 }
 
@@ -216,7 +216,7 @@ static void tell(lua_State *L, struct server *server) {
   }
 }
 
-/* server:run(dispatch, tell, admit or nil) does all work there is, once. */
+/* server:run(dispatch, tell, admit or nil): does all work that there is, once */
 static int server_run(lua_State *L) {
   struct server *server = check_server(L);
   luaL_checktype(L, DISPATCH, LUA_TFUNCTION);
@@ -232,19 +232,19 @@ static int server_run(lua_State *L) {
   return 0;
 }
 
-/* server:look(): who has left is told by the next run. */
+/* server:look(): finds the clients that have left; the next run reports them */
 static int server_look(lua_State *L) {
   braid_serve_look(check_server(L)->serve);
   return 0;
 }
 
-/* Files. */
+/* ---- files ---------------------------------------------------------------------------------------------------- */
 
 struct file {
-  int fd; /* -1: closed, or given away */
+  int fd; /* -1: closed, or used by a response */
 };
 
-/* open_file(root, path) -> file, size, seconds, nanoseconds (of its last change); or nil, text, errno */
+/* open_file(root, path) -> file, size, seconds and nanoseconds of the last change; or nil, text, errno */
 static int serve_open_file(lua_State *L) {
   const char *root = luaL_checkstring(L, 1), *path = luaL_checkstring(L, 2);
   struct file *file = lua_newuserdatauv(L, sizeof *file, 0);
@@ -260,7 +260,7 @@ static int serve_open_file(lua_State *L) {
   return 4;
 }
 
-/* file:read(offset, size) -> bytes, fewer when it is shorter; nil when it cannot be read */
+/* file:read(offset, size) -> bytes, fewer at the end of the file; nothing when it cannot be read */
 static int file_read(lua_State *L) {
   const struct file *file = luaL_checkudata(L, 1, FILE_HANDLE);
   lua_Integer offset = luaL_checkinteger(L, 2), size = luaL_checkinteger(L, 3);
@@ -279,16 +279,16 @@ static int file_close(lua_State *L) {
   return 0;
 }
 
-/* Exchanges. */
+/* ---- exchanges ------------------------------------------------------------------------------------------------ */
 
 static const char *list_text(lua_State *L, int index, lua_Integer i) {
   if (lua_rawgeti(L, index, i) != LUA_TSTRING) luaL_error(L, "header %I is not a string", (LUAI_UACINT)i);
-  const char *text = lua_tostring(L, -1); /* the table keeps it alive */
+  const char *text = lua_tostring(L, -1); /* the list keeps it alive */
   lua_pop(L, 1);
   return text;
 }
 
-/* Adds the headers of the list at `index`; pushes a text and returns false when one is refused. */
+/* Adds the headers of the list at `index`. If one is refused, pushes a text and returns false. */
 static bool add_headers(lua_State *L, int index, struct braid_exchange *exchange) {
   lua_Integer count = (lua_Integer)lua_rawlen(L, index);
   for (lua_Integer i = 1; i < count; i += 2) {
@@ -301,7 +301,7 @@ static bool add_headers(lua_State *L, int index, struct braid_exchange *exchange
   return true;
 }
 
-/* The prepared answer gets the headers of the list at `index`, and is sent. */
+/* Adds the headers of the list at `index` to a prepared response, and sends it. */
 static int send_prepared(lua_State *L, const struct server *server, struct braid_exchange *exchange, bool prepared,
                          int index) {
   lua_pushnil(L);
@@ -314,9 +314,9 @@ static int send_prepared(lua_State *L, const struct server *server, struct braid
   return 1;
 }
 
-/* server:respond(number, status, body, headers) -> "now" inside a dispatch; "later" when the server has to run once
- * more; nil when nobody waits for the answer any more; nil and a text when it cannot be sent. The headers are a list
- * of names and values in turn. */
+/* server:respond(number, status, body, headers) -> "now" in a dispatch; "later" when the server must run once more;
+ * nothing when nobody waits for the response any more; nil and a text when it cannot be sent. `headers` is a list:
+ * name, value, name, value, ... */
 static int server_respond(lua_State *L) {
   const struct server *server = luaL_checkudata(L, 1, SERVER);
   struct braid_exchange *exchange = find_exchange(L);
@@ -328,7 +328,7 @@ static int server_respond(lua_State *L) {
   return send_prepared(L, server, exchange, braid_exchange_prepare(exchange, status, body, size), 5);
 }
 
-/* server:respond_file(number, status, file, headers, offset, size): as respond. The file is given away. */
+/* server:respond_file(number, status, file, headers, offset, size): as respond. Takes over the file's descriptor. */
 static int server_respond_file(lua_State *L) {
   const struct server *server = luaL_checkudata(L, 1, SERVER);
   struct braid_exchange *exchange = find_exchange(L);
@@ -342,7 +342,7 @@ static int server_respond_file(lua_State *L) {
   return send_prepared(L, server, exchange, braid_exchange_prepare_file(exchange, status, fd, offset, size), 5);
 }
 
-/* server:respond_stream(number, status, headers): as respond; then it is written, and ended. */
+/* server:respond_stream(number, status, headers): as respond; then server:write and server:finish */
 static int server_respond_stream(lua_State *L) {
   const struct server *server = luaL_checkudata(L, 1, SERVER);
   struct braid_exchange *exchange = find_exchange(L);
@@ -352,7 +352,7 @@ static int server_respond_stream(lua_State *L) {
   return send_prepared(L, server, exchange, braid_exchange_prepare_stream(exchange, status), 4);
 }
 
-/* server:write(number, bytes) -> whether there is room for more; nil when the client has left, or with a text when
+/* server:write(number, bytes) -> whether there is room for more; nothing when the client has left; nil and a text when
  * memory is out */
 static int server_write(lua_State *L) {
   struct braid_exchange *exchange = find_exchange(L);
@@ -368,15 +368,15 @@ static int server_write(lua_State *L) {
   return 1;
 }
 
-/* server:finish(number, failed): the end of a stream */
+/* server:finish(number, failed): ends a stream */
 static int server_finish(lua_State *L) {
   struct braid_exchange *exchange = find_exchange(L);
   if (exchange) braid_exchange_end(exchange, lua_toboolean(L, 3));
   return 0;
 }
 
-/* server:piece(number) -> what has come of a streamed body (perhaps ""), and "more", "ended" or "too large"; nil when
- * the client has left */
+/* server:piece(number) -> what has come of a streamed body (it may be ""), and "more", "ended" or "too large"; nothing
+ * when the client has left */
 static int server_piece(lua_State *L) {
   static const char *const names[] = {"more", "ended", "too large"};
   struct braid_exchange *exchange = find_exchange(L);
@@ -390,7 +390,7 @@ static int server_piece(lua_State *L) {
   return 2;
 }
 
-/* server:body(number) -> the request's body, or nil when the exchange is over */
+/* server:body(number) -> the request's body; nothing when the exchange is over */
 static int server_body(lua_State *L) {
   const struct braid_exchange *exchange = find_exchange(L);
   if (!exchange) return 0;
@@ -400,7 +400,7 @@ static int server_body(lua_State *L) {
   return 1;
 }
 
-/* server:headers(number) -> list of names and values in turn, or nil when the exchange is over */
+/* server:headers(number) -> a list: name, value, name, value, ...; nothing when the exchange is over */
 static int server_headers(lua_State *L) {
   const struct braid_exchange *exchange = find_exchange(L);
   if (!exchange) return 0;
@@ -417,7 +417,7 @@ static int server_headers(lua_State *L) {
   return 1;
 }
 
-/* server:peer(number) -> the client's address, or nil */
+/* server:peer(number) -> the client's address, or nothing */
 static int server_peer(lua_State *L) {
   const struct braid_exchange *exchange = find_exchange(L);
   char text[64];

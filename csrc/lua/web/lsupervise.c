@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Control sockets are userdata that own one end, signals are the process's own. The state's thread; nothing blocks. */
+ * Control sockets and signals, for a server's supervisor and its workers. A control socket is a userdata that owns one
+ * end. Signals belong to the process. The state's own thread; nothing blocks. */
 #include "lua/web/lsupervise.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 #define CONTROL_SOCKET "braid.control_socket"
 
 struct control_socket {
-  int fd; /* -1: closed */
+  int fd; /* -1: it is closed */
 };
 
 static void push_control_socket(lua_State *L, int fd) {
@@ -29,7 +30,8 @@ static int push_failure(lua_State *L, int error) {
   return 2;
 }
 
-/* control_socket() -> one end, the other end's descriptor, which is the caller's: close_fd; or nil, text */
+/* control_socket() -> one end, and the descriptor of the other end, which the caller must close with close_fd; or nil,
+ * text */
 static int new_control_socket(lua_State *L) {
   int ends[2], error = braid_control_socket_open(ends);
   if (error) return push_failure(L, error);
@@ -38,7 +40,7 @@ static int new_control_socket(lua_State *L) {
   return 2;
 }
 
-/* control_socket_of(descriptor) -> the end that it is */
+/* control_socket_of(descriptor) -> a control socket with this end */
 static int control_socket_of(lua_State *L) {
   push_control_socket(L, (int)luaL_checkinteger(L, 1));
   return 1;
@@ -51,8 +53,8 @@ static int close_fd(lua_State *L) {
 
 static struct control_socket *check(lua_State *L) { return luaL_checkudata(L, 1, CONTROL_SOCKET); }
 
-/* control:send(text, descriptor or nil) -> true, or false when the other end has to read first; nil, text when it is
- * gone */
+/* control:send(text, descriptor or nil) -> true; false when the other end must read first; nil, text when it has
+ * closed */
 static int control_socket_send(lua_State *L) {
   const struct control_socket *control = check(L);
   size_t size;
@@ -64,7 +66,7 @@ static int control_socket_send(lua_State *L) {
   return 1;
 }
 
-/* control:receive() -> text, descriptor or nil; false when there is nothing; nil when the other end is gone */
+/* control:receive() -> text, descriptor or nil; false when there is none; nothing when the other end has closed */
 static int control_socket_receive(lua_State *L) {
   const struct control_socket *control = check(L);
   luaL_Buffer buffer;
@@ -99,7 +101,7 @@ static const struct {
   int number;
 } known[] = {{"TERM", SIGTERM}, {"INT", SIGINT}, {"HUP", SIGHUP}, {"TTIN", SIGTTIN}, {"TTOU", SIGTTOU}};
 
-/* take_signals(names...) -> descriptor that is readable when one has come; or nil, text */
+/* take_signals(names...) -> a descriptor that is readable when a signal has come; or nil, text */
 static int take_signals(lua_State *L) {
   int numbers[BRAID_SIGNALS_MOST], count = lua_gettop(L), fd;
   luaL_argcheck(L, count <= BRAID_SIGNALS_MOST, count, "too many");
@@ -115,7 +117,7 @@ static int take_signals(lua_State *L) {
   return 1;
 }
 
-/* next_signal() -> the name of one that has come, or nil */
+/* next_signal() -> the name of a signal that has come, or nothing */
 static int next_signal(lua_State *L) {
   int number = braid_signals_next();
   for (size_t i = 0; i < sizeof known / sizeof *known; i++) {

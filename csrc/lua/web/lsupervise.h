@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * What a server's supervisor and its workers need of the system, as fields of braid.serve_core. */
+ * Functions of braid.serve_core for a server's supervisor and its workers. */
 #ifndef BRAID_LSUPERVISE_H
 #define BRAID_LSUPERVISE_H
 
 #include <lua.h>
 
-/* Adds its functions to the table on the top of the stack. */
+/* Adds the functions to the table on the top of the stack. The state's own thread; does not block. */
 void lsupervise_open(lua_State *L);
 
 #endif
