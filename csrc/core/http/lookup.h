@@ -21,7 +21,7 @@ void braid_lookup_answer(struct braid_lookup *lookup, struct braid_list *admitte
 /* Takes out the one that has been held longest. NULL: none is left. */
 struct braid_list *braid_lookup_pop(struct braid_lookup *lookup);
 
-/* Ends a look-up; the same for all of them. Nobody must be held by a look-up that is still used. */
+/* Ends a look-up; the same for all of them. No transfer may be held by one that is ended. */
 void braid_lookup_end(struct braid_lookup *lookup);
 void braid_lookup_end_all(struct braid_list *lookups);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Reference-counted; object.guard protects all other fields. Waiters are claimed under the guard and posted outside
- * it. */
+ * Reference-counted; object.guard protects all other fields, except what an open ring protects itself (ring.h). Waiters
+ * are claimed under the guard and posted outside it. */
 #include "core/sync/queue.h"
 
 #include <stdlib.h>

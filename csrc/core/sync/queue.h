@@ -45,9 +45,9 @@ enum braid_status braid_queue_put(struct braid_queue *queue, struct braid_item i
  * with BRAID_OK, the item is in the wait node. */
 enum braid_status braid_queue_get(struct braid_queue *queue, struct braid_item *item, struct braid_wait_node *node);
 
-/* To be called after BRAID_FULL or BRAID_EMPTY, before a wait. Spins for about 2 us until another thread makes room or
- * puts an item. False: that did not happen, or is not likely, so it did not spin. Not for a thread that has other work
- * to do. Blocks for that time. */
+/* To be called after BRAID_FULL or BRAID_EMPTY, before a wait. Spins, for about 2 us at most, until another thread
+ * makes room or puts an item. False: that did not happen, or is not likely, so it did not spin. Not for a thread that
+ * has other work to do. Any thread; blocks for that time. */
 bool braid_queue_expect_room(struct braid_queue *queue);
 bool braid_queue_expect_item(struct braid_queue *queue);
 

@@ -55,7 +55,7 @@ enum braid_status braid_ring_put(struct braid_ring *ring, bool shared, struct br
 enum braid_status braid_ring_get(struct braid_ring *ring, bool shared, struct braid_item *item);
 
 /* Spin until the other side makes room, or puts an item. False: that did not happen, or the ring is closed, or there is
- * no other core, or recent spins had no success. Block for about 2 us. */
+ * no other core, or recent spins had no success. Block for about 2 us at most. */
 bool braid_ring_expect_room(struct braid_ring *ring);
 bool braid_ring_expect_item(struct braid_ring *ring);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Private Lua states for workers, in which several threads may run Lua at the same time. The state's own thread. */
+ * Private Lua states for workers. Several threads may run Lua at the same time, each in its own state. The state's own
+ * thread. */
 #ifndef BRAID_LSTATE_H
 #define BRAID_LSTATE_H
 
