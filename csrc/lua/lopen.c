@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * luaopen_braid_core opens the C module. It makes the state's loop (two or three descriptors). It starts no thread,
- * opens no socket and sets no signal handler. */
+ * luaopen_braid_core opens the C module. It makes the state's loop, which needs descriptors. It opens no socket, sets
+ * no signal handler and starts no thread, with one exception: BRAID_DEBUG starts the watchdog's thread. */
 #include "lua/base/lopen.h"
 
 #include <lauxlib.h>
