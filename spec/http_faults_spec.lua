@@ -5,6 +5,7 @@ local server = require "spec.http_server"
 local scripted = require "spec.scripted_server"
 local braid = require "braid"
 local http = braid.http
+local misused = require "spec.expect".misused
 local test, fails, answer = helper.test, server.fails, scripted.answer
 
 describe("a connection that ends before the answer", function()
@@ -98,5 +99,93 @@ describe("a request through a proxy", function()
     }
     assert.equal("failed", results[1])
     assert.equal("by proxy", results[2])
+  end))
+end)
+
+describe("an answer", function()
+  local function raw(text, last)
+    return function(_, stream)
+      stream:write(text)
+      return not last and "" or false
+    end
+  end
+
+  for i, text in ipairs { "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200 OK\r\nX-A: 1\r\n", "HTTP/1.1 200 OK\r\n" } do
+    test("that ends within its head is none, " .. i, scripted.with(raw(text, true), function(base)
+      local session <close> = http.session {}
+      assert.equal("PARTIAL_FILE", fails("http", session:get(base)).code)
+      assert.equal("PARTIAL_FILE", fails("http", session:get(base, { stream = true })).code)
+    end))
+  end
+
+  test("has headers in several lines, and odd ones", scripted.with(
+    raw "HTTP/1.1 200 OK\r\nX-A: one\r\n\t two\r\n  three\r\nHTTP/Odd: 2\r\nX-B: 3\r\nContent-Length: 0\r\n\r\n",
+    function(base)
+      local session <close> = http.session {}
+      local headers = assert(session:get(base)).headers
+      assert.same({ "one two three", "3" }, { headers["x-a"], headers["x-b"] })
+    end))
+
+  test("has trailers that are no headers", scripted.with(
+    raw "HTTP/1.1 200 OK\r\nX-A: 1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nX-A: 2\r\nX-B: 3\r\n\r\n",
+    function(base)
+      local session <close> = http.session {}
+      for _ = 1, 2 do
+        local response = assert(session:get(base))
+        assert.same({ "ab", "1" }, { response.body, response.headers["x-a"] })
+        assert.is_nil(response.headers["x-b"])
+      end
+    end))
+
+  test("comes as it is with decode = false", scripted.with(function(request)
+    return answer(200, request.headers["accept-encoding"] or "raw", { ["Content-Encoding"] = "x-own" })
+  end, function(base)
+    local session <close> = http.session { decode = false }
+    assert.equal("raw", assert(session:get(base)).body)
+    assert.equal("BAD_CONTENT_ENCODING", fails("http", session:get(base, { decode = true })).code)
+    assert.equal("raw", assert(session:get(base)).body)
+  end))
+end)
+
+describe("letters beyond ASCII", function()
+  test("are escaped in paths and queries, and hosts have their form in ASCII", scripted.with(function(request)
+    return answer(200, request.target .. " " .. request.headers.host)
+  end, function(base)
+    local session <close> = http.session {}
+    assert.equal("/GR%C3%BCN?Q=%C3%A4&B=%2F",
+      assert(session:get(base .. "/gr\u{fc}n?q=\u{e4}&b=%2F")).body:match("^%S+"):upper())
+    assert.equal("http://xn--bcher-kva.example/x xn--bcher-kva.example",
+      assert(session:get("http://B\u{dc}CHER.example/x", { proxy = base })).body)
+    misused("its host cannot be written in ASCII", session.get, session, "http://\u{2028}.example/")
+  end))
+end)
+
+describe("secrets", function()
+  test("are in no error", function()
+    braid.run(function()
+      for _, case in ipairs {
+        { "http://user:hunter2@127.0.0.1:1/" }, { "ftp://user:hunter2@h/" }, { "user:hunter2@h/" },
+        { "http://user:hunter2@h:port/" }, { "http://127.0.0.1:1/", { proxy = "http://user:hunter2@127.0.0.1:1" } },
+        { "http://127.0.0.1:1/", { proxy = "odd://user:hunter2@127.0.0.1:1" } },
+        { "http://127.0.0.1:1/", { auth = { bearer = "hunter2\r\n" } } },
+        { "http://127.0.0.1:1/", { auth = { digest = "user\n:hunter2" } } },
+      } do
+        local _, value, err = pcall(http.get, case[1], case[2])
+        local problem = err or value
+        assert(braid.is_error(problem), tostring(problem))
+        assert.is_nil((tostring(problem) .. tostring(problem.url)):find("hunter2", 1, true), tostring(problem))
+      end
+      http.close()
+    end)
+  end)
+end)
+
+describe("a proxy that refuses", function()
+  test("is an error with its status", scripted.with(function()
+    return answer(407, "", { ["Proxy-Authenticate"] = 'Basic realm="p"' })
+  end, function(base)
+    local session <close> = http.session {}
+    assert.equal(407, fails("http", session:get("https://127.0.0.1:1/", { proxy = base })).status)
+    assert.is_nil(fails("http", session:get("http://127.0.0.1:1/")).status)
   end))
 end)

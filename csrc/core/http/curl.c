@@ -31,6 +31,7 @@ static void load(void) {
   BRAID_CURL_FUNCTIONS(TAKE)
 #undef TAKE
   braid_openssl_keep(library);
+  *(void **)&braid_curl.ascii_of_host = dlsym(library, "idn2_lookup_u8");
   if (!braid_curl.problem && curl_global_init(CURL_GLOBAL_DEFAULT)) braid_curl.problem = "it could not be initialized";
 }
 

@@ -14,12 +14,15 @@
       use(easy_strerror) use(multi_init) use(multi_cleanup) use(multi_setopt) use(multi_add_handle)                    \
           use(multi_remove_handle) use(multi_assign) use(multi_info_read) use(multi_socket_action) use(share_init)     \
               use(share_cleanup) use(share_setopt) use(slist_append) use(slist_free_all) use(mime_init) use(mime_free) \
-                  use(mime_addpart) use(mime_name) use(mime_filename) use(mime_type) use(mime_data) use(mime_filedata)
+                  use(mime_addpart) use(mime_name) use(mime_filename) use(mime_type) use(mime_data) use(mime_filedata) \
+                      use(url) use(url_cleanup) use(url_set) use(url_get) use(free)
 
 #define BRAID_CURL_FIELD(name) __typeof__(curl_##name) *name;
 struct braid_curl {
   BRAID_CURL_FUNCTIONS(BRAID_CURL_FIELD)
   pthread_once_t once;
+  /* libidn2's function; NULL: libcurl does not bring it */
+  int (*ascii_of_host)(const unsigned char *host, unsigned char **ascii, int flags);
   const char *problem; /* why it could not be loaded; NULL: no error */
 };
 #undef BRAID_CURL_FIELD
@@ -63,5 +66,10 @@ const char *braid_curl_load(void);
 #define curl_mime_type braid_curl.mime_type
 #define curl_mime_data braid_curl.mime_data
 #define curl_mime_filedata braid_curl.mime_filedata
+#define curl_url braid_curl.url
+#define curl_url_cleanup braid_curl.url_cleanup
+#define curl_url_set braid_curl.url_set
+#define curl_url_get braid_curl.url_get
+#define curl_free braid_curl.free
 
 #endif

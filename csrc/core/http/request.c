@@ -33,13 +33,14 @@ bool braid_method_repeatable(const char *method) {
   return false;
 }
 
-bool braid_request_custom(const struct braid_request *request) {
+/* The method has a name of its own. */
+static bool is_custom(const struct braid_request *request) {
   return request->body || request->part_count > 0 ? !is(request, "POST") : !is(request, "GET") && !is(request, "HEAD");
 }
 
 /* libcurl has options for GET, POST and HEAD. Other methods replace the name of one of these. */
 static void set_method(struct setter *setter, const struct braid_request *request) {
-  bool custom = braid_request_custom(request), head = !request->body && is(request, "HEAD");
+  bool head = !request->body && is(request, "HEAD");
   if (request->body) {
     set_number(setter, CURLOPT_POST, 1);
     set_pointer(setter, CURLOPT_POSTFIELDS, request->body);
@@ -47,9 +48,7 @@ static void set_method(struct setter *setter, const struct braid_request *reques
   } else {
     set_number(setter, head ? CURLOPT_NOBODY : CURLOPT_HTTPGET, 1);
   }
-  set_pointer(setter, CURLOPT_CUSTOMREQUEST, custom ? request->method : NULL);
-  /* After a 301 or 302 a POST becomes a GET, as in browsers, but a PUT does not. */
-  set_number(setter, CURLOPT_POSTREDIR, custom ? CURL_REDIR_POST_301 | CURL_REDIR_POST_302 : 0);
+  set_pointer(setter, CURLOPT_CUSTOMREQUEST, is_custom(request) ? request->method : NULL);
   set_size(setter, CURLOPT_MAXFILESIZE_LARGE, head ? 0 : (curl_off_t)request->max_body);
 }
 
@@ -81,8 +80,7 @@ CURLcode braid_request_apply(const struct braid_request *request, CURL *easy) {
   set_number(&setter, CURLOPT_LOW_SPEED_LIMIT, request->idle_timeout > 0);
   set_number(&setter, CURLOPT_LOW_SPEED_TIME, request->idle_timeout);
   set_number(&setter, CURLOPT_CONNECTTIMEOUT_MS, request->connect_timeout);
-  set_number(&setter, CURLOPT_FOLLOWLOCATION, request->redirects > 0);
-  set_number(&setter, CURLOPT_MAXREDIRS, request->redirects);
+  set_pointer(&setter, CURLOPT_ACCEPT_ENCODING, request->decode ? "" : NULL);
   set_number(&setter, CURLOPT_SSL_VERIFYPEER, request->verify ? 1 : 0);
   set_number(&setter, CURLOPT_SSL_VERIFYHOST, request->verify ? 2 : 0);
   /* Here it means the HTTP version; an unsupported scheme in the URL is reported when the transfer runs. */

@@ -26,10 +26,10 @@ struct braid_request {
   long auth;            /* CURLAUTH_...: how user and password are sent */
   long idle_timeout;    /* seconds without a byte; 0: no limit */
   long connect_timeout; /* milliseconds; 0: libcurl's default */
-  long redirects;       /* the most redirects to follow */
   long http_version;    /* CURL_HTTP_VERSION_... */
   int64_t max_body;     /* bytes; 0: no limit */
-  bool verify;
+  bool verify, decode;
+  bool follows;    /* redirects are followed: the body of one is dropped */
   bool repeatable; /* the method is idempotent */
   bool stream;     /* the caller takes the body in pieces; the transfer pauses when too much waits */
 };
@@ -43,9 +43,6 @@ CURLcode braid_request_fill(const struct braid_request *request, struct curl_mim
 
 /* Whether the method is idempotent: a request that is done twice has the same effect as once. */
 bool braid_method_repeatable(const char *method);
-
-/* Whether the method is set by its name. Then libcurl does not change it to GET after a 303. */
-bool braid_request_custom(const struct braid_request *request);
 
 /* Whether it is plain HTTP/1, so that each transfer needs its own connection. */
 bool braid_request_plain(const struct braid_request *request);

@@ -13,6 +13,7 @@ struct braid_response {
   int status;                 /* of the last head */
   bool follows;               /* redirects are followed */
   bool located;               /* the last head has a Location */
+  bool headed;                /* the last head is complete */
   bool begun;                 /* the head of the final response is complete */
   bool oversize;              /* the body is larger than its limit */
 };
@@ -25,11 +26,11 @@ void braid_response_term(struct braid_response *response);
 /* Frees large buffers. */
 void braid_response_shrink(struct braid_response *response);
 
-/* Adds a line of a head, with its line end. A status line begins a new head; heads of redirects and of 1xx are
- * replaced. False: the head is too large, or memory is out. */
+/* Adds a line of a head, with its line end. A status line begins a new head; heads of 1xx are replaced.
+ * Trailers are dropped. False: the head is too large, or memory is out. */
 bool braid_response_head(struct braid_response *response, const char *line, size_t size);
 
-/* Adds a piece of the body. False: the body is too large, or memory is out. */
+/* Adds a piece of the body; that of a redirect is dropped. False: the body is too large, or memory is out. */
 bool braid_response_body(struct braid_response *response, const char *data, size_t size);
 
 #endif

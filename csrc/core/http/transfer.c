@@ -81,6 +81,12 @@ static void withdraw(struct braid_transfer *transfer) {
   transfer->bound = false;
 }
 
+/* libcurl takes the end of the connection for the end of the head. */
+static void refuse_half_a_head(struct braid_transfer *transfer) {
+  transfer->code = CURLE_PARTIAL_FILE;
+  snprintf(transfer->text, sizeof transfer->text, "the connection was closed within the head of the answer");
+}
+
 static void explain_repetition(struct braid_transfer *transfer) {
   transfer->code = CURLE_GOT_NOTHING;
   snprintf(transfer->text, sizeof transfer->text,
@@ -93,6 +99,7 @@ static void finish(struct braid_transfer *transfer, CURLcode code) {
   transfer->done = true;
   transfer->code = transfer->response.oversize ? CURLE_FILESIZE_EXCEEDED : code;
   if (transfer->starved) braid_socket_explain(EMFILE, transfer->text, sizeof transfer->text);
+  if (transfer->code == CURLE_OK && !transfer->response.headed) refuse_half_a_head(transfer);
   if (transfer->repeated && code == CURLE_ABORTED_BY_CALLBACK) explain_repetition(transfer);
   abandon_lookup(transfer);
   tell(transfer, BRAID_OK);
@@ -229,15 +236,12 @@ static int on_connection(void *context, char *there, char *here, int port_there,
 }
 #endif
 
-/* After a 303 the next request must be a GET, but libcurl keeps a method that was set by name. So this resets it. */
 static size_t on_header(char *line, size_t one, size_t size, void *context) {
   (void)one;
   struct braid_transfer *transfer = context;
   bool begun = transfer->response.begun;
   transfer->asked = false;
   if (!braid_response_head(&transfer->response, line, size)) return 0;
-  if (transfer->custom && transfer->response.status == 303 && memcmp(line, "HTTP/", size < 5 ? size : 5) == 0)
-    curl_easy_setopt(transfer->easy, CURLOPT_CUSTOMREQUEST, NULL);
   if (transfer->stream && !begun && transfer->response.begun) tell(transfer, BRAID_OK);
   return size;
 }
@@ -286,7 +290,6 @@ static void set_constants(struct braid_transfer *transfer) {
   curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
   curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, session);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
   curl_easy_setopt(easy, CURLOPT_USERAGENT, "braid");
   curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   if (session->cookies) curl_easy_setopt(easy, CURLOPT_COOKIEFILE, "");
@@ -297,10 +300,8 @@ static void set_constants(struct braid_transfer *transfer) {
 #endif
 #if LIBCURL_VERSION_NUM >= 0x075500
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
 #else
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-  curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
 #if LIBCURL_VERSION_NUM >= 0x075700
   curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a cancel does not wait for libcurl's look-up thread */
@@ -342,9 +343,8 @@ static void detach_form(struct braid_transfer *transfer) {
 static CURLcode configure(struct braid_transfer *transfer, const struct braid_request *request) {
   struct braid_http_session *session = transfer->session;
   transfer->text[0] = '\0';
-  braid_response_reset(&transfer->response, request->max_body, request->redirects > 0);
+  braid_response_reset(&transfer->response, request->max_body, request->follows);
   transfer->stream = request->stream;
-  transfer->custom = braid_request_custom(request);
   transfer->done = transfer->paused = transfer->starved = transfer->asked = transfer->repeated = false;
   transfer->repeatable = request->repeatable;
   transfer->tried = false;
@@ -452,16 +452,11 @@ struct braid_transfer_facts braid_transfer_facts(const struct braid_transfer *tr
     curl_easy_getinfo(transfer->easy, clocks[i], &microseconds);
     facts.times[i] = (double)microseconds / 1e6;
   }
-  long redirects = 0, asked = 0;
+  long asked = 0;
   curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &asked);
   facts.asked = transfer->tried && asked > 0;
   curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &facts.status);
-  curl_easy_getinfo(transfer->easy, CURLINFO_REDIRECT_COUNT, &redirects);
-  if (redirects > 0) {
-    char *url = NULL;
-    curl_easy_getinfo(transfer->easy, CURLINFO_EFFECTIVE_URL, &url);
-    facts.url = url;
-  }
+  curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &facts.refusal);
   return facts;
 }
 

@@ -36,7 +36,7 @@ struct braid_transfer {
   struct curl_mime *form;
   struct braid_response response;
   CURLcode code; /* when done */
-  bool stream, added, done, paused, bound, custom, starved;
+  bool stream, added, done, paused, bound, starved;
   bool tried;                 /* libcurl has got it, so what libcurl reports is not of an earlier transfer */
   bool repeatable;            /* the request is idempotent */
   bool asked;                 /* it was sent, and no line of a response has come */
@@ -60,7 +60,7 @@ struct braid_transfer_facts {
   long status;       /* 0: there was no response */
   long http_version; /* 10, 11, 20, 30 */
   bool asked;        /* a request was sent */
-  const char *url;   /* after redirects; NULL: there were none; valid until the release */
+  long refusal;      /* the status by which a proxy refused to connect; 0: none */
   double times[BRAID_TRANSFER_TIMES];
 };
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/http/transfer.h"
+#include "core/http/url.h"
 #include "lua/base/larg.h"
 #include "lua/base/lerror.h"
 #include "lua/base/lopen.h"
@@ -17,6 +18,7 @@
 
 #define SESSION "braid.http_session"
 #define TRANSFER "braid.transfer"
+#define ADDRESS "braid.url"
 
 /* The stack indices of the arguments of fetch and stream, and of what lrequest_read pushes. */
 enum argument { SESSION_AT = 1, METHOD, URL, REQUEST, TIMEOUT, LAST = TIMEOUT, HEADERS };
@@ -50,7 +52,8 @@ static struct braid_transfer *start(lua_State *L, struct braid_http_session *ses
 
 /* ---- outcomes ------------------------------------------------------------------------------------------------- */
 
-/* Pushes nil and a code (libcurl's or ours); with a transfer also libcurl's message, and whether a request was sent. */
+/* Pushes nil and a code (libcurl's or ours); with a transfer also libcurl's message, whether a request was sent, and
+ * the status by which a proxy refused (nil: it did not). */
 static int push_failure(lua_State *L, int code, const struct braid_transfer *transfer) {
   lua_pushnil(L);
   lua_pushinteger(L, code);
@@ -58,20 +61,22 @@ static int push_failure(lua_State *L, int code, const struct braid_transfer *tra
   const char *text = transfer->text;
   if (!*text && code > 0) text = curl_easy_strerror((CURLcode)code);
   lua_pushstring(L, text);
-  lua_pushboolean(L, braid_transfer_facts(transfer).asked);
-  return 4;
+  struct braid_transfer_facts facts = braid_transfer_facts(transfer);
+  lua_pushboolean(L, facts.asked);
+  if (facts.refusal < 300) return 4;
+  lua_pushinteger(L, facts.refusal);
+  return 5;
 }
 
-/* Pushes status, body, head, url (nil: as requested), HTTP version, and the five times as the bytes of one string. */
+/* Pushes status, body, head, HTTP version, and the five times as the bytes of one string. */
 static int push_response(lua_State *L, const struct braid_transfer *transfer) {
   struct braid_transfer_facts facts = braid_transfer_facts(transfer);
   lua_pushinteger(L, facts.status);
   lua_pushlstring(L, transfer->response.body.data, transfer->response.body.size);
   lua_pushlstring(L, transfer->response.head.data, transfer->response.head.size);
-  lua_pushstring(L, facts.url);
   lua_pushinteger(L, facts.http_version);
   lua_pushlstring(L, (const char *)facts.times, sizeof facts.times);
-  return 6;
+  return 5;
 }
 
 /* If memory runs out here, the transfer stays alive until its session frees it. */
@@ -293,15 +298,45 @@ static int session_close(lua_State *L) {
   return 0;
 }
 
+static int url_free(lua_State *L) {
+  braid_url_term(lua_touserdata(L, 1));
+  return 0;
+}
+
+/* http_url(text, base) -> text in ASCII without user and password, origin, user, password (nil: not said)
+ * | nil, what is wrong with it. `base`: what the text is relative to, or nil. */
+static int url_read(lua_State *L) {
+  const char *text = text_at(L, 1, "url"), *base = lua_isnoneornil(L, 2) ? NULL : text_at(L, 2, "base");
+  const char *problem = braid_curl_load();
+  if (problem) return lerror_raise(L, "system", "libcurl cannot be loaded: %s", problem);
+  struct braid_url *url = lua_newuserdatauv(L, sizeof *url, 0);
+  *url = (struct braid_url){0};
+  luaL_setmetatable(L, ADDRESS);
+  *url = braid_url_read(base, text);
+  if (url->problem) {
+    lua_pushnil(L);
+    lua_pushstring(L, url->problem);
+    return 2;
+  }
+  lua_pushstring(L, url->text);
+  lua_pushfstring(L, "%s://%s:%s", url->scheme, url->host, url->port ? url->port : "");
+  lua_pushstring(L, url->user);
+  lua_pushstring(L, url->password);
+  braid_url_term(url);
+  return 4;
+}
+
 void lfetch_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"http_session", session_new}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"http_session", session_new}, {"http_url", url_read}, {NULL, NULL}};
   static const luaL_Reg sessions[] = {{"fetch", fetch},         {"stream", stream_new},  {"cookies", session_cookies},
                                       {"close", session_close}, {"__gc", session_close}, {NULL, NULL}};
+  static const luaL_Reg addresses[] = {{"__gc", url_free}, {NULL, NULL}};
   static const luaL_Reg transfers[] = {
       {"begin", stream_begin}, {"read", stream_read},     {"reading", stream_reading}, {"finish", stream_finish},
       {"close", stream_close}, {"__close", stream_close}, {"__gc", stream_close},      {NULL, NULL}};
   sched_register(L, functions);
   sched_class(L, SESSION, sessions);
   sched_class(L, TRANSFER, transfers);
-  lua_pop(L, 2);
+  sched_class(L, ADDRESS, addresses);
+  lua_pop(L, 3);
 }

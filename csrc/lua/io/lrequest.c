@@ -114,10 +114,11 @@ void lrequest_read(lua_State *L, int index, struct braid_request *request) {
                                     .cookies = text(L, index, "cookies"),
                                     .connect_timeout = milliseconds(number(L, index, "connect_timeout")),
                                     .idle_timeout = (long)integer(L, index, "idle_timeout", INT_MAX),
-                                    .redirects = (long)integer(L, index, "redirects", INT_MAX),
                                     .max_body = integer(L, index, "max_body", LUA_MAXINTEGER),
                                     .http_version = version_of(integer(L, index, "version", INT_MAX)),
                                     .verify = flag(L, index, "verify"),
+                                    .decode = flag(L, index, "decode"),
+                                    .follows = integer(L, index, "redirects", INT_MAX) > 0,
                                     .auth = flag(L, index, "digest") ? (long)CURLAUTH_DIGEST : (long)CURLAUTH_BASIC};
   request->body = bytes(L, index, "body", &request->body_size);
   if (push(L, index, "lines") != LUA_TTABLE && !lua_isnil(L, -1)) refuse(L, "lines", "a list");

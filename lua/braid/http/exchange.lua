@@ -4,6 +4,7 @@ local core = require "braid.core"
 local errors = require "braid.errors"
 local progress = require "braid.progress"
 local download = require "braid.http.download"
+local redirect = require "braid.http.redirect"
 local response = require "braid.http.response"
 local retry = require "braid.http.retry"
 
@@ -25,11 +26,12 @@ local CODES = {
 local CLOSED, EXPIRED = -1, -2 -- the core's own codes
 local UNSUPPORTED_PROTOCOL, URL_MALFORMAT, UNREADABLE, TIMED_OUT, TOO_LARGE = 1, 3, 26, 28, 63
 
-local function failure(method, url, record, code, text, asked)
+local function failure(method, url, record, code, text, asked, status)
   if (code == URL_MALFORMAT or code == UNSUPPORTED_PROTOCOL) and not asked then
     errors.misuse(1, "bad URL %q (%s)", url, text)
   end
   local kind, name = "http", CODES[code] or code
+  text = text and text:gsub("//[^/%s]*@", "//") -- a proxy's password
   if code == CLOSED then
     kind, name, text = "closed", nil, "the session or the response is closed"
   elseif code == EXPIRED then
@@ -41,21 +43,21 @@ local function failure(method, url, record, code, text, asked)
   elseif code == TOO_LARGE then
     kind, text = "limit", ("the body is larger than max_body (%d bytes)"):format(record.max_body)
   end
-  return nil, errors.new(kind, ("%s %s: %s"):format(method, url, text), { url = url, code = name })
+  return nil, errors.new(kind, ("%s %s: %s"):format(method, url, text), { url = url, code = name, status = status })
 end
 
 -- Makes a response or an error from the results of a finished transfer.
-local function outcome(method, url, record, status, body, head, moved, version, times)
-  if not status then return failure(method, url, record, body, head, moved) end
-  return response.new(method, moved or url, status, body, head, version, times)
+local function outcome(hop, status, body, head, version, times)
+  if not status then return failure(hop.method, hop.url, hop.record, body, head, version, times) end
+  return response.new(hop.method, hop.url, status, body, head, version, times)
 end
 
 -- ---- one attempt ----------------------------------------------------------------------------------------------------
 
 -- The response without its body, when the headers are there; nil if the transfer failed before.
-local function begin(transfer, method, url)
-  local status, _, head, moved, version, times = transfer:begin()
-  return status and response.new(method, moved or url, status, nil, head, version, times)
+local function begin(transfer, hop)
+  local status, _, head, version, times = transfer:begin()
+  return status and response.new(hop.method, hop.url, status, nil, head, version, times)
 end
 
 -- Returns fn(bytes so far), which shows the progress, and what must be closed at the end.
@@ -101,12 +103,13 @@ local function open_file(record)
 end
 
 -- Receives the body piece by piece and passes it on. The sink runs in this task; if it raises, the transfer is closed.
-local function pour(handle, method, url, record, attempt)
+local function pour(handle, hop, timeout, attempt)
+  local record, url = hop.record, hop.url
   local saved <close>, trouble = open_file(record)
   if trouble then return nil, trouble end
-  local transfer <close> = handle:stream(method, url, record, attempt.timeout)
-  local begun = begin(transfer, method, url)
-  if not begun then return outcome(method, url, record, transfer:finish()) end
+  local transfer <close> = handle:stream(hop.method, url, record, timeout)
+  local begun = begin(transfer, hop)
+  if not begun then return outcome(hop, transfer:finish()) end
   if attempt:repeats(begun) then return begun end
   local take, complete = taker(record, begun, saved, attempt)
   local report, held <close> = reporter(record, url, begun)
@@ -119,24 +122,29 @@ local function pour(handle, method, url, record, attempt)
     report(received)
     piece = transfer:read()
   end
-  local result, err = outcome(method, url, record, transfer:finish())
+  local result, err = outcome(hop, transfer:finish())
   if not result then return nil, err end
   return complete(result)
+end
+
+local function fetch(handle, hop, timeout)
+  return outcome(hop, handle:fetch(hop.method, hop.url, hop.record, timeout))
 end
 
 -- Closes its transfer, unless another owner has taken it.
 local Holder = { __close = function(holder) if holder.transfer then holder.transfer:close() end end }
 
-local function open_stream(handle, method, url, record, attempt)
-  local transfer = handle:stream(method, url, record, attempt.timeout)
+local function open_stream(handle, hop, timeout, attempt)
+  local record, url = hop.record, hop.url
+  local transfer = handle:stream(hop.method, url, record, timeout)
   local holder <close> = setmetatable({ transfer = transfer }, Holder)
-  local begun = begin(transfer, method, url)
-  if not begun then return outcome(method, url, record, transfer:finish()) end
+  local begun = begin(transfer, hop)
+  if not begun then return outcome(hop, transfer:finish()) end
   if attempt:repeats(begun) then return begun end
   local report, bar = reporter(record, url, begun)
   holder.transfer = nil
   attempt.spilt = true
-  begun:pull(transfer, function() return outcome(method, url, record, transfer:finish()) end, report, bar)
+  begun:pull(transfer, function() return outcome(hop, transfer:finish()) end, report, bar)
   return begun
 end
 
@@ -184,15 +192,12 @@ end
 -- Returns the response, or nil and err. self.delay is set if there is to be another attempt.
 function Attempt:run(handle)
   local record = self.record
-  local result, err
   self:tell("request")
-  if record.stream then
-    result, err = open_stream(handle, self.method, self.url, record, self)
-  elseif record.sink or record.file or record.progress then
-    result, err = pour(handle, self.method, self.url, record, self)
-  else
-    result, err = outcome(self.method, self.url, record, handle:fetch(self.method, self.url, record, self.timeout))
-  end
+  local way = record.stream and open_stream or (record.sink or record.file or record.progress) and pour or fetch
+  local hop = { method = self.method, url = self.url, record = record }
+  local result, err = redirect.follow(function(next_hop, timeout)
+    return way(handle, next_hop, timeout, self)
+  end, hop, self.timeout)
   if self.spilt then
     self.delay = nil
   elseif err or not self.decided then
@@ -210,7 +215,10 @@ end
 ---@return braid.http.Response?
 ---@return braid.Error?
 function M.perform(handle, method, url, record)
-  if record.plain then return outcome(method, url, record, handle:fetch(method, url, record, record.timeout)) end
+  if record.plain then
+    local hop = { method = method, url = url, record = record }
+    return redirect.follow(function(next_hop, timeout) return fetch(handle, next_hop, timeout) end, hop, record.timeout)
+  end
   local deadline, number = core.now() + record.timeout, 0
   while true do
     number = number + 1

@@ -9,13 +9,14 @@ local M = {}
 ---Options of a request. Those up to `trace` may also be given to a session, for all its requests.
 ---@class braid.http.Options
 ---@field headers table<string, string|number|string[]>? a list sends the header several times
----@field auth string|table? "user:password" or {user, password}: basic authentication; {bearer = token};
+---@field auth string|table? for the origin (scheme, host, port) of the URL, or of a session's base_url, and for no
+--- other that a redirect leads to: "user:password" or {user, password}: basic authentication; {bearer = token};
 --- {digest = "user:password" or {user, password}}
 ---@field timeout number? seconds for everything, including the wait for a connection and retries; default 30;
 --- math.huge: no limit
 ---@field connect_timeout number? seconds until the connection is established
 ---@field idle_timeout integer? seconds without any byte, after which the request fails with kind timeout
----@field follow boolean|integer? number of redirects to follow; default true, which is 10
+---@field follow boolean|integer? number of redirects (301, 302, 303, 307, 308) to follow; default true, which is 10
 ---@field verify boolean? whether to verify the server's certificate; default true
 ---@field ca_file string? certificates to trust instead of the system's
 ---@field proxy string? URL of a proxy: http, https, socks4, socks4a, socks5 (this host looks up names) or socks5h (the
@@ -24,6 +25,8 @@ local M = {}
 ---@field unix_socket string? path of a Unix socket to connect to, in place of the URL's host
 ---@field http_version "1.0"|"1.1"|"2"? default: 2 if the server offers it by TLS
 ---@field max_body integer? bytes; a larger body fails with kind limit. Default: no limit
+---@field decode boolean? whether compressed bodies are decompressed; default true. false: none are asked for, and the
+--- body stays as it came
 ---@field retries integer|braid.http.Retries|boolean? most retries of an idempotent request; default 0; true: 3
 ---@field trace fun(event: braid.http.Event)? called while the request goes on; see braid.http.Event
 ---@field sink fun(piece: string)? called with each piece of the body. It may wait; meanwhile the server has to wait,
@@ -33,7 +36,7 @@ local M = {}
 ---@field progress boolean|table|fun(received: integer, total: integer?)? called with the bytes so far, and the total if
 --- it is known; true, or options of braid.progress: shows a bar on stderr
 ---@field stream boolean? return when the headers are there; read the body by response:chunks(), :lines() or :read()
----@field cookies table<string, string>? name -> value, in addition to those of the session
+---@field cookies table<string, string>? name -> value, in addition to those of the session; for the URL's origin only
 ---@field query table<string, any>|string? added to the URL; a list as value repeats the name
 ---@field body string?
 ---@field json any? the body, encoded as JSON
@@ -44,7 +47,7 @@ M.COMMON = {
   headers = "table", auth = "string|table", timeout = "number", connect_timeout = "number",
   follow = "boolean|integer", verify = "boolean", ca_file = "string", proxy = "string", http_version = "string",
   max_body = "integer", idle_timeout = "integer", no_proxy = "string|table", unix_socket = "string",
-  retries = "boolean|integer|table", trace = "function",
+  retries = "boolean|integer|table", trace = "function", decode = "boolean",
 }
 
 M.KNOWN = {
@@ -65,6 +68,7 @@ end
 M.DEFAULTS = {
   plain = true, -- only status, headers and body are wanted
   fields = {}, lines = nil, body = nil, timeout = 30, connect_timeout = 0, redirects = 10, max_body = 0, verify = true,
+  decode = true,
   ca_file = nil, proxy = default_proxy(), version = 0, user = nil, password = nil,
   digest = nil, idle_timeout = nil, no_proxy = nil, unix_socket = nil, cookies = nil, parts = nil,
   sink = nil, file = nil, progress = nil, stream = nil, retries = nil, trace = nil,
@@ -145,7 +149,10 @@ local function add_headers(fields, headers)
   end
 end
 
-local function flat(fields)
+---The lines of headers, sorted by their names; nil: there are none.
+---@param fields table<string, string[]>
+---@return string[]?
+function M.lines(fields)
   local names, lines = {}, {}
   for name in pairs(fields) do names[#names + 1] = name end
   table.sort(names)
@@ -167,6 +174,7 @@ end
 
 function set.timeout(record, value) seconds(record, "timeout", value) end
 function set.connect_timeout(record, value) seconds(record, "connect_timeout", value) end
+function set.decode(record, value) record.decode = value end
 function set.verify(record, value) record.verify = value end
 function set.ca_file(record, value) record.ca_file = value end
 function set.proxy(record, value) record.proxy = value end
@@ -253,6 +261,9 @@ local function user_of(value)
   if type(user) ~= "string" or type(password) ~= "string" then
     errors.misuse(1, "bad option 'auth' (%s expected)",
       '"user:password", {user, password}, {bearer = token} or {digest = ...}')
+  end
+  if (user .. password):find("%c") then
+    errors.misuse(1, "bad option 'auth' (the user or the password contains a control character)")
   end
   return user, password
 end
@@ -343,7 +354,7 @@ function M.complete(what, options, base, known, method)
   end
   complete_body(record, method, options or {})
   check_takers(record)
-  record.lines = flat(record.fields)
+  record.lines = M.lines(record.fields)
   return record
 end
 

@@ -32,7 +32,10 @@ end
 ---@field http_version "1.0"|"1.1"|"2"|"3"
 ---@field headers braid.http.Headers
 ---@field timing braid.http.Timing
+---@field history braid.http.Response[]? the redirects that led to it, in their order; nil: there were none
+---@field reason string what the server says beside the status; "" if nothing
 ---@field private _method string
+---@field private _elapsed number? seconds that the responses before it took
 ---@field private _head string status line and headers as they were received
 ---@field private _times string five doubles as bytes
 ---@field private _source table? the source of a streamed body
@@ -76,7 +79,18 @@ end
 
 function lazy.timing(response)
   local name_lookup, connect, tls, first_byte, total = ("ddddd"):unpack(response._times)
-  return { name_lookup = name_lookup, connect = connect, tls = tls, first_byte = first_byte, total = total }
+  local timing = { name_lookup = name_lookup, connect = connect, tls = tls, first_byte = first_byte, total = total }
+  if response._elapsed then
+    for name, seconds in pairs(timing) do timing[name] = seconds > 0 and seconds + response._elapsed or 0 end
+  end
+  return timing
+end
+
+function lazy.reason(response) return response._head:match("^%S+ %d+ ([^\r\n]+)") or "" end
+
+-- Tells what came before it. For redirect.lua.
+function methods:came_after(history, elapsed)
+  self.history, self._elapsed, self.timing = history, elapsed, nil
 end
 
 ---All values of a header, in order. For headers that occur several times and cannot be joined (Set-Cookie).
@@ -204,8 +218,8 @@ end
 ---@return braid.http.Response self
 function methods:raise_for_status()
   if self.status < 400 then return self end
-  local reason = self._head:match("^%S+ %d+ ([^\r\n]+)")
-  local text = ("%s %s: status %d%s"):format(self._method, self.url, self.status, reason and " " .. reason or "")
+  local reason = self.reason ~= "" and " " .. self.reason or ""
+  local text = ("%s %s: status %d%s"):format(self._method, self.url, self.status, reason)
   error(errors.new("http", text, {
     url = self.url, code = "HTTP_RETURNED_ERROR", status = self.status, response = self,
   }), 0)

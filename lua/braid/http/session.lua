@@ -3,11 +3,15 @@
 local core = require "braid.core"
 local errors = require "braid.errors"
 local exchange = require "braid.http.exchange"
+local redirect = require "braid.http.redirect"
 local request = require "braid.http.request"
 
 local find = string.find
 
 local M = {}
+
+-- A URL as messages show it: without its user and password.
+local function shown(url) return (url:gsub("^(%a*:?/*)[^/?#]*@", "%1")) end
 
 -- Checks a URL. A relative one is below the session's base_url.
 local function address(self, url)
@@ -16,8 +20,10 @@ local function address(self, url)
   end
   if find(url, "^[Hh][Tt][Tt][Pp][Ss]?://") then return url end
   local scheme = url:match("^(%a[%w+.-]*)://")
-  if scheme then errors.misuse(1, "bad URL %q (the scheme is %s; only http and https are spoken)", url, scheme) end
-  if not self._base then errors.misuse(1, "bad URL %q (it must begin with http:// or https://)", url) end
+  if scheme then
+    errors.misuse(1, "bad URL %q (the scheme is %s; only http and https are spoken)", shown(url), scheme)
+  end
+  if not self._base then errors.misuse(1, "bad URL %q (it must begin with http:// or https://)", shown(url)) end
   return self._base .. url:gsub("^/", "")
 end
 
@@ -32,15 +38,25 @@ local function refuse_own(opts)
   end
 end
 
+-- The session's defaults; for another origin than that of its base_url, without what was given for that one.
+local function defaults_for(self, url, relative)
+  local defaults = self._defaults
+  if relative or not self._home or redirect.origin(url) == self._home then return defaults end
+  return redirect.for_strangers(defaults)
+end
+
 local function perform(self, method, url, opts)
-  url = address(self, url)
+  local whole = address(self, url)
   refuse_own(opts)
-  local record = self._defaults
+  local record = defaults_for(self, whole, whole ~= url)
+  url = whole
   if opts ~= nil or request.sends_body(method) then
     record = request.complete(method:lower(), opts, record, request.KNOWN, method)
     if opts then url = request.with_query(url, opts.query) end
   end
-  return exchange.perform(self._handle, method, url, record)
+  local text, ready = redirect.prepared(url, record)
+  if not text then errors.misuse(1, "bad URL %q (%s)", shown(url), ready) end
+  return exchange.perform(self._handle, method, text, ready)
 end
 
 -- ---- sessions -------------------------------------------------------------------------------------------------------
@@ -60,6 +76,7 @@ end
 ---@field private _handle userdata
 ---@field private _defaults table
 ---@field private _base string?
+---@field private _home string? the origin of the base, where something was given for that alone
 local Session = { __name = "braid.http.Session" }
 Session.__index = Session
 
@@ -131,7 +148,7 @@ end
 ---@field max_per_host integer? most connections to one host; further requests wait for one. Default: no limit
 ---@field max_connections integer? most connections in total. Default: no limit
 ---@field cookies boolean|table<string, string>|nil whether cookies are kept and sent back; default true. A table: true,
---- and these cookies are sent with each request
+--- and these cookies are sent with each request to the origin of base_url; without a base_url, with each
 
 ---Makes a session. It opens no connection yet.
 ---@param opts braid.http.SessionOptions?
@@ -141,11 +158,16 @@ function M.new(opts)
   opts = opts or {}
   local base = opts.base_url
   if base and not find(base, "^[Hh][Tt][Tt][Pp][Ss]?://") then
-    errors.misuse(1, "bad option 'base_url' (%q does not begin with http:// or https://)", base)
+    errors.misuse(1, "bad option 'base_url' (%q does not begin with http:// or https://)", shown(base))
+  end
+  local home, problem
+  if base and redirect.has_own(defaults) then
+    home, problem = redirect.origin(base)
+    if problem then errors.misuse(1, "bad option 'base_url' (%s)", problem) end
   end
   local handle = core.http_session(opts.cookies ~= false, bound(opts, "max_per_host"), bound(opts, "max_connections"))
   return setmetatable({
-    _handle = handle, _defaults = defaults, _base = base and base:gsub("/*$", "/"),
+    _handle = handle, _defaults = defaults, _base = base and base:gsub("/*$", "/"), _home = home,
   }, Session)
 end
 
