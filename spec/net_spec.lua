@@ -237,6 +237,16 @@ describe("waits", function()
     fails("timeout", net.connect("localhost", listener.port, { timeout = 0.1 }))
   end))
 
+  test("for an address that does not answer do not keep the next one waiting", crowd(function(listener)
+    local other <close> = net.listen("::1", listener.port)
+    if not other then return end
+    local started = braid.now()
+    local stream <close> = assert(net.connect("localhost", listener.port, { timeout = 20 }))
+    assert.equal("::1", (stream:peer()))
+    local took = braid.now() - started
+    assert.is_true(took > 0.2 and took < 0.9 * helper.slowness, took)
+  end))
+
   test("can be cancelled, each of them", crowd(function(listener)
     local open <close> = assert(net.listen("127.0.0.1", 0))
     local client <close>, server = pair(open)
@@ -303,6 +313,139 @@ describe("waits", function()
   end)
 end)
 
+describe("listening", function()
+  local has_inet6 = net.listen("::1", 0)
+  if has_inet6 then has_inet6:close() end
+
+  local function reached(host, port)
+    local stream, err = net.connect(host, port, { timeout = 5 })
+    if stream then stream:close() end
+    return stream ~= nil, tostring(err)
+  end
+
+  for _, host in ipairs { "*", "localhost", "nil" } do
+    test("at " .. host .. " takes connections of both families", function()
+      run(function()
+        local listener <close> = assert(net.listen(host ~= "nil" and host or nil, 0))
+        assert.is_true(reached("127.0.0.1", listener.port))
+        if has_inet6 then assert.is_true(reached("::1", listener.port)) end
+        for _ = 1, has_inet6 and 2 or 1 do assert(listener:accept(5)):close() end
+        local waiting = braid.spawn(listener.accept, listener)
+        braid.sleep(0)
+        misused("another task is accepting", listener.accept, listener)
+        assert.is_true(reached(has_inet6 and "::1" or "127.0.0.1", listener.port))
+        waiting:result():close()
+        fails("timeout", listener:accept(0.01))
+        fails("timeout", listener:accept(0))
+        waiting = braid.spawn(listener.accept, listener)
+        braid.sleep(0)
+        listener:close()
+        fails("closed", waiting:result())
+      end)
+    end)
+  end
+
+  test("at an IPv6 address may take IPv4, too", function()
+    if not has_inet6 then return end
+    run(function()
+      local both <close> = assert(net.listen("::", 0, { v6only = false }))
+      assert.is_true(reached("127.0.0.1", both.port))
+      assert.equal("127.0.0.1", (assert(both:accept(5)):peer()))
+      local one <close> = assert(net.listen("::", 0, { v6only = true }))
+      assert.is_false((reached("127.0.0.1", one.port)))
+    end)
+  end)
+
+  test("pauses while no descriptor is free, says so once, and goes on", function()
+    local stdout, stderr, code = helper.lua_process([[
+      local braid = require "braid"
+      braid.run(function()
+        local listener = assert(braid.net.listen("127.0.0.1", 0))
+        local clients, served = {}, 0
+        repeat
+          local client = braid.net.connect("127.0.0.1", listener.port)
+          clients[#clients + 1] = client
+        until not client -- no descriptor is free
+        local serving = braid.spawn(function()
+          for stream in listener do
+            served = served + 1
+            stream:close()
+          end
+        end)
+        braid.sleep(0.25)
+        assert(served == 0)
+        for _, client in ipairs(clients) do client:close() end
+        while served < #clients do braid.sleep(0.01) end
+        listener:close()
+        serving:result()
+        print "served"
+      end)
+    ]], { limits = "-n 40" })
+    assert.equal("served\n", stdout, stderr)
+    assert.matches("^braid: the listener at 127.0.0.1:%d+ pauses: [^\n]+\n$", stderr)
+    assert.equal(0, code)
+  end)
+end)
+
+describe("a connection's options", function()
+  test("say from where it comes", with_listener(function(listener)
+    local client <close> = connected(listener, { bind = "127.0.0.2" })
+    local server <close> = assert(listener:accept(5))
+    assert.equal("127.0.0.2", (server:peer()))
+    assert.is_string(client:peer())
+    fails("system", net.connect("127.0.0.1", listener.port, { bind = "::1" }))
+    fails("system", net.connect("127.0.0.1", listener.port, { bind = "192.0.2.1" })) -- not ours
+    misused("'bind'", net.connect, { unix = "/x", bind = "127.0.0.1" })
+  end))
+
+  -- The timer of a connection of ours, as Linux tells: 2 is that of keepalive.
+  local function timer_of(port)
+    for line in io.lines "/proc/net/tcp" do
+      if line:find((":%04X 01 "):format(port)) then return line:match " 01 %x+:%x+ (%x+):" end
+    end
+  end
+
+  test("say whether the system asks for a silent peer", with_listener(function(listener)
+    if not io.open "/proc/net/tcp" then return end
+    for keepalive, timer in pairs { [false] = "00", [true] = "02", [60] = "02" } do
+      local client <close> = connected(listener, { keepalive = keepalive, nodelay = false })
+      local server <close> = assert(listener:accept(5))
+      assert.equal(timer, timer_of(listener.port))
+      assert(client:write("x"))
+      assert.equal("x", server:read(1))
+    end
+    misused("keepalive", net.connect, "127.0.0.1", listener.port, { keepalive = 0 })
+    misused("nodelay", net.connect, "127.0.0.1", listener.port, { nodelay = 1 })
+  end))
+end)
+
+describe("a name", function()
+  test("is answered with its addresses", function()
+    run(function()
+      assert.same({ { address = "127.0.0.1", family = "inet" }, { address = "::1", family = "inet6" } },
+        net.resolve "localhost")
+      assert.same({ { address = "::1", family = "inet6" } }, net.resolve("localhost", { family = "inet6" }))
+      assert.same({ { address = "192.0.2.7", family = "inet" } }, net.resolve "192.0.2.7")
+      fails("system", net.resolve("192.0.2.7", { family = "inet6" }))
+      fails("system", net.resolve "no..body")
+      misused("'family'", net.resolve, "localhost", { family = "ipv4" })
+      misused("'name'", net.resolve)
+      misused("zero byte", net.resolve, "")
+      misused("timeout", net.resolve, "localhost", { timeout = -1 })
+    end)
+  end)
+
+  test("of both families is tried in turn", function()
+    local address, core = require "braid.io.address", require "braid.core"
+    local function packed(host) return core.resolve(host, 80)[1] end
+    local list = {}
+    for host in ("::1 ::2 ::3 127.0.0.1 127.0.0.2"):gmatch "%S+" do list[#list + 1] = packed(host) end
+    local order = {}
+    for _, each in ipairs(address.in_turn(list)) do order[#order + 1] = core.address_text(each) end
+    assert.same({ "::1", "127.0.0.1", "::2", "127.0.0.2", "::3" }, order)
+  end)
+end)
+
 describe("a refusal", function()
   test("names the place", function()
     run(function()
@@ -355,6 +498,24 @@ describe("a unix socket", function()
       listener:close()
       assert.is_nil(io.open(path))
       fails("system", net.connect { unix = path })
+    end)
+  end)
+
+  test("may be abstract: it has a name and no file", function()
+    if not io.open "/proc/net/unix" then return end
+    run(function()
+      local name = "@braid-" .. free_path()
+      local listener = assert(net.listen { unix = name })
+      assert.equal(name, listener.path)
+      fails("system", net.listen { unix = name })
+      local client <close> = assert(net.connect { unix = name, timeout = 5 })
+      local server <close> = assert(listener:accept(5))
+      assert.equal(name, (client:peer()))
+      assert(client:write("x"))
+      assert.equal("x", server:read(1))
+      assert.is_nil(io.open(name))
+      listener:close()
+      fails("system", net.connect { unix = name })
     end)
   end)
 

@@ -166,17 +166,21 @@ function core.address_text(address) end
 
 ---Suspends.
 ---@param address string
+---@param from string? the local address
+---@param nodelay boolean
+---@param keepalive integer seconds; -1: the system's; 0: none
 ---@param timeout number?
 ---@return userdata? descriptor
 ---@return braid.Error? err
-function core.socket_connect(address, timeout) end
+function core.socket_connect(address, from, nodelay, keepalive, timeout) end
 
 ---@param address string
 ---@param backlog integer
 ---@param reuse_port boolean?
+---@param v6only boolean? nil: as the system has it
 ---@return userdata? descriptor
 ---@return braid.Error? err
-function core.socket_listen(address, backlog, reuse_port) end
+function core.socket_listen(address, backlog, reuse_port, v6only) end
 
 ---@param prefix string frames of files that begin with it are braid's own
 ---@param moved string the same for a relative one in another folder

@@ -11,7 +11,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -90,11 +93,32 @@ static int add_closes(posix_spawn_file_actions_t *actions, int first) {
 }
 #endif
 
-static int add_descriptors(posix_spawn_file_actions_t *actions, const struct descriptors *all, bool plain) {
+static bool is_passed(const struct braid_child_plan *plan, int fd) {
+  for (int i = 0; i < plan->passed_count; i++)
+    if (plan->passed[i] == fd) return true;
+  return false;
+}
+
+/* Keeps those that are passed, and closes all others from `first` on. A dup2 to itself ends FD_CLOEXEC. */
+static int add_passed(posix_spawn_file_actions_t *actions, const struct braid_child_plan *plan, int first) {
+  int error = 0, last = first - 1;
+  for (int i = 0; i < plan->passed_count && !error; i++) {
+    error = posix_spawn_file_actions_adddup2(actions, plan->passed[i], plan->passed[i]);
+    if (plan->passed[i] > last) last = plan->passed[i];
+  }
+  for (int fd = first; fd < last && !error; fd++) {
+    int flags = is_passed(plan, fd) ? -1 : fcntl(fd, F_GETFD);
+    if (flags >= 0 && !(flags & FD_CLOEXEC)) error = posix_spawn_file_actions_addclose(actions, fd);
+  }
+  return error ? error : add_closes(actions, last + 1);
+}
+
+static int add_descriptors(posix_spawn_file_actions_t *actions, const struct braid_child_plan *plan,
+                           const struct descriptors *all) {
   int error = 0;
   for (int i = 0; i < all->count && !error; i++)
     if (all->from[i] != i) error = posix_spawn_file_actions_adddup2(actions, all->from[i], i);
-  return error || plain ? error : add_closes(actions, all->count);
+  return error || plan->plain ? error : add_passed(actions, plan, all->count);
 }
 
 /* The child begins with no signal blocked and no signal ignored, as after a login. */
@@ -133,7 +157,7 @@ static int spawn(const struct braid_child_plan *plan, const struct descriptors *
   if (error) return error;
   error = posix_spawnattr_init(&attributes);
   if (!error) {
-    error = add_descriptors(&actions, all, plan->plain);
+    error = add_descriptors(&actions, plan, all);
     if (!error && plan->directory) error = posix_spawn_file_actions_addchdir_np(&actions, plan->directory);
     if (!error) error = set_attributes(&attributes, plan);
     if (!error) error = start(plan, &actions, &attributes, pid);
@@ -141,6 +165,21 @@ static int spawn(const struct braid_child_plan *plan, const struct descriptors *
   }
   posix_spawn_file_actions_destroy(&actions);
   return error;
+}
+
+int braid_child_find(const char *name, const char *path, char *file, size_t size) {
+  int error = ENOENT;
+  while (true) {
+    size_t length = strcspn(path, ":");
+    int written = snprintf(file, size, "%.*s%s%s", (int)length, path, length ? "/" : "./", name);
+    struct stat facts;
+    if ((size_t)written < size && stat(file, &facts) == 0 && S_ISREG(facts.st_mode)) {
+      if (access(file, X_OK) == 0) return 0;
+      error = EACCES;
+    }
+    if (!path[length]) return error;
+    path += length + 1;
+  }
 }
 
 /* ---- its end -------------------------------------------------------------------------------------------------- */

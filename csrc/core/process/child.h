@@ -15,8 +15,10 @@ struct braid_child_plan {
   char *const *environment; /* "NAME=value"; ends with NULL */
   const char *directory;    /* its working directory; NULL: ours */
   int stdio[3];             /* our descriptors that become its 0, 1 and 2 */
-  int more[2];              /* the same for 3 and 4; all other descriptors are closed */
+  int more[2];              /* the same for 3 and 4; all others but `passed` are closed */
   int more_count;
+  const int *passed; /* descriptors from 3 on that keep their numbers; not together with `more` */
+  int passed_count;
   bool group; /* gets a process group, which signals reach as a whole */
   bool plain; /* as system(3): inherits descriptors that are not close-on-exec, and ignored signals */
 };
@@ -28,6 +30,10 @@ enum { BRAID_CHILD_UNKNOWN = -1 };
 /* Returns a file name for braid_child_start that runs this process's program again. That is `path`, or /proc/self/exe
  * when an upgrade has removed the file at `path`. Any thread; does not block. */
 const char *braid_child_own_program(const char *path);
+
+/* Looks for a program in the folders of a PATH, and writes its file into `file`. Returns 0 or an error number: ENOENT,
+ * or EACCES where it is found but may not be run. Any thread; asks the file system. */
+int braid_child_find(const char *name, const char *path, char *file, size_t size);
 
 /* The children of one loop that have not ended. */
 struct braid_children {

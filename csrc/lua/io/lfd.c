@@ -41,11 +41,15 @@ static int start_wait(struct fd_wait *wait, struct braid_waiter *waiter, int fd,
   return braid_watch_start(waiter->home, &wait->watch, fd, events);
 }
 
-enum braid_status lfd_end(struct sched *sched, struct fd_wait *wait) {
-  enum braid_status end = sched_end(sched);
+void lfd_leave(struct sched *sched, struct fd_wait *wait) {
   braid_watch_stop(&sched->loop, &wait->watch);
   wait->waiter = NULL;
   wait->busy = false;
+}
+
+enum braid_status lfd_end(struct sched *sched, struct fd_wait *wait) {
+  enum braid_status end = sched_end(sched);
+  lfd_leave(sched, wait);
   return end;
 }
 
@@ -192,8 +196,21 @@ int lfd_wait(lua_State *L, struct fd_wait *wait, int events, const char *what, l
   int error = start_wait(wait, waiter, self(L)->fd, events);
   if (error == 0) return sched_park(L, sched, wait->deadline, k, 0);
   sched_forget(sched);
-  wait->waiter = NULL;
-  wait->busy = false;
+  lfd_leave(sched, wait);
+  return lerror_system(L, error, what);
+}
+
+int lfd_wait_either(lua_State *L, struct descriptor *first, struct descriptor *second, const char *what,
+                    lua_KFunction k) {
+  struct sched *sched = sched_of(L);
+  if (first->reader.deadline == LARG_ONCE) return lerror_return(L, BRAID_TIMEOUT, what);
+  struct braid_waiter *waiter = sched_begin(L, sched);
+  int error = start_wait(&first->reader, waiter, first->fd, BRAID_READ);
+  if (!error) error = start_wait(&second->reader, waiter, second->fd, BRAID_READ);
+  if (!error) return sched_park(L, sched, first->reader.deadline, k, 0);
+  sched_forget(sched);
+  lfd_leave(sched, &first->reader);
+  lfd_leave(sched, &second->reader);
   return lerror_system(L, error, what);
 }
 

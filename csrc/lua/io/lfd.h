@@ -42,6 +42,12 @@ struct fd_wait *lfd_begin(lua_State *L, struct fd_wait *wait, const char *doing)
 int lfd_wait(lua_State *L, struct fd_wait *wait, int events, const char *what, lua_KFunction k);
 enum braid_status lfd_end(struct sched *sched, struct fd_wait *wait);
 
+/* The same for a call that waits until either of two descriptors can be read. `k` calls lfd_end for the first one, and
+ * lfd_leave for the second one. */
+int lfd_wait_either(lua_State *L, struct descriptor *first, struct descriptor *second, const char *what,
+                    lua_KFunction k);
+void lfd_leave(struct sched *sched, struct fd_wait *wait);
+
 /* Makes a pipe, close-on-exec; ends[0] is for reading. Returns 0 or an error number. */
 int lfd_pipe(int ends[2]);
 

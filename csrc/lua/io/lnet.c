@@ -146,16 +146,22 @@ static int connect_k(lua_State *L, int status, lua_KContext context) {
   return sched_stopped(end) ? sched_raise(L, sched, end) : lerror_return(L, end, "connect");
 }
 
-/* socket_connect(address, timeout) -> descriptor | nil, err. Suspends. */
+/* socket_connect(address, local address or nil, nodelay, keepalive, timeout) -> descriptor | nil, err. Keepalive: see
+ * struct braid_socket_options. Suspends. */
 static int socket_connect(lua_State *L) {
-  struct braid_address address = address_at(L, 1);
-  lua_settop(L, 2);
+  struct braid_address address = address_at(L, 1), from = {0};
+  bool bound = !lua_isnil(L, 2);
+  if (bound) from = address_at(L, 2);
+  struct braid_socket_options options = {.from = bound ? &from : NULL,
+                                         .delay = !lua_toboolean(L, 3),
+                                         .keepalive = (int)larg_between(L, 4, "keepalive", -1, INT_MAX)};
+  lua_settop(L, 5);
   struct descriptor *descriptor = lfd_new(L);
   lua_insert(L, 1);
   struct fd_wait *writer = lfd_begin(L, &descriptor->writer, "using");
   if (!sched_may_begin(L, sched_of(L))) sched_begin(L, sched_of(L)); /* so it raises before anything is opened */
   bool pending;
-  int fd = braid_socket_connect(&address, &pending);
+  int fd = braid_socket_connect(&address, &options, &pending);
   if (fd < 0) return push_connection(L, descriptor, -fd);
   lfd_adopt(descriptor, fd);
   if (!pending) return push_connection(L, descriptor, 0);
@@ -165,25 +171,41 @@ static int socket_connect(lua_State *L) {
 
 /* ---- listening ------------------------------------------------------------------------------------------------ */
 
-/* socket_listen(address, backlog, reuse_port) -> descriptor | nil, err. */
+/* socket_listen(address, backlog, reuse_port, v6only or nil) -> descriptor | nil, err. */
 static int socket_listen(lua_State *L) {
   struct braid_address address = address_at(L, 1);
-  int backlog = (int)larg_between(L, 2, "backlog", 1, INT_MAX);
-  bool reuse_port = lua_toboolean(L, 3);
+  struct braid_listen_options options = {.backlog = (int)larg_between(L, 2, "backlog", 1, INT_MAX),
+                                         .reuse_port = lua_toboolean(L, 3),
+                                         .v6only = lua_isnoneornil(L, 4) ? -1 : lua_toboolean(L, 4)};
   struct descriptor *descriptor = lfd_new(L);
-  int fd = braid_socket_listen(&address, backlog, reuse_port);
+  int fd = braid_socket_listen(&address, &options);
   if (fd < 0) return refuse(L, -fd, "listen");
   lfd_adopt(descriptor, fd);
   return 1;
 }
 
+enum { FIRST = 1, SECOND, TURN, TIMEOUT }; /* stack indices of the arguments of accept */
+
+static struct descriptor *listener_at(lua_State *L, int index) {
+  return lua_isnil(L, index) ? NULL : lfd_check(L, index);
+}
+
+/* The result of braid_socket_accept for the two listeners; `turn`: the second one is asked first. */
+static int accept_either(const struct descriptor *first, const struct descriptor *second, bool turn,
+                         struct braid_address *peer) {
+  if (!second) return braid_socket_accept(first->fd, peer);
+  int fd = braid_socket_accept(turn ? second->fd : first->fd, peer);
+  return fd == -EAGAIN ? braid_socket_accept(turn ? first->fd : second->fd, peer) : fd;
+}
+
 static int accept_k(lua_State *L, int status, lua_KContext context);
 
-static int accept_on(lua_State *L, struct descriptor *listener) {
-  if (listener->fd < 0) return lerror_return(L, BRAID_CLOSED, "listener:accept");
+static int accept_on(lua_State *L) {
+  struct descriptor *first = listener_at(L, FIRST), *second = listener_at(L, SECOND);
+  if (first->fd < 0) return lerror_return(L, BRAID_CLOSED, "listener:accept");
   struct descriptor *descriptor = lfd_new(L);
   struct braid_address peer;
-  int fd = braid_socket_accept(listener->fd, &peer);
+  int fd = accept_either(first, second, lua_toboolean(L, TURN), &peer);
   if (fd >= 0) {
     lfd_adopt(descriptor, fd);
     push_address(L, &peer);
@@ -191,25 +213,29 @@ static int accept_on(lua_State *L, struct descriptor *listener) {
   }
   lua_pop(L, 1);
   if (fd != -EAGAIN) return refuse(L, -fd, "listener:accept");
-  return lfd_wait(L, &listener->reader, BRAID_READ, "listener:accept", accept_k);
+  if (second) return lfd_wait_either(L, first, second, "listener:accept", accept_k);
+  return lfd_wait(L, &first->reader, BRAID_READ, "listener:accept", accept_k);
 }
 
 static int accept_k(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
   struct sched *sched = sched_of(L);
-  struct descriptor *listener = lua_touserdata(L, 1);
-  enum braid_status end = lfd_end(sched, &listener->reader);
+  struct descriptor *first = listener_at(L, FIRST), *second = listener_at(L, SECOND);
+  enum braid_status end = lfd_end(sched, &first->reader);
+  if (second) lfd_leave(sched, &second->reader);
   if (sched_stopped(end)) return sched_raise(L, sched, end);
-  return end == BRAID_OK ? accept_on(L, listener) : lerror_return(L, end, "listener:accept");
+  return end == BRAID_OK ? accept_on(L) : lerror_return(L, end, "listener:accept");
 }
 
-/* listener:accept(timeout) -> descriptor, address of the peer | nil, err. Suspends. */
+/* listener:accept(second listener or nil, turn, timeout) -> descriptor, address of the peer | nil, err. Accepts from
+ * either of them. `turn`: the second one comes first where both have a connection. Suspends. */
 static int descriptor_accept(lua_State *L) {
   struct sched *sched = sched_of(L);
-  struct descriptor *listener = lfd_check(L, 1);
-  lua_settop(L, 2);
-  struct fd_wait *reader = lfd_begin(L, &listener->reader, "accepting from");
-  if (!sched_enter(L, sched)) return accept_on(L, listener);
+  struct descriptor *first = lfd_check(L, FIRST);
+  lua_settop(L, TIMEOUT);
+  listener_at(L, SECOND);
+  struct fd_wait *reader = lfd_begin(L, &first->reader, "accepting from");
+  if (!sched_enter(L, sched)) return accept_on(L);
   reader->busy = true;
   return sched_pass(L, sched, accept_k, 0);
 }
@@ -251,6 +277,12 @@ void lnet_open(lua_State *L) {
   sched_register(L, methods);
   lua_pop(L, 1);
   sched_register(L, functions);
-  lua_pushinteger(L, EAGAIN);
-  lua_setfield(L, -2, "EAGAIN");
+  static const struct {
+    const char *name;
+    int number;
+  } numbers[] = {{"EAGAIN", EAGAIN}, {"EMFILE", EMFILE}, {"ENFILE", ENFILE}, {"EADDRINUSE", EADDRINUSE}};
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    lua_pushinteger(L, numbers[i].number);
+    lua_setfield(L, -2, numbers[i].name);
+  }
 }

@@ -54,7 +54,7 @@ struct braid_child **process_box(lua_State *L) {
 /* ---- starting ------------------------------------------------------------------------------------------------- */
 
 /* The stack indices of the arguments. */
-enum { ARGV = 1, ENVIRONMENT, DIRECTORY, STDIN, GROUP = STDIN + 3, BOXES };
+enum { ARGV = 1, ENVIRONMENT, DIRECTORY, STDIN, GROUP = STDIN + 3, CLEAR, PATH, PASSED, BOXES };
 
 /* Pushes an array for `count` strings and a final NULL. */
 static char **push_strings(lua_State *L, size_t count) { return lua_newuserdatauv(L, (count + 1) * sizeof(char *), 0); }
@@ -75,17 +75,21 @@ static char **push_arguments(lua_State *L) {
   return strings;
 }
 
-/* Pushes our environment with the changes at ENVIRONMENT: name -> "name=value", or false to remove it. */
+/* Pushes our environment, or an empty one, with the changes at ENVIRONMENT: name -> "name=value", or false to remove
+ * it.
+ */
 static char **push_environment(lua_State *L) {
+  static char *const nothing[] = {NULL};
+  char *const *inherited = lua_toboolean(L, CLEAR) ? nothing : environ;
   size_t count = 0, filled = 0;
-  while (environ[count]) count++;
+  while (inherited[count]) count++;
   lua_pushnil(L);
   while (lua_next(L, ENVIRONMENT)) {
     count++;
     lua_pop(L, 1);
   }
   char **strings = push_strings(L, count);
-  for (char **entry = environ; *entry; entry++) {
+  for (char *const *entry = inherited; *entry; entry++) {
     lua_pushlstring(L, *entry, strcspn(*entry, "="));
     if (lua_rawget(L, ENVIRONMENT) == LUA_TNIL) strings[filled++] = *entry;
     lua_pop(L, 1);
@@ -97,6 +101,25 @@ static char **push_environment(lua_State *L) {
   }
   strings[filled] = NULL;
   return strings;
+}
+
+/* Pushes an array of the numbers at PASSED. */
+static const int *push_passed(lua_State *L, int *count) {
+  *count = (int)lua_rawlen(L, PASSED);
+  int *numbers = lua_newuserdatauv(L, ((size_t)*count + 1) * sizeof *numbers, 0);
+  for (int i = 0; i < *count; i++) {
+    lua_rawgeti(L, PASSED, i + 1);
+    numbers[i] = (int)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+  }
+  return numbers;
+}
+
+/* Looks for the program in the PATH that it is given, if that is not ours. 0 or an error number. */
+static int find_program(lua_State *L, struct braid_child_plan *plan, char *file, size_t size) {
+  if (lua_isnil(L, PATH) || strchr(plan->argv[0], '/')) return 0;
+  plan->file = file;
+  return braid_child_find(plan->argv[0], lua_tostring(L, PATH), file, size);
 }
 
 /* The descriptors that become the child's 0, 1 and 2. */
@@ -162,12 +185,14 @@ static int push_start_error(lua_State *L, int error) {
   return lerror_system(L, error, lua_tostring(L, -1));
 }
 
-/* child_start(argv, environment, directory | nil, stdin, stdout, stderr, group) -> child, then for each of stdin,
- * stdout and stderr our end of its pipe, or nil | nil, err. Each of the three is "pipe", "null" or a descriptor's
- * number; stderr may be "stdout". */
+/* child_start(argv, environment, directory | nil, stdin, stdout, stderr, group, clear, path | nil, passed) -> child,
+ * then for each of stdin, stdout and stderr our end of its pipe, or nil | nil, err. Each of the three is "pipe", "null"
+ * or a descriptor's number; stderr may be "stdout". `clear`: the environment is only what is given. `path`: where to
+ * look for the program; nil: in our PATH. `passed`: a list of descriptors that it gets, too. */
 static int child_start(lua_State *L) {
+  char file[PATH_MAX];
   sched_check_fork(L);
-  lua_settop(L, GROUP);
+  lua_settop(L, PASSED);
   struct braid_child **child = process_box(L);
   struct descriptor *descriptors[3];
   for (int i = 0; i < 3; i++) descriptors[i] = lfd_new(L);
@@ -175,8 +200,10 @@ static int child_start(lua_State *L) {
                                   .environment = push_environment(L),
                                   .directory = lua_tostring(L, DIRECTORY),
                                   .group = lua_toboolean(L, GROUP)};
+  plan.passed = push_passed(L, &plan.passed_count);
   struct stdio stdio = {.child = {-1, -1, -1}};
-  int error = open_ends(L, &stdio, descriptors);
+  int error = find_program(L, &plan, file, sizeof file);
+  if (!error) error = open_ends(L, &stdio, descriptors);
   memcpy(plan.stdio, stdio.child, sizeof plan.stdio);
   if (!error) error = braid_child_start(process_children(L), &plan, child);
   close_ends(&stdio);

@@ -1,89 +1,37 @@
 -- SPDX-License-Identifier: MIT
 -- Sockets: streams over TCP and Unix sockets, as a client and as a server.
+local address = require "braid.io.address"
 local core = require "braid.core"
 local errors = require "braid.errors"
 local scope = require "braid.tasks.scope"
 local stream = require "braid.io.stream"
 
+local failed, time_left = address.failed, address.time_left
+
 local M = {}
 
 local STAGGER = 0.25 -- seconds until the next address is tried in parallel (RFC 8305)
 local PAUSE = 0.005 -- seconds until a Unix socket whose backlog is full is tried again
+local REST = 0.1 -- seconds until a listener tries again that has found no free descriptor
 local LINE = 1024 -- default backlog: connections that may wait to be accepted
-
--- ---- arguments ------------------------------------------------------------------------------------------------------
-
 local LONGEST = 1 << 20 -- default max_line: bytes of a line
+local TRIES = 20 -- to find a port that is free in both families
 
 local CONNECT_OPTIONS = {
-  host = "string", port = "integer", unix = "string", timeout = "number", max_line = "integer",
+  host = "string", port = "integer", unix = "string", timeout = "number", max_line = "integer", nodelay = "boolean",
+  keepalive = "boolean|integer", bind = "string",
 }
 local LISTEN_OPTIONS = {
-  host = "string", port = "integer", unix = "string", backlog = "integer", reuse_port = "boolean", max_line = "integer",
+  host = "string", port = "integer", unix = "string", backlog = "integer", reuse_port = "boolean", v6only = "boolean",
+  max_line = "integer",
 }
-local RANGES = { backlog = { 1, 0x7fffffff }, max_line = { 1, math.maxinteger } }
 
-local function check_text(name, value)
-  if value == "" or value:find("\0", 1, true) then
-    errors.misuse(1, "bad argument '%s' (it is empty or contains a zero byte)", name)
-  end
-end
-
--- Checks (host, port, opts), or a single table, and makes one table of them.
-local function place_of(what, known, host, port, opts)
-  local place = {}
-  if type(host) == "table" then
-    if port ~= nil then errors.misuse(1, "bad argument #2 to '%s' (a table with the place stands alone)", what) end
-    opts, host = host, nil
-  end
-  errors.check_options(1, what, opts, known)
-  errors.check_ranges(1, what, opts, RANGES)
-  for name, value in pairs(opts or {}) do place[name] = value end
-  if host ~= nil then place.host = host end
-  if port ~= nil then place.port = port end
-  if place.unix then
-    if place.host or place.port then errors.misuse(1, "bad arguments to '%s' (host and port, or unix)", what) end
-    check_text("unix", place.unix)
-    return place
-  end
-  if type(place.host) ~= "string" and (place.host ~= nil or known == CONNECT_OPTIONS) then
-    errors.misuse(1, "bad argument 'host' to '%s' (a name or an address expected, got %s)", what,
-      errors.described(place.host))
-  end
-  if place.host then check_text("host", place.host) end
-  local number = type(place.port) == "number" and math.tointeger(place.port)
-  if not number or number < (known == CONNECT_OPTIONS and 1 or 0) or number > 65535 then
-    errors.misuse(1, "bad argument 'port' to '%s' (a number up to 65535 expected, got %s)", what,
-      errors.described(place.port))
-  end
-  place.port = number
-  return place
-end
-
-local function text_of(place)
-  if place.unix then return place.unix end
-  local host = place.host or "*"
-  return (host:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(host, place.port)
-end
-
--- Returns nil and the error, with the address in its message.
-local function failed(what, place, err)
-  local text = err.message:gsub("^connect: ", ""):gsub("^listen: ", "")
-  return nil, errors.new(err.kind, ("net.%s %s: %s"):format(what, text_of(place), text), { code = err.code })
-end
-
-local function time_left(deadline)
-  if not deadline then return nil end
-  local left = deadline - core.now()
-  return left > 0 and left or 0
-end
-
-local function addresses_of(place, timeout)
-  if not place.unix then return core.resolve(place.host ~= "*" and place.host or nil, place.port, timeout) end
-  local address, err = core.unix_address(place.unix)
-  if not address then return nil, err end
-  return { address }
-end
+---Asks for the addresses of a name. Suspends.
+---@param name string
+---@param opts? {family: "inet"|"inet6"?, timeout: number?}
+---@return {address: string, family: "inet"|"inet6"}[]? list in the order in which to try them
+---@return braid.Error? err kinds: timeout, system
+M.resolve = address.resolve
 
 -- ---- streams --------------------------------------------------------------------------------------------------------
 
@@ -106,9 +54,9 @@ function Stream:shutdown() return self._descriptor:shutdown() end
 ---@return integer? port nil for a unix socket
 function Stream:peer() return core.address_text(self._address) end
 
-local function stream_of(descriptor, address, max_line)
+local function stream_of(descriptor, peer, max_line)
   local made = stream.new(descriptor, Stream)
-  made._address, made._most = address, max_line
+  made._address, made._most = peer, max_line
   return made
 end
 
@@ -116,39 +64,56 @@ end
 
 local function is_full(err) return err and err.kind == "system" and err.code == core.EAGAIN end
 
+-- How to make a socket: what the core wants to know.
+local function options_of(place)
+  local options = { nodelay = place.nodelay ~= false, keepalive = place.keepalive or 0 }
+  if place.keepalive == true then options.keepalive = -1 end
+  if place.bind then
+    if place.unix then errors.misuse(1, "bad option 'bind' of 'connect' (not for a unix socket)") end
+    address.check_text("bind", place.bind)
+    local addresses, err = core.resolve(place.bind, 0)
+    if not addresses then return nil, err end
+    options.from = addresses[1]
+  end
+  return options
+end
+
 -- A Unix socket whose backlog is full fails at once, so it is tried again.
-local function try_one(address, deadline)
-  local descriptor, err = core.socket_connect(address, time_left(deadline))
+local function try_one(to, options, deadline)
+  local function try()
+    return core.socket_connect(to, options.from, options.nodelay, options.keepalive, time_left(deadline))
+  end
+  local descriptor, err = try()
   while is_full(err) do
     if time_left(deadline) == 0 then return nil, errors.new("timeout", "timed out") end
     core.sleep(PAUSE)
-    descriptor, err = core.socket_connect(address, time_left(deadline))
+    descriptor, err = try()
   end
-  return descriptor, descriptor and address or err
+  return descriptor, descriptor and to or err
 end
 
 -- Tries all addresses. The next one starts a moment after the one before, or when that has failed. The first connection
 -- is used.
-local function try_all(addresses, deadline)
+local function try_all(addresses, options, deadline)
   local changed, trying = core.event_new(), 0
   local winner, where, failure
-  local function try(address)
-    local descriptor, err = try_one(address, deadline)
+  local function try(to)
+    local descriptor, err = try_one(to, options, deadline)
     trying = trying - 1
     if not descriptor then
       failure = failure or err
     elseif winner then
       descriptor:close()
     else
-      winner, where = descriptor, address
+      winner, where = descriptor, to
     end
     changed:set()
   end
   scope.scope(function(tasks)
-    for _, address in ipairs(addresses) do
+    for _, to in ipairs(addresses) do
       trying = trying + 1
       changed:clear()
-      tasks:spawn(try, address)
+      tasks:spawn(try, to)
       changed:wait(STAGGER)
       if winner then break end
     end
@@ -161,27 +126,46 @@ local function try_all(addresses, deadline)
   return winner, where or failure
 end
 
----Connects: `net.connect("example.org", 80)`, `net.connect{ unix = "/run/some.sock" }`. Tries all the addresses.
----opts.timeout: seconds for everything; default: as long as the system tries. opts.max_line: the longest line that the
----stream reads, in bytes; default 1 MiB. Suspends.
+-- The addresses to try, in this order: only those of the family from which the connection is to come.
+local function addresses_of(place, options)
+  local addresses, err = address.addresses_of(place, place.timeout)
+  if not addresses or place.unix then return addresses, err end
+  if not options.from then return address.in_turn(addresses) end
+  local list, family = {}, address.family_of(options.from)
+  for _, each in ipairs(addresses) do
+    if address.family_of(each) == family then list[#list + 1] = each end
+  end
+  if list[1] then return list end
+  return nil, errors.new("system", ("it has no address of the family of %s"):format(place.bind))
+end
+
+---Connects: `net.connect("example.org", 80)`, `net.connect{ unix = "/run/some.sock" }`. Tries all the addresses, a
+---quarter of a second apart, IPv6 and IPv4 in turn; the first that answers wins. A path that begins with `@` is an
+---abstract Unix socket. opts.timeout: seconds for everything; default: as long as the system tries. opts.max_line: the
+---longest line that the stream reads, in bytes; default 1 MiB. opts.nodelay = false: small pieces wait for each other.
+---opts.keepalive: true, or after how many seconds of silence the system asks whether the peer is there.
+---opts.bind: the local address. Suspends.
 ---@param host string|table a name or an address; or a table with `host` and `port`, or `unix`, and the options
 ---@param port integer?
----@param opts {timeout: number?, max_line: integer?}?
+---@param opts {timeout: number?, max_line: integer?, nodelay: boolean?, keepalive: boolean|integer?, bind: string?}?
 ---@return braid.net.Stream? stream
 ---@return braid.Error? err kinds: timeout, system (with `code`, the error number)
 function M.connect(host, port, opts)
-  local place = place_of("connect", CONNECT_OPTIONS, host, port, opts)
+  local place = address.place_of("connect", CONNECT_OPTIONS, 1, host, port, opts)
   local deadline = errors.deadline(1, "connect", place.timeout)
-  local addresses, err = addresses_of(place, place.timeout)
+  local options, err = options_of(place)
+  if not options then return failed("connect", place, err) end
+  local addresses
+  addresses, err = addresses_of(place, options)
   if not addresses then return failed("connect", place, err) end
-  local descriptor, address
+  local descriptor, peer
   if #addresses == 1 then
-    descriptor, address = try_one(addresses[1], deadline)
+    descriptor, peer = try_one(addresses[1], options, deadline)
   else
-    descriptor, address = try_all(addresses, deadline)
+    descriptor, peer = try_all(addresses, options, deadline)
   end
-  if not descriptor then return failed("connect", place, address) end
-  return stream_of(descriptor, address, place.max_line)
+  if not descriptor then return failed("connect", place, peer) end
+  return stream_of(descriptor, peer, place.max_line)
 end
 
 -- ---- listening ------------------------------------------------------------------------------------------------------
@@ -192,21 +176,41 @@ end
 ---@class braid.net.Listener
 ---@field host string? the address; nil for a unix socket
 ---@field port integer? the port, also if 0 was given
----@field path string? of a Unix socket; the file is removed when the listener is closed
+---@field path string? of a Unix socket; its file is removed when the listener is closed
 ---@field fd integer? the descriptor; nil after close
 ---@field private _descriptor userdata
----@field private _max_line integer? of the accepted streams
+---@field private _second userdata? the socket of the other family
+---@field private _turn boolean? the second one is asked first
+---@field private _place table
+---@field private _reported boolean? that no descriptor was free
 local Listener = { __name = "braid.net.listener" }
 Listener.__index = Listener
 
----Accepts the next connection. Suspends.
+local function is_out_of_descriptors(err) return err.code == core.EMFILE or err.code == core.ENFILE end
+
+local function report(self, err)
+  if self._reported then return end
+  self._reported = true
+  io.stderr:write(("braid: the listener at %s pauses: %s\n"):format(address.text_of(self._place), err.message))
+end
+
+---Accepts the next connection. Where this process has no free descriptor, it waits until there is one, and says so once
+---on stderr. Suspends.
 ---@param timeout number? seconds
 ---@return braid.net.Stream? stream
----@return braid.Error? err kinds: timeout, closed, system (no descriptor is left)
+---@return braid.Error? err kinds: timeout, closed, system
 function Listener:accept(timeout)
-  local descriptor, address = self._descriptor:accept(timeout)
-  if not descriptor then return nil, address end
-  return stream_of(descriptor, address, self._max_line)
+  local deadline = errors.deadline(1, "accept", timeout)
+  while true do
+    self._turn = not self._turn
+    local descriptor, peer = self._descriptor:accept(self._second, self._turn, time_left(deadline))
+    if descriptor then return stream_of(descriptor, peer, self._place.max_line) end
+    if not is_out_of_descriptors(peer) then return nil, peer end
+    report(self, peer)
+    local left = time_left(deadline)
+    if left == 0 then return nil, errors.new("timeout", "listener:accept: timed out: no descriptor is free") end
+    core.sleep(left and left < REST and left or REST)
+  end
 end
 
 function Listener:__call()
@@ -218,34 +222,71 @@ end
 ---Closes it at once, without waiting. Waiting accepts end with kind "closed". Accepted connections stay open. Does
 ---nothing if it is closed.
 function Listener:close()
-  if self.fd and self.path then os.remove(self.path) end
+  if self.fd and self.path and self.path:sub(1, 1) ~= "@" then os.remove(self.path) end
   self._descriptor:close()
+  if self._second then self._second:close() end
   self.fd = nil
 end
 
 Listener.__close = Listener.close
 
+local function listen_at(place, at, v6only)
+  return core.socket_listen(at, place.backlog or LINE, place.reuse_port, v6only)
+end
+
+-- Listens at the port of the first descriptor, but in the other family. Returns nothing where the machine has no
+-- address of that family.
+local function listen_beside(place, first)
+  local host, port = core.address_text(first:here())
+  local addresses, err = address.addresses_of { host = place.host, port = port }
+  if not addresses then return nil, err end
+  for _, other in ipairs(addresses) do
+    if other ~= first:here() and core.address_text(other) ~= host then
+      local second, why = listen_at(place, other, true)
+      if second or why.code == core.EADDRINUSE then return second, why end
+    end
+  end
+end
+
+-- Returns one descriptor, or two: one for each family; nil and the error.
+local function listen(place, addresses)
+  local both, err = address.has_all_families(place), nil
+  for _ = 1, both and place.port == 0 and TRIES or 1 do
+    local first, second
+    first, err = listen_at(place, addresses[1], both or place.v6only)
+    if not first then return nil, err end
+    if not both then return first end
+    second, err = listen_beside(place, first)
+    if not err then return first, second end
+    first:close()
+  end
+  return nil, err
+end
+
 ---Listens: `net.listen("127.0.0.1", 0)`, `net.listen{ unix = "/run/some.sock" }`. Host nil or "*" means all addresses
----of this machine, port 0 a free one. A Unix socket's file at which nobody listens any more is replaced. opts.backlog:
----connections that may wait to be accepted, default 1024. opts.reuse_port: other sockets with this option may listen at
----the same port, and the system spreads the connections. opts.max_line: of the accepted streams, as for `connect`.
----Suspends while it looks up a host name.
+---of this machine, IPv4 and IPv6, and "localhost" both loopback addresses; port 0 means a free one. A path that begins
+---with `@` is an abstract Unix socket. A Unix socket's file at which nobody listens any more is replaced.
+---opts.backlog: connections that may wait to be accepted, default 1024. opts.reuse_port: other sockets with this option
+---may listen at the same port, and the system spreads the connections. opts.v6only: whether an IPv6 address takes no
+---IPv4 connections. opts.max_line: of the accepted streams, as for `connect`. Suspends while it looks up a host name.
 ---@param host string|table|nil a name or an address; or a table with `host` and `port`, or `unix`, and the options
 ---@param port integer?
----@param opts {backlog: integer?, reuse_port: boolean?, max_line: integer?}?
+---@param opts {backlog: integer?, reuse_port: boolean?, v6only: boolean?, max_line: integer?}?
 ---@return braid.net.Listener? listener
 ---@return braid.Error? err kind system (with `code`, the error number)
 function M.listen(host, port, opts)
-  local place = place_of("listen", LISTEN_OPTIONS, host, port, opts)
-  local addresses, err = addresses_of(place)
+  local place = address.place_of("listen", LISTEN_OPTIONS, 0, host, port, opts)
+  local addresses, err = address.addresses_of(place)
   if not addresses then return failed("listen", place, err) end
-  local descriptor
-  descriptor, err = core.socket_listen(addresses[1], place.backlog or LINE, place.reuse_port)
-  if not descriptor then return failed("listen", place, err) end
+  local first, second = listen(place, addresses)
+  if not first then return failed("listen", place, second) end
   local listener = setmetatable({
-    fd = descriptor:fd(), path = place.unix, _descriptor = descriptor, _max_line = place.max_line,
+    fd = first:fd(), path = place.unix, _descriptor = first, _second = second, _place = place,
   }, Listener)
-  if not place.unix then listener.host, listener.port = core.address_text(descriptor:here()) end
+  if not place.unix then
+    listener.host, listener.port = core.address_text(first:here())
+    place.port = listener.port
+  end
   return listener
 end
 

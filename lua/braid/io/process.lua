@@ -7,6 +7,7 @@ local stream = require "braid.io.stream"
 
 local M = {}
 
+local SYSTEM_PATH = "/bin:/usr/bin" -- where a program is looked for that has no PATH
 local GRACE = 1 -- seconds between SIGTERM and SIGKILL
 
 -- ---- arguments ------------------------------------------------------------------------------------------------------
@@ -15,8 +16,9 @@ local FILE, WORDS = "string|userdata", '"pipe", "inherit", "null"%s or a file of
 
 local START_OPTIONS = {
   stdin = FILE, stdout = FILE, stderr = FILE, cwd = "string", env = "table", shell = "boolean", group = "boolean",
+  clear_env = "boolean", pass_fds = "table",
 }
-local RUN_OPTIONS = { timeout = "number" }
+local RUN_OPTIONS = { timeout = "number", max_output = "integer", check = "boolean" }
 for name, expected in pairs(START_OPTIONS) do RUN_OPTIONS[name] = expected end
 
 -- Converts to text for the system, which ends strings at a zero byte.
@@ -52,6 +54,28 @@ local function environment_of(env)
     entries[name] = value and name .. "=" .. text_of("option 'env." .. name .. "'", value)
   end
   return entries
+end
+
+-- Where to look for the program, if that is not our own PATH.
+local function path_of(opts)
+  local path = (opts.env or {}).PATH
+  if path then return tostring(path) end
+  if path == false or opts.clear_env then return SYSTEM_PATH end
+end
+
+-- The numbers of the descriptors that the program gets, too.
+local function passed_of(list)
+  local numbers = {}
+  for i, value in ipairs(list or {}) do
+    local fd = type(value) == "table" and value.fd or value
+    fd = math.type(fd) == "integer" and fd or nil
+    if not fd or fd < 3 or fd > 0x7fffffff then
+      errors.misuse(1, "bad option 'pass_fds[%d]' (a descriptor from 3 on, or an open stream, expected, got %s)", i,
+        errors.described(value))
+    end
+    numbers[i] = fd
+  end
+  return numbers
 end
 
 -- Converts one of the three options for the core: "pipe", "null", "stdout" or a descriptor's number.
@@ -183,7 +207,7 @@ local function start(argv, opts)
   if group == nil then group = opts.shell and opts.stdin ~= "inherit" and opts.stdin ~= io.stdin end
   local child, stdin, stdout, stderr = core.child_start(arguments_of(argv, opts.shell), environment_of(opts.env),
     opts.cwd and text_of("option 'cwd'", opts.cwd), stdio_of(opts, "stdin"), stdio_of(opts, "stdout"),
-    stdio_of(opts, "stderr"), group)
+    stdio_of(opts, "stderr"), group, opts.clear_env, path_of(opts), passed_of(opts.pass_fds))
   if not child then return nil, stdin end
   local made, process = pcall(new_process, child, stdin, stdout, stderr)
   if made then return process end
@@ -194,8 +218,10 @@ end
 ---Starts a program. Does not wait for it.
 ---opts.stdin, .stdout, .stderr: "pipe" (default), "inherit" (ours), "null", or a file of the io library; for stderr
 ---also "stdout". opts.cwd: its working directory. opts.env: changes to the environment, name -> value, or false to
----remove a variable. opts.shell: argv is a command line for /bin/sh. opts.group: it gets its own process group, and
----signals go to the whole group; default: true with shell, unless it reads our stdin.
+---remove a variable; the program is looked for in the PATH that it gets. opts.clear_env: it gets opts.env alone.
+---opts.pass_fds: a list of descriptors, or streams, that it gets under the same numbers. opts.shell: argv is a command
+---line for /bin/sh. opts.group: it gets its own process group, and signals go to the whole group; default: true with
+---shell, unless it reads our stdin.
 ---@param argv string[]|string the program, which is searched in PATH, and its arguments
 ---@param opts? table
 ---@return braid.Process? process
@@ -207,18 +233,27 @@ end
 
 -- ---- running a program to its end -----------------------------------------------------------------------------------
 
--- Uses all three pipes at the same time, so that no side waits for another. Returns what was read, by name. If a pipe
--- fails, it raises, and `broken` has the pipe's name and the error.
-local function talk(process, input, broken)
-  local output = {}
+-- Reads all of an output, or nil, the error, and a part of it. No more than `most` bytes.
+local function read_output(pipe, most)
+  if not most then return pipe:read("a") end
+  local text, err = pipe:read(most + 1)
+  if err then return nil, err end
+  if not text or #text <= most then return text or "" end
+  return nil, errors.new("limit", ("more than %d bytes (max_output)"):format(most)), text:sub(1, most)
+end
+
+-- Uses all three pipes at the same time, so that no side waits for another. `output` gets what was read, by name. If a
+-- pipe fails, it raises, and `broken` has the pipe's name and the error.
+local function talk(process, input, most, output, broken)
   local function fail(name, err)
     broken.name, broken.cause = name, err
     error(err, 0)
   end
   local function read(name)
     if not process[name] then return end
-    local text, err = process[name]:read("a")
-    output[name] = text or fail(name, err)
+    local text, err, part = read_output(process[name], most)
+    output[name] = text or part
+    if not text then fail(name, err) end
   end
   local function write()
     local written, err = process:write(input)
@@ -231,7 +266,6 @@ local function talk(process, input, broken)
     if process.stderr then tasks:spawn(read, "stderr") end
     read "stdout"
   end)
-  return output
 end
 
 -- What is already read of an output.
@@ -245,40 +279,57 @@ local function failed(kind, message, process, output)
   })
 end
 
-local function communicate(process, input, program)
-  local broken = {}
-  local ok, output = pcall(talk, process, input, broken)
-  if broken.cause then
+local function communicate(process, input, program, most)
+  local output, broken = {}, {}
+  local ok, failure = pcall(talk, process, input, most, output, broken)
+  local cause = broken.cause
+  if cause then
     stop(process)
-    return nil, failed("system", ("%s of %q: %s"):format(broken.name, program, broken.cause.message), process)
+    local kind = cause.kind == "limit" and "limit" or "system"
+    return nil, failed(kind, ("%s of %q: %s"):format(broken.name, program, cause.message), process, output)
   end
-  if not ok then core.rethrow(output) end
+  if not ok then core.rethrow(failure) end
   local result, err = process:wait()
   if not result then return nil, failed(err.kind, err.message, process, output) end
   output.code, output.signal = result.code, result.signal
   return output
 end
 
+-- Makes an error of a result that is no success.
+local function checked(result, program)
+  if result.code == 0 then return result end
+  local how = result.code and ("ended with exit code %d"):format(result.code)
+    or ("was ended by signal %d"):format(result.signal)
+  local said = (result.stderr or ""):match("([^\n]+)%s*$")
+  return nil, errors.new("process", ("%q %s%s"):format(program, how, said and ": " .. said or ""), result)
+end
+
 ---Runs a program to its end and collects its output. Suspends. A cancel ends the program first. An exit code other than
 ---0 is not an error.
 ---opts: those of `start`, except: opts.stdin: text for the program (default: none), or a file of the io library
 ---(io.stdin: ours). opts.timeout: seconds until it is ended, by SIGTERM, and a second later by SIGKILL.
+---opts.max_output: bytes of each output; beyond it the program is ended. opts.check: an exit code other than 0, or a
+---signal, is an error.
 ---@param argv string[]|string the program, which is searched in PATH, and its arguments
 ---@param opts? table
 ---@return braid.process.Result? result
 ---@return braid.Error? err kinds: system (the message names the program; also if one of its pipes fails, which ends
---- it); timeout. If the program was started, the error has .stdout and .stderr so far
+--- it); timeout; limit (max_output); process (only with check; it has .code or .signal). If the program was started,
+--- the error has .stdout and .stderr so far
 function M.run(argv, opts)
   errors.check_options(1, "process.run", opts, RUN_OPTIONS)
   opts = opts or {}
   local input, timeout = nil, opts.timeout
   errors.check_seconds(1, "process.run", opts, "timeout")
+  errors.check_ranges(1, "process.run", opts, { max_output = { 0, math.maxinteger - 1 } })
   local how = setmetatable({ stdin = opts.stdin or "null" }, { __index = opts })
   if type(opts.stdin) == "string" then input, how.stdin = opts.stdin, "pipe" end
   local process <close>, failure = start(argv, how)
   if not process then return nil, failure end
   local program = opts.shell and argv or argv[1]
-  local finished, result, err = scope.move_on_after(timeout, communicate, process, input, program)
+  local finished, result, err = scope.move_on_after(timeout, communicate, process, input, program,
+    opts.max_output)
+  if finished and result and opts.check then return checked(result, program) end
   if finished then return result, err end
   stop(process)
   return nil, failed("timeout", ("%q took longer than %g s"):format(program, timeout), process)
