@@ -33,6 +33,14 @@ static char *string_field(lua_State *L, int index, const char *name) {
   return copy;
 }
 
+/* Keeps the compiled modules of the text at `index`. Without memory there are none: then workers read files. */
+static void take_modules(lua_State *L, int index, struct worker_settings *settings) {
+  size_t size = 0;
+  const char *modules = lua_tolstring(L, index, &size);
+  settings->modules = size > 0 ? malloc(size) : NULL;
+  if (settings->modules) memcpy(settings->modules, modules, settings->modules_size = size);
+}
+
 static struct worker_settings *read_settings(lua_State *L, int index) {
   struct braid_message *table = lcodec_encode(L, index, 1, "settings");
   struct worker_settings *settings = calloc(1, sizeof *settings);
@@ -67,7 +75,7 @@ void lpool_keep(lua_State *L, struct sched *sched, struct braid_pool *pool, int 
   lerror_memory(L);
 }
 
-/* pool_new(workers, settings) -> pool */
+/* pool_new(workers, settings, modules) -> pool */
 static int pool_new(lua_State *L) {
   struct sched *sched = sched_of(L);
   unsigned count = (unsigned)larg_between(L, 1, "workers", 1, INT_MAX);
@@ -77,6 +85,7 @@ static int pool_new(lua_State *L) {
   interrupt_prepare();
   sched->loop.social = braid_thread_cores() > 1;
   struct worker_settings *settings = read_settings(L, 2);
+  take_modules(L, 3, settings);
   struct braid_thread_pool *pool = braid_thread_pool_new(count, worker_body, settings, worker_settings_free);
   if (!pool) {
     int error = errno;

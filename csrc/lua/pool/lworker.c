@@ -40,6 +40,7 @@ unsigned worker_depth(const struct sched *sched) {
 void worker_settings_free(void *settings) {
   struct worker_settings *this = settings;
   if (this->table) braid_message_unref(this->table);
+  free(this->modules);
   free(this->path);
   free(this->cpath);
   free(this);
@@ -235,6 +236,30 @@ static void introduce(lua_State *L, const struct worker *worker) {
   lua_pop(L, 1);
 }
 
+/* The loader of a module that came compiled: upvalue 1 has its code. */
+static int load_compiled(lua_State *L) {
+  size_t size;
+  const char *code = lua_tolstring(L, lua_upvalueindex(1), &size);
+  if (luaL_loadbufferx(L, code, size, luaL_checkstring(L, 1), "b") != LUA_OK) return lua_error(L);
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+/* The table package.preload is on the top of the stack. */
+static void preload_modules(lua_State *L, const struct worker_settings *settings) {
+  const char *at = settings->modules, *end = at ? at + settings->modules_size : at;
+  while (at < end) {
+    size_t size;
+    const char *name = at, *code = at + strlen(name) + 1 + sizeof size;
+    memcpy(&size, code - sizeof size, sizeof size);
+    lua_pushlstring(L, code, size);
+    lua_pushcclosure(L, load_compiled, 1);
+    lua_setfield(L, -2, name);
+    at = code + size;
+  }
+}
+
 /* Runs protected: serves jobs until this state gets no more. */
 static int serve(lua_State *L) {
   struct worker *worker = lua_touserdata(L, 1);
@@ -245,6 +270,7 @@ static int serve(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, luaopen_braid_core);
   lua_setfield(L, -2, "braid.core");
+  preload_modules(L, worker->settings);
   lua_pop(L, 1);
   worker->sched = sched_open(L);
   worker->init = NULL;

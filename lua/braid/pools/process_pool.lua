@@ -35,7 +35,9 @@ thread_pool.complete(ProcessPool, M.unpack)
 function M.process_pool(opts)
   local options = executor.options("process_pool", opts)
   local workers = options.workers or core.cpu_count()
-  local pool = core.process_pool_new(workers, thread_pool.settings(options))
+  local settings = thread_pool.settings(options)
+  settings.process = true
+  local pool = core.process_pool_new(workers, settings)
   pools.add(pool)
   return thread_pool.new(ProcessPool, pool, workers, options)
 end

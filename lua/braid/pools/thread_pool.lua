@@ -111,6 +111,23 @@ local function lua_loaders()
   return loaders
 end
 
+-- Braid's own modules that the state of each thread loads first. They are compiled once: a worker then starts faster
+-- than by reading their files.
+local FIRST = { "braid.errors", "braid.pools.excerpt", "braid.pools.worker" }
+local compiled
+
+-- -> one text with the name and the code of each; the C side reads it
+local function first_modules()
+  if compiled then return compiled end
+  compiled = ""
+  for _, name in ipairs(FIRST) do
+    local file = package.searchpath(name, package.path)
+    local chunk = file and loadfile(file)
+    if chunk then compiled = compiled .. string.pack("zs", name, string.dump(chunk)) end
+  end
+  return compiled
+end
+
 ---The settings for the workers of a pool.
 ---@param options braid.PoolOptions
 ---@return table
@@ -139,7 +156,8 @@ M.complete(ThreadPool, M.unpack)
 
 local function make(options)
   local workers = options.workers or core.cpu_count()
-  return M.new(ThreadPool, core.pool_new(workers, M.settings(options)), workers, options)
+  local pool = core.pool_new(workers, M.settings(options), first_modules())
+  return M.new(ThreadPool, pool, workers, options)
 end
 
 ---Makes a pool of threads. The threads start at once, and inherit package.path, package.cpath and the loaders in

@@ -4,7 +4,6 @@
 local core = require "braid.core"
 local errors = require "braid.errors"
 local excerpt = require "braid.pools.excerpt"
-local pools = require "braid.pools.registry"
 
 local M = {}
 
@@ -26,6 +25,10 @@ for class, module in pairs(modules) do
 end
 
 local is_echo = errors.is_echo
+
+-- The pools that jobs have made. Nil: no job has made one, because that loads the module. It is not loaded here: that
+-- would delay the start of each worker.
+local function registry() return package.loaded["braid.pools.registry"] end
 
 -- ---- the end of a job -----------------------------------------------------------------------------------------------
 
@@ -63,7 +66,7 @@ local function add_failures(list, failed, ended)
 end
 
 -- Finishes a job's pools after its tasks have ended, as a run does. Returns the error that ended the wait.
-local function finish_pools(scope, ok)
+local function finish_pools(pools, scope, ok)
   local well, err = ok and not scope:cancelled() and not scope:_failing(), nil
   if well then well, err = pcall(pools.finish, scope) end
   if well then return end
@@ -88,8 +91,9 @@ function M.settle(scope, ok, err, traceback)
   local cancelled = not ok and is_echo(err) and core.cancelled()
   if not ok then scope:cancel() end
   scope:_join()
-  local pooled = pools.made(scope)
-  local stopped = pooled and finish_pools(scope, ok)
+  local pools = registry()
+  local pooled = pools and pools.made(scope)
+  local stopped = pooled and finish_pools(pools, scope, ok)
   if stopped then ok, err, cancelled = false, stopped, is_echo(stopped) and core.cancelled() end
   local failed, cut = scope:_leave()
   if pooled then pools.pass_on(scope) end
@@ -249,7 +253,8 @@ end
 
 -- Finishes jobs that init, and ended jobs, have left in pools before the worker ends, unless the worker is stopped.
 local function finish_left(worker)
-  if not pools.made() then return end
+  local pools = registry()
+  if not (pools and pools.made()) then return end
   local scope = core.scope_enter("limit")
   worker:enter(scope)
   local ok = pcall(pools.finish)
@@ -263,6 +268,7 @@ end
 ---@param settings table from M.settings in thread_pool.lua
 function M.main(worker, settings)
   for name, loader in pairs(settings.preload) do package.preload[name] = loader end
+  if settings.process then require "braid.pools.registry" end -- for os.exit, which it makes tell what is lost
   function why_not(value) return worker:refusal(value) end
   if not run_init(worker, settings) then return end
   worker:ready()
