@@ -15,8 +15,9 @@ struct box {
   struct braid_object *object;     /* NULL: not filled yet, or finalized */
 };
 
-static const char CLASS; /* its address is a key in the metatables of boxes */
-static const char BOXES; /* registry key of the map: object -> box, weak values */
+static const char CLASS;   /* its address is a key in the metatables of boxes */
+static const char BOXES;   /* registry key of the map: object -> box, weak values */
+static const char SHARING; /* registry key of the list of objects that are being shared */
 
 struct braid_object *lobject_take(lua_State *L, int index) {
   struct box *box = lua_touserdata(L, index);
@@ -88,6 +89,64 @@ struct braid_object *lobject_at(lua_State *L, int index) {
 
 static void push_map(lua_State *L) { lregistry_table(L, &BOXES, "v"); }
 
+/* Pushes the list of the objects that are being shared: a box, its change or false, and so on. The outermost object
+ * makes the list. Appends the box, and returns the index of its change. */
+static lua_Integer enlist(lua_State *L, int box, bool *outermost) {
+  *outermost = lua_rawgetp(L, LUA_REGISTRYINDEX, &SHARING) == LUA_TNIL;
+  if (*outermost) {
+    lua_pop(L, 1);
+    lua_createtable(L, 2, 0);
+  }
+  lua_Integer at = (lua_Integer)lua_rawlen(L, -1) + 2;
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, at);
+  lua_pushvalue(L, box);
+  lua_rawseti(L, -2, at - 1);
+  if (*outermost) { /* last, because nothing may raise between this and `settle` */
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &SHARING);
+  }
+  return at;
+}
+
+/* Commits the changes of all objects in the list, or makes all of them unshared again. Does not raise. */
+static void settle(lua_State *L, int list, bool shared) {
+  lua_Integer count = (lua_Integer)lua_rawlen(L, list);
+  for (lua_Integer at = 2; at <= count; at += 2) {
+    lua_rawgeti(L, list, at - 1);
+    lua_rawgeti(L, list, at);
+    struct lobject_change *change = lua_touserdata(L, -1);
+    if (!shared) lobject_at(L, -2)->guard.shared = false; /* it has not left the state */
+    if (shared && change) change->commit(L, lua_absindex(L, -2), change);
+    lua_pop(L, 2);
+  }
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &SHARING);
+}
+
+/* Objects may hold each other, and then the messages of one refer to the other. So no object changes before it is known
+ * that all of them can be shared. */
+static bool share_with_content(lua_State *L, int box) {
+  enum { SLOTS = 10 }; /* reserved for `settle` and `commit`, which must not raise */
+  bool outermost;
+  luaL_checkstack(L, SLOTS, NULL);
+  luaL_getmetafield(L, box, "__share");
+  lua_Integer at = enlist(L, box, &outermost);
+  int list = lua_gettop(L);
+  braid_object_share(lobject_at(L, box)); /* before __share: the content may refer to the object itself */
+  lua_pushvalue(L, list - 1);
+  lua_pushvalue(L, box);
+  bool shared = lua_pcall(L, 1, 1, 0) == LUA_OK;
+  if (shared && lua_isuserdata(L, -1)) {
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, list, at);
+  }
+  if (outermost) settle(L, list, shared);
+  lua_replace(L, list - 1);
+  lua_settop(L, shared ? list - 2 : list - 1);
+  return shared;
+}
+
 bool lobject_share(lua_State *L, int index) {
   struct braid_object *object = lobject_at(L, index);
   if (object->guard.shared) return true;
@@ -96,13 +155,12 @@ bool lobject_share(lua_State *L, int index) {
   lua_pushvalue(L, index);
   lua_rawsetp(L, -2, object);
   lua_pop(L, 1);
-  bool prepare = luaL_getmetafield(L, index, "__share") != LUA_TNIL;
-  braid_object_share(object); /* before __share: the content may refer to the object itself */
-  if (!prepare) return true;
-  lua_pushvalue(L, index);
-  if (lua_pcall(L, 1, 0, 0) == LUA_OK) return true;
-  object->guard.shared = false; /* it has not left the state */
-  return false;
+  if (luaL_getmetafield(L, index, "__share") != LUA_TNIL) {
+    lua_pop(L, 1);
+    return share_with_content(L, index);
+  }
+  braid_object_share(object);
+  return true;
 }
 
 void lobject_push(lua_State *L, struct braid_object *object) {

@@ -10,9 +10,15 @@
 
 struct luaL_Reg;
 
+/* The beginning of a userdata that __share returns: how the object changes when it becomes shared. `commit` is called
+ * on the state's thread, before another thread can know the object. It must not raise. */
+struct lobject_change {
+  void (*commit)(lua_State *L, int box, struct lobject_change *change);
+};
+
 /* Registers a class: makes the metatable of its boxes, with these methods, and pushes it. The method "__share" is
- * called with a box before its object becomes shared; if it raises, the object stays unshared. A "__gc" of the class
- * must begin with lobject_take. */
+ * called with a box before its object becomes shared; if it raises, the object stays unshared. It does not change the
+ * object, but may return a lobject_change. A "__gc" of the class must begin with lobject_take. */
 void lobject_class(lua_State *L, const struct braid_class *class, const struct luaL_Reg *methods);
 
 /* Pushes an empty box. lobject_fill then puts the object in, and the box takes over the caller's reference. There are

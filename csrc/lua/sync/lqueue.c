@@ -262,6 +262,7 @@ static int queue_closed(lua_State *L) {
 
 /* The messages that replace references. It is a userdata, so that they are freed when encoding raises. */
 struct conversion {
+  struct lobject_change change;
   size_t count;
   struct {
     struct braid_message *message;
@@ -297,12 +298,21 @@ static void replace(struct braid_item *item, void *context) {
   conversion->of[number].used = true;
 }
 
+static void commit(lua_State *L, int box, struct lobject_change *change) {
+  struct conversion *conversion = braid_container(change, struct conversion, change);
+  struct braid_object *object = lobject_at(L, box);
+  braid_queue_visit(braid_container(object, struct braid_queue, object), replace, conversion);
+  for (size_t i = 0; i < conversion->count; i++)
+    if (conversion->of[i].used) litem_drop(L, (struct braid_item){i, BRAID_ITEM_REFERENCE}, box);
+}
+
 static struct conversion *new_conversion(lua_State *L, struct braid_queue *queue) {
   size_t count = 0, size;
   braid_queue_visit(queue, find_highest, &count);
   size = sizeof(struct conversion) + count * sizeof *((struct conversion *)0)->of;
   struct conversion *conversion = lua_newuserdatauv(L, size, 0);
   memset(conversion, 0, size);
+  conversion->change.commit = commit;
   conversion->count = count;
   if (luaL_newmetatable(L, "braid.conversion")) {
     lua_pushcfunction(L, conversion_gc);
@@ -312,7 +322,8 @@ static struct conversion *new_conversion(lua_State *L, struct braid_queue *queue
   return conversion;
 }
 
-/* Encodes the values that this state keeps by reference: items in the queue, and those of waiting putters. */
+/* Encodes the values that this state keeps by reference: items in the queue, and those of waiting putters. Returns the
+ * conversion, which replaces them later. */
 static int queue_share(lua_State *L) {
   struct braid_queue *queue = check(L);
   lua_settop(L, 1);
@@ -324,10 +335,7 @@ static int queue_share(lua_State *L) {
     conversion->of[i].message = lcodec_encode(L, -1, 1, "item");
     lua_settop(L, 2);
   }
-  braid_queue_visit(queue, replace, conversion);
-  for (size_t i = 0; i < conversion->count; i++)
-    if (conversion->of[i].used) litem_drop(L, (struct braid_item){i, BRAID_ITEM_REFERENCE}, 1);
-  return 0;
+  return 1;
 }
 
 static int queue_gc(lua_State *L) {
