@@ -84,6 +84,30 @@ describe("signals", function()
     ]])
   end)
 
+  test("of the terminal interrupt again once they are closed, also where a run began meanwhile", function()
+    assert.equal("INT\nfalse interrupted\n", output [[
+      local signals = braid.signals "INT"
+      local ok, err = pcall(braid.run, function()
+        kill "INT"
+        print(signals:get())
+        signals:close()
+        kill "INT"
+        braid.sleep(5)
+      end)
+      print(tostring(ok) .. " " .. err.kind)
+    ]])
+  end)
+
+  test("leave in place what braid has done for them meanwhile: a broken pipe of a transfer ends no program", function()
+    assert.equal("1\n", output [[
+      local signals = braid.signals "PIPE"
+      braid.http.session():get("http://127.0.0.1:1/", { timeout = 1 })
+      signals:close()
+      local caught = io.open("/proc/self/status"):read("a"):match "SigCgt:%s+(%x+)"
+      print(tonumber(caught, 16) >> 12 & 1) -- SIGPIPE is 13
+    ]])
+  end)
+
   test("are not passed on to programs that are started meanwhile", function()
     assert.equal("0000000000000000\n", output [[
       local signals <close> = braid.signals("USR1", "TERM")

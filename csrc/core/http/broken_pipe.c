@@ -3,7 +3,7 @@
  * again. */
 #include "core/http/broken_pipe.h"
 
-#include <signal.h>
+#include "core/loop/signal_watch.h"
 
 static void on_broken_pipe(int number) {
   if (braid_here.in_libcurl) return;
@@ -13,7 +13,8 @@ static void on_broken_pipe(int number) {
 
 void braid_broken_pipe_prepare(void) {
   struct sigaction before, ours = {.sa_handler = on_broken_pipe, .sa_flags = SA_RESTART};
-  if (sigaction(SIGPIPE, NULL, &before) == 0 && before.sa_handler == SIG_DFL) sigaction(SIGPIPE, &ours, NULL);
+  braid_signal_action(SIGPIPE, NULL, &before);
+  if (before.sa_handler == SIG_DFL) braid_signal_action(SIGPIPE, &ours, NULL);
 }
 
 void braid_broken_pipe_ignore(void) { braid_here.in_libcurl++; }

@@ -110,8 +110,13 @@ int braid_signal_watch_next(struct braid_signal_watch *watch) {
   return number;
 }
 
-void braid_signal_do_later(int number, const struct sigaction *action) {
+void braid_signal_action(int number, const struct sigaction *action, struct sigaction *before) {
   pthread_mutex_lock(&all.mutex);
-  if (braid_signal_watched(number)) all.before[number] = *action;
+  if (!braid_signal_watched(number)) {
+    sigaction(number, action, before);
+  } else {
+    if (before) *before = all.before[number];
+    if (action) all.before[number] = *action;
+  }
   pthread_mutex_unlock(&all.mutex);
 }

@@ -29,13 +29,14 @@ void braid_signal_watch_close(struct braid_signal_watch *watch);
  * thread; does not block. */
 int braid_signal_watch_next(struct braid_signal_watch *watch);
 
-/* Whether somebody watches this signal: then its disposition is not to be touched. Any thread, and a signal handler. */
+/* Whether somebody watches this signal. Any thread, and a signal handler. */
 bool braid_signal_watched(int number);
 
 /* Tells the watches of this signal that it has come. A signal handler. */
 void braid_signal_deliver(int number);
 
-/* A watched signal is to do this when nobody watches it any more. Any thread. */
-void braid_signal_do_later(int number, const struct sigaction *action);
+/* Like sigaction. While the signal is watched, it reads and changes what the signal does when nobody watches it any
+ * more. Any thread. */
+void braid_signal_action(int number, const struct sigaction *action, struct sigaction *before);
 
 #endif

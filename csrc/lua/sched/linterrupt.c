@@ -71,23 +71,19 @@ void interrupt_begin(const struct interrupt_target *wanted) {
   for (size_t i = 0; i < SIGNALS; i++) {
     struct sigaction now, ours = {.sa_handler = on_signal};
     handlers.signals[i].ours = false;
-    if (braid_signal_watched(handlers.signals[i].number)) continue;
     if (handlers.signals[i].number == SIGQUIT) ours.sa_flags = SA_RESTART; /* only a question: calls continue */
-    sigaction(handlers.signals[i].number, NULL, &now);
+    braid_signal_action(handlers.signals[i].number, NULL, &now);
     bool left = !(now.sa_flags & SA_SIGINFO) && now.sa_handler == on_signal; /* left over: see pass_on */
     if (!left) handlers.signals[i].host = now;
-    handlers.signals[i].ours = !is_ignored(&now) && sigaction(handlers.signals[i].number, &ours, NULL) == 0;
+    handlers.signals[i].ours = !is_ignored(&now);
+    if (handlers.signals[i].ours) braid_signal_action(handlers.signals[i].number, &ours, NULL);
   }
 }
 
 void interrupt_end(const struct interrupt_target *wanted) {
   if (atomic_load(&handlers.target) != wanted) return;
   for (size_t i = 0; i < SIGNALS; i++) {
-    if (!handlers.signals[i].ours) continue;
-    if (braid_signal_watched(handlers.signals[i].number))
-      braid_signal_do_later(handlers.signals[i].number, &handlers.signals[i].host);
-    else
-      sigaction(handlers.signals[i].number, &handlers.signals[i].host, NULL);
+    if (handlers.signals[i].ours) braid_signal_action(handlers.signals[i].number, &handlers.signals[i].host, NULL);
   }
   atomic_store(&handlers.target, NULL);
 }
