@@ -30,7 +30,7 @@ lua/state := lstdin lstate lstates lquestion lwatchdog
 lua/pool := lworker.h lworkerjob lworker lpooljob lpool lworkerhandle
 lua/turn := lturn lend lscript
 lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap
-lua/io := lfd lsignal lnet lprocess lshell lrequest lfetch
+lua/io := lfd lsignal lnet lprocess lshell lrequest lfetch ltarget
 lua := lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 core/web := signals control_socket static_file listen header_check serve.h exchange serve

@@ -189,3 +189,32 @@ describe("a proxy that refuses", function()
     assert.is_nil(fails("http", session:get("http://127.0.0.1:1/")).status)
   end))
 end)
+
+describe("a download", function()
+  local function shell(command)
+    local pipe <close> = assert(io.popen(command))
+    return (pipe:read("a"):gsub("\n+$", ""))
+  end
+
+  test("keeps links and permissions, and writes devices in place", scripted.with(function(request)
+    return request.target == "/cut" and "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnew" or answer(200, "new")
+  end, function(base)
+    local folder = os.tmpname()
+    shell("rm " .. folder .. " && mkdir " .. folder .. " && cd " .. folder .. [[
+ && echo old >real && chmod 640 real && ln -s real link && ln -s /dev/null nothing &&
+ln -s later dangling && mkfifo fifo]])
+    local session <close> = http.session { base_url = base }
+    for _, name in ipairs { "link", "nothing", "dangling", "fresh" } do
+      local path = folder .. "/" .. name
+      assert.equal(path, assert(session:get("/", { file = path })).file)
+    end
+    fails("timeout", session:get("/cut", { file = folder .. "/link", timeout = 0.2 }))
+    fails("system", session:get("/", { file = folder .. "/fifo" }))
+    fails("system", session:get("/", { file = folder }))
+    assert.equal("new new new", shell("cd " .. folder .. " && echo $(cat real) $(cat later) $(cat fresh)"))
+    assert.equal("640 symbolic link", shell("cd " .. folder .. " && echo $(stat -c %a real) $(stat -c %F link)"))
+    assert.equal("symbolic link", shell("cd " .. folder .. " && stat -c %F nothing"))
+    assert.equal("dangling fifo fresh later link nothing real", shell("cd " .. folder .. " && echo $(ls)"))
+    shell("rm -r " .. folder)
+  end))
+end)

@@ -32,7 +32,8 @@ local M = {}
 ---@field sink fun(piece: string)? called with each piece of the body. It may wait; meanwhile the server has to wait,
 --- too. If it returns nil and a reason (like file:write), the request fails with that
 ---@field file string? path where the body is saved if the status is 2xx. The file appears, or replaces an older one,
---- when the body is complete. The body of any other status is in response.body
+--- when the body is complete; symbolic links and permissions stay, and devices are written in place. The body of any
+--- other status is in response.body
 ---@field progress boolean|table|fun(received: integer, total: integer?)? called with the bytes so far, and the total if
 --- it is known; true, or options of braid.progress: shows a bar on stderr
 ---@field stream boolean? return when the headers are there; read the body by response:chunks(), :lines() or :read()
