@@ -76,6 +76,29 @@ describe("a process forked from one that uses braid", function()
     assert.matches("^false\t[^\n]*was forked from one that uses braid[^\n]*\nother true\town\n$", out)
   end)
 
+  helper.test("by a task comes to its end, also where a thread of the parent began to wait for signals then", function()
+    local start = os.time()
+    local out = helper.lua_process([[
+      local braid = require "braid"
+      local forker = require "forker"
+      local pool = braid.thread_pool(1)
+      pool:submit(function() while true do require "braid".signals("HUP"):close() end end)
+      for _ = 1, 100 do
+        local pid
+        local ok = pcall(braid.run, function()
+          pid = forker.fork()
+          if pid > 0 then braid.sleep(0) end
+        end)
+        if pid == 0 then os.exit(ok and 1 or 0) end
+        assert(forker.wait(pid) == 0)
+      end
+      print "all have ended"
+      os.exit(0)
+    ]], { env = { ASAN_OPTIONS = "detect_leaks=0" } })
+    assert.equal("all have ended\n", out)
+    assert.is_true(os.time() - start <= 5 * helper.slowness, "the end took long")
+  end)
+
   helper.test("is refused without any thread, too", function()
     local out = in_child("braid.sleep(0)", "braid.sleep(0.01)")
     assert.matches("^false true [^\n]*was forked", out)

@@ -86,7 +86,7 @@ static int watch_wake(lua_State *L) {
 
 static int watch_close(lua_State *L) {
   struct box *box = check(L);
-  if (box->open) braid_signal_watch_close(&box->watch);
+  if (box->open && !braid_loop_is_fork) braid_signal_watch_close(&box->watch); /* else the descriptor is the parent's */
   box->open = false;
   return 0;
 }

@@ -83,7 +83,11 @@ void interrupt_begin(const struct interrupt_target *wanted) {
 void interrupt_end(const struct interrupt_target *wanted) {
   if (atomic_load(&handlers.target) != wanted) return;
   for (size_t i = 0; i < SIGNALS; i++) {
-    if (handlers.signals[i].ours) braid_signal_action(handlers.signals[i].number, &handlers.signals[i].host, NULL);
+    if (!handlers.signals[i].ours) continue;
+    if (braid_loop_is_fork) /* a thread that does not exist here may hold the mutex of watches */
+      sigaction(handlers.signals[i].number, &handlers.signals[i].host, NULL);
+    else
+      braid_signal_action(handlers.signals[i].number, &handlers.signals[i].host, NULL);
   }
   atomic_store(&handlers.target, NULL);
 }
