@@ -10,7 +10,7 @@ core/loop := waiter poller poller_epoll poller_kqueue wakeup signal_watch thread
 core/inspect := question poke answer states trace
 core/memory := shm range slab array
 core/sync := message ring queue primitives counter dict
-core/net := socket resolve
+core/net := socket datagram resolve
 core/work := tally job_flag job pool thread_pool crew
 core/http := openssl curl url request response broken_pipe lookup transfer
 core/process := child io_thread frame.h outbox inbox connection.h content connection protocol.h shm_table object_table proxy.h proxy_queue proxy relay \
@@ -30,7 +30,7 @@ lua/state := lstdin lstate lstates lquestion lwatchdog
 lua/pool := lworker.h lworkerjob lworker lpooljob lpool lworkerhandle
 lua/turn := lturn lend lscript
 lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap
-lua/io := lfd lsignal lnet lprocess lshell lrequest lfetch ltarget
+lua/io := lfd lsignal lnet ludp lprocess lshell lrequest lfetch ltarget
 lua := lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 core/web := signals control_socket static_file listen header_check serve.h exchange serve

@@ -11,7 +11,7 @@ local LUA_FLOORS = {
   "braid.pools.excerpt", "braid.pools.worker", "braid.pools.executor", "braid.pools.inline",
   "braid.pools.task_pool", "braid.pools.thread_pool", "braid.pools.process_pool", "braid.pools.pool",
   "braid.io.descriptor",
-  "braid.io.signals", "braid.io.stream", "braid.io.process", "braid.io.address", "braid.io.net",
+  "braid.io.signals", "braid.io.stream", "braid.io.process", "braid.io.address", "braid.io.udp", "braid.io.net",
   "braid.kernels.numbers",
   "braid.kernels.vectors", "braid.kernels", "braid.json", "braid.document", "braid.debug.trace",
   "braid.http.multipart", "braid.http.retry", "braid.http.request", "braid.http.response",

@@ -12,7 +12,7 @@ local CHAPTERS = {
     "sync.limiter" },
   { "pools", "Pools", "pools.executor", "pools.pool", "pools.inline", "pools.task_pool", "pools.thread_pool",
     "pools.process_pool" },
-  { "io", "Programs, sockets, descriptors, signals", "io.process", "io.net", "io.stream", "io.descriptor",
+  { "io", "Programs, sockets, descriptors, signals", "io.process", "io.net", "io.udp", "io.stream", "io.descriptor",
     "io.signals" },
   { "http", "HTTP client", "http", "http.request", "http.response", "http.session", "http.download", "http.retry",
     "http.multipart", "http.exchange" },

@@ -182,6 +182,13 @@ function core.socket_connect(address, from, nodelay, keepalive, timeout) end
 ---@return braid.Error? err
 function core.socket_listen(address, backlog, reuse_port, v6only) end
 
+---@param address string
+---@param reuse_port boolean?
+---@param broadcast boolean?
+---@return userdata? descriptor
+---@return braid.Error? err
+function core.udp_open(address, reuse_port, broadcast) end
+
 ---@param prefix string frames of files that begin with it are braid's own
 ---@param moved string the same for a relative one in another folder
 function core.set_home(prefix, moved) end

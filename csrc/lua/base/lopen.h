@@ -43,6 +43,7 @@ void lvectors_open(lua_State *L);
 void lmap_open(lua_State *L);
 void lfd_open(lua_State *L);
 void lnet_open(lua_State *L);
+void ludp_open(lua_State *L);
 void lsignal_open(lua_State *L);
 void lprocess_open(lua_State *L);
 void lshell_open(lua_State *L);

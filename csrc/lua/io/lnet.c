@@ -2,6 +2,8 @@
  * Sockets for Lua. An address is a string (the bytes of a struct braid_address). Connections and listeners are
  * descriptors of lfd.c with additional methods. lua/braid/io/net.lua decides which addresses are tried in which order.
  */
+#include "lua/io/lnet.h"
+
 #include <errno.h>
 #include <lauxlib.h>
 #include <limits.h>
@@ -19,7 +21,7 @@
 /* ---- addresses ------------------------------------------------------------------------------------------------ */
 
 /* The string is the size, followed by the bytes. */
-static void push_address(lua_State *L, const struct braid_address *address) {
+void lnet_push_address(lua_State *L, const struct braid_address *address) {
   luaL_Buffer buffer;
   luaL_buffinit(L, &buffer);
   luaL_addlstring(&buffer, (const char *)&address->size, sizeof address->size);
@@ -27,7 +29,7 @@ static void push_address(lua_State *L, const struct braid_address *address) {
   luaL_pushresult(&buffer);
 }
 
-static struct braid_address address_at(lua_State *L, int index) {
+struct braid_address lnet_address(lua_State *L, int index) {
   struct braid_address address = {0};
   size_t size;
   const char *text = larg_string(L, index, "address", &size);
@@ -44,13 +46,13 @@ static int unix_address(lua_State *L) {
   const char *path = larg_string(L, 1, "path", NULL);
   int error = braid_address_unix(&address, path);
   if (error) return lerror_system(L, error, "the path of a unix socket");
-  push_address(L, &address);
+  lnet_push_address(L, &address);
   return 1;
 }
 
 /* address_text(address) -> host, port | path. */
 static int address_text(lua_State *L) {
-  struct braid_address address = address_at(L, 1);
+  struct braid_address address = lnet_address(L, 1);
   char text[BRAID_ADDRESS_TEXT];
   int port;
   braid_address_text(&address, text, &port);
@@ -78,7 +80,7 @@ static int push_answer(lua_State *L) {
   }
   lua_createtable(L, (int)resolution->count, 0);
   for (unsigned i = 0; i < resolution->count; i++) {
-    push_address(L, &resolution->addresses[i]);
+    lnet_push_address(L, &resolution->addresses[i]);
     lua_rawseti(L, -2, i + 1);
   }
   return 1;
@@ -115,8 +117,7 @@ static int resolve(lua_State *L) {
 
 /* ---- connecting ----------------------------------------------------------------------------------------------- */
 
-/* Returns nil, err. */
-static int refuse(lua_State *L, int error, const char *what) {
+int lnet_refuse(lua_State *L, int error, const char *what) {
   char text[512];
   int count = lerror_system(L, error, what);
   if (error != EMFILE) return count;
@@ -130,7 +131,7 @@ static int refuse(lua_State *L, int error, const char *what) {
 static int push_connection(lua_State *L, struct descriptor *descriptor, int error) {
   if (error) {
     lfd_close(descriptor);
-    return refuse(L, error, "connect");
+    return lnet_refuse(L, error, "connect");
   }
   lua_pushvalue(L, 1);
   return 1;
@@ -149,9 +150,9 @@ static int connect_k(lua_State *L, int status, lua_KContext context) {
 /* socket_connect(address, local address or nil, nodelay, keepalive, timeout) -> descriptor | nil, err. Keepalive: see
  * struct braid_socket_options. Suspends. */
 static int socket_connect(lua_State *L) {
-  struct braid_address address = address_at(L, 1), from = {0};
+  struct braid_address address = lnet_address(L, 1), from = {0};
   bool bound = !lua_isnil(L, 2);
-  if (bound) from = address_at(L, 2);
+  if (bound) from = lnet_address(L, 2);
   struct braid_socket_options options = {.from = bound ? &from : NULL,
                                          .delay = !lua_toboolean(L, 3),
                                          .keepalive = (int)larg_between(L, 4, "keepalive", -1, INT_MAX)};
@@ -173,13 +174,13 @@ static int socket_connect(lua_State *L) {
 
 /* socket_listen(address, backlog, reuse_port, v6only or nil) -> descriptor | nil, err. */
 static int socket_listen(lua_State *L) {
-  struct braid_address address = address_at(L, 1);
+  struct braid_address address = lnet_address(L, 1);
   struct braid_listen_options options = {.backlog = (int)larg_between(L, 2, "backlog", 1, INT_MAX),
                                          .reuse_port = lua_toboolean(L, 3),
                                          .v6only = lua_isnoneornil(L, 4) ? -1 : lua_toboolean(L, 4)};
   struct descriptor *descriptor = lfd_new(L);
   int fd = braid_socket_listen(&address, &options);
-  if (fd < 0) return refuse(L, -fd, "listen");
+  if (fd < 0) return lnet_refuse(L, -fd, "listen");
   lfd_adopt(descriptor, fd);
   return 1;
 }
@@ -208,11 +209,11 @@ static int accept_on(lua_State *L) {
   int fd = accept_either(first, second, lua_toboolean(L, TURN), &peer);
   if (fd >= 0) {
     lfd_adopt(descriptor, fd);
-    push_address(L, &peer);
+    lnet_push_address(L, &peer);
     return 2;
   }
   lua_pop(L, 1);
-  if (fd != -EAGAIN) return refuse(L, -fd, "listener:accept");
+  if (fd != -EAGAIN) return lnet_refuse(L, -fd, "listener:accept");
   if (second) return lfd_wait_either(L, first, second, "listener:accept", accept_k);
   return lfd_wait(L, &first->reader, BRAID_READ, "listener:accept", accept_k);
 }
@@ -257,7 +258,7 @@ static int descriptor_here(lua_State *L) {
   struct braid_address address = {.size = sizeof address.bytes};
   if (getsockname(descriptor->fd, (struct sockaddr *)&address.bytes, &address.size))
     return lerror_system(L, errno, "the address of a socket");
-  push_address(L, &address);
+  lnet_push_address(L, &address);
   return 1;
 }
 

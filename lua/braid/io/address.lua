@@ -81,7 +81,7 @@ end
 ---@return nil
 ---@return braid.Error
 function M.failed(what, place, err)
-  local text = err.message:gsub("^connect: ", ""):gsub("^listen: ", "")
+  local text = err.message:gsub("^%l+: ", "")
   return nil, errors.new(err.kind, ("net.%s %s: %s"):format(what, M.text_of(place), text), { code = err.code })
 end
 

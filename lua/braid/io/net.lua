@@ -5,6 +5,7 @@ local core = require "braid.core"
 local errors = require "braid.errors"
 local scope = require "braid.tasks.scope"
 local stream = require "braid.io.stream"
+local udp = require "braid.io.udp"
 
 local failed, time_left = address.failed, address.time_left
 
@@ -32,6 +33,16 @@ local LISTEN_OPTIONS = {
 ---@return {address: string, family: "inet"|"inet6"}[]? list in the order in which to try them
 ---@return braid.Error? err kinds: timeout, system
 M.resolve = address.resolve
+
+---Opens a UDP socket: `net.udp("127.0.0.1", 5353)`; `net.udp()` for one that takes a free port at all addresses of both
+---families. opts.reuse_port: other sockets with this option may use the same port. opts.broadcast: it may send to
+---broadcast addresses. Suspends while it looks up a host name.
+---@param host string? its own address; nil or "*": all of this machine
+---@param port integer? nil or 0: a free one
+---@param opts {reuse_port: boolean?, broadcast: boolean?}?
+---@return braid.net.Udp? udp
+---@return braid.Error? err kind system (with `code`, the error number)
+M.udp = udp.udp
 
 -- ---- streams --------------------------------------------------------------------------------------------------------
 
