@@ -164,6 +164,10 @@ function core.unix_address(path) end
 ---@return integer? port
 function core.address_text(address) end
 
+---@param address string of IPv4 or IPv6
+---@return string bytes 4 or 16
+function core.address_bytes(address) end
+
 ---Suspends.
 ---@param address string
 ---@param from string? the local address

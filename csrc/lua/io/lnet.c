@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 #include <limits.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -60,6 +61,18 @@ static int address_text(lua_State *L) {
   if (address.bytes.ss_family == AF_UNIX) return 1;
   lua_pushinteger(L, port);
   return 2;
+}
+
+/* address_bytes(address) -> the 4 or 16 bytes of an IPv4 or IPv6 address. */
+static int address_bytes(lua_State *L) {
+  struct braid_address address = lnet_address(L, 1);
+  const struct sockaddr_in *four = (const struct sockaddr_in *)&address.bytes;
+  const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&address.bytes;
+  if (four->sin_family == AF_INET)
+    lua_pushlstring(L, (const char *)&four->sin_addr, sizeof four->sin_addr);
+  else
+    lua_pushlstring(L, (const char *)&six->sin6_addr, sizeof six->sin6_addr);
+  return 1;
 }
 
 /* ---- host names ----------------------------------------------------------------------------------------------- */
@@ -266,6 +279,7 @@ void lnet_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"resolve", resolve},
                                        {"unix_address", unix_address},
                                        {"address_text", address_text},
+                                       {"address_bytes", address_bytes},
                                        {"socket_connect", socket_connect},
                                        {"socket_listen", socket_listen},
                                        {NULL, NULL}};

@@ -82,7 +82,9 @@ end
 ---@return braid.Error
 function M.failed(what, place, err)
   local text = err.message:gsub("^%l+: ", "")
-  return nil, errors.new(err.kind, ("net.%s %s: %s"):format(what, M.text_of(place), text), { code = err.code })
+  return nil, errors.new(err.kind, ("net.%s %s: %s"):format(what, M.text_of(place), text), {
+    code = err.code, status = err.status,
+  })
 end
 
 ---Seconds until then, at least 0; nil for nil.

@@ -3,6 +3,7 @@
 local address = require "braid.io.address"
 local core = require "braid.core"
 local errors = require "braid.errors"
+local proxy = require "braid.io.proxy"
 local scope = require "braid.tasks.scope"
 local stream = require "braid.io.stream"
 local udp = require "braid.io.udp"
@@ -20,7 +21,7 @@ local TRIES = 20 -- to find a port that is free in both families
 
 local CONNECT_OPTIONS = {
   host = "string", port = "integer", unix = "string", timeout = "number", max_line = "integer", nodelay = "boolean",
-  keepalive = "boolean|integer", bind = "string",
+  keepalive = "boolean|integer", bind = "string", proxy = "string",
 }
 local LISTEN_OPTIONS = {
   host = "string", port = "integer", unix = "string", backlog = "integer", reuse_port = "boolean", v6only = "boolean",
@@ -80,7 +81,6 @@ local function options_of(place)
   local options = { nodelay = place.nodelay ~= false, keepalive = place.keepalive or 0 }
   if place.keepalive == true then options.keepalive = -1 end
   if place.bind then
-    if place.unix then errors.misuse(1, "bad option 'bind' of 'connect' (not for a unix socket)") end
     address.check_text("bind", place.bind)
     local addresses, err = core.resolve(place.bind, 0)
     if not addresses then return nil, err end
@@ -150,33 +150,67 @@ local function addresses_of(place, options)
   return nil, errors.new("system", ("it has no address of the family of %s"):format(place.bind))
 end
 
----Connects: `net.connect("example.org", 80)`, `net.connect{ unix = "/run/some.sock" }`. Tries all the addresses, a
----quarter of a second apart, IPv6 and IPv4 in turn; the first that answers wins. A path that begins with `@` is an
----abstract Unix socket. opts.timeout: seconds for everything; default: as long as the system tries. opts.max_line: the
----longest line that the stream reads, in bytes; default 1 MiB. opts.nodelay = false: small pieces wait for each other.
----opts.keepalive: true, or after how many seconds of silence the system asks whether the peer is there.
----opts.bind: the local address. Suspends.
----@param host string|table a name or an address; or a table with `host` and `port`, or `unix`, and the options
----@param port integer?
----@param opts {timeout: number?, max_line: integer?, nodelay: boolean?, keepalive: boolean|integer?, bind: string?}?
----@return braid.net.Stream? stream
----@return braid.Error? err kinds: timeout, system (with `code`, the error number)
-function M.connect(host, port, opts)
-  local place = address.place_of("connect", CONNECT_OPTIONS, 1, host, port, opts)
-  local deadline = errors.deadline(1, "connect", place.timeout)
+local function connect_to(place, deadline)
   local options, err = options_of(place)
-  if not options then return failed("connect", place, err) end
+  if not options then return nil, err end
   local addresses
   addresses, err = addresses_of(place, options)
-  if not addresses then return failed("connect", place, err) end
+  if not addresses then return nil, err end
   local descriptor, peer
   if #addresses == 1 then
     descriptor, peer = try_one(addresses[1], options, deadline)
   else
     descriptor, peer = try_all(addresses, options, deadline)
   end
-  if not descriptor then return failed("connect", place, peer) end
+  if not descriptor then return nil, peer end
   return stream_of(descriptor, peer, place.max_line)
+end
+
+local function connect_through(through, place, deadline)
+  local nearer = setmetatable({ host = through.host, port = through.port }, { __index = place })
+  local made, err = connect_to(nearer, deadline)
+  if not made then
+    local text = ("the proxy %s: %s"):format(address.text_of(nearer), err.message)
+    return nil, errors.new(err.kind, text, { code = err.code })
+  end
+  local function left() return time_left(deadline) end
+  local ok, opened, failure = pcall(proxy.open, made, through, place.host, place.port, left)
+  if ok and opened then return made end
+  made:close()
+  if not ok then core.rethrow(opened) end
+  return nil, failure
+end
+
+---Connects: `net.connect("example.org", 80)`, `net.connect{ unix = "/run/some.sock" }`. Tries all the addresses, a
+---quarter of a second apart, IPv6 and IPv4 in turn; the first that answers wins. A path that begins with `@` is an
+---abstract Unix socket. opts.timeout: seconds for everything; default: as long as the system tries. opts.max_line: the
+---longest line that the stream reads, in bytes; default 1 MiB. opts.nodelay = false: small pieces wait for each other.
+---opts.keepalive: true, or after how many seconds of silence the system asks whether the peer is there.
+---opts.bind: the local address. opts.proxy: the URL of a proxy that connects for us: "http://host:port" (CONNECT),
+---"socks5://host:port", or "socks5h://host:port" (it also looks up the name); `user:password@` may stand before the
+---host. Suspends.
+---@param host string|table a name or an address; or a table with `host` and `port`, or `unix`, and the options
+---@param port integer?
+---@param opts {timeout: number?, max_line: integer?, nodelay: boolean?, keepalive: boolean|integer?, bind: string?,
+--- proxy: string?}?
+---@return braid.net.Stream? stream
+---@return braid.Error? err kinds: timeout, system (with `code`, the error number), proxy (from an HTTP proxy with
+--- `status`), closed and limit (by a proxy)
+function M.connect(host, port, opts)
+  local place = address.place_of("connect", CONNECT_OPTIONS, 1, host, port, opts)
+  local deadline = errors.deadline(1, "connect", place.timeout)
+  if place.unix and (place.proxy or place.bind) then
+    errors.misuse(1, "bad option '%s' of 'connect' (not for a unix socket)", place.proxy and "proxy" or "bind")
+  end
+  local through = place.proxy and proxy.parse(place.proxy)
+  local made, err
+  if through then
+    made, err = connect_through(through, place, deadline)
+  else
+    made, err = connect_to(place, deadline)
+  end
+  if made then return made end
+  return failed("connect", place, err)
 end
 
 -- ---- listening ------------------------------------------------------------------------------------------------------
