@@ -17,6 +17,8 @@
 ---@field Array braid.Array
 ---@field Dict braid.Dict
 ---@field List table the metatable of lists: decoded ones, results, what json.array marks
+---@field list_others fun(list: table, n: integer): any[]?, integer[]? other keys than 1 to n and "n"; integers apart
+---@field list_has_hole fun(list: table, n: integer): boolean
 ---@field EAGAIN integer
 ---@field Error table the metatable of error values
 local core = {}

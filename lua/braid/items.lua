@@ -22,20 +22,6 @@ local function comes_first(a, b)
   return (kind == "number" or kind == "string") and a < b
 end
 
--- Returns the keys of named items (without `n`), and the integer keys outside of 1 to n.
-local function others_in(list, n)
-  local names, far
-  for key in next, list do
-    if math.type(key) == "integer" then
-      if key < 1 or key > n then far = far or {} far[#far + 1] = key end
-    elseif key ~= "n" then
-      names = names or {}
-      names[#names + 1] = key
-    end
-  end
-  return names, far
-end
-
 -- Returns the length of the list, and the keys of all other items. A number in the field `n` is the length, as from
 -- table.pack, if no other item has a name. A class with __len decides its items itself.
 local function survey(what, name, list)
@@ -43,7 +29,7 @@ local function survey(what, name, list)
   local marked = meta == core.List
   if not marked and type(meta) == "table" and meta.__len then return #list end
   local n = list.n
-  local names, far = others_in(list, marked and n or #list)
+  local names, far = core.list_others(list, marked and n or #list)
   if type(n) == "number" and not names and not marked then
     if math.type(n) == "integer" and n >= 0 then return n end
     errors.misuse(3, "bad argument '%s' to '%s' (its n is to be an integer, not negative, and is %s)", name, what, n)
@@ -121,12 +107,7 @@ function M.results(row, values)
   local results, has_n = M.by_key(row, values), false
   for _, key in ipairs(row.names or {}) do has_n = has_n or key == "n" end
   if (row.names and row.count == 0) or has_n then return results end
-  for i = 1, row.count do
-    if results[i] == nil then
-      results.n = row.count
-      break
-    end
-  end
+  if core.list_has_hole(results, row.count) then results.n = row.count end
   return setmetatable(results, core.List)
 end
 

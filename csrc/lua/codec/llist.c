@@ -85,7 +85,45 @@ static int list_pairs(lua_State *L) {
   return 3;
 }
 
+/* Adds the value on the top of the stack to the list at `list`, which is made if there is nil, and pops it. */
+static void add(lua_State *L, int list) {
+  if (lua_isnil(L, list)) {
+    lua_newtable(L);
+    lua_replace(L, list);
+  }
+  lua_rawseti(L, list, (lua_Integer)lua_rawlen(L, list) + 1);
+}
+
+/* list_others(table, n) -> the keys that are no integers, but without "n"; the integers that are not from 1 to n. Nil:
+ * there are none. */
+static int list_others(lua_State *L) {
+  enum { TABLE = 1, COUNT, NAMES, FAR, KEY };
+  luaL_checktype(L, TABLE, LUA_TTABLE);
+  lua_Integer count = luaL_checkinteger(L, COUNT);
+  lua_settop(L, FAR);
+  for (lua_pushnil(L); lua_next(L, TABLE);) {
+    lua_pop(L, 1);
+    bool integer = lua_isinteger(L, KEY);
+    if (integer && lua_tointeger(L, KEY) >= 1 && lua_tointeger(L, KEY) <= count) continue;
+    if (!integer && is_n(L, KEY)) continue;
+    lua_pushvalue(L, KEY);
+    add(L, integer ? FAR : NAMES);
+  }
+  return 2;
+}
+
+/* list_has_hole(table, n) -> whether one of the elements from 1 to n is nil */
+static int list_has_hole(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_Integer count = luaL_checkinteger(L, 2), i = 1;
+  while (i <= count && has_element(L, 1, i)) i++;
+  lua_pushboolean(L, i <= count);
+  return 1;
+}
+
 static const luaL_Reg methods[] = {{"__index", list_index}, {"__len", list_len}, {"__pairs", list_pairs}, {NULL, NULL}};
+
+static const luaL_Reg functions[] = {{"list_others", list_others}, {"list_has_hole", list_has_hole}, {NULL, NULL}};
 
 void llist_open(lua_State *L) {
   luaL_newmetatable(L, "braid.list");
@@ -93,4 +131,5 @@ void llist_open(lua_State *L) {
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &LIST);
   lua_setfield(L, -2, "List");
+  luaL_setfuncs(L, functions, 0);
 }
