@@ -80,11 +80,33 @@ CURLcode braid_request_apply(const struct braid_request *request, CURL *easy) {
   set_number(&setter, CURLOPT_LOW_SPEED_LIMIT, request->idle_timeout > 0);
   set_number(&setter, CURLOPT_LOW_SPEED_TIME, request->idle_timeout);
   set_number(&setter, CURLOPT_CONNECTTIMEOUT_MS, request->connect_timeout);
+  set_pointer(&setter, CURLOPT_INTERFACE, request->interface);
+  set_number(&setter, CURLOPT_NETRC, request->netrc ? CURL_NETRC_OPTIONAL : CURL_NETRC_IGNORED);
+  set_pointer(&setter, CURLOPT_NETRC_FILE, request->netrc && *request->netrc ? request->netrc : NULL);
   set_pointer(&setter, CURLOPT_ACCEPT_ENCODING, request->decode ? "" : NULL);
   set_number(&setter, CURLOPT_SSL_VERIFYPEER, request->verify ? 1 : 0);
   set_number(&setter, CURLOPT_SSL_VERIFYHOST, request->verify ? 2 : 0);
   /* Here it means the HTTP version; an unsupported scheme in the URL is reported when the transfer runs. */
   return setter.code == CURLE_UNSUPPORTED_PROTOCOL ? CURLE_NOT_BUILT_IN : setter.code;
+}
+
+bool braid_request_split(const struct braid_request *request, struct curl_slist **list) {
+  char line[512];
+  const char *rest = request->ways;
+  *list = NULL;
+  while (rest && *rest) {
+    size_t size = strcspn(rest, "\n");
+    snprintf(line, sizeof line, "%.*s", (int)(size < sizeof line ? size : sizeof line - 1), rest);
+    struct curl_slist *longer = curl_slist_append(*list, line);
+    if (!longer) {
+      curl_slist_free_all(*list);
+      *list = NULL;
+      return false;
+    }
+    *list = longer;
+    rest += size + (rest[size] == '\n');
+  }
+  return true;
 }
 
 /* Reading a FIFO or a device may block the loop for ever. A folder has no content. */
@@ -115,7 +137,7 @@ CURLcode braid_request_fill(const struct braid_request *request, struct curl_mim
 }
 
 size_t braid_request_lookup(const struct braid_request *request) {
-  if (request->unix_socket || !request->proxy || *request->proxy) return 0;
+  if (request->unix_socket || request->ways || !request->proxy || *request->proxy) return 0;
   const char *host = strstr(request->url, "://");
   if (!host) return 0;
   host += 3;

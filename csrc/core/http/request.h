@@ -23,11 +23,14 @@ struct braid_request {
   struct curl_slist *headers;                    /* not copied */
   const char *user, *password, *proxy, *ca_file; /* NULL: none, or for proxy and ca_file the system's setting */
   const char *unix_socket, *no_proxy, *cookies;
-  long auth;            /* CURLAUTH_...: how user and password are sent */
-  long idle_timeout;    /* seconds without a byte; 0: no limit */
-  long connect_timeout; /* milliseconds; 0: libcurl's default */
-  long http_version;    /* CURL_HTTP_VERSION_... */
-  int64_t max_body;     /* bytes; 0: no limit */
+  const char *interface; /* "host!" and an address of this host; NULL: any */
+  const char *ways;      /* lines "host:port:address:port": where to connect to instead; NULL: none */
+  const char *netrc;     /* a file with users and passwords; "": ~/.netrc; NULL: none */
+  long auth;             /* CURLAUTH_...: how user and password are sent */
+  long idle_timeout;     /* seconds without a byte; 0: no limit */
+  long connect_timeout;  /* milliseconds; 0: libcurl's default */
+  long http_version;     /* CURL_HTTP_VERSION_... */
+  int64_t max_body;      /* bytes; 0: no limit */
   bool verify, decode;
   bool follows;    /* redirects are followed: the body of one is dropped */
   bool repeatable; /* the method is idempotent */
@@ -36,6 +39,9 @@ struct braid_request {
 
 /* Sets all options but ca_file, which only a reset of the handle can undo. Returns the first error, or CURLE_OK. */
 CURLcode braid_request_apply(const struct braid_request *request, CURL *easy);
+
+/* Makes a list of the request's `ways`, to be freed. False: memory is out. */
+bool braid_request_split(const struct braid_request *request, struct curl_slist **list);
 
 /* Copies the parts into the form. CURLE_READ_ERROR: a file cannot be read; `text` (CURL_ERROR_SIZE bytes) then names
  * it. Reads the properties of files, so it may block. */

@@ -340,6 +340,13 @@ static void detach_form(struct braid_transfer *transfer) {
   transfer->form = NULL;
 }
 
+/* The lists stand in the handle until the release. */
+static void free_lists(struct braid_transfer *transfer) {
+  curl_slist_free_all(transfer->headers);
+  curl_slist_free_all(transfer->ways);
+  transfer->headers = transfer->ways = NULL;
+}
+
 static CURLcode configure(struct braid_transfer *transfer, const struct braid_request *request) {
   struct braid_http_session *session = transfer->session;
   transfer->text[0] = '\0';
@@ -354,6 +361,8 @@ static CURLcode configure(struct braid_transfer *transfer, const struct braid_re
   /* When no connection can be idle, this spares libcurl a search among thousands that are in use. */
   bool fresh = braid_request_plain(request) && !session->limited && session->sockets == session->bound;
   curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L);
+  if (!braid_request_split(request, &transfer->ways)) return CURLE_OUT_OF_MEMORY;
+  curl_easy_setopt(transfer->easy, CURLOPT_CONNECT_TO, transfer->ways);
   code = braid_request_apply(request, transfer->easy);
   return code == CURLE_OK && request->part_count > 0 ? attach_form(transfer, request) : code;
 }
@@ -376,7 +385,7 @@ static void destroy(struct braid_transfer *transfer) {
   braid_list_remove(&transfer->link);
   detach_form(transfer);
   curl_easy_cleanup(transfer->easy);
-  curl_slist_free_all(transfer->headers);
+  free_lists(transfer);
   braid_response_term(&transfer->response);
   free(transfer->ca_file);
   free(transfer);
@@ -457,6 +466,8 @@ struct braid_transfer_facts braid_transfer_facts(const struct braid_transfer *tr
   facts.asked = transfer->tried && asked > 0;
   curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &facts.status);
   curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &facts.refusal);
+  curl_easy_getinfo(transfer->easy, CURLINFO_PRIMARY_IP, &facts.address);
+  curl_easy_getinfo(transfer->easy, CURLINFO_PRIMARY_PORT, &facts.port);
   return facts;
 }
 
@@ -489,8 +500,7 @@ void braid_transfer_release(struct braid_transfer *transfer) {
   transfer->waiter = NULL;
   withdraw(transfer);
   abandon_lookup(transfer);
-  curl_slist_free_all(transfer->headers);
-  transfer->headers = NULL;
+  free_lists(transfer);
   detach_form(transfer);
   braid_response_shrink(&transfer->response);
   if (session->idle_count < MOST_IDLE) {

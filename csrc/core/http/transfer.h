@@ -31,7 +31,7 @@ struct braid_transfer {
   struct braid_lookup *lookup; /* the look-up that it makes, also for others */
   CURL *easy;
   struct braid_waiter *waiter; /* whose wait ends when there is news; NULL: nobody waits */
-  struct curl_slist *headers;
+  struct curl_slist *headers, *ways;
   char *ca_file;
   struct curl_mime *form;
   struct braid_response response;
@@ -60,6 +60,8 @@ struct braid_transfer_facts {
   long status;       /* 0: there was no response */
   long http_version; /* 10, 11, 20, 30 */
   bool asked;        /* a request was sent */
+  char *address;     /* of the peer; valid until the release */
+  long port;         /* of the peer */
   long refusal;      /* the status by which a proxy refused to connect; 0: none */
   double times[BRAID_TRANSFER_TIMES];
 };

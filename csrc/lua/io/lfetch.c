@@ -68,7 +68,8 @@ static int push_failure(lua_State *L, int code, const struct braid_transfer *tra
   return 5;
 }
 
-/* Pushes status, body, head, HTTP version, and the five times as the bytes of one string. */
+/* Pushes status, body, head, HTTP version, the five times as the bytes of one string, and the peer as "ADDRESS PORT".
+ */
 static int push_response(lua_State *L, const struct braid_transfer *transfer) {
   struct braid_transfer_facts facts = braid_transfer_facts(transfer);
   lua_pushinteger(L, facts.status);
@@ -76,7 +77,8 @@ static int push_response(lua_State *L, const struct braid_transfer *transfer) {
   lua_pushlstring(L, transfer->response.head.data, transfer->response.head.size);
   lua_pushinteger(L, facts.http_version);
   lua_pushlstring(L, (const char *)facts.times, sizeof facts.times);
-  return 5;
+  lua_pushfstring(L, "%s %d", facts.address ? facts.address : "", (int)facts.port);
+  return 6;
 }
 
 /* If memory runs out here, the transfer stays alive until its session frees it. */

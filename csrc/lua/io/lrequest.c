@@ -117,6 +117,9 @@ void lrequest_read(lua_State *L, int index, struct braid_request *request) {
                                     .max_body = integer(L, index, "max_body", LUA_MAXINTEGER),
                                     .http_version = version_of(integer(L, index, "version", INT_MAX)),
                                     .verify = flag(L, index, "verify"),
+                                    .ways = text(L, index, "ways"),
+                                    .interface = text(L, index, "interface"),
+                                    .netrc = text(L, index, "netrc"),
                                     .decode = flag(L, index, "decode"),
                                     .follows = integer(L, index, "redirects", INT_MAX) > 0,
                                     .auth = flag(L, index, "digest") ? (long)CURLAUTH_DIGEST : (long)CURLAUTH_BASIC};

@@ -47,17 +47,17 @@ local function failure(method, url, record, code, text, asked, status)
 end
 
 -- Makes a response or an error from the results of a finished transfer.
-local function outcome(hop, status, body, head, version, times)
+local function outcome(hop, status, body, head, version, times, remote)
   if not status then return failure(hop.method, hop.url, hop.record, body, head, version, times) end
-  return response.new(hop.method, hop.url, status, body, head, version, times)
+  return response.new(hop.method, hop.url, status, body, head, version, times, remote)
 end
 
 -- ---- one attempt ----------------------------------------------------------------------------------------------------
 
 -- The response without its body, when the headers are there; nil if the transfer failed before.
 local function begin(transfer, hop)
-  local status, _, head, version, times = transfer:begin()
-  return status and response.new(hop.method, hop.url, status, nil, head, version, times)
+  local status, _, head, version, times, remote = transfer:begin()
+  return status and response.new(hop.method, hop.url, status, nil, head, version, times, remote)
 end
 
 -- Returns fn(bytes so far), which shows the progress, and what must be closed at the end.

@@ -28,6 +28,14 @@ local M = {}
 ---@field decode boolean? whether compressed bodies are decompressed; default true. false: none are asked for, and the
 --- body stays as it came
 ---@field retries integer|braid.http.Retries|boolean? most retries of an idempotent request; default 0; true: 3
+---@field retry braid.http.Retry? the same as a table that says more; excludes `retries`
+---@field timeouts { connect: number?, read: number?, total: number? }? connect_timeout, idle_timeout (in whole seconds,
+--- rounded up) and timeout in one table; excludes these
+---@field resolve table<string, string>? "host:port" -> address to connect to, for this request; the Host header and the
+--- certificate are still the URL's
+---@field local_address string? address of this host to connect from
+---@field netrc boolean|string? takes user and password from ~/.netrc, or from this file, if it names the host and the
+--- request has none
 ---@field trace fun(event: braid.http.Event)? called while the request goes on; see braid.http.Event
 ---@field sink fun(piece: string)? called with each piece of the body. It may wait; meanwhile the server has to wait,
 --- too. If it returns nil and a reason (like file:write), the request fails with that
@@ -49,6 +57,7 @@ M.COMMON = {
   follow = "boolean|integer", verify = "boolean", ca_file = "string", proxy = "string", http_version = "string",
   max_body = "integer", idle_timeout = "integer", no_proxy = "string|table", unix_socket = "string",
   retries = "boolean|integer|table", trace = "function", decode = "boolean",
+  retry = "table", timeouts = "table", resolve = "table", local_address = "string", netrc = "boolean|string",
 }
 
 M.KNOWN = {
@@ -69,7 +78,7 @@ end
 M.DEFAULTS = {
   plain = true, -- only status, headers and body are wanted
   fields = {}, lines = nil, body = nil, timeout = 30, connect_timeout = 0, redirects = 10, max_body = 0, verify = true,
-  decode = true,
+  decode = true, ways = nil, interface = nil, netrc = nil,
   ca_file = nil, proxy = default_proxy(), version = 0, user = nil, password = nil,
   digest = nil, idle_timeout = nil, no_proxy = nil, unix_socket = nil, cookies = nil, parts = nil,
   sink = nil, file = nil, progress = nil, stream = nil, retries = nil, trace = nil,
@@ -183,6 +192,7 @@ function set.sink(record, value) record.sink = value end
 function set.progress(record, value) record.progress = value or nil end
 function set.stream(record, value) record.stream = value end
 function set.retries(record, value) record.retries = retry.policy(value) end
+function set.retry(record, value) record.retries = retry.of_retry(value) end
 function set.trace(record, value) record.trace = value end
 
 local function check_text(name, value)
@@ -193,6 +203,39 @@ local function check_text(name, value)
 end
 
 function set.file(record, value) record.file = check_text("file", value) end
+
+function set.local_address(record, value) record.interface = "host!" .. check_text("local_address", value) end
+
+function set.netrc(record, value)
+  record.netrc = type(value) == "string" and check_text("netrc", value) or value and "" or nil
+end
+
+-- As libcurl's CONNECT_TO, which leaves nothing in the session's cache of names.
+function set.resolve(record, value)
+  local ways = {}
+  for _, place in ipairs(sorted_names("resolve", value)) do
+    local address = value[place]
+    if not place:find("^.+:%d+$") or type(address) ~= "string" or #place + #address > 450
+      or address:find("[^%w.:%[%]_-]") or place:find("%c") then
+      errors.misuse(1, "bad option 'resolve' (\"host:port\" = \"address\" expected, got %q)", place)
+    end
+    if address:find(":", 1, true) and not address:find("^%[") then address = "[" .. address .. "]" end
+    ways[#ways + 1] = place .. ":" .. address .. ":" .. place:match("%d+$")
+  end
+  record.ways = ways[1] and table.concat(ways, "\n") or nil
+end
+
+local TIMEOUTS = { connect = "number", read = "number", total = "number" }
+
+function set.timeouts(record, value)
+  errors.check_options(1, "timeouts", value, TIMEOUTS)
+  if value.connect then set.connect_timeout(record, value.connect) end
+  if value.total then set.timeout(record, value.total) end
+  if value.read then
+    seconds({}, "timeouts", value.read)
+    record.idle_timeout = M.check_number("timeouts", math.tointeger(math.ceil(value.read)), 1)
+  end
+end
 
 function set.unix_socket(record, value) record.unix_socket = check_text("unix_socket", value) end
 
@@ -324,6 +367,17 @@ local function complete_body(record, method, options)
   if record.body and #record.body > LARGE and not record.fields.expect then record.fields.expect = { "Expect:" } end
 end
 
+-- Two forms of one option: the older one, and the table.
+local function check_forms(options)
+  for name, older in pairs {
+    retry = { "retries" }, timeouts = { "timeout", "connect_timeout", "idle_timeout" },
+  } do
+    for _, other in ipairs(options[name] ~= nil and older or {}) do
+      if options[other] ~= nil then errors.misuse(1, "the options '%s' and '%s' exclude each other", name, other) end
+    end
+  end
+end
+
 -- At most one option may say where the body goes.
 local function check_takers(record)
   local taker
@@ -346,6 +400,7 @@ end
 ---@return table record
 function M.complete(what, options, base, known, method)
   errors.check_options(1, what, options, known)
+  check_forms(options or {})
   local record = {}
   for name, value in pairs(base) do record[name] = value end
   record.fields = {}

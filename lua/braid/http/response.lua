@@ -2,6 +2,7 @@
 -- The response of a server. Status and body are there from the beginning; headers and times are made when they are
 -- first used.
 local errors = require "braid.errors"
+local links = require "braid.http.links"
 local stream = require "braid.io.stream"
 
 local M = {}
@@ -34,10 +35,12 @@ end
 ---@field timing braid.http.Timing
 ---@field history braid.http.Response[]? the redirects that led to it, in their order; nil: there were none
 ---@field reason string what the server says beside the status; "" if nothing
+---@field remote { address: string, port: integer } whom it came from: the server, or a proxy; "" and 0 by a Unix socket
 ---@field private _method string
 ---@field private _elapsed number? seconds that the responses before it took
 ---@field private _head string status line and headers as they were received
 ---@field private _times string five doubles as bytes
+---@field private _remote string address and port
 ---@field private _source table? the source of a streamed body
 ---@field private _stream braid.Stream? the rest of the body
 local Response = { __name = "braid.http.Response" }
@@ -86,6 +89,11 @@ function lazy.timing(response)
   return timing
 end
 
+function lazy.remote(response)
+  local address, port = response._remote:match("^(%S*) (%d+)$")
+  return { address = address, port = math.tointeger(port) }
+end
+
 function lazy.reason(response) return response._head:match("^%S+ %d+ ([^\r\n]+)") or "" end
 
 -- Tells what came before it. For redirect.lua.
@@ -104,6 +112,10 @@ function methods:values(name)
   end
   return values
 end
+
+---The links that the response names in its header Link, such as the next page: `{ url, rel, ... }`.
+---@return braid.http.Link[]
+function methods:links() return links.read(self:values("link")) end
 
 -- ---- a streamed body ------------------------------------------------------------------------------------------------
 
@@ -228,10 +240,10 @@ end
 local VERSIONS = { [10] = "1.0", [11] = "1.1", [20] = "2", [30] = "3" }
 
 -- Makes a response from the core's results. For exchange.lua.
-function M.new(method, url, status, body, head, version, times)
+function M.new(method, url, status, body, head, version, times, remote)
   return setmetatable({
     status = status, body = body, url = url, http_version = VERSIONS[version],
-    _method = method, _head = head, _times = times,
+    _method = method, _head = head, _times = times, _remote = remote,
   }, Response)
 end
 

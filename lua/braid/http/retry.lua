@@ -13,6 +13,19 @@ local M = {}
 ---@field statuses integer[]? statuses that are retried; default 429, 502, 503 and 504
 ---@field methods string[]? default: the idempotent ones GET, HEAD, PUT, DELETE, OPTIONS and TRACE
 
+---When a request is repeated, as the option `retry` says it.
+---@class braid.http.Retry
+---@field tries integer? most attempts in all; default 4
+---@field backoff number? as of braid.http.Retries
+---@field max_delay number? as of braid.http.Retries
+---@field on (integer|string)[]|(fun(response: braid.http.Response?, err: braid.Error?, try: integer): boolean?)|nil the
+--- statuses and the codes of errors that are retried, or a function that decides after each try (1, 2, ...)
+---@field methods string[]? as of braid.http.Retries
+
+local RETRY = {
+  tries = "integer", backoff = "number", max_delay = "number", on = "table|function", methods = "table",
+}
+
 local KNOWN = { count = "integer", backoff = "number", max_delay = "number", statuses = "table", methods = "table" }
 
 local function set_of(list)
@@ -49,6 +62,23 @@ function M.policy(wish)
   return policy.count > 0 and policy or nil
 end
 
+---Makes the policy of the option `retry`; nil: no retries.
+---@param wish braid.http.Retry
+---@return table?
+function M.of_retry(wish)
+  errors.check_options(1, "retry", wish, RETRY)
+  local tries = wish.tries or 4
+  if tries < 1 then errors.misuse(1, "bad option 'retry' (tries is less than 1)") end
+  local list = type(wish.on) == "table" and wish.on or nil
+  local policy = M.policy {
+    count = tries - 1, backoff = wish.backoff, max_delay = wish.max_delay, statuses = list, methods = wish.methods,
+  }
+  if not policy then return nil end
+  policy.codes = list and set_of(list)
+  policy.decide = type(wish.on) == "function" and wish.on or nil
+  return policy
+end
+
 -- ---- Retry-After ----------------------------------------------------------------------------------------------------
 
 local MONTHS = {
@@ -76,6 +106,12 @@ end
 
 -- ---- whether and when -----------------------------------------------------------------------------------------------
 
+local function is_wanted(policy, attempt, response, err)
+  if policy.decide then return policy.decide(response, err, attempt) end
+  if err then return (policy.codes or CODES)[err.code] end
+  return policy.statuses[response.status]
+end
+
 ---The time to wait before the next attempt; nil: no other attempt.
 ---@param policy table? nil: never
 ---@param method string
@@ -85,8 +121,7 @@ end
 ---@return number? seconds
 function M.delay(policy, method, attempt, response, err)
   if not policy or attempt > policy.count or not policy.methods[method] then return nil end
-  if err and not CODES[err.code] then return nil end
-  if response and not policy.statuses[response.status] then return nil end
+  if not is_wanted(policy, attempt, response, err) then return nil end
   local delay = math.min(policy.max_delay, policy.backoff * 2.0 ^ (attempt - 1)) * (1 - math.random() / 2)
   local after = response and M.after(response.headers["retry-after"])
   if after and after > policy.max_delay then return nil end
