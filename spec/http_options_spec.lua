@@ -105,3 +105,65 @@ describe("the links of a response", function()
     }, assert(session:get(base)):links())
   end))
 end)
+
+describe("hooks", function()
+  local function mirror(request)
+    return answer(200, ("%s %s %s %s %s"):format(request.target, request.headers["x-sign"] or "-",
+      request.headers["content-type"] or "-", request.headers.authorization and "user" or "-", request.body))
+  end
+
+  test("may change the request, and the response, and may wait", scripted.with(mirror, function(base)
+    local session <close> = session_of {
+      base_url = base, auth = "user:word",
+      on_request = function(request)
+        braid.sleep(0.001)
+        request.headers["X-Sign"] = request.method .. #request.body
+        request.url = request.url .. "?signed"
+        request.body = request.body:upper()
+      end,
+      on_response = function(response)
+        braid.sleep(0.001)
+        response.body = "<" .. response.body .. ">"
+      end,
+    }
+    assert.equal('</a?signed POST5 application/json user "ABC">', assert(session:post("/a", { json = "abc" })).body)
+    assert.equal("</a?signed PUT1 - user X>", assert(session:put("/a", { body = "x", stream = false })).body)
+  end))
+
+  test("that lead elsewhere take no password along, and fail the request by what they raise",
+    scripted.with(mirror, function(base)
+      local session <close> = session_of { base_url = base, auth = "user:word" }
+      local response = assert(session:get("/a", { on_request = function(request)
+        request.url = base:gsub("127%.0%.0%.1", "localhost") .. "/there"
+      end }))
+      assert.equal("/there - - - ", response.body)
+      local function fail() error("no key", 0) end
+      for _, name in ipairs { "on_request", "on_response" } do
+        local ok, err = pcall(session.get, session, "/a", { [name] = fail })
+        assert.is_false(ok)
+        assert.equal("no key", err)
+      end
+      misused("'url'", session.get, session, "/a", { on_request = function(request) request.url = "ftp://x/" end })
+    end))
+end)
+
+describe("a session's numbers", function()
+  test("are those of its connections and requests", scripted.with(function(request)
+    if request.target == "/slow" then braid.sleep(0.05) end
+    return answer(200, "ok")
+  end, function(base)
+    local session <close> = session_of { base_url = base, max_connections = 1 }
+    assert.same({ open = 0, idle = 0, waiting = 0, requests = 0, reused = 0 }, session:stats())
+    assert(session:get("/"))
+    assert.same({ open = 1, idle = 1, waiting = 0, requests = 1, reused = 0 }, session:stats())
+    local slow = braid.spawn(function() assert(session:get("/slow")) end)
+    local next_one = braid.spawn(function() assert(session:get("/")) end)
+    braid.sleep(0.02)
+    assert.same({ open = 1, idle = 0, waiting = 1, requests = 3, reused = 0 }, session:stats())
+    slow:wait()
+    next_one:wait()
+    assert.same({ open = 1, idle = 1, waiting = 0, requests = 3, reused = 2 }, session:stats())
+    session:close()
+    assert.equal(0, session:stats().open)
+  end))
+end)

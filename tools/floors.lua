@@ -17,7 +17,7 @@ local LUA_FLOORS = {
   "braid.kernels.vectors", "braid.kernels", "braid.json", "braid.document", "braid.debug.trace",
   "braid.http.multipart", "braid.http.retry", "braid.http.request", "braid.http.links",
   "braid.http.response",
-  "braid.http.redirect",
+  "braid.http.redirect", "braid.http.hooks",
   "braid.http.download", "braid.http.exchange", "braid.http.session", "braid.http", "braid.web.headers",
   "braid.web.response", "braid.web.request", "braid.web.router", "braid.web.static", "braid.web.access_log",
   "braid.web.options", "braid.web.server", "braid.web.worker", "braid.web.supervisor", "braid.web.serve",

@@ -95,6 +95,9 @@ static void explain_repetition(struct braid_transfer *transfer) {
 }
 
 static void finish(struct braid_transfer *transfer, CURLcode code) {
+  long connects = 0;
+  curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connects);
+  if (transfer->connected && connects == 0) transfer->session->reused++;
   withdraw(transfer);
   transfer->done = true;
   transfer->code = transfer->response.oversize ? CURLE_FILESIZE_EXCEEDED : code;
@@ -230,6 +233,7 @@ static int on_connection(void *context, char *there, char *here, int port_there,
   (void)there, (void)here, (void)port_there, (void)port_here;
   struct braid_transfer *transfer = context;
   answer_lookup(transfer);
+  transfer->connected = true;
   transfer->repeated = transfer->asked && !transfer->repeatable;
   transfer->asked = true;
   return transfer->repeated ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
@@ -354,7 +358,8 @@ static CURLcode configure(struct braid_transfer *transfer, const struct braid_re
   transfer->stream = request->stream;
   transfer->done = transfer->paused = transfer->starved = transfer->asked = transfer->repeated = false;
   transfer->repeatable = request->repeatable;
-  transfer->tried = false;
+  transfer->tried = transfer->connected = false;
+  session->requests++;
   transfer->headers = request->headers;
   CURLcode code = set_certificates(transfer, request->ca_file);
   if (code != CURLE_OK) return code;

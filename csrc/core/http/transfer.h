@@ -20,8 +20,9 @@ struct braid_http_session {
   struct braid_list idle;     /* released transfers, for later requests */
   struct braid_watch *spare;  /* unused watches, by `next` */
   unsigned idle_count;
-  long sockets; /* open sockets */
-  long bound;   /* of these: sockets that a running transfer has opened */
+  long sockets;          /* open sockets */
+  long bound;            /* of these: sockets that a running transfer has opened */
+  long requests, reused; /* requests so far; those that used an earlier connection */
   bool cookies, limited;
 };
 
@@ -37,6 +38,7 @@ struct braid_transfer {
   struct braid_response response;
   CURLcode code; /* when done */
   bool stream, added, done, paused, bound, starved;
+  bool connected;             /* it has had a connection */
   bool tried;                 /* libcurl has got it, so what libcurl reports is not of an earlier transfer */
   bool repeatable;            /* the request is idempotent */
   bool asked;                 /* it was sent, and no line of a response has come */

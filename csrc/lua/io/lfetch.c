@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "core/http/statistics.h"
 #include "core/http/transfer.h"
 #include "core/http/url.h"
 #include "lua/base/larg.h"
@@ -294,6 +295,16 @@ static int session_cookies(lua_State *L) {
   return 1;
 }
 
+/* session:count() -> open, idle, waiting, requests, reused; nothing if it is closed. */
+static int session_count(lua_State *L) {
+  const struct braid_http_session *session = session_at(L, 1);
+  if (!session->loop) return 0;
+  struct braid_http_statistics now = braid_http_session_count(session);
+  const long numbers[] = {now.open, now.idle, now.waiting, now.requests, now.reused};
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) lua_pushinteger(L, numbers[i]);
+  return sizeof numbers / sizeof *numbers;
+}
+
 /* Waits for its transfers end with kind "closed". */
 static int session_close(lua_State *L) {
   braid_http_session_close(session_at(L, 1));
@@ -330,8 +341,13 @@ static int url_read(lua_State *L) {
 
 void lfetch_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"http_session", session_new}, {"http_url", url_read}, {NULL, NULL}};
-  static const luaL_Reg sessions[] = {{"fetch", fetch},         {"stream", stream_new},  {"cookies", session_cookies},
-                                      {"close", session_close}, {"__gc", session_close}, {NULL, NULL}};
+  static const luaL_Reg sessions[] = {{"fetch", fetch},
+                                      {"stream", stream_new},
+                                      {"cookies", session_cookies},
+                                      {"count", session_count},
+                                      {"close", session_close},
+                                      {"__gc", session_close},
+                                      {NULL, NULL}};
   static const luaL_Reg addresses[] = {{"__gc", url_free}, {NULL, NULL}};
   static const luaL_Reg transfers[] = {
       {"begin", stream_begin}, {"read", stream_read},     {"reading", stream_reading}, {"finish", stream_finish},

@@ -4,6 +4,7 @@ local core = require "braid.core"
 local errors = require "braid.errors"
 local progress = require "braid.progress"
 local download = require "braid.http.download"
+local hooks = require "braid.http.hooks"
 local redirect = require "braid.http.redirect"
 local response = require "braid.http.response"
 local retry = require "braid.http.retry"
@@ -207,14 +208,8 @@ function Attempt:run(handle)
   return result, err
 end
 
----Performs a request.
----@param handle userdata
----@param method string
----@param url string
----@param record table the completed options
----@return braid.http.Response?
----@return braid.Error?
-function M.perform(handle, method, url, record)
+-- Sends a request until it is answered or given up.
+local function send(handle, method, url, record)
   if record.plain then
     local hop = { method = method, url = url, record = record }
     return redirect.follow(function(next_hop, timeout) return fetch(handle, next_hop, timeout) end, hop, record.timeout)
@@ -231,6 +226,20 @@ function M.perform(handle, method, url, record)
     attempt:tell("retry", { delay = attempt.delay })
     core.sleep(attempt.delay)
   end
+end
+
+---Performs a request.
+---@param handle userdata
+---@param method string
+---@param url string
+---@param record table the completed options
+---@return braid.http.Response?
+---@return braid.Error?
+function M.perform(handle, method, url, record)
+  if record.on_request then url, record = hooks.ask(method, url, record) end
+  local result, err = send(handle, method, url, record)
+  if result and record.on_response then record.on_response(result) end
+  return result, err
 end
 
 return M

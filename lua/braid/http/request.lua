@@ -36,6 +36,10 @@ local M = {}
 ---@field local_address string? address of this host to connect from
 ---@field netrc boolean|string? takes user and password from ~/.netrc, or from this file, if it names the host and the
 --- request has none
+---@field on_request fun(request: braid.http.Outgoing)? is called before the request is sent; may change its `headers`,
+--- `url` and `body`, and may wait. What it raises is raised by the request
+---@field on_response fun(response: braid.http.Response)? is called with the response before it is returned; may change
+--- it, and may wait. What it raises is raised by the request
 ---@field trace fun(event: braid.http.Event)? called while the request goes on; see braid.http.Event
 ---@field sink fun(piece: string)? called with each piece of the body. It may wait; meanwhile the server has to wait,
 --- too. If it returns nil and a reason (like file:write), the request fails with that
@@ -58,6 +62,7 @@ M.COMMON = {
   max_body = "integer", idle_timeout = "integer", no_proxy = "string|table", unix_socket = "string",
   retries = "boolean|integer|table", trace = "function", decode = "boolean",
   retry = "table", timeouts = "table", resolve = "table", local_address = "string", netrc = "boolean|string",
+  on_request = "function", on_response = "function",
 }
 
 M.KNOWN = {
@@ -193,6 +198,8 @@ function set.progress(record, value) record.progress = value or nil end
 function set.stream(record, value) record.stream = value end
 function set.retries(record, value) record.retries = retry.policy(value) end
 function set.retry(record, value) record.retries = retry.of_retry(value) end
+function set.on_request(record, value) record.on_request = value end
+function set.on_response(record, value) record.on_response = value end
 function set.trace(record, value) record.trace = value end
 
 local function check_text(name, value)
@@ -365,6 +372,23 @@ local function complete_body(record, method, options)
   if not given[1] and SENDS_BODY[method] then set_body(record, "", "") end
   if method == "HEAD" and given[1] then errors.misuse(1, "a HEAD request has no body") end
   if record.body and #record.body > LARGE and not record.fields.expect then record.fields.expect = { "Expect:" } end
+end
+
+---A copy of the record with other headers and another body.
+---@param record table
+---@param headers table<string, string|string[]>
+---@param body string?
+---@return table
+function M.changed(record, headers, body)
+  local copy = {}
+  for name, value in pairs(record) do copy[name] = value end
+  copy.fields, copy.body = {}, body
+  add_headers(copy.fields, headers)
+  for name, lines in pairs(record.fields) do
+    if copy.fields[name] and lines[1]:find(":$") then copy.fields[name] = lines end -- libcurl is to leave it out
+  end
+  copy.lines = M.lines(copy.fields)
+  return copy
 end
 
 -- Two forms of one option: the older one, and the table.

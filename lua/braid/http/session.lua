@@ -129,6 +129,23 @@ end
 ---Deletes the cookies of the session.
 function Session:clear_cookies() self._handle:cookies(true) end
 
+---What the session does at the moment.
+---@class braid.http.Stats
+---@field open integer connections
+---@field idle integer connections that no request uses
+---@field waiting integer requests that have no connection yet
+---@field requests integer requests so far, those of redirects and retries too
+---@field reused integer requests that used the connection of an earlier one
+
+---The session's connections and requests, in numbers; all are 0 when it is closed.
+---@return braid.http.Stats
+function Session:stats()
+  local open, idle, waiting, requests, reused = self._handle:count()
+  return {
+    open = open or 0, idle = idle or 0, waiting = waiting or 0, requests = requests or 0, reused = reused or 0,
+  }
+end
+
 ---Closes the session and its connections. Running and later requests end with kind closed.
 function Session:close() self._handle:close() end
 Session.__close = Session.close
