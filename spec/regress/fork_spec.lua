@@ -76,28 +76,37 @@ describe("a process forked from one that uses braid", function()
     assert.matches("^false\t[^\n]*was forked from one that uses braid[^\n]*\nother true\town\n$", out)
   end)
 
-  helper.test("by a task comes to its end, also where a thread of the parent began to wait for signals then", function()
-    local start = os.time()
-    local out = helper.lua_process([[
-      local braid = require "braid"
-      local forker = require "forker"
-      local pool = braid.thread_pool(1)
-      pool:submit(function() while true do require "braid".signals("HUP"):close() end end)
-      for _ = 1, 100 do
-        local pid
-        local ok = pcall(braid.run, function()
-          pid = forker.fork()
-          if pid > 0 then braid.sleep(0) end
-        end)
-        if pid == 0 then os.exit(ok and 1 or 0) end
-        assert(forker.wait(pid) == 0)
-      end
-      print "all have ended"
-      os.exit(0)
-    ]], { env = { ASAN_OPTIONS = "detect_leaks=0" } })
-    assert.equal("all have ended\n", out)
-    assert.is_true(os.time() - start <= 5 * helper.slowness, "the end took long")
-  end)
+  local elsewhere = {
+    ["waits for signals"] = { 'while true do require "braid".signals("HUP"):close() end', "pcall(forks)" },
+    ["is traced"] = { 'while true do require "braid".sleep(0) end', 'braid.trace("/dev/null", forks)' },
+  }
+  for name, code in pairs(elsewhere) do
+    helper.test("by a task comes to its end, whatever a thread of the parent did then: " .. name, function()
+      local start = os.time()
+      local out = helper.lua_process(([[
+        local braid = require "braid"
+        local forker = require "forker"
+        local pool = braid.thread_pool(1)
+        pool:submit(function() %s end)
+        local function forks()
+          for _ = 1, 60 do
+            local pid
+            local ok = pcall(braid.run, function()
+              pid = forker.fork()
+              if pid > 0 then braid.sleep(0) end
+            end)
+            if pid == 0 then os.exit(ok and 1 or 0) end
+            assert(forker.wait(pid) == 0)
+          end
+          print "all have ended"
+        end
+        %s
+        os.exit(0)
+      ]]):format(code[1], code[2]), { env = { ASAN_OPTIONS = "detect_leaks=0" } })
+      assert.equal("all have ended\n", out)
+      assert.is_true(os.time() - start <= 5 * helper.slowness, "the end took long")
+    end)
+  end
 
   helper.test("is refused without any thread, too", function()
     local out = in_child("braid.sleep(0)", "braid.sleep(0.01)")

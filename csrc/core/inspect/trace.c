@@ -7,11 +7,19 @@
 
 #include "core/base/clock.h"
 #include "core/base/thread.h"
+#include "core/loop/loop.h"
 
 struct braid_trace braid_trace = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
+/* False in a process that was forked: a thread that does not exist there may hold the mutex. Nothing is traced there.
+ */
+static bool enter(void) {
+  if (!braid_loop_is_fork) pthread_mutex_lock(&braid_trace.mutex);
+  return !braid_loop_is_fork;
+}
+
 bool braid_trace_start(void) {
-  pthread_mutex_lock(&braid_trace.mutex);
+  if (!enter()) return false;
   bool free = !braid_trace_is_on();
   if (free) {
     braid_buffer_term(&braid_trace.events);
@@ -23,13 +31,13 @@ bool braid_trace_start(void) {
 }
 
 void braid_trace_stop(void) {
-  pthread_mutex_lock(&braid_trace.mutex);
+  if (!enter()) return;
   atomic_store(&braid_trace.on, false);
   pthread_mutex_unlock(&braid_trace.mutex);
 }
 
 bool braid_trace_read(size_t i, struct braid_trace_event *event) {
-  pthread_mutex_lock(&braid_trace.mutex);
+  if (!enter()) return false;
   bool there = !braid_trace_is_on() && i < braid_trace.events.size / sizeof *event;
   if (there) memcpy(event, braid_trace.events.data + i * sizeof *event, sizeof *event);
   pthread_mutex_unlock(&braid_trace.mutex);
@@ -37,7 +45,7 @@ bool braid_trace_read(size_t i, struct braid_trace_event *event) {
 }
 
 static void append(const struct braid_trace_event *event) {
-  pthread_mutex_lock(&braid_trace.mutex);
+  if (!enter()) return;
   if (braid_trace_is_on() && !braid_buffer_append(&braid_trace.events, event, sizeof *event))
     atomic_store(&braid_trace.on, false);
   pthread_mutex_unlock(&braid_trace.mutex);

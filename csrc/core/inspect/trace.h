@@ -35,8 +35,8 @@ extern struct braid_trace {
 
 static inline bool braid_trace_is_on(void) { return atomic_load_explicit(&braid_trace.on, memory_order_relaxed); }
 
-/* Empties the log and starts it. False when it is on already. Any thread, as all functions here; they block while
- * another thread writes an event. */
+/* Empties the log and starts it. False when it is on already, or in a forked process. Any thread, as all functions
+ * here; they block while another thread writes an event. */
 bool braid_trace_start(void);
 
 /* Stops the log; its events can then be read. */
