@@ -80,6 +80,10 @@ CURLcode braid_request_apply(const struct braid_request *request, CURL *easy) {
   set_number(&setter, CURLOPT_LOW_SPEED_LIMIT, request->idle_timeout > 0);
   set_number(&setter, CURLOPT_LOW_SPEED_TIME, request->idle_timeout);
   set_number(&setter, CURLOPT_CONNECTTIMEOUT_MS, request->connect_timeout);
+  set_pointer(&setter, CURLOPT_SSLCERT, request->cert);
+  set_pointer(&setter, CURLOPT_SSLKEY, request->key);
+  set_pointer(&setter, CURLOPT_PINNEDPUBLICKEY, request->pin);
+  set_number(&setter, CURLOPT_SSLVERSION, request->tls_version);
   set_pointer(&setter, CURLOPT_INTERFACE, request->interface);
   set_number(&setter, CURLOPT_NETRC, request->netrc ? CURL_NETRC_OPTIONAL : CURL_NETRC_IGNORED);
   set_pointer(&setter, CURLOPT_NETRC_FILE, request->netrc && *request->netrc ? request->netrc : NULL);

@@ -23,14 +23,17 @@ struct braid_request {
   struct curl_slist *headers;                    /* not copied */
   const char *user, *password, *proxy, *ca_file; /* NULL: none, or for proxy and ca_file the system's setting */
   const char *unix_socket, *no_proxy, *cookies;
-  const char *interface; /* "host!" and an address of this host; NULL: any */
-  const char *ways;      /* lines "host:port:address:port": where to connect to instead; NULL: none */
-  const char *netrc;     /* a file with users and passwords; "": ~/.netrc; NULL: none */
-  long auth;             /* CURLAUTH_...: how user and password are sent */
-  long idle_timeout;     /* seconds without a byte; 0: no limit */
-  long connect_timeout;  /* milliseconds; 0: libcurl's default */
-  long http_version;     /* CURL_HTTP_VERSION_... */
-  int64_t max_body;      /* bytes; 0: no limit */
+  const char *interface;  /* "host!" and an address of this host; NULL: any */
+  const char *ways;       /* lines "host:port:address:port": where to connect to instead; NULL: none */
+  const char *cert, *key; /* files; NULL: none */
+  const char *pin;        /* "sha256//..." of the keys that the server may have; NULL: any */
+  long tls_version;       /* CURL_SSLVERSION_...: the least */
+  const char *netrc;      /* a file with users and passwords; "": ~/.netrc; NULL: none */
+  long auth;              /* CURLAUTH_...: how user and password are sent */
+  long idle_timeout;      /* seconds without a byte; 0: no limit */
+  long connect_timeout;   /* milliseconds; 0: libcurl's default */
+  long http_version;      /* CURL_HTTP_VERSION_... */
+  int64_t max_body;       /* bytes; 0: no limit */
   bool verify, decode;
   bool follows;    /* redirects are followed: the body of one is dropped */
   bool repeatable; /* the method is idempotent */

@@ -75,6 +75,14 @@ static long version_of(lua_Integer number) {
   }
 }
 
+static long tls_version_of(lua_Integer number) {
+  switch (number) {
+    case 12: return CURL_SSLVERSION_TLSv1_2;
+    case 13: return CURL_SSLVERSION_TLSv1_3;
+    default: return CURL_SSLVERSION_DEFAULT;
+  }
+}
+
 static struct braid_part part_at(lua_State *L, int index) {
   struct braid_part part = {.name = text(L, index, "name"),
                             .path = text(L, index, "path"),
@@ -117,6 +125,10 @@ void lrequest_read(lua_State *L, int index, struct braid_request *request) {
                                     .max_body = integer(L, index, "max_body", LUA_MAXINTEGER),
                                     .http_version = version_of(integer(L, index, "version", INT_MAX)),
                                     .verify = flag(L, index, "verify"),
+                                    .cert = text(L, index, "cert"),
+                                    .key = text(L, index, "key"),
+                                    .pin = text(L, index, "pin"),
+                                    .tls_version = tls_version_of(integer(L, index, "tls_version", INT_MAX)),
                                     .ways = text(L, index, "ways"),
                                     .interface = text(L, index, "interface"),
                                     .netrc = text(L, index, "netrc"),

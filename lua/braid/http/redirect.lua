@@ -44,7 +44,7 @@ end
 ---@return boolean
 function M.has_own(record)
   local fields = record.fields
-  return (record.user or record.cookies or fields.authorization or fields.cookie or fields.host) ~= nil
+  return (record.user or record.cookies or record.cert or fields.authorization or fields.cookie or fields.host) ~= nil
 end
 
 ---The record for another origin than the one that its cookies, user and password were given for.
@@ -52,7 +52,9 @@ end
 ---@return table
 function M.for_strangers(record)
   local bare = without_headers(record, { "authorization", "cookie", "host" })
-  return changed(bare, { user = false, password = false, digest = false, cookies = false })
+  return changed(bare, {
+    user = false, password = false, digest = false, cookies = false, cert = false, key = false,
+  })
 end
 
 ---The URL as it is sent, and the record with the user and the password that the URL says, unless it has some.

@@ -6,6 +6,15 @@ local retry = require "braid.http.retry"
 
 local M = {}
 
+---How connections are secured.
+---@class braid.http.Tls
+---@field verify boolean? as the option `verify`, which it excludes
+---@field ca_file string? as the option `ca_file`, which it excludes
+---@field cert string? path of the client's certificate, which belongs to an origin as `auth` does
+---@field key string? path of its key
+---@field min_version "1.2"|"1.3"|nil
+---@field pin string|string[]|nil base64 SHA-256 of the public keys that the server may have
+
 ---Options of a request. Those up to `trace` may also be given to a session, for all its requests.
 ---@class braid.http.Options
 ---@field headers table<string, string|number|string[]>? a list sends the header several times
@@ -31,6 +40,7 @@ local M = {}
 ---@field retry braid.http.Retry? the same as a table that says more; excludes `retries`
 ---@field timeouts { connect: number?, read: number?, total: number? }? connect_timeout, idle_timeout (in whole seconds,
 --- rounded up) and timeout in one table; excludes these
+---@field tls braid.http.Tls?
 ---@field resolve table<string, string>? "host:port" -> address to connect to, for this request; the Host header and the
 --- certificate are still the URL's
 ---@field local_address string? address of this host to connect from
@@ -62,7 +72,7 @@ M.COMMON = {
   max_body = "integer", idle_timeout = "integer", no_proxy = "string|table", unix_socket = "string",
   retries = "boolean|integer|table", trace = "function", decode = "boolean",
   retry = "table", timeouts = "table", resolve = "table", local_address = "string", netrc = "boolean|string",
-  on_request = "function", on_response = "function",
+  tls = "table", on_request = "function", on_response = "function",
 }
 
 M.KNOWN = {
@@ -83,7 +93,7 @@ end
 M.DEFAULTS = {
   plain = true, -- only status, headers and body are wanted
   fields = {}, lines = nil, body = nil, timeout = 30, connect_timeout = 0, redirects = 10, max_body = 0, verify = true,
-  decode = true, ways = nil, interface = nil, netrc = nil,
+  decode = true, cert = nil, key = nil, pin = nil, tls_version = nil, ways = nil, interface = nil, netrc = nil,
   ca_file = nil, proxy = default_proxy(), version = 0, user = nil, password = nil,
   digest = nil, idle_timeout = nil, no_proxy = nil, unix_socket = nil, cookies = nil, parts = nil,
   sink = nil, file = nil, progress = nil, stream = nil, retries = nil, trace = nil,
@@ -230,6 +240,36 @@ function set.resolve(record, value)
     ways[#ways + 1] = place .. ":" .. address .. ":" .. place:match("%d+$")
   end
   record.ways = ways[1] and table.concat(ways, "\n") or nil
+end
+
+local TLS = {
+  verify = "boolean", ca_file = "string", cert = "string", key = "string", min_version = "string", pin = "string|table",
+}
+
+-- As libcurl's PINNEDPUBLICKEY.
+local function pins_of(value)
+  local pins = {}
+  for i, pin in ipairs(type(value) == "table" and value or { value }) do
+    if type(pin) ~= "string" or not pin:find("^[%w+/]+=*$") then
+      errors.misuse(1, "bad option 'tls' (pin: the base64 SHA-256 of a public key, or a list, expected)")
+    end
+    pins[i] = "sha256//" .. pin
+  end
+  return pins[1] and table.concat(pins, ";")
+end
+
+function set.tls(record, value)
+  errors.check_options(1, "tls", value, TLS)
+  if value.verify ~= nil then record.verify = value.verify end
+  for _, name in ipairs { "ca_file", "cert", "key" } do
+    if value[name] then record[name] = check_text("tls", value[name]) end
+  end
+  local version = value.min_version
+  if version then
+    record.tls_version = ({ ["1.2"] = 12, ["1.3"] = 13 })[version]
+      or errors.misuse(1, "bad option 'tls' (min_version: \"1.2\" or \"1.3\" expected, got %q)", version)
+  end
+  if value.pin then record.pin = pins_of(value.pin) end
 end
 
 local TIMEOUTS = { connect = "number", read = "number", total = "number" }
@@ -395,6 +435,7 @@ end
 local function check_forms(options)
   for name, older in pairs {
     retry = { "retries" }, timeouts = { "timeout", "connect_timeout", "idle_timeout" },
+    tls = { "verify", "ca_file" },
   } do
     for _, other in ipairs(options[name] ~= nil and older or {}) do
       if options[other] ~= nil then errors.misuse(1, "the options '%s' and '%s' exclude each other", name, other) end
