@@ -60,12 +60,17 @@ end
 
 -- What this process holds of the system, as a set of words. Empty where there is no /proc.
 local function holdings()
-  local held = {}
+  local held, counts = {}, {}
   if not lfs.attributes("/proc/self/fd") then return held end
   for fd in lfs.dir("/proc/self/fd") do
     local target = lfs.symlinkattributes("/proc/self/fd/" .. fd, "target")
     local fleeting = target and (target:find("^/proc/%d+/fd$") or target:find("^/memfd:braid ")) -- the memory of arrays
-    if target and not fleeting then held["descriptor " .. fd .. " " .. target] = true end
+    if target and target:find "^anon_inode:" then -- by how many there are: a loop may replace its poller
+      counts[target] = (counts[target] or 0) + 1
+      held["descriptor " .. target .. " number " .. counts[target]] = true
+    elseif target and not fleeting then
+      held["descriptor " .. fd .. " " .. target] = true
+    end
   end
   local pid = first_line("/proc/self/stat"):match("^%d+")
   for child in (first_line(("/proc/%s/task/%s/children"):format(pid, pid)) or ""):gmatch("%d+") do
