@@ -13,7 +13,7 @@ core/sync := message ring queue primitives counter dict
 core/net := socket datagram resolve
 core/work := tally job_flag job pool thread_pool crew
 core/http := openssl curl url request response broken_pipe lookup transfer statistics
-core/process := child io_thread frame.h outbox inbox connection.h content connection protocol.h shm_table object_table proxy.h proxy_queue proxy relay \
+core/process := terminal child io_thread frame.h outbox inbox connection.h content connection protocol.h shm_table object_table proxy.h proxy_queue proxy relay \
 	client queue_server object_server marshal worker_handle dispatch process_pool worker_process
 # Plain C on core/work/crew: no Lua, no locks.
 kernels := simd.h montgomery prime curve factor sieve circle mandelbrot text digest words row reduce scan radix.h \

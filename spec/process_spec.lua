@@ -296,6 +296,35 @@ describe("process.run", function()
     misused("pass_fds[2]", function() process.run({ "ls" }, { pass_fds = { other, {} } }) end)
   end))
 
+  test("gives the program a terminal", in_run(function()
+    local script = "test -t 0 && test -t 2 && stty size && echo on stderr >&2; exit 3"
+    local result = assert(process.run({ "sh", "-c", script }, { pty = { rows = 40, columns = 100 }, timeout = 10 }))
+    assert.equal("40 100\r\non stderr\r\n", result.stdout)
+    assert.equal(3, result.code)
+    assert.is_nil(result.stderr)
+    result = assert(process.run({ "cat" }, { pty = true, stdin = "hello\n", timeout = 10 }))
+    assert.matches("hello\r\nhello\r\n", result.stdout) -- its echo, and the answer
+    fails("limit", process.run({ "yes" }, { pty = true, max_output = 1000, timeout = 10 }))
+    misused("'stdout'", function() process.run({ "ls" }, { pty = true, stdout = "null" }) end)
+    misused("did you mean 'rows'", function() process.run({ "ls" }, { pty = { row = 1 } }) end)
+    misused("rows", function() process.run({ "ls" }, { pty = { rows = 0 } }) end)
+  end))
+
+  test("talks with a program at a terminal, and interrupts it", in_run(function()
+    local shell <close> = assert(process.start({ "sh" }, { pty = true, env = { PS1 = "$ " } }))
+    assert(shell:write("echo a$((1+1))\n"))
+    assert.matches("a2\r\n$", shell.stdout:read_until("a2\r\n", nil, 10))
+    assert(shell:write("cat\nping\n"))
+    for _ = 1, 2 do assert(shell.stdout:read_until("ping\r\n", nil, 10)) end -- its echo, and the answer of cat
+    assert(shell:write("\3"))
+    assert(shell.stdout:read_until("$ ", nil, 10)) -- a shell that is interrupted drops what was typed ahead
+    assert(shell:write("echo code $?\n"))
+    assert(shell.stdout:read_until("code 130", nil, 10))
+    shell:write("\n")
+    shell:close_stdin()
+    assert.is_not_nil(shell:wait(10).code)
+  end))
+
   test("refuses what is wrong", in_run(function()
     misused("argv", function() process.run() end)
     misused("argv", function() process.run("ls -l") end)

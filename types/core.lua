@@ -148,6 +148,12 @@ function core.wait_fd(fd, events, timeout) end
 ---@return userdata|braid.Error write_end
 function core.pipe() end
 
+---@param rows integer
+---@param columns integer
+---@return userdata? descriptor our side of a new terminal
+---@return string|braid.Error path of the program's side
+function core.terminal_open(rows, columns) end
+
 ---Suspends.
 ---@param host string? nil: all of this machine's addresses
 ---@param port integer

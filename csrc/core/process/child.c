@@ -46,6 +46,10 @@ struct descriptors {
  * standard one: dup2 onto itself would not clear close-on-exec. Returns 0 or an error number. */
 static int lift(const struct braid_child_plan *plan, struct descriptors *all) {
   all->count = 3 + plan->more_count;
+  if (plan->terminal) { /* 0 is opened in the child */
+    *all = (struct descriptors){.count = 3, .spare = {-1, -1, -1, -1, -1}};
+    return 0;
+  }
   for (int i = 0; i < all->count; i++) {
     all->from[i] = i < 3 ? plan->stdio[i] : plan->more[i - 3];
     all->spare[i] = -1;
@@ -115,7 +119,7 @@ static int add_passed(posix_spawn_file_actions_t *actions, const struct braid_ch
 
 static int add_descriptors(posix_spawn_file_actions_t *actions, const struct braid_child_plan *plan,
                            const struct descriptors *all) {
-  int error = 0;
+  int error = plan->terminal ? posix_spawn_file_actions_addopen(actions, 0, plan->terminal, O_RDWR, 0) : 0;
   for (int i = 0; i < all->count && !error; i++)
     if (all->from[i] != i) error = posix_spawn_file_actions_adddup2(actions, all->from[i], i);
   return error || plan->plain ? error : add_passed(actions, plan, all->count);
@@ -131,7 +135,11 @@ static int set_attributes(posix_spawnattr_t *attributes, const struct braid_chil
   sigdelset(&signals, SIGSTOP);
   posix_spawnattr_setsigdefault(attributes, &signals);
   posix_spawnattr_setpgroup(attributes, 0);
-  int flags = POSIX_SPAWN_SETSIGMASK | (plan->group ? POSIX_SPAWN_SETPGROUP : 0);
+  int flags = POSIX_SPAWN_SETSIGMASK;
+  if (plan->terminal)
+    flags |= POSIX_SPAWN_SETSID; /* has a group, too */
+  else if (plan->group)
+    flags |= POSIX_SPAWN_SETPGROUP;
   if (!plan->plain) flags |= POSIX_SPAWN_SETSIGDEF;
 #ifdef POSIX_SPAWN_CLOEXEC_DEFAULT
   if (!plan->plain) flags |= POSIX_SPAWN_CLOEXEC_DEFAULT;

@@ -19,8 +19,9 @@ struct braid_child_plan {
   int more_count;
   const int *passed; /* descriptors from 3 on that keep their numbers; not together with `more` */
   int passed_count;
-  bool group; /* gets a process group, which signals reach as a whole */
-  bool plain; /* as system(3): inherits descriptors that are not close-on-exec, and ignored signals */
+  const char *terminal; /* path of the terminal that becomes its 0, 1 and 2, and its controlling one; NULL: none */
+  bool group;           /* gets a process group, which signals reach as a whole */
+  bool plain;           /* as system(3): inherits descriptors that are not close-on-exec, and ignored signals */
 };
 
 /* The status is not known, because it was taken elsewhere: by another part of the program that waits for all children,

@@ -139,7 +139,9 @@ void lfd_adopt(struct descriptor *descriptor, int fd) {
 #ifdef F_SETNOSIGPIPE
   fcntl(fd, F_SETNOSIGPIPE, 1);
 #endif
-  descriptor->socket = fstat(fd, &facts) == 0 && S_ISSOCK(facts.st_mode);
+  bool known = fstat(fd, &facts) == 0;
+  descriptor->socket = known && S_ISSOCK(facts.st_mode);
+  descriptor->terminal = known && S_ISCHR(facts.st_mode);
   descriptor->fd = fd;
 }
 
@@ -231,7 +233,7 @@ static int read_on(lua_State *L, struct descriptor *descriptor) {
     lua_pushlstring(L, chunk, (size_t)count);
     return 1;
   }
-  if (count == 0) return 0;
+  if (count == 0 || (errno == EIO && descriptor->terminal)) return 0;
   if (errno == ECONNRESET) {
     lua_pushnil(L);
     lerror_push(L, "closed", "stream:read: the other side has reset the connection");

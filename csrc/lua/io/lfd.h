@@ -20,6 +20,7 @@ struct fd_wait {
 struct descriptor {
   int fd; /* -1: closed */
   bool socket;
+  bool terminal; /* ours of a pseudoterminal: EIO is its end */
   struct fd_wait reader, writer;
 };
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "core/base/limit.h"
+#include "core/process/terminal.h"
 #include "lua/base/larg.h"
 #include "lua/base/lerror.h"
 #include "lua/io/lfd.h"
@@ -54,7 +55,7 @@ struct braid_child **process_box(lua_State *L) {
 /* ---- starting ------------------------------------------------------------------------------------------------- */
 
 /* The stack indices of the arguments. */
-enum { ARGV = 1, ENVIRONMENT, DIRECTORY, STDIN, GROUP = STDIN + 3, CLEAR, PATH, PASSED, BOXES };
+enum { ARGV = 1, ENVIRONMENT, DIRECTORY, STDIN, GROUP = STDIN + 3, CLEAR, PATH, PASSED, TERMINAL, BOXES };
 
 /* Pushes an array for `count` strings and a final NULL. */
 static char **push_strings(lua_State *L, size_t count) { return lua_newuserdatauv(L, (count + 1) * sizeof(char *), 0); }
@@ -156,6 +157,7 @@ static int open_end(lua_State *L, struct stdio *stdio, int which, struct descrip
 
 static int open_ends(lua_State *L, struct stdio *stdio, struct descriptor *descriptors[3]) {
   int error = 0;
+  if (!lua_isnil(L, TERMINAL)) return 0;
   for (int i = 0; i < 3 && !error; i++) error = open_end(L, stdio, i, descriptors[i]);
   return error;
 }
@@ -169,7 +171,7 @@ static void close_ends(const struct stdio *stdio) {
 static int push_started(lua_State *L) {
   lua_settop(L, BOXES + 3);
   for (int i = 0; i < 3; i++) {
-    if (strcmp(lua_tostring(L, STDIN + i), "pipe") == 0) continue;
+    if (lua_isnil(L, TERMINAL) && strcmp(lua_tostring(L, STDIN + i), "pipe") == 0) continue;
     lua_pushnil(L);
     lua_replace(L, BOXES + 1 + i);
   }
@@ -185,20 +187,22 @@ static int push_start_error(lua_State *L, int error) {
   return lerror_system(L, error, lua_tostring(L, -1));
 }
 
-/* child_start(argv, environment, directory | nil, stdin, stdout, stderr, group, clear, path | nil, passed) -> child,
- * then for each of stdin, stdout and stderr our end of its pipe, or nil | nil, err. Each of the three is "pipe", "null"
- * or a descriptor's number; stderr may be "stdout". `clear`: the environment is only what is given. `path`: where to
- * look for the program; nil: in our PATH. `passed`: a list of descriptors that it gets, too. */
+/* child_start(argv, environment, directory | nil, stdin, stdout, stderr, group, clear, path | nil, passed, terminal |
+ * nil) -> child, then for each of stdin, stdout and stderr our end of its pipe, or nil | nil, err. Each of the three is
+ * "pipe", "null" or a descriptor's number; stderr may be "stdout". `clear`: the environment is only what is given.
+ * `path`: where to look for the program; nil: in our PATH. `passed`: a list of descriptors that it gets, too.
+ * `terminal`: a path; it takes the place of the three. */
 static int child_start(lua_State *L) {
   char file[PATH_MAX];
   sched_check_fork(L);
-  lua_settop(L, PASSED);
+  lua_settop(L, TERMINAL);
   struct braid_child **child = process_box(L);
   struct descriptor *descriptors[3];
   for (int i = 0; i < 3; i++) descriptors[i] = lfd_new(L);
   struct braid_child_plan plan = {.argv = push_arguments(L),
                                   .environment = push_environment(L),
                                   .directory = lua_tostring(L, DIRECTORY),
+                                  .terminal = lua_tostring(L, TERMINAL),
                                   .group = lua_toboolean(L, GROUP)};
   plan.passed = push_passed(L, &plan.passed_count);
   struct stdio stdio = {.child = {-1, -1, -1}};
@@ -210,6 +214,18 @@ static int child_start(lua_State *L) {
   if (!error) return push_started(L);
   for (int i = 0; i < 3; i++) lfd_close(descriptors[i]);
   return push_start_error(L, error);
+}
+
+/* terminal_open(rows, columns) -> descriptor, path of the program's side | nil, err. */
+static int terminal_open(lua_State *L) {
+  char path[BRAID_TERMINAL_PATH];
+  int rows = (int)larg_between(L, 1, "rows", 1, USHRT_MAX), columns = (int)larg_between(L, 2, "columns", 1, USHRT_MAX);
+  struct descriptor *descriptor = lfd_new(L);
+  int fd = braid_terminal_open(rows, columns, path);
+  if (fd < 0) return lerror_system(L, -fd, "a terminal");
+  lfd_adopt(descriptor, fd);
+  lua_pushstring(L, path);
+  return 2;
 }
 
 /* ---- methods -------------------------------------------------------------------------------------------------- */
@@ -334,7 +350,8 @@ void lprocess_open(lua_State *L) {
   static const luaL_Reg methods[] = {{"pid", child_pid},   {"wait", child_wait},       {"kill", child_kill},
                                      {"doom", child_doom}, {"running", child_running}, {"__gc", child_gc},
                                      {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"child_start", child_start}, {"file_number", file_number}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"child_start", child_start}, {"terminal_open", terminal_open}, {"file_number", file_number}, {NULL, NULL}};
   new_children(L);
   sched_class(L, METATABLE, methods);
   lua_pop(L, 1);

@@ -8,6 +8,7 @@ local stream = require "braid.io.stream"
 local M = {}
 
 local SYSTEM_PATH = "/bin:/usr/bin" -- where a program is looked for that has no PATH
+local END_OF_FILE = "\4" -- Ctrl-D
 local GRACE = 1 -- seconds between SIGTERM and SIGKILL
 
 -- ---- arguments ------------------------------------------------------------------------------------------------------
@@ -16,7 +17,7 @@ local FILE, WORDS = "string|userdata", '"pipe", "inherit", "null"%s or a file of
 
 local START_OPTIONS = {
   stdin = FILE, stdout = FILE, stderr = FILE, cwd = "string", env = "table", shell = "boolean", group = "boolean",
-  clear_env = "boolean", pass_fds = "table",
+  clear_env = "boolean", pass_fds = "table", pty = "boolean|table",
 }
 local RUN_OPTIONS = { timeout = "number", max_output = "integer", check = "boolean" }
 for name, expected in pairs(START_OPTIONS) do RUN_OPTIONS[name] = expected end
@@ -106,6 +107,7 @@ end
 ---@field stdout braid.Stream? if it is a pipe
 ---@field stderr braid.Stream? if it is a pipe
 ---@field private _child userdata
+---@field private _terminal braid.Stream? if it has one: stdin and stdout
 ---@field private _result braid.process.Result?
 ---@field private _awaited boolean? a wait has seen its end
 ---@field private _stopped boolean?
@@ -135,8 +137,15 @@ function Process:read(what, timeout) return pipe_of(self, "stdout"):read(what, t
 ---@return fun(): string?
 function Process:lines(what) return pipe_of(self, "stdout"):lines(what) end
 
----Closes its stdin: the program reads the end of the file.
-function Process:close_stdin() pipe_of(self, "stdin"):close() end
+---Closes its stdin: the program reads the end of the file. At a terminal (`pty`) it is told so by Ctrl-D, which counts
+---at the beginning of a line.
+function Process:close_stdin()
+  if self._terminal then
+    self._terminal:write(END_OF_FILE)
+  else
+    pipe_of(self, "stdin"):close()
+  end
+end
 
 ---Waits until the program has ended. Suspends. May be called again, and by several tasks.
 ---Read its output meanwhile: if a pipe is full, the program waits for ever.
@@ -194,22 +203,39 @@ function Process:__close(err)
   end
 end
 
-local function new_process(child, stdin, stdout, stderr)
+local function new_process(child, stdin, stdout, stderr, terminal)
+  local both = terminal and stream.new(terminal)
   return setmetatable({
-    pid = child:pid(), _child = child, stdin = stdin and stream.new(stdin), stdout = stdout and stream.new(stdout),
-    stderr = stderr and stream.new(stderr),
+    pid = child:pid(), _child = child, _terminal = both, stdin = both or stdin and stream.new(stdin),
+    stdout = both or stdout and stream.new(stdout), stderr = stderr and stream.new(stderr),
   }, Process)
+end
+
+-- Opens the terminal that the options ask for: returns our side, and the path of the program's. Nothing if they do not.
+local function terminal_of(opts)
+  if not opts.pty then return nil end
+  for _, name in ipairs { "stdin", "stdout", "stderr" } do
+    if opts[name] ~= nil and opts[name] ~= "pipe" then
+      errors.misuse(1, "bad option '%s' (with pty all three are the terminal)", name)
+    end
+  end
+  local size = type(opts.pty) == "table" and opts.pty or {}
+  errors.check_options(1, "pty", size, { rows = "integer", columns = "integer" })
+  errors.check_ranges(1, "pty", size, { rows = { 1, 65535 }, columns = { 1, 65535 } })
+  return core.terminal_open(size.rows or 24, size.columns or 80)
 end
 
 local function start(argv, opts)
   local group = opts.group
   -- A shell's children are ended with it. Not at a terminal: a background process group could not read from it.
   if group == nil then group = opts.shell and opts.stdin ~= "inherit" and opts.stdin ~= io.stdin end
-  local child, stdin, stdout, stderr = core.child_start(arguments_of(argv, opts.shell), environment_of(opts.env),
+  local words, terminal, path = arguments_of(argv, opts.shell), terminal_of(opts)
+  if opts.pty and not terminal then return nil, path end
+  local child, stdin, stdout, stderr = core.child_start(words, environment_of(opts.env),
     opts.cwd and text_of("option 'cwd'", opts.cwd), stdio_of(opts, "stdin"), stdio_of(opts, "stdout"),
-    stdio_of(opts, "stderr"), group, opts.clear_env, path_of(opts), passed_of(opts.pass_fds))
+    stdio_of(opts, "stderr"), group or opts.pty, opts.clear_env, path_of(opts), passed_of(opts.pass_fds), path)
   if not child then return nil, stdin end
-  local made, process = pcall(new_process, child, stdin, stdout, stderr)
+  local made, process = pcall(new_process, child, stdin, stdout, stderr, terminal)
   if made then return process end
   child:kill(core.signals.KILL) -- memory is out, so nobody will have this process
   error(process, 0)
@@ -219,9 +245,10 @@ end
 ---opts.stdin, .stdout, .stderr: "pipe" (default), "inherit" (ours), "null", or a file of the io library; for stderr
 ---also "stdout". opts.cwd: its working directory. opts.env: changes to the environment, name -> value, or false to
 ---remove a variable; the program is looked for in the PATH that it gets. opts.clear_env: it gets opts.env alone.
----opts.pass_fds: a list of descriptors, or streams, that it gets under the same numbers. opts.shell: argv is a command
----line for /bin/sh. opts.group: it gets its own process group, and signals go to the whole group; default: true with
----shell, unless it reads our stdin.
+---opts.pass_fds: a list of descriptors, or streams, that it gets under the same numbers. opts.pty: true, or a table
+---with `rows` and `columns`: the three are a terminal, to which `write` writes and from which `read` reads; it has a
+---session and a process group of its own. opts.shell: argv is a command line for /bin/sh. opts.group: it gets its own
+---process group, and signals go to the whole group; default: true with shell, unless it reads our stdin.
 ---@param argv string[]|string the program, which is searched in PATH, and its arguments
 ---@param opts? table
 ---@return braid.Process? process
@@ -322,7 +349,7 @@ function M.run(argv, opts)
   local input, timeout = nil, opts.timeout
   errors.check_seconds(1, "process.run", opts, "timeout")
   errors.check_ranges(1, "process.run", opts, { max_output = { 0, math.maxinteger - 1 } })
-  local how = setmetatable({ stdin = opts.stdin or "null" }, { __index = opts })
+  local how = setmetatable({ stdin = opts.stdin or not opts.pty and "null" or nil }, { __index = opts })
   if type(opts.stdin) == "string" then input, how.stdin = opts.stdin, "pipe" end
   local process <close>, failure = start(argv, how)
   if not process then return nil, failure end
