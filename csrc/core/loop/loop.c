@@ -14,7 +14,7 @@
 
 enum { EVENTS = 256 };
 
-bool braid_loop_is_fork;
+atomic_bool braid_loop_is_fork;
 
 static void in_child(void) { braid_loop_is_fork = true; }
 

@@ -53,7 +53,7 @@ struct braid_loop {
 int braid_loop_open(struct braid_loop *loop);
 /* True in a process that was forked while there were loops. There the descriptors are shared with the parent, the other
  * threads do not exist, and locks may be held for ever. Loops, and all that threads share, must not be used then. */
-extern bool braid_loop_is_fork;
+extern atomic_bool braid_loop_is_fork;
 
 void braid_loop_close(struct braid_loop *loop);
 
