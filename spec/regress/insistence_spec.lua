@@ -215,12 +215,14 @@ describe("the time that is needed grows with the number", function()
     tasks[1]:wait()
   end
 
+  local depth = os.getenv "BRAID_GC" and 500 or 1500 -- the fiercest collector walks all of them again and again
+
   helper.test("of nested tasks that are cancelled", function()
-    assert.is_true(growth(1500, function(n) nested(n, function(tasks) tasks[1]:cancel() end) end) < 12)
+    assert.is_true(growth(depth, function(n) nested(n, function(tasks) tasks[1]:cancel() end) end) < 12)
   end)
 
   helper.test("of nested tasks that are cancelled one by one", function()
-    assert.is_true(growth(1500, function(n)
+    assert.is_true(growth(depth, function(n)
       nested(n, function(tasks) for _, task in ipairs(tasks) do task:cancel() end end)
     end) < 12)
   end)

@@ -89,23 +89,65 @@ static int search_again(lua_State *L) {
   return 0;
 }
 
+static int raise_shortage(lua_State *L, int error) {
+  return lerror_raise_system(L, error, lua_pushfstring(L, "module '%s' cannot be looked for", luaL_checkstring(L, 1)));
+}
+
+/* Whether package.path or package.cpath leads to a file of the module. Needs no descriptor. */
+static bool has_file(lua_State *L, const char *field) {
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, field);
+  const char *path = lua_tostring(L, -1), *name = luaL_gsub(L, luaL_checkstring(L, 1), ".", "/");
+  bool found = false;
+  while (path && *path && !found) {
+    size_t size = strcspn(path, ";");
+    lua_pushlstring(L, path, size);
+    found = access(luaL_gsub(L, lua_tostring(L, -1), "?", name), R_OK) == 0;
+    lua_pop(L, 2);
+    path += size + (path[size] == ';');
+  }
+  lua_pop(L, 3);
+  return found;
+}
+
 /* The last searcher. The others do not tell whether a file does not exist, or cannot be opened for want of descriptors.
- * If a descriptor is free now, another thread may have closed one; then the others may find the file. */
+ * If a descriptor is free now, another thread may have closed one; then the others may find the file. If they do not,
+ * but the file exists, yet another thread has taken that descriptor. */
 static int explain_shortage(lua_State *L) {
   int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (fd >= 0) close(fd);
-  if (fd >= 0 || braid_limit_raised()) return search_again(L);
-  return lerror_raise_system(L, errno, lua_pushfstring(L, "module '%s' cannot be looked for", luaL_checkstring(L, 1)));
+  if (fd < 0 && !braid_limit_raised()) return raise_shortage(L, errno);
+  int found = search_again(L);
+  return found == 0 && (has_file(L, "path") || has_file(L, "cpath")) ? raise_shortage(L, EMFILE) : found;
+}
+
+/* The searcher of Lua files, which is upvalue 1. It raises an error if another thread takes the last descriptor after
+ * it has found the file. That is a shortage, and no fault of the module. */
+static int search_files(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_pushvalue(L, 2);
+  lua_insert(L, 1);
+  if (lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0) == LUA_OK) return lua_gettop(L) - 1;
+  const char *text = lua_tostring(L, -1);
+  if (text && strstr(text, strerror(EMFILE))) return raise_shortage(L, EMFILE);
+  if (text && strstr(text, strerror(ENFILE))) return raise_shortage(L, ENFILE);
+  return lua_error(L);
+}
+
+static void wrap_searcher(lua_State *L, int place, lua_CFunction wrapper) {
+  lua_rawgeti(L, -1, place);
+  lua_pushcclosure(L, wrapper, 1);
+  lua_rawseti(L, -2, place);
 }
 
 static void guard_loaders(lua_State *L) {
   lua_getglobal(L, "package");
   lua_getfield(L, -1, "searchers");
-  for (int i = 3; i <= 4; i++) { /* the searchers for C libraries */
-    lua_rawgeti(L, -1, i);
-    lua_pushcclosure(L, in_turn, 1);
-    lua_rawseti(L, -2, i);
-  }
+  enum { LUA_FILES = 2, C_LIBRARIES, PARTS_OF_C_LIBRARIES }; /* Lua's own searchers */
+  wrap_searcher(L, LUA_FILES, search_files);
+  wrap_searcher(L, C_LIBRARIES, in_turn);
+  wrap_searcher(L, PARTS_OF_C_LIBRARIES, in_turn);
   lua_pushvalue(L, -1);
   lua_pushcclosure(L, explain_shortage, 1);
   lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
