@@ -106,6 +106,16 @@ static bool use_lock(struct braid_proxy *proxy) {
 
 /* ---- queues ---------------------------------------------------------------------------------------------------- */
 
+/* Waits for the end of a wait. If what ends it was lost for want of memory, the connections end, and so does it. */
+static enum braid_status settle(struct braid_waiter *waiter) {
+  neighbours_settle(&n);
+  if (waiter->state != 1) {
+    for (int end = HOME; end <= FAR; end++) neighbours_close_end(&n, end);
+    check(waiter->state == 1);
+  }
+  return (enum braid_status)waiter->status;
+}
+
 static bool put(struct braid_proxy *proxy, const char *text) {
   struct braid_waiter waiter;
   struct braid_message *message = braid_message_new(text, strlen(text), NULL, 0);
@@ -114,14 +124,7 @@ static bool put(struct braid_proxy *proxy, const char *text) {
   waiter.state = 0;
   struct braid_wait_node *node = neighbours_arm(&n, &waiter);
   enum braid_status status = braid_proxy_put(proxy, &cell, node);
-  if (status == BRAID_WAIT) {
-    neighbours_settle(&n);
-    if (waiter.state != 1) {
-      for (int end = HOME; end <= FAR; end++) neighbours_close_end(&n, end);
-      check(waiter.state == 1);
-    }
-    status = (enum braid_status)waiter.status;
-  }
+  if (status == BRAID_WAIT) status = settle(&waiter);
   if (status != BRAID_OK) braid_message_unref(message); /* it stays ours */
   return status == BRAID_OK;
 }
@@ -133,12 +136,7 @@ static bool get(struct braid_proxy *proxy) {
   struct braid_wait_node *node = neighbours_arm(&n, &waiter);
   enum braid_status status = braid_proxy_get(proxy, &cell, node);
   if (status == BRAID_WAIT) {
-    neighbours_settle(&n);
-    if (waiter.state != 1) {
-      for (int end = HOME; end <= FAR; end++) neighbours_close_end(&n, end);
-      check(waiter.state == 1);
-    }
-    status = (enum braid_status)waiter.status;
+    status = settle(&waiter);
     if (status == BRAID_OK) cell.item = braid_wait_node_item(&waiter.node);
   }
   if (status == BRAID_OK) braid_item_drop(cell.item);
