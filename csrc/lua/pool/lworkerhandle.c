@@ -151,7 +151,7 @@ static int process_pool_new(lua_State *L) {
   }
   sched->loop.social = braid_thread_cores() > 1;
   struct braid_pool *pool = braid_process_pool_new(count, plan);
-  if (!pool) return lerror_raise_system(L, errno, "the broker's thread could not be started");
+  if (!pool) return lerror_raise_system(L, errno, "the I/O thread could not be started");
   lpool_keep(L, sched, pool, 2);
   return 1;
 }
