@@ -135,6 +135,13 @@ function core.array_new(type, length) end
 
 -- ---- descriptors, programs, transfers ------------------------------------------------------------------------------
 
+---Watches signals: `fd()` is readable when one has come, and `next()` gives its name; also `wake()`, `close()`.
+---@param name string "HUP" or "SIGHUP"
+---@param ... string
+---@return userdata? watch
+---@return braid.Error? err
+function core.signal_watch(name, ...) end
+
 ---Suspends.
 ---@param fd integer
 ---@param events "r"|"w"|"rw"
@@ -433,14 +440,44 @@ function core.leave() end
 function core.tell_dropped() end
 
 ---The status of the process when the interpreter has come to its end.
----@param status integer
-function core.exit_with(status) end
+function core.exit_interrupted() end
 
 ---Counts the jobs of a task pool, with add() and remove(), for core.tell_dropped.
 ---@param kind string
 ---@param name string?
 ---@return userdata tally
 function core.tally_new(kind, name) end
+
+-- ---- pools of threads ----------------------------------------------------------------------------------------------
+
+---Starts worker threads. Raises kind "not_sendable" when init or its arguments cannot be sent.
+---@param workers integer
+---@param settings table for lua/braid/pools/worker.lua
+---@param modules string compiled ones, each packed as "zs": its name and its code
+---@return userdata pool
+function core.pool_new(workers, settings, modules) end
+
+---How many cores this process may use, with regard to affinity and quota.
+---@return integer
+function core.cpu_count() end
+
+---A task of a pool. It belongs to no scope, and is held until it is started or cancelled.
+---@param fn fun(...): ...
+---@param ... any
+---@return braid.Task
+function core.prepare(fn, ...) end
+
+---Makes a held task ready.
+---@param task braid.Task
+function core.start(task) end
+
+---Runs a held task up to its first wait.
+---@param task braid.Task
+function core.start_now(task) end
+
+---The error for Lua's own "not enough memory".
+---@return braid.Error
+function core.no_memory() end
 
 -- ---- pools of processes --------------------------------------------------------------------------------------------
 
