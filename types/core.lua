@@ -439,7 +439,7 @@ function core.leave() end
 ---A line on stderr for each pool of the process with jobs on their way. Once.
 function core.tell_dropped() end
 
----The status of the process when the interpreter has come to its end.
+---When the interpreter exits, the process exits with status 130, as after SIGINT.
 function core.exit_interrupted() end
 
 ---Counts the jobs of a task pool, with add() and remove(), for core.tell_dropped.
