@@ -18,6 +18,7 @@ local CHAPTERS = {
     "http.multipart", "http.exchange" },
   { "web", "Web server", "web", "web.app", "web.request", "web.response", "web.options", "web.server",
     "web.supervisor", "web.headers", "web.test_client" },
+  { "databases", "Databases", "redis", "redis.client", "redis.pipeline", "redis.transaction", "redis.subscription" },
   { "json", "JSON", "json" },
   { "kernels", "Kernels", "kernels", "kernels.numbers", "kernels.vectors" },
   { "advice", "Advice, experiments, progress", "advice", "advice.advice", "advice.profile", "advice.estimate",
@@ -36,7 +37,7 @@ end
 
 -- ---- what is public -------------------------------------------------------------------------------------------------
 
-local PARTS = { "http", "web", "json", "process", "net" }
+local PARTS = { "http", "web", "json", "process", "net", "redis" }
 local CLASSES = { "Task", "Scope", "Queue", "Lock", "Semaphore", "Event", "Condition", "Barrier", "Counter", "Dict",
   "Array" }
 

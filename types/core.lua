@@ -518,6 +518,20 @@ function core.decode(parcel) end
 ---@return string
 function core.json_encode(value, max_depth, pretty, sort_keys, replace) end
 
+-- ---- Redis's protocol -----------------------------------------------------------------------------------------------
+
+---@param ... string|number the words of a command
+---@return string
+function core.resp_encode(...) end
+
+---@class braid.core.RespParser
+---@field feed fun(self: braid.core.RespParser, bytes: string)
+---@field next fun(self: braid.core.RespParser): kind: 1|2|3|nil, value: any a reply, refusal or push; raises for others
+
+---@param max_reply integer bytes
+---@return braid.core.RespParser
+function core.resp_parser(max_reply) end
+
 ---@param text string
 ---@param max_depth integer?
 ---@param refuse_big boolean? integers beyond 64 bits
