@@ -10,7 +10,7 @@ core/loop := waiter poller poller_epoll poller_kqueue wakeup signal_watch thread
 core/inspect := question poke answer states trace
 core/memory := shm range slab array
 core/sync := message ring queue primitives counter dict
-core/net := socket datagram resolve
+core/net := socket datagram resolve tls.h
 core/work := tally job_flag job pool thread_pool crew
 core/http := openssl curl url request response broken_pipe lookup transfer statistics
 core/process := terminal child io_thread frame.h outbox inbox connection.h content connection protocol.h shm_table object_table proxy.h proxy_queue proxy relay \
@@ -30,11 +30,15 @@ lua/state := lstdin lstate lstates lquestion lwatchdog
 lua/pool := lworker.h lworkerjob lworker lpooljob lpool lworkerhandle
 lua/turn := lturn lend lscript
 lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap
-lua/io := lfd lsignal lnet ludp lprocess lshell lrequest lfetch ltarget
+lua/io := ltls.h lfd ltls lsignal lnet ludp lprocess lshell lrequest lfetch ltarget
 lua := lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 core/web := signals control_socket static_file listen header_check serve.h exchange serve
 lua/web := lsupervise lserve
+
+# So is TLS: only it is linked with OpenSSL. The rest calls it through core/net/tls.h.
+core/tls := failure certificate transport store sessions tickets context connection.h context connection
+lua/tls := ltlsopen
 
 CORE_ROOMS := core/base core/loop core/inspect core/memory core/sync core/net core/work core/http core/process
 LUA_ROOMS := lua/base lua/sched lua/codec lua/task lua/sync lua/remote lua/state lua/pool lua/turn lua/kernels lua/io lua
@@ -81,6 +85,10 @@ LUA_ARCHIVE = $(or $(wildcard $(shell pkg-config --variable=libdir $(LUA_PC) 2>/
 CURL_CFLAGS := $(shell pkg-config --cflags libcurl 2>/dev/null)
 MICROHTTPD_CFLAGS := $(shell pkg-config --cflags libmicrohttpd 2>/dev/null)
 MICROHTTPD_LIBS := $(or $(shell pkg-config --libs libmicrohttpd 2>/dev/null),-lmicrohttpd)
+OPENSSL_CFLAGS := $(shell pkg-config --cflags openssl 2>/dev/null)
+OPENSSL_LIBS := $(or $(shell pkg-config --libs openssl 2>/dev/null),-lssl -lcrypto)
+HAVE_OPENSSL := $(shell printf '\#include <openssl/ssl.h>\n\#if OPENSSL_VERSION_NUMBER < 0x30000000L\n\#error old\n\#endif\n' | \
+	$(CC) $(OPENSSL_CFLAGS) -E -x c - >/dev/null 2>&1 && echo yes)
 HAVE_MICROHTTPD := $(shell printf '\#include <microhttpd.h>\n\#include <sys/epoll.h>\n' | $(CC) $(MICROHTTPD_CFLAGS) -E -x c - >/dev/null 2>&1 && \
 	echo yes)
 
@@ -100,7 +108,7 @@ STRICT := -std=c11 -D_GNU_SOURCE -Icsrc -fPIC -fvisibility=hidden -pthread -Wall
 GCC := $(findstring Free Software Foundation,$(shell $(CC) --version 2>/dev/null))
 LTO = $(if $(FLAVOUR),,$(if $(GCC),-flto=auto -ffat-lto-objects))
 PLAIN = $(if $(GCC),-fno-lto)
-COMPILE = $(CC) $(STRICT) $(CFLAGS) $(FLAVOUR) $(LTO) $(MATH) $(LUA_CFLAGS) $(CURL_CFLAGS) $(MICROHTTPD_CFLAGS) -MMD -MP -c
+COMPILE = $(CC) $(STRICT) $(CFLAGS) $(FLAVOUR) $(LTO) $(MATH) $(LUA_CFLAGS) $(CURL_CFLAGS) $(MICROHTTPD_CFLAGS) $(OPENSSL_CFLAGS) -MMD -MP -c
 
 # ---- files ---------------------------------------------------------------------------------------------------------
 sources = $(foreach room,$1,$(wildcard $(patsubst %,csrc/$(room)/%.c,$(filter-out $(FOREIGN_POLLER),$($(room))))))
@@ -111,6 +119,8 @@ KERNEL_OBJECTS := $(call objects,$(call sources,kernels))
 LUA_OBJECTS := $(call objects,$(call sources,$(LUA_ROOMS)))
 SERVE_OBJECTS := $(call objects,$(call sources,core/web lua/web))
 SERVE_GROUND := $(call objects,csrc/core/base/clock.c csrc/core/base/buffer.c)
+TLS_OBJECTS := $(call objects,$(call sources,core/tls lua/tls))
+TLS_GROUND := $(call objects,csrc/core/base/buffer.c)
 # A build that counts what is passed (see `coverage`): what its programs have in addition.
 COUNTS := $(findstring --coverage,$(FLAVOUR))
 COUNTING := $(if $(COUNTS),$(call objects,spec/coverage/exit.c))
@@ -124,7 +134,8 @@ EXAMPLES := $(filter-out examples/tour.lua examples/delay_server.lua,$(sort $(wi
 
 CORE_MODULE := $(BUILD)/braid/core.so
 SERVE_MODULE := $(BUILD)/braid/serve_core.so
-MODULES := $(CORE_MODULE) $(if $(SERVE_OBJECTS),$(if $(HAVE_MICROHTTPD),$(SERVE_MODULE),without_microhttpd))
+TLS_MODULE := $(BUILD)/braid/tls_core.so
+MODULES := $(CORE_MODULE) $(if $(HAVE_OPENSSL),$(TLS_MODULE),without_openssl) $(if $(SERVE_OBJECTS),$(if $(HAVE_MICROHTTPD),$(SERVE_MODULE),without_microhttpd))
 
 # The tree's own paths go first; the empty last entry stands for Lua's defaults.
 TREE_LUA_PATH := $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
@@ -159,6 +170,16 @@ $(SERVE_MODULE): $(SERVE_OBJECTS) $(SERVE_GROUND)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(MODULE_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(LTO) $(LDFLAGS) -o $@ $^ $(MICROHTTPD_LIBS) -lpthread
+
+# Threads may still use it when the state that has loaded it closes: it stays, too.
+$(TLS_MODULE): MODULE_LDFLAGS += $(if $(filter Darwin,$(SYSTEM)),,-Xlinker -z -Xlinker nodelete)
+$(TLS_MODULE): $(TLS_OBJECTS) $(TLS_GROUND)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LINK  $@")
+	$(QUIET)$(CC) $(MODULE_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(LTO) $(LDFLAGS) -o $@ $^ $(OPENSSL_LIBS) -lpthread
+
+without_openssl:
+	@echo "TLS of braid.net is left out: OpenSSL 3 was not found (Debian: libssl-dev)."
 
 without_microhttpd:
 	@echo "braid.web is left out: microhttpd.h was not found (Debian: libmicrohttpd-dev)."
@@ -210,10 +231,10 @@ host: $(HOST)
 
 $(HOST): LDFLAGS += $(call counting,lua_newstate lua_sethook lua_gethook lua_gethookmask _exit)
 $(HOST): $(call objects,spec/host.c $(if $(COUNTS),spec/coverage/lines.c)) $(COUNTING) $(CORE_OBJECTS) $(KERNEL_OBJECTS) \
-	$(LUA_OBJECTS) $(if $(HAVE_MICROHTTPD),$(SERVE_OBJECTS))
+	$(LUA_OBJECTS) $(if $(HAVE_MICROHTTPD),$(SERVE_OBJECTS)) $(if $(HAVE_OPENSSL),$(TLS_OBJECTS))
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(HOST_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(PLAIN) $(LDFLAGS) -o $@ $^ $(LUA_ARCHIVE) \
-		$(MICROHTTPD_LIBS) -lpthread -lm -ldl
+		$(MICROHTTPD_LIBS) $(if $(HAVE_OPENSSL),$(OPENSSL_LIBS)) -lpthread -lm -ldl
 
 # ---- testing -------------------------------------------------------------------------------------------------------
 # A suite is a list of commands (see tools/suite.lua): each of these files, run by $1.
@@ -322,7 +343,7 @@ fuzz: all $(SHIP) ## random bytes against the decoders, and between processes
 # ---- other machines and libraries ----------------------------------------------------------------------------------
 # The suite under $(ABROAD), an interpreter that cannot load what build/ has. bin/braid and busted look there first: so
 # the modules are loaded from $(BUILD) before they look. spec/elsewhere.lua says what is left out, and why.
-PRELOADED = for _, name in ipairs { "core", "serve_core" } do package.preload["braid." .. name] = package.loadlib( \
+PRELOADED = for _, name in ipairs { "core", "serve_core", "tls_core" } do package.preload["braid." .. name] = package.loadlib( \
 	[==[$(abspath $(BUILD))/braid/]==] .. name .. ".so", "luaopen_braid_" .. name) end
 abroad = $(TREE) LUA_INIT=$(call quote,$(PRELOADED)) BRAID_ELSEWHERE=$1 BRAID_LUA=$(call quote,$(CURDIR)/$(ABROAD)) \
 	$2 $(LUA) tools/suite.lua 3600 $3 $(call each,$(ABROAD) spec/run.lua,$(SPECS)) $(call each,$(ABROAD),$4)
@@ -332,13 +353,13 @@ abroad = $(TREE) LUA_INIT=$(call quote,$(PRELOADED)) BRAID_ELSEWHERE=$1 BRAID_LU
 # of which qemu takes more out of a message than there is room for.
 ARM64 := build/arm64
 ARM64_ROOT := $(ARM64)/root
-ARM64_PACKAGES := lua5.4 liblua5.4-dev libcurl4-openssl-dev libmicrohttpd-dev lua-busted lua-cjson lua-socket
+ARM64_PACKAGES := lua5.4 liblua5.4-dev libcurl4-openssl-dev libssl-dev libmicrohttpd-dev lua-busted lua-cjson lua-socket
 arm64: ## build for arm64 (Debian) and run the tests under qemu-user, for half an hour or more
 	@tools/packages.sh build test arm64
 	@tools/debian.sh packages arm64 $(ARM64_ROOT) $(ARM64_PACKAGES)
 	@$(MAKE) $(RAW_SERVER)
 	@$(MAKE) -j$(CORES) BUILD=$(ARM64) CC='aarch64-linux-gnu-gcc --sysroot=$(ARM64_ROOT)' LUA_CFLAGS=-I=/usr/include/lua5.4 \
-		CURL_CFLAGS= MICROHTTPD_CFLAGS= MICROHTTPD_LIBS=-lmicrohttpd arm64_tests
+		CURL_CFLAGS= OPENSSL_CFLAGS= OPENSSL_LIBS='-lssl -lcrypto' MICROHTTPD_CFLAGS= MICROHTTPD_LIBS=-lmicrohttpd arm64_tests
 
 arm64_tests: ABROAD := tools/arm64/lua5.4
 arm64_tests: all c_tests $(SHIP)
@@ -353,7 +374,7 @@ musl: ## build with musl (Debian), Lua as well, and run the tests
 	@tools/musl.sh $(MUSL)
 	@$(MAKE) $(RAW_SERVER)
 	@$(MAKE) -j$(CORES) BUILD=$(MUSL) CC=musl-gcc LUA_CFLAGS=-I$(MUSL)/source/lua5.4/src CURL_CFLAGS=-I$(MUSL)/include \
-		HAVE_MICROHTTPD= musl_tests
+		HAVE_MICROHTTPD= HAVE_OPENSSL= musl_tests
 
 musl_tests: ABROAD := $(MUSL)/bin/lua5.4
 musl_tests: $(CORE_MODULE) c_tests $(SHIP)
@@ -409,7 +430,7 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
-.PHONY: all without_microhttpd c_tests host test lint format asan ubsan tsan sanitized coverage valgrind torture check demo \
+.PHONY: all without_microhttpd without_openssl c_tests host test lint format asan ubsan tsan sanitized coverage valgrind torture check demo \
 	env fuzz stress asan_stress ubsan_stress tsan_stress sanitized_stress bench docs docs-check install uninstall rock_modules \
 	rock clean help arm64 arm64_tests musl musl_tests
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

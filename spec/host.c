@@ -7,6 +7,7 @@
 
 int luaopen_braid_core(lua_State *L);
 __attribute__((weak)) int luaopen_braid_serve_core(lua_State *L); /* not there without libmicrohttpd */
+__attribute__((weak)) int luaopen_braid_tls_core(lua_State *L);   /* not there without OpenSSL */
 
 #ifdef __SANITIZE_THREAD__
 #include <pthread.h>
@@ -56,6 +57,10 @@ static int run(lua_State *L) {
   if (luaopen_braid_serve_core) {
     lua_pushcfunction(L, luaopen_braid_serve_core);
     lua_setfield(L, -2, "braid.serve_core");
+  }
+  if (luaopen_braid_tls_core) {
+    lua_pushcfunction(L, luaopen_braid_tls_core);
+    lua_setfield(L, -2, "braid.tls_core");
   }
   lua_newtable(L);
   for (int i = 0; i < argc; i++) {

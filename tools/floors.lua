@@ -4,7 +4,8 @@
 
 -- Bottom up. The C order stands in the Makefile, because the build follows it.
 local LUA_FLOORS = {
-  "braid.core", "braid.serve_core", "braid.search", "braid.errors", "braid.units", "braid.progress", "braid.debug.dump",
+  "braid.core", "braid.serve_core", "braid.tls_core",
+  "braid.search", "braid.errors", "braid.units", "braid.progress", "braid.debug.dump",
   "braid.tasks.scope", "braid.tasks.future", "braid.pools.registry", "braid.tasks.task", "braid.items",
   "braid.tasks.gather", "braid.tasks.every", "braid.sync.queue", "braid.sync.primitives", "braid.sync.array",
   "braid.sync.dict", "braid.sync.limiter", "braid.sync.resource_pool",
@@ -12,7 +13,8 @@ local LUA_FLOORS = {
   "braid.pools.task_pool", "braid.pools.thread_pool", "braid.pools.process_pool", "braid.pools.pool",
   "braid.io.descriptor",
   "braid.io.signals", "braid.io.stream", "braid.io.process", "braid.io.address", "braid.io.udp", "braid.io.proxy",
-  "braid.io.net", "braid.redis.link", "braid.redis.commands", "braid.redis.pipeline", "braid.redis.transaction",
+  "braid.io.tls", "braid.io.net",
+  "braid.redis.link", "braid.redis.commands", "braid.redis.pipeline", "braid.redis.transaction",
   "braid.redis.subscription", "braid.redis.client", "braid.redis",
   "braid.kernels.numbers",
   "braid.kernels.vectors", "braid.kernels", "braid.json", "braid.document", "braid.debug.trace",

@@ -35,6 +35,7 @@ need_for_build() {
   need lua5.4 lua@5.4 program "${LUA:-lua5.4}"
   need liblua5.4-dev lua@5.4 header lua.h lua5.4
   need libcurl4-openssl-dev curl header curl/curl.h libcurl
+  need libssl-dev openssl header openssl/ssl.h openssl
   need libmicrohttpd-dev libmicrohttpd header microhttpd.h libmicrohttpd
 }
 need_for_test() {

@@ -201,6 +201,17 @@ function core.socket_connect(address, from, nodelay, keepalive, timeout) end
 ---@return braid.Error? err
 function core.socket_listen(address, backlog, reuse_port, v6only) end
 
+---Makes a context of OpenSSL. lua/braid/io/tls.lua knows the options.
+---@param functions lightuserdata from braid.tls_core
+---@param options table
+---@return userdata? context
+---@return braid.Error? err
+function core.tls_context(functions, options) end
+
+---@param path string
+---@return string? state changes when the file does; nil: there is none
+function core.file_state(path) end
+
 ---@param address string
 ---@param reuse_port boolean?
 ---@param broadcast boolean?

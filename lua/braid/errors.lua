@@ -9,7 +9,7 @@ local M = {}
 ---@class braid.Error
 ---@field kind string "timeout", "cancelled", "interrupted", "closed", "full", "empty", "not_sendable", "worker_died",
 --- "owner_died", "broken", "group", "limit", "deadlock", "http", "json", "process",
---- "proxy", "redis", "system" or "misuse"
+--- "proxy", "redis", "tls", "system" or "misuse"
 ---@field message string
 ---@field cause any? the error behind this one
 ---@field path string? of kind "json": where the value that cannot be encoded is

@@ -44,6 +44,7 @@ void lvectors_open(lua_State *L);
 void lmap_open(lua_State *L);
 void lfd_open(lua_State *L);
 void lnet_open(lua_State *L);
+void ltls_open(lua_State *L);
 void ludp_open(lua_State *L);
 void lsignal_open(lua_State *L);
 void lprocess_open(lua_State *L);

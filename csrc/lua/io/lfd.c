@@ -21,6 +21,7 @@
 #include "lua/base/larg.h"
 #include "lua/base/lerror.h"
 #include "lua/base/lopen.h"
+#include "lua/io/ltls.h"
 #include "lua/sched/lsched.h"
 
 #define METATABLE "braid.descriptor"
@@ -161,6 +162,7 @@ void lfd_close(struct descriptor *descriptor) {
   if (descriptor->fd < 0) return;
   let_go(&descriptor->reader);
   let_go(&descriptor->writer);
+  ltls_close(descriptor);
   close(descriptor->fd);
   descriptor->fd = -1;
 }
@@ -222,10 +224,16 @@ enum { CHUNK = 65536 };
 
 static int read_k(lua_State *L, int status, lua_KContext context);
 
+static int read_tls(lua_State *L, struct descriptor *descriptor, char *room, size_t size) {
+  int events, count = ltls_read(L, descriptor, room, size, &events);
+  return events ? lfd_wait(L, &descriptor->reader, events, "stream:read", read_k) : count;
+}
+
 static int read_on(lua_State *L, struct descriptor *descriptor) {
   char chunk[CHUNK];
   size_t room = (size_t)lua_tointeger(L, 2);
   if (descriptor->fd < 0) return lerror_return(L, BRAID_CLOSED, "stream:read");
+  if (descriptor->tls) return read_tls(L, descriptor, chunk, room < CHUNK ? room : CHUNK);
   ssize_t count;
   do count = read(descriptor->fd, chunk, room < CHUNK ? room : CHUNK);
   while (count < 0 && errno == EINTR);
@@ -312,10 +320,16 @@ static ssize_t write_some(const struct descriptor *descriptor, const char *data,
 
 static int write_k(lua_State *L, int status, lua_KContext context);
 
+static int write_tls(lua_State *L, struct descriptor *descriptor, const char *data, size_t size) {
+  int events, count = ltls_write(L, descriptor, data, size, &events);
+  return events ? lfd_wait(L, &descriptor->writer, events, "stream:write", write_k) : count;
+}
+
 static int write_on(lua_State *L, struct descriptor *descriptor) {
   if (descriptor->fd < 0) return lerror_return(L, BRAID_CLOSED, "stream:write");
   size_t size, from = (size_t)lua_tointeger(L, 3) - 1;
   const char *data = lua_tolstring(L, 2, &size);
+  if (descriptor->tls) return write_tls(L, descriptor, data + from, from < size ? size - from : 0);
   ssize_t count = from < size ? write_some(descriptor, data + from, size - from) : 0;
   if (count >= 0) {
     lua_pushinteger(L, (lua_Integer)count);
@@ -336,6 +350,7 @@ static int write_k(lua_State *L, int status, lua_KContext context) {
   struct sched *sched = sched_of(L);
   struct descriptor *descriptor = lua_touserdata(L, 1);
   enum braid_status end = lfd_end(sched, &descriptor->writer);
+  if (end != BRAID_OK) ltls_abandon(descriptor);
   if (sched_stopped(end)) return sched_raise(L, sched, end);
   return end == BRAID_OK ? write_on(L, descriptor) : lerror_return(L, end, "stream:write");
 }

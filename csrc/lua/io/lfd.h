@@ -8,6 +8,8 @@
 
 #include "lua/sched/lsched.h"
 
+struct braid_tls;
+
 /* One direction of a descriptor. Its watch is started while a task waits. */
 struct fd_wait {
   struct braid_watch watch;
@@ -22,6 +24,8 @@ struct descriptor {
   bool socket;
   bool terminal; /* ours of a pseudoterminal: EIO is its end */
   struct fd_wait reader, writer;
+  struct braid_tls *tls; /* what its bytes pass through: see ltls.h; NULL: nothing */
+  size_t unsent;         /* bytes of the current write that `tls` has taken, and not sent completely */
 };
 
 /* Pushes a closed descriptor. Call it before the descriptor is opened: so nothing leaks if this raises. */

@@ -83,7 +83,7 @@ end
 function M.failed(what, place, err)
   local text = err.message:gsub("^%l+: ", "")
   return nil, errors.new(err.kind, ("net.%s %s: %s"):format(what, M.text_of(place), text), {
-    code = err.code, status = err.status,
+    code = err.code, status = err.status, reason = err.reason, peer = err.peer,
   })
 end
 

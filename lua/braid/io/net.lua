@@ -6,6 +6,7 @@ local errors = require "braid.errors"
 local proxy = require "braid.io.proxy"
 local scope = require "braid.tasks.scope"
 local stream = require "braid.io.stream"
+local tls = require "braid.io.tls"
 local udp = require "braid.io.udp"
 
 local failed, time_left = address.failed, address.time_left
@@ -22,10 +23,11 @@ local TRIES = 20 -- to find a port that is free in both families
 local CONNECT_OPTIONS = {
   host = "string", port = "integer", unix = "string", timeout = "number", max_line = "integer", nodelay = "boolean",
   keepalive = "boolean|integer", bind = "string", proxy = "string",
+  tls = "boolean|table",
 }
 local LISTEN_OPTIONS = {
   host = "string", port = "integer", unix = "string", backlog = "integer", reuse_port = "boolean", v6only = "boolean",
-  max_line = "integer",
+  max_line = "integer", tls = "table",
 }
 
 ---Asks for the addresses of a name. Suspends.
@@ -50,16 +52,26 @@ M.udp = udp.udp
 ---A connection: a braid.Stream (read, read_some, lines, write, close) with additional methods for sockets.
 ---@class braid.net.Stream: braid.Stream
 ---@field private _address string of the peer
+---@field private _host string? to which it was connected
+---@field private _place string? the same, as a text with the port
 local Stream = {}
 for name, method in pairs(stream.Stream) do Stream[name] = method end
 Stream._most = LONGEST
 Stream.__name = "braid.net.stream"
 Stream.__index = Stream
 
----Ends writing: the peer reads the end of the stream. This side can still read.
+---Ends writing: the peer reads the end of the stream. This side can still read. With TLS it waits for a write that is
+---in progress, and suspends.
+---@param timeout number? seconds
 ---@return true? done
----@return braid.Error? err kinds: closed, system
-function Stream:shutdown() return self._descriptor:shutdown() end
+---@return braid.Error? err kinds: closed, system; with TLS also timeout, tls
+function Stream:shutdown(timeout)
+  local deadline = errors.deadline(1, "shutdown", timeout)
+  if not self._descriptor:has_tls() then return self._descriptor:shutdown() end
+  local turn <close>, err = self._turn:hold(timeout)
+  if not turn then return nil, err end
+  return self._descriptor:finish_tls(time_left(deadline))
+end
 
 ---The address of the peer, also after the end of the connection.
 ---@return string host or path; "" for an unnamed Unix socket
@@ -70,6 +82,72 @@ local function stream_of(descriptor, peer, max_line)
   local made = stream.new(descriptor, Stream)
   made._address, made._most = peer, max_line
   return made
+end
+
+-- ---- TLS ------------------------------------------------------------------------------------------------------------
+
+---What both sides have agreed on. On a stream that a listener has accepted, does the handshake first if it was not done
+---yet. Suspends.
+---@return {version: string, cipher: string, alpn: string?, server_name: string?, resumed: boolean,
+--- peer: {subject: string, issuer: string, names: string[], not_before: integer, not_after: integer, sha256: string}?}?
+--- facts nil: this stream has no TLS. Times are seconds since 1970
+---@return braid.Error? err kinds: tls, closed, system
+function Stream:tls()
+  if not self.fd then return nil, errors.new("closed", "stream:tls: it is closed") end
+  if not self._descriptor:has_tls() then return nil end
+  local _ <close> = self._turn:hold()
+  local ok, err = self._descriptor:handshake()
+  if not ok then return nil, err end
+  return self._descriptor:tls()
+end
+
+-- Does the handshake. If it fails, or is cancelled, the stream is closed.
+local function secure(made, context, settings, place, timeout)
+  local ok, done, err = pcall(tls.start, made._descriptor, context, settings, place, timeout)
+  if ok and done then return true end
+  made:close()
+  if not ok then core.rethrow(done) end
+  return nil, err
+end
+
+local START_OPTIONS = { server = "boolean", timeout = "number" }
+
+-- The options of TLS, without those of `start_tls` itself.
+local function start_options(opts)
+  local own, rest = {}, {}
+  for name, value in pairs(opts) do (START_OPTIONS[name] and own or rest)[name] = value end
+  errors.check_options(2, "start_tls", own, START_OPTIONS)
+  errors.check_seconds(2, "start_tls", own, "timeout")
+  if own.server == nil then own.server = rest.cert ~= nil end
+  return own, rest
+end
+
+---Begins TLS on a stream that is open, as a client, or with `cert` as a server. All bytes of the peer must have been
+---read: those that came before are an error. Nobody else may read or write meanwhile. If it fails, the stream is
+---closed. Suspends.
+---@param opts? {server: boolean?, timeout: number?} and options of `connect`'s or `listen`'s `tls`; server: as a server
+--- (true) or a client (false), whatever `cert` says. The default of `server_name` is the host of `connect`
+---@return true? done
+---@return braid.Error? err kinds: tls (with `code`, `reason` and `peer`), timeout, closed, system
+function Stream:start_tls(opts)
+  if opts ~= nil and type(opts) ~= "table" then errors.check_options(1, "start_tls", opts, START_OPTIONS) end
+  local own, rest = start_options(opts or {})
+  local settings = own.server and tls.server("start_tls", rest) or tls.client("start_tls", rest, self._host)
+  if self._descriptor:has_tls() then errors.misuse(1, "this stream has TLS already") end
+  if self._descriptor:reading() or self._turn:locked() then
+    errors.misuse(1, "another task uses this stream: it cannot begin TLS meanwhile")
+  end
+  if not self.fd then return nil, errors.new("closed", "stream:start_tls: it is closed") end
+  local turn <close> = self._turn:hold()
+  if self:_has_unread() then
+    self:close()
+    return nil, errors.new("tls", "stream:start_tls: bytes came before TLS began, and nobody has read them",
+      { reason = "unread bytes" })
+  end
+  local context, err = tls.context(settings)
+  if context then return secure(self, context, settings, self._place or self:peer(), own.timeout) end
+  self:close()
+  return nil, err
 end
 
 -- ---- connecting -----------------------------------------------------------------------------------------------------
@@ -163,7 +241,9 @@ local function connect_to(place, deadline)
     descriptor, peer = try_all(addresses, options, deadline)
   end
   if not descriptor then return nil, peer end
-  return stream_of(descriptor, peer, place.max_line)
+  local made = stream_of(descriptor, peer, place.max_line)
+  made._host, made._place = place.host, address.text_of(place)
+  return made
 end
 
 local function connect_through(through, place, deadline)
@@ -175,7 +255,10 @@ local function connect_through(through, place, deadline)
   end
   local function left() return time_left(deadline) end
   local ok, opened, failure = pcall(proxy.open, made, through, place.host, place.port, left)
-  if ok and opened then return made end
+  if ok and opened then
+    made._host, made._place = place.host, address.text_of(place)
+    return made
+  end
   made:close()
   if not ok then core.rethrow(opened) end
   return nil, failure
@@ -188,14 +271,18 @@ end
 ---opts.keepalive: true, or after how many seconds of silence the system asks whether the peer is there.
 ---opts.bind: the local address. opts.proxy: the URL of a proxy that connects for us: "http://host:port" (CONNECT),
 ---"socks5://host:port", or "socks5h://host:port" (it also looks up the name); `user:password@` may stand before the
----host. Suspends.
+---host. opts.tls: true, or a table of its options: `verify` (default true), `ca_file` and `ca_path` (whom to trust;
+---default: as the system does), `server_name` (the name, or address, of the certificate; default: the host), `cert` and
+---`key` (PEM files of an own certificate), `alpn` (list of protocols), `min_version` ("1.2" or "1.3"), `ciphers`,
+---`resume` (default true: sessions are resumed), `close_notify` ("required", the default: an end without it is an
+---error; or "optional"). Suspends.
 ---@param host string|table a name or an address; or a table with `host` and `port`, or `unix`, and the options
 ---@param port integer?
 ---@param opts {timeout: number?, max_line: integer?, nodelay: boolean?, keepalive: boolean|integer?, bind: string?,
---- proxy: string?}?
+--- proxy: string?, tls: boolean|table|nil}?
 ---@return braid.net.Stream? stream
 ---@return braid.Error? err kinds: timeout, system (with `code`, the error number), proxy (from an HTTP proxy with
---- `status`), closed and limit (by a proxy)
+--- `status`), closed and limit (by a proxy), tls (with `code`, `reason`, and the certificate of the `peer`)
 function M.connect(host, port, opts)
   local place = address.place_of("connect", CONNECT_OPTIONS, 1, host, port, opts)
   local deadline = errors.deadline(1, "connect", place.timeout)
@@ -203,13 +290,20 @@ function M.connect(host, port, opts)
     errors.misuse(1, "bad option '%s' of 'connect' (not for a unix socket)", place.proxy and "proxy" or "bind")
   end
   local through = place.proxy and proxy.parse(place.proxy)
-  local made, err
+  local settings = place.tls and tls.client("connect", place.tls, place.host)
+  local context, made, err
+  if settings then
+    context, err = tls.context(settings)
+    if not context then return failed("connect", place, err) end
+  end
   if through then
     made, err = connect_through(through, place, deadline)
   else
     made, err = connect_to(place, deadline)
   end
-  if made then return made end
+  local done = made
+  if made and settings then done, err = secure(made, context, settings, made._place, time_left(deadline)) end
+  if done then return made end
   return failed("connect", place, err)
 end
 
@@ -239,6 +333,13 @@ local function report(self, err)
   io.stderr:write(("braid: the listener at %s pauses: %s\n"):format(address.text_of(self._place), err.message))
 end
 
+-- With TLS its handshake is done when somebody reads or writes.
+local function accepted(self, descriptor, peer)
+  local settings = self._place.settings
+  if settings then descriptor:start_tls((tls.context(settings))) end
+  return stream_of(descriptor, peer, self._place.max_line)
+end
+
 ---Accepts the next connection. Where this process has no free descriptor, it waits until there is one, and says so once
 ---on stderr. Suspends.
 ---@param timeout number? seconds
@@ -249,7 +350,7 @@ function Listener:accept(timeout)
   while true do
     self._turn = not self._turn
     local descriptor, peer = self._descriptor:accept(self._second, self._turn, time_left(deadline))
-    if descriptor then return stream_of(descriptor, peer, self._place.max_line) end
+    if descriptor then return accepted(self, descriptor, peer) end
     if not is_out_of_descriptors(peer) then return nil, peer end
     report(self, peer)
     local left = time_left(deadline)
@@ -259,9 +360,9 @@ function Listener:accept(timeout)
 end
 
 function Listener:__call()
-  local accepted, err = self:accept()
+  local made, err = self:accept()
   if err and err.kind ~= "closed" then error(err, 0) end
-  return accepted
+  return made
 end
 
 ---Closes it at once, without waiting. Waiting accepts end with kind "closed". Accepted connections stay open. Does
@@ -316,11 +417,16 @@ end
 ---IPv4 connections. opts.max_line: of the accepted streams, as for `connect`. Suspends while it looks up a host name.
 ---@param host string|table|nil a name or an address; or a table with `host` and `port`, or `unix`, and the options
 ---@param port integer?
----@param opts {backlog: integer?, reuse_port: boolean?, v6only: boolean?, max_line: integer?}?
+---@param opts {backlog: integer?, reuse_port: boolean?, v6only: boolean?, max_line: integer?, tls: table?}?
 ---@return braid.net.Listener? listener
----@return braid.Error? err kind system (with `code`, the error number)
+---@return braid.Error? err kinds: system (with `code`, the error number), tls
 function M.listen(host, port, opts)
   local place = address.place_of("listen", LISTEN_OPTIONS, 0, host, port, opts)
+  place.settings = place.tls and tls.server("listen", place.tls)
+  if place.settings then
+    local context, problem = tls.context(place.settings)
+    if not context then return failed("listen", place, problem) end
+  end
   local addresses, err = address.addresses_of(place)
   if not addresses then return failed("listen", place, err) end
   local first, second = listen(place, addresses)

@@ -225,6 +225,9 @@ function Stream:lines(what)
   end
 end
 
+-- Whether there are bytes that were received and not returned. For derived classes.
+function Stream:_has_unread() return self._at <= #self._buffer or self._pieces[1] ~= nil end
+
 -- ---- writing --------------------------------------------------------------------------------------------------------
 
 ---Writes all of the data. Suspends while the other side is slow. Writes of several tasks are not mixed. After a write

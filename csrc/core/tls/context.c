@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT
+ * Makes OpenSSL's contexts of our options. A server has one for each identity, and chooses by the name that the client
+ * asks for; tickets and verification are those of the first. */
+#include "core/tls/context.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/tls/connection.h"
+#include "core/tls/failure.h"
+#include "core/tls/store.h"
+
+enum { READ_BUFFER = 4 * 16384 + 4 * 64 }; /* four of the longest records are read at once */
+
+static struct braid_tls_context *context_of(const SSL *ssl) { return braid_tls_of(ssl)->context; }
+
+/* ---- callbacks ------------------------------------------------------------------------------------------------ */
+
+/* A key that is encrypted is refused: nobody is asked for a password. */
+static int no_password(char *text, int size, int writing, void *context) {
+  (void)text, (void)size, (void)writing, (void)context;
+  return -1;
+}
+
+/* Notes the certificate that is refused: OpenSSL does not keep it. */
+static int on_verify(int good, X509_STORE_CTX *store) {
+  SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+  struct braid_tls *tls = braid_tls_of(ssl);
+  X509 *peer = X509_STORE_CTX_get0_cert(store);
+  if (good || tls->refused || !peer) return good;
+  X509_up_ref(peer);
+  tls->refused = peer;
+  return good;
+}
+
+static int on_session(SSL *ssl, SSL_SESSION *session) {
+  const struct braid_tls *tls = braid_tls_of(ssl);
+  if (tls->session) braid_tls_sessions_keep(&tls->context->sessions, tls->session, session);
+  return 0; /* OpenSSL keeps its own reference */
+}
+
+static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
+                     int encrypt) {
+  return braid_tls_tickets_prepare(&context_of(ssl)->tickets, name, iv, cipher, mac, encrypt);
+}
+
+static int on_protocols(SSL *ssl, const unsigned char **chosen, unsigned char *size, const unsigned char *asked,
+                        unsigned asked_size, void *unused) {
+  (void)unused;
+  const struct braid_tls_context *context = context_of(ssl);
+  unsigned char *found;
+  int result = SSL_select_next_proto(&found, size, context->protocols, context->protocols_size, asked, asked_size);
+  if (result != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_ALERT_FATAL;
+  *chosen = found;
+  return SSL_TLSEXT_ERR_OK;
+}
+
+static int on_name(SSL *ssl, int *alert, void *unused) {
+  (void)alert, (void)unused;
+  const struct braid_tls_context *context = context_of(ssl);
+  const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+  for (unsigned i = 0; name && i < context->identity_count; i++) {
+    X509 *certificate = SSL_CTX_get0_certificate(context->identities[i]);
+    if (X509_check_host(certificate, name, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) != 1) continue;
+    SSL_set_SSL_CTX(ssl, context->identities[i]);
+    break;
+  }
+  return SSL_TLSEXT_ERR_OK;
+}
+
+/* ---- the parts of a context ----------------------------------------------------------------------------------- */
+
+static bool set_identity(SSL_CTX *ctx, const struct braid_tls_identity *identity, struct braid_tls_failure *failure) {
+  const char *key = identity->key ? identity->key : identity->certificate;
+  if (SSL_CTX_use_certificate_chain_file(ctx, identity->certificate) != 1) {
+    braid_tls_failure_take(failure, identity->certificate);
+    return false;
+  }
+  if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) == 1) return true;
+  braid_tls_failure_take(failure, key);
+  return false;
+}
+
+/* Names of TLS 1.3's ciphers begin with "TLS_"; OpenSSL takes those apart from the others. */
+static bool set_ciphers(SSL_CTX *ctx, const char *ciphers) {
+  char *copy = strdup(ciphers), *rest = copy, *name;
+  size_t size = strlen(ciphers) + 1;
+  char *lists = calloc(2, size), *older = lists, *newer = lists ? lists + size : NULL;
+  bool set = copy && lists;
+  while (set && (name = strsep(&rest, ":"))) {
+    char *list = strncmp(name, "TLS_", 4) == 0 ? newer : older;
+    if (*list) strcat(list, ":");
+    strcat(list, name);
+  }
+  if (set && *older) set = SSL_CTX_set_cipher_list(ctx, older) == 1;
+  if (set && *newer) set = SSL_CTX_set_ciphersuites(ctx, newer) == 1;
+  if (set && !*older) set = SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) == 1;
+  if (set && !*newer) set = SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION) == 1;
+  free(lists);
+  free(copy);
+  return set;
+}
+
+/* Whose certificates are good. Returns a store's reference in *store. */
+static bool set_trust(SSL_CTX *ctx, const struct braid_tls_options *options, struct braid_tls_failure *failure) {
+  bool wanted = options->server ? options->ca_file || options->ca_path : options->verify;
+  SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+  if (!wanted) return true;
+  X509_STORE *store = braid_tls_store_get(options->ca_file, options->ca_path, failure);
+  if (!store) return false;
+  SSL_CTX_set_cert_store(ctx, store); /* takes the reference */
+  int fail = options->server ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
+  SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | fail, on_verify);
+  if (!options->server || !options->ca_file) return true;
+  STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(options->ca_file);
+  if (names) SSL_CTX_set_client_CA_list(ctx, names);
+  return true;
+}
+
+static void digest_file(EVP_MD_CTX *digest, const char *path) {
+  char piece[4096];
+  size_t count;
+  FILE *file = path ? fopen(path, "re") : NULL;
+  while (file && (count = fread(piece, 1, sizeof piece, file)) > 0) EVP_DigestUpdate(digest, piece, count);
+  if (file) fclose(file);
+}
+
+/* A session is resumed only where the clients' certificates are judged in the same way. */
+static bool set_session_rules(SSL_CTX *ctx, const struct braid_tls_options *options) {
+  unsigned char id[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  EVP_MD_CTX *digest = EVP_MD_CTX_new();
+  bool done = digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1;
+  if (done) {
+    digest_file(digest, options->ca_file);
+    if (options->ca_path) EVP_DigestUpdate(digest, options->ca_path, strlen(options->ca_path) + 1);
+    done = EVP_DigestFinal_ex(digest, id, &size) == 1 && SSL_CTX_set_session_id_context(ctx, id, size) == 1;
+  }
+  EVP_MD_CTX_free(digest);
+  return done;
+}
+
+static bool set_server(SSL_CTX *ctx, const struct braid_tls_options *options) {
+  if (options->protocols) SSL_CTX_set_alpn_select_cb(ctx, on_protocols, NULL);
+  if (options->identity_count > 1) SSL_CTX_set_tlsext_servername_callback(ctx, on_name);
+  SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets only: nothing is kept in memory */
+  SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket);
+  if (!options->resume) SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+  if (!options->resume) SSL_CTX_set_num_tickets(ctx, 0);
+  return set_session_rules(ctx, options);
+}
+
+static bool set_client(SSL_CTX *ctx, const struct braid_tls_options *options) {
+  if (options->protocols && SSL_CTX_set_alpn_protos(ctx, options->protocols, (unsigned)options->protocols_size))
+    return false;
+  SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  if (options->resume) SSL_CTX_sess_set_new_cb(ctx, on_session);
+  return true;
+}
+
+static bool set_all(SSL_CTX *ctx, const struct braid_tls_options *options) {
+  SSL_CTX_set_default_passwd_cb(ctx, no_password);
+  SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  if (options->close_notify_is_free) SSL_CTX_set_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
+  SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_read_ahead(ctx, 1);
+  SSL_CTX_set_default_read_buffer_len(ctx, READ_BUFFER);
+  if (SSL_CTX_set_min_proto_version(ctx, options->least >= 13 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1) return false;
+  if (options->ciphers && !set_ciphers(ctx, options->ciphers)) return false;
+  return options->server ? set_server(ctx, options) : set_client(ctx, options);
+}
+
+static SSL_CTX *make_part(const struct braid_tls_options *options, const struct braid_tls_identity *identity,
+                          struct braid_tls_failure *failure) {
+  ERR_clear_error();
+  SSL_CTX *ctx = SSL_CTX_new(options->server ? TLS_server_method() : TLS_client_method());
+  if (!ctx || !set_all(ctx, options)) {
+    braid_tls_failure_take(failure, NULL);
+  } else if (set_trust(ctx, options, failure) && (!identity || set_identity(ctx, identity, failure))) {
+    return ctx;
+  }
+  SSL_CTX_free(ctx);
+  return NULL;
+}
+
+/* ---- the context ---------------------------------------------------------------------------------------------- */
+
+static bool make_parts(struct braid_tls_context *context, const struct braid_tls_options *options,
+                       struct braid_tls_failure *failure) {
+  unsigned count = options->identity_count ? options->identity_count : 1;
+  context->identities = calloc(count, sizeof(SSL_CTX *));
+  if (!context->identities) return false;
+  for (unsigned i = 0; i < count; i++) {
+    SSL_CTX *part = make_part(options, options->identity_count ? &options->identities[i] : NULL, failure);
+    if (!part) return false;
+    context->identities[context->identity_count++] = part;
+  }
+  return true;
+}
+
+static bool copy_protocols(struct braid_tls_context *context, const struct braid_tls_options *options) {
+  if (!options->protocols || !options->server) return true;
+  context->protocols = malloc(options->protocols_size);
+  if (!context->protocols) return false;
+  memcpy(context->protocols, options->protocols, options->protocols_size);
+  context->protocols_size = (unsigned)options->protocols_size;
+  return true;
+}
+
+struct braid_tls_context *braid_tls_context_make(const struct braid_tls_options *options,
+                                                 struct braid_tls_failure *failure) {
+  OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL); /* threads may still use it while the process ends */
+  braid_tls_failure_set(failure, BRAID_TLS_SYSTEM, ENOMEM, strerror(ENOMEM));
+  struct braid_tls_context *context = calloc(1, sizeof *context);
+  if (!context) return NULL;
+  context->head.functions = &braid_tls_table;
+  atomic_init(&context->refs, 1);
+  context->server = options->server;
+  context->verify = options->verify;
+  context->close_notify_is_free = options->close_notify_is_free;
+  context->resume = options->resume;
+  braid_tls_sessions_init(&context->sessions);
+  context->method = braid_tls_transport_method();
+  bool made = braid_tls_tickets_init(&context->tickets, options->secret) && context->method &&
+              copy_protocols(context, options) && make_parts(context, options, failure);
+  if (made) return context;
+  braid_tls_context_give(context);
+  return NULL;
+}
+
+void braid_tls_context_take(struct braid_tls_context *context) {
+  atomic_fetch_add_explicit(&context->refs, 1, memory_order_relaxed);
+}
+
+void braid_tls_context_give(struct braid_tls_context *context) {
+  if (atomic_fetch_sub_explicit(&context->refs, 1, memory_order_acq_rel) != 1) return;
+  for (unsigned i = 0; i < context->identity_count; i++) SSL_CTX_free(context->identities[i]);
+  free(context->identities);
+  braid_tls_sessions_term(&context->sessions);
+  braid_tls_tickets_term(&context->tickets);
+  BIO_meth_free(context->method);
+  free(context->protocols);
+  free(context);
+}

@@ -1,0 +1,55 @@
+-- SPDX-License-Identifier: MIT
+-- Certificates for tests, made by the program openssl in a folder that goes with the test process.
+local M = {}
+
+local folder
+
+local CURVE = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+local NAMES = "DNS:localhost,DNS:*.example.org,IP:127.0.0.1,IP:::1"
+
+local function openssl(format, ...)
+  local command = ("cd %s && openssl %s 2>openssl.log"):format(folder, format:format(...))
+  assert(os.execute(command), command)
+end
+
+--- Makes NAME.pem and NAME.key, signed by the authority.
+---@param name string
+---@param subject string "/CN=localhost"
+---@param names string? other names of it
+---@param days integer? below 0: it has ended already
+---@param authority string? default "ca"
+function M.make(name, subject, names, days, authority)
+  local extensions = assert(io.open(folder .. "/" .. name .. ".ext", "w"))
+  extensions:write("basicConstraints=CA:FALSE\n", names and "subjectAltName=" .. names .. "\n" or "")
+  extensions:close()
+  authority = authority or "ca"
+  openssl("req %s -keyout %s.key -out %s.csr -subj '%s'", CURVE, name, name, subject)
+  openssl("x509 -req -in %s.csr -CA %s.pem -CAkey %s.key -CAcreateserial -days %d -extfile %s.ext -out %s.pem", name,
+    authority, authority, days or 2, name, name)
+end
+
+--- An authority of its own: NAME.pem and NAME.key.
+---@param name string
+function M.authority(name)
+  openssl("req -x509 %s -keyout %s.key -out %s.pem -days 2 -subj '/CN=The %s'", CURVE, name, name, name)
+end
+
+--- Makes the folder with ca, server, client, expired, other (of another name) and stranger (of another authority).
+---@return (fun(name: string): string) path of a file in it
+function M.open()
+  folder = os.tmpname()
+  os.remove(folder)
+  assert(os.execute("mkdir " .. folder))
+  M.authority "ca"
+  M.authority "foreign"
+  M.make("server", "/CN=localhost/O=Tests", NAMES)
+  M.make("client", "/CN=a client")
+  M.make("expired", "/CN=localhost", NAMES, -1)
+  M.make("other", "/CN=other.test", "DNS:other.test")
+  M.make("stranger", "/CN=localhost", NAMES, 2, "foreign")
+  return function(name) return folder .. "/" .. name end
+end
+
+function M.close() os.execute("rm -rf " .. folder) end
+
+return M
