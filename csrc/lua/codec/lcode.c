@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT
- * There are two weak tables. CODES maps a function to the box of its code, while the function lives. LOADED maps a code
- * to its box, whose user value is the one function that was loaded from it, while that function is in use. */
+ * There are three weak tables. CODES maps a function to the box of its code, while the function lives. SAME maps the
+ * bytes of a code to its box, so that all functions made by one place in the source have the same code. LOADED maps a
+ * code to its box, whose user value is the one function that was loaded from it, while that function is in use. */
 #include "lua/codec/lcode.h"
 
 #include <lauxlib.h>
 
-#include "core/base/buffer.h"
 #include "lua/base/lerror.h"
 #include "lua/sched/lobject.h"
 #include "lua/base/lregistry.h"
 
-static const char CODES, LOADED; /* registry keys */
+static const char CODES, SAME, LOADED; /* registry keys */
 
 static void push_codes(lua_State *L) { lregistry_table(L, &CODES, "k"); }
 
@@ -37,33 +37,65 @@ static void remember(lua_State *L, int index) {
   lua_pop(L, 2);
 }
 
-static int write_code(lua_State *L, const void *data, size_t size, void *buffer) {
-  (void)L;
-  return !braid_buffer_append(buffer, data, size);
+struct dumping {
+  luaL_Buffer bytes;
+  bool begun;
+};
+
+static int write_code(lua_State *L, const void *data, size_t size, void *context) {
+  struct dumping *dumping = context;
+  if (!dumping->begun) luaL_buffinit(L, &dumping->bytes); /* not before lua_dump, which needs the top of the stack */
+  dumping->begun = true;
+  luaL_addlstring(&dumping->bytes, data, size);
+  return 0;
 }
 
-static struct braid_bytecode *dump(lua_State *L, int index) {
+/* Pushes the bytes of the function at `index`. */
+static const char *push_bytes(lua_State *L, int index, size_t *size) {
+  struct dumping dumping = {.begun = false};
+  lua_pushvalue(L, index);
+  lua_dump(L, write_code, &dumping, 0);
+  luaL_pushresult(&dumping.bytes);
+  lua_remove(L, -2);
+  return lua_tolstring(L, -1, size);
+}
+
+/* Pushes a new box with the code of the function at `index`, whose bytes are these. */
+static void push_new(lua_State *L, int index, const char *bytes, size_t size) {
   lua_Debug ar;
-  struct braid_buffer buffer;
-  struct braid_bytecode *code = NULL;
   lua_pushvalue(L, index);
   lua_getinfo(L, ">u", &ar);
-  braid_buffer_init(&buffer);
-  lua_pushvalue(L, index);
-  if (lua_dump(L, write_code, &buffer, 0) == 0) code = braid_bytecode_new(buffer.data, buffer.size, ar.nups);
+  lobject_box(L, &braid_bytecode_class);
+  struct braid_bytecode *code = braid_bytecode_new(bytes, size, ar.nups);
+  lobject_fill(L, code ? &code->object : NULL);
+}
+
+/* Pushes the box of the function's code. */
+static void push_box(lua_State *L, int index) {
+  size_t size;
+  lregistry_table(L, &SAME, "v");
+  const char *bytes = push_bytes(L, index, &size);
+  lua_pushvalue(L, -1);
+  if (lua_rawget(L, -3) != LUA_TUSERDATA || !lobject_at(L, -1)) {
+    lua_pop(L, 1);
+    push_new(L, index, bytes, size);
+    lua_insert(L, -2);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, -4);
+    lua_remove(L, -2);
+    return;
+  }
+  lua_replace(L, -3);
   lua_pop(L, 1);
-  braid_buffer_term(&buffer);
-  return code;
 }
 
 struct braid_bytecode *lcode_of(lua_State *L, int index) {
   struct braid_bytecode *code = lcode_known(L, index);
   if (code) return code;
-  luaL_checkstack(L, 8, NULL);
+  luaL_checkstack(L, 12, NULL);
   index = lua_absindex(L, index);
-  lobject_box(L, &braid_bytecode_class);
-  code = dump(L, index);
-  lobject_fill(L, code ? &code->object : NULL);
+  push_box(L, index);
+  code = of(lobject_at(L, -1));
   remember(L, index);
   return code;
 }

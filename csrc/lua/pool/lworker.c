@@ -5,13 +5,9 @@
 
 #include <errno.h>
 #include <lauxlib.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "core/base/block.h"
 #include "core/process/worker_process.h"
 #include "lua/base/larg.h"
 #include "lua/codec/lcodec.h"
@@ -19,6 +15,7 @@
 #include "lua/base/lerror.h"
 #include "lua/base/lopen.h"
 #include "lua/pool/lworkerjob.h"
+#include "lua/pool/lworkerserve.h"
 
 #define WORKER_METATABLE "braid.worker"
 
@@ -46,104 +43,14 @@ void worker_settings_free(void *settings) {
   free(this);
 }
 
-/* ---- memory that jobs leave behind ---------------------------------------------------------------------------- */
-
-/* Lua's collector starts a cycle when a state has twice the memory that it had after the last one. After one large job
- * that may never happen. The collector also does not know the memory outside of Lua: arrays, and shared objects that
- * others wait to see freed. So the worker collects by itself. */
-enum {
-  SOME = 1 << 20,                  /* bytes of garbage that are collected after some idle time */
-  MUCH = 64 << 20,                 /* bytes of garbage that are collected between two jobs */
-  IDLE = 250 * 1000 * 1000,        /* ns */
-  WORTH_TRIMMING = 8 * 1024 * 1024 /* bytes that malloc may hold back from the system */
-};
-
-static size_t garbage(struct worker *worker) {
-  if (worker->floor == 0 || worker->memory.used < worker->floor) worker->floor = worker->memory.used;
-  return worker->memory.used - worker->floor;
-}
-
-/* How many bytes malloc may hold back, since the last collection. */
-static size_t kept_back(const struct worker *worker) {
-  return worker->memory.peak - worker->floor + worker->outside + worker->sched->outside;
-}
-
-static void collect(lua_State *L, struct worker *worker) {
-  if (lua_gc(L, LUA_GCISRUNNING)) lua_gc(L, LUA_GCCOLLECT);
-  worker->floor = worker->memory.used;
-  braid_block_trim();
-#ifdef __GLIBC__
-  if (kept_back(worker) >= WORTH_TRIMMING) malloc_trim(0);
-#endif
-  worker->memory.peak = worker->floor;
-  worker->outside = worker->sched->outside = 0;
-  worker->holds = false;
-}
-
-/* The time from which a worker that now waits counts as idle; BRAID_NEVER: there is nothing to collect. */
-static int64_t idle_from(struct worker *worker) {
-  bool untidy = worker->holds || garbage(worker) + worker->outside + worker->sched->outside >= SOME ||
-                kept_back(worker) >= WORTH_TRIMMING;
-  return untidy ? braid_clock_now() + IDLE : BRAID_NEVER;
-}
-
 /* ---- the worker, for Lua -------------------------------------------------------------------------------------- */
 
-static int next_k(lua_State *L, int status, lua_KContext context);
-
-static int next_job(lua_State *L) {
-  struct worker *worker = worker_of(sched_of(L));
-  struct active *active = lua_touserdata(L, -1);
-  struct braid_queue *jobs = worker->core->pool->jobs;
-  struct braid_item item;
-  enum braid_status status;
-  if (worker->settings->max_jobs && worker->taken >= worker->settings->max_jobs) return 0;
-  if (garbage(worker) > MUCH + worker->floor) collect(L, worker);
-  while ((status = braid_queue_get(jobs, &item, NULL)) == BRAID_OK)
-    if (workerjob_begin(worker, active, item)) return 1;
-  if (status == BRAID_CLOSED) return 0;
-  struct braid_waiter *waiter = sched_begin(L, worker->sched);
-  status = braid_queue_get(jobs, &item, &waiter->node);
-  if (status == BRAID_WAIT) return sched_park(L, worker->sched, idle_from(worker), next_k, 0);
-  sched_forget(worker->sched);
-  if (status == BRAID_CLOSED) return 0;
-  return workerjob_begin(worker, active, item) ? 1 : next_job(L);
-}
-
-/* The system wakes several threads on the core of the thread that wakes them. So a worker that has slept moves to its
- * own core from time to time. */
-static void spread(struct worker *worker) {
-  enum { RARELY = 20 * 1000 * 1000 };
-  int64_t now = braid_clock_now();
-  if (now - worker->spread < RARELY) return;
-  worker->spread = now;
-  braid_thread_spread(worker->settings->core + 1 + worker->core->index);
-}
-
-static int next_k(lua_State *L, int ignored, lua_KContext context) {
-  (void)ignored, (void)context;
-  struct worker *worker = worker_of(sched_of(L));
-  enum braid_status end = sched_end(worker->sched);
-  if (end == BRAID_OK) {
-    spread(worker);
-    bool begun =
-        workerjob_begin(worker, lua_touserdata(L, -1), braid_wait_node_item(&sched_waiter(worker->sched)->node));
-    return begun ? 1 : next_job(L);
-  }
-  if (end == BRAID_TIMEOUT || end == BRAID_NO_MEMORY) { /* it was idle, or there was no memory for the deadline */
-    collect(L, worker);
-    return next_job(L);
-  }
-  return sched_stopped(end) ? sched_raise(L, worker->sched, end) : 0;
-}
-
-/* worker:next() -> job, or nothing when this state gets no more jobs. Suspends. */
-static int worker_next(lua_State *L) {
-  lua_settop(L, 1);
-  struct active *active = lua_newuserdatauv(L, sizeof *active, 1);
+/* worker:job() -> a job that has not begun, for worker:serve */
+static int worker_job(lua_State *L) {
+  struct active *active = lua_newuserdatauv(L, sizeof *active, 0);
   active->job = NULL;
   luaL_setmetatable(L, JOB_METATABLE);
-  return next_job(L);
+  return 1;
 }
 
 /* worker:short(error) -> whether the error means that memory, descriptors or the like are short. Then the state
@@ -207,13 +114,8 @@ static int worker_ready(lua_State *L) {
 }
 
 static const luaL_Reg worker_methods[] = {
-    {"next", worker_next},
-    {"enter", worker_enter},
-    {"ready", worker_ready},
-    {"broken", worker_broken},
-    {"refusal", worker_refusal},
-    {"short", worker_short},
-    {NULL, NULL},
+    {"serve", workerserve},    {"job", worker_job},         {"enter", worker_enter}, {"ready", worker_ready},
+    {"broken", worker_broken}, {"refusal", worker_refusal}, {"short", worker_short}, {NULL, NULL},
 };
 
 /* ---- the thread ----------------------------------------------------------------------------------------------- */

@@ -51,7 +51,7 @@ void workerjob_look(struct sched_worker *base) {
     int64_t now = worker->settings->time_limit > 0 ? braid_clock_now() : 0;
     for (struct braid_list *at = worker->active.next; at != &worker->active; at = at->next) {
       struct active *active = braid_container(at, struct active, link);
-      if (!active->scope) continue; /* `enter` checks it later */
+      if (!active->scope) continue; /* workerjob_enter checks it later */
       if (now >= active->deadline && active->deadline) active->out_of_time = true;
       if (is_to_end(active)) end(worker, &active->stop, active->scope);
     }
@@ -76,6 +76,7 @@ static struct active *check_job(lua_State *L) {
   return active;
 }
 
+/* The time of its end stays in `ended`. */
 static void go_home(struct active *active, enum braid_job_outcome outcome, struct braid_message *reply) {
   struct braid_job *job = active->job;
   if (braid_loop_is_fork) lcopy_end(outcome == BRAID_JOB_DONE ? EXIT_SUCCESS : EXIT_FAILURE);
@@ -88,13 +89,14 @@ static void go_home(struct active *active, enum braid_job_outcome outcome, struc
   active->worker->outside += job->call->size + (reply ? reply->size : 0);
   active->worker->holds = active->worker->holds || job->call->object_count > 0;
   braid_trace_note(BRAID_TRACE_DONE, job);
-  braid_worker_finish(active->worker->core, job, outcome, reply, braid_clock_now() - active->began);
+  active->ended = braid_clock_now();
+  braid_worker_finish(active->worker->core, job, outcome, reply, active->ended - active->began);
 }
 
-/* From here on a stop or a limit cancels this scope. */
-static void enter(struct active *active, struct scope *scope) {
+void workerjob_enter(struct active *active, struct scope *scope) {
   struct worker *worker = active->worker;
   active->scope = scope;
+  active->shown = worker->sched->tree.shown;
   active->stop.root = scope;
   active->stop.spared = active->task = worker->sched->current;
   if (worker->settings->time_limit > 0) {
@@ -111,8 +113,7 @@ static int run_k(lua_State *L, int status, lua_KContext context) {
   return lua_gettop(L) - 1;
 }
 
-/* Stack: 1 the job. Calls the job's function with its arguments. */
-static int run(lua_State *L) {
+int workerjob_run(lua_State *L) {
   struct active *active = lua_touserdata(L, 1);
   int count = lcodec_decode(L, active->job->call);
   active->stop.spared = NULL;
@@ -121,32 +122,13 @@ static int run(lua_State *L) {
   return run_k(L, LUA_OK, 0);
 }
 
-static int job_run_k(lua_State *L, int status, lua_KContext context) {
-  struct active *active = (struct active *)context;
+bool workerjob_ran(lua_State *L, struct active *active, int status) {
   active->stop.spared = active->task;
   active->out_of_memory = active->worker->memory.exceeded;
   active->worker->memory.limit = 0;
   bool ok = status == LUA_OK || status == LUA_YIELD;
   if (braid_loop_is_fork) lcopy_end_job(L, ok);
-  lua_pushboolean(L, ok);
-  lua_replace(L, 2);
-  return lua_gettop(L) - 1;
-}
-
-/* job:run(scope, handler) -> true and the results, or false and the error from the message handler. A stop or a limit
- * cancels the scope. Suspends. */
-static int job_run(lua_State *L) {
-  struct active *active = check_job(L);
-  struct scope *scope = larg_object(L, 2, "braid.scope");
-  larg_function(L, 3, "handler");
-  lua_settop(L, 3);
-  lua_insert(L, 2);
-  lua_setiuservalue(L, 1, 1); /* keeps the scope alive if its task drops it */
-  enter(active, scope);
-  lua_pushcfunction(L, run);
-  lua_pushvalue(L, 1);
-  int status = lua_pcallk(L, 1, LUA_MULTRET, 2, (lua_KContext)active, job_run_k);
-  return job_run_k(L, status, (lua_KContext)active);
+  return ok;
 }
 
 /* job:limit() -> "time" or "memory", if that limit stopped it; or nil */
@@ -171,6 +153,26 @@ static int job_done(lua_State *L) {
   struct active *active = check_job(L);
   go_home(active, BRAID_JOB_DONE, workerjob_encode_reply(L, 2, lua_gettop(L) - 1, "result"));
   return 0;
+}
+
+static int encode_done(lua_State *L) {
+  int count = lua_gettop(L) - 1;
+  struct braid_message **reply = lua_touserdata(L, count + 1);
+  *reply = workerjob_encode_reply(L, 1, count, "result");
+  return 0;
+}
+
+void workerjob_reply(lua_State *L, struct active *active, int index) {
+  struct braid_message *reply = NULL;
+  lua_pushcfunction(L, encode_done);
+  lua_insert(L, index);
+  lua_pushlightuserdata(L, &reply);
+  if (lua_pcall(L, lua_gettop(L) - index, 0, 0) == LUA_OK) {
+    go_home(active, BRAID_JOB_DONE, reply);
+  } else {
+    lua_pushnil(L);
+    go_home(active, BRAID_JOB_FAILED, workerjob_pack_failure(L, index, index + 1));
+  }
 }
 
 static int encode_failure(lua_State *L) {
@@ -229,8 +231,8 @@ bool workerjob_begin(struct worker *worker, struct active *active, struct braid_
 }
 
 static const luaL_Reg job_methods[] = {
-    {"run", job_run},     {"done", job_done}, {"failed", job_failed}, {"cancelled", job_cancelled},
-    {"limit", job_limit}, {"__gc", job_gc},   {NULL, NULL},
+    {"done", job_done},   {"failed", job_failed}, {"cancelled", job_cancelled},
+    {"limit", job_limit}, {"__gc", job_gc},       {NULL, NULL},
 };
 
 void workerjob_open(lua_State *L) { sched_class(L, JOB_METATABLE, job_methods); }

@@ -44,7 +44,8 @@ struct active {
   struct braid_list link;
   struct scope *scope;
   struct task *task; /* the task that runs it */
-  int64_t began, deadline;
+  int64_t began, ended, deadline;
+  unsigned shown;   /* how much of the tree had been shown when it was entered */
   struct stop stop; /* spares the task, except while the user's code runs */
   bool out_of_time, out_of_memory;
 };
@@ -59,6 +60,19 @@ void workerjob_open(lua_State *L);
 
 /* Begins the job in the item. False: it was cancelled. */
 bool workerjob_begin(struct worker *worker, struct active *active, struct braid_item item);
+
+/* The running task has entered this scope for the job. From here on a stop or a limit cancels the scope. */
+void workerjob_enter(struct active *active, struct scope *scope);
+
+/* A C function for protected calls; argument: the job. Calls the job's function with its arguments. Suspends. */
+int workerjob_run(lua_State *L);
+
+/* That call has ended with this status. Returns whether the function has returned. */
+bool workerjob_ran(lua_State *L, struct active *active, int status);
+
+/* Sends home the values from `index` on as results; pops them. If they cannot be sent, the job fails. Does not raise.
+ */
+void workerjob_reply(lua_State *L, struct active *active, int index);
 
 /* Cancels the jobs that must end. Runs in the loop's turn and in the hook; runs no Lua. */
 void workerjob_look(struct sched_worker *base);

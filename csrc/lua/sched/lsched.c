@@ -168,6 +168,13 @@ int sched_pass(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext 
   return park(L, sched, k, context);
 }
 
+bool sched_is_due(struct sched *sched, int64_t now) {
+  enum { LONGEST = 100 * 1000 }; /* ns */
+  if (now - sched->polled < LONGEST) return false;
+  sched->next_look = sched->steps; /* so that the turn looks at the clock after this step, and polls */
+  return true;
+}
+
 int sched_attempt(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context) {
   return sched_enter(L, sched) ? sched_pass(L, sched, k, context) : k(L, LUA_OK, context);
 }
@@ -211,7 +218,10 @@ int sched_raise(lua_State *L, struct sched *sched, enum braid_status status) {
   return park(L, sched, raise_k, 0);
 }
 
-void sched_push_task(lua_State *L, const struct task *task) { bottom_push(L, task->co, BOTTOM_TASK); }
+void sched_push_task(lua_State *L, const struct task *task) {
+  task->nursery->tree->shown++;
+  bottom_push(L, task->co, BOTTOM_TASK);
+}
 
 void sched_push_unbegun(lua_State *L, struct sched *sched, const struct task *task) {
   reason_push_error(L, tree_canceller(&sched->tree, task), "cancelled before it began");

@@ -170,6 +170,10 @@ static inline void sched_entered(struct sched *sched, int status) {
   if (status == LUA_YIELD) sched_end(sched);
 }
 
+/* For a task that goes from one piece of work to the next without a wait: whether the loop should poll first, because
+ * it was polled long before `now`. Then the caller parks with sched_pass. */
+bool sched_is_due(struct sched *sched, int64_t now);
+
 /* Raises if cancelled; lets other tasks run, then calls k. NULL: returns to Lua. Use: `return sched_pass(...)`. */
 int sched_pass(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext context);
 

@@ -95,6 +95,7 @@ struct tree {
   struct scope root;
   uint64_t entered; /* number of scopes ever entered */
   unsigned cancels; /* number of cancelled scopes and tasks now; 0 saves every look up the tree */
+  unsigned shown;   /* how often Lua code was given one of the tasks or scopes: it may keep it */
 };
 
 void tree_init(struct tree *tree, struct braid_loop *loop);

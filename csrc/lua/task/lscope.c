@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Scopes for Lua: enter, cancel, wait, leave. lua/braid/tasks/scope.lua decides what a scope does with its failures. */
+#include "lua/task/lscope.h"
+
 #include <lauxlib.h>
 
 #include "lua/base/larg.h"
@@ -31,7 +33,7 @@ enum { COROUTINE = 1, PLACE };
 
 /* scope_enter(kind, timeout?, by_hand?) -> scope. Kinds: "nursery", "gather" and "run" (nurseries, too), "limit" (only
  * a deadline), "shield". A scope that is entered by hand keeps its place, because its user may forget to close it. */
-static int scope_enter(lua_State *L) {
+static int lua_scope_enter(lua_State *L) {
   static const char *const kinds[] = {"nursery", "gather", "run", "limit", "shield", NULL};
   static const unsigned flags[] = {SCOPE_NURSERY, SCOPE_NURSERY | SCOPE_GATHER, SCOPE_NURSERY | SCOPE_RUN, 0,
                                    SCOPE_SHIELD};
@@ -65,6 +67,33 @@ static int scope_enter(lua_State *L) {
   }
   return 1;
 }
+
+/* ---- a scope that is entered again and again ------------------------------------------------------------------ */
+
+void scope_new(lua_State *L) {
+  struct scope *scope = lua_newuserdatauv(L, sizeof *scope, PLACE);
+  *scope = (struct scope){.flags = SCOPE_ENDED};
+  luaL_setmetatable(L, SCOPE_METATABLE);
+  lua_pushvalue(L, -1);
+  scope->slot = lregistry_keep(L, &ENTERED);
+}
+
+void scope_enter(struct sched *sched, struct scope *scope, unsigned flags) {
+  int slot = scope->slot;
+  tree_enter(&sched->tree, scope, sched->current, flags);
+  scope->slot = slot;
+}
+
+void scope_drop(lua_State *L, const struct scope *scope) { lregistry_drop(L, &ENTERED, scope->slot); }
+
+bool scope_is_untouched(const struct scope *scope, const struct task *task) {
+  enum { NOT_TOUCHING = TASK_PARKED | TASK_MASKED };
+  unsigned flags = task->waiter.flags & (TASK_SINCE - 1) & ~(unsigned)NOT_TOUCHING;
+  return flags == 0 && task->scope == scope && !(scope->flags & ~(unsigned)(SCOPE_NURSERY | SCOPE_RUN)) &&
+         !scope->doom && braid_list_empty(&scope->children);
+}
+
+/* ---- scopes, for Lua ------------------------------------------------------------------------------------------ */
 
 /* scope:spawn(fn, ...) -> task, linked: its failure is the scope's. */
 static int scope_spawn(lua_State *L) {
@@ -135,12 +164,18 @@ static int scope_mine(lua_State *L) {
   return 1;
 }
 
+/* Pushes an entered scope. */
+static void show(lua_State *L, const struct scope *scope) {
+  scope->tree->shown++;
+  lregistry_kept(L, &ENTERED, scope->slot);
+}
+
 static void push_innermost(lua_State *L, const struct task *task) {
   const struct scope *scope = task->scope;
   if (scope == task->nursery || !scope->outer || (scope->flags & SCOPE_FRAME))
     lua_pushnil(L);
   else
-    lregistry_kept(L, &ENTERED, scope->slot);
+    show(L, scope);
 }
 
 /* innermost() -> the innermost scope that the running code has entered (in a generator: inside it), or nil */
@@ -215,7 +250,7 @@ static int scope_failing(lua_State *L) {
 static int lua_run_scope(lua_State *L) {
   const struct scope *run = tree_run(sched_of(L)->current);
   if (run)
-    lregistry_kept(L, &ENTERED, run->slot);
+    show(L, run);
   else
     lua_pushnil(L);
   return 1;
@@ -258,8 +293,8 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"scope_enter", scope_enter}, {"run_scope", lua_run_scope}, {"innermost", innermost}, {"left_open", left_open},
-    {"cancelled", lua_cancelled}, {"look", lua_look},           {"set_main", set_main},   {NULL, NULL},
+    {"scope_enter", lua_scope_enter}, {"run_scope", lua_run_scope}, {"innermost", innermost}, {"left_open", left_open},
+    {"cancelled", lua_cancelled},     {"look", lua_look},           {"set_main", set_main},   {NULL, NULL},
 };
 
 void lscope_open(lua_State *L) {

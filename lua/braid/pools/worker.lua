@@ -197,9 +197,10 @@ local function send_failure(job, settings, how, err, traceback)
   end
 end
 
--- Runs jobs until there are no more. Each is a task, so its locks and its task locals end with it.
+-- Runs jobs until there are no more. Each runs in a task with a scope of its own, so its locks and its task locals end
+-- with it. A task serves job after job as long as they leave no trace in it.
 local function serve(worker, settings)
-  local enter, spawn_now, settle = core.scope_enter, core.spawn_now, M.settle
+  local spawn_now, serve_jobs, settle = core.spawn_now, worker.serve, M.settle
   local handler, taken = M.tracer()
 
   local function finish(job, scope, ok, ...)
@@ -209,24 +210,16 @@ local function serve(worker, settings)
     if not sent then job:failed(refusal) end
   end
 
-  local function run(job)
-    local scope = enter("run")
-    return finish(job, scope, job:run(scope, handler))
-  end
-
-  local next_job = worker.next
-  local job = next_job(worker)
-  while job do
-    local begun, task = pcall(spawn_now, run, job)
-    if begun then
-      task:wait()
-      -- by coroutine.yield, or when memory is out
-      if task:_state() == "failed" then pcall(job.failed, job, task:error(), task:traceback()) end
+  repeat
+    local job, more = worker:job(), true
+    local task = spawn_now(serve_jobs, worker, job, finish, handler)
+    task:wait()
+    if task:_state() == "failed" then -- by coroutine.yield, or when memory is out
+      pcall(job.failed, job, task:error(), task:traceback())
     else
-      job:failed(task)
+      more = task:result()
     end
-    job = next_job(worker)
-  end
+  until not more
 end
 
 -- If memory is out and the state ends, its jobs are not cancelled: the worker is told before they notice.
