@@ -9,6 +9,7 @@
 #include "lua/base/lerror.h"
 #include "lua/sched/lobject.h"
 #include "lua/base/lposition.h"
+#include "lua/codec/lname.h"
 #include "lua/codec/lwriter.h"
 
 static void put_value(struct writer *w);
@@ -203,6 +204,21 @@ static void put_metatable(struct writer *w) {
 
 /* ---- functions ------------------------------------------------------------------------------------------------ */
 
+/* Whether the value on the top of the stack, an upvalue with this name, means the globals: it is their table, or an
+ * _ENV that has nothing of its own and asks a function for everything. busted runs specs with such an _ENV. */
+static bool is_globals(const struct writer *w, const char *name) {
+  lua_State *L = w->L;
+  if (!lua_istable(L, -1) || strcmp(name, "_ENV") != 0) return false;
+  if (lua_topointer(L, -1) == w->globals) return true;
+  int top = lua_gettop(L);
+  bool asks = luaL_getmetafield(L, -1, "__index") == LUA_TFUNCTION;
+  lua_settop(L, top);
+  lua_pushnil(L);
+  bool empty = asks && !lua_next(L, top);
+  lua_settop(L, top);
+  return empty;
+}
+
 /* Writes an upvalue of the function on the top of the stack, which is at `place`. An upvalue that several functions
  * share is identified by the place of the first function that has it, and its number there. */
 static void put_upvalue(struct writer *w, int number, size_t place) {
@@ -216,8 +232,10 @@ static void put_upvalue(struct writer *w, int number, size_t place) {
     return;
   }
   encbuf_put(w->buffer, found, identity, place << 8 | (size_t)number);
-  lua_getupvalue(w->L, -1, number);
-  put_value(w);
+  if (is_globals(w, lua_getupvalue(w->L, -1, number)))
+    writer_byte(w, WIRE_GLOBALS);
+  else
+    put_value(w);
   lua_pop(w->L, 1);
 }
 
@@ -244,7 +262,7 @@ static void put_upvalues(struct writer *w, size_t place) {
  * may be shared with other functions. */
 static bool is_stateless(struct writer *w, const struct braid_bytecode *code) {
   if (code->upvalues != 1) return code->upvalues == 0;
-  bool env = strcmp(lua_getupvalue(w->L, -1, 1), "_ENV") == 0 && lua_topointer(w->L, -1) == w->globals;
+  bool env = is_globals(w, lua_getupvalue(w->L, -1, 1));
   lua_pop(w->L, 1);
   return env;
 }
@@ -273,6 +291,11 @@ static void put_lua_function(struct writer *w) {
 
 static void put_c_function(struct writer *w) {
   if (writer_repeat(w, lua_topointer(w->L, -1)) || writer_name(w, true)) return;
+  if (lname_push_address(w->L, -1)) {
+    bool named = writer_name(w, false);
+    lua_pop(w->L, 1);
+    if (named) return;
+  }
   writer_give_up(w, "C function", ": it is not a field of a loaded module");
 }
 

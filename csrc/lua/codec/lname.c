@@ -3,7 +3,10 @@
  * package.loaded has changed. So a field that a module gets later is found only after the next module is loaded.
  *
  * Of the globals only C functions have names, because a script's own globals do not exist in other states. Of a
- * module's tables only classes have names; other tables are data, and their content is sent. */
+ * module's tables only classes have names; other tables are data, and their content is sent.
+ *
+ * The table also has the addresses of C functions as light userdata. A program may load a module twice, as busted does
+ * for each file of specs: then what is left of the first load has the same C functions in other closures. */
 #include "lua/codec/lname.h"
 
 #include <lauxlib.h>
@@ -12,6 +15,7 @@
 
 #include "lua/base/lerror.h"
 #include "lua/base/lregistry.h"
+#include "lua/sched/lsched.h"
 
 static const char NAMES; /* the table's registry key */
 static const char PRINT; /* the fingerprint's key in that table */
@@ -77,6 +81,31 @@ static bool has(lua_State *L, const char *field) {
   return found;
 }
 
+bool lname_push_address(lua_State *L, int index) {
+  lua_CFunction function = lua_tocfunction(L, index);
+  if (!function) return false;
+  index = lua_absindex(L, index);
+  if (lua_getupvalue(L, index, 1)) { /* data of its own, unless it is the scheduler of this Lua state */
+    bool ours = lua_islightuserdata(L, -1) && lua_touserdata(L, -1) == sched_open(L);
+    lua_pop(L, 1);
+    if (!ours) return false;
+    if (lua_getupvalue(L, index, 2)) {
+      lua_pop(L, 1);
+      return false;
+    }
+  }
+  lua_pushlightuserdata(L, (void *)(uintptr_t)function);
+  return true;
+}
+
+/* Adds this name for the value on the top of the stack, and for its address. */
+static void add_value(lua_State *L, const struct name *name) {
+  add(L, name);
+  if (!lname_push_address(L, -1)) return;
+  add(L, name);
+  lua_pop(L, 1);
+}
+
 /* Adds the functions of the table on the top of the stack, and its classes with their functions. */
 static void add_fields(lua_State *L, struct name *name) {
   luaL_checkstack(L, 12, NULL);
@@ -84,7 +113,7 @@ static void add_fields(lua_State *L, struct name *name) {
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
     if (!key_is_part(L, name)) continue;
     bool class = name->count == 2 && lua_istable(L, -1) && (has(L, "__index") || has(L, "__name"));
-    if (class || lua_isfunction(L, -1)) add(L, name);
+    if (class || lua_isfunction(L, -1)) add_value(L, name);
     if (class) add_fields(L, name);
   }
   name->count--;
@@ -96,7 +125,7 @@ static void add_globals(lua_State *L, struct name *name) {
   name->part[0] = LUA_GNAME;
   lua_pushglobaltable(L);
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
-    if (key_is_part(L, name) && lua_iscfunction(L, -1)) add(L, name);
+    if (key_is_part(L, name) && lua_iscfunction(L, -1)) add_value(L, name);
   lua_pop(L, 1);
 }
 

@@ -9,11 +9,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Pushes the state's table of names: value -> name. */
+/* Pushes the state's table of names: value -> name, address of a C function -> name. */
 void lname_table(lua_State *L);
 
 /* Updates the table at `index` if package.loaded has changed; returns whether it has. */
 bool lname_update(lua_State *L, int index);
+
+/* Pushes the address of the C function at `index`, by which its name is also found. False, and pushes nothing, for
+ * anything else, and for a function that has data of its own. */
+bool lname_push_address(lua_State *L, int index);
 
 /* Pushes the value with this name; requires its module. Raises kind "not_sendable" when it does not exist here. */
 void lname_push(lua_State *L, const char *name, size_t size);
