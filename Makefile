@@ -6,11 +6,12 @@
 # (tools/floors.lua reads these lists). A name without a .c is a header, one that ends in .h the header alone; of the
 # pollers the system's own is built.
 core/base := base item.h status clock list heap buffer quota limit decimal utf8 visible thread block loading file_limit nameless_file object bytecode
-core/loop := waiter poller poller_epoll poller_kqueue wakeup signal_watch thread_timer loop
+core/loop := waiter poller poller_epoll poller_kqueue wakeup signal_watch thread_timer loop blocking
 core/inspect := question poke answer states trace
 core/memory := shm range slab array
 core/sync := message ring queue primitives counter dict
 core/net := socket datagram resolve tls.h
+core/file := open_file file_work content replace copy folder
 core/work := tally job_flag job pool thread_pool crew
 core/http := openssl curl url request response broken_pipe lookup transfer statistics
 core/process := terminal child io_thread frame.h outbox inbox connection.h content connection protocol.h shm_table object_table proxy.h proxy_queue proxy relay \
@@ -30,7 +31,7 @@ lua/state := lstdin lstate lstates lquestion lwatchdog
 lua/pool := lworker.h lworkerjob lworkergarbage lworkerserve lworker lpooljob lpool lworkerhandle
 lua/turn := lturn lend lscript
 lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap
-lua/io := ltls.h lfd ltls lsignal lnet ludp lprocess lshell lrequest lfetch ltarget
+lua/io := ltls.h lfd ltls lsignal lnet ludp lfile lprocess lshell lrequest lfetch ltarget
 lua := lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 core/web := signals control_socket static_file listen header_check serve.h exchange serve
@@ -40,7 +41,7 @@ lua/web := lsupervise lserve
 core/tls := failure certificate transport store sessions tickets context connection.h context connection
 lua/tls := ltlsopen
 
-CORE_ROOMS := core/base core/loop core/inspect core/memory core/sync core/net core/work core/http core/process
+CORE_ROOMS := core/base core/loop core/inspect core/memory core/sync core/net core/file core/work core/http core/process
 LUA_ROOMS := lua/base lua/sched lua/codec lua/task lua/sync lua/remote lua/state lua/pool lua/turn lua/kernels lua/io lua
 
 # ---- what the user may set -----------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ local LUA_FLOORS = {
   "braid.io.tls", "braid.io.net",
   "braid.redis.link", "braid.redis.commands", "braid.redis.pipeline", "braid.redis.transaction",
   "braid.redis.subscription", "braid.redis.client", "braid.redis",
+  "braid.file.numeral", "braid.file.handle", "braid.file.watch", "braid.file",
   "braid.kernels.numbers",
   "braid.kernels.vectors", "braid.kernels", "braid.json", "braid.document", "braid.debug.trace",
   "braid.http.multipart", "braid.http.retry", "braid.http.request", "braid.http.links",

@@ -14,6 +14,7 @@ local CHAPTERS = {
     "pools.process_pool" },
   { "io", "Programs, sockets, descriptors, signals", "io.process", "io.net", "io.udp", "io.stream", "io.descriptor",
     "io.signals" },
+  { "files", "Files and folders", "file", "file.handle", "file.watch" },
   { "http", "HTTP client", "http", "http.request", "http.response", "http.session", "http.download", "http.retry",
     "http.multipart", "http.exchange" },
   { "web", "Web server", "web", "web.app", "web.request", "web.response", "web.options", "web.server",
@@ -37,7 +38,7 @@ end
 
 -- ---- what is public -------------------------------------------------------------------------------------------------
 
-local PARTS = { "http", "web", "json", "process", "net", "redis" }
+local PARTS = { "http", "web", "json", "process", "net", "redis", "file" }
 local CLASSES = { "Task", "Scope", "Queue", "Lock", "Semaphore", "Event", "Condition", "Barrier", "Counter", "Dict",
   "Array" }
 

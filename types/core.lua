@@ -20,6 +20,8 @@
 ---@field list_others fun(list: table, n: integer): any[]?, integer[]? other keys than 1 to n and "n"; integers apart
 ---@field list_has_hole fun(list: table, n: integer): boolean
 ---@field EAGAIN integer
+---@field ENOENT integer
+---@field ENXIO integer
 ---@field Error table the metatable of error values
 local core = {}
 
@@ -218,6 +220,104 @@ function core.file_state(path) end
 ---@return userdata? descriptor
 ---@return braid.Error? err
 function core.udp_open(address, reuse_port, broadcast) end
+
+---@class braid.core.file: userdata an open file of the core
+---@field read fun(self, offset: integer, size: integer): string?, braid.Error? suspends
+---@field write fun(self, offset: integer, data: string): integer?, braid.Error|"cut"|nil, integer? suspends
+---@field sync fun(self, data: boolean?): true?, braid.Error? suspends
+---@field truncate fun(self, size: integer): true?, braid.Error? suspends
+---@field stat fun(self): table?, braid.Error? suspends
+---@field lock fun(self, kind: "shared"|"exclusive"|"none"): true?, braid.Error? does not wait for the lock; suspends
+---@field watch fun(self, path: string, events: integer): integer?, braid.Error? suspends
+---@field close fun(self): true?, braid.Error? suspends
+---@field descriptor fun(self): userdata
+
+---Suspends.
+---@param path string
+---@param mode "r"|"w"|"a"|"r+"|"w+"|"a+"
+---@return braid.core.file? file
+---@return string|braid.Error letter of its kind, as ls shows it but "f" for a regular file
+function core.file_open(path, mode) end
+
+---Suspends.
+---@param path string
+---@return string|braid.core.file|nil data a file if it is no regular one
+---@return string|braid.Error|nil letter
+function core.file_load(path) end
+
+---Suspends.
+---@param path string
+---@param data string
+---@param mode "w"|"a"
+---@return integer|braid.core.file|nil bytes a file if it is no regular one
+---@return string|braid.Error|nil letter "cut" if it was cancelled
+---@return integer? bytes
+function core.file_store(path, data, mode) end
+
+---Suspends.
+---@param path string
+---@param data string
+---@param mode integer
+---@param sync boolean
+---@return true? done
+---@return braid.Error|"cut"|nil err
+---@return integer? bytes
+function core.file_replace(path, data, mode, sync) end
+
+---Suspends.
+---@param path string
+---@param to string
+---@return integer? bytes
+---@return braid.Error|"cut"|nil err
+---@return integer? bytes
+function core.file_copy(path, to) end
+
+---Suspends.
+---@param path string
+---@param to string
+---@return true? done
+---@return braid.Error? err
+function core.file_rename(path, to) end
+
+---Suspends.
+---@param path string
+---@param recursive boolean?
+---@return true? done
+---@return braid.Error|"cut"|nil err
+---@return integer? names that were removed
+function core.file_remove(path, recursive) end
+
+---Suspends.
+---@param path string
+---@param mode integer
+---@param parents boolean?
+---@return true? done
+---@return braid.Error? err
+function core.file_make(path, mode, parents) end
+
+---Suspends.
+---@param path string
+---@return string[]? names
+---@return string|braid.Error letters of their kinds
+function core.file_list(path) end
+
+---Suspends.
+---@param path string
+---@param link boolean?
+---@return table? facts
+---@return braid.Error? err
+function core.file_stat(path, link) end
+
+---Suspends.
+---@param template string
+---@param folder boolean?
+---@return string? path
+---@return braid.core.file|braid.Error|nil file
+function core.file_temporary(template, folder) end
+
+---@return braid.core.file? watcher
+---@return userdata|braid.Error descriptor
+function core.file_watcher() end
 
 ---@param prefix string frames of files that begin with it are braid's own
 ---@param moved string the same for a relative one in another folder

@@ -54,7 +54,7 @@ int luaopen_braid_core(lua_State *L) {
       lturn_open,      lend_open,      lscript_open,    lkernel_open,      lnumbers_open,
       lworkloads_open, lvectors_open,  lmap_open,       lfd_open,          lsignal_open,
       lnet_open,       lprocess_open,  lshell_open,     lfetch_open,       lmachine_open,
-      ltarget_open,    ludp_open,      lresp_open,      ltls_open,
+      ltarget_open,    ludp_open,      lresp_open,      ltls_open,         lfile_open,
   };
   lrelease_check(L);
   lua_newtable(L);

@@ -30,6 +30,7 @@ local places = {
 local parts = {
   http = "http", web = "web", kernels = "kernels", json = "json", process = "io.process", net = "io.net",
   redis = "redis",
+  file = "file",
 }
 
 local home = {}

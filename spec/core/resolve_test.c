@@ -24,14 +24,14 @@ static void numbers_need_no_thread(void) {
   static const char *const hosts[] = {"127.0.0.1", "::1", "255.255.255.255"};
   for (int i = 0; i < 3; i++) {
     struct braid_resolution *resolution = asked(hosts[i]);
-    check(braid_resolution_wait(resolution, NULL) == BRAID_OK && resolution->error == 0 && resolution->count == 1);
+    check(braid_blocking_wait(&resolution->work, NULL) == BRAID_OK && resolution->error == 0 && resolution->count == 1);
     expect_text(&resolution->addresses[0], hosts[i]);
-    braid_object_unref(&resolution->object);
+    braid_object_unref(&resolution->work.object);
   }
   struct braid_resolution *resolution = asked("localhost");
-  check(braid_resolution_wait(resolution, NULL) == BRAID_OK && resolution->count == 2);
+  check(braid_blocking_wait(&resolution->work, NULL) == BRAID_OK && resolution->count == 2);
   expect_text(&resolution->addresses[0], "127.0.0.1");
-  braid_object_unref(&resolution->object);
+  braid_object_unref(&resolution->work.object);
 }
 
 /* By then the thread has let go of it, or is about to: whoever is last frees it. */
@@ -40,9 +40,9 @@ static void a_thread_answers_who_waits(void) {
   actor_open(&actor, 1);
   for (int i = 0; i < 50; i++) {
     struct braid_resolution *resolution = asked("no..body");
-    check(actor_await(&actor, braid_resolution_wait(resolution, actor_arm(&actor)), BRAID_NEVER) == BRAID_OK);
+    check(actor_await(&actor, braid_blocking_wait(&resolution->work, actor_arm(&actor)), BRAID_NEVER) == BRAID_OK);
     check(resolution->error != 0 && resolution->count == 0);
-    braid_object_unref(&resolution->object);
+    braid_object_unref(&resolution->work.object);
   }
   actor_close(&actor);
 }
@@ -53,9 +53,9 @@ static void many_ask_and_some_give_up(void) {
   actor_open(&actor, 2);
   for (int i = 0; i < QUESTIONS; i++) {
     struct braid_resolution *resolution = asked("no..body");
-    enum braid_status status = actor_await_rashly(&actor, braid_resolution_wait(resolution, actor_arm(&actor)));
+    enum braid_status status = actor_await_rashly(&actor, braid_blocking_wait(&resolution->work, actor_arm(&actor)));
     check(status == BRAID_OK || actor_gave_up(status));
-    braid_object_unref(&resolution->object);
+    braid_object_unref(&resolution->work.object);
   }
   actor_close(&actor);
 }

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Runs getaddrinfo in at most MOST_THREADS threads.
- *
- * Ownership: the list of questions holds a reference to each of its entries; the thread that takes an entry takes over
- * this reference. A thread that finds the list empty ends. It decrements `threads` under the mutex under which
- * questions are added, so no question is left without a thread. */
+ * Runs getaddrinfo on the threads of core/loop/blocking. */
 #include "core/net/resolve.h"
 
 #include <netdb.h>
@@ -14,20 +10,16 @@
 #include <string.h>
 #include <strings.h>
 
-#include "core/loop/loop.h"
-
-enum { MOST_THREADS = 8, MOST_ADDRESSES = 16 };
+enum { MOST_ADDRESSES = 16 };
 
 static void destroy(struct braid_object *object) {
-  struct braid_resolution *resolution = braid_container(object, struct braid_resolution, object);
-  braid_wait_queue_dissolve(&resolution->waiters);
+  struct braid_resolution *resolution = braid_container(object, struct braid_resolution, work.object);
+  braid_blocking_term(&resolution->work);
   free(resolution->addresses);
   free(resolution);
 }
 
 const struct braid_class braid_resolution_class = {"braid.resolution", destroy};
-
-/* ---- asking ------------------------------------------------------------------------------------------------------ */
 
 static void add(struct braid_resolution *resolution, const struct sockaddr *bytes, socklen_t size) {
   if (resolution->count == MOST_ADDRESSES || size > sizeof resolution->addresses->bytes) return;
@@ -67,59 +59,9 @@ static bool answer_at_once(struct braid_resolution *resolution, const char *host
   return false;
 }
 
-/* ---- threads ----------------------------------------------------------------------------------------------------- */
-
-static struct {
-  pthread_mutex_t mutex;
-  struct braid_list row; /* of questions; guarded by the mutex, as is the number of threads */
-  unsigned threads;
-} resolver = {.mutex = PTHREAD_MUTEX_INITIALIZER, .row = {&resolver.row, &resolver.row}};
-
-static void finish(struct braid_resolution *resolution) {
-  struct braid_wake_list woken = {0};
-  braid_guard_enter(&resolution->object.guard);
-  resolution->done = true;
-  braid_wait_queue_claim_all(&resolution->waiters, BRAID_OK, &woken);
-  braid_guard_leave(&resolution->object.guard);
-  braid_loop_post_all(&woken);
-  braid_object_unref(&resolution->object);
-}
-
-/* The next question. NULL: there is none, and the calling thread is no longer counted. */
-static struct braid_resolution *next_question(void) {
-  pthread_mutex_lock(&resolver.mutex);
-  struct braid_list *link = braid_list_pop(&resolver.row);
-  if (!link) resolver.threads--;
-  pthread_mutex_unlock(&resolver.mutex);
-  return link ? braid_container(link, struct braid_resolution, turn) : NULL;
-}
-
-static void *answer_all(void *nothing) {
-  (void)nothing;
-  struct braid_resolution *resolution;
-  while ((resolution = next_question())) {
-    /* If this reference is the last one, the asker has given up: do not ask. */
-    if (atomic_load(&resolution->object.refs) > 1) ask(resolution, resolution->host, 0);
-    finish(resolution);
-  }
-  return NULL;
-}
-
-/* Adds the question to the list, and starts a thread if there may be more. False when there is no thread at all. */
-static bool submit(struct braid_resolution *resolution) {
-  pthread_t thread;
-  bool taken = true;
-  pthread_mutex_lock(&resolver.mutex);
-  if (resolver.threads < MOST_THREADS && braid_thread_start(&thread, answer_all, NULL) == 0) {
-    pthread_detach(thread);
-    resolver.threads++;
-  }
-  if (resolver.threads > 0)
-    braid_list_push(&resolver.row, &resolution->turn);
-  else
-    taken = false;
-  pthread_mutex_unlock(&resolver.mutex);
-  return taken;
+static void run(struct braid_blocking *work) {
+  struct braid_resolution *resolution = braid_container(work, struct braid_resolution, work);
+  ask(resolution, resolution->host, 0);
 }
 
 struct braid_resolution *braid_resolution_new(const char *host, int port) {
@@ -131,27 +73,14 @@ struct braid_resolution *braid_resolution_new(const char *host, int port) {
     free(resolution);
     return NULL;
   }
-  braid_object_init(&resolution->object, &braid_resolution_class);
-  braid_object_share(&resolution->object);
-  braid_wait_queue_init(&resolution->waiters, &resolution->object.guard);
-  braid_list_init(&resolution->turn);
+  braid_blocking_init(&resolution->work, &braid_resolution_class, run);
   resolution->port = port;
   memcpy(resolution->host, host ? host : "", size);
-  resolution->done = answer_at_once(resolution, host);
-  if (resolution->done) return resolution;
-  braid_object_ref(&resolution->object);
-  if (!submit(resolution)) {
+  if (answer_at_once(resolution, host)) {
+    resolution->work.done = true;
+  } else if (!braid_blocking_submit(&resolution->work, BRAID_BLOCKING_LOOKUP)) {
     resolution->error = EAI_AGAIN;
-    finish(resolution);
+    resolution->work.done = true;
   }
   return resolution;
-}
-
-enum braid_status braid_resolution_wait(struct braid_resolution *resolution, struct braid_wait_node *node) {
-  enum braid_status status = BRAID_OK;
-  braid_guard_enter(&resolution->object.guard);
-  if (!resolution->done && node) braid_wait_node_join(node, &resolution->waiters);
-  if (!resolution->done) status = node ? BRAID_WAIT : BRAID_EMPTY;
-  braid_guard_leave(&resolution->object.guard);
-  return status;
 }

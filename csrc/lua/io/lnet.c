@@ -80,7 +80,7 @@ static int address_bytes(lua_State *L) {
 enum { RESOLUTION = 3 }; /* stack index of its box */
 
 static struct braid_resolution *resolution_at(lua_State *L) {
-  return braid_container(lobject_check(L, RESOLUTION, &braid_resolution_class), struct braid_resolution, object);
+  return braid_container(lobject_check(L, RESOLUTION, &braid_resolution_class), struct braid_resolution, work.object);
 }
 
 static int push_answer(lua_State *L) {
@@ -117,12 +117,12 @@ static int resolve(lua_State *L) {
   lobject_box(L, &braid_resolution_class);
   struct braid_resolution *resolution = braid_resolution_new(host, (int)port);
   if (!resolution) return lerror_memory(L);
-  lobject_fill(L, &resolution->object);
-  enum braid_status status = braid_resolution_wait(resolution, NULL);
+  lobject_fill(L, &resolution->work.object);
+  enum braid_status status = braid_blocking_wait(&resolution->work, NULL);
   if (status == BRAID_OK) return push_answer(L);
   if (deadline == LARG_ONCE) return lerror_return(L, BRAID_TIMEOUT, "the address of a host");
   struct braid_waiter *waiter = sched_begin(L, sched);
-  status = braid_resolution_wait(resolution, &waiter->node);
+  status = braid_blocking_wait(&resolution->work, &waiter->node);
   if (status == BRAID_WAIT) return sched_park(L, sched, deadline, resolve_k, 0);
   sched_forget(sched);
   return push_answer(L);
