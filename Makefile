@@ -5,7 +5,7 @@
 # Bottom up: a file includes only what stands before it, in its own room or in a room below. `make lint` proves it
 # (tools/floors.lua reads these lists). A name without a .c is a header, one that ends in .h the header alone; of the
 # pollers the system's own is built.
-core/base := base item.h status clock list heap buffer quota limit decimal utf8 visible thread block loading file_limit nameless_file object bytecode
+core/base := base item.h status clock list heap buffer quota limit decimal utf8 visible thread block loading library file_limit nameless_file object bytecode
 core/loop := waiter poller poller_epoll poller_kqueue wakeup signal_watch thread_timer loop blocking
 core/inspect := question poke answer states trace
 core/memory := shm range slab array
@@ -13,7 +13,8 @@ core/sync := message ring queue primitives counter dict
 core/net := socket datagram resolve tls.h
 core/file := open_file file_work content replace copy folder
 core/work := tally job_flag job pool thread_pool crew
-core/http := openssl curl url request response broken_pipe lookup transfer statistics
+core/http := openssl curl url patience request coding.h coding_libraries.h coding_zlib coding_brotli coding_zstd coding decoder charset response upload \
+	broken_pipe lookup transfer.h handle transfer statistics
 core/process := terminal child io_thread frame.h outbox inbox connection.h content connection protocol.h shm_table object_table proxy.h proxy_queue proxy relay \
 	client queue_server object_server marshal worker_handle dispatch process_pool worker_process
 # Plain C on core/work/crew: no Lua, no locks.
@@ -31,7 +32,7 @@ lua/state := lstdin lstate lstates lquestion lwatchdog
 lua/pool := lworker.h lworkerjob lworkergarbage lworkerserve lworker lpooljob lpool lworkerhandle
 lua/turn := lturn lend lscript
 lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap
-lua/io := ltls.h lfd ltls lsignal lnet ludp lfile lprocess lshell lrequest lfetch ltarget
+lua/io := ltls.h lfd ltls lsignal lnet ludp lfile lprocess lshell lrequest lfetch lcharset ltarget
 lua := lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 core/web := signals control_socket static_file listen header_check serve.h exchange serve
@@ -94,7 +95,7 @@ HAVE_MICROHTTPD := $(shell printf '\#include <microhttpd.h>\n\#include <sys/epol
 	echo yes)
 
 ifeq ($(SYSTEM),Darwin)
-MODULE_LDFLAGS := -bundle -undefined dynamic_lookup
+MODULE_LDFLAGS := -bundle -undefined dynamic_lookup -liconv
 HOST_LDFLAGS :=
 else
 MODULE_LDFLAGS := -shared

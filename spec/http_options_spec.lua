@@ -53,8 +53,81 @@ describe("timeouts", function()
     fails("timeout", session:get(base, { timeouts = { total = 0.05 } }))
     fails("timeout", session:get(base, { timeouts = { connect = 1, read = 0.5, total = math.huge } }))
     misused("'timeout'", session.get, session, base, { timeouts = { total = 1 }, timeout = 1 })
-    misused("connect_timeout", session.get, session, base, { timeouts = { connect = -1 } })
+    misused("timeouts.connect", session.get, session, base, { timeouts = { connect = -1 } })
   end))
+end)
+
+describe("a timeout of its own", function()
+  local function silent(request, stream)
+    if request.target == "/ok" then return answer(200, "ok") end
+    if request.target == "/half" then stream:write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf") end
+    if request.target == "/drops" then
+      stream:write("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n")
+      for _ = 1, 6 do
+        braid.sleep(0.1)
+        stream:write("x")
+      end
+      return
+    end
+    braid.sleep(5)
+    return false
+  end
+
+  test("is for reading: from the request on, and between bytes", scripted.with(silent, function(base)
+    local session <close> = http.session { base_url = base, timeouts = { read = 0.3 } }
+    local start = braid.now()
+    local err = fails("timeout", session:get("/never"))
+    assert.equal("OPERATION_TIMEDOUT", err.code)
+    fails("timeout", session:get("/half"))
+    assert.is_true(braid.now() - start > 0.5)
+    assert.is_true(braid.now() - start < 2 * helper.slowness)
+    assert.equal("xxxxxx", assert(session:get("/drops")).body)
+    local response <close> = assert(session:get("/half", { stream = true }))
+    assert.equal("half", response:read(4))
+    fails("timeout", response:read(1))
+  end))
+
+  test("does not count while this program takes its time", scripted.with(function()
+    return answer(200, ("x"):rep(3000000))
+  end, function(base)
+    local session <close> = http.session { base_url = base, timeouts = { read = 0.2, write = 0.2 } }
+    local first = true
+    local function slow()
+      if first then braid.sleep(0.5) end
+      first = false
+    end
+    assert(session:get("/", { sink = slow }))
+    local n = 0
+    assert(session:put("/", { content_length = 3, body = function()
+      n = n + 1
+      braid.sleep(0.3)
+      return n < 4 and "x" or nil
+    end }))
+  end))
+
+  test("is for a connection of the pool", scripted.with(silent, function(base)
+    local session <close> = http.session { base_url = base, max_connections = 1, timeouts = { pool = 0.2 } }
+    local first = braid.spawn(session.get, session, "/never", { timeout = 1 })
+    braid.sleep(0.02)
+    local start = braid.now()
+    local err = fails("timeout", session:get("/ok"))
+    assert.is_truthy(err.message:find("no connection was free for 0.2 s", 1, true), err.message)
+    assert.is_true(braid.now() - start < 0.8 * helper.slowness)
+    fails("timeout", first:result())
+    assert.equal("ok", assert(session:get("/ok")).body)
+  end))
+
+  test("is for writing", function()
+    braid.run(function()
+      local listener <close> = assert(braid.net.listen("127.0.0.1", 0))
+      local session <close> = http.session { timeouts = { write = 0.3, read = 5 } }
+      local base = "http://127.0.0.1:" .. listener.port
+      local err = fails("timeout", session:post(base, { body = ("x"):rep(20000000) }))
+      assert.is_truthy(err.message:find("nothing could be sent", 1, true), err.message)
+      err = fails("timeout", session:post(base, { body = function() return ("x"):rep(100000) end }))
+      assert.is_truthy(err.message:find("nothing could be sent", 1, true), err.message)
+    end)
+  end)
 end)
 
 describe("the way of a request", function()

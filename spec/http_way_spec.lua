@@ -340,8 +340,7 @@ describe("the table that the core is given", function()
   test("is refused where a field is not what libcurl can take", function()
     local session, url = require "braid.core".http_session(false, 0, 0), server.base .. "/ok"
     for field, value in pairs {
-      body = {}, user = "a\0b", idle_timeout = -1, max_body = 1.5, connect_timeout = "soon", lines = "A: b",
-      parts = { "part" },
+      body = {}, user = "a\0b", read_timeout = -1, max_body = 1.5, connect_timeout = "soon", lines = "A: b",
     } do
       misused("'request." .. field .. "'", session.fetch, session, "GET", url, { [field] = value }, 1)
     end

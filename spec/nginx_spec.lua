@@ -15,6 +15,11 @@ http {
   gzip on; gzip_types text/plain; gzip_min_length 100; keepalive_requests 100000;
   limit_req_zone $server_name zone=one:1m rate=5r/s;
   server {
+    listen unix:%s/http2 http2;
+    location / { return 200 "$request_method $server_protocol"; }
+    location /take { client_body_in_single_buffer on; proxy_pass http://unix:%s/socket:/take; }
+  }
+  server {
     listen unix:%s/socket; listen 127.0.0.1:%d;
     location /connection { return 200 "$connection $connection_requests"; }
     location /limited { limit_req zone=one; limit_req_status 503; add_header Retry-After 1 always; return 200 "in"; }
@@ -153,6 +158,25 @@ describe("nginx", function()
     local responses = braid.map(function(url) return assert(session:get(url, { retries = 9 })) end, list)
     for _, response in ipairs(responses) do assert.equal("in", response.body) end
   end), { deadline = 30 })
+
+  test("speaks HTTP/2 without TLS", with_nginx(function()
+    local session <close> = braid.http.session {
+      base_url = "http://nginx", unix_socket = folder .. "/http2", http_version = "h2c",
+    }
+    local responses = braid.map(function() return session:get("/") end, { 1, 2, 3 })
+    for _, response in ipairs(responses) do
+      assert.equal("2", response.http_version)
+      assert.equal("GET HTTP/2.0", response.body)
+    end
+    assert.equal("2", session:get("/").http_version)
+    local n = 0
+    local taken = assert(session:post("/take", { body = function()
+      n = n + 1
+      braid.sleep(0)
+      return n <= 100 and ("x"):rep(10000) or nil
+    end }))
+    assert.equal("POST 1000000", taken.body)
+  end))
 
   test("answers at its unix socket, too", with_nginx(function(session)
     local response = assert(session:get("http://any/small.txt", { unix_socket = folder .. "/socket" }))

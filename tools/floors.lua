@@ -19,7 +19,7 @@ local LUA_FLOORS = {
   "braid.file.numeral", "braid.file.handle", "braid.file.watch", "braid.file",
   "braid.kernels.numbers",
   "braid.kernels.vectors", "braid.kernels", "braid.json", "braid.document", "braid.debug.trace",
-  "braid.http.multipart", "braid.http.retry", "braid.http.request", "braid.http.links",
+  "braid.http.body", "braid.http.multipart", "braid.http.retry", "braid.http.request", "braid.http.links",
   "braid.http.response",
   "braid.http.redirect", "braid.http.hooks",
   "braid.http.download", "braid.http.exchange", "braid.http.session", "braid.http", "braid.web.headers",

@@ -37,6 +37,9 @@ need_for_build() {
   need libcurl4-openssl-dev curl header curl/curl.h libcurl
   need libssl-dev openssl header openssl/ssl.h openssl
   need libmicrohttpd-dev libmicrohttpd header microhttpd.h libmicrohttpd
+  need zlib1g-dev zlib header zlib.h zlib
+  need libbrotli-dev brotli header brotli/decode.h libbrotlidec
+  need libzstd-dev zstd header zstd.h libzstd
 }
 need_for_test() {
   need lua-busted rock:busted lua_module busted.runner

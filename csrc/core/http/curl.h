@@ -13,9 +13,8 @@
   use(global_init) use(easy_init) use(easy_cleanup) use(easy_reset) use(easy_setopt) use(easy_getinfo) use(easy_pause) \
       use(easy_strerror) use(multi_init) use(multi_cleanup) use(multi_setopt) use(multi_add_handle)                    \
           use(multi_remove_handle) use(multi_assign) use(multi_info_read) use(multi_socket_action) use(share_init)     \
-              use(share_cleanup) use(share_setopt) use(slist_append) use(slist_free_all) use(mime_init) use(mime_free) \
-                  use(mime_addpart) use(mime_name) use(mime_filename) use(mime_type) use(mime_data) use(mime_filedata) \
-                      use(url) use(url_cleanup) use(url_set) use(url_get) use(free)
+              use(share_cleanup) use(share_setopt) use(slist_append) use(slist_free_all) use(url) use(url_cleanup)     \
+                  use(url_set) use(url_get) use(free)
 
 #define BRAID_CURL_FIELD(name) __typeof__(curl_##name) *name;
 struct braid_curl {
@@ -58,14 +57,6 @@ const char *braid_curl_load(void);
 #define curl_share_setopt braid_curl.share_setopt
 #define curl_slist_append braid_curl.slist_append
 #define curl_slist_free_all braid_curl.slist_free_all
-#define curl_mime_init braid_curl.mime_init
-#define curl_mime_free braid_curl.mime_free
-#define curl_mime_addpart braid_curl.mime_addpart
-#define curl_mime_name braid_curl.mime_name
-#define curl_mime_filename braid_curl.mime_filename
-#define curl_mime_type braid_curl.mime_type
-#define curl_mime_data braid_curl.mime_data
-#define curl_mime_filedata braid_curl.mime_filedata
 #define curl_url braid_curl.url
 #define curl_url_cleanup braid_curl.url_cleanup
 #define curl_url_set braid_curl.url_set

@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Keeps the first error. */
 struct setter {
@@ -35,13 +33,17 @@ bool braid_method_repeatable(const char *method) {
 
 /* The method has a name of its own. */
 static bool is_custom(const struct braid_request *request) {
-  return request->body || request->part_count > 0 ? !is(request, "POST") : !is(request, "GET") && !is(request, "HEAD");
+  if (request->upload) return !is(request, "PUT");
+  return request->body ? !is(request, "POST") : !is(request, "GET") && !is(request, "HEAD");
 }
 
-/* libcurl has options for GET, POST and HEAD. Other methods replace the name of one of these. */
+/* libcurl has options for GET, POST, PUT and HEAD. Other methods replace the name of one of these. */
 static void set_method(struct setter *setter, const struct braid_request *request) {
-  bool head = !request->body && is(request, "HEAD");
-  if (request->body) {
+  bool head = !request->body && !request->upload && is(request, "HEAD");
+  set_number(setter, CURLOPT_UPLOAD, request->upload);
+  if (request->upload) {
+    set_size(setter, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->upload_size);
+  } else if (request->body) {
     set_number(setter, CURLOPT_POST, 1);
     set_pointer(setter, CURLOPT_POSTFIELDS, request->body);
     set_size(setter, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
@@ -56,7 +58,12 @@ static void set_method(struct setter *setter, const struct braid_request *reques
  * server can do that. */
 static bool streams(const struct braid_request *request) {
   bool secure = strncasecmp(request->url, "https:", 6) == 0;
-  return request->http_version == CURL_HTTP_VERSION_2_0 || (secure && request->http_version == CURL_HTTP_VERSION_NONE);
+  long version = request->http_version;
+  return version == CURL_HTTP_VERSION_2_0 || (secure && version == CURL_HTTP_VERSION_NONE);
+}
+
+bool braid_request_lonely(const struct braid_request *request) {
+  return request->http_version == CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE && LIBCURL_VERSION_NUM < 0x080100;
 }
 
 bool braid_request_plain(const struct braid_request *request) {
@@ -77,8 +84,6 @@ CURLcode braid_request_apply(const struct braid_request *request, CURL *easy) {
   set_pointer(&setter, CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
   set_pointer(&setter, CURLOPT_COOKIE, request->cookies);
   set_number(&setter, CURLOPT_HTTPAUTH, request->auth);
-  set_number(&setter, CURLOPT_LOW_SPEED_LIMIT, request->idle_timeout > 0);
-  set_number(&setter, CURLOPT_LOW_SPEED_TIME, request->idle_timeout);
   set_number(&setter, CURLOPT_CONNECTTIMEOUT_MS, request->connect_timeout);
   set_pointer(&setter, CURLOPT_SSLCERT, request->cert);
   set_pointer(&setter, CURLOPT_SSLKEY, request->key);
@@ -87,7 +92,6 @@ CURLcode braid_request_apply(const struct braid_request *request, CURL *easy) {
   set_pointer(&setter, CURLOPT_INTERFACE, request->interface);
   set_number(&setter, CURLOPT_NETRC, request->netrc ? CURL_NETRC_OPTIONAL : CURL_NETRC_IGNORED);
   set_pointer(&setter, CURLOPT_NETRC_FILE, request->netrc && *request->netrc ? request->netrc : NULL);
-  set_pointer(&setter, CURLOPT_ACCEPT_ENCODING, request->decode ? "" : NULL);
   set_number(&setter, CURLOPT_SSL_VERIFYPEER, request->verify ? 1 : 0);
   set_number(&setter, CURLOPT_SSL_VERIFYHOST, request->verify ? 2 : 0);
   /* Here it means the HTTP version; an unsupported scheme in the URL is reported when the transfer runs. */
@@ -111,33 +115,6 @@ bool braid_request_split(const struct braid_request *request, struct curl_slist 
     rest += size + (rest[size] == '\n');
   }
   return true;
-}
-
-/* Reading a FIFO or a device may block the loop for ever. A folder has no content. */
-static bool is_file(const char *path) {
-  struct stat facts;
-  return stat(path, &facts) == 0 && S_ISREG(facts.st_mode) && access(path, R_OK) == 0;
-}
-
-static CURLcode fill_part(const struct braid_part *part, curl_mimepart *target) {
-  CURLcode code = curl_mime_name(target, part->name);
-  if (code == CURLE_OK && part->path)
-    code = is_file(part->path) ? curl_mime_filedata(target, part->path) : CURLE_READ_ERROR;
-  if (code == CURLE_OK && !part->path) code = curl_mime_data(target, part->content, part->size);
-  if (code == CURLE_OK && part->filename) code = curl_mime_filename(target, part->filename);
-  if (code == CURLE_OK && part->type) code = curl_mime_type(target, part->type);
-  return code;
-}
-
-CURLcode braid_request_fill(const struct braid_request *request, struct curl_mime *form, char *text) {
-  for (size_t i = 0; i < request->part_count; i++) {
-    const struct braid_part *part = &request->parts[i];
-    curl_mimepart *target = curl_mime_addpart(form);
-    CURLcode code = target ? fill_part(part, target) : CURLE_OUT_OF_MEMORY;
-    if (code == CURLE_READ_ERROR) snprintf(text, CURL_ERROR_SIZE, "cannot read %s as a file", part->path);
-    if (code != CURLE_OK) return code;
-  }
-  return CURLE_OK;
 }
 
 size_t braid_request_lookup(const struct braid_request *request) {

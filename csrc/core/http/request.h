@@ -7,19 +7,12 @@
 
 #include "core/base/base.h"
 #include "core/http/curl.h"
-
-/* A part of a form: its content, or the name of a file, which is read while it is sent. */
-struct braid_part {
-  const char *name, *content, *path, *filename, *type; /* content or path is set; filename and type may be NULL */
-  size_t size;                                         /* of `content` */
-};
+#include "core/http/patience.h"
 
 struct braid_request {
   const char *method, *url;
   const char *body; /* not copied; NULL: none */
   size_t body_size;
-  const struct braid_part *parts; /* not NULL: the body is a form */
-  size_t part_count;
   struct curl_slist *headers;                    /* not copied */
   const char *user, *password, *proxy, *ca_file; /* NULL: none, or for proxy and ca_file the system's setting */
   const char *unix_socket, *no_proxy, *cookies;
@@ -30,31 +23,34 @@ struct braid_request {
   long tls_version;       /* CURL_SSLVERSION_...: the least */
   const char *netrc;      /* a file with users and passwords; "": ~/.netrc; NULL: none */
   long auth;              /* CURLAUTH_...: how user and password are sent */
-  long idle_timeout;      /* seconds without a byte; 0: no limit */
   long connect_timeout;   /* milliseconds; 0: libcurl's default */
   long http_version;      /* CURL_HTTP_VERSION_... */
   int64_t max_body;       /* bytes; 0: no limit */
+  int64_t upload_size;    /* bytes of a body that is given in pieces; -1: not known */
+  struct braid_patience_limits patience;
   bool verify, decode;
   bool follows;    /* redirects are followed: the body of one is dropped */
   bool repeatable; /* the method is idempotent */
+  bool upload;     /* the body is given in pieces */
   bool stream;     /* the caller takes the body in pieces; the transfer pauses when too much waits */
 };
 
-/* Sets all options but ca_file, which only a reset of the handle can undo. Returns the first error, or CURLE_OK. */
+/* Sets the options that a request says, but not ca_file, which only a reset of the handle can undo. Returns the first
+ * error, or CURLE_OK. */
 CURLcode braid_request_apply(const struct braid_request *request, CURL *easy);
 
 /* Makes a list of the request's `ways`, to be freed. False: memory is out. */
 bool braid_request_split(const struct braid_request *request, struct curl_slist **list);
-
-/* Copies the parts into the form. CURLE_READ_ERROR: a file cannot be read; `text` (CURL_ERROR_SIZE bytes) then names
- * it. Reads the properties of files, so it may block. */
-CURLcode braid_request_fill(const struct braid_request *request, struct curl_mime *form, char *text);
 
 /* Whether the method is idempotent: a request that is done twice has the same effect as once. */
 bool braid_method_repeatable(const char *method);
 
 /* Whether it is plain HTTP/1, so that each transfer needs its own connection. */
 bool braid_request_plain(const struct braid_request *request);
+
+/* Whether it needs a connection that nobody used before it or uses after it: older versions of libcurl greet again on a
+ * connection whose HTTP/2 began without TLS. */
+bool braid_request_lonely(const struct braid_request *request);
 
 /* Returns the length of "scheme://host:port" in the URL. 0: it has no host name that must be looked up, or a proxy may
  * look it up. */

@@ -6,26 +6,36 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/http/decoder.h"
+
 enum {
   MOST_HEAD = 1024 * 1024, /* bytes of one response's headers */
   MOST_KEPT = 64 * 1024    /* bytes of a buffer that is kept for the next request */
 };
 
-void braid_response_reset(struct braid_response *response, int64_t max_body, bool follows) {
+static void end_body(struct braid_response *response) {
+  braid_decoder_close(response->decoder);
+  response->decoder = NULL;
+  response->bodied = false;
+}
+
+void braid_response_reset(struct braid_response *response) {
+  end_body(response);
   response->head.size = response->body.size = 0;
   response->received = 0;
-  response->max_body = max_body;
   response->status = 0;
-  response->follows = follows;
+  response->problem = NULL;
   response->located = response->headed = response->begun = response->oversize = false;
 }
 
 void braid_response_term(struct braid_response *response) {
+  end_body(response);
   braid_buffer_term(&response->head);
   braid_buffer_term(&response->body);
 }
 
 void braid_response_shrink(struct braid_response *response) {
+  end_body(response);
   if (response->head.capacity > MOST_KEPT) braid_buffer_term(&response->head);
   if (response->body.capacity > MOST_KEPT) braid_buffer_term(&response->body);
 }
@@ -48,6 +58,7 @@ static void begin_head(struct braid_response *response, const char *line, size_t
   response->head.size = 0;
   response->status = status && line + size - status > 4 ? atoi(status) : 0;
   response->located = response->headed = false;
+  end_body(response);
 }
 
 /* A line that goes on where the one before it ended: a header in several lines is one. */
@@ -72,11 +83,80 @@ bool braid_response_head(struct braid_response *response, const char *line, size
   return braid_buffer_append(&response->head, line, size);
 }
 
+/* ---- the body ------------------------------------------------------------------------------------------------- */
+
+/* Appends the values of the header to `list`, separated by commas. False: memory is out. */
+static bool collect(const struct braid_buffer *head, const char *name, struct braid_buffer *list) {
+  size_t length = strlen(name);
+  const char *line = head->data, *end = head->data + head->size;
+  while (line < end) {
+    const char *stop = memchr(line, '\n', (size_t)(end - line));
+    size_t size = (size_t)((stop ? stop : end) - line);
+    if (size > length && strncasecmp(line, name, length) == 0 && line[length] == ':') {
+      while (size > 0 && strchr("\r\n", line[size - 1])) size--;
+      if (!braid_buffer_append(list, line + length + 1, size - length - 1) || !braid_buffer_append(list, ",", 1))
+        return false;
+    }
+    line = stop ? stop + 1 : end;
+  }
+  return true;
+}
+
+/* The body of the last head begins. */
+static void begin_body(struct braid_response *response) {
+  struct braid_buffer codings = {0};
+  response->begun = response->bodied = true;
+  if (!response->decodes) return;
+  if (!collect(&response->head, "content-encoding", &codings))
+    response->problem = "out of memory";
+  else if (codings.size > 0)
+    response->decoder = braid_decoder_open(codings.data, codings.size, &response->problem);
+  braid_buffer_term(&codings);
+}
+
+/* Counts what was added since the body had that size. */
+static bool count(struct braid_response *response, size_t before) {
+  response->received += (int64_t)(response->body.size - before);
+  response->oversize = response->max_body > 0 && response->received > response->max_body;
+  return !response->oversize;
+}
+
+/* Decompresses until the window is full, in steps, so that the limit of the body is not passed by much. */
+static bool decode(struct braid_response *response) {
+  enum { STEP = 256 * 1024 };
+  struct braid_buffer *body = &response->body;
+  while (body->size < response->window) {
+    size_t before = body->size, room = response->window - before;
+    response->problem = braid_decoder_pull(response->decoder, body, before + (room < STEP ? room : STEP));
+    if (!count(response, before) || response->problem) return false;
+    if (body->size == before) break;
+  }
+  return true;
+}
+
+bool braid_response_crowded(const struct braid_response *response, size_t size) {
+  if (response->decoder && braid_decoder_pending(response->decoder)) return true;
+  return response->body.size > 0 && response->body.size + size > response->window;
+}
+
 bool braid_response_body(struct braid_response *response, const char *data, size_t size) {
   if (is_redirect(response)) return true;
-  response->begun = true;
+  if (!response->bodied) begin_body(response);
+  if (response->problem) return false;
+  if (response->decoder) return braid_decoder_feed(response->decoder, data, size) && decode(response);
+  size_t before = response->body.size;
   response->oversize = response->max_body > 0 && (int64_t)size > response->max_body - response->received;
-  if (response->oversize || !braid_buffer_append(&response->body, data, size)) return false;
-  response->received += (int64_t)size;
-  return true;
+  return !response->oversize && braid_buffer_append(&response->body, data, size) && count(response, before);
+}
+
+bool braid_response_taken(struct braid_response *response) {
+  response->body.size = 0;
+  return !response->decoder || decode(response);
+}
+
+bool braid_response_close(struct braid_response *response) {
+  const struct braid_decoder *decoder = response->decoder;
+  if (!decoder || braid_decoder_pending(decoder) || braid_decoder_complete(decoder)) return true;
+  response->problem = "the compressed body is cut";
+  return false;
 }

@@ -7,7 +7,7 @@ struct braid_http_statistics braid_http_session_count(const struct braid_http_se
   for (const struct braid_list *link = session->running.next; link != &session->running; link = link->next) {
     const struct braid_transfer *transfer = braid_container(link, struct braid_transfer, link);
     if (transfer->done) continue;
-    if (transfer->connected)
+    if (transfer->patience.connected)
       busy++;
     else
       waiting++;

@@ -10,17 +10,17 @@
 #include "core/http/transfer.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/http/broken_pipe.h"
+#include "core/http/handle.h"
 #include "core/http/lookup.h"
 #include "core/net/socket.h"
 
 enum {
-  WINDOW = 128 * 1024,       /* bytes of a streamed body that may wait; then the transfer pauses */
   MOST_IDLE = 1024,          /* released transfers that are kept */
   MOST_CONNECTIONS = 1 << 20 /* kept open by default: as many as were used at the same time */
 };
@@ -31,21 +31,6 @@ struct socket_watch {
 };
 
 /* ---- end of a transfer, and look-ups -------------------------------------------------------------------------- */
-
-/* Ends the wait for the transfer, if there is one. */
-static void tell(struct braid_transfer *transfer, enum braid_status status) {
-  struct braid_waiter *waiter = transfer->waiter;
-  transfer->waiter = NULL;
-  if (waiter) braid_loop_end_wait(transfer->session->loop, waiter, status);
-}
-
-/* The address is known: admits all transfers that were held. Callbacks may call this. */
-static void answer_lookup(struct braid_transfer *transfer) {
-  struct braid_lookup *lookup = transfer->lookup;
-  if (!lookup) return;
-  transfer->lookup = NULL;
-  braid_lookup_answer(lookup, &transfer->session->admitted);
-}
 
 static void finish(struct braid_transfer *transfer, CURLcode code);
 
@@ -76,36 +61,41 @@ static void withdraw(struct braid_transfer *transfer) {
   braid_broken_pipe_ignore();
   if (transfer->added) curl_multi_remove_handle(session->multi, transfer->easy);
   braid_broken_pipe_heed();
+  braid_alarm_stop(session->loop, &transfer->alarm);
   transfer->added = false;
   if (transfer->bound) session->bound--;
   transfer->bound = false;
 }
 
-/* libcurl takes the end of the connection for the end of the head. */
-static void refuse_half_a_head(struct braid_transfer *transfer) {
-  transfer->code = CURLE_PARTIAL_FILE;
-  snprintf(transfer->text, sizeof transfer->text, "the connection was closed within the head of the answer");
+static void explain(struct braid_transfer *transfer, CURLcode code, const char *text) {
+  transfer->code = code;
+  snprintf(transfer->text, sizeof transfer->text, "%s", text);
 }
 
-static void explain_repetition(struct braid_transfer *transfer) {
-  transfer->code = CURLE_GOT_NOTHING;
-  snprintf(transfer->text, sizeof transfer->text,
-           "the connection was closed before the answer began; whether the "
-           "request was carried out is not known");
+static void settle(struct braid_transfer *transfer) {
+  struct braid_response *response = &transfer->response;
+  if (transfer->code == CURLE_OK && !response->headed) /* libcurl takes the connection's end for that of the head */
+    explain(transfer, CURLE_PARTIAL_FILE, "the connection was closed within the head of the answer");
+  if (transfer->code == CURLE_OK) braid_response_close(response);
+  if (response->problem) explain(transfer, CURLE_BAD_CONTENT_ENCODING, response->problem);
+  if (response->oversize) transfer->code = CURLE_FILESIZE_EXCEEDED;
 }
 
 static void finish(struct braid_transfer *transfer, CURLcode code) {
   long connects = 0;
   curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connects);
-  if (transfer->connected && connects == 0) transfer->session->reused++;
+  if (transfer->patience.connected && connects == 0) transfer->session->reused++;
   withdraw(transfer);
   transfer->done = true;
-  transfer->code = transfer->response.oversize ? CURLE_FILESIZE_EXCEEDED : code;
+  transfer->code = code;
   if (transfer->starved) braid_socket_explain(EMFILE, transfer->text, sizeof transfer->text);
-  if (transfer->code == CURLE_OK && !transfer->response.headed) refuse_half_a_head(transfer);
-  if (transfer->repeated && code == CURLE_ABORTED_BY_CALLBACK) explain_repetition(transfer);
+  if (transfer->repeated && code == CURLE_ABORTED_BY_CALLBACK)
+    explain(transfer, CURLE_GOT_NOTHING,
+            "the connection was closed before the answer began; whether the request was carried out is not known");
+  settle(transfer);
   abandon_lookup(transfer);
-  tell(transfer, BRAID_OK);
+  braid_transfer_tell(transfer, BRAID_OK);
+  braid_transfer_tell_giver(transfer, BRAID_OK);
 }
 
 /* Gives all admitted transfers to libcurl. */
@@ -153,6 +143,38 @@ static void on_deadline(struct braid_alarm *alarm) {
   act(braid_container(alarm, struct braid_http_session, alarm), CURL_SOCKET_TIMEOUT, 0);
 }
 
+/* The server has closed the connection, and libcurl does not see it: it has nothing to send, because the request's body
+ * is not there yet, and nothing more to read. */
+static bool is_forsaken(const struct braid_transfer *transfer) {
+  struct pollfd socket = {.fd = transfer->unwatched, .events = POLLRDHUP};
+  return transfer->unwatched >= 0 && !transfer->paused && poll(&socket, 1, 0) > 0;
+}
+
+/* When to look at the transfer again. */
+static int64_t next_look(const struct braid_transfer *transfer, int64_t now) {
+  int64_t next =
+      braid_patience_limited(&transfer->patience) ? braid_patience_next(&transfer->patience, now) : BRAID_NEVER;
+  int64_t soon = transfer->unwatched >= 0 ? now + BRAID_SECOND : BRAID_NEVER;
+  return next < soon ? next : soon;
+}
+
+/* Looks whether the transfer has waited too long, or in vain. */
+static void on_alarm(struct braid_alarm *alarm) {
+  struct braid_transfer *transfer = braid_container(alarm, struct braid_transfer, alarm);
+  struct braid_http_session *session = transfer->session;
+  int64_t now = braid_clock_now(), limit;
+  if (is_forsaken(transfer)) { /* without more of the body libcurl comes to its end, and says what is wrong */
+    transfer->unwatched = -1;
+    braid_transfer_give(transfer, NULL, 0);
+  }
+  transfer->patience.paused = transfer->paused || (transfer->upload.starved && transfer->patience.sending);
+  const char *what = braid_patience_spent(&transfer->patience, now, &limit);
+  if (!what && braid_alarm_start(session->loop, alarm, next_look(transfer, now))) return;
+  if (what) snprintf(transfer->text, sizeof transfer->text, "%s for %g s", what, (double)limit / (double)BRAID_SECOND);
+  finish(transfer, what ? CURLE_OPERATION_TIMEDOUT : CURLE_OUT_OF_MEMORY);
+  admit(session);
+}
+
 /* ---- callbacks of libcurl ------------------------------------------------------------------------------------- */
 
 /* Sets the alarm. Even "at once" waits for the loop's next turn: a transfer with constant data asks for it again and
@@ -182,10 +204,19 @@ static void give_watch(struct braid_http_session *session, struct braid_watch *w
   session->spare = watch;
 }
 
+/* libcurl stops or starts to watch the transfer's socket. */
+static void on_attention(struct braid_transfer *transfer, curl_socket_t fd, bool watched) {
+  bool alone = !watched && transfer->upload.starved;
+  transfer->unwatched = alone ? fd : -1;
+  if (alone) braid_alarm_start(transfer->session->loop, &transfer->alarm, braid_clock_now());
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known) {
-  (void)easy;
   struct braid_http_session *session = context;
   struct braid_watch *watch = known;
+  char *transfer = NULL;
+  if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer) == CURLE_OK && transfer)
+    on_attention((struct braid_transfer *)(void *)transfer, fd, what != CURL_POLL_REMOVE);
   if (what == CURL_POLL_REMOVE) {
     if (!watch) return 0;
     braid_watch_stop(session->loop, watch);
@@ -204,180 +235,13 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void
   return 0;
 }
 
-static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
-  (void)purpose;
-  struct braid_transfer *transfer = context;
-  struct braid_http_session *session = transfer->session;
-  answer_lookup(transfer);
-  int fd = braid_socket_open(address->family, address->socktype, address->protocol);
-  if (fd < 0) {
-    transfer->starved = fd == -EMFILE || fd == -ENFILE;
-    return CURL_SOCKET_BAD;
-  }
-  session->sockets++;
-  if (!transfer->bound) session->bound++;
-  transfer->bound = true;
-  return fd;
-}
-
-static int on_close(void *context, curl_socket_t fd) {
-  struct braid_http_session *session = context;
-  session->sockets--;
-  return close(fd);
-}
-
-#if LIBCURL_VERSION_NUM >= 0x075000
-/* A request is about to be sent. When a kept connection ends before the response, libcurl sends the request again. If
- * it is not idempotent, this aborts the second try. */
-static int on_connection(void *context, char *there, char *here, int port_there, int port_here) {
-  (void)there, (void)here, (void)port_there, (void)port_here;
-  struct braid_transfer *transfer = context;
-  answer_lookup(transfer);
-  transfer->connected = true;
-  transfer->repeated = transfer->asked && !transfer->repeatable;
-  transfer->asked = true;
-  return transfer->repeated ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
-}
-#endif
-
-static size_t on_header(char *line, size_t one, size_t size, void *context) {
-  (void)one;
-  struct braid_transfer *transfer = context;
-  bool begun = transfer->response.begun;
-  transfer->asked = false;
-  if (!braid_response_head(&transfer->response, line, size)) return 0;
-  if (transfer->stream && !begun && transfer->response.begun) tell(transfer, BRAID_OK);
-  return size;
-}
-
-static size_t on_body(char *data, size_t one, size_t size, void *context) {
-  (void)one;
-  struct braid_transfer *transfer = context;
-  size_t there = transfer->response.body.size;
-  if (transfer->stream && there > 0 && there + size > WINDOW) {
-    transfer->paused = true;
-    return CURL_WRITEFUNC_PAUSE;
-  }
-  if (!braid_response_body(&transfer->response, data, size)) return 0;
-  if (transfer->stream) tell(transfer, BRAID_OK);
-  return size;
-}
-
-/* ---- the easy handle ------------------------------------------------------------------------------------------ */
-
-/* If the system's certificates are in one file, this disables their folder: libcurl reads the file once for all
- * connections, but the folder for each connection. */
-static void use_bundle(CURL *easy) {
-#if LIBCURL_VERSION_NUM >= 0x075700
-  char *bundle = NULL;
-  if (curl_easy_getinfo(easy, CURLINFO_CAINFO, &bundle) != CURLE_OK || !bundle || access(bundle, R_OK)) return;
-  curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-  curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
-#else
-  (void)easy;
-#endif
-}
-
-/* Sets the options that all requests of the session share. */
-static void set_constants(struct braid_transfer *transfer) {
-  struct braid_http_session *session = transfer->session;
-  CURL *easy = transfer->easy;
-  curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
-  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->text);
-  curl_easy_setopt(easy, CURLOPT_SHARE, session->shared);
-  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-  curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
-  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-  curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
-  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
-  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
-  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
-  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, session);
-  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy, CURLOPT_USERAGENT, "braid");
-  curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  if (session->cookies) curl_easy_setopt(easy, CURLOPT_COOKIEFILE, "");
-  use_bundle(easy);
-#if LIBCURL_VERSION_NUM >= 0x075000
-  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connection);
-  curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
-#endif
-#if LIBCURL_VERSION_NUM >= 0x075500
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-#endif
-#if LIBCURL_VERSION_NUM >= 0x075700
-  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a cancel does not wait for libcurl's look-up thread */
-#endif
-}
-
-static bool same_text(const char *a, const char *b) { return a == b || (a && b && strcmp(a, b) == 0); }
-
-/* Only a reset brings the system's certificates back. */
-static CURLcode set_certificates(struct braid_transfer *transfer, const char *ca_file) {
-  if (same_text(transfer->ca_file, ca_file)) return CURLE_OK;
-  curl_easy_setopt(transfer->easy, CURLOPT_COOKIEFILE, NULL); /* or the reset leaks memory (libcurl 7.88) */
-  curl_easy_reset(transfer->easy);
-  set_constants(transfer);
-  free(transfer->ca_file);
-  transfer->ca_file = NULL;
-  if (!ca_file) return CURLE_OK;
-  transfer->ca_file = strdup(ca_file);
-  if (!transfer->ca_file) return CURLE_OUT_OF_MEMORY;
-  curl_easy_setopt(transfer->easy, CURLOPT_CAPATH, NULL);
-  return curl_easy_setopt(transfer->easy, CURLOPT_CAINFO, ca_file);
-}
-
-/* The handle uses the form until the release. */
-static CURLcode attach_form(struct braid_transfer *transfer, const struct braid_request *request) {
-  transfer->form = curl_mime_init(transfer->easy);
-  if (!transfer->form) return CURLE_OUT_OF_MEMORY;
-  CURLcode code = braid_request_fill(request, transfer->form, transfer->text);
-  return code == CURLE_OK ? curl_easy_setopt(transfer->easy, CURLOPT_MIMEPOST, transfer->form) : code;
-}
-
-static void detach_form(struct braid_transfer *transfer) {
-  if (!transfer->form) return;
-  curl_easy_setopt(transfer->easy, CURLOPT_MIMEPOST, NULL);
-  curl_mime_free(transfer->form);
-  transfer->form = NULL;
-}
-
-/* The lists stand in the handle until the release. */
-static void free_lists(struct braid_transfer *transfer) {
-  curl_slist_free_all(transfer->headers);
-  curl_slist_free_all(transfer->ways);
-  transfer->headers = transfer->ways = NULL;
-}
-
-static CURLcode configure(struct braid_transfer *transfer, const struct braid_request *request) {
-  struct braid_http_session *session = transfer->session;
-  transfer->text[0] = '\0';
-  braid_response_reset(&transfer->response, request->max_body, request->follows);
-  transfer->stream = request->stream;
-  transfer->done = transfer->paused = transfer->starved = transfer->asked = transfer->repeated = false;
-  transfer->repeatable = request->repeatable;
-  transfer->tried = transfer->connected = false;
-  session->requests++;
-  transfer->headers = request->headers;
-  CURLcode code = set_certificates(transfer, request->ca_file);
-  if (code != CURLE_OK) return code;
-  /* When no connection can be idle, this spares libcurl a search among thousands that are in use. */
-  bool fresh = braid_request_plain(request) && !session->limited && session->sockets == session->bound;
-  curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L);
-  if (!braid_request_split(request, &transfer->ways)) return CURLE_OUT_OF_MEMORY;
-  curl_easy_setopt(transfer->easy, CURLOPT_CONNECT_TO, transfer->ways);
-  code = braid_request_apply(request, transfer->easy);
-  return code == CURLE_OK && request->part_count > 0 ? attach_form(transfer, request) : code;
-}
-
 /* ---- look-ups ------------------------------------------------------------------------------------------------- */
 
 /* Admits the transfer, or holds it while another one looks the same name up. */
 static void line_up(struct braid_transfer *transfer, const struct braid_request *request) {
   struct braid_http_session *session = transfer->session;
-  size_t size = LIBCURL_VERSION_NUM >= 0x075000 ? braid_request_lookup(request) : 0;
+  bool joins = LIBCURL_VERSION_NUM >= 0x075000 && !session->limited; /* a limit makes look-ups wait in libcurl */
+  size_t size = joins ? braid_request_lookup(request) : 0;
   if (size > 0)
     transfer->lookup = braid_lookup_join(&session->lookups, request->url, size, &transfer->turn, &session->admitted);
   else
@@ -388,11 +252,9 @@ static void line_up(struct braid_transfer *transfer, const struct braid_request 
 
 static void destroy(struct braid_transfer *transfer) {
   braid_list_remove(&transfer->link);
-  detach_form(transfer);
-  curl_easy_cleanup(transfer->easy);
-  free_lists(transfer);
+  braid_handle_close(transfer);
   braid_response_term(&transfer->response);
-  free(transfer->ca_file);
+  braid_upload_term(&transfer->upload);
   free(transfer);
 }
 
@@ -400,14 +262,13 @@ static struct braid_transfer *new_transfer(struct braid_http_session *session) {
   struct braid_transfer *transfer = calloc(1, sizeof *transfer);
   if (!transfer) return NULL;
   transfer->session = session;
-  transfer->easy = curl_easy_init();
-  if (!transfer->easy) {
+  transfer->alarm.fire = on_alarm;
+  if (!braid_handle_open(transfer)) {
     free(transfer);
     return NULL;
   }
   braid_list_init(&transfer->link);
   braid_list_init(&transfer->turn);
-  set_constants(transfer);
   return transfer;
 }
 
@@ -427,7 +288,11 @@ struct braid_transfer *braid_http_session_start(struct braid_http_session *sessi
     return NULL;
   }
   braid_list_push(&session->running, &transfer->link);
-  transfer->code = configure(transfer, request);
+  session->requests++;
+  transfer->code = braid_handle_configure(transfer, request);
+  if (transfer->code == CURLE_OK && braid_patience_limited(&transfer->patience) &&
+      !braid_alarm_start(session->loop, &transfer->alarm, next_look(transfer, transfer->patience.moved)))
+    transfer->code = CURLE_OUT_OF_MEMORY;
   if (transfer->code != CURLE_OK) {
     transfer->done = true;
     return transfer;
@@ -438,12 +303,28 @@ struct braid_transfer *braid_http_session_start(struct braid_http_session *sessi
 }
 
 void braid_transfer_taken(struct braid_transfer *transfer) {
-  transfer->response.body.size = 0;
-  if (!transfer->paused) return;
-  transfer->paused = false;
-  braid_broken_pipe_ignore();
-  curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
-  braid_broken_pipe_heed();
+  struct braid_response *response = &transfer->response;
+  bool fine = braid_response_taken(response);
+  if (transfer->done && transfer->code == CURLE_OK) {
+    settle(transfer);
+  } else if (!fine && !transfer->done) {
+    finish(transfer, CURLE_WRITE_ERROR);
+    admit(transfer->session);
+  } else if (transfer->paused && !braid_response_crowded(response, 0)) {
+    transfer->paused = false;
+    braid_handle_pause(transfer);
+  }
+}
+
+bool braid_transfer_give(struct braid_transfer *transfer, const char *data, size_t size) {
+  struct braid_upload *upload = &transfer->upload;
+  if (transfer->done) return true;
+  if (data && !braid_upload_give(upload, data, size)) return false;
+  upload->ended = !data;
+  if (!upload->starved || (data && size == 0)) return true;
+  upload->starved = false;
+  braid_handle_pause(transfer);
+  return true;
 }
 
 static long http_version(const struct braid_transfer *transfer) {
@@ -490,7 +371,7 @@ struct braid_transfer *braid_http_session_cookies(struct braid_http_session *ses
   struct braid_transfer *transfer = take_transfer(session);
   if (!transfer) return NULL;
   braid_list_push(&session->running, &transfer->link);
-  braid_response_reset(&transfer->response, 0, false);
+  braid_response_reset(&transfer->response);
   transfer->done = true;
   if (write_cookies(transfer, &transfer->response.body)) {
     if (forget) curl_easy_setopt(transfer->easy, CURLOPT_COOKIELIST, "ALL");
@@ -503,11 +384,12 @@ struct braid_transfer *braid_http_session_cookies(struct braid_http_session *ses
 void braid_transfer_release(struct braid_transfer *transfer) {
   struct braid_http_session *session = transfer->session;
   transfer->waiter = NULL;
+  braid_transfer_tell_giver(transfer, BRAID_CLOSED);
   withdraw(transfer);
   abandon_lookup(transfer);
-  free_lists(transfer);
-  detach_form(transfer);
+  braid_handle_clear(transfer);
   braid_response_shrink(&transfer->response);
+  braid_upload_shrink(&transfer->upload);
   if (session->idle_count < MOST_IDLE) {
     braid_list_remove(&transfer->link);
     braid_list_push(&session->idle, &transfer->link);
@@ -572,7 +454,8 @@ void braid_http_session_close(struct braid_http_session *session) {
   for (struct braid_list *link = session->running.next; link != &session->running; link = link->next) {
     struct braid_transfer *transfer = braid_container(link, struct braid_transfer, link);
     withdraw(transfer);
-    tell(transfer, BRAID_CLOSED);
+    braid_transfer_tell(transfer, BRAID_CLOSED);
+    braid_transfer_tell_giver(transfer, BRAID_CLOSED);
   }
   braid_lookup_end_all(&session->lookups);
   destroy_all(&session->running);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * HTTP requests: one libcurl multi handle on a loop. The transfers of a session share connections, cookies and TLS
- * sessions. libcurl's callbacks only fill buffers and end waits. The loop's thread only; nothing blocks, except that a
- * form's files are read from disk. */
+ * sessions. libcurl's callbacks only fill buffers and end waits. The loop's thread only; nothing blocks. */
 #ifndef BRAID_TRANSFER_H
 #define BRAID_TRANSFER_H
 
 #include "core/loop/loop.h"
+#include "core/http/patience.h"
 #include "core/http/request.h"
 #include "core/http/response.h"
+#include "core/http/upload.h"
 
 struct braid_http_session {
   struct braid_loop *loop; /* NULL: it is closed */
@@ -32,13 +33,16 @@ struct braid_transfer {
   struct braid_lookup *lookup; /* the look-up that it makes, also for others */
   CURL *easy;
   struct braid_waiter *waiter; /* whose wait ends when there is news; NULL: nobody waits */
+  struct braid_waiter *giver;  /* the same, when more of the request's body can be given */
   struct curl_slist *headers, *ways;
   char *ca_file;
-  struct curl_mime *form;
   struct braid_response response;
-  CURLcode code; /* when done */
+  struct braid_upload upload;
+  struct braid_patience patience;
+  struct braid_alarm alarm; /* when to look at `patience` */
+  CURLcode code;            /* when done */
+  int unwatched;            /* the socket, which libcurl does not watch while the request's body is waited for; -1 */
   bool stream, added, done, paused, bound, starved;
-  bool connected;             /* it has had a connection */
   bool tried;                 /* libcurl has got it, so what libcurl reports is not of an earlier transfer */
   bool repeatable;            /* the request is idempotent */
   bool asked;                 /* it was sent, and no line of a response has come */
@@ -77,9 +81,24 @@ bool braid_http_session_open(struct braid_http_session *session, struct braid_lo
 void braid_http_session_close(struct braid_http_session *session);
 
 /* Starts a transfer. It may be done already, if it could not begin. NULL when memory is out. Strings are copied. The
- * body stays the caller's, who must keep it until the release. Takes over the header lines in any case. */
+ * body stays the caller's, who must keep it until the release; or it is given in pieces (request->upload). Takes over
+ * the header lines in any case. */
 struct braid_transfer *braid_http_session_start(struct braid_http_session *session,
                                                 const struct braid_request *request);
+
+/* Ends the wait for news of the transfer, if there is one. */
+static inline void braid_transfer_tell(struct braid_transfer *transfer, enum braid_status status) {
+  struct braid_waiter *waiter = transfer->waiter;
+  transfer->waiter = NULL;
+  if (waiter) braid_loop_end_wait(transfer->session->loop, waiter, status);
+}
+
+/* Ends the wait of who gives the request's body. */
+static inline void braid_transfer_tell_giver(struct braid_transfer *transfer, enum braid_status status) {
+  struct braid_waiter *giver = transfer->giver;
+  transfer->giver = NULL;
+  if (giver) braid_loop_end_wait(transfer->session->loop, giver, status);
+}
 
 /* Whether a piece of a streamed body, or the result, can be taken. */
 static inline bool braid_transfer_ready(const struct braid_transfer *transfer) {
@@ -99,6 +118,19 @@ static inline void braid_transfer_await(struct braid_transfer *transfer, struct 
 
 /* The caller has taken the whole body buffer; a paused transfer goes on. */
 void braid_transfer_taken(struct braid_transfer *transfer);
+
+/* Whether a piece of the request's body can be given at once, or none is wanted any more. */
+static inline bool braid_transfer_hungry(const struct braid_transfer *transfer) {
+  return transfer->done || braid_upload_hungry(&transfer->upload);
+}
+
+/* Sets the waiter whose wait ends with BRAID_OK when the transfer may be hungry. NULL: nobody waits any more. */
+static inline void braid_transfer_await_hunger(struct braid_transfer *transfer, struct braid_waiter *waiter) {
+  transfer->giver = waiter;
+}
+
+/* Gives a piece of the request's body; NULL: that was all. False: memory is out. */
+bool braid_transfer_give(struct braid_transfer *transfer, const char *data, size_t size);
 
 struct braid_transfer_facts braid_transfer_facts(const struct braid_transfer *transfer);
 

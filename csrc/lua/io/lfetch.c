@@ -253,6 +253,44 @@ static int stream_reading(lua_State *L) {
   return 1;
 }
 
+static int give_k(lua_State *L, int status, lua_KContext context);
+
+/* The stack: the transfer, and the piece. */
+static int give_on(lua_State *L, struct stream *stream) {
+  struct braid_transfer *transfer = stream->transfer;
+  if (!alive(stream) || transfer->done) return 0;
+  if (!braid_transfer_hungry(transfer)) {
+    struct sched *sched = sched_of(L);
+    braid_transfer_await_hunger(transfer, sched_begin(L, sched));
+    return sched_park(L, sched, BRAID_NEVER, give_k, 0);
+  }
+  size_t size = 0;
+  const char *piece = lua_isnil(L, 2) ? NULL : lua_tolstring(L, 2, &size);
+  if (!braid_transfer_give(transfer, piece, size)) return lerror_memory(L);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+static int give_k(lua_State *L, int status, lua_KContext context) {
+  (void)status, (void)context;
+  struct sched *sched = sched_of(L);
+  struct stream *stream = lua_touserdata(L, 1);
+  enum braid_status end = sched_end(sched);
+  if (alive(stream)) braid_transfer_await_hunger(stream->transfer, NULL);
+  if (sched_stopped(end)) return sched_raise(L, sched, end);
+  if (end == BRAID_NO_MEMORY) return lerror_memory(L);
+  return give_on(L, stream);
+}
+
+/* transfer:give(piece) -> true: a piece of the request's body, or nil: that was all | nothing: no more is wanted.
+ * Suspends while too much waits to be sent. One task gives. */
+static int stream_give(lua_State *L) {
+  struct stream *stream = self(L);
+  if (!lua_isnoneornil(L, 2)) luaL_checkstring(L, 2);
+  lua_settop(L, 2);
+  return give_on(L, stream);
+}
+
 /* transfer:finish() -> what push_outcome pushes; the body is the rest that was not read. Call it once. A running
  * transfer is stopped, and counts as timed out. */
 static int stream_finish(lua_State *L) {
@@ -263,9 +301,13 @@ static int stream_finish(lua_State *L) {
   return push_outcome(L, transfer);
 }
 
+/* Ends the wait of a task that reads. */
 static int stream_close(lua_State *L) {
   struct stream *stream = self(L);
-  if (alive(stream)) braid_transfer_release(stream->transfer);
+  if (alive(stream)) {
+    braid_transfer_tell(stream->transfer, BRAID_CLOSED);
+    braid_transfer_release(stream->transfer);
+  }
   stream->transfer = NULL;
   return 0;
 }
@@ -349,9 +391,9 @@ void lfetch_open(lua_State *L) {
                                       {"__gc", session_close},
                                       {NULL, NULL}};
   static const luaL_Reg addresses[] = {{"__gc", url_free}, {NULL, NULL}};
-  static const luaL_Reg transfers[] = {
-      {"begin", stream_begin}, {"read", stream_read},     {"reading", stream_reading}, {"finish", stream_finish},
-      {"close", stream_close}, {"__close", stream_close}, {"__gc", stream_close},      {NULL, NULL}};
+  static const luaL_Reg transfers[] = {{"begin", stream_begin},   {"read", stream_read},  {"reading", stream_reading},
+                                       {"finish", stream_finish}, {"give", stream_give},  {"close", stream_close},
+                                       {"__close", stream_close}, {"__gc", stream_close}, {NULL, NULL}};
   sched_register(L, functions);
   sched_class(L, SESSION, sessions);
   sched_class(L, TRANSFER, transfers);

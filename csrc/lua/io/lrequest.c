@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "lua/base/larg.h"
 
 /* Pushes a field; returns its type. */
@@ -71,6 +72,7 @@ static long version_of(lua_Integer number) {
     case 10: return CURL_HTTP_VERSION_1_0;
     case 11: return CURL_HTTP_VERSION_1_1;
     case 20: return CURL_HTTP_VERSION_2_0;
+    case 21: return CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
     default: return CURL_HTTP_VERSION_NONE;
   }
 }
@@ -83,32 +85,14 @@ static long tls_version_of(lua_Integer number) {
   }
 }
 
-static struct braid_part part_at(lua_State *L, int index) {
-  struct braid_part part = {.name = text(L, index, "name"),
-                            .path = text(L, index, "path"),
-                            .filename = text(L, index, "filename"),
-                            .type = text(L, index, "type")};
-  part.content = bytes(L, index, "content", &part.size);
-  return part;
-}
-
-/* Pushes the parts of a form in libcurl's form; pushes nothing if there are none. The table keeps the strings alive. */
-static void read_parts(lua_State *L, int index, struct braid_request *request) {
-  int type = push(L, index, "parts"), list = lua_gettop(L);
-  if (type != LUA_TTABLE && type != LUA_TNIL) refuse(L, "parts", "a list");
-  if (type == LUA_TNIL) {
-    lua_pop(L, 1);
-    return;
+/* Nanoseconds; 0: no limit. */
+static int64_t patience(lua_State *L, int index, const char *name) {
+  lua_Number seconds = number(L, index, name);
+  if (!(seconds >= 0)) {
+    push(L, index, name);
+    refuse(L, name, "seconds");
   }
-  size_t count = lua_rawlen(L, list);
-  struct braid_part *parts = lua_newuserdatauv(L, (count ? count : 1) * sizeof *parts, 0);
-  for (size_t i = 0; i < count; i++) {
-    if (lua_rawgeti(L, list, (lua_Integer)i + 1) != LUA_TTABLE) refuse(L, "parts", "a list of tables");
-    parts[i] = part_at(L, lua_gettop(L));
-    lua_pop(L, 1);
-  }
-  request->parts = parts;
-  request->part_count = count;
+  return seconds < 1e9 ? (int64_t)(seconds * (lua_Number)BRAID_SECOND) : 0;
 }
 
 void lrequest_read(lua_State *L, int index, struct braid_request *request) {
@@ -121,7 +105,10 @@ void lrequest_read(lua_State *L, int index, struct braid_request *request) {
                                     .unix_socket = text(L, index, "unix_socket"),
                                     .cookies = text(L, index, "cookies"),
                                     .connect_timeout = milliseconds(number(L, index, "connect_timeout")),
-                                    .idle_timeout = (long)integer(L, index, "idle_timeout", INT_MAX),
+                                    .patience = {.pool = patience(L, index, "pool_timeout"),
+                                                 .read = patience(L, index, "read_timeout"),
+                                                 .write = patience(L, index, "write_timeout")},
+                                    .upload = flag(L, index, "upload"),
                                     .max_body = integer(L, index, "max_body", LUA_MAXINTEGER),
                                     .http_version = version_of(integer(L, index, "version", INT_MAX)),
                                     .verify = flag(L, index, "verify"),
@@ -136,8 +123,10 @@ void lrequest_read(lua_State *L, int index, struct braid_request *request) {
                                     .follows = integer(L, index, "redirects", INT_MAX) > 0,
                                     .auth = flag(L, index, "digest") ? (long)CURLAUTH_DIGEST : (long)CURLAUTH_BASIC};
   request->body = bytes(L, index, "body", &request->body_size);
+  request->upload_size = push(L, index, "upload_size") == LUA_TNIL ? -1 : 0;
+  lua_pop(L, 1);
+  if (request->upload_size == 0) request->upload_size = integer(L, index, "upload_size", LUA_MAXINTEGER);
   if (push(L, index, "lines") != LUA_TTABLE && !lua_isnil(L, -1)) refuse(L, "lines", "a list");
-  read_parts(L, index, request);
 }
 
 bool lrequest_read_headers(lua_State *L, int lines, struct braid_request *request) {

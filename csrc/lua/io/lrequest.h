@@ -8,9 +8,9 @@
 
 #include "core/http/request.h"
 
-/* Reads the table at `index`: everything but method, URL and headers. Pushes the list of header lines, or nil, and
- * above it what a form needs. The table and these values must stay on the stack until the transfer has ended, because
- * they keep the strings alive. Raises if a field is not valid. */
+/* Reads the table at `index`: everything but method, URL and headers. Pushes the list of header lines, or nil.
+ * The table must stay on the stack until the transfer has ended, because it keeps the strings alive. Raises if a field
+ * is not valid. */
 void lrequest_read(lua_State *L, int index, struct braid_request *request);
 
 /* Makes libcurl's list of the header lines at the stack index `lines`. False when memory is out; does not raise. */

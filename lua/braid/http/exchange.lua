@@ -17,16 +17,16 @@ local M = {}
 local CODES = {
   [1] = "UNSUPPORTED_PROTOCOL", [3] = "URL_MALFORMAT", [4] = "NOT_BUILT_IN", [5] = "COULDNT_RESOLVE_PROXY",
   [6] = "COULDNT_RESOLVE_HOST", [7] = "COULDNT_CONNECT", [8] = "WEIRD_SERVER_REPLY", [16] = "HTTP2",
-  [18] = "PARTIAL_FILE", [23] = "WRITE_ERROR", [26] = "READ_ERROR", [27] = "OUT_OF_MEMORY", [28] = "OPERATION_TIMEDOUT",
-  [35] = "SSL_CONNECT_ERROR", [42] = "ABORTED_BY_CALLBACK", [47] = "TOO_MANY_REDIRECTS", [52] = "GOT_NOTHING",
-  [53] = "SSL_ENGINE_NOTFOUND", [55] = "SEND_ERROR", [56] = "RECV_ERROR", [58] = "SSL_CERTPROBLEM",
-  [59] = "SSL_CIPHER", [60] = "PEER_FAILED_VERIFICATION", [61] = "BAD_CONTENT_ENCODING", [63] = "FILESIZE_EXCEEDED",
-  [65] = "SEND_FAIL_REWIND", [77] = "SSL_CACERT_BADFILE", [90] = "SSL_PINNEDPUBKEYNOTMATCH",
-  [91] = "SSL_INVALIDCERTSTATUS", [92] = "HTTP2_STREAM",
-  [94] = "AUTH_ERROR", [97] = "PROXY",
+  [18] = "PARTIAL_FILE", [23] = "WRITE_ERROR", [25] = "UPLOAD_FAILED", [26] = "READ_ERROR", [27] = "OUT_OF_MEMORY",
+  [28] = "OPERATION_TIMEDOUT", [35] = "SSL_CONNECT_ERROR", [42] = "ABORTED_BY_CALLBACK", [47] = "TOO_MANY_REDIRECTS",
+  [52] = "GOT_NOTHING", [53] = "SSL_ENGINE_NOTFOUND", [55] = "SEND_ERROR", [56] = "RECV_ERROR",
+  [58] = "SSL_CERTPROBLEM", [59] = "SSL_CIPHER", [60] = "PEER_FAILED_VERIFICATION", [61] = "BAD_CONTENT_ENCODING",
+  [63] = "FILESIZE_EXCEEDED", [65] = "SEND_FAIL_REWIND", [77] = "SSL_CACERT_BADFILE",
+  [90] = "SSL_PINNEDPUBKEYNOTMATCH", [91] = "SSL_INVALIDCERTSTATUS", [92] = "HTTP2_STREAM", [94] = "AUTH_ERROR",
+  [97] = "PROXY",
 }
 local CLOSED, EXPIRED = -1, -2 -- the core's own codes
-local UNSUPPORTED_PROTOCOL, URL_MALFORMAT, UNREADABLE, TIMED_OUT, TOO_LARGE = 1, 3, 26, 28, 63
+local UNSUPPORTED_PROTOCOL, URL_MALFORMAT, TIMED_OUT, TOO_LARGE = 1, 3, 28, 63
 
 local function failure(method, url, record, code, text, asked, status)
   if (code == URL_MALFORMAT or code == UNSUPPORTED_PROTOCOL) and not asked then
@@ -40,8 +40,6 @@ local function failure(method, url, record, code, text, asked, status)
     kind, name, text = "timeout", CODES[TIMED_OUT], ("timed out after %g s"):format(record.timeout)
   elseif code == TIMED_OUT then
     kind = "timeout"
-  elseif code == UNREADABLE and not asked then
-    kind = "system"
   elseif code == TOO_LARGE then
     kind, text = "limit", ("the body is larger than max_body (%d bytes)"):format(record.max_body)
   end
@@ -52,6 +50,13 @@ end
 local function outcome(hop, status, body, head, version, times, remote)
   if not status then return failure(hop.method, hop.url, hop.record, body, head, version, times) end
   return response.new(hop.method, hop.url, status, body, head, version, times, remote)
+end
+
+-- The outcome of a transfer that was streamed, and whose body, if it has one, was sent by the sender.
+local function finish(hop, transfer, sender)
+  local trouble = sender and sender:problem()
+  if trouble then return nil, trouble end
+  return outcome(hop, transfer:finish())
 end
 
 -- ---- one attempt ----------------------------------------------------------------------------------------------------
@@ -104,14 +109,26 @@ local function open_file(record)
   if record.file then return download.open(record.file) end
 end
 
+-- Starts the transfer. Returns it, and what sends the body, if there is one; or nil and an error: the body cannot be
+-- sent.
+local function start(handle, hop, timeout)
+  local record = hop.record
+  local trouble = record.source and record.source:begin()
+  if trouble then return nil, trouble end
+  local transfer = handle:stream(hop.method, hop.url, record, timeout)
+  return transfer, record.source and record.source:send(transfer) or nil
+end
+
 -- Receives the body piece by piece and passes it on. The sink runs in this task; if it raises, the transfer is closed.
 local function pour(handle, hop, timeout, attempt)
   local record, url = hop.record, hop.url
   local saved <close>, trouble = open_file(record)
   if trouble then return nil, trouble end
-  local transfer <close> = handle:stream(hop.method, url, record, timeout)
+  local transfer <close>, mate = start(handle, hop, timeout)
+  if not transfer then return nil, mate end
+  local sender <close> = mate
   local begun = begin(transfer, hop)
-  if not begun then return outcome(hop, transfer:finish()) end
+  if not begun then return finish(hop, transfer, sender) end
   if attempt:repeats(begun) then return begun end
   local take, complete = taker(record, begun, saved, attempt)
   local report, held <close> = reporter(record, url, begun)
@@ -124,7 +141,7 @@ local function pour(handle, hop, timeout, attempt)
     report(received)
     piece = transfer:read()
   end
-  local result, err = outcome(hop, transfer:finish())
+  local result, err = finish(hop, transfer, sender)
   if not result then return nil, err end
   return complete(result)
 end
@@ -133,20 +150,31 @@ local function fetch(handle, hop, timeout)
   return outcome(hop, handle:fetch(hop.method, hop.url, hop.record, timeout))
 end
 
--- Closes its transfer, unless another owner has taken it.
-local Holder = { __close = function(holder) if holder.transfer then holder.transfer:close() end end }
+-- A transfer and what sends its body, which end together.
+local Pair = {}
+Pair.__index = Pair
+
+function Pair:close()
+  self.transfer:close()
+  if self.sender then self.sender:__close() end
+end
+
+-- Closes a pair, unless another owner has taken it.
+local Holder = { __close = function(holder) if holder.pair then holder.pair:close() end end }
 
 local function open_stream(handle, hop, timeout, attempt)
   local record, url = hop.record, hop.url
-  local transfer = handle:stream(hop.method, url, record, timeout)
-  local holder <close> = setmetatable({ transfer = transfer }, Holder)
+  local transfer, sender = start(handle, hop, timeout)
+  if not transfer then return nil, sender end
+  local pair = setmetatable({ transfer = transfer, sender = sender }, Pair)
+  local holder <close> = setmetatable({ pair = pair }, Holder)
   local begun = begin(transfer, hop)
-  if not begun then return outcome(hop, transfer:finish()) end
+  if not begun then return finish(hop, transfer, sender) end
   if attempt:repeats(begun) then return begun end
   local report, bar = reporter(record, url, begun)
-  holder.transfer = nil
+  holder.pair = nil
   attempt.spilt = true
-  begun:pull(transfer, function() return outcome(hop, transfer:finish()) end, report, bar)
+  begun:pull(pair, function() return finish(hop, transfer, sender) end, report, bar)
   return begun
 end
 
@@ -170,6 +198,11 @@ Attempt.__index = Attempt
 -- Returns the seconds until the next attempt; nil if there is none.
 function Attempt:repeats(result, err)
   local delay = retry.delay(self.record.retries, self.method, self.number, result, err)
+  local source = self.record.source
+  if delay and source and not source.repeatable then
+    if err then err.message = ("%s (not tried again: the body came from %s)"):format(err.message, source.from) end
+    delay = nil
+  end
   if delay and core.now() + delay >= self.deadline then delay = nil end
   self.decided, self.delay = true, delay
   return delay
@@ -195,7 +228,8 @@ end
 function Attempt:run(handle)
   local record = self.record
   self:tell("request")
-  local way = record.stream and open_stream or (record.sink or record.file or record.progress) and pour or fetch
+  local in_pieces = record.sink or record.file or record.progress or record.source
+  local way = record.stream and open_stream or in_pieces and pour or fetch
   local hop = { method = self.method, url = self.url, record = record }
   local result, err = redirect.follow(function(next_hop, timeout)
     return way(handle, next_hop, timeout, self)
@@ -237,6 +271,10 @@ end
 ---@return braid.http.Response?
 ---@return braid.Error?
 function M.perform(handle, method, url, record)
+  if record.unreadable then
+    return nil, errors.new("system", ("%s %s: cannot read %s as a file"):format(method, url, record.unreadable),
+      { url = url, code = "READ_ERROR" })
+  end
   if record.on_request then url, record = hooks.ask(method, url, record) end
   local result, err = send(handle, method, url, record)
   if result and record.on_response then record.on_response(result) end

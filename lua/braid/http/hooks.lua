@@ -11,7 +11,7 @@ local M = {}
 ---@field method string
 ---@field url string
 ---@field headers table<string, string|string[]>
----@field body string?
+---@field body any as the option `body`
 
 local function headers_of(record)
   local headers = {}
@@ -43,12 +43,9 @@ end
 ---@return string url
 ---@return table record
 function M.ask(method, url, record)
-  local outgoing = { method = method, url = url, headers = headers_of(record), body = record.body }
+  local outgoing = { method = method, url = url, headers = headers_of(record), body = request.given_body(record) }
   record.on_request(outgoing)
   if outgoing.url ~= url then url, record = moved(outgoing.url, url, record) end
-  if outgoing.body ~= nil and type(outgoing.body) ~= "string" then
-    errors.misuse(1, "bad 'body' of on_request (a string expected, got %s)", errors.described(outgoing.body))
-  end
   return url, request.changed(record, outgoing.headers, outgoing.body)
 end
 

@@ -89,7 +89,7 @@ local function method_after(status, method, record)
   local bare = without_headers(record, {
     "content-type", "content-length", "content-encoding", "content-language", "transfer-encoding", "expect",
   })
-  return "GET", changed(bare, { body = false, parts = false })
+  return "GET", changed(bare, { body = false, source = false, upload = false, upload_size = false })
 end
 
 local function failed(hop, code, text)
@@ -126,6 +126,10 @@ function M.follow(send, hop, timeout)
     end
     history[#history + 1] = response
     hop.method, own = method_after(response.status, hop.method, own)
+    if own.source and not own.source.repeatable then
+      return failed(hop, "SEND_FAIL_REWIND", ("the redirect to %s needs the body again, but it came from %s"):format(
+        response:values("location")[1], own.source.from))
+    end
     hop, err = next_hop(hop, response, own, home)
     if not hop then return nil, err end
     response, err = send(hop, math.max(timeout - elapsed, 0))

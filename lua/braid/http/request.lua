@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The options of a request: checked, completed with those of the session, and converted for the core.
 local errors = require "braid.errors"
+local body = require "braid.http.body"
 local multipart = require "braid.http.multipart"
 local retry = require "braid.http.retry"
 
@@ -15,6 +16,14 @@ local M = {}
 ---@field min_version "1.2"|"1.3"|nil
 ---@field pin string|string[]|nil base64 SHA-256 of the public keys that the server may have
 
+---Timeouts in seconds, each of them more than 0. The time in which this program is slow counts only for `total`.
+---@class braid.http.Timeouts
+---@field connect number? until the connection is established; as connect_timeout
+---@field pool number? until a connection is free, where the session limits them
+---@field read number? without a byte from the server, after the request was sent
+---@field write number? in which no byte of the request could be sent
+---@field total number? as timeout
+
 ---Options of a request. Those up to `trace` may also be given to a session, for all its requests.
 ---@class braid.http.Options
 ---@field headers table<string, string|number|string[]>? a list sends the header several times
@@ -24,7 +33,8 @@ local M = {}
 ---@field timeout number? seconds for everything, including the wait for a connection and retries; default 30;
 --- math.huge: no limit
 ---@field connect_timeout number? seconds until the connection is established
----@field idle_timeout integer? seconds without any byte, after which the request fails with kind timeout
+---@field idle_timeout integer? seconds without any byte in either direction, after which the request fails with kind
+--- timeout
 ---@field follow boolean|integer? number of redirects (301, 302, 303, 307, 308) to follow; default true, which is 10
 ---@field verify boolean? whether to verify the server's certificate; default true
 ---@field ca_file string? certificates to trust instead of the system's
@@ -32,14 +42,14 @@ local M = {}
 --- proxy does); "" for none. Default: from the environment (http_proxy, https_proxy, all_proxy)
 ---@field no_proxy string|string[]? hosts that need no proxy; "*": all. Default: from the environment
 ---@field unix_socket string? path of a Unix socket to connect to, in place of the URL's host
----@field http_version "1.0"|"1.1"|"2"? default: 2 if the server offers it by TLS
+---@field http_version "1.0"|"1.1"|"2"|"h2c"? default: 2 if the server offers it by TLS; h2c: 2 without TLS, from the
+--- first byte on
 ---@field max_body integer? bytes; a larger body fails with kind limit. Default: no limit
 ---@field decode boolean? whether compressed bodies are decompressed; default true. false: none are asked for, and the
 --- body stays as it came
 ---@field retries integer|braid.http.Retries|boolean? most retries of an idempotent request; default 0; true: 3
 ---@field retry braid.http.Retry? the same as a table that says more; excludes `retries`
----@field timeouts { connect: number?, read: number?, total: number? }? connect_timeout, idle_timeout (in whole seconds,
---- rounded up) and timeout in one table; excludes these
+---@field timeouts braid.http.Timeouts? excludes timeout, connect_timeout and idle_timeout
 ---@field tls braid.http.Tls?
 ---@field resolve table<string, string>? "host:port" -> address to connect to, for this request; the Host header and the
 --- certificate are still the URL's
@@ -61,7 +71,11 @@ local M = {}
 ---@field stream boolean? return when the headers are there; read the body by response:chunks(), :lines() or :read()
 ---@field cookies table<string, string>? name -> value, in addition to those of the session; for the URL's origin only
 ---@field query table<string, any>|string? added to the URL; a list as value repeats the name
----@field body string?
+---@field body string|function|file*|table|nil text; or a function or iterator that returns pieces and nil at the end
+--- (nil and a reason: the request fails with that); or an open file or stream. They may suspend, and are called as fast
+--- as the server takes what they give
+---@field content_length integer? bytes of such a body. Default: for files what is left of them; for others none, and
+--- the body is sent in chunks
 ---@field json any? the body, encoded as JSON
 ---@field form table<string, any>? the body, encoded like an HTML form
 ---@field multipart table? the body: a form with files; see braid.http.Part
@@ -77,7 +91,7 @@ M.COMMON = {
 
 M.KNOWN = {
   sink = "function", file = "string", progress = "boolean|table|function", stream = "boolean", cookies = "table",
-  query = "table|string", body = "string", json = "any", form = "table", multipart = "table",
+  query = "table|string", body = "any", content_length = "integer", json = "any", form = "table", multipart = "table",
 }
 for name, expected in pairs(M.COMMON) do M.KNOWN[name] = expected end
 
@@ -89,14 +103,15 @@ local function default_proxy()
   return ""
 end
 
--- A request without options. The core (csrc/lua/io/lrequest.c) reads the fields from `lines` to `parts`.
+-- A request without options. The core (csrc/lua/io/lrequest.c) reads the fields from `lines` to `upload_size`.
 M.DEFAULTS = {
   plain = true, -- only status, headers and body are wanted
   fields = {}, lines = nil, body = nil, timeout = 30, connect_timeout = 0, redirects = 10, max_body = 0, verify = true,
   decode = true, cert = nil, key = nil, pin = nil, tls_version = nil, ways = nil, interface = nil, netrc = nil,
   ca_file = nil, proxy = default_proxy(), version = 0, user = nil, password = nil,
-  digest = nil, idle_timeout = nil, no_proxy = nil, unix_socket = nil, cookies = nil, parts = nil,
-  sink = nil, file = nil, progress = nil, stream = nil, retries = nil, trace = nil,
+  digest = nil, pool_timeout = nil, read_timeout = nil, write_timeout = nil, no_proxy = nil, unix_socket = nil,
+  cookies = nil, upload = nil, upload_size = nil,
+  source = nil, unreadable = nil, sink = nil, file = nil, progress = nil, stream = nil, retries = nil, trace = nil,
 }
 
 -- ---- text -----------------------------------------------------------------------------------------------------------
@@ -190,11 +205,12 @@ end
 -- Each function converts an option into fields of the record.
 local set = {}
 
-local function seconds(record, name, value)
+-- `field`: of the record; default: the option's name.
+local function seconds(record, name, value, field)
   if value <= 0 or value ~= value then
     errors.misuse(1, "bad option '%s' (seconds, more than 0, expected, got %s)", name, value)
   end
-  record[name] = value
+  record[field or name] = value
 end
 
 function set.timeout(record, value) seconds(record, "timeout", value) end
@@ -272,15 +288,12 @@ function set.tls(record, value)
   if value.pin then record.pin = pins_of(value.pin) end
 end
 
-local TIMEOUTS = { connect = "number", read = "number", total = "number" }
+local TIMEOUTS = { connect = "number", pool = "number", read = "number", write = "number", total = "number" }
 
 function set.timeouts(record, value)
   errors.check_options(1, "timeouts", value, TIMEOUTS)
-  if value.connect then set.connect_timeout(record, value.connect) end
-  if value.total then set.timeout(record, value.total) end
-  if value.read then
-    seconds({}, "timeouts", value.read)
-    record.idle_timeout = M.check_number("timeouts", math.tointeger(math.ceil(value.read)), 1)
+  for name, time in pairs(value) do
+    seconds(record, "timeouts." .. name, time, name == "total" and "timeout" or name .. "_timeout")
   end
 end
 
@@ -305,8 +318,8 @@ function M.check_number(name, value, least)
 end
 
 function set.idle_timeout(record, value)
-  M.check_number("idle_timeout", value, 1)
-  record.idle_timeout = value
+  record.read_timeout = M.check_number("idle_timeout", value, 1)
+  record.write_timeout = value
 end
 
 function set.cookies(record, value)
@@ -333,9 +346,9 @@ function set.max_body(record, value)
 end
 
 function set.http_version(record, value)
-  local version = ({ ["1.0"] = 10, ["1.1"] = 11, ["2"] = 20 })[value]
+  local version = ({ ["1.0"] = 10, ["1.1"] = 11, ["2"] = 20, h2c = 21 })[value]
   if not version then
-    errors.misuse(1, "bad option 'http_version' (\"1.0\", \"1.1\" or \"2\" expected, got %q)", value)
+    errors.misuse(1, "bad option 'http_version' (\"1.0\", \"1.1\", \"2\" or \"h2c\" expected, got %q)", value)
   end
   record.version = version
 end
@@ -371,9 +384,54 @@ function set.auth(record, value)
 end
 
 -- Sets the body, and its content type unless the headers have one.
-local function set_body(record, body, content_type)
-  record.body = body
+local function set_text(record, text, content_type)
+  record.body = text
   if not record.fields["content-type"] then record.fields["content-type"] = { "Content-Type:" .. content_type } end
+end
+
+-- "Expect:" stops libcurl from asking before it sends a large body: it waits a second if the server does not answer
+-- that.
+local function ask_nothing(record) record.fields.expect = record.fields.expect or { "Expect:" } end
+
+local function set_source(record, source)
+  record.source, record.upload, record.upload_size, record.body = source, true, source.size, nil
+  record.fields["content-length"] = nil
+  ask_nothing(record)
+end
+
+local function set_body(record, value, length)
+  if type(value) == "number" then value = tostring(value) end
+  if type(value) == "string" then
+    if length and length ~= #value then
+      errors.misuse(1, "bad option 'content_length' (the body has %d bytes, got %d)", #value, length)
+    end
+    return set_text(record, value, "")
+  end
+  if not body.is_source(value) then
+    errors.misuse(1, "bad option 'body' (a string, a function, an iterator or a file expected, got %s)",
+      errors.described(value))
+  end
+  local announced = length or math.tointeger(((record.fields["content-length"] or {})[1] or ""):match("%d+$"))
+  if announced and announced < 0 then
+    errors.misuse(1, "bad option 'content_length' (bytes, at least 0, expected, got %d)", announced)
+  end
+  set_source(record, body.of(value, announced))
+end
+
+local function set_form(record, form)
+  local content, boundary = multipart.body(form)
+  if not content then
+    record.unreadable = boundary
+    return
+  end
+  local fields, kind = record.fields, "multipart/form-data"
+  local own = fields["content-type"] and fields["content-type"][1]:match("^[^:]*:%s*(multipart/[^;]+)")
+  fields["content-type"] = { ("Content-Type: %s; boundary=%s"):format(own or kind, boundary) }
+  if type(content) == "string" then
+    record.body = content
+  else
+    set_source(record, content)
+  end
 end
 
 local function encode_json(value)
@@ -392,40 +450,51 @@ local SENDS_BODY = { POST = true, PUT = true, PATCH = true }
 ---@return boolean
 function M.sends_body(method) return SENDS_BODY[method] or false end
 
--- "Expect:" stops libcurl from asking before it sends a large body: it waits a second if the server does not answer
--- that.
 local function complete_body(record, method, options)
   local given = {}
   for _, name in ipairs { "body", "json", "form", "multipart" } do
     if options[name] ~= nil then given[#given + 1] = name end
   end
   if given[2] then errors.misuse(1, "the options '%s' and '%s' exclude each other", given[1], given[2]) end
-  if options.body then set_body(record, options.body, "") end
-  if options.json ~= nil then set_body(record, encode_json(options.json), " application/json") end
+  if options.content_length and given[1] ~= "body" then
+    errors.misuse(1, "the option 'content_length' needs the option 'body'")
+  end
+  if options.body ~= nil then set_body(record, options.body, options.content_length) end
+  if options.json ~= nil then set_text(record, encode_json(options.json), " application/json") end
   if options.form then
-    set_body(record, encoded("form", options.form), " application/x-www-form-urlencoded")
+    set_text(record, encoded("form", options.form), " application/x-www-form-urlencoded")
   end
-  if options.multipart then
-    record.parts = multipart.parts(options.multipart)
-    record.fields.expect = record.fields.expect or { "Expect:" }
-  end
-  if not given[1] and SENDS_BODY[method] then set_body(record, "", "") end
+  if options.multipart then set_form(record, options.multipart) end
+  if not given[1] and SENDS_BODY[method] then set_text(record, "", "") end
   if method == "HEAD" and given[1] then errors.misuse(1, "a HEAD request has no body") end
-  if record.body and #record.body > LARGE and not record.fields.expect then record.fields.expect = { "Expect:" } end
+  if record.body and #record.body > LARGE then ask_nothing(record) end
+end
+
+---What the caller gave as the body of a request.
+---@param record table
+---@return any
+function M.given_body(record)
+  if record.source then return record.source.given end
+  return record.body
 end
 
 ---A copy of the record with other headers and another body.
 ---@param record table
 ---@param headers table<string, string|string[]>
----@param body string?
+---@param content any as the option `body`
 ---@return table
-function M.changed(record, headers, body)
+function M.changed(record, headers, content)
   local copy = {}
   for name, value in pairs(record) do copy[name] = value end
-  copy.fields, copy.body = {}, body
+  copy.fields = {}
   add_headers(copy.fields, headers)
   for name, lines in pairs(record.fields) do
     if copy.fields[name] and lines[1]:find(":$") then copy.fields[name] = lines end -- libcurl is to leave it out
+  end
+  if content ~= M.given_body(record) then
+    copy.source, copy.upload, copy.upload_size, copy.body = nil, nil, nil, nil
+    if content ~= nil then set_body(copy, content) end
+    copy.plain = copy.plain and not copy.source
   end
   copy.lines = M.lines(copy.fields)
   return copy
@@ -452,7 +521,7 @@ local function check_takers(record)
       taker = name
     end
   end
-  record.plain = not (taker or record.progress or record.retries or record.trace)
+  record.plain = not (taker or record.progress or record.retries or record.trace or record.source)
 end
 
 ---Makes the record of a request, or of all requests of a session: `base`, changed by the options. Raises for bad

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The response of a server. Status and body are there from the beginning; headers and times are made when they are
 -- first used.
+local core = require "braid.core"
 local errors = require "braid.errors"
 local links = require "braid.http.links"
 local stream = require "braid.io.stream"
@@ -125,11 +126,11 @@ Source.__index = Source
 
 function Source.fd() end
 
-function Source:reading() return self.transfer:reading() end
+function Source:reading() return self.pair.transfer:reading() end
 
 function Source:read(_, timeout)
   if self.ended then return nil, self.err end
-  local piece, err = self.transfer:read(timeout)
+  local piece, err = self.pair.transfer:read(timeout)
   if piece then
     self.received = self.received + #piece
     self.report(self.received)
@@ -153,14 +154,15 @@ function Source:close()
     self.ended, self.err = true, errors.new("closed", "the response is closed", { url = self.response.url })
     if self.bar then self.bar:done() end
   end
-  self.transfer:close()
+  self.pair:close()
 end
 
--- Makes the body come from the transfer. conclude() returns the transfer's outcome at its end. report(bytes) is called
--- with the bytes so far. The bar, if there is one, is done at the end. For exchange.lua.
-function methods:pull(transfer, conclude, report, bar)
+-- Makes the body come from the transfer of the pair, which is closed with it. conclude() returns the transfer's outcome
+-- at its end. report(bytes) is called with the bytes so far. The bar, if there is one, is done at the end. For
+-- exchange.lua.
+function methods:pull(pair, conclude, report, bar)
   self._source = setmetatable({
-    transfer = transfer, conclude = conclude, report = report, bar = bar, received = 0, response = self,
+    pair = pair, conclude = conclude, report = report, bar = bar, received = 0, response = self,
   }, Source)
 end
 
@@ -211,14 +213,39 @@ function Response.__close(response) response:close() end
 
 -- ---- content --------------------------------------------------------------------------------------------------------
 
+-- The body; of a stream the rest of it.
+local function body_of(response)
+  if response.body or not response._source then return response.body or "" end
+  return response:read("a")
+end
+
+local MARKS = { ["\xEF\xBB\xBF"] = "UTF-8", ["\xFF\xFE"] = "UTF-16LE", ["\xFE\xFF"] = "UTF-16BE" }
+
+---The body as text in UTF-8; what cannot be read becomes U+FFFD. Suspends if the body is streamed.
+---@param charset string? that of the body; default: what a byte order mark says, else the content type, else UTF-8
+---@return string? text
+---@return braid.Error? err kind http, with code UNKNOWN_CHARSET; for a streamed body also those of `read`
+function methods:text(charset)
+  if charset ~= nil and type(charset) ~= "string" then
+    errors.misuse(1, "bad argument 'charset' to 'text' (a string expected, got %s)", errors.described(charset))
+  end
+  local body, err = body_of(self)
+  if not body then return nil, err end
+  local told = (self.headers["content-type"] or ""):lower():match(";%s*charset%s*=%s*\"?([^%s;\"]+)")
+  charset = charset or MARKS[body:sub(1, 3)] or MARKS[body:sub(1, 2)] or told or "UTF-8"
+  local text = core.text_decode(body, charset)
+  if text then return text end
+  return nil, errors.new("http", ("%s %s: the charset %q is unknown"):format(self._method, self.url, charset),
+    { url = self.url, code = "UNKNOWN_CHARSET" })
+end
+
 ---The body, decoded from JSON like braid.json does. Suspends if the body is streamed.
 ---@return any value nil if the body is not JSON
 ---@return braid.Error? err kind http; for a streamed body also those of `read`
 function methods:json()
-  local body, err = self.body, nil
-  if not body and self._source then body, err = self:read("a") end
-  if err then return nil, err end
-  local ok, value = pcall(require("braid.json").decode, body or "")
+  local body, err = body_of(self)
+  if not body then return nil, err end
+  local ok, value = pcall(require("braid.json").decode, body)
   if ok then return value end
   if not errors.is_error(value, "json") then error(value, 0) end
   return nil, errors.new("http", ("%s %s: the body is %s"):format(self._method, self.url, value.message),
