@@ -5,9 +5,9 @@
 -- Bottom up. The C order stands in the Makefile, because the build follows it.
 local LUA_FLOORS = {
   "braid.core", "braid.serve_core", "braid.tls_core",
-  "braid.search", "braid.errors", "braid.units", "braid.progress", "braid.debug.dump",
+  "braid.search", "braid.errors", "braid.base64", "braid.units", "braid.progress", "braid.debug.dump",
   "braid.tasks.scope", "braid.tasks.future", "braid.pools.registry", "braid.tasks.task", "braid.items",
-  "braid.tasks.gather", "braid.tasks.every", "braid.sync.queue", "braid.sync.primitives", "braid.sync.array",
+  "braid.tasks.daemon", "braid.tasks.gather", "braid.tasks.every", "braid.sync.queue", "braid.sync.primitives", "braid.sync.array",
   "braid.sync.dict", "braid.sync.limiter", "braid.sync.resource_pool",
   "braid.pools.excerpt", "braid.pools.worker", "braid.pools.executor", "braid.pools.inline",
   "braid.pools.task_pool", "braid.pools.thread_pool", "braid.pools.process_pool", "braid.pools.pool",

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Connections through a proxy: what is said to an HTTP proxy (CONNECT) or to a SOCKS5 proxy (RFC 1928, RFC 1929)
 -- before the stream belongs to the caller.
+local base64 = require "braid.base64"
 local core = require "braid.core"
 local errors = require "braid.errors"
 
@@ -46,23 +47,10 @@ end
 
 -- ---- HTTP -----------------------------------------------------------------------------------------------------------
 
-local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-
-local function base64(text)
-  local out = {}
-  for a, b, c in text:gmatch("(.)(.?)(.?)") do
-    local bits = a:byte() << 16 | (b:byte() or 0) << 8 | (c:byte() or 0)
-    for i = 0, 3 do
-      local at = (bits >> (18 - 6 * i) & 63) + 1
-      out[#out + 1] = i > 1 + #b + #c and "=" or ALPHABET:sub(at, at)
-    end
-  end
-  return table.concat(out)
-end
-
 local function connect_http(stream, proxy, host, port, left)
   local place = (host:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(host, port)
-  local login = proxy.user and ("Proxy-Authorization: Basic %s\r\n"):format(base64(proxy.user .. ":" .. proxy.password))
+  local login = proxy.user and base64.encode(proxy.user .. ":" .. proxy.password)
+  login = login and ("Proxy-Authorization: Basic %s\r\n"):format(login)
   local request = ("CONNECT %s HTTP/1.1\r\nHost: %s\r\n%s\r\n"):format(place, place, login or "")
   local sent, err = stream:write(request, left())
   if not sent then return nil, err end

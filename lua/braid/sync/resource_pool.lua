@@ -3,6 +3,7 @@
 --- A pool belongs to one Lua state.
 
 local core = require "braid.core"
+local daemon = require "braid.tasks.daemon"
 local errors = require "braid.errors"
 local queues = require "braid.sync.queue"
 local primitives = require "braid.sync.primitives"
@@ -97,19 +98,11 @@ local function reap(self)
   self._reaper = nil
 end
 
--- Starts a daemon task: nobody waits for it, and it belongs to no scope.
-local function start(fn, ...)
-  local task = core.prepare(fn, ...)
-  task:daemon()
-  core.start(task)
-  return task
-end
-
 local function put_idle(self, entry)
   if self._closed then return destroy(self, entry) end
   entry.since = core.now()
   self._idle[#self._idle + 1] = entry
-  if not self._reaper and self._open > self._options.min then self._reaper = start(reap, self) end
+  if not self._reaper and self._open > self._options.min then self._reaper = daemon.start(reap, self) end
 end
 
 -- ---- leases --------------------------------------------------------------------------------------------------------
@@ -152,7 +145,7 @@ function Lease:__gc()
   if not self._entry then return end
   errors.report(errors.new("misuse", self._pool._label ..
     ": a lease was never given back: write `local lease <close> = pool:acquire()`"))
-  pcall(start, end_lease, self, true)
+  pcall(daemon.start, end_lease, self, true)
 end
 
 -- ---- the pool ------------------------------------------------------------------------------------------------------
@@ -292,7 +285,7 @@ function M.resource_pool(opts)
     _reused = 0,
   }, ResourcePool)
   for _ = 1, max do self._turns:try_put(true) end
-  if min > 0 then start(fill, self) end
+  if min > 0 then daemon.start(fill, self) end
   return self
 end
 
