@@ -6,8 +6,9 @@
 #include <string.h>
 
 int luaopen_braid_core(lua_State *L);
-__attribute__((weak)) int luaopen_braid_serve_core(lua_State *L); /* not there without libmicrohttpd */
-__attribute__((weak)) int luaopen_braid_tls_core(lua_State *L);   /* not there without OpenSSL */
+__attribute__((weak)) int luaopen_braid_serve_core(lua_State *L);     /* not there without libmicrohttpd */
+__attribute__((weak)) int luaopen_braid_tls_core(lua_State *L);       /* not there without OpenSSL */
+__attribute__((weak)) int luaopen_braid_websocket_core(lua_State *L); /* not there without wslay */
 
 #ifdef __SANITIZE_THREAD__
 #include <pthread.h>
@@ -61,6 +62,10 @@ static int run(lua_State *L) {
   if (luaopen_braid_tls_core) {
     lua_pushcfunction(L, luaopen_braid_tls_core);
     lua_setfield(L, -2, "braid.tls_core");
+  }
+  if (luaopen_braid_websocket_core) {
+    lua_pushcfunction(L, luaopen_braid_websocket_core);
+    lua_setfield(L, -2, "braid.websocket_core");
   }
   lua_newtable(L);
   for (int i = 0; i < argc; i++) {

@@ -4,11 +4,11 @@
 
 -- Bottom up. The C order stands in the Makefile, because the build follows it.
 local LUA_FLOORS = {
-  "braid.core", "braid.serve_core", "braid.tls_core",
+  "braid.core", "braid.serve_core", "braid.tls_core", "braid.websocket_core",
   "braid.search", "braid.errors", "braid.base64", "braid.units", "braid.progress", "braid.debug.dump",
   "braid.tasks.scope", "braid.tasks.future", "braid.pools.registry", "braid.tasks.task", "braid.items",
-  "braid.tasks.daemon", "braid.tasks.gather", "braid.tasks.every", "braid.sync.queue", "braid.sync.primitives", "braid.sync.array",
-  "braid.sync.dict", "braid.sync.limiter", "braid.sync.resource_pool",
+  "braid.tasks.daemon", "braid.tasks.gather", "braid.tasks.every", "braid.sync.queue", "braid.sync.primitives",
+  "braid.sync.array", "braid.sync.dict", "braid.sync.limiter", "braid.sync.resource_pool",
   "braid.pools.excerpt", "braid.pools.worker", "braid.pools.executor", "braid.pools.inline",
   "braid.pools.task_pool", "braid.pools.thread_pool", "braid.pools.process_pool", "braid.pools.pool",
   "braid.io.descriptor",
@@ -17,6 +17,8 @@ local LUA_FLOORS = {
   "braid.redis.link", "braid.redis.commands", "braid.redis.pipeline", "braid.redis.transaction",
   "braid.redis.subscription", "braid.redis.client", "braid.redis",
   "braid.file.numeral", "braid.file.handle", "braid.file.watch", "braid.file",
+  "braid.websocket.codec", "braid.websocket.extension", "braid.websocket.url", "braid.websocket.handshake",
+  "braid.websocket.connection", "braid.websocket",
   "braid.kernels.numbers",
   "braid.kernels.vectors", "braid.kernels", "braid.json", "braid.document", "braid.debug.trace",
   "braid.http.body", "braid.http.multipart", "braid.http.retry", "braid.http.request", "braid.http.links",

@@ -17,6 +17,7 @@ local CHAPTERS = {
   { "files", "Files and folders", "file", "file.handle", "file.watch" },
   { "http", "HTTP client", "http", "http.request", "http.response", "http.session", "http.download", "http.retry",
     "http.multipart", "http.exchange" },
+  { "websocket", "WebSocket", "websocket", "websocket.connection" },
   { "web", "Web server", "web", "web.app", "web.request", "web.response", "web.options", "web.server",
     "web.supervisor", "web.headers", "web.test_client" },
   { "databases", "Databases", "redis", "redis.client", "redis.pipeline", "redis.transaction", "redis.subscription" },
@@ -38,7 +39,7 @@ end
 
 -- ---- what is public -------------------------------------------------------------------------------------------------
 
-local PARTS = { "http", "web", "json", "process", "net", "redis", "file" }
+local PARTS = { "http", "web", "json", "process", "net", "redis", "file", "websocket" }
 local CLASSES = { "Task", "Scope", "Queue", "Lock", "Semaphore", "Event", "Condition", "Barrier", "Counter", "Dict",
   "Array" }
 

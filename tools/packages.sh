@@ -40,6 +40,8 @@ need_for_build() {
   need zlib1g-dev zlib header zlib.h zlib
   need libbrotli-dev brotli header brotli/decode.h libbrotlidec
   need libzstd-dev zstd header zstd.h libzstd
+  need libwslay-dev wslay header wslay/wslay.h zlib
+  need zlib1g-dev zlib header zlib.h zlib
 }
 need_for_test() {
   need lua-busted rock:busted lua_module busted.runner

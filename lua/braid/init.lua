@@ -31,6 +31,7 @@ local parts = {
   http = "http", web = "web", kernels = "kernels", json = "json", process = "io.process", net = "io.net",
   redis = "redis",
   file = "file",
+  websocket = "websocket",
 }
 
 local home = {}
