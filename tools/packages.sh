@@ -10,6 +10,8 @@ header() {
   echo "#include <$1>" | ${CC:-cc} $(pkg-config --cflags "$2" 2>/dev/null) -E -x c - >/dev/null 2>&1
 }
 nginx_there() { program nginx || [ -x /usr/sbin/nginx ]; }
+python_module() { ${PYTHON:-/usr/bin/python3} -c "import $1" >/dev/null 2>&1; }
+node_module() { program node && [ -d "/usr/share/nodejs/$1" ]; }
 lua_module() { ${LUA:-lua5.4} -e "require '$1'" >/dev/null 2>&1; }
 
 debian= brew= rocks=
@@ -51,6 +53,8 @@ need_for_test() {
   need coreutils coreutils program timeout
   need redis-server redis program redis-server
   need nginx nginx nginx_there
+  need python3-websockets - python_module websockets
+  need node-ws - node_module ws
 }
 need_for_valgrind() {
   need valgrind valgrind program valgrind
