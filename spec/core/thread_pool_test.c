@@ -55,10 +55,10 @@ static void jobs_are_done(void) {
     check(strcmp(tasks[i].job->reply->bytes, i % 5 ? "do" : "fail") == 0);
     task_forget(&tasks[i]);
   }
-  struct braid_pool_stats *stats = &pool->pool.stats;
-  check(stats->done == COUNT * 4 / 5 && stats->failed == COUNT / 5);
+  struct braid_pool_stats stats = braid_pool_look(&pool->pool).stats;
+  check(stats.done == COUNT * 4 / 5 && stats.failed == COUNT / 5);
   check(pool->pool.kind->running(&pool->pool) == 0);
-  check(stats->busy == COUNT * 1000 && stats->bytes_in > 0 && stats->bytes_in == stats->bytes_out);
+  check(stats.busy == COUNT * 1000 && stats.bytes_in > 0 && stats.bytes_in == stats.bytes_out);
   check(braid_tally_count(pool->pool.tally) == 0 && braid_tally_total(pool->pool.tally) >= COUNT);
   end(pool);
 }
@@ -92,16 +92,16 @@ static void jobs_are_cancelled(void) {
   check(task_submit(&queued, &loop, &pool->pool, "do") == BRAID_OK && kind->queued(&pool->pool) == 1);
   struct braid_pool_facts facts = braid_pool_look(&pool->pool);
   check(facts.alive == 1 && facts.queued == 1 && facts.running == 1 && facts.stats.done == 0);
-  check(!braid_pool_has_cancelled(&pool->pool, queued.job) && !braid_pool_has_begun(&pool->pool, queued.job));
+  check(!braid_pool_has_cancelled(queued.job) && !braid_pool_has_begun(&pool->pool, queued.job));
   check(kind->cancel(&pool->pool, queued.job)); /* at once */
-  check(braid_pool_has_cancelled(&pool->pool, queued.job));
+  check(braid_pool_has_cancelled(queued.job));
   check(task_outcome(&queued) == BRAID_JOB_CANCELLED && !kind->cancel(&pool->pool, queued.job));
   check(kind->cancel(&pool->pool, running.job));
   tasks_await(&loop, 2);
   check(task_outcome(&running) == BRAID_JOB_CANCELLED && !kind->cancel(&pool->pool, running.job));
   check(task_submit(&late, &loop, &pool->pool, "do") == BRAID_OK); /* the worker passes over what was cancelled */
   tasks_await(&loop, 1);
-  check(task_outcome(&late) == BRAID_JOB_DONE && pool->pool.stats.cancelled == 2);
+  check(task_outcome(&late) == BRAID_JOB_DONE && braid_pool_look(&pool->pool).stats.cancelled == 2);
   task_forget(&running);
   task_forget(&queued);
   task_forget(&late);
@@ -167,7 +167,7 @@ static void a_lone_worker_asks_for_its_jobs(void) {
   }
   pool->pool.kind->close(&pool->pool, false);
   braid_thread_pool_run(pool);
-  check(delivered == 3 && pool->pool.stats.done == 2);
+  check(delivered == 3 && braid_pool_look(&pool->pool).stats.done == 2);
   check(braid_job_flag_begun(&flags[0], 3) && !braid_job_flag_begun(&flags[1], 4) &&
         braid_job_flag_begun(&flags[2], 5));
   check(atomic_load(&flags[0].began) != 0 && atomic_load(&flags[1].began) == 0);
@@ -192,7 +192,7 @@ static void jobs_are_stopped(void) {
   struct task running, forsaken;
   check(task_submit(&running, &loop, &pool->pool, "until stopped") == BRAID_OK);
   check(task_submit(&forsaken, &loop, &pool->pool, "do") == BRAID_OK);
-  braid_pool_forsake(&pool->pool, forsaken.job);
+  check(braid_pool_forsake(forsaken.job));
   check(!braid_pool_is_stopped(&pool->pool));
   braid_pool_stop(&pool->pool);
   check(braid_pool_is_stopped(&pool->pool));

@@ -88,6 +88,20 @@ void braid_loop_take_mail(struct braid_loop *loop) {
   loop->ready.last = mail.last;
 }
 
+static bool is_ready(const struct braid_loop *loop, const struct braid_waiter *waiter) {
+  const struct braid_waiter *at = loop->ready.first;
+  while (at && at != waiter) at = at->next;
+  return at != NULL;
+}
+
+void braid_loop_await(struct braid_loop *loop, const struct braid_waiter *waiter) {
+  braid_loop_take_mail(loop);
+  while (!is_ready(loop, waiter) && !braid_loop_is_fork) { /* in a fork the other thread does not exist */
+    sched_yield();
+    braid_loop_take_mail(loop);
+  }
+}
+
 void braid_loop_interrupt(struct braid_loop *loop) {
   atomic_fetch_add(&loop->interrupts, 1);
   braid_wakeup_signal(&loop->wakeup);

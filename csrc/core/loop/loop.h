@@ -78,6 +78,9 @@ void braid_loop_post(struct braid_waiter *waiter);
 /* The same for all in the list. */
 void braid_loop_post_all(struct braid_wake_list *woken);
 
+/* Blocks until the waiter, which another thread is just posting, has come home. It stays in the ready list. */
+void braid_loop_await(struct braid_loop *loop, const struct braid_waiter *waiter);
+
 /* Gives a waiting waiter a deadline, at which it is claimed with BRAID_TIMEOUT. False when memory is out. */
 bool braid_loop_sleep(struct braid_loop *loop, struct braid_waiter *waiter, int64_t deadline);
 void braid_loop_unsleep(struct braid_loop *loop, struct braid_waiter *waiter);

@@ -62,7 +62,6 @@ static void end_job(struct braid_process_pool *pool, struct braid_job *job, enum
   job->outcome = (uint8_t)outcome;
   atomic_store(&job->state, BRAID_JOB_ENDED);
   braid_pool_bring_home(&pool->pool, job);
-  braid_job_unref(job);
 }
 
 /* Ends a job with the reason why the pool is broken. */

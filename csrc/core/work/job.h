@@ -33,7 +33,7 @@ struct braid_job {
   atomic_bool stop;            /* asks a running job to end */
   struct braid_message *call;  /* the function and its arguments; owned */
   struct braid_message *reply; /* results, or error and traceback; owned. NULL: cancelled, died, or memory out */
-  struct braid_waiter *home;   /* the submitter's claimed waiter, posted when the job ends; under the pool's mutex */
+  _Atomic(struct braid_waiter *) home;   /* the submitter's claimed waiter; whoever takes it out posts it */
   _Atomic(struct braid_worker *) worker; /* the worker thread that runs it, or NULL */
 
   /* In both processes, while the job is with a worker process. */
@@ -66,6 +66,11 @@ struct braid_job *braid_job_new(struct braid_message *call, struct braid_waiter 
 /* Any thread; does not block. */
 void braid_job_ref(struct braid_job *job);
 void braid_job_unref(struct braid_job *job);
+
+/* Drops a reference that is not the last one. Any thread; does not block. */
+static inline void braid_job_resign(struct braid_job *job) {
+  atomic_fetch_sub_explicit(&job->refs, 1, memory_order_release);
+}
 
 /* Changes the state from `queued` to `state`. True for the first caller only, a worker or a cancel. Any thread; does
  * not block. */

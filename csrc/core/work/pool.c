@@ -2,6 +2,7 @@
  * Reference-counted: the submitter's userdata holds a reference, and so do the workers. */
 #include "core/work/pool.h"
 
+#include <sched.h>
 #include <stdlib.h>
 
 static void destroy(struct braid_object *object) {
@@ -67,50 +68,59 @@ void braid_pool_lose_worker(struct braid_pool *pool) {
 
 bool braid_pool_count(struct braid_pool *pool) {
   pool->tally = braid_tally_open(pool->kind->apart ? "processes" : "threads", pool->name);
+  if (pool->tally) atomic_store(&pool->posted, braid_tally_ended(pool->tally));
   return pool->tally != NULL;
 }
-
-/* Counts one job less. True when it was the last; then the caller must call wake_resting before it leaves the mutex.
- * Under the mutex. */
-static bool count_out(struct braid_pool *pool) { return pool->tally && braid_tally_remove(pool->tally) == 0; }
 
 static void wake_resting(struct braid_pool *pool) {
   struct braid_wake_list woken = {0};
   braid_guard_enter(&pool->rest_guard);
-  braid_wait_queue_claim_all(&pool->resting, BRAID_OK, &woken);
+  if (braid_tally_count(pool->tally) == 0) braid_wait_queue_claim_all(&pool->resting, BRAID_OK, &woken);
   braid_guard_leave(&pool->rest_guard);
   braid_loop_post_all(&woken);
 }
 
+/* A job has ended, and its submitter was told. Whoever wants to rest first says so, and then looks at the count; here
+ * the count comes first. So one of the two sees the other. */
+static void tell_resting(struct braid_pool *pool) {
+  if (!pool->tally) return;
+  atomic_fetch_add(&pool->posted, 1);
+  if (atomic_load(&pool->rest_wanted)) wake_resting(pool);
+}
+
 void braid_pool_turn_away(struct braid_pool *pool) {
-  pthread_mutex_lock(&pool->mutex);
-  if (count_out(pool)) wake_resting(pool);
-  pthread_mutex_unlock(&pool->mutex);
+  if (pool->tally) braid_tally_remove(pool->tally);
+  tell_resting(pool);
 }
 
 enum braid_status braid_pool_rest(struct braid_pool *pool, struct braid_wait_node *node) {
-  pthread_mutex_lock(&pool->mutex);
+  braid_guard_enter(&pool->rest_guard);
+  atomic_store(&pool->rest_wanted, true);
+  uint64_t ended = braid_tally_ended(pool->tally);
   bool at_rest = braid_tally_count(pool->tally) == 0;
-  if (!at_rest) {
-    braid_guard_enter(&pool->rest_guard);
-    braid_wait_node_join(node, &pool->resting);
-    braid_guard_leave(&pool->rest_guard);
-  }
-  pthread_mutex_unlock(&pool->mutex);
+  if (!at_rest) braid_wait_node_join(node, &pool->resting);
+  braid_guard_leave(&pool->rest_guard);
+  while (at_rest && atomic_load(&pool->posted) < ended) sched_yield(); /* a worker is posting the last waiters */
   return at_rest ? BRAID_OK : BRAID_WAIT;
 }
 
-void braid_pool_bring_home(struct braid_pool *pool, struct braid_job *job) {
-  struct braid_waiter *home = job->home;
-  job->home = NULL;
-  switch ((enum braid_job_outcome)job->outcome) {
-    case BRAID_JOB_DONE: pool->stats.done++; break;
-    case BRAID_JOB_CANCELLED: pool->stats.cancelled++; break;
-    default: pool->stats.failed++;
+/* The tally comes first: the submitter may end the process as soon as it is posted. Others come after it: whoever waits
+ * for rest must find the job at home. */
+void braid_pool_send_home(struct braid_pool *pool, struct braid_job *job) {
+  struct braid_waiter *home = atomic_exchange(&job->home, NULL);
+  if (pool->tally) braid_tally_remove(pool->tally);
+  if (home) {
+    braid_job_resign(job); /* the submitter has one as long as its waiter is here */
+    braid_loop_post(home);
+  } else {
+    braid_job_unref(job);
   }
-  bool last = count_out(pool); /* before the submitter is posted, because it may end the process */
-  if (home) braid_loop_post(home);
-  if (last) wake_resting(pool); /* after `home`, so that the submitter's waiter is posted first */
+  tell_resting(pool);
+}
+
+void braid_pool_bring_home(struct braid_pool *pool, struct braid_job *job) {
+  braid_pool_stats_count(&pool->stats, (enum braid_job_outcome)job->outcome);
+  braid_pool_send_home(pool, job);
 }
 
 /* ---- for submitters ------------------------------------------------------------------------------------------- */
@@ -118,6 +128,7 @@ void braid_pool_bring_home(struct braid_pool *pool, struct braid_job *job) {
 struct braid_pool_facts braid_pool_look(struct braid_pool *pool) {
   pthread_mutex_lock(&pool->mutex);
   struct braid_pool_facts facts = {pool->stats, pool->alive, pool->kind->queued(pool), pool->kind->running(pool)};
+  if (pool->kind->add_stats) pool->kind->add_stats(pool, &facts.stats);
   pthread_mutex_unlock(&pool->mutex);
   return facts;
 }
@@ -144,13 +155,9 @@ bool braid_pool_is_stopped(struct braid_pool *pool) {
   return stopped;
 }
 
-/* Takes no lock for a job that has not ended, because every check of its future calls this. */
-bool braid_pool_has_cancelled(struct braid_pool *pool, struct braid_job *job) {
-  if (atomic_load(&job->state) != BRAID_JOB_ENDED) return false;
-  pthread_mutex_lock(&pool->mutex);
-  bool cancelled = !job->home && job->outcome == BRAID_JOB_CANCELLED;
-  pthread_mutex_unlock(&pool->mutex);
-  return cancelled;
+/* The outcome is written before the waiter is taken out. */
+bool braid_pool_has_cancelled(struct braid_job *job) {
+  return atomic_load(&job->state) == BRAID_JOB_ENDED && !atomic_load(&job->home) && job->outcome == BRAID_JOB_CANCELLED;
 }
 
 bool braid_pool_has_begun(struct braid_pool *pool, struct braid_job *job) {
@@ -161,11 +168,7 @@ bool braid_pool_has_begun(struct braid_pool *pool, struct braid_job *job) {
   return begun;
 }
 
-void braid_pool_forsake(struct braid_pool *pool, struct braid_job *job) {
-  pthread_mutex_lock(&pool->mutex);
-  job->home = NULL;
-  pthread_mutex_unlock(&pool->mutex);
-}
+bool braid_pool_forsake(struct braid_job *job) { return atomic_exchange(&job->home, NULL) != NULL; }
 
 /* ---- the pool for worker processes ---------------------------------------------------------------------------- */
 

@@ -14,6 +14,15 @@ struct braid_pool_stats {
   uint64_t done, failed, cancelled, bytes_in, bytes_out, busy; /* busy: ns */
 };
 
+/* Counts one job that has ended with this outcome. */
+static inline void braid_pool_stats_count(struct braid_pool_stats *stats, enum braid_job_outcome outcome) {
+  switch (outcome) {
+    case BRAID_JOB_DONE: stats->done++; break;
+    case BRAID_JOB_CANCELLED: stats->cancelled++; break;
+    default: stats->failed++;
+  }
+}
+
 /* The state of a pool. */
 struct braid_pool_facts {
   struct braid_pool_stats stats;
@@ -44,6 +53,8 @@ struct braid_pool_kind {
   /* How many jobs wait, and how many have begun and not ended. Under the pool's mutex. */
   size_t (*queued)(struct braid_pool *pool);
   size_t (*running)(struct braid_pool *pool);
+  /* Adds what its workers have counted themselves; NULL: they count nothing. Under the pool's mutex. */
+  void (*add_stats)(struct braid_pool *pool, struct braid_pool_stats *stats);
   /* Writes the process ids of up to `room` workers to `pids`; returns how many. */
   unsigned (*pids)(struct braid_pool *pool, int *pids, unsigned room);
   /* Writes up to `room` begun jobs to `list`, each with a new reference; returns how many. */
@@ -65,9 +76,11 @@ struct braid_pool {
   bool stopped;     /* its jobs were cancelled, so jobs that come later are cancelled, too */
   int death, error; /* of a dead pool: the status from waitpid, or the error number of the start */
   struct braid_pool_stats stats;
-  struct braid_tally *tally;       /* counts its jobs that have not ended; NULL: not wanted */
-  struct braid_wait_queue resting; /* who waits until no job is left; joined under mutex */
+  struct braid_tally *tally;       /* counts its jobs that have not ended; NULL: not wanted; set once */
+  atomic_ullong posted;            /* jobs that have ended and whose submitter was told; counts as the tally does */
+  struct braid_wait_queue resting; /* who waits until no job is left */
   struct braid_guard rest_guard;   /* protects `resting`; entered with the mutex held, or without */
+  atomic_bool rest_wanted;         /* somebody may be in `resting` */
   char name[40];                   /* for dumps, "": none; the thread of the state that made it only */
 };
 
@@ -111,11 +124,11 @@ void braid_pool_stop(struct braid_pool *pool);
 bool braid_pool_is_stopped(struct braid_pool *pool);
 
 /* Whether the job has ended and was cancelled; whether a worker process has begun it. */
-bool braid_pool_has_cancelled(struct braid_pool *pool, struct braid_job *job);
+bool braid_pool_has_cancelled(struct braid_job *job);
 bool braid_pool_has_begun(struct braid_pool *pool, struct braid_job *job);
 
-/* The job's waiter will not exist any more, so it is not posted. */
-void braid_pool_forsake(struct braid_pool *pool, struct braid_job *job);
+/* The job's waiter will not exist any more, so it is not posted. False: it was posted, or is being posted right now. */
+bool braid_pool_forsake(struct braid_job *job);
 
 /* ---- for thread pools and process pools ---- */
 
@@ -124,15 +137,17 @@ static inline void braid_pool_admit(struct braid_pool *pool) {
   if (pool->tally) braid_tally_add(pool->tally);
 }
 
-/* Counts a job no more, because the pool refused it. Any thread; blocks only to enter the mutex. */
+/* Counts a job no more, because the pool refused it. Any thread; does not block. */
 void braid_pool_turn_away(struct braid_pool *pool);
 
 /* Counts one worker that has ended and will not be replaced. Any thread; does not block. */
 void braid_pool_lose_worker(struct braid_pool *pool);
 
-/* The job has ended, and its outcome is written. Counts it, and posts the submitter's waiter unless the submitter has
- * taken it back. Under the mutex, so that a submitter that goes away can take its waiter back safely. Does not
- * block. */
+/* The job has ended, and its outcome is written. Posts the submitter's waiter, unless the submitter has taken it back,
+ * and drops a reference of the job. Any thread; does not block. */
+void braid_pool_send_home(struct braid_pool *pool, struct braid_job *job);
+
+/* The same, but counts the job as well. Under the mutex. */
 void braid_pool_bring_home(struct braid_pool *pool, struct braid_job *job);
 
 #endif

@@ -10,12 +10,16 @@
 
 enum { FREE, TAKEN, OPEN }; /* TAKEN: its owner fills it in; others skip it */
 
+enum { GAP = 128 }; /* bytes between what submitters write and what workers write, so that they share no cache line */
+
 struct braid_tally {
   struct braid_tally *next; /* never changes while it is in the list */
   atomic_uchar state;
-  atomic_uint count;
-  atomic_ullong total;
   char kind[16], name[40];
+  char gap[GAP];
+  atomic_ullong total; /* jobs ever counted */
+  char gap_between[GAP];
+  atomic_ullong ended; /* of these, those that have ended */
 };
 
 static struct {
@@ -54,23 +58,26 @@ struct braid_tally *braid_tally_open(const char *kind, const char *name) {
   if (!tally) return NULL;
   strncpy(tally->kind, kind, sizeof tally->kind - 1);
   strncpy(tally->name, name, sizeof tally->name - 1);
-  atomic_store(&tally->count, 0);
+  atomic_store(&tally->ended, atomic_load(&tally->total));
   atomic_store(&tally->state, OPEN);
   return tally;
 }
 
 void braid_tally_close(struct braid_tally *tally) { atomic_store(&tally->state, FREE); }
 
-void braid_tally_add(struct braid_tally *tally) {
-  atomic_fetch_add(&tally->count, 1);
-  atomic_fetch_add(&tally->total, 1);
+void braid_tally_add(struct braid_tally *tally) { atomic_fetch_add(&tally->total, 1); }
+
+void braid_tally_remove(struct braid_tally *tally) { atomic_fetch_add(&tally->ended, 1); }
+
+/* First what has ended: a job ends after it was counted, so this is never too low. */
+unsigned braid_tally_count(const struct braid_tally *tally) {
+  unsigned long long ended = atomic_load(&tally->ended);
+  return (unsigned)(atomic_load(&tally->total) - ended);
 }
 
-unsigned braid_tally_remove(struct braid_tally *tally) { return atomic_fetch_sub(&tally->count, 1) - 1; }
-
-unsigned braid_tally_count(const struct braid_tally *tally) { return atomic_load(&tally->count); }
-
 uint64_t braid_tally_total(const struct braid_tally *tally) { return atomic_load(&tally->total); }
+
+uint64_t braid_tally_ended(const struct braid_tally *tally) { return atomic_load(&tally->ended); }
 
 /* ---- the report, with async-signal-safe functions only -------------------------------------------------------- */
 
@@ -108,7 +115,7 @@ static void tell(const struct braid_tally *tally, unsigned count) {
 void braid_tally_tell(void) {
   if (atomic_exchange(&tallies.told, true)) return;
   for (struct braid_tally *at = atomic_load(&tallies.first); at; at = at->next) {
-    unsigned count = atomic_load(&at->count);
+    unsigned count = braid_tally_count(at);
     if (atomic_load(&at->state) == OPEN && count > 0) tell(at, count);
   }
 }

@@ -154,6 +154,7 @@ static bool cancel(struct braid_pool *pool, struct braid_job *job) {
   if (braid_job_take(job, BRAID_JOB_ENDED)) {
     pthread_mutex_lock(&pool->mutex);
     job->outcome = BRAID_JOB_CANCELLED;
+    braid_job_ref(job);
     braid_pool_bring_home(pool, job);
     pthread_mutex_unlock(&pool->mutex);
     deliver(job);
@@ -176,6 +177,7 @@ static void end_job(struct braid_pool *pool, struct braid_job *job, int shortage
   if (failure) braid_message_ref(failure);
   job->reply = failure;
   job->error = shortage;
+  braid_job_ref(job);
   braid_pool_bring_home(pool, job);
   pthread_mutex_unlock(&pool->mutex);
   deliver(job);
@@ -212,8 +214,21 @@ static size_t running(struct braid_pool *common) {
   struct braid_thread_pool *pool = of(common);
   size_t count = 0;
   for (unsigned i = 0; i < pool->count; i++)
-    count += atomic_load_explicit(&pool->workers[i].running, memory_order_relaxed);
+    count += atomic_load_explicit(&pool->workers[i].counts.running, memory_order_relaxed);
   return count;
+}
+
+static void add_stats(struct braid_pool *common, struct braid_pool_stats *stats) {
+  struct braid_thread_pool *pool = of(common);
+  for (unsigned i = 0; i < pool->count; i++) {
+    struct braid_worker_counts *counts = &pool->workers[i].counts;
+    stats->done += atomic_load_explicit(&counts->done, memory_order_relaxed);
+    stats->failed += atomic_load_explicit(&counts->failed, memory_order_relaxed);
+    stats->cancelled += atomic_load_explicit(&counts->cancelled, memory_order_relaxed);
+    stats->bytes_in += atomic_load_explicit(&counts->bytes_in, memory_order_relaxed);
+    stats->bytes_out += atomic_load_explicit(&counts->bytes_out, memory_order_relaxed);
+    stats->busy += atomic_load_explicit(&counts->busy, memory_order_relaxed);
+  }
 }
 
 static const struct braid_pool_kind kind = {.submit = submit,
@@ -222,6 +237,7 @@ static const struct braid_pool_kind kind = {.submit = submit,
                                             .stop = stop,
                                             .queued = queued,
                                             .running = running,
+                                            .add_stats = add_stats,
                                             .destroy = destroy};
 
 /* ---- workers -------------------------------------------------------------------------------------------------- */
@@ -242,8 +258,14 @@ static bool take_flag(struct braid_job *job) {
   return true;
 }
 
+static unsigned running_of(struct braid_worker *worker) {
+  return atomic_load_explicit(&worker->counts.running, memory_order_relaxed);
+}
+
+/* `job->worker` is set before the job is taken: whoever finds it taken finds the worker as well. */
 struct braid_job *braid_worker_begin(struct braid_worker *worker, struct braid_item item) {
   struct braid_job *job = job_of(item);
+  atomic_store_explicit(&job->worker, worker, memory_order_relaxed);
   if (!braid_job_take(job, BRAID_JOB_RUNNING)) {
     braid_job_unref(job);
     return NULL;
@@ -253,28 +275,40 @@ struct braid_job *braid_worker_begin(struct braid_worker *worker, struct braid_i
     braid_job_unref(job);
     return NULL;
   }
-  atomic_store(&job->worker, worker);
-  atomic_fetch_add_explicit(&worker->running, 1, memory_order_relaxed);
+  atomic_store_explicit(&worker->counts.running, running_of(worker) + 1, memory_order_relaxed);
   return job;
+}
+
+static void add(atomic_ullong *count, uint64_t more) {
+  atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + more, memory_order_relaxed);
+}
+
+static void count(struct braid_worker_counts *counts, const struct braid_job *job) {
+  add(&counts->bytes_in, job->call->size);
+  add(&counts->bytes_out, job->reply ? job->reply->size : 0);
+  add(&counts->busy, (uint64_t)job->busy);
+  add(job->outcome == BRAID_JOB_DONE        ? &counts->done
+      : job->outcome == BRAID_JOB_CANCELLED ? &counts->cancelled
+                                            : &counts->failed,
+      1);
 }
 
 void braid_worker_finish(struct braid_worker *worker, struct braid_job *job, enum braid_job_outcome outcome,
                          struct braid_message *reply, int64_t busy) {
-  struct braid_pool *pool = &worker->pool->pool;
   job->outcome = (uint8_t)outcome;
   job->reply = reply;
   job->busy = busy;
-  atomic_store(&job->worker, NULL);
-  atomic_store(&job->state, BRAID_JOB_ENDED);
-  atomic_fetch_sub_explicit(&worker->running, 1, memory_order_relaxed);
-  pthread_mutex_lock(&pool->mutex);
-  pool->stats.bytes_in += job->call->size;
-  pool->stats.bytes_out += reply ? reply->size : 0;
-  pool->stats.busy += (uint64_t)busy;
-  braid_pool_bring_home(pool, job);
-  pthread_mutex_unlock(&pool->mutex);
-  deliver(job);
-  braid_job_unref(job);
+  count(&worker->counts, job);
+  atomic_store_explicit(&worker->counts.running, running_of(worker) - 1, memory_order_relaxed);
+  atomic_store_explicit(&job->worker, NULL, memory_order_relaxed);
+  atomic_store_explicit(&job->state, BRAID_JOB_ENDED, memory_order_release);
+  if (job->deliver) {
+    braid_job_ref(job);
+    braid_pool_send_home(&worker->pool->pool, job);
+    job->deliver(job);
+  } else {
+    braid_pool_send_home(&worker->pool->pool, job);
+  }
 }
 
 void braid_worker_fail(struct braid_worker *worker, struct braid_message *failure) {

@@ -9,15 +9,21 @@
 
 struct braid_thread_pool;
 
+/* What a worker counts. Only its own thread writes; others read without order. */
+struct braid_worker_counts {
+  atomic_uint running; /* jobs that it has begun and that have not ended */
+  atomic_ullong done, failed, cancelled, bytes_in, bytes_out, busy;
+};
+
 struct braid_worker {
   struct braid_thread_pool *pool;
   pthread_t thread;
   pthread_mutex_t mutex;
   struct braid_loop *loop; /* NULL: it has none; under mutex */
   unsigned index;
-  atomic_uint running; /* jobs that it has begun and that have not ended */
-  uint64_t last;       /* the serial number of the last job that waited at its last try to be made; its thread only */
-  int64_t pause;       /* ns until the next try to make it; 0: it is made; its thread only */
+  struct braid_worker_counts counts;
+  uint64_t last; /* the serial number of the last job that waited at its last try to be made; its thread only */
+  int64_t pause; /* ns until the next try to make it; 0: it is made; its thread only */
 };
 
 struct braid_thread_pool {

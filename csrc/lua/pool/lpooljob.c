@@ -91,7 +91,7 @@ static int refuse_closed(lua_State *L, struct braid_pool *pool) {
 
 static int refuse(lua_State *L, struct job_future *this, enum braid_status status) {
   struct braid_pool *pool = this->pool;
-  braid_job_unref(this->job); /* drops the submitter's reference here; the pool's is dropped in the next line */
+  braid_job_unref(this->job); /* the pool's reference; the submitter's is dropped in the next line */
   give_up_job(this);
   lregistry_drop(L, &PENDING, this->slot);
   if (status != BRAID_CLOSED) return lerror_memory(L);
@@ -291,7 +291,7 @@ void pooljob_orphan(struct sched *sched) {
   for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
     struct job_future *this = lua_touserdata(L, -1);
     if (!this) continue; /* a free slot */
-    braid_pool_forsake(this->pool, this->job);
+    if (!braid_pool_forsake(this->job)) braid_loop_await(&sched->loop, &this->future.waiter);
     give_up_job(this);
     braid_object_unref(&this->pool->object);
     future_forsake(&this->future);

@@ -11,7 +11,7 @@ bool job_cancel(struct future *future) {
 
 /* The state before the job is home: pending, running or cancelled. */
 static enum future_state state_before(struct braid_pool *pool, struct braid_job *job) {
-  if (braid_pool_has_cancelled(pool, job)) return FUTURE_CANCELLED;
+  if (braid_pool_has_cancelled(job)) return FUTURE_CANCELLED;
   return atomic_load(&job->state) == BRAID_JOB_QUEUED && !braid_pool_has_begun(pool, job) ? FUTURE_PENDING
                                                                                           : FUTURE_RUNNING;
 }
@@ -27,5 +27,5 @@ enum future_state job_state(const struct future *future) {
 
 bool job_has_ended(const struct future *future) {
   const struct job_future *this = at(future);
-  return this->job ? braid_pool_has_cancelled(this->pool, this->job) : future->waiter.state >= FUTURE_DONE;
+  return this->job ? braid_pool_has_cancelled(this->job) : future->waiter.state >= FUTURE_DONE;
 }
