@@ -54,6 +54,9 @@ function core.checkpoint() end
 ---@return number seconds
 function core.now() end
 
+---@return number seconds since 1970
+function core.wall_time() end
+
 ---@return table
 function core.locals() end
 

@@ -26,6 +26,14 @@ static int thread_time(lua_State *L) {
   return 1;
 }
 
+/* wall_time() -> seconds since 1970, with their fraction */
+static int wall_time(lua_State *L) {
+  struct timespec now = {0};
+  clock_gettime(CLOCK_REALTIME, &now);
+  lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / (lua_Number)BRAID_SECOND);
+  return 1;
+}
+
 /* children_time() -> seconds of processor time of all child processes that have ended and were waited for */
 static int children_time(lua_State *L) {
   struct rusage used;
@@ -86,13 +94,10 @@ static int system_facts(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"thread_time", thread_time},
-    {"children_time", children_time},
-    {"idle_time", idle_time},
-    {"terminal", terminal},
-    {"flush_output", flush_output},
-    {"system", system_facts},
-    {NULL, NULL},
+    {"thread_time", thread_time},     {"wall_time", wall_time},
+    {"children_time", children_time}, {"idle_time", idle_time},
+    {"terminal", terminal},           {"flush_output", flush_output},
+    {"system", system_facts},         {NULL, NULL},
 };
 
 void lmachine_open(lua_State *L) { sched_register(L, functions); }

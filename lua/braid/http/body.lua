@@ -3,6 +3,7 @@
 -- transfer.
 local core = require "braid.core"
 local errors = require "braid.errors"
+local files = require "braid.file"
 
 local M = {}
 
@@ -102,16 +103,16 @@ function M.of_text(text)
   }
 end
 
----The file of that name, which is opened when its turn comes.
+---The file of that name, which is opened when its turn comes. Suspends.
 ---@param path string
 ---@return braid.http.Body? body nil: it cannot be read
 function M.of_path(path)
-  local place, mode = core.file_target(path)
-  local file = place and mode and io.open(place, "rb") -- opening a FIFO may block for ever
-  local size = file and file:seek("end")
-  if not size then return nil end
-  file:close()
-  local open
+  local facts = files.stat(path)
+  local open = facts and facts.kind == "file" and files.open(path) -- opening a FIFO may wait for ever
+  if not open then return nil end
+  local size = open:seek("end")
+  open:close()
+  open = nil
   local function close()
     if open then open:close() end
     open = nil
@@ -121,7 +122,7 @@ function M.of_path(path)
     _next = function()
       local why
       if not open then
-        open, why = io.open(place, "rb")
+        open, why = files.open(path)
         if not open then return nil, why end
       end
       return open:read(PIECE)

@@ -35,6 +35,24 @@ function M.open(path)
   return nil, err
 end
 
+---Headers of the request that the file needs: none.
+---@return nil
+function Download.headers() end
+
+---What a response means for the file.
+---@param response braid.http.Response its head
+---@return "whole"|"other"
+function Download.meaning(_, response)
+  return response.status >= 200 and response.status < 300 and "whole" or "other"
+end
+
+---@return true ready
+function Download.begin() return true end
+
+---Bytes that are there before the response.
+---@return integer
+function Download.size() return 0 end
+
 ---@param piece string
 ---@return true? written
 ---@return braid.Error? err kind system

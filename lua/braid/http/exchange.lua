@@ -3,10 +3,13 @@
 local core = require "braid.core"
 local errors = require "braid.errors"
 local progress = require "braid.progress"
+local cache = require "braid.http.cache"
 local download = require "braid.http.download"
 local hooks = require "braid.http.hooks"
 local redirect = require "braid.http.redirect"
+local request = require "braid.http.request"
 local response = require "braid.http.response"
+local resume = require "braid.http.resume"
 local retry = require "braid.http.retry"
 
 local M = {}
@@ -67,10 +70,12 @@ local function begin(transfer, hop)
   return status and response.new(hop.method, hop.url, status, nil, head, version, times, remote)
 end
 
--- Returns fn(bytes so far), which shows the progress, and what must be closed at the end.
-local function reporter(record, url, begun)
+-- Returns fn(bytes so far), which shows the progress, and what must be closed at the end. `before`: bytes that are
+-- there already.
+local function reporter(record, url, begun, before)
   local wish = record.progress
   local total = not begun.headers["content-encoding"] and math.tointeger(begun.headers["content-length"]) or nil
+  if total and before then total = total + before end
   if type(wish) == "function" then return function(received) wish(received, total) end end
   if not wish then return function() end end
   if wish == true then wish = { name = (record.file or url:gsub("[?#].*$", "")):match("([^/]+)/*$") } end
@@ -79,8 +84,8 @@ local function reporter(record, url, begun)
 end
 
 -- Returns fn(piece), which takes the body as the options say, and may fail; and fn(result), which completes the
--- response.
-local function taker(record, begun, saved, attempt)
+-- response. `saved`: where the body is saved; nil: nowhere.
+local function taker(record, saved, attempt)
   if record.sink then
     return function(piece)
       attempt.spilt = true
@@ -89,7 +94,7 @@ local function taker(record, begun, saved, attempt)
       return nil, errors.is_error(why) and why or errors.new("system", "the sink failed: " .. tostring(why))
     end, function(result) result.body = nil return result end
   end
-  if saved and begun.status >= 200 and begun.status < 300 then
+  if saved then
     return function(piece) return saved:write(piece) end, function(result)
       local kept, err = saved:keep()
       if not kept then return nil, err end
@@ -106,7 +111,7 @@ end
 
 -- Opens the file for the body, if one is wanted.
 local function open_file(record)
-  if record.file then return download.open(record.file) end
+  if record.file then return (record.resume and resume or download).open(record.file) end
 end
 
 -- Starts the transfer. Returns it, and what sends the body, if there is one; or nil and an error: the body cannot be
@@ -119,20 +124,9 @@ local function start(handle, hop, timeout)
   return transfer, record.source and record.source:send(transfer) or nil
 end
 
--- Receives the body piece by piece and passes it on. The sink runs in this task; if it raises, the transfer is closed.
-local function pour(handle, hop, timeout, attempt)
-  local record, url = hop.record, hop.url
-  local saved <close>, trouble = open_file(record)
-  if trouble then return nil, trouble end
-  local transfer <close>, mate = start(handle, hop, timeout)
-  if not transfer then return nil, mate end
-  local sender <close> = mate
-  local begun = begin(transfer, hop)
-  if not begun then return finish(hop, transfer, sender) end
-  if attempt:repeats(begun) then return begun end
-  local take, complete = taker(record, begun, saved, attempt)
-  local report, held <close> = reporter(record, url, begun)
-  local received = 0
+-- Reads the whole body; returns the response as `complete` makes it.
+local function drain(hop, transfer, sender, before, take, complete, report)
+  local received = before
   local piece = transfer:read()
   while piece do
     received = received + #piece
@@ -144,6 +138,49 @@ local function pour(handle, hop, timeout, attempt)
   local result, err = finish(hop, transfer, sender)
   if not result then return nil, err end
   return complete(result)
+end
+
+local AGAIN = {} -- what was saved earlier is of no use: the request has to be sent anew
+
+-- All of the file was there before.
+local function already_there(saved, begun)
+  local kept, err = saved:keep()
+  if not kept then return nil, err end
+  begun.status, begun.body, begun.file = 206, nil, saved.path -- as if the rest had come, which is empty
+  return begun
+end
+
+local function receive(handle, hop, timeout, attempt, saved)
+  local transfer <close>, mate = start(handle, hop, timeout)
+  if not transfer then return nil, mate end
+  local sender <close> = mate
+  local begun = begin(transfer, hop)
+  if not begun then return finish(hop, transfer, sender) end
+  if attempt:repeats(begun) then return begun end
+  local meaning, before = saved and saved:meaning(begun) or "other", 0
+  if meaning == "again" then return AGAIN end
+  if meaning == "complete" then return already_there(saved, begun) end
+  if meaning == "rest" then before = saved:size() end
+  if meaning ~= "other" then
+    local ready, err = saved:begin(begun, meaning)
+    if not ready then return nil, err end
+  end
+  local take, complete = taker(hop.record, meaning ~= "other" and saved or nil, attempt)
+  local report, held <close> = reporter(hop.record, hop.url, begun, before)
+  return drain(hop, transfer, sender, before, take, complete, report)
+end
+
+-- Receives the body piece by piece and passes it on. The sink runs in this task; if it raises, the transfer is closed.
+local function pour(handle, hop, timeout, attempt)
+  local saved <close>, trouble = open_file(hop.record)
+  if trouble then return nil, trouble end
+  local headers, started = saved and saved:headers(), core.now()
+  local asked = hop
+  if headers then asked = { method = hop.method, url = hop.url, record = request.with_headers(hop.record, headers) } end
+  local result, err = receive(handle, asked, timeout, attempt, saved)
+  if result ~= AGAIN then return result, err end
+  saved:forget()
+  return receive(handle, hop, math.max(timeout - (core.now() - started), 0), attempt, saved)
 end
 
 local function fetch(handle, hop, timeout)
@@ -176,6 +213,39 @@ local function open_stream(handle, hop, timeout, attempt)
   attempt.spilt = true
   begun:pull(pair, function() return finish(hop, transfer, sender) end, report, bar)
   return begun
+end
+
+-- Gives a response that was kept where the options say: as if it had come from the server.
+local function deliver(hop, found, attempt)
+  local record = hop.record
+  if not found.cached or redirect.leads_on(found, record) then return found end
+  attempt.decided, attempt.delay = nil, nil
+  if record.stream then
+    found:replay()
+    return found
+  end
+  local saved <close>, trouble = open_file(record)
+  if trouble then return nil, trouble end
+  local meaning = saved and saved:meaning(found) or "other"
+  local take, complete = taker(record, meaning ~= "other" and saved or nil, attempt)
+  local report, held <close> = reporter(record, hop.url, found)
+  if found.body ~= "" then
+    local taken, err = take(found.body)
+    if not taken then return nil, err end
+    report(#found.body)
+  end
+  return complete(found)
+end
+
+-- The way through the cache.
+local function cached(way)
+  return function(handle, hop, timeout, attempt)
+    local kept, trouble = cache.open(hop.record.cache)
+    if not kept then return nil, trouble end
+    local found, err = kept:get(hop, function(asked) return way(handle, asked, timeout, attempt) end)
+    if not found then return nil, err end
+    return deliver(hop, found, attempt)
+  end
 end
 
 -- ---- attempts -------------------------------------------------------------------------------------------------------
@@ -230,6 +300,7 @@ function Attempt:run(handle)
   self:tell("request")
   local in_pieces = record.sink or record.file or record.progress or record.source
   local way = record.stream and open_stream or in_pieces and pour or fetch
+  if record.cache then way = cached(way) end
   local hop = { method = self.method, url = self.url, record = record }
   local result, err = redirect.follow(function(next_hop, timeout)
     return way(handle, next_hop, timeout, self)

@@ -60,12 +60,17 @@ local M = {}
 --- `url` and `body`, and may wait. What it raises is raised by the request
 ---@field on_response fun(response: braid.http.Response)? is called with the response before it is returned; may change
 --- it, and may wait. What it raises is raised by the request
+---@field cache string|boolean|nil folder in which responses are kept and used again as RFC 9111 says; true: one of this
+--- user ($XDG_CACHE_HOME/braid/http). Programs may share a folder, and remove files from it at any time
 ---@field trace fun(event: braid.http.Event)? called while the request goes on; see braid.http.Event
 ---@field sink fun(piece: string)? called with each piece of the body. It may wait; meanwhile the server has to wait,
 --- too. If it returns nil and a reason (like file:write), the request fails with that
 ---@field file string? path where the body is saved if the status is 2xx. The file appears, or replaces an older one,
 --- when the body is complete; symbolic links and permissions stay, and devices are written in place. The body of any
 --- other status is in response.body
+---@field resume boolean? with `file`: what has come of it stays in PATH.part if the download fails, and the next one
+--- with this option asks for the rest only. If the server has another version meanwhile, it begins anew. The body is
+--- saved as it comes, not decompressed
 ---@field progress boolean|table|fun(received: integer, total: integer?)? called with the bytes so far, and the total if
 --- it is known; true, or options of braid.progress: shows a bar on stderr
 ---@field stream boolean? return when the headers are there; read the body by response:chunks(), :lines() or :read()
@@ -86,11 +91,12 @@ M.COMMON = {
   max_body = "integer", idle_timeout = "integer", no_proxy = "string|table", unix_socket = "string",
   retries = "boolean|integer|table", trace = "function", decode = "boolean",
   retry = "table", timeouts = "table", resolve = "table", local_address = "string", netrc = "boolean|string",
-  tls = "table", on_request = "function", on_response = "function",
+  cache = "boolean|string", tls = "table", on_request = "function", on_response = "function",
 }
 
 M.KNOWN = {
-  sink = "function", file = "string", progress = "boolean|table|function", stream = "boolean", cookies = "table",
+  sink = "function", file = "string", resume = "boolean", progress = "boolean|table|function", stream = "boolean",
+  cookies = "table",
   query = "table|string", body = "any", content_length = "integer", json = "any", form = "table", multipart = "table",
 }
 for name, expected in pairs(M.COMMON) do M.KNOWN[name] = expected end
@@ -111,7 +117,8 @@ M.DEFAULTS = {
   ca_file = nil, proxy = default_proxy(), version = 0, user = nil, password = nil,
   digest = nil, pool_timeout = nil, read_timeout = nil, write_timeout = nil, no_proxy = nil, unix_socket = nil,
   cookies = nil, upload = nil, upload_size = nil,
-  source = nil, unreadable = nil, sink = nil, file = nil, progress = nil, stream = nil, retries = nil, trace = nil,
+  source = nil, unreadable = nil, resume = nil, cache = nil, sink = nil, file = nil, progress = nil, stream = nil,
+  retries = nil, trace = nil,
 }
 
 -- ---- text -----------------------------------------------------------------------------------------------------------
@@ -234,6 +241,12 @@ local function check_text(name, value)
   end
   return value
 end
+
+function set.cache(record, value)
+  record.cache = type(value) == "string" and check_text("cache", value) or value or nil
+end
+
+function set.resume(record, value) record.resume = value or nil end
 
 function set.file(record, value) record.file = check_text("file", value) end
 
@@ -470,6 +483,19 @@ local function complete_body(record, method, options)
   if record.body and #record.body > LARGE then ask_nothing(record) end
 end
 
+---A copy of the record with further headers.
+---@param record table
+---@param headers table<string, string>
+---@return table
+function M.with_headers(record, headers)
+  local copy, fields = {}, {}
+  for name, value in pairs(record) do copy[name] = value end
+  for name, lines in pairs(record.fields) do fields[name] = lines end
+  add_headers(fields, headers)
+  copy.fields, copy.lines = fields, M.lines(fields)
+  return copy
+end
+
 ---What the caller gave as the body of a request.
 ---@param record table
 ---@return any
@@ -512,6 +538,17 @@ local function check_forms(options)
   end
 end
 
+-- Adds what a download that can be resumed needs.
+local function complete_resume(record, method)
+  if not record.resume then return end
+  if not record.file then errors.misuse(1, "the option 'resume' needs the option 'file'") end
+  if method ~= "GET" or record.fields.range then
+    errors.misuse(1, "the option 'resume' is for GET without a header Range")
+  end
+  record.decode = false
+  record.fields["accept-encoding"] = record.fields["accept-encoding"] or { "Accept-Encoding: identity" }
+end
+
 -- At most one option may say where the body goes.
 local function check_takers(record)
   local taker
@@ -521,7 +558,7 @@ local function check_takers(record)
       taker = name
     end
   end
-  record.plain = not (taker or record.progress or record.retries or record.trace or record.source)
+  record.plain = not (taker or record.progress or record.retries or record.trace or record.source or record.cache)
 end
 
 ---Makes the record of a request, or of all requests of a session: `base`, changed by the options. Raises for bad
@@ -543,6 +580,7 @@ function M.complete(what, options, base, known, method)
     if set[name] then set[name](record, value) end
   end
   complete_body(record, method, options or {})
+  complete_resume(record, method)
   check_takers(record)
   record.lines = M.lines(record.fields)
   return record

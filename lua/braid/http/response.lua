@@ -35,6 +35,8 @@ end
 ---@field headers braid.http.Headers
 ---@field timing braid.http.Timing
 ---@field history braid.http.Response[]? the redirects that led to it, in their order; nil: there were none
+---@field cached "fresh"|"revalidated"|"stale"|nil the body was kept by the option `cache`; revalidated: the server has
+--- said that it is still right; stale: the server has failed, and said before that it may be used then
 ---@field reason string what the server says beside the status; "" if nothing
 ---@field remote { address: string, port: integer } whom it came from: the server, or a proxy; "" and 0 by a Unix socket
 ---@field private _method string
@@ -179,6 +181,12 @@ local function whole(response)
   }
 end
 
+-- Lets the body be read as a stream only. For exchange.lua.
+function methods:replay()
+  self._source = whole(self)
+  self.body = nil
+end
+
 function lazy._stream(response) return stream.new(response._source or whole(response)) end
 
 ---Reads from the body like Lua's `file:read`; see Stream:read. Suspends.
@@ -272,6 +280,13 @@ function M.new(method, url, status, body, head, version, times, remote)
     status = status, body = body, url = url, http_version = VERSIONS[version],
     _method = method, _head = head, _times = times, _remote = remote,
   }, Response)
+end
+
+-- Makes a response of what was kept of one. For cache.lua.
+function M.restored(method, url, status, body, head, version)
+  local made = M.new(method, url, status, body, head, nil, ("ddddd"):pack(0, 0, 0, 0, 0), " 0")
+  made.http_version = version
+  return made
 end
 
 errors.guard(Response, methods)

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Retries: which requests are repeated, after which failures, and after what time.
 local errors = require "braid.errors"
+local date = require "braid.http.date"
 
 local M = {}
 
@@ -81,16 +82,6 @@ end
 
 -- ---- Retry-After ----------------------------------------------------------------------------------------------------
 
-local MONTHS = {
-  Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6, Jul = 7, Aug = 8, Sep = 9, Oct = 10, Nov = 11, Dec = 12,
-}
-
--- Days from 1970 to a date. A year begins in March here, so that the leap day is its last day.
-local function days_since_epoch(year, month, day)
-  if month <= 2 then year, month = year - 1, month + 12 end
-  return 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day - 719469
-end
-
 ---The seconds that a Retry-After header asks for; nil if it is missing or not understood.
 ---@param value string?
 ---@param now number? seconds since 1970, to which dates are relative; default: the current time
@@ -98,10 +89,8 @@ end
 function M.after(value, now)
   if not value then return nil end
   if value:find("^%d+$") then return tonumber(value) end
-  local day, month, year, hour, minute, second = value:match("(%d%d?) (%a%a%a) (%d%d%d%d) (%d%d):(%d%d):(%d%d) GMT")
-  if not MONTHS[month] then return nil end
-  local days = days_since_epoch(math.tointeger(year), MONTHS[month], math.tointeger(day))
-  return math.max(0, days * 86400 + hour * 3600 + minute * 60 + second - (now or os.time()))
+  local due = date.read(value)
+  return due and math.max(0, due - (now or os.time()))
 end
 
 -- ---- whether and when -----------------------------------------------------------------------------------------------
