@@ -51,6 +51,8 @@ need_for_test() {
   need lua-cjson rock:lua-cjson lua_module cjson
   need lua-socket rock:luasocket lua_module socket.http
   need coreutils coreutils program timeout
+  need openssl openssl program openssl
+  need python3 python3 program python3
   need redis-server redis program redis-server
   need nginx nginx nginx_there
   need python3-websockets - python_module websockets

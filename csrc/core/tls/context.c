@@ -15,8 +15,6 @@
 #include "core/tls/failure.h"
 #include "core/tls/store.h"
 
-enum { READ_BUFFER = 4 * 16384 + 4 * 64 }; /* four of the longest records are read at once */
-
 static struct braid_tls_context *context_of(const SSL *ssl) { return braid_tls_of(ssl)->context; }
 
 /* ---- callbacks ------------------------------------------------------------------------------------------------ */
@@ -168,8 +166,7 @@ static bool set_all(SSL_CTX *ctx, const struct braid_tls_options *options) {
   SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   if (options->close_notify_is_free) SSL_CTX_set_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
   SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-  SSL_CTX_set_read_ahead(ctx, 1);
-  SSL_CTX_set_default_read_buffer_len(ctx, READ_BUFFER);
+  SSL_CTX_set_read_ahead(ctx, 1); /* a record and its head at once; OpenSSL moves what is behind them each time */
   if (SSL_CTX_set_min_proto_version(ctx, options->least >= 13 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1) return false;
   if (options->ciphers && !set_ciphers(ctx, options->ciphers)) return false;
   return options->server ? set_server(ctx, options) : set_client(ctx, options);
