@@ -62,6 +62,16 @@ function M.head(url, opts) return ours():head(url, opts) end
 ---@return braid.Error? err as of `get`
 function M.request(opts) return ours():request(opts) end
 
+---The server-sent events of a URL: `for event in http.events(url) do print(event.event, event.data, event.id) end`.
+---When the connection is lost, it connects again, and says by Last-Event-ID what it has got. It raises when it cannot
+---connect for the first time, when the answer is no event stream, or an event is too large. Each step suspends.
+---@param url string
+---@param opts braid.http.EventOptions?
+---@return braid.http.Events events
+---@return nil, nil
+---@return braid.http.Events closing what a `for` closes at its end
+function M.events(url, opts) return ours():events(url, opts) end
+
 ---Closes the connections that the functions above have kept. Their running requests end with kind closed.
 function M.close()
   if shared then shared:close() end

@@ -2,6 +2,7 @@
 -- Sessions: requests that share connections, cookies and options.
 local core = require "braid.core"
 local errors = require "braid.errors"
+local events = require "braid.http.events"
 local exchange = require "braid.http.exchange"
 local redirect = require "braid.http.redirect"
 local request = require "braid.http.request"
@@ -98,6 +99,17 @@ function Session:request(opts)
     if name ~= "method" and name ~= "url" then rest[name] = value end
   end
   return perform(self, method:upper(), url, rest)
+end
+
+---The server-sent events of a URL. See `braid.http.events`.
+---@param url string
+---@param opts braid.http.EventOptions?
+---@return braid.http.Events events
+---@return nil, nil
+---@return braid.http.Events closing what a `for` closes at its end
+function Session:events(url, opts)
+  local made = events.new(self, url, opts)
+  return made, nil, nil, made
 end
 
 ---A cookie of a session.
