@@ -40,6 +40,9 @@ lua/web := lsupervise lserve
 # So are WebSockets, which need wslay and zlib.
 core/websocket := sha1 text_check deflate websocket
 lua/websocket := lwebsocket
+# So is the client for PostgreSQL, for a machine without libpq.
+core/postgres := cancel
+lua/postgres := lpgerror lpgtype lpgresult lpostgres
 
 # So is TLS: only it is linked with OpenSSL. The rest calls it through core/net/tls.h.
 core/tls := failure certificate transport store sessions tickets context connection.h context connection
@@ -100,6 +103,11 @@ WSLAY_CFLAGS := $(shell pkg-config --cflags zlib 2>/dev/null)
 WSLAY_LIBS := -lwslay $(or $(shell pkg-config --libs zlib 2>/dev/null),-lz)
 HAVE_WSLAY := $(shell printf '\#include <wslay/wslay.h>\n\#include <zlib.h>\n' | $(CC) $(WSLAY_CFLAGS) -E -x c - >/dev/null 2>&1 && echo yes)
 
+PQ_CFLAGS := $(shell pkg-config --cflags libpq 2>/dev/null)
+PQ_LIBS := $(or $(shell pkg-config --libs libpq 2>/dev/null),-lpq)
+HAVE_PQ := $(shell printf '\#include <libpq-fe.h>\n\#ifndef LIBPQ_HAS_PIPELINING\n\#error old\n\#endif\n' | \
+	$(CC) $(PQ_CFLAGS) -E -x c - >/dev/null 2>&1 && echo yes)
+
 ifeq ($(SYSTEM),Darwin)
 MODULE_LDFLAGS := -bundle -undefined dynamic_lookup -liconv
 HOST_LDFLAGS :=
@@ -116,7 +124,7 @@ STRICT := -std=c11 -D_GNU_SOURCE -Icsrc -fPIC -fvisibility=hidden -pthread -Wall
 GCC := $(findstring Free Software Foundation,$(shell $(CC) --version 2>/dev/null))
 LTO = $(if $(FLAVOUR),,$(if $(GCC),-flto=auto -ffat-lto-objects))
 PLAIN = $(if $(GCC),-fno-lto)
-COMPILE = $(CC) $(STRICT) $(CFLAGS) $(FLAVOUR) $(LTO) $(MATH) $(LUA_CFLAGS) $(CURL_CFLAGS) $(MICROHTTPD_CFLAGS) $(OPENSSL_CFLAGS) $(WSLAY_CFLAGS) -MMD -MP -c
+COMPILE = $(CC) $(STRICT) $(CFLAGS) $(FLAVOUR) $(LTO) $(MATH) $(LUA_CFLAGS) $(CURL_CFLAGS) $(MICROHTTPD_CFLAGS) $(OPENSSL_CFLAGS) $(WSLAY_CFLAGS) $(PQ_CFLAGS) -MMD -MP -c
 
 # ---- files ---------------------------------------------------------------------------------------------------------
 sources = $(foreach room,$1,$(wildcard $(patsubst %,csrc/$(room)/%.c,$(filter-out $(FOREIGN_POLLER),$($(room))))))
@@ -131,6 +139,8 @@ TLS_OBJECTS := $(call objects,$(call sources,core/tls lua/tls))
 TLS_GROUND := $(call objects,csrc/core/base/buffer.c)
 WEBSOCKET_OBJECTS := $(call objects,$(call sources,core/websocket lua/websocket))
 WEBSOCKET_GROUND := $(call objects,csrc/core/base/buffer.c csrc/core/base/utf8.c)
+POSTGRES_OBJECTS := $(call objects,$(call sources,core/postgres lua/postgres))
+POSTGRES_GROUND := $(call objects,csrc/core/base/decimal.c)
 # A build that counts what is passed (see `coverage`): what its programs have in addition.
 COUNTS := $(findstring --coverage,$(FLAVOUR))
 COUNTING := $(if $(COUNTS),$(call objects,spec/coverage/exit.c))
@@ -148,10 +158,11 @@ EXAMPLES := $(filter-out examples/tour.lua examples/delay_server.lua,$(sort $(wi
 
 CORE_MODULE := $(BUILD)/braid/core.so
 SERVE_MODULE := $(BUILD)/braid/serve_core.so
+POSTGRES_MODULE := $(BUILD)/braid/postgres_core.so
 TLS_MODULE := $(BUILD)/braid/tls_core.so
 WEBSOCKET_MODULE := $(BUILD)/braid/websocket_core.so
 MODULES := $(CORE_MODULE) $(if $(HAVE_OPENSSL),$(TLS_MODULE),without_openssl) $(if $(SERVE_OBJECTS),$(if $(HAVE_MICROHTTPD),$(SERVE_MODULE),without_microhttpd)) \
-	$(if $(HAVE_WSLAY),$(WEBSOCKET_MODULE),without_wslay)
+	$(if $(HAVE_WSLAY),$(WEBSOCKET_MODULE),without_wslay) $(if $(HAVE_PQ),$(POSTGRES_MODULE),without_pq)
 
 # The tree's own paths go first; the empty last entry stands for Lua's defaults.
 TREE_LUA_PATH := $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
@@ -208,6 +219,16 @@ $(WEBSOCKET_MODULE): $(WEBSOCKET_OBJECTS) $(WEBSOCKET_GROUND)
 without_wslay:
 	@echo "braid.websocket is left out: wslay/wslay.h or zlib.h was not found (Debian: libwslay-dev, zlib1g-dev)."
 
+# A thread may still ask a server to end a query when a state closes: it stays.
+$(POSTGRES_MODULE): MODULE_LDFLAGS += $(if $(filter Darwin,$(SYSTEM)),,-Xlinker -z -Xlinker nodelete)
+$(POSTGRES_MODULE): $(POSTGRES_OBJECTS) $(POSTGRES_GROUND)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LINK  $@")
+	$(QUIET)$(CC) $(MODULE_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(LTO) $(LDFLAGS) -o $@ $^ $(PQ_LIBS) -lpthread
+
+without_pq:
+	@echo "braid.postgres is left out: libpq-fe.h of libpq 14 or later was not found (Debian: libpq-dev)."
+
 # C tests know no Lua. Those of memory make allocations fail.
 c_tests: $(C_TESTS)
 
@@ -257,10 +278,11 @@ host: $(HOST)
 
 $(HOST): LDFLAGS += $(call counting,lua_newstate lua_sethook lua_gethook lua_gethookmask _exit)
 $(HOST): $(call objects,spec/host.c $(if $(COUNTS),spec/coverage/lines.c)) $(COUNTING) $(CORE_OBJECTS) $(KERNEL_OBJECTS) \
-	$(LUA_OBJECTS) $(if $(HAVE_MICROHTTPD),$(SERVE_OBJECTS)) $(if $(HAVE_OPENSSL),$(TLS_OBJECTS)) $(if $(HAVE_WSLAY),$(WEBSOCKET_OBJECTS))
+	$(LUA_OBJECTS) $(if $(HAVE_MICROHTTPD),$(SERVE_OBJECTS)) $(if $(HAVE_OPENSSL),$(TLS_OBJECTS)) $(if $(HAVE_WSLAY),$(WEBSOCKET_OBJECTS)) \
+	$(if $(HAVE_PQ),$(POSTGRES_OBJECTS))
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(HOST_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(PLAIN) $(LDFLAGS) -o $@ $^ $(LUA_ARCHIVE) \
-		$(MICROHTTPD_LIBS) $(if $(HAVE_OPENSSL),$(OPENSSL_LIBS)) $(if $(HAVE_WSLAY),$(WSLAY_LIBS)) -lpthread -lm -ldl
+		$(MICROHTTPD_LIBS) $(if $(HAVE_OPENSSL),$(OPENSSL_LIBS)) $(if $(HAVE_WSLAY),$(WSLAY_LIBS)) $(if $(HAVE_PQ),$(PQ_LIBS)) -lpthread -lm -ldl
 
 # ---- testing -------------------------------------------------------------------------------------------------------
 # A suite is a list of commands (see tools/suite.lua): each of these files, run by $1.
@@ -369,7 +391,7 @@ fuzz: all $(SHIP) ## random bytes against the decoders, and between processes
 # ---- other machines and libraries ----------------------------------------------------------------------------------
 # The suite under $(ABROAD), an interpreter that cannot load what build/ has. bin/braid and busted look there first: so
 # the modules are loaded from $(BUILD) before they look. spec/elsewhere.lua says what is left out, and why.
-PRELOADED = for _, name in ipairs { "core", "serve_core", "tls_core", "websocket_core" } do package.preload["braid." .. name] = package.loadlib( \
+PRELOADED = for _, name in ipairs { "core", "serve_core", "tls_core", "websocket_core", "postgres_core" } do package.preload["braid." .. name] = package.loadlib( \
 	[==[$(abspath $(BUILD))/braid/]==] .. name .. ".so", "luaopen_braid_" .. name) end
 abroad = $(TREE) LUA_INIT=$(call quote,$(PRELOADED)) BRAID_ELSEWHERE=$1 BRAID_LUA=$(call quote,$(CURDIR)/$(ABROAD)) \
 	$2 $(LUA) tools/suite.lua 3600 $3 $(call each,$(ABROAD) spec/run.lua,$(SPECS)) $(call each,$(ABROAD),$4)
@@ -379,13 +401,13 @@ abroad = $(TREE) LUA_INIT=$(call quote,$(PRELOADED)) BRAID_ELSEWHERE=$1 BRAID_LU
 # of which qemu takes more out of a message than there is room for.
 ARM64 := build/arm64
 ARM64_ROOT := $(ARM64)/root
-ARM64_PACKAGES := lua5.4 liblua5.4-dev libcurl4-openssl-dev libssl-dev libmicrohttpd-dev libwslay-dev zlib1g-dev lua-busted lua-cjson lua-socket
+ARM64_PACKAGES := lua5.4 liblua5.4-dev libcurl4-openssl-dev libssl-dev libmicrohttpd-dev libwslay-dev zlib1g-dev libpq-dev lua-busted lua-cjson lua-socket
 arm64: ## build for arm64 (Debian) and run the tests under qemu-user, for half an hour or more
 	@tools/packages.sh build test arm64
 	@tools/debian.sh packages arm64 $(ARM64_ROOT) $(ARM64_PACKAGES)
 	@$(MAKE) $(RAW_SERVER)
 	@$(MAKE) -j$(CORES) BUILD=$(ARM64) CC='aarch64-linux-gnu-gcc --sysroot=$(ARM64_ROOT)' LUA_CFLAGS=-I=/usr/include/lua5.4 \
-		CURL_CFLAGS= OPENSSL_CFLAGS= OPENSSL_LIBS='-lssl -lcrypto' WSLAY_CFLAGS= WSLAY_LIBS='-lwslay -lz' MICROHTTPD_CFLAGS= MICROHTTPD_LIBS=-lmicrohttpd arm64_tests
+		CURL_CFLAGS= OPENSSL_CFLAGS= OPENSSL_LIBS='-lssl -lcrypto' WSLAY_CFLAGS= WSLAY_LIBS='-lwslay -lz' PQ_CFLAGS=-I=/usr/include/postgresql PQ_LIBS=-lpq MICROHTTPD_CFLAGS= MICROHTTPD_LIBS=-lmicrohttpd arm64_tests
 
 arm64_tests: ABROAD := tools/arm64/lua5.4
 arm64_tests: all c_tests $(SHIP)
@@ -400,7 +422,7 @@ musl: ## build with musl (Debian), Lua as well, and run the tests
 	@tools/musl.sh $(MUSL)
 	@$(MAKE) $(RAW_SERVER)
 	@$(MAKE) -j$(CORES) BUILD=$(MUSL) CC=musl-gcc LUA_CFLAGS=-I$(MUSL)/source/lua5.4/src CURL_CFLAGS=-I$(MUSL)/include \
-		HAVE_MICROHTTPD= HAVE_OPENSSL= HAVE_WSLAY= musl_tests
+		HAVE_MICROHTTPD= HAVE_OPENSSL= HAVE_WSLAY= HAVE_PQ= musl_tests
 
 musl_tests: ABROAD := $(MUSL)/bin/lua5.4
 musl_tests: $(CORE_MODULE) c_tests $(SHIP)
@@ -456,7 +478,7 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
-.PHONY: all without_microhttpd without_openssl without_wslay c_tests host test lint format asan ubsan tsan sanitized coverage valgrind torture check demo \
+.PHONY: all without_microhttpd without_openssl without_wslay without_pq c_tests host test lint format asan ubsan tsan sanitized coverage valgrind torture check demo \
 	env fuzz stress asan_stress ubsan_stress tsan_stress sanitized_stress bench docs docs-check install uninstall rock_modules \
 	rock clean help arm64 arm64_tests musl musl_tests
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

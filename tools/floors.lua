@@ -4,7 +4,7 @@
 
 -- Bottom up. The C order stands in the Makefile, because the build follows it.
 local LUA_FLOORS = {
-  "braid.core", "braid.serve_core", "braid.tls_core", "braid.websocket_core",
+  "braid.core", "braid.serve_core", "braid.tls_core", "braid.websocket_core", "braid.postgres_core",
   "braid.search", "braid.errors", "braid.base64", "braid.units", "braid.progress", "braid.debug.dump",
   "braid.tasks.scope", "braid.tasks.future", "braid.pools.registry", "braid.tasks.task", "braid.items",
   "braid.tasks.daemon", "braid.tasks.gather", "braid.tasks.every", "braid.sync.queue", "braid.sync.primitives",
@@ -19,6 +19,9 @@ local LUA_FLOORS = {
   "braid.file.numeral", "braid.file.handle", "braid.file.watch", "braid.file",
   "braid.websocket.codec", "braid.websocket.extension", "braid.websocket.url", "braid.websocket.handshake",
   "braid.websocket.connection", "braid.websocket",
+  "braid.postgres.settings", "braid.postgres.types", "braid.postgres.link", "braid.postgres.rows",
+  "braid.postgres.copies", "braid.postgres.session", "braid.postgres.transaction", "braid.postgres.listener",
+  "braid.postgres.connection", "braid.postgres.pool", "braid.postgres",
   "braid.kernels.numbers",
   "braid.kernels.vectors", "braid.kernels", "braid.json", "braid.document", "braid.debug.trace",
   "braid.http.body", "braid.http.multipart", "braid.http.date", "braid.http.retry", "braid.http.request",

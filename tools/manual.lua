@@ -20,7 +20,9 @@ local CHAPTERS = {
   { "websocket", "WebSocket", "websocket", "websocket.connection" },
   { "web", "Web server", "web", "web.app", "web.request", "web.response", "web.options", "web.server",
     "web.supervisor", "web.headers", "web.test_client" },
-  { "databases", "Databases", "redis", "redis.client", "redis.pipeline", "redis.transaction", "redis.subscription" },
+  { "databases", "Databases", "redis", "redis.client", "redis.pipeline", "redis.transaction", "redis.subscription",
+    "postgres", "postgres.session", "postgres.connection", "postgres.transaction", "postgres.pool", "postgres.rows",
+    "postgres.copies", "postgres.listener" },
   { "json", "JSON", "json" },
   { "kernels", "Kernels", "kernels", "kernels.numbers", "kernels.vectors" },
   { "advice", "Advice, experiments, progress", "advice", "advice.advice", "advice.profile", "advice.estimate",
@@ -39,7 +41,7 @@ end
 
 -- ---- what is public -------------------------------------------------------------------------------------------------
 
-local PARTS = { "http", "web", "json", "process", "net", "redis", "file", "websocket" }
+local PARTS = { "http", "web", "json", "process", "net", "redis", "file", "websocket", "postgres" }
 local CLASSES = { "Task", "Scope", "Queue", "Lock", "Semaphore", "Event", "Condition", "Barrier", "Counter", "Dict",
   "Array" }
 

@@ -12,6 +12,7 @@ header() {
 nginx_there() { program nginx || [ -x /usr/sbin/nginx ]; }
 python_module() { ${PYTHON:-/usr/bin/python3} -c "import $1" >/dev/null 2>&1; }
 node_module() { program node && [ -d "/usr/share/nodejs/$1" ]; }
+postgres_there() { program initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
 lua_module() { ${LUA:-lua5.4} -e "require '$1'" >/dev/null 2>&1; }
 
 debian= brew= rocks=
@@ -44,6 +45,7 @@ need_for_build() {
   need libzstd-dev zstd header zstd.h libzstd
   need libwslay-dev wslay header wslay/wslay.h zlib
   need zlib1g-dev zlib header zlib.h zlib
+  need libpq-dev libpq header libpq-fe.h libpq
 }
 need_for_test() {
   need lua-busted rock:busted lua_module busted.runner
@@ -54,6 +56,7 @@ need_for_test() {
   need openssl openssl program openssl
   need python3 python3 program python3
   need redis-server redis program redis-server
+  need postgresql postgresql postgres_there
   need nginx nginx nginx_there
   need python3-websockets - python_module websockets
   need node-ws - node_module ws

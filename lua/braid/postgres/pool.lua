@@ -1,0 +1,202 @@
+-- SPDX-License-Identifier: MIT
+-- A pool of connections. A statement that is known to be quick goes to a connection that other such statements use at
+-- the same time, each as a transaction of its own (its own Sync). Everything else has a connection for itself.
+local core = require "braid.core"
+local errors = require "braid.errors"
+local links = require "braid.postgres.link"
+local listener = require "braid.postgres.listener"
+local resources = require "braid.sync.resource_pool"
+local sessions = require "braid.postgres.session"
+local transactions = require "braid.postgres.transaction"
+
+local M = {}
+
+local QUICK = 0.005 -- seconds: a statement that takes longer has a connection for itself
+local MOST_QUICK = 1024 -- statements that are remembered
+
+---A pool. It is closed by `<close>`.
+---@class braid.postgres.Pool: braid.postgres.Session
+---@field private _settings table
+---@field private _resources braid.ResourcePool of links
+---@field private _shared table<braid.postgres.Link, braid.Lease> links that quick statements use
+---@field private _quick table<string, table> statement -> what it needs to be prepared elsewhere
+local Pool = { __name = "braid.postgres.pool" }
+for name, method in pairs(sessions.Session) do Pool[name] = Pool[name] or method end
+Pool.__index = Pool
+
+-- ---- a connection for one caller ------------------------------------------------------------------------------------
+
+local function end_sharing(self, link)
+  local lease = self._shared[link]
+  if not lease then return end
+  self._shared[link] = nil
+  if link.closed then lease:discard() else lease:release() end
+end
+
+-- If all connections are lent, one that quick statements have used and do not use now is given back.
+local function make_room(self)
+  if self._resources._leased < self._max then return end
+  for link in pairs(self._shared) do
+    if link.pending == 0 then return end_sharing(self, link) end
+  end
+end
+
+local function acquire(self)
+  make_room(self)
+  local lease, err = self._resources:acquire(self._timeout)
+  if not lease then core.rethrow(err) end
+  return lease
+end
+
+local function give_back(lease, link)
+  if sessions.clean(link) then lease:release() else lease:discard() end
+end
+
+local function finish(lease, link, ok, ...)
+  give_back(lease, link)
+  if not ok then core.rethrow(...) end
+  return ...
+end
+
+function Pool:_use(fn, ...)
+  local lease = acquire(self)
+  local link = lease.resource
+  return finish(lease, link, errors.try(fn, link, ...))
+end
+
+function Pool:_lend()
+  local lease = acquire(self)
+  local link = lease.resource
+  return link, function() give_back(lease, link) end
+end
+
+-- ---- quick statements -----------------------------------------------------------------------------------------------
+
+local function remember(self, sql, statement)
+  if not self._quick[sql] then
+    self._count = self._count + 1
+    if self._count > MOST_QUICK then self._quick, self._count = {}, 1 end
+  end
+  self._quick[sql] = statement
+end
+
+local function query_alone(link, self, request, ...)
+  local known = link:knows(request.sql)
+  local start = core.now()
+  local slot = link:query(request, ...)
+  if known and not slot.err and core.now() - start < QUICK and not link:in_transaction() then
+    remember(self, request.sql, slot.statement)
+  end
+  if slot.err then core.rethrow(slot.err) end
+  return slot.value
+end
+
+-- The link with the fewest statements under way; a new one if each has some and there may be more.
+local function shared_link(self)
+  local best, least
+  for link in pairs(self._shared) do
+    if link.closed or (link.pending == 0 and not link:is_open()) then
+      end_sharing(self, link)
+      return shared_link(self)
+    end
+    if not least or link.pending < least then best, least = link, link.pending end
+  end
+  if best and (least == 0 or self._resources._leased >= self._max) then return best end
+  local lease = acquire(self)
+  local link = lease.resource
+  self._shared[link] = lease
+  link.on_answer = self._on_answer
+  return link
+end
+
+-- Called for each answer, and without one when the link is lost. A link that nobody uses is given back when somebody
+-- waits for one.
+local function on_answer(self)
+  return function(link, slot)
+    local now = core.now()
+    if slot and slot.sent and now - math.max(slot.sent, link.answered or 0) > QUICK then self._quick[slot.sql] = nil end
+    link.answered = now
+    if not self._shared[link] then return end
+    if link.closed or (link.pending == 0 and (self._closed or self._resources._waiting > 0)) then
+      end_sharing(self, link)
+    end
+  end
+end
+
+local function query_shared(link, facts, request, ...)
+  if not link:knows(request.sql) then link:introduce(request.sql, facts) end
+  local slot = link:send(request, ...)
+  slot.sent, slot.sql = core.now(), request.sql
+  link:await(slot, link.pending == 1)
+  return slot
+end
+
+function Pool:_query(request, ...)
+  local facts = self._quick[request.sql]
+  if facts and self._resources._waiting == 0 then
+    local link = shared_link(self)
+    local ok, slot, place = errors.try(query_shared, link, facts, request, ...)
+    if not ok then core.rethrow(slot, place) end
+    if not slot.err then return slot.value end
+    self._quick[request.sql] = nil
+    if not link:is_stale(slot.err) then core.rethrow(slot.err) end
+    link:forget(request.sql)
+  end
+  return self:_use(query_alone, self, request, ...)
+end
+
+-- ---- the pool -------------------------------------------------------------------------------------------------------
+
+---Runs fn as a transaction, on a connection of its own: as of a connection. Suspends.
+---@param fn fun(transaction: braid.postgres.Transaction): ...
+---@param opts { isolation: string?, retry: integer?, read_only: boolean?, deferrable: boolean? }?
+---@return any ... what fn returned
+function Pool:transaction(fn, opts)
+  transactions.check(fn, opts)
+  return self:_use(transactions.run, {}, fn, opts)
+end
+
+---Listens to a channel, on a further connection: as of a connection. Suspends.
+---@param channel string
+---@return braid.postgres.Listener
+function Pool:listen(channel)
+  if self._closed then core.rethrow(errors.new("closed", "postgres: the pool is closed")) end
+  return listener.new(self._settings, channel)
+end
+
+---The numbers of connections that are open, idle and lent, and of waiting tasks.
+---@return { open: integer, idle: integer, leased: integer, waiting: integer }
+function Pool:stats() return self._resources:stats() end
+
+---Closes it: later calls raise kind "closed". Waits until those that run have ended. Suspends.
+---@param opts { wait: boolean? }? wait: default true
+function Pool:close(opts)
+  errors.check_options(1, "close", opts, { wait = "boolean" })
+  self._closed = true
+  for link in pairs(self._shared) do
+    if link.pending == 0 then end_sharing(self, link) end
+  end
+  self._resources:close(opts)
+end
+
+function Pool:__close() self:close() end
+
+---@param settings table
+---@param types table?
+---@param opts table those of the resource pool; and `timeout`
+---@return braid.postgres.Pool
+function M.new(settings, types, opts)
+  local self = setmetatable({ _settings = settings, _shared = {}, _quick = {}, _count = 0, _max = opts.max or 10,
+    _timeout = opts.timeout }, Pool)
+  self._on_answer = on_answer(self)
+  self._resources = resources.resource_pool {
+    create = function() return links.open(settings, types) end, destroy = links.close, check = links.is_open,
+    max = opts.max, min = opts.min, idle_time = opts.idle_time, max_age = opts.max_age, max_uses = opts.max_uses,
+    name = opts.name or "postgres",
+  }
+  return self
+end
+
+errors.guard(Pool)
+
+return M
