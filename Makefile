@@ -10,7 +10,7 @@ core/loop := waiter poller poller_epoll poller_kqueue wakeup signal_watch thread
 core/inspect := question poke answer states trace
 core/memory := shm range slab array
 core/sync := message ring queue primitives counter dict
-core/net := socket datagram resolve tls.h
+core/net := socket socket_option datagram resolve names tls.h
 core/file := open_file file_work content replace copy folder
 core/work := tally job_flag job pool thread_pool crew
 core/http := openssl curl url patience request coding.h coding_libraries.h coding_zlib coding_brotli coding_zstd coding decoder charset response upload \
@@ -32,7 +32,7 @@ lua/state := lstdin lstate lstates lquestion lwatchdog
 lua/pool := lworker.h lworkerjob lworkergarbage lworkerserve lworker lpooljob lpool lworkerhandle
 lua/turn := lturn lend lscript
 lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap
-lua/io := ltls.h lfd ltls lsignal lnet ludp lfile lprocess lshell lrequest lfetch lcharset ltarget
+lua/io := ltls.h lfd ltls lsignal lnet ludp lsocket lfile lprocess lshell lrequest lfetch lcharset ltarget
 lua := lmachine lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 core/web := signals control_socket static_file listen header_check serve.h exchange serve

@@ -530,6 +530,23 @@ describe("to_thread", function()
     braid.run(function() braid.map(function() braid.to_thread(os.execute, "sleep 0.2") end, { 1, 2, 3, 4, 5 }) end)
     print(braid.now() - start < 0.8)
   ]], "true\n")
+
+  test("has as many threads as default_pool says", function()
+    local said = helper.lua_process [[
+      local braid = require "braid"
+      local function measure()
+        local before = braid.now()
+        braid.run(function() braid.map(function() braid.to_thread(os.execute, "sleep 0.1") end, { 1, 2, 3, 4 }) end)
+        return braid.now() - before
+      end
+      braid.default_pool { workers = 1 }
+      local one = measure()
+      braid.default_pool(4)
+      print(one > 0.4, measure() < one * 0.8)
+      print(select(2, pcall(braid.default_pool, { worker = 4 })).message:match "did you mean.*")
+    ]]
+    assert.equal("true\ttrue\ndid you mean 'workers'?)\n", said)
+  end)
 end)
 
 -- ---- the end of the script ------------------------------------------------------------------------------------------

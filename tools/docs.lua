@@ -32,7 +32,8 @@ local function is_public(text, owner, name)
 end
 
 -- What stands behind the public names: files, and the makers that only other modules call.
-local internal = { "/errors%.lua$", "/worker%.lua$", "/executor%.lua$", "/command/", "/tutorial/lab%.lua$" }
+local internal = { "/errors%.lua$", "/worker%.lua$", "/executor%.lua$", "/command/", "/tutorial/lab%.lua$",
+  "/luasocket/%l+%.lua$" } -- LuaSocket's manual describes these
 local makers = { new = true, unpack = true, receive = true }
 
 local function is_internal(file)

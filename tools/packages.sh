@@ -9,6 +9,7 @@ program() { command -v "$1" >/dev/null 2>&1; }
 header() {
   echo "#include <$1>" | ${CC:-cc} $(pkg-config --cflags "$2" 2>/dev/null) -E -x c - >/dev/null 2>&1
 }
+lua_redis_there() { [ -f /usr/share/lua/5.1/redis.lua ] || lua_module redis; }
 nginx_there() { program nginx || [ -x /usr/sbin/nginx ]; }
 python_module() { ${PYTHON:-/usr/bin/python3} -c "import $1" >/dev/null 2>&1; }
 node_module() { program node && [ -d "/usr/share/nodejs/$1" ]; }
@@ -57,6 +58,7 @@ need_for_test() {
   need python3 python3 program python3
   need redis-server redis program redis-server
   need postgresql postgresql postgres_there
+  need lua-redis - lua_redis_there
   need nginx nginx nginx_there
   need python3-websockets - python_module websockets
   need node-ws - node_module ws

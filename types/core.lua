@@ -224,6 +224,52 @@ function core.file_state(path) end
 ---@return braid.Error? err
 function core.udp_open(address, reuse_port, broadcast) end
 
+---A socket step by step. Further methods of a descriptor, for braid.luasocket: `bind(address)`, `listen(backlog)`,
+---`dial(address, timeout)` (suspends), `undial()`, `there()`, `shut(how)`, `let_go()`, `set_option(name, ...)`,
+---`get_option(name)`.
+---@param family "inet"|"inet6"|"unix"
+---@param type "stream"|"dgram"
+---@return userdata? descriptor
+---@return braid.Error? err
+function core.socket_new(family, type) end
+
+---@param fd integer
+---@return userdata descriptor that owns it
+function core.socket_adopt(fd) end
+
+---@param name string as in LuaSocket
+---@return "flag"|"number"|"linger"|"interface"|"group"|"group6"|"error"|nil kind
+function core.socket_option(name) end
+
+---Suspends.
+---@param readers integer[] descriptors
+---@param writers integer[]
+---@param timeout number?
+---@return boolean[] ready of each reader, then of each writer
+function core.socket_select(readers, writers, timeout) end
+
+---Suspends.
+---@param kind "addresses"|"names"|"host"
+---@param host string?
+---@param service string?
+---@param family "unspec"|"inet"|"inet6"|nil
+---@param type "stream"|"dgram"|nil
+---@param passive boolean?
+---@return string[]? texts see csrc/core/net/names.h
+---@return integer? code of getaddrinfo or gethostbyname
+---@return integer? number errno
+function core.names(kind, host, service, family, type, passive) end
+
+---@param number integer errno
+---@return string
+function core.system_text(number) end
+
+---@return number seconds since 1970
+function core.wall_time() end
+
+---@return string name of this machine
+function core.host_name() end
+
 ---@class braid.core.file: userdata an open file of the core
 ---@field read fun(self, offset: integer, size: integer): string?, braid.Error? suspends
 ---@field write fun(self, offset: integer, data: string): integer?, braid.Error|"cut"|nil, integer? suspends

@@ -47,6 +47,7 @@ void lnet_open(lua_State *L);
 void ltls_open(lua_State *L);
 void ludp_open(lua_State *L);
 void lfile_open(lua_State *L);
+void lsocket_open(lua_State *L);
 void lsignal_open(lua_State *L);
 void lprocess_open(lua_State *L);
 void lshell_open(lua_State *L);

@@ -158,13 +158,18 @@ static void let_go(struct fd_wait *wait) {
   braid_loop_end_wait(wait->waiter->home, wait->waiter, BRAID_CLOSED);
 }
 
-void lfd_close(struct descriptor *descriptor) {
+void lfd_disown(struct descriptor *descriptor) {
   if (descriptor->fd < 0) return;
   let_go(&descriptor->reader);
   let_go(&descriptor->writer);
   ltls_close(descriptor);
-  close(descriptor->fd);
   descriptor->fd = -1;
+}
+
+void lfd_close(struct descriptor *descriptor) {
+  int fd = descriptor->fd;
+  lfd_disown(descriptor);
+  if (fd >= 0) close(fd);
 }
 
 /* close(). Waits for the descriptor end with kind "closed". */

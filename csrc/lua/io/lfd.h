@@ -37,6 +37,9 @@ void lfd_adopt(struct descriptor *descriptor, int fd);
 /* Ends the waits for it with BRAID_CLOSED and closes it. Does nothing when it is closed. */
 void lfd_close(struct descriptor *descriptor);
 
+/* The same, but leaves the system's descriptor open: it is somebody else's now. */
+void lfd_disown(struct descriptor *descriptor);
+
 /* The descriptor at `index`; raises if it is something else. */
 struct descriptor *lfd_check(lua_State *L, int index);
 

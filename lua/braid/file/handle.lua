@@ -45,6 +45,7 @@ function M.new(path, mode, handle, letter)
 end
 
 ---Raises the cancel that has cut a call short, with what it has left.
+---@param count integer what was done before
 function M.raise_cut(count)
   local err, place = select(2, errors.try(core.checkpoint))
   if not errors.is_error(err) then err = errors.new("cancelled", "cancelled in the middle of a file") end
@@ -346,7 +347,12 @@ end
 
 -- ---- locks, the end -------------------------------------------------------------------------------------------------
 
--- Calls `try` until it returns something else than false; nil, and the error, when the deadline has passed.
+---Calls `try` until it returns something else than false; nil, and the error, when the deadline has passed. Suspends.
+---@param what string the function, for the error
+---@param deadline number?
+---@param try fun(): any, braid.Error?
+---@return any result
+---@return braid.Error? err
 function M.wait_for(what, deadline, try)
   local rest = REST.first
   while true do

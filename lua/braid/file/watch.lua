@@ -224,7 +224,11 @@ end
 
 local OPTIONS = { recursive = "boolean" }
 
--- See init.lua.
+---See init.lua. Suspends.
+---@param path string
+---@param opts {recursive: boolean?}?
+---@return braid.file.Watch? changes
+---@return braid.Error? err
 function M.open(path, opts)
   errors.check_options(2, "watch", opts, OPTIONS)
   if not core.file_watcher then

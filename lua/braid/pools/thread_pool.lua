@@ -172,17 +172,31 @@ end
 
 -- ---- the default pool -----------------------------------------------------------------------------------------------
 
-local default
+local function usual_workers() return math.min(32, core.cpu_count() + 4) end
+
+local default, default_options -- the pool, and what it is made with
+
+---Says how the default pool, in which `to_thread` runs functions, is made: with the options of `thread_pool`. If the
+---pool is there already, another one takes its place; what the old one has begun, or has in its queue, is still done.
+---Does not suspend.
+---@param opts integer|braid.PoolOptions workers: the number of threads
+function M.default_pool(opts)
+  local options, old = executor.options("default_pool", opts), default
+  options.workers, options.name = options.workers or usual_workers(), options.name or "to_thread"
+  default, default_options = nil, options
+  if old then old:shutdown { wait = false } end
+end
 
 ---Runs fn(...) in a thread of the default pool. The first call makes this pool. It has some more threads than cores,
----because functions for it mostly wait. Suspends. If the caller is cancelled, the job is, too.
+---because functions for it mostly wait; `default_pool` sets how many. Suspends. If the caller is cancelled, the job is,
+---too.
 ---@param fn fun(...): ...
 ---@param ... any the arguments
 ---@return any ... what fn returned
 function M.to_thread(fn, ...)
   errors.check_function(1, "to_thread", "fn", fn)
   if not default then -- it belongs to no run: each call waits for its own job
-    default = make { workers = math.min(32, core.cpu_count() + 4), name = "to_thread" }
+    default = make(default_options or { workers = usual_workers(), name = "to_thread" })
     core.watch_end()
   end
   return executor.await(default:submit(fn, ...))
