@@ -18,9 +18,9 @@ enum { SIGNALS = 2 };
 static struct {
   _Atomic(const struct interrupt_target *) target; /* NULL: braid's handlers are not set */
   volatile sig_atomic_t count;                     /* SIGINTs since they were set */
-  struct {
+  struct handled {
     int number;
-    bool ours;
+    bool ours; /* the host does not ignore it, so it is braid's while the loop turns */
     struct sigaction host;
   } signals[SIGNALS];
 } handlers = {.signals = {{.number = SIGINT}, {.number = SIGQUIT}}};
@@ -63,21 +63,24 @@ static void on_signal(int number) {
     braid_answer_dump();
 }
 
+/* Most often the host still does not ignore the signal, as the last time. Then one call sets and reads. */
+static void take_over(struct handled *signal) {
+  struct sigaction now, ours = {.sa_handler = on_signal};
+  bool before = signal->ours;
+  if (signal->number == SIGQUIT) ours.sa_flags = SA_RESTART; /* only a question: calls continue */
+  braid_signal_action(signal->number, before ? &ours : NULL, &now);
+  bool left = !(now.sa_flags & SA_SIGINFO) && now.sa_handler == on_signal; /* left over: see pass_on */
+  if (!left) signal->host = now;
+  signal->ours = !is_ignored(&now);
+  if (signal->ours != before) braid_signal_action(signal->number, before ? &now : &ours, NULL);
+}
+
 void interrupt_begin(const struct interrupt_target *wanted) {
   const struct interrupt_target *nobody = NULL;
   if (!atomic_compare_exchange_strong(&handlers.target, &nobody, wanted)) return;
   handlers.count = 0;
   braid_thread_pin();
-  for (size_t i = 0; i < SIGNALS; i++) {
-    struct sigaction now, ours = {.sa_handler = on_signal};
-    handlers.signals[i].ours = false;
-    if (handlers.signals[i].number == SIGQUIT) ours.sa_flags = SA_RESTART; /* only a question: calls continue */
-    braid_signal_action(handlers.signals[i].number, NULL, &now);
-    bool left = !(now.sa_flags & SA_SIGINFO) && now.sa_handler == on_signal; /* left over: see pass_on */
-    if (!left) handlers.signals[i].host = now;
-    handlers.signals[i].ours = !is_ignored(&now);
-    if (handlers.signals[i].ours) braid_signal_action(handlers.signals[i].number, &ours, NULL);
-  }
+  for (size_t i = 0; i < SIGNALS; i++) take_over(&handlers.signals[i]);
 }
 
 void interrupt_end(const struct interrupt_target *wanted) {
