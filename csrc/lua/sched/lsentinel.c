@@ -15,10 +15,20 @@ static int on_sentinel(lua_State *L) {
   return 0;
 }
 
+/* The old sentinel loses its metatable, so that the collector frees it without a call. */
+static void retire(lua_State *L, const struct sched *sched) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &sched->sentinel) == LUA_TUSERDATA) {
+    lua_pushnil(L);
+    lua_setmetatable(L, -2);
+  }
+  lua_pop(L, 1);
+}
+
 static int make_sentinel(lua_State *L) {
   struct sched *sched = lua_touserdata(L, 1);
   void *sentinel = lua_newuserdatauv(L, 0, 0);
   luaL_setmetatable(L, SENTINEL_METATABLE);
+  retire(L, sched);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &sched->sentinel);
   sched->sentinel = sentinel;
   return 0;
