@@ -5,7 +5,7 @@
 # Bottom up: a file includes only what stands before it, in its own room or in a room below. `make lint` proves it
 # (tools/floors.lua reads these lists). A name without a .c is a header, one that ends in .h the header alone; of the
 # pollers the system's own is built.
-core/base := base item.h status clock list heap buffer quota limit decimal utf8 visible thread block loading library file_limit nameless_file object bytecode
+core/base := base item.h status clock list heap deadlines buffer quota limit decimal utf8 visible thread virtual_clock block loading library file_limit nameless_file object bytecode
 core/loop := waiter poller poller_epoll poller_kqueue wakeup signal_watch thread_timer loop blocking
 core/inspect := question poke answer states trace
 core/memory := shm range slab array

@@ -59,6 +59,25 @@ static bool fill_heap(void) {
   return through;
 }
 
+static bool fill_deadlines(void) {
+  enum { COUNT = 1000 };
+  static uint32_t places[COUNT];
+  struct braid_deadlines deadlines;
+  bool through = true;
+  uint32_t pushed = 0;
+  braid_deadlines_init(&deadlines);
+  memset(places, 0, sizeof places);
+  for (int i = 0; i < COUNT && through; i++) {
+    through = braid_deadlines_push(&deadlines, i, &places[i]);
+    if (through) pushed++;
+    check((places[i] != 0) == through);
+  }
+  for (uint32_t i = 0; i < pushed; i++) check(braid_deadlines_pop(&deadlines, INT64_MAX) == &places[i]);
+  check(braid_deadlines_pop(&deadlines, INT64_MAX) == NULL);
+  braid_deadlines_term(&deadlines);
+  return through;
+}
+
 static bool send_message(void) {
   struct braid_counter *counter = braid_counter_new(1);
   if (!counter) return false;
@@ -278,6 +297,7 @@ static bool count_words(void) {
 
 static void buffer_survives(void) { fail_each_once(fill_buffer); }
 static void heap_survives(void) { fail_each_once(fill_heap); }
+static void deadlines_survive(void) { fail_each_once(fill_deadlines); }
 static void message_survives(void) { fail_each_once(send_message); }
 static void queue_survives(void) { fail_each_once(fill_queue); }
 /* A segment is kept for the arrays to come: it does not count. */
@@ -298,9 +318,10 @@ static void loans_survive(void) { fail_each_once(lend_items); }
 static void pool_survives(void) { fail_each_once(make_lone_pool); }
 
 CHECK_MAIN({"memory is out: buffer", buffer_survives}, {"memory is out: heap", heap_survives},
-           {"memory is out: message", message_survives}, {"memory is out: queue", queue_survives},
-           {"memory is out: array", array_survives}, {"memory is out: kernels", kernels_survive},
-           {"memory is out: primitive", primitive_survives}, {"memory is out: loop", loop_survives},
-           {"memory is out: factor", factor_survives}, {"memory is out: sieve", sieve_survives},
-           {"memory is out: words", words_survive}, {"memory is out: dict", dict_survives},
-           {"memory is out: what a queue lends", loans_survive}, {"memory is out: a pool of threads", pool_survives})
+           {"memory is out: deadlines", deadlines_survive}, {"memory is out: message", message_survives},
+           {"memory is out: queue", queue_survives}, {"memory is out: array", array_survives},
+           {"memory is out: kernels", kernels_survive}, {"memory is out: primitive", primitive_survives},
+           {"memory is out: loop", loop_survives}, {"memory is out: factor", factor_survives},
+           {"memory is out: sieve", sieve_survives}, {"memory is out: words", words_survive},
+           {"memory is out: dict", dict_survives}, {"memory is out: what a queue lends", loans_survive},
+           {"memory is out: a pool of threads", pool_survives})

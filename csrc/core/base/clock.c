@@ -10,9 +10,13 @@ int64_t braid_clock_now(void) {
   return (int64_t)now.tv_sec * BRAID_SECOND + now.tv_nsec;
 }
 
-int64_t braid_clock_after(double seconds) {
+int64_t braid_clock_length(double seconds) {
   const double furthest = 9.0e9; /* 285 years: beyond the range of the clock */
   if (seconds >= furthest) return BRAID_NEVER;
-  if (seconds <= 0) return braid_clock_now();
-  return braid_clock_now() + (int64_t)(seconds * (double)BRAID_SECOND);
+  return seconds > 0 ? (int64_t)(seconds * (double)BRAID_SECOND) : 0;
+}
+
+int64_t braid_clock_after(double seconds) {
+  int64_t length = braid_clock_length(seconds);
+  return length == BRAID_NEVER ? BRAID_NEVER : braid_clock_now() + length;
 }

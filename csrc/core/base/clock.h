@@ -11,6 +11,9 @@
 /* Any thread; does not block. */
 int64_t braid_clock_now(void);
 
+/* Seconds in nanoseconds; BRAID_NEVER when that is beyond the clock's range; 0 for a negative number. */
+int64_t braid_clock_length(double seconds);
+
 /* The time `seconds` from now; BRAID_NEVER when that is beyond the clock's range. Any thread; does not block. */
 int64_t braid_clock_after(double seconds);
 

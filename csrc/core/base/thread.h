@@ -47,6 +47,7 @@ static inline void braid_guard_leave(struct braid_guard *guard) {
 struct braid_here {
   struct braid_block_cache *blocks;               /* block.c: its free blocks; NULL: none are kept yet */
   struct braid_loop *loop;                        /* loop.c: the one that it runs; a post to it needs no mutex */
+  const int64_t *clock;                           /* virtual_clock.h: its virtual clock; NULL: the machine's */
   struct braid_poke_target *_Atomic poke_targets; /* poke.c; also read in the thread's signal handlers */
   volatile int in_libcurl;                        /* broken_pipe.c: how deep; read in the handler of SIGPIPE */
   const void *share;                              /* crew.c: the loop whose body it runs */

@@ -183,7 +183,7 @@ static int on_timer(CURLM *multi, long milliseconds, void *context) {
   (void)multi;
   struct braid_http_session *session = context;
   int64_t deadline = BRAID_NEVER;
-  if (milliseconds >= 0) deadline = braid_clock_now() + 1 + milliseconds * (BRAID_SECOND / 1000);
+  if (milliseconds >= 0) deadline = braid_time_now() + 1 + milliseconds * (BRAID_SECOND / 1000);
   return braid_alarm_start(session->loop, &session->alarm, deadline) ? 0 : -1;
 }
 

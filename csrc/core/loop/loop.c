@@ -44,8 +44,8 @@ void braid_loop_close(struct braid_loop *loop) {
   if (braid_here.loop == loop) braid_here.loop = NULL;
   braid_poller_close(&loop->poller);
   braid_wakeup_close(&loop->wakeup);
-  braid_heap_term(&loop->sleepers);
-  braid_heap_term(&loop->alarms);
+  braid_deadlines_term(&loop->sleepers);
+  braid_deadlines_term(&loop->alarms);
   pthread_mutex_destroy(&loop->inbox_mutex);
   free(loop->slots);
 }
@@ -110,11 +110,11 @@ void braid_loop_interrupt(struct braid_loop *loop) {
 /* ---- deadlines ------------------------------------------------------------------------------------------------ */
 
 bool braid_loop_sleep(struct braid_loop *loop, struct braid_waiter *waiter, int64_t deadline) {
-  return braid_heap_push(&loop->sleepers, deadline, &waiter->node.place);
+  return braid_deadlines_push(&loop->sleepers, deadline, &waiter->node.place);
 }
 
 void braid_loop_unsleep(struct braid_loop *loop, struct braid_waiter *waiter) {
-  braid_heap_remove(&loop->sleepers, &waiter->node.place);
+  braid_deadlines_remove(&loop->sleepers, &waiter->node.place);
 }
 
 bool braid_loop_end_wait(struct braid_loop *loop, struct braid_waiter *waiter, enum braid_status status) {
@@ -125,24 +125,44 @@ bool braid_loop_end_wait(struct braid_loop *loop, struct braid_waiter *waiter, e
 }
 
 bool braid_alarm_start(struct braid_loop *loop, struct braid_alarm *alarm, int64_t deadline) {
-  braid_heap_remove(&loop->alarms, &alarm->place);
-  return deadline == BRAID_NEVER || braid_heap_push(&loop->alarms, deadline, &alarm->place);
+  braid_deadlines_remove(&loop->alarms, &alarm->place);
+  return deadline == BRAID_NEVER || braid_deadlines_push(&loop->alarms, deadline, &alarm->place);
 }
 
 void braid_alarm_stop(struct braid_loop *loop, struct braid_alarm *alarm) {
-  braid_heap_remove(&loop->alarms, &alarm->place);
+  braid_deadlines_remove(&loop->alarms, &alarm->place);
+}
+
+static bool fire_sleeper(struct braid_loop *loop, int64_t now) {
+  uint32_t *place = braid_deadlines_pop(&loop->sleepers, now);
+  if (place) braid_loop_end_wait(loop, braid_container(place, struct braid_waiter, node.place), BRAID_TIMEOUT);
+  return place != NULL;
+}
+
+static bool fire_alarm(struct braid_loop *loop, int64_t now) {
+  uint32_t *place = braid_deadlines_pop(&loop->alarms, now);
+  if (!place) return false;
+  struct braid_alarm *alarm = braid_container(place, struct braid_alarm, place);
+  alarm->fire(alarm);
+  return true;
 }
 
 static void fire_deadlines(struct braid_loop *loop) {
   if (loop->sleepers.count == 0 && loop->alarms.count == 0) return;
-  int64_t now = braid_clock_now();
-  uint32_t *place;
-  while ((place = braid_heap_pop(&loop->sleepers, now)))
-    braid_loop_end_wait(loop, braid_container(place, struct braid_waiter, node.place), BRAID_TIMEOUT);
-  while ((place = braid_heap_pop(&loop->alarms, now))) {
-    struct braid_alarm *alarm = braid_container(place, struct braid_alarm, place);
-    alarm->fire(alarm);
-  }
+  int64_t now = braid_time_now();
+  while (fire_sleeper(loop, now)) continue;
+  while (fire_alarm(loop, now)) continue;
+}
+
+int64_t braid_loop_first_deadline(const struct braid_loop *loop) {
+  int64_t sleeper = braid_deadlines_first(&loop->sleepers), alarm = braid_deadlines_first(&loop->alarms);
+  return alarm < sleeper ? alarm : sleeper;
+}
+
+bool braid_loop_fire(struct braid_loop *loop) {
+  int64_t now = braid_time_now();
+  bool alarm = braid_deadlines_first(&loop->alarms) < braid_deadlines_first(&loop->sleepers);
+  return alarm ? fire_alarm(loop, now) : fire_sleeper(loop, now);
 }
 
 /* ---- descriptors ---------------------------------------------------------------------------------------------- */
@@ -250,11 +270,10 @@ static void serve_event(struct braid_loop *loop, const struct braid_event *event
 
 /* The time until `deadline` or the loop's own first deadline, whichever is earlier. */
 static int64_t time_left(const struct braid_loop *loop, int64_t deadline) {
-  int64_t first = braid_heap_first(&loop->sleepers), alarm = braid_heap_first(&loop->alarms);
-  if (alarm < first) first = alarm;
+  int64_t first = braid_loop_first_deadline(loop);
   if (deadline < first) first = deadline;
   if (first == BRAID_NEVER) return BRAID_NEVER;
-  int64_t left = first - braid_clock_now();
+  int64_t left = first - braid_time_now();
   return left > 0 ? left : 0;
 }
 
@@ -306,7 +325,7 @@ static void sleep_socially(struct braid_loop *loop, int64_t timeout) {
   if (loop->social && slept < SHORT) loop->patience = PATIENCE;
 }
 
-void braid_loop_poll(struct braid_loop *loop, int64_t deadline) {
+static void collect(struct braid_loop *loop, int64_t deadline) {
   braid_here.loop = loop;
   int64_t timeout = loop->ready.first ? 0 : time_left(loop, deadline);
   if (timeout > 0 && !try_briefly(loop) && fall_asleep(loop)) {
@@ -315,7 +334,16 @@ void braid_loop_poll(struct braid_loop *loop, int64_t deadline) {
   } else if (loop->watch_count > 0) {
     wait_for_events(loop, 0);
   }
+}
+
+void braid_loop_poll(struct braid_loop *loop, int64_t deadline) {
+  collect(loop, deadline);
   fire_deadlines(loop);
+  braid_loop_take_mail(loop);
+}
+
+void braid_loop_collect(struct braid_loop *loop, int64_t deadline) {
+  collect(loop, deadline);
   braid_loop_take_mail(loop);
 }
 

@@ -4,9 +4,9 @@
 #ifndef BRAID_LOOP_H
 #define BRAID_LOOP_H
 
-#include "core/base/clock.h"
+#include "core/base/virtual_clock.h"
 #include "core/loop/wakeup.h"
-#include "core/base/heap.h"
+#include "core/base/deadlines.h"
 #include "core/loop/poller.h"
 #include "core/loop/waiter.h"
 
@@ -32,8 +32,8 @@ struct braid_slot { /* one for each descriptor number */
 struct braid_loop {
   struct braid_poller poller;
   struct braid_wakeup wakeup;
-  struct braid_heap sleepers; /* waiters' deadlines */
-  struct braid_heap alarms;
+  struct braid_deadlines sleepers; /* waiters' deadlines */
+  struct braid_deadlines alarms;
   struct braid_wake_list ready; /* claimed waiters, oldest first */
   struct braid_slot *slots;
   int slot_count;
@@ -60,6 +60,15 @@ void braid_loop_close(struct braid_loop *loop);
 /* Collects what is ready: events, deadlines, posted waiters. Sleeps until something is ready or `deadline` passes (0:
  * does not sleep). Does not sleep while a waiter is ready. */
 void braid_loop_poll(struct braid_loop *loop, int64_t deadline);
+
+/* The same, but leaves alone the loop's own deadlines, even if one has passed. */
+void braid_loop_collect(struct braid_loop *loop, int64_t deadline);
+
+/* The earliest deadline; BRAID_NEVER: there is none. */
+int64_t braid_loop_first_deadline(const struct braid_loop *loop);
+
+/* Ends the wait, or fires the alarm, whose deadline is the earliest and has passed. False when there is none. */
+bool braid_loop_fire(struct braid_loop *loop);
 
 /* True when no deadline, descriptor or ready waiter is left: only another thread or a signal could end a sleep. */
 bool braid_loop_barren(const struct braid_loop *loop);

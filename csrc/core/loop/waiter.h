@@ -33,7 +33,7 @@ struct braid_wait_node {
   uint8_t tag;
   uint8_t chosen;    /* the claim came through this node */
   uint16_t position; /* the case of a select; 0: the waiter's own node */
-  uint32_t place;    /* of the waiter's own node: its place in the loop's heap of deadlines */
+  uint32_t place;    /* of the waiter's own node: its place in the loop's set of deadlines */
 };
 
 enum braid_waiter_kind { BRAID_WAITER_TASK, BRAID_WAITER_JOB, BRAID_WAITER_ERRAND };

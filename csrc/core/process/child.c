@@ -248,7 +248,7 @@ static void on_alarm(struct braid_alarm *alarm) {
   if (reap(child)) return;
   child->pause = child->pause * 2 < LONGEST_PAUSE ? child->pause * 2 : LONGEST_PAUSE;
   /* Cannot fail: the heap has just freed this alarm's entry. */
-  braid_alarm_start(child->loop, &child->alarm, braid_clock_now() + child->pause);
+  braid_alarm_start(child->loop, &child->alarm, braid_time_now() + child->pause);
 }
 
 /* Every child starts with the alarm. This replaces the alarm by a watch of a pidfd, if it can. */
@@ -308,7 +308,7 @@ int braid_child_start(struct braid_children *children, const struct braid_child_
   struct descriptors all;
   int error = lift(plan, &all);
   /* The alarm comes first: once the program runs, nothing that is needed to reap it may fail. */
-  if (!error && !braid_alarm_start(child->loop, &child->alarm, braid_clock_now() + child->pause)) error = ENOMEM;
+  if (!error && !braid_alarm_start(child->loop, &child->alarm, braid_time_now() + child->pause)) error = ENOMEM;
   if (!error) error = spawn(plan, &all, &child->pid);
   close_spares(&all);
   if (error) {

@@ -123,7 +123,7 @@ static void on_nudge(struct braid_errand *errand) {
   enum progress progress = send_in_turn(connection);
   if (!connection->watch.events) return; /* the connection has ended */
   braid_watch_change(loop, &connection->watch, progress == FULL ? BRAID_BOTH : BRAID_READ);
-  if (progress == SHORT && !braid_alarm_start(loop, &connection->retry, braid_clock_now() + RETRY))
+  if (progress == SHORT && !braid_alarm_start(loop, &connection->retry, braid_time_now() + RETRY))
     braid_watch_change(loop, &connection->watch, BRAID_BOTH); /* no memory for the alarm: tries at once */
 }
 

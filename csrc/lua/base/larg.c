@@ -5,7 +5,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "core/base/clock.h"
+#include "core/base/virtual_clock.h"
 #include "lua/base/lerror.h"
 #include "lua/base/lposition.h"
 
@@ -26,7 +26,7 @@ int64_t larg_timeout(lua_State *L, int index) {
   if (lua_type(L, index) != LUA_TNUMBER || !(lua_tonumber(L, index) >= 0))
     larg_error(L, index, "timeout", "seconds, not negative,");
   lua_Number seconds = lua_tonumber(L, index);
-  return seconds == 0 ? LARG_ONCE : braid_clock_after(seconds);
+  return seconds == 0 ? LARG_ONCE : braid_time_after(seconds);
 }
 
 lua_Integer larg_integer(lua_State *L, int index, const char *name, lua_Integer least) {

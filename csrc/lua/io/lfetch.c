@@ -224,7 +224,7 @@ static int read_k(lua_State *L, int status, lua_KContext context) {
   if (sched_stopped(end)) return sched_raise(L, sched, end);
   if (end == BRAID_NO_MEMORY) return lerror_memory(L);
   if (end != BRAID_TIMEOUT) return read_on(L, stream);
-  return braid_clock_now() >= stream->deadline ? 0 : lerror_return(L, end, "response:read");
+  return braid_time_now() >= stream->deadline ? 0 : lerror_return(L, end, "response:read");
 }
 
 static int pass_k(lua_State *L, int status, lua_KContext context) {
@@ -241,7 +241,7 @@ static int stream_read(lua_State *L) {
   int64_t until = lua_isnone(L, 2) ? BRAID_NEVER : larg_timeout(L, 2);
   refuse_second(L, stream);
   stream->until = until;
-  if (alive(stream) && !stream->transfer->done && braid_clock_now() >= stream->deadline) return 0;
+  if (alive(stream) && !stream->transfer->done && braid_time_now() >= stream->deadline) return 0;
   if (sched_enter(L, sched)) return sched_pass(L, sched, pass_k, 0);
   return read_on(L, stream);
 }

@@ -44,7 +44,7 @@ static int wait_for(lua_State *L, struct sched *sched, int box, enum stage stage
   lua_KContext context = (lua_KContext)box * STAGES + stage;
   struct braid_waiter *waiter = stage == FREE ? sched_begin(L, sched) : sched_begin_masked(L, sched);
   braid_child_wait(child_at(L, context), &waiter->node);
-  return sched_park(L, sched, stage == ASKED ? braid_clock_after(1.0) : BRAID_NEVER, wait_k, context);
+  return sched_park(L, sched, stage == ASKED ? braid_time_after(1.0) : BRAID_NEVER, wait_k, context);
 }
 
 /* After a cancel: sends SIGTERM, and a second later SIGKILL. */

@@ -2,13 +2,13 @@
  * The arguments, results and errors of primitives: see the header. */
 #include "lua/sync/lprimitivebase.h"
 
-#include "core/base/clock.h"
+#include "core/base/virtual_clock.h"
 #include "lua/base/larg.h"
 #include "lua/base/lerror.h"
 
 int64_t primitive_deadline(lua_State *L) {
   int64_t deadline = larg_timeout(L, 2);
-  return deadline == LARG_ONCE ? braid_clock_now() : deadline;
+  return deadline == LARG_ONCE ? braid_time_now() : deadline;
 }
 
 static lua_Integer one_or(lua_State *L, const char *name, lua_Integer least) {

@@ -203,7 +203,7 @@ static int join(lua_State *L, int entered, lua_KContext context) {
   sched_entered(sched, entered);
   struct braid_waiter *waiter = sched_begin(L, sched);
   if (braid_queue_join(queue, &waiter->node) == BRAID_WAIT)
-    return sched_park(L, sched, deadline == LARG_ONCE ? braid_clock_now() : deadline, join_k, 0);
+    return sched_park(L, sched, deadline == LARG_ONCE ? braid_time_now() : deadline, join_k, 0);
   sched_forget(sched);
   lua_pushboolean(L, 1);
   return 1;

@@ -396,11 +396,11 @@ static int lua_sleep(lua_State *L) {
   if (lua_type(L, 1) != LUA_TNUMBER || !(seconds >= 0)) larg_error(L, 1, "seconds", "a number, not negative,");
   if (seconds == 0) return lua_checkpoint(L);
   sched_begin(L, sched);
-  return sched_park(L, sched, braid_clock_after(seconds), sleep_k, 0);
+  return sched_park(L, sched, braid_time_after(seconds), sleep_k, 0);
 }
 
 static int lua_now(lua_State *L) {
-  lua_pushnumber(L, (lua_Number)braid_clock_now() / (lua_Number)BRAID_SECOND);
+  lua_pushnumber(L, (lua_Number)braid_time_now() / (lua_Number)BRAID_SECOND);
   return 1;
 }
 
