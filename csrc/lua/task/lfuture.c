@@ -110,13 +110,20 @@ static int try(lua_State *L, int entered, lua_KContext how) {
   return sched_park(L, sched, deadline, wait_k, how);
 }
 
-static int wait_for(lua_State *L, lua_KContext how) { return sched_attempt(L, sched_of(L), try, how); }
-
-/* future:result(timeout?) -> results. Raises the task's own error. Suspends. */
-static int future_result(lua_State *L) { return wait_for(L, RAISE); }
+/* future:result(timeout?) -> results. Raises the task's own error. Suspends. Most often the task has ended with one
+ * result: then nothing is looked at twice. */
+static int future_result(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  const struct future *future = future_test(L, sched, 1);
+  bool plain = future && future->waiter.state == FUTURE_DONE && (future->waiter.flags & TASK_SINGLE);
+  if (!plain || lua_gettop(L) > 1) return sched_attempt(L, sched, try, RAISE);
+  if (sched_enter(L, sched)) return sched_pass(L, sched, try, RAISE);
+  lua_getiuservalue(L, 1, 1);
+  return 1;
+}
 
 /* future:wait(timeout?) -> whether it has ended. Suspends. */
-static int future_wait(lua_State *L) { return wait_for(L, TELL); }
+static int future_wait(lua_State *L) { return sched_attempt(L, sched_of(L), try, TELL); }
 
 /* ---- looking at it -------------------------------------------------------------------------------------------- */
 

@@ -156,7 +156,6 @@ static void spawn_checks(lua_State *L, struct sched *sched, struct scope *scope)
 
 struct task *task_spawn(lua_State *L, struct sched *sched, struct scope *scope, int count, unsigned flags) {
   if (!(flags & TASK_CLOSER)) spawn_checks(L, sched, scope);
-  int function = lua_gettop(L) - count;
   struct task *task = lua_newuserdatauv(L, sizeof *task, 1);
   braid_waiter_init(&task->waiter, &sched->loop, BRAID_WAITER_TASK);
   task->waiter.flags = flags;
@@ -170,11 +169,11 @@ struct task *task_spawn(lua_State *L, struct sched *sched, struct scope *scope, 
     give_coroutine(L, sched, co, true);
     lerror_memory(L);
   }
-  lua_pushvalue(L, -1);
   lua_xmove(L, co, 1);
   lua_pushcfunction(co, failure_handler);
-  lua_insert(L, function);
   lua_xmove(L, co, count + 1);
+  lua_pushvalue(co, BODY_TASK);
+  lua_xmove(co, L, 1);
   task->co = co;
   if (braid_trace_is_on()) trace_name_by(co, lua_gettop(co) - count, task);
   tree_adopt(scope, task);
@@ -300,23 +299,23 @@ void task_finish(struct sched *sched, struct task *task, int status) {
 
 /* ---- what Lua calls ------------------------------------------------------------------------------------------- */
 
-static struct task *spawn(lua_State *L, unsigned flags) {
-  struct sched *sched = sched_of(L);
+static struct task *spawn(lua_State *L, struct sched *sched) {
   larg_function(L, 1, "fn");
-  return task_spawn(L, sched, tree_nursery(sched->current), lua_gettop(L) - 1, flags);
+  return task_spawn(L, sched, tree_nursery(sched->current), lua_gettop(L) - 1, 0);
 }
 
 /* spawn(fn, ...) -> task */
 static int lua_spawn(lua_State *L) {
-  struct task *task = spawn(L, 0);
-  braid_wake_list_push(&sched_of(L)->loop.ready, &task->waiter);
+  struct sched *sched = sched_of(L);
+  struct task *task = spawn(L, sched);
+  braid_wake_list_push(&sched->loop.ready, &task->waiter);
   return 1;
 }
 
 /* spawn_now(fn, ...) -> task, which has run up to its first wait */
 static int lua_spawn_now(lua_State *L) {
-  struct task *task = spawn(L, 0);
-  task_step(sched_of(L), task, L);
+  struct sched *sched = sched_of(L);
+  task_step(sched, spawn(L, sched), L);
   return 1;
 }
 
