@@ -6,7 +6,7 @@
 # (tools/floors.lua reads these lists). A name without a .c is a header, one that ends in .h the header alone; of the
 # pollers the system's own is built.
 core/base := base item.h status clock list heap deadlines buffer quota limit decimal utf8 visible thread virtual_clock block loading library file_limit nameless_file object bytecode
-core/loop := waiter poller poller_epoll poller_kqueue wakeup signal_watch thread_timer loop blocking
+core/loop := waiter poller poller_epoll poller_kqueue wakeup signal_watch thread_timer choices priorities loop blocking
 core/inspect := question poke answer states trace
 core/memory := shm range slab array
 core/sync := message ring queue primitives counter dict
@@ -30,10 +30,10 @@ lua/sync := lqueue lprimitivebase lprimitives lcounter ldict larray lselect
 lua/remote := lcall lremotequeue lremoteprimitives lremote
 lua/state := lstdin lstate lstates lquestion lwatchdog
 lua/pool := lworker.h lworkerjob lworkergarbage lworkerserve lworker lpooljob lpool lworkerhandle
-lua/turn := lturn lend lscript
+lua/turn := lturn lsimulation lend lscript
 lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap
 lua/io := ltls.h lfd ltls lsignal lnet ludp lsocket lfile lprocess lshell lrequest lfetch lcharset ltarget
-lua := lmachine lopen
+lua := lmachine lholdings lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 core/web := signals control_socket static_file listen header_check serve.h exchange serve
 lua/web := lsupervise lserve

@@ -27,6 +27,8 @@ local LUA_FLOORS = {
   "braid.luasocket.unix", "braid.luasocket",
   "braid.kernels.numbers",
   "braid.kernels.vectors", "braid.kernels", "braid.json", "braid.document", "braid.debug.trace",
+  "braid.testing.trace", "braid.testing.schedule", "braid.testing.clock", "braid.testing.stand_in",
+  "braid.testing.attempt", "braid.testing.search", "braid.testing.failure", "braid.testing.leaks", "braid.testing",
   "braid.http.body", "braid.http.multipart", "braid.http.date", "braid.http.retry", "braid.http.request",
   "braid.http.links", "braid.http.response", "braid.http.redirect", "braid.http.hooks", "braid.http.freshness",
   "braid.http.cache", "braid.http.download", "braid.http.resume", "braid.http.exchange",

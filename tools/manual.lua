@@ -28,6 +28,7 @@ local CHAPTERS = {
   { "advice", "Advice, experiments, progress", "advice", "advice.advice", "advice.profile", "advice.estimate",
     "advice.pilot", "advice.calibration", "experiments", "experiments.report", "experiments.machine",
     "experiments.statistics", "progress" },
+  { "testing", "Tests of concurrent code", "testing", "testing.clock", "testing.trace", "testing.leaks" },
   { "errors", "Errors, dump and trace", "errors", "debug.dump", "debug.trace" },
 }
 
@@ -41,7 +42,8 @@ end
 
 -- ---- what is public -------------------------------------------------------------------------------------------------
 
-local PARTS = { "http", "web", "json", "process", "net", "redis", "file", "websocket", "postgres" }
+local PARTS = { "http", "web", "json", "process", "net", "redis", "file", "websocket", "postgres",
+  "testing" }
 local CLASSES = { "Task", "Scope", "Queue", "Lock", "Semaphore", "Event", "Condition", "Barrier", "Counter", "Dict",
   "Array" }
 

@@ -559,6 +559,30 @@ function core.trace_stop() end
 ---@return string name
 function core.trace_event(i) end
 
+-- ---- tests ---------------------------------------------------------------------------------------------------------
+
+---Takes the place of the loop's turn while it runs: begin(strategy, seed, options), finish(), choices(), give(list),
+---advance(), set_auto(on), settle(). See lsimulation.c.
+---@return userdata
+function core.simulation_new() end
+
+---@return integer jobs that are not home
+---@return integer deadlines
+---@return integer locks that tasks hold
+function core.state_holdings() end
+
+---@param path string a folder of /proc
+---@return string[]? names
+function core.proc_names(path) end
+
+---@param path string a link in /proc
+---@return string? target
+function core.proc_link(path) end
+
+---Blocks the thread, whatever the loop's clock says.
+---@param seconds number
+function core.pause(seconds) end
+
 ---@param a braid.Array m rows of k
 ---@param b braid.Array k rows of n
 ---@param out braid.Array

@@ -370,6 +370,15 @@ function M.on_unhandled(fn)
   handler = fn or to_stderr
 end
 
+---Replaces that function for a while: returns the one before, which is to be set again.
+---@param fn fun(err: any, traceback: string?, name: string?)
+---@return fun(err: any, traceback: string?, name: string?)
+function M.swap_handler(fn)
+  local before = handler
+  handler = fn
+  return before
+end
+
 ---Reports an error. If the handler fails, reports the handler's error instead.
 ---@param err any
 ---@param traceback string?

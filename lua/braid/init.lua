@@ -32,6 +32,7 @@ local parts = {
   redis = "redis", postgres = "postgres",
   file = "file",
   websocket = "websocket",
+  testing = "testing",
 }
 
 local home = {}

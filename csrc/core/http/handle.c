@@ -25,7 +25,7 @@ void braid_handle_answer_lookup(struct braid_transfer *transfer) {
 
 /* The transfer has gone on. */
 static void stir(struct braid_transfer *transfer) {
-  if (braid_patience_limited(&transfer->patience)) transfer->patience.moved = braid_clock_now();
+  if (braid_patience_limited(&transfer->patience)) transfer->patience.moved = braid_time_now();
 }
 
 static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
@@ -221,7 +221,7 @@ static void reset(struct braid_transfer *transfer, const struct braid_request *r
   response->decodes = request->decode;
   braid_upload_reset(&transfer->upload);
   transfer->patience = (struct braid_patience){
-      .limits = request->patience, .moved = braid_clock_now(), .sending = request->upload || request->body_size > 0};
+      .limits = request->patience, .moved = braid_time_now(), .sending = request->upload || request->body_size > 0};
   transfer->stream = request->stream;
   transfer->done = transfer->paused = transfer->starved = transfer->asked = transfer->repeated = false;
   transfer->repeatable = request->repeatable;

@@ -162,7 +162,7 @@ static int64_t next_look(const struct braid_transfer *transfer, int64_t now) {
 static void on_alarm(struct braid_alarm *alarm) {
   struct braid_transfer *transfer = braid_container(alarm, struct braid_transfer, alarm);
   struct braid_http_session *session = transfer->session;
-  int64_t now = braid_clock_now(), limit;
+  int64_t now = braid_time_now(), limit;
   if (is_forsaken(transfer)) { /* without more of the body libcurl comes to its end, and says what is wrong */
     transfer->unwatched = -1;
     braid_transfer_give(transfer, NULL, 0);
@@ -208,7 +208,7 @@ static void give_watch(struct braid_http_session *session, struct braid_watch *w
 static void on_attention(struct braid_transfer *transfer, curl_socket_t fd, bool watched) {
   bool alone = !watched && transfer->upload.starved;
   transfer->unwatched = alone ? fd : -1;
-  if (alone) braid_alarm_start(transfer->session->loop, &transfer->alarm, braid_clock_now());
+  if (alone) braid_alarm_start(transfer->session->loop, &transfer->alarm, braid_time_now());
 }
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known) {

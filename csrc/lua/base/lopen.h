@@ -37,6 +37,8 @@ void lworkerhandle_open(lua_State *L);
 void lturn_open(lua_State *L);
 void lend_open(lua_State *L);
 void lscript_open(lua_State *L);
+void lsimulation_open(lua_State *L);
+void lholdings_open(lua_State *L);
 void lkernel_open(lua_State *L);
 void lnumbers_open(lua_State *L);
 void lworkloads_open(lua_State *L);

@@ -20,15 +20,19 @@ static void look_for_shared(struct task *task, void *context) {
   if (on_its_way || (queue && queue->guard && queue->guard->shared)) *(bool *)context = true;
 }
 
-bool deadlock_stands(struct sched *sched) {
-  if (sched->jobs) return false;
-  if (sched->worker) return false; /* a worker's jobs can always be stopped from outside */
-  if (!braid_loop_barren(&sched->loop) || atomic_load(&sched->loop.interrupts)) return false;
+bool deadlock_may_end_from_outside(struct sched *sched) {
+  if (sched->jobs || sched->loop.watch_count > 0) return true;
+  if (sched->worker) return true; /* a worker's jobs can always be stopped from outside */
+  if (atomic_load(&sched->loop.mail) || atomic_load(&sched->loop.interrupts)) return true;
   bool shared = false;
   look_for_shared(&sched->tree.script, &shared);
   for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer)
     tree_walk(scope, look_for_shared, &shared);
-  return !shared;
+  return shared;
+}
+
+bool deadlock_stands(struct sched *sched) {
+  return braid_loop_barren(&sched->loop) && !deadlock_may_end_from_outside(sched);
 }
 
 /* ---- what its error says --------------------------------------------------------------------------------------- */

@@ -155,6 +155,8 @@ bool lobject_share(lua_State *L, int index) {
   lua_pushvalue(L, index);
   lua_rawsetp(L, -2, object);
   lua_pop(L, 1);
+  const struct sched *sched = sched_open(L);
+  if (sched->solitary && braid_list_empty(&sched->pools)) return true;
   if (luaL_getmetafield(L, index, "__share") != LUA_TNIL) {
     lua_pop(L, 1);
     return share_with_content(L, index);

@@ -43,10 +43,12 @@ struct watched {
 };
 
 /* Functions of rooms above that a wait at the bottom of the tower needs; they know all kinds of waiters. All states
- * share one table, which is set when the module is opened: see lturn.c. */
+ * share one table, which is set when the module is opened: see lturn.c. While a test simulates, another one is set: see
+ * lsimulation.c. */
 struct sched_driver {
-  bool (*turn)(struct sched *sched, int64_t deadline); /* turn_once */
-  void (*attend)(struct sched *sched);                 /* states_attend: answers what the state was asked */
+  bool (*turn)(struct sched *sched, int64_t deadline);     /* turn_once */
+  void (*attend)(struct sched *sched);                     /* states_attend: answers what the state was asked */
+  unsigned (*choose)(struct sched *sched, unsigned count); /* the case, from 0, with which a select begins */
 };
 
 /* The part of a worker that the scheduler knows. */
@@ -56,10 +58,14 @@ struct sched_worker {
   void (*look)(struct sched_worker *worker);
 };
 
+struct simulation;
+
 struct sched {
   struct braid_loop loop;
   struct tree tree;
   const struct sched_driver *driver;
+  struct simulation *simulation; /* the one that runs; NULL: none */
+  bool solitary; /* in a simulation: as long as there are no pools, what is encoded is only decoded here */
   struct sched_worker *worker; /* NULL: the state is a script's */
   lua_State *L;                /* the main state */
   struct task *current;        /* the running task, or the script */

@@ -209,7 +209,7 @@ static int attempt_all(lua_State *L, int entered, lua_KContext context) {
   sched_entered(sched, entered);
   struct select *select = read_all(L);
   enum braid_status status;
-  int made = try_all(select, sched->turns++, &status);
+  int made = try_all(select, sched->driver->choose(sched, (unsigned)select->count), &status);
   if (made) return answer(L, select, made, status);
   if (deadline == LARG_ONCE) {
     withdraw(L, select, 0);

@@ -7,6 +7,7 @@
 #include "lua/pool/lpool.h"
 #include "lua/sched/lsentinel.h"
 #include "lua/task/lwrap.h"
+#include "lua/turn/lsimulation.h"
 #include "lua/turn/lturn.h"
 
 /* Counts tasks that could still go on. A task that called os.exit runs now, and is not counted. */
@@ -38,6 +39,7 @@ static void end_well(lua_State *L, struct sched *sched) {
 static int close_state(lua_State *L) {
   struct sched *sched = sched_open(L);
   if (!braid_loop_is_fork) end_well(L, sched);
+  simulation_end(sched);
   sched->closing = true;
   if (braid_loop_is_fork) return 0; /* everything belongs to the parent */
   sched->grace = braid_clock_after(1.0);

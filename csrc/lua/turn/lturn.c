@@ -69,8 +69,10 @@ void turn_take_replies(struct sched *sched) {
   while ((waiter = braid_wake_list_pop(&others))) braid_wake_list_push(&sched->loop.ready, waiter);
 }
 
+static unsigned choose(struct sched *sched, unsigned count) { return sched->turns++ % count; }
+
 void lturn_open(lua_State *L) {
-  static const struct sched_driver driver = {turn_once, states_attend};
+  static const struct sched_driver driver = {turn_once, states_attend, choose};
   struct sched *sched = sched_open(L);
   sched->driver = &driver;
   sched->interval = sched->next_look = FIRST_LOOK;

@@ -33,6 +33,8 @@ thread_pool.complete(ProcessPool, M.unpack)
 ---@param opts integer|braid.PoolOptions|nil workers: the number of processes; default: the number of usable cores
 ---@return braid.ProcessPool
 function M.process_pool(opts)
+  local other = pools.stand_in("process_pool", opts)
+  if other then return other end
   local options = executor.options("process_pool", opts)
   local workers = options.workers or core.cpu_count()
   local settings = thread_pool.settings(options)

@@ -19,6 +19,25 @@ local M = {}
 local SCRIPT = {}
 local made = setmetatable({}, { __mode = "k" })
 
+local stand_in -- makes the pools of threads and processes while a test runs; nil: they are real
+
+---Sets the function that makes them: fn(kind, opts) -> pool. Returns the one before.
+---@param fn (fun(kind: string, opts: any): table)?
+---@return (fun(kind: string, opts: any): table)?
+function M.swap_stand_in(fn)
+  local before = stand_in
+  stand_in = fn
+  return before
+end
+
+---The pool that stands in for one of this kind; nil: a real one is to be made.
+---@param kind "thread_pool"|"process_pool"|"to_thread"
+---@param opts any
+---@return table?
+function M.stand_in(kind, opts)
+  return stand_in and stand_in(kind, opts)
+end
+
 -- Removes handles of finished pools from time to time; not while somebody waits for the whole list.
 local function prune(list)
   local left = 0

@@ -165,6 +165,8 @@ end
 ---@param opts integer|braid.PoolOptions|nil workers: the number of threads; default: the number of usable cores
 ---@return braid.ThreadPool
 function M.thread_pool(opts)
+  local other = pools.stand_in("thread_pool", opts)
+  if other then return other end
   local pool = make(executor.options("thread_pool", opts))
   pools.add(pool._core)
   return pool
@@ -195,6 +197,8 @@ end
 ---@return any ... what fn returned
 function M.to_thread(fn, ...)
   errors.check_function(1, "to_thread", "fn", fn)
+  local other = pools.stand_in "to_thread"
+  if other then return executor.await(other:submit(fn, ...)) end
   if not default then -- it belongs to no run: each call waits for its own job
     default = make(default_options or { workers = usual_workers(), name = "to_thread" })
     core.watch_end()
