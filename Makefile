@@ -19,19 +19,19 @@ core/process := terminal child io_thread frame.h outbox inbox connection.h conte
 	client queue_server object_server marshal worker_handle dispatch process_pool worker_process
 # Plain C on core/work/crew: no Lua, no locks.
 kernels := simd.h montgomery prime curve factor sieve circle mandelbrot text digest words row reduce scan radix.h \
-	sort unique histogram search elementary.h operation integer expression map matmul random
+	sort unique histogram search elementary.h operation integer expression map matmul random compiled
 lua/base := lrelease lfolder lregistry lposition ltraceback lerror larg lopen.h
 lua/sched := lbottom lreason ltree lseal lcopy lhook lstop.h linsist.h linterrupt ltrace ltaskname lsched.h ldeadlock.h \
 	lsentinel lsigint.h lsched ldeadlock lsigint linsist lstop lheld llocals lobject
 lua/codec := llist ljsontext ljson.h ljsonencode ljsondecode ljson lresp lname lcode lcodec.h lwire.h lencbuf lpath \
 	lwriter lencode ldecode ltext lcodec litem
 lua/task := lfailure lstep.h ltask lstep ljob lfuture lwrap lscope lcoroutine
-lua/sync := lqueue lprimitivebase lprimitives lcounter ldict larray lselect
+lua/sync := lqueue lprimitivebase lprimitives lcounter ldict larray lview lselect
 lua/remote := lcall lremotequeue lremoteprimitives lremote
 lua/state := lstdin lstate lstates lquestion lwatchdog
 lua/pool := lworker.h lworkerjob lworkergarbage lworkerserve lworker lpooljob lpool lworkerhandle
 lua/turn := lturn lsimulation lend lscript
-lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap
+lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap lcompiled
 lua/io := ltls.h lfd ltls lsignal lnet ludp lsocket lfile lprocess lshell lrequest lfetch lcharset ltarget
 lua := lmachine lholdings lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.

@@ -55,7 +55,8 @@ int luaopen_braid_core(lua_State *L) {
       lworkloads_open, lvectors_open,  lmap_open,        lfd_open,          lsignal_open,
       lnet_open,       lprocess_open,  lshell_open,      lfetch_open,       lmachine_open,
       ltarget_open,    ludp_open,      lresp_open,       ltls_open,         lfile_open,
-      lcharset_open,   lsocket_open,   lsimulation_open, lholdings_open,
+      lcharset_open,   lsocket_open,   lsimulation_open, lholdings_open,    lview_open,
+      lcompiled_open,
   };
   lrelease_check(L);
   lua_newtable(L);

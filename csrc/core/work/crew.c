@@ -67,6 +67,13 @@ bool braid_team_stopped(const struct braid_team *team) {
   return team && atomic_load_explicit(&team->stopped, memory_order_relaxed);
 }
 
+_Static_assert(sizeof(atomic_bool) == 1, "the stop flag is read as a byte");
+
+const volatile unsigned char *braid_team_flag(const struct braid_team *team) {
+  static const unsigned char never = 0;
+  return team ? (const volatile unsigned char *)&team->stopped : &never;
+}
+
 unsigned braid_team_size(const struct braid_team *team) { return team ? team->size : 1; }
 
 unsigned braid_team_seat(void) { return braid_here.seat; }

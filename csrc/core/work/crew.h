@@ -46,6 +46,10 @@ bool braid_team_for(struct braid_team *team, size_t count, size_t grain, braid_t
  * Does not block. */
 bool braid_team_stopped(const struct braid_team *team);
 
+/* The flag behind braid_team_stopped, for code that was compiled apart: it is not 0 after the stop. It lives as long as
+ * the team; for NULL, a flag that stays 0. Does not block. */
+const volatile unsigned char *braid_team_flag(const struct braid_team *team);
+
 /* The most threads that run a loop at the same time; 1 for NULL. Does not block. */
 unsigned braid_team_size(const struct braid_team *team);
 

@@ -27,6 +27,8 @@ void lprimitives_open(lua_State *L);
 void lcounter_open(lua_State *L);
 void ldict_open(lua_State *L);
 void larray_open(lua_State *L);
+void lview_open(lua_State *L);
+void lcompiled_open(lua_State *L);
 void lremotequeue_open(lua_State *L);
 void lremoteprimitives_open(lua_State *L);
 void lremote_open(lua_State *L);

@@ -182,8 +182,13 @@ static size_t check_place(lua_State *L, const struct braid_array *array) {
 static int array_index(lua_State *L) {
   struct braid_array *array = self(L);
   if (lua_type(L, 2) == LUA_TSTRING) {
-    lua_rawget(L, lua_upvalueindex(1)); /* a method */
-    return 1;
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TNIL && strcmp(lua_tostring(L, 2), "shape") == 0) {
+      lua_createtable(L, 1, 0);
+      lua_pushinteger(L, (lua_Integer)array->length);
+      lua_rawseti(L, -2, 1);
+    }
+    return 1; /* a method, or the shape */
   }
   push_element(L, array, check_place(L, array));
   return 1;

@@ -11,6 +11,8 @@ local numbers = {
   hash = true, word_count = true,
 }
 
+local compiling = { compile = true, options = true }
+
 ---@class braid.kernels: braid.kernels.numbers, braid.kernels.vectors
 local kernels = {}
 
@@ -19,6 +21,8 @@ return setmetatable(kernels, {
     local value
     if numbers[name] then
       value = require "braid.kernels.numbers"[name]
+    elseif compiling[name] then
+      value = require "braid.kernels.compile.kernel"[name]
     else
       value = require "braid.kernels.vectors"[name]
     end

@@ -6,6 +6,7 @@
 
 local core = require "braid.core"
 local errors = require "braid.errors"
+local view = require "braid.sync.view"
 
 local M = {}
 
@@ -65,19 +66,69 @@ local function count(type, source)
     errors.described(source))
 end
 
+local options = { shape = "table", values = "table" }
+
+-- The rows and columns that a shape tells.
+local function shape_of(shape)
+  local rows, columns = math.tointeger(shape[1]), math.tointeger(shape[2])
+  if shape[2] == nil and rows and rows >= 0 then return rows end
+  if rows and columns and rows >= 0 and columns >= 0 and #shape == 2 then return rows, columns end
+  errors.misuse(3, "bad option 'shape' to 'array' ({ rows, columns } expected, got %s)", errors.described(shape))
+end
+
+-- An array from options.
+local function shaped(type, opts)
+  local values = opts.values
+  if values ~= nil and getmetatable(values) ~= nil and _G.type(values) ~= "table" then
+    opts = { shape = opts.shape } -- an array: not a table
+  end
+  errors.check_options(2, "array", opts, options)
+  local nested = _G.type(values) == "table" and _G.type(values[1]) == "table" and not view.is(values)
+  local rows, columns
+  if opts.shape then
+    rows, columns = shape_of(opts.shape)
+  elseif nested then
+    rows, columns = #values, #values[1]
+  elseif view.is(values) then
+    rows, columns = values.shape[1], values.shape[2]
+  elseif values ~= nil then
+    rows = #values
+  else
+    errors.misuse(2, "bad argument 'options' to 'array' (shape or values expected)")
+  end
+  local flat = core.array_new(type, rows * (columns or 1))
+  local array = columns and view.matrix(flat, rows, columns) or flat
+  if values == nil then return array end
+  if not nested and #values ~= #flat and not view.is(values) then
+    errors.misuse(2, "bad option 'values' to 'array' (%d elements expected, got %d)", #flat, #values)
+  end
+  if not columns and view.is(values) then values = values:flat() end
+  return array:set(values)
+end
+
 ---Makes an array.
 ---@param type string "f64", "f32", "i64", "i32", "i16", "i8", "u64", "u32", "u16" or "u8"
----@param source integer|number[]|braid.Array|string the number of elements, which are 0; or the elements (see set)
----@return braid.Array
-function M.array(type, source)
+---@param source integer|number[]|braid.Array|string|{ shape: integer[]?, values: table? } the number of elements, which
+--- are 0; or the elements (see set); or a table with `shape`, { rows, columns }, and `values`, a flat list or a list of
+--- rows
+---@return braid.Array|braid.ArrayView
+local function make(type, source)
   if not types[type] then
     local nearest = _G.type(type) == "string" and errors.nearest(type, types)
     errors.misuse(1, "bad argument 'type' to 'array' (the type of its numbers expected, got %s%s)",
       _G.type(type) == "string" and ("%q"):format(type) or errors.described(type),
       nearest and (": did you mean %q?"):format(nearest) or "")
   end
+  if _G.type(source) == "table" and getmetatable(source) == nil and (source.shape ~= nil or source.values ~= nil) then
+    return shaped(type, source)
+  end
+  if view.is(source) then source = source:copy() end
+  if view.is(source) then return shaped(type, { values = source }) end
   local array = core.array_new(type, count(type, source))
   return _G.type(source) == "number" and array or array:set(source)
 end
+
+---`braid.array(type, source)` makes an array. It has further functions as fields (see braid.kernels).
+M.array = setmetatable({}, { __call = function(_, ...) return make(...) end })
 
 return M
