@@ -527,3 +527,31 @@ describe("process.start", function()
     assert.is_false(exists(tonumber(err:match("%d+"))))
   end)
 end)
+
+describe("another user", function()
+  local is_root = io.popen("id -u"):read "n" == 0
+
+  test("runs the program, with its groups and nothing of ours", function()
+    local none, err = process.run({ "true" }, { user = "no such user" })
+    assert.is_nil(none)
+    assert.matches('there is no user "no such user"', err.message)
+    assert.error_matches(function() process.run({ "true" }, { user = {} }) end, "bad option 'user'")
+    if not is_root then
+      assert.equal("system", select(2, process.run({ "true" }, { user = 0 })).kind)
+      return
+    end
+    local script = "id -u; id -G; cat /proc/self/status | grep -c 'SigBlk:\t0*$'; cat; ls /proc/self/fd | wc -l"
+    local said = process.run(script, { user = "nobody", shell = true, stderr = "stdout" })
+    assert.equal("65534\n65534\n1\n4\n", said.stdout)
+    assert.equal("65534\n", process.run({ "id", "-u" }, { user = 65534 }).stdout)
+    local refused, why = process.run({ "/root/nothing" }, { user = "nobody" })
+    assert.is_nil(refused)
+    assert.equal(13, why.code)
+    assert.equal(2, select(2, process.run({ "no-such-program" }, { user = "nobody" })).code)
+    local shell = process.start({ "sh", "-c", "tty; read word; echo $word" }, { user = "nobody", pty = true })
+    shell:write "yes\n"
+    local lines = shell:read("a", 5)
+    assert.matches("^yes\r\n/dev/pts/%d+\r\nyes\r\n$", (lines:gsub("^(/dev/pts/%d+\r\n)yes\r\n", "yes\r\n%1")))
+    shell:wait(5)
+  end)
+end)

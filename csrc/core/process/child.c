@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "core/base/limit.h"
+#include "core/process/fork_start.h"
 
 #ifdef __linux__
 #include <sys/syscall.h>
@@ -158,9 +160,35 @@ static int start(const struct braid_child_plan *plan, const posix_spawn_file_act
   return error;
 }
 
+static int start_as_user(const struct braid_child_plan *plan, const struct descriptors *all, pid_t *pid) {
+  char file[PATH_MAX];
+  const char *path = getenv("PATH");
+  struct braid_fork_plan by_fork = {.file = plan->file ? plan->file : plan->argv[0],
+                                    .argv = plan->argv,
+                                    .environment = plan->environment,
+                                    .directory = plan->directory,
+                                    .terminal = plan->terminal,
+                                    .user = plan->user,
+                                    .from = all->from,
+                                    .from_count = all->count,
+                                    .passed = plan->passed,
+                                    .passed_count = plan->passed_count,
+                                    .group = plan->group};
+  if (!strchr(by_fork.file, '/')) {
+    int error = braid_child_find(by_fork.file, path ? path : "/bin:/usr/bin", file, sizeof file);
+    if (error) return error;
+    by_fork.file = file;
+  }
+  int error;
+  do errno = error = braid_fork_start(&by_fork, pid);
+  while (error && braid_limit_raised());
+  return error;
+}
+
 static int spawn(const struct braid_child_plan *plan, const struct descriptors *all, pid_t *pid) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
+  if (plan->user) return start_as_user(plan, all, pid);
   int error = posix_spawn_file_actions_init(&actions);
   if (error) return error;
   error = posix_spawnattr_init(&attributes);

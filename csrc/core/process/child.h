@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
- * Child processes: started with posix_spawn, waited for in a loop. Each child is reaped exactly once, by its own
- * number, even when nobody waits for it any more. The loop's thread only. Nothing blocks, except braid_child_start,
- * which takes until the program is loaded, and braid_child_await. */
+ * Child processes: started with posix_spawn (as another user by fork), waited for in a loop. Each child is reaped
+ * exactly once, by its own number, even when nobody waits for it any more. The loop's thread only. Nothing blocks,
+ * except braid_child_start, which takes until the program is loaded, and braid_child_await. */
 #ifndef BRAID_CHILD_H
 #define BRAID_CHILD_H
 
 #include <sys/types.h>
 
 #include "core/loop/loop.h"
+#include "core/process/user.h"
 
 struct braid_child_plan {
   const char *file;         /* of the program; NULL: argv[0], searched in PATH when it has no slash */
@@ -20,8 +21,9 @@ struct braid_child_plan {
   const int *passed; /* descriptors from 3 on that keep their numbers; not together with `more` */
   int passed_count;
   const char *terminal; /* path of the terminal that becomes its 0, 1 and 2, and its controlling one; NULL: none */
-  bool group;           /* gets a process group, which signals reach as a whole */
-  bool plain;           /* as system(3): inherits descriptors that are not close-on-exec, and ignored signals */
+  const struct braid_user *user; /* as whom it runs; NULL: as this process */
+  bool group;                    /* gets a process group, which signals reach as a whole */
+  bool plain; /* as system(3): inherits descriptors that are not close-on-exec, and ignored signals */
 };
 
 /* The status is not known, because it was taken elsewhere: by another part of the program that waits for all children,

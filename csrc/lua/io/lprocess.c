@@ -55,7 +55,7 @@ struct braid_child **process_box(lua_State *L) {
 /* ---- starting ------------------------------------------------------------------------------------------------- */
 
 /* The stack indices of the arguments. */
-enum { ARGV = 1, ENVIRONMENT, DIRECTORY, STDIN, GROUP = STDIN + 3, CLEAR, PATH, PASSED, TERMINAL, BOXES };
+enum { ARGV = 1, ENVIRONMENT, DIRECTORY, STDIN, GROUP = STDIN + 3, CLEAR, PATH, PASSED, TERMINAL, USER, BOXES };
 
 /* Pushes an array for `count` strings and a final NULL. */
 static char **push_strings(lua_State *L, size_t count) { return lua_newuserdatauv(L, (count + 1) * sizeof(char *), 0); }
@@ -187,15 +187,22 @@ static int push_start_error(lua_State *L, int error) {
   return lerror_system(L, error, lua_tostring(L, -1));
 }
 
+static int push_user_error(lua_State *L, int error) {
+  if (error != ENOENT) return lerror_system(L, error, lua_pushfstring(L, "the user \"%s\"", lua_tostring(L, USER)));
+  lua_pushnil(L);
+  lerror_push(L, "system", "there is no user \"%s\"", lua_tostring(L, USER));
+  return 2;
+}
+
 /* child_start(argv, environment, directory | nil, stdin, stdout, stderr, group, clear, path | nil, passed, terminal |
- * nil) -> child, then for each of stdin, stdout and stderr our end of its pipe, or nil | nil, err. Each of the three is
- * "pipe", "null" or a descriptor's number; stderr may be "stdout". `clear`: the environment is only what is given.
- * `path`: where to look for the program; nil: in our PATH. `passed`: a list of descriptors that it gets, too.
- * `terminal`: a path; it takes the place of the three. */
+ * nil, user | nil) -> child, then for each of stdin, stdout and stderr our end of its pipe, or nil | nil, err. Each of
+ * the three is "pipe", "null" or a descriptor's number; stderr may be "stdout". `clear`: the environment is only what
+ * is given. `path`: where to look for the program; nil: in our PATH. `passed`: a list of descriptors that it gets, too.
+ * `terminal`: a path; it takes the place of the three. `user`: as whom it runs; nil: as this process. */
 static int child_start(lua_State *L) {
   char file[PATH_MAX];
   sched_check_fork(L);
-  lua_settop(L, TERMINAL);
+  lua_settop(L, USER);
   struct braid_child **child = process_box(L);
   struct descriptor *descriptors[3];
   for (int i = 0; i < 3; i++) descriptors[i] = lfd_new(L);
@@ -206,7 +213,11 @@ static int child_start(lua_State *L) {
                                   .group = lua_toboolean(L, GROUP)};
   plan.passed = push_passed(L, &plan.passed_count);
   struct stdio stdio = {.child = {-1, -1, -1}};
-  int error = find_program(L, &plan, file, sizeof file);
+  struct braid_user user;
+  int error = lua_isnil(L, USER) ? 0 : braid_user_find(lua_tostring(L, USER), &user);
+  if (error) return push_user_error(L, error);
+  if (!lua_isnil(L, USER)) plan.user = &user;
+  error = find_program(L, &plan, file, sizeof file);
   if (!error) error = open_ends(L, &stdio, descriptors);
   memcpy(plan.stdio, stdio.child, sizeof plan.stdio);
   if (!error) error = braid_child_start(process_children(L), &plan, child);

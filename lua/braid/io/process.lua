@@ -18,6 +18,7 @@ local FILE, WORDS = "string|userdata", '"pipe", "inherit", "null"%s or a file of
 local START_OPTIONS = {
   stdin = FILE, stdout = FILE, stderr = FILE, cwd = "string", env = "table", shell = "boolean", group = "boolean",
   clear_env = "boolean", pass_fds = "table", pty = "boolean|table",
+  user = "string|integer",
 }
 local RUN_OPTIONS = { timeout = "number", max_output = "integer", check = "boolean" }
 for name, expected in pairs(START_OPTIONS) do RUN_OPTIONS[name] = expected end
@@ -233,7 +234,8 @@ local function start(argv, opts)
   if opts.pty and not terminal then return nil, path end
   local child, stdin, stdout, stderr = core.child_start(words, environment_of(opts.env),
     opts.cwd and text_of("option 'cwd'", opts.cwd), stdio_of(opts, "stdin"), stdio_of(opts, "stdout"),
-    stdio_of(opts, "stderr"), group or opts.pty, opts.clear_env, path_of(opts), passed_of(opts.pass_fds), path)
+    stdio_of(opts, "stderr"), group or opts.pty, opts.clear_env, path_of(opts), passed_of(opts.pass_fds), path,
+    opts.user and text_of("option 'user'", opts.user))
   if not child then return nil, stdin end
   local made, process = pcall(new_process, child, stdin, stdout, stderr, terminal)
   if made then return process end
@@ -248,7 +250,9 @@ end
 ---opts.pass_fds: a list of descriptors, or streams, that it gets under the same numbers. opts.pty: true, or a table
 ---with `rows` and `columns`: the three are a terminal, to which `write` writes and from which `read` reads; it has a
 ---session and a process group of its own. opts.shell: argv is a command line for /bin/sh. opts.group: it gets its own
----process group, and signals go to the whole group; default: true with shell, unless it reads our stdin.
+---process group, and signals go to the whole group; default: true with shell, unless it reads our stdin. opts.user: the
+---name or the number of the user as whom it runs, with all groups of that user; only root may do this. The environment
+---stays as it is.
 ---@param argv string[]|string the program, which is searched in PATH, and its arguments
 ---@param opts? table
 ---@return braid.Process? process
