@@ -10,7 +10,7 @@ core/loop := waiter poller poller_epoll poller_kqueue wakeup signal_watch thread
 core/inspect := question poke answer states trace
 core/memory := shm range slab array
 core/sync := message ring queue primitives counter dict
-core/net := socket socket_option datagram resolve names tls.h
+core/net := socket socket_option datagram resolve names tls.h websocket.h
 core/file := open_file file_work content replace copy folder
 core/work := tally job_flag job pool thread_pool crew
 core/http := openssl curl url patience request coding.h coding_libraries.h coding_zlib coding_brotli coding_zstd coding decoder charset response upload \
@@ -32,7 +32,7 @@ lua/state := lstdin lstate lstates lquestion lwatchdog
 lua/pool := lworker.h lworkerjob lworkergarbage lworkerserve lworker lpooljob lpool lworkerhandle
 lua/turn := lturn lsimulation lend lscript
 lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap lcompiled
-lua/io := ltls.h lfd ltls lsignal lnet ludp lsocket lfile lprocess lshell lrequest lfetch lcharset ltarget
+lua/io := ltls.h lfd ltls lmessages lsignal lnet ludp lsocket lfile lprocess lshell lrequest lfetch lcharset ltarget
 lua := lmachine lholdings lopen
 # The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
 core/web := signals control_socket static_file listen header_check serve.h exchange serve
@@ -375,11 +375,13 @@ sanitized_stress: host
 # Any bytes for what reads bytes (clang's libFuzzer), each for FUZZ_SECONDS; begins with messages and texts of every kind.
 FUZZ_SECONDS := 600
 FUZZ := build/fuzz
-FUZZED := decode json frames
+FUZZED := decode json frames $(if $(HAVE_WSLAY),websocket)
 FUZZERS := $(FUZZED:%=$(FUZZ)/%_fuzzer)
+$(BUILD)/websocket_fuzzer: $(call objects,$(call sources,core/websocket))
+$(BUILD)/websocket_fuzzer: LIBS := $(WSLAY_LIBS)
 $(BUILD)/%_fuzzer: $(BUILD)/obj/spec/fuzz/%.o $(CORE_OBJECTS) $(KERNEL_OBJECTS) $(LUA_OBJECTS)
 	$(if $(V),,@echo "  LINK  $@")
-	$(QUIET)$(CC) -fsanitize=fuzzer,address -o $@ $^ $(LUA_ARCHIVE) -lm -ldl
+	$(QUIET)$(CC) -fsanitize=fuzzer,address -o $@ $^ $(LUA_ARCHIVE) $(LIBS) -lm -ldl
 
 fuzz: all $(SHIP) ## random bytes against the decoders, and between processes
 	@mkdir -p $(foreach name,$(FUZZED),$(FUZZ)/$(name)_seeds $(FUZZ)/$(name)_found)

@@ -3,13 +3,14 @@
 local braid = require "braid"
 local connection = require "braid.websocket.connection"
 local handshake = require "braid.websocket.handshake"
+local streams = require "braid.io.stream"
 
 local M = {}
 
 -- ---- programs -------------------------------------------------------------------------------------------------------
 
 local PYTHON_SERVER = [[
-import asyncio, http, json, sys, websockets
+import asyncio, http, json, ssl, sys, websockets
 async def serve(ws, path):
     if path == "/echo":
         async for message in ws: await ws.send(message)
@@ -45,6 +46,9 @@ async def refuse(path, headers):
 async def main():
     options = dict(subprotocols=["chat", "news"], process_request=refuse, ping_interval=None, max_size=None)
     if sys.argv[1] == "plain": options["compression"] = None
+    if len(sys.argv) > 2:
+        options["ssl"] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        options["ssl"].load_cert_chain(sys.argv[2], sys.argv[3])
     async with websockets.serve(serve, "127.0.0.1", 0, **options) as server:
         print(server.sockets[0].getsockname()[1], flush=True)
         await asyncio.Future()
@@ -136,12 +140,12 @@ local function start(argv, opts)
   return child, assert(child.stdout:read("l", 20))
 end
 
---- A server; give it to <close>. mode: "plain" or "deflate".
+--- A server; give it to <close>. mode: "plain" or "deflate". With a certificate and its key: with TLS.
 ---@return braid.process.Process
 ---@return string url without the path
-function M.python_server(mode)
-  local child, port = start { M.python(), "-c", PYTHON_SERVER, mode }
-  return child, "ws://127.0.0.1:" .. port
+function M.python_server(mode, certificate, key)
+  local child, port = start { M.python(), "-c", PYTHON_SERVER, mode, certificate, key }
+  return child, (certificate and "wss://localhost:" or "ws://127.0.0.1:") .. port
 end
 
 --- As above, Node's; mode also "alone" (no takeover) and "narrow" (small windows).
@@ -181,14 +185,15 @@ function M.accept(stream, opts)
   local lines = { "HTTP/1.1 101 Switching Protocols" }
   for i = 1, #agreement.headers, 2 do lines[#lines + 1] = agreement.headers[i] .. ": " .. agreement.headers[i + 1] end
   assert(stream:write(table.concat(lines, "\r\n") .. "\r\n\r\n"))
-  local ws = connection.new(stream, true, agreement.terms, opts or {})
+  local descriptor, rest = streams.release(stream)
+  local ws = connection.new(descriptor, rest, true, agreement.terms, opts or {})
   ws.protocol = agreement.protocol
   return ws, head
 end
 
 --- A listener whose connections are given to serve(stream), each in a task; and its URL. fn gets the URL.
-function M.with_server(serve, fn)
-  local listener <close> = assert(braid.net.listen("127.0.0.1", 0))
+function M.with_server(serve, fn, tls)
+  local listener <close> = assert(braid.net.listen("127.0.0.1", 0, { tls = tls }))
   braid.scope(function(tasks)
     tasks:spawn(function()
       for stream in listener do
@@ -198,7 +203,7 @@ function M.with_server(serve, fn)
         end)
       end
     end)
-    fn("ws://127.0.0.1:" .. listener.port)
+    fn((tls and "wss" or "ws") .. "://127.0.0.1:" .. listener.port)
     tasks:cancel()
   end)
 end

@@ -1,10 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- WebSockets: the client beside real servers, our side of a server beside real clients, and what goes wrong.
+local certificates = require "spec.certificates"
 local expect = require "spec.expect"
 local helper = require "spec.helper"
 local peers = require "spec.websocket_peers"
 local braid = require "braid"
-local websocket = braid.websocket
+local net, websocket = braid.net, braid.websocket
 local test, run = helper.test, helper.run
 local fails, misused = expect.fails, expect.misused
 
@@ -66,6 +67,9 @@ local function with_echo(fn, opts, serve)
     end)
   end
 end
+
+local pem = certificates.open()
+teardown(certificates.close)
 
 local function connected(url, opts) return assert(websocket.connect(url, opts)) end
 
@@ -206,6 +210,72 @@ describe("beside Node's ws", function()
       assert.equal("well 1000 chat\n", peers.node_client(url .. "/", mode))
     end, { protocols = { "chat" } }))
   end
+end)
+
+describe("with TLS a client", function()
+  test("exchanges messages with Python's websockets", function()
+    if not peers.python() then return pending "Python's websockets is not here" end
+    run(function()
+      local _ <close>, url = peers.python_server("deflate", pem "server.pem", pem "server.key")
+      local ws <close> = connected(url .. "/echo", { tls = { ca_file = pem "ca.pem" } })
+      for _, size in ipairs { 0, 1, 65536, 400000 } do
+        local text = ("é"):rep(size // 2)
+        assert(ws:send(text))
+        assert.same({ text, "text" }, { ws:receive(5) })
+      end
+      assert.is_number((ws:ping(nil, 5)))
+      assert.is_true(ws:close())
+      local closing = connected(url .. "/close/1008", { tls = { ca_file = pem "ca.pem" } })
+      assert.equal(1008, fails("closed", closing:receive(5)).code)
+      fails("tls", websocket.connect(url .. "/echo"))
+    end)
+  end, { deadline = 30 })
+
+  test("exchanges messages with our server, also while it closes", function()
+    run(function()
+      peers.with_server(function(stream)
+        local ws <close> = peers.accept(stream)
+        for data in function() return ws:receive() end do ws:send(data) end
+      end, function(url)
+        local ws = connected(url, { tls = { verify = false }, ping_interval = 0.05 })
+        braid.scope(function(tasks)
+          tasks:spawn(function()
+            for i = 1, 200 do ws:send(("x"):rep(i * 100)) end
+          end)
+          for i = 1, 200 do assert.equal(i * 100, #ws:receive(5)) end
+        end)
+        braid.sleep(0.12)
+        assert.is_true(ws:close(4000))
+      end, { cert = pem "server.pem", key = pem "server.key" })
+    end)
+  end)
+end)
+
+describe("through a proxy a client", function()
+  -- Connects whoever asks by CONNECT.
+  local function relay(stream)
+    local host, port = stream:read_until("\r\n\r\n"):match("^CONNECT ([^:]+):(%d+) ")
+    local onward <close> = assert(net.connect(host, math.tointeger(port)))
+    stream:write("HTTP/1.1 200 OK\r\n\r\n")
+    braid.scope(function(tasks)
+      local function copy(from, to)
+        for piece in function() return from:read_some() end do to:write(piece) end
+        tasks:cancel()
+      end
+      tasks:spawn(copy, stream, onward)
+      copy(onward, stream)
+    end)
+  end
+
+  test("exchanges messages", with_echo(function(url)
+    peers.with_server(relay, function(proxy)
+      local ws <close> = connected(url, { proxy = proxy:gsub("^ws", "http") })
+      assert(ws:send("hello"))
+      assert.equal("hello", ws:receive(5))
+    end)
+    local err = select(2, websocket.connect(url, { proxy = "http://127.0.0.1:1" }))
+    assert.equal("system", err.kind)
+  end))
 end)
 
 describe("beside Python's websockets a server", function()

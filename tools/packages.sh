@@ -45,7 +45,6 @@ need_for_build() {
   need libbrotli-dev brotli header brotli/decode.h libbrotlidec
   need libzstd-dev zstd header zstd.h libzstd
   need libwslay-dev wslay header wslay/wslay.h zlib
-  need zlib1g-dev zlib header zlib.h zlib
   need libpq-dev libpq header libpq-fe.h libpq
 }
 need_for_test() {

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- usage: lua spec/fuzz/seeds.lua FOLDER: what the fuzzers begin with: messages of every kind in FOLDER/decode_seeds,
--- texts in FOLDER/json_seeds.
+-- texts in FOLDER/json_seeds, frames in FOLDER/websocket_seeds, if the module is there.
 local core = require "braid.core"
 local ship = require "ship"
 
@@ -47,3 +47,17 @@ end
 
 for i, values in ipairs(seeds) do write("decode_seeds", i, ship.bytes(core.encode(table.unpack(values, 1, 11)))) end
 for i, text in ipairs(texts) do write("json_seeds", i, text) end
+
+local there, websocket = pcall(require, "braid.websocket_core")
+for i = 1, there and 8 or 0 do
+  local server, deflate = i % 2 == 1, i > 4 and 15 or nil
+  local peer = websocket.new(not server, 1 << 20, deflate, true, deflate, true) -- whose frames the fuzzed side reads
+  local text = ("é words and words "):rep(i * i)
+  write("websocket_seeds", i, table.concat {
+    string.char((server and 1 or 0) | (deflate and 6 or 0)), peer:text("short"), peer:ping("ping"), peer:text(text),
+    peer:binary(("\0"):rep(i * 500)), peer:text(text), (function()
+      peer:close(1000, "bye")
+      return peer:answer()
+    end)(),
+  })
+end

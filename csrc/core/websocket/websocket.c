@@ -33,6 +33,7 @@ struct braid_websocket {
   struct wslay_frame_context *frames;
   struct braid_buffer input; /* fed and not read yet: from `read` on */
   size_t read;
+  size_t ahead;                        /* bytes that wslay has read and not given yet */
   struct braid_buffer output, scratch; /* scratch: a message in its compressed form */
   bool sent;                           /* the owner has taken the output */
   bool closing, over;                  /* a close was sent or waits; nothing that arrives counts any more */
@@ -63,6 +64,7 @@ static ssize_t read_input(uint8_t *into, size_t room, int flags, void *context) 
   if (count == 0) return -1;
   memcpy(into, ws->input.data + ws->read, count);
   ws->read += count;
+  ws->ahead += count;
   return (ssize_t)count;
 }
 
@@ -121,10 +123,12 @@ static void clear(struct braid_buffer *buffer) {
 
 bool braid_websocket_feed(struct braid_websocket *ws, const void *data, size_t size) {
   if (ws->over) return true;
-  if (ws->read == ws->input.size) {
-    ws->input.size = ws->read = 0;
-  }
+  if (ws->read == ws->input.size) ws->input.size = ws->read = 0;
   return braid_buffer_append(&ws->input, data, size);
+}
+
+bool braid_websocket_is_fed(const struct braid_websocket *ws) {
+  return !ws->over && (ws->ahead > 0 || ws->read < ws->input.size);
 }
 
 /* ---- what is sent --------------------------------------------------------------------------------------------- */
@@ -205,6 +209,8 @@ const char *braid_websocket_output(struct braid_websocket *ws, size_t *size) {
   *size = ws->output.size;
   return ws->output.data;
 }
+
+size_t braid_websocket_backlog(const struct braid_websocket *ws) { return ws->sent ? 0 : ws->output.size; }
 
 /* ---- what arrives --------------------------------------------------------------------------------------------- */
 
@@ -330,10 +336,17 @@ static enum braid_status take_data(struct braid_websocket *ws, const struct wsla
   return check_message(ws, ws->message.data, ws->message.size, last, event);
 }
 
+/* The bytes of a frame's header: wslay refuses lengths that are longer than needed. */
+static size_t header_size(const struct wslay_frame_iocb *frame) {
+  size_t length = frame->payload_length < 126 ? 0 : frame->payload_length <= UINT16_MAX ? 2 : 8;
+  return 2 + length + (frame->mask ? 4 : 0);
+}
+
 /* A piece of a frame: wslay gives the header's fields with each one. */
 static enum braid_status take_piece(struct braid_websocket *ws, const struct wslay_frame_iocb *piece,
                                     struct braid_websocket_event *event) {
   bool whole = !ws->in_frame && piece->data_length == piece->payload_length;
+  ws->ahead -= piece->data_length + (ws->in_frame ? 0 : header_size(piece));
   if (!ws->in_frame) {
     enum braid_status status = begin_frame(ws, piece, event);
     if (status != BRAID_OK || ws->over) return status;
@@ -370,3 +383,19 @@ enum braid_status braid_websocket_next(struct braid_websocket *ws, struct braid_
   }
   return BRAID_OK;
 }
+
+static bool is_utf8(const char *text, size_t size) {
+  size_t checked = 0;
+  return braid_text_check(text, size, &checked) && checked == size;
+}
+
+const struct braid_websocket_functions braid_websocket_functions = {
+    .feed = braid_websocket_feed,
+    .is_fed = braid_websocket_is_fed,
+    .next = braid_websocket_next,
+    .send = braid_websocket_send,
+    .output = braid_websocket_output,
+    .backlog = braid_websocket_backlog,
+    .has_answer = braid_websocket_has_answer,
+    .is_utf8 = is_utf8,
+};

@@ -6,9 +6,8 @@
 #ifndef BRAID_WEBSOCKET_H
 #define BRAID_WEBSOCKET_H
 
+#include "core/net/websocket.h"
 #include "core/websocket/deflate.h"
-
-struct braid_websocket;
 
 enum braid_websocket_role { BRAID_WEBSOCKET_CLIENT, BRAID_WEBSOCKET_SERVER };
 
@@ -31,28 +30,15 @@ struct braid_websocket_options {
   struct braid_deflate_terms out, in;
 };
 
-enum braid_websocket_kind {
-  BRAID_WEBSOCKET_NOTHING, /* all that was fed is used up; or the connection is closed */
-  BRAID_WEBSOCKET_TEXT,
-  BRAID_WEBSOCKET_BINARY,
-  BRAID_WEBSOCKET_PONG,
-  BRAID_WEBSOCKET_CLOSE,  /* the peer closes: `code`, and the reason as data */
-  BRAID_WEBSOCKET_FAILURE /* the peer broke the protocol or a limit: `code`, and as data what it did */
-};
-
-struct braid_websocket_event {
-  enum braid_websocket_kind kind;
-  const char *data; /* valid until the next call */
-  size_t size;
-  unsigned code;
-};
-
 /* NULL when memory is out. */
 struct braid_websocket *braid_websocket_new(const struct braid_websocket_options *options);
 void braid_websocket_free(struct braid_websocket *ws);
 
 /* Adds bytes that came in. False when memory is out. */
 bool braid_websocket_feed(struct braid_websocket *ws, const void *data, size_t size);
+
+/* Whether there are bytes of which braid_websocket_next has given no event yet. */
+bool braid_websocket_is_fed(const struct braid_websocket *ws);
 
 /* The next thing that the bytes say. BRAID_OK or BRAID_NO_MEMORY. After a close or a failure there is nothing more. */
 enum braid_status braid_websocket_next(struct braid_websocket *ws, struct braid_websocket_event *event);
@@ -78,8 +64,14 @@ bool braid_websocket_has_answer(const struct braid_websocket *ws);
 /* Adds the answers that wait. BRAID_OK or BRAID_NO_MEMORY. */
 enum braid_status braid_websocket_answer(struct braid_websocket *ws);
 
-/* The bytes to send; the owner takes them all at once. They are valid until the next call. */
+/* Takes the bytes to send. They are valid until the next call. */
 const char *braid_websocket_output(struct braid_websocket *ws, size_t *size);
+
+/* How many bytes wait to be taken. */
+size_t braid_websocket_backlog(const struct braid_websocket *ws);
+
+/* All of these, for those who are not linked with them. */
+extern const struct braid_websocket_functions braid_websocket_functions;
 
 /* Whether a peer may give this code in a close. Any thread. */
 bool braid_websocket_code_is_valid(unsigned code);

@@ -57,6 +57,7 @@ void lprocess_open(lua_State *L);
 void lshell_open(lua_State *L);
 void lfetch_open(lua_State *L);
 void lcharset_open(lua_State *L);
+void lmessages_open(lua_State *L);
 void ltarget_open(lua_State *L);
 void lstates_open(lua_State *L);
 void lquestion_open(lua_State *L);

@@ -24,6 +24,7 @@ struct descriptor {
   bool socket;
   bool terminal; /* ours of a pseudoterminal: EIO is its end */
   struct fd_wait reader, writer;
+  bool receiving;        /* the read in progress is lmessages.c's */
   struct braid_tls *tls; /* what its bytes pass through: see ltls.h; NULL: nothing */
   size_t unsent;         /* bytes of the current write that `tls` has taken, and not sent completely */
 };

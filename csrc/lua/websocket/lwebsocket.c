@@ -10,13 +10,9 @@
 #include "core/websocket/text_check.h"
 #include "core/websocket/websocket.h"
 
-#define CODEC "braid.websocket.codec"
-
-struct codec {
-  struct braid_websocket *ws;
-};
-
-static struct braid_websocket *self(lua_State *L) { return ((struct codec *)luaL_checkudata(L, 1, CODEC))->ws; }
+static struct braid_websocket *self(lua_State *L) {
+  return ((struct braid_websocket_codec *)luaL_checkudata(L, 1, BRAID_WEBSOCKET_CODEC))->ws;
+}
 
 static int no_memory(lua_State *L) { return luaL_error(L, "not enough memory"); }
 
@@ -36,15 +32,15 @@ static int codec_new(lua_State *L) {
     options.out = check_terms(L, 3);
     options.in = check_terms(L, 5);
   }
-  struct codec *codec = lua_newuserdatauv(L, sizeof *codec, 0);
-  codec->ws = NULL;
-  luaL_setmetatable(L, CODEC);
+  struct braid_websocket_codec *codec = lua_newuserdatauv(L, sizeof *codec, 0);
+  *codec = (struct braid_websocket_codec){.functions = &braid_websocket_functions};
+  luaL_setmetatable(L, BRAID_WEBSOCKET_CODEC);
   codec->ws = braid_websocket_new(&options);
   return codec->ws ? 1 : no_memory(L);
 }
 
 static int codec_gc(lua_State *L) {
-  struct codec *codec = luaL_checkudata(L, 1, CODEC);
+  struct braid_websocket_codec *codec = luaL_checkudata(L, 1, BRAID_WEBSOCKET_CODEC);
   braid_websocket_free(codec->ws);
   codec->ws = NULL;
   return 0;
@@ -57,22 +53,25 @@ static int codec_feed(lua_State *L) {
   return braid_websocket_feed(self(L), data, size) ? 0 : no_memory(L);
 }
 
-/* codec:next() -> data, "text" | data, "binary" | payload, "pong" | reason, "close", code | what the peer did wrong,
- * "failed", code; nothing: all bytes are used up */
-static int codec_next(lua_State *L) {
+static int push_event(lua_State *L, const struct braid_websocket_event *event) {
   static const char *const kinds[] = {[BRAID_WEBSOCKET_TEXT] = "text",
                                       [BRAID_WEBSOCKET_BINARY] = "binary",
                                       [BRAID_WEBSOCKET_PONG] = "pong",
                                       [BRAID_WEBSOCKET_CLOSE] = "close",
                                       [BRAID_WEBSOCKET_FAILURE] = "failed"};
+  lua_pushlstring(L, event->data, event->size);
+  lua_pushstring(L, kinds[event->kind]);
+  if (!event->code) return 2;
+  lua_pushinteger(L, event->code);
+  return 3;
+}
+
+/* codec:next() -> data, "text" | data, "binary" | payload, "pong" | reason, "close", code | what the peer did wrong,
+ * "failed", code; nothing: all bytes are used up */
+static int codec_next(lua_State *L) {
   struct braid_websocket_event event;
   if (braid_websocket_next(self(L), &event) != BRAID_OK) return no_memory(L);
-  if (event.kind == BRAID_WEBSOCKET_NOTHING) return 0;
-  lua_pushlstring(L, event.data, event.size);
-  lua_pushstring(L, kinds[event.kind]);
-  if (!event.code) return 2;
-  lua_pushinteger(L, event.code);
-  return 3;
+  return event.kind == BRAID_WEBSOCKET_NOTHING ? 0 : push_event(L, &event);
 }
 
 static int push_output(lua_State *L, enum braid_status status) {
@@ -84,11 +83,15 @@ static int push_output(lua_State *L, enum braid_status status) {
   return 1;
 }
 
-/* codec:text(data), :binary(data), :ping(payload) -> bytes to send, after the answers that wait; nothing: it is closed
- */
+/* codec:text(data), :binary(data), :ping(payload) -> bytes to send, after the answers that wait; nothing: it is closed;
+ * false: the text is not UTF-8 */
 static int codec_text(lua_State *L) {
-  size_t size;
+  size_t size, checked = 0;
   const char *data = luaL_checklstring(L, 2, &size);
+  if (!braid_text_check(data, size, &checked) || checked < size) {
+    lua_pushboolean(L, 0);
+    return 1;
+  }
   return push_output(L, braid_websocket_send(self(L), BRAID_WEBSOCKET_TEXT, data, size));
 }
 
@@ -182,7 +185,7 @@ int luaopen_braid_websocket_core(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"new", codec_new}, {"digest", digest}, {"nonce", nonce}, {"is_utf8", is_utf8}, {"code_is_valid", code_is_valid},
       {NULL, NULL}};
-  luaL_newmetatable(L, CODEC);
+  luaL_newmetatable(L, BRAID_WEBSOCKET_CODEC);
   luaL_setfuncs(L, methods, 0);
   lua_pushvalue(L, -1);
   lua_setfield(L, -2, "__index");

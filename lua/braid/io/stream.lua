@@ -31,6 +31,12 @@ function M.new(descriptor, class)
   }, class or Stream)
 end
 
+-- Takes the descriptor out of a stream that nobody uses any more, and the bytes that were read and not returned. For
+-- braid's own modules.
+function M.release(stream)
+  return stream._descriptor, table.concat({ sub(stream._buffer, stream._at), table.unpack(stream._pieces) })
+end
+
 local function time_left(deadline)
   if not deadline then return nil end
   local left = deadline - core.now()

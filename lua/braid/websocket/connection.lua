@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- A WebSocket after its handshake, for either side: a codec (braid.websocket_core) on a stream.
+-- A WebSocket after its handshake, for either side: a codec (braid.websocket_core) on a descriptor.
 --
 -- Whoever waits for something reads: a receive, a ping that waits for its answer, a close; while nobody does, a daemon.
 -- Only one task reads at a time; the others wait for its news. A writer holds `_writing` for a whole message. Answers
@@ -17,20 +17,23 @@ local ENTRY = 64 -- bytes that a message which waits in the inbox counts in addi
 local GLANCE = 0.5 -- seconds between two looks whether a task reads
 local NORMAL, AWAY, NO_CODE, ABNORMAL, INTERNAL = 1000, 1001, 1005, 1006, 1011
 local PATIENCE = 5 -- seconds that a close waits for the peer
+local GONE = "the peer has gone without a close"
 local LINGER = 1 -- seconds for the last words to a peer that has closed, or has failed
 
 ---A WebSocket. A `<close>` variable closes it at the end of its block.
 ---@class braid.WebSocket
 ---@field protocol string? the subprotocol that was agreed on
 ---@field headers braid.websocket.Headers those of the server's answer; on the server those of the request
----@field private _stream braid.Stream
+---@field private _descriptor userdata
+---@field private _plain boolean there is no TLS
 ---@field private _codec userdata
 ---@field private _compresses boolean
 ---@field private _server boolean
 ---@field private _writing userdata a lock
 ---@field private _torn boolean? a message was cut off: nothing can follow it
----@field private _reading boolean a task reads from the stream
----@field private _baton table its __close ends the reading
+---@field private _baton table its __close tells the others that the reading has ended
+---@field private _waiting integer tasks that wait for news
+---@field private _wait table its __close ends such a wait
 ---@field private _news userdata an event: the reading has ended, or something has arrived
 ---@field private _inbox table[] messages that were found while nobody received: { data, kind }
 ---@field private _kept integer bytes of the inbox
@@ -45,7 +48,7 @@ local LINGER = 1 -- seconds for the last words to a peer that has closed, or has
 ---@field private _clean boolean? the peer has closed it by a close frame
 ---@field private _answering boolean? a daemon sends answers
 ---@field private _over braid.Error? nothing more will arrive; the error says why
----@field private _gone userdata an event: the stream is closed
+---@field private _gone userdata an event: the descriptor is closed
 local WebSocket = { __name = "braid.websocket" }
 WebSocket.__index = WebSocket
 
@@ -63,9 +66,9 @@ end
 
 -- ---- writing --------------------------------------------------------------------------------------------------------
 
-local finish, advance, collect
+local answer, finish, advance, collect
 
--- Nothing more arrives. A daemon sends what is still to be said, and closes the stream.
+-- Nothing more arrives. A daemon sends what is still to be said, and closes the connection.
 local function conclude(self, err)
   if self._over then return end
   self._over = err
@@ -75,7 +78,7 @@ end
 
 -- The error for a writer. The peer may have said why it has gone.
 local function broken(self)
-  if not self._over and not self._reading then
+  if not self._over and not self._descriptor:reading() then
     advance(self, core.now())
     collect(self)
   end
@@ -84,28 +87,63 @@ local function broken(self)
   return nil, closed(ABNORMAL, "", "the connection is lost")
 end
 
--- Writes the bytes that make() gives, when all earlier writers have finished.
-local function transmit(self, what, timeout, form, data)
-  local deadline = timeout and core.now() + timeout
-  local turn <close> = self._writing:hold(timeout)
+-- Writes all the bytes. If it ends earlier, also by a cancel, `_torn` says whether nothing can follow: some of them, or
+-- of those before them, are gone, or the peer's window lacks the message.
+local function write(self, bytes, deadline)
+  local descriptor, from = self._descriptor, 1
+  self._torn = self._compresses or self._plain
+  while from <= #bytes do
+    local count, err = descriptor:write(bytes, from, deadline and time_left(deadline))
+    if not count then return nil, err end
+    from = from + count
+    self._torn = from <= #bytes
+  end
+  self._torn = false
+  return true
+end
+
+-- Makes the bytes of a message, or of an answer. Without TLS it also hands a message to the socket, which may take all
+-- of it. Returns true if nothing is left to do, or the bytes that are left; nil: it is closed; false: no UTF-8.
+local function put(self, form, data)
+  if not self._plain or form == "ping" or form == "answer" then return self._codec[form](self._codec, data) end
+  local rest, err = self._descriptor:send_message(self._codec, data, form == "binary")
+  if rest == 1 then -- it waits for the messages that follow; at the latest until this task waits
+    if not self._answering then answer(self) end
+    return true
+  end
+  self._torn = err ~= nil
+  return rest
+end
+
+-- Sends what the codec's method `form` makes, when all earlier writers have finished.
+local function transmit(self, what, deadline, form, data)
+  local turn <close> = self._writing:hold(deadline and time_left(deadline))
   if not turn then return timed_out(what) end
   if self._over and form ~= "answer" then return nil, self._over end
   if self._torn then return broken(self) end
-  local bytes = self._codec[form](self._codec, data)
-  if not bytes then return nil, self._over or closed(ABNORMAL, "", "it is closing") end
-  self._torn = self._compresses -- the peer's window would lack a message that is not sent
-  local ok, err = self._stream:write(bytes, time_left(deadline))
-  self._torn = not ok and (self._compresses or err.written ~= 0)
+  local bytes = put(self, form, data)
+  if bytes == true then return true end
+  if bytes == false then
+    errors.misuse(1, "bad argument 'text' to 'send' (UTF-8 expected; send_binary sends any bytes)")
+  end
+  if not bytes then
+    if self._torn then return broken(self) end
+    return nil, self._over or closed(ABNORMAL, "", "it is closing")
+  end
+  local ok, err = write(self, bytes, deadline)
   if ok then return true end
   if err.kind == "timeout" then return timed_out(what) end
   self._torn = true
   return broken(self)
 end
 
--- Sends the answers that wait: a daemon.
-local function answer(self)
-  transmit(self, "answer", nil, "answer")
-  self._answering = false
+-- Starts a daemon that sends the answers that wait, and the messages that wait for others.
+function answer(self)
+  self._answering = true
+  daemon.start(function()
+    self._answering = false
+    transmit(self, "answer", nil, "answer")
+  end)
 end
 
 -- ---- reading --------------------------------------------------------------------------------------------------------
@@ -140,13 +178,10 @@ local function next_message(self)
     data, kind, code = codec:next()
   end
   if data then
-    self._active = self._idle_timeout and core.now()
+    if self._idle_timeout then self._active = core.now() end
     return data, kind
   end
-  if codec:has_answer() and not self._answering and not self._over then
-    self._answering = true
-    daemon.start(answer, self)
-  end
+  if not self._answering and not self._over and codec:has_answer() then answer(self) end
 end
 
 local function take(self)
@@ -171,23 +206,26 @@ function collect(self)
   return true
 end
 
+-- Another task reads. One that is cancelled may leave without news: so this looks again after a while.
 local function wait_for_news(self, deadline)
+  local left = deadline and time_left(deadline)
   self._news:clear()
-  return self._news:wait(time_left(deadline))
+  self._waiting = self._waiting + 1
+  local _ <close> = self._wait
+  return self._news:wait(left and left < GLANCE and left or GLANCE) or (left == nil or left > GLANCE) or nil
 end
 
 -- Waits for bytes; if another task does that, for its news. Returns nothing when the deadline has passed.
 function advance(self, deadline)
-  if self._reading then return wait_for_news(self, deadline) end
-  self._reading = true
+  if self._descriptor:reading() then return wait_for_news(self, deadline) end
   local _ <close> = self._baton
-  local piece, err = self._stream:read_some(PIECE, time_left(deadline))
+  local piece, err = self._descriptor:read(PIECE, deadline and time_left(deadline))
   if piece then
     self._codec:feed(piece)
   elseif err and err.kind == "timeout" then
     return nil
   else
-    conclude(self, closed(ABNORMAL, "", err and err.message or "the peer has gone without a close"))
+    conclude(self, closed(ABNORMAL, "", "%s", err and err.message or GONE))
   end
   return true
 end
@@ -208,21 +246,21 @@ end
 -- Ends writing, and reads what is still on its way, up to the peer's end: to close a socket earlier would destroy our
 -- last words.
 local function drain(self, deadline)
-  self._stream:shutdown()
-  while not self._reading do
-    local piece = self._stream:read_some(PIECE, time_left(deadline))
+  self._descriptor:shutdown()
+  while not self._descriptor:reading() do
+    local piece = self._descriptor:read(PIECE, time_left(deadline))
     if not piece then return end
   end
 end
 
--- The daemon at the end. Closing the stream ends all waits for it.
+-- The daemon at the end. Closing the descriptor ends all waits for it.
 function finish(self)
   local deadline = core.now() + LINGER
   if self._over.code ~= ABNORMAL and not self._torn then
-    transmit(self, "close", LINGER, "answer")
+    transmit(self, "close", deadline, "answer")
     if not (self._server and self._clean) then drain(self, deadline) end
   end
-  self._stream:close()
+  self._descriptor:close()
   for _, task in ipairs(self._daemons) do task:cancel() end
   self._gone:set()
 end
@@ -235,7 +273,7 @@ end
 
 -- Reads what is there without waiting. Returns whether there was something.
 local function glance(self)
-  if self._reading or collect(self) or self._over then return false end
+  if self._descriptor:reading() or collect(self) or self._over then return false end
   return advance(self, core.now()) ~= nil
 end
 
@@ -244,7 +282,7 @@ local function attend(weak)
   while true do
     local self = weak[1]
     if not self or self._over then return end
-    local fd, busy = self._stream.fd, self._reading or self._kept > self._most
+    local fd, busy = self._descriptor:fd(), self._descriptor:reading() or self._kept > self._most
     local found = not busy and glance(self)
     self = nil -- luacheck: ignore
     if busy then
@@ -290,13 +328,10 @@ end
 ---@return true? sent
 ---@return braid.Error? err kinds: timeout; closed, with `code` and `reason`
 function WebSocket:send(text, timeout)
+  if type(self) ~= "table" then errors.no_self(1, WebSocket, "send", self) end
   check_text("send", "text", text)
-  errors.deadline(1, "send", timeout)
-  if not codecs.is_utf8(text) then
-    errors.misuse(1, "bad argument 'text' to 'send' (UTF-8 expected; send_binary sends any bytes)")
-  end
-  self._active = self._idle_timeout and core.now()
-  return transmit(self, "send", timeout, "text", text)
+  if self._idle_timeout then self._active = core.now() end
+  return transmit(self, "send", timeout and errors.deadline(1, "send", timeout), "text", text)
 end
 
 ---Sends a message of bytes. As `send` else. Suspends.
@@ -305,25 +340,48 @@ end
 ---@return true? sent
 ---@return braid.Error? err kinds: timeout; closed, with `code` and `reason`
 function WebSocket:send_binary(bytes, timeout)
+  if type(self) ~= "table" then errors.no_self(1, WebSocket, "send_binary", self) end
   check_text("send_binary", "bytes", bytes)
-  errors.deadline(1, "send_binary", timeout)
-  self._active = self._idle_timeout and core.now()
-  return transmit(self, "send_binary", timeout, "binary", bytes)
+  if self._idle_timeout then self._active = core.now() end
+  return transmit(self, "send_binary", timeout and errors.deadline(1, "send_binary", timeout), "binary", bytes)
 end
 
 local passage = core.event_new() -- always set: to wait for it is a checkpoint
 passage:set()
+
+-- What a receive without TLS has given. Returns what `receive` returns; nothing: the long way has to be gone.
+local function receive_plainly(self, data, kind, code)
+  if self._waiting > 0 then self._news:set() end
+  if kind == "text" or kind == "binary" then
+    if self._idle_timeout then self._active = core.now() end
+    return data, kind
+  end
+  if data then return take_control(self, data, kind, code) end
+  if not kind then
+    if not self._answering then answer(self) end
+  elseif kind.kind == "timeout" then
+    return timed_out("receive")
+  else
+    conclude(self, closed(ABNORMAL, "", "%s", kind.kind == "closed" and GONE or kind.message))
+  end
+end
 
 ---Waits for the next message. Only one task may receive at a time. Suspends.
 ---@param timeout? number seconds
 ---@return string? data
 ---@return "text"|"binary"|braid.Error kind or the error: timeout; closed, with `code` (1006: none came) and `reason`
 function WebSocket:receive(timeout)
+  if type(self) ~= "table" then errors.no_self(1, WebSocket, "receive", self) end
   if self._receiving then
     errors.misuse(1, "another task is receiving from this websocket: let one task receive and hand on what it gets")
   end
-  local deadline = errors.deadline(1, "receive", timeout)
-  passage:wait()
+  local deadline = timeout and errors.deadline(1, "receive", timeout)
+  if self._plain and not self._inbox[1] and not self._over then
+    local data, kind = receive_plainly(self, self._descriptor:receive_message(self._codec, timeout))
+    if kind then return data, kind end
+  else
+    passage:wait()
+  end
   self._receiving = true
   local _ <close> = self._receipt
   while true do
@@ -360,7 +418,7 @@ function WebSocket:ping(payload, timeout)
   self._ping_count = self._ping_count + 1
   local ping = { payload = payload or tostring(self._ping_count), sent = core.now() }
   self._pings[#self._pings + 1] = ping
-  local sent, err = transmit(self, "ping", timeout, "ping", ping.payload)
+  local sent, err = transmit(self, "ping", deadline, "ping", ping.payload)
   if not sent then return nil, err end
   if read_until(self, function() return ping.answered end, deadline) then return ping.answered - ping.sent end
   if self._over then return nil, self._over end
@@ -392,7 +450,7 @@ function WebSocket:close(code, reason, timeout)
   self._closing = true
   if not self._over then
     self._codec:close(code or NORMAL, reason)
-    transmit(self, "close", time_left(deadline), "answer")
+    transmit(self, "close", deadline, "answer")
     if not self._torn then read_until(self, function() return self._over end, deadline) end
     if not self._over then
       conclude(self, closed(ABNORMAL, "", "it was closed here, and the peer has not answered"))
@@ -413,25 +471,29 @@ end
 
 local Baton = {}
 function Baton:__close()
-  self.ws._reading = false
-  self.ws._news:set()
+  if self.ws._waiting > 0 then self.ws._news:set() end
 end
+
+local Wait = {}
+function Wait:__close() self.ws._waiting = self.ws._waiting - 1 end
 
 local Receipt = {}
 function Receipt:__close() self.ws._receiving = false end
 
----Makes a WebSocket of a stream on which the handshake is done.
----@param stream braid.Stream what was read beyond the handshake is still in it
+---Makes a WebSocket of a connection on which the handshake is done.
+---@param descriptor userdata of the core; the WebSocket owns it
+---@param rest string what was read beyond the handshake
 ---@param server boolean
 ---@param terms braid.websocket.Terms|false|nil
 ---@param opts {max_message: integer?, ping_interval: number?, idle_timeout: number?}
 ---@return braid.WebSocket
-function M.new(stream, server, terms, opts)
+function M.new(descriptor, rest, server, terms, opts)
   local most = opts.max_message or M.MOST
   local self = setmetatable({
-    _stream = stream, _server = server, _compresses = terms and true or false,
+    _descriptor = descriptor, _plain = not descriptor:has_tls(), _server = server,
+    _compresses = terms and true or false,
     _writing = core.lock_new(), _news = core.event_new(), _gone = core.event_new(),
-    _inbox = {}, _kept = 0, _most = most, _pings = {}, _ping_count = 0, _reading = false, _receiving = false,
+    _inbox = {}, _kept = 0, _most = most, _pings = {}, _ping_count = 0, _receiving = false, _waiting = 0,
     _idle_timeout = opts.idle_timeout, _active = core.now(),
   }, WebSocket)
   if terms then
@@ -440,7 +502,9 @@ function M.new(stream, server, terms, opts)
   else
     self._codec = codecs.new(server, most)
   end
+  self._codec:feed(rest)
   self._baton, self._receipt = setmetatable({ ws = self }, Baton), setmetatable({ ws = self }, Receipt)
+  self._wait = setmetatable({ ws = self }, Wait)
   local weak = setmetatable({ self }, { __mode = "v" })
   local daemons = { daemon.start(attend, weak) }
   if opts.ping_interval then daemons[2] = daemon.start(keep_alive, weak, opts.ping_interval) end
@@ -451,6 +515,6 @@ end
 
 M.MOST = 16 << 20 -- default max_message
 
-errors.guard(WebSocket)
+errors.guard(WebSocket, WebSocket, { send = true, send_binary = true, receive = true }) -- these check self
 
 return M

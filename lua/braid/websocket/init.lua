@@ -5,6 +5,7 @@ local core = require "braid.core"
 local errors = require "braid.errors"
 local handshake = require "braid.websocket.handshake"
 local net = require "braid.io.net"
+local streams = require "braid.io.stream"
 local url_parser = require "braid.websocket.url"
 
 local M = {}
@@ -61,7 +62,8 @@ local function shake_hands(stream, head, key, opts, deadline)
   end
   local headers, terms = handshake.read(answer, key, opts)
   if not headers then return nil, terms end
-  local ws = connection.new(stream, false, terms, opts)
+  local descriptor, rest = streams.release(stream)
+  local ws = connection.new(descriptor, rest, false, terms, opts)
   ws.headers, ws.protocol = headers, headers["Sec-WebSocket-Protocol"]
   return ws
 end
