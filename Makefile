@@ -46,7 +46,7 @@ lua/postgres := lpgerror lpgtype lpgresult lpostgres
 
 # So is TLS: only it is linked with OpenSSL. The rest calls it through core/net/tls.h.
 core/tls := failure certificate transport store sessions tickets context connection.h context connection
-lua/tls := ltlsopen
+lua/tls := ltlsopen.h lx509 lluasec ltlsopen
 
 CORE_ROOMS := core/base core/loop core/inspect core/memory core/sync core/net core/file core/work core/http core/process
 LUA_ROOMS := lua/base lua/sched lua/codec lua/task lua/sync lua/remote lua/state lua/pool lua/turn lua/kernels lua/io lua

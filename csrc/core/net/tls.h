@@ -45,25 +45,27 @@ struct braid_tls_failure {
   char reason[BRAID_TLS_REASON];
 };
 
-/* A chain of certificates and its key, as PEM files. */
+/* A chain of certificates and its key, as PEM: each the path of a file, or the text itself. */
 struct braid_tls_identity {
-  const char *certificate, *key; /* key NULL: it is in the same file */
+  const char *certificate, *key; /* key NULL: it is at the same place */
 };
 
 /* All texts are only read during the call that gets them. */
 struct braid_tls_options {
   bool server;
-  bool verify;                    /* a client: check the server's certificate. Servers: see ca_file */
+  bool verify;                    /* check the peer's certificate */
+  bool demand;                    /* a server that verifies: refuse clients without a certificate */
+  bool any_name;                  /* a client that verifies: the certificate need not be for the name */
   bool close_notify_is_free;      /* an end without close_notify is an end, not a failure */
   bool resume;                    /* sessions are kept, or tickets given out */
-  int least;                      /* the lowest version: 12 or 13 */
-  const char *ca_file, *ca_path;  /* whom to trust. A client: both NULL: whom the system trusts. A server: it demands
-                                     certificates of its clients; both NULL: it does not */
+  int least, most;                /* the lowest and the highest version: 10 to 13; most 0: any */
+  const char *ca_file, *ca_path;  /* whom to trust; both NULL: whom the system trusts */
   const char *ciphers;            /* names with colons; those of TLS 1.3 ("TLS_...") and of 1.2; NULL: OpenSSL's */
   const unsigned char *protocols; /* for ALPN, in its form: a byte with the size before each name; NULL: no ALPN */
   size_t protocols_size;
   const struct braid_tls_identity *identities; /* the first is used where no other fits the name that is asked for */
   unsigned identity_count;                     /* a server: at least 1 */
+  const char *password;                        /* of their keys; NULL: none */
   const unsigned char *secret; /* BRAID_TLS_SECRET bytes, a server: the keys of its tickets are made of it and of the
                                   time. Workers with the same one resume each other's sessions; NULL: a random one */
 };
@@ -135,8 +137,8 @@ static inline void braid_tls_context_unref(struct braid_tls_context *context) {
 /* ---- connections ---------------------------------------------------------------------------------------------- */
 
 /* Begins TLS on the socket, which must be connected and must not block. A client: `name` is the host or the address
- * that the server's certificate must have (NULL only without `verify`), and sessions are resumed between connections
- * with the same `session` (NULL: none are). NULL when memory is out. */
+ * that the server's certificate must have (NULL: any), and sessions are resumed between connections with the same
+ * `session` (NULL: none are). NULL when memory is out. */
 static inline struct braid_tls *braid_tls_open(struct braid_tls_context *context, int fd, const char *name,
                                                const char *session) {
   return braid_tls_functions_of(context)->open(context, fd, name, session);

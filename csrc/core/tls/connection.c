@@ -91,17 +91,18 @@ static enum braid_tls_status fail_to_send(struct braid_tls *tls) {
 
 /* ---- opening -------------------------------------------------------------------------------------------------- */
 
-/* The certificate must be this host's, or this address's. */
+/* The server is told the host, and its certificate must be this host's, or this address's. */
 static bool set_name(struct braid_tls *tls, const char *name) {
   SSL *ssl = tls->ssl;
+  bool check = !tls->context->any_name;
   ASN1_OCTET_STRING *address = a2i_IPADDRESS(name);
   bool is_address = address != NULL;
   ASN1_OCTET_STRING_free(address);
   tls->name = strdup(name);
   if (!tls->name) return false;
-  if (is_address) return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
+  if (is_address) return !check || X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
   SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-  return SSL_set_tlsext_host_name(ssl, name) == 1 && SSL_set1_host(ssl, name) == 1;
+  return SSL_set_tlsext_host_name(ssl, name) == 1 && (!check || SSL_set1_host(ssl, name) == 1);
 }
 
 static bool set_session(struct braid_tls *tls, const char *place) {

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,10 +20,13 @@ static struct braid_tls_context *context_of(const SSL *ssl) { return braid_tls_o
 
 /* ---- callbacks ------------------------------------------------------------------------------------------------ */
 
-/* A key that is encrypted is refused: nobody is asked for a password. */
-static int no_password(char *text, int size, int writing, void *context) {
-  (void)text, (void)size, (void)writing, (void)context;
-  return -1;
+/* The password of an encrypted key. Without one it is refused: nobody is asked. */
+static int on_password(char *text, int size, int writing, void *password) {
+  (void)writing;
+  size_t length = password ? strlen(password) : 0;
+  if (!password || length > (size_t)size) return -1;
+  memcpy(text, password, length);
+  return (int)length;
 }
 
 /* Notes the certificate that is refused: OpenSSL does not keep it. */
@@ -73,15 +77,45 @@ static int on_name(SSL *ssl, int *alert, void *unused) {
 
 /* ---- the parts of a context ----------------------------------------------------------------------------------- */
 
-static bool set_identity(SSL_CTX *ctx, const struct braid_tls_identity *identity, struct braid_tls_failure *failure) {
+static bool is_text(const char *pem) { return strstr(pem, "-----BEGIN ") != NULL; }
+
+/* The first certificate is the identity's, the others stand behind it. */
+static bool use_chain(SSL_CTX *ctx, BIO *bio) {
+  X509 *first = PEM_read_bio_X509_AUX(bio, NULL, on_password, NULL), *next;
+  bool used = first && SSL_CTX_use_certificate(ctx, first) == 1;
+  X509_free(first);
+  while (used && (next = PEM_read_bio_X509(bio, NULL, on_password, NULL))) {
+    used = SSL_CTX_add0_chain_cert(ctx, next) == 1;
+    if (!used) X509_free(next);
+  }
+  if (used) ERR_clear_error(); /* it ends where no other begins */
+  return used;
+}
+
+static bool use_key(SSL_CTX *ctx, BIO *bio, const char *password) {
+  EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, on_password, (void *)(uintptr_t)password);
+  bool used = key && SSL_CTX_use_PrivateKey(ctx, key) == 1;
+  EVP_PKEY_free(key);
+  return used;
+}
+
+static BIO *open_pem(const char *pem) { return is_text(pem) ? BIO_new_mem_buf(pem, -1) : BIO_new_file(pem, "r"); }
+
+static bool set_identity(SSL_CTX *ctx, const struct braid_tls_identity *identity, const char *password,
+                         struct braid_tls_failure *failure) {
   const char *key = identity->key ? identity->key : identity->certificate;
-  if (SSL_CTX_use_certificate_chain_file(ctx, identity->certificate) != 1) {
-    braid_tls_failure_take(failure, identity->certificate);
+  BIO *bio = open_pem(identity->certificate);
+  bool used = bio && use_chain(ctx, bio);
+  BIO_free(bio);
+  if (!used) {
+    braid_tls_failure_take(failure, is_text(identity->certificate) ? "the certificate" : identity->certificate);
     return false;
   }
-  if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) == 1) return true;
-  braid_tls_failure_take(failure, key);
-  return false;
+  bio = open_pem(key);
+  used = bio && use_key(ctx, bio, password);
+  BIO_free(bio);
+  if (!used) braid_tls_failure_take(failure, is_text(key) ? "the key" : key);
+  return used;
 }
 
 /* Names of TLS 1.3's ciphers begin with "TLS_"; OpenSSL takes those apart from the others. */
@@ -104,16 +138,14 @@ static bool set_ciphers(SSL_CTX *ctx, const char *ciphers) {
   return set;
 }
 
-/* Whose certificates are good. Returns a store's reference in *store. */
+/* Whose certificates are good. */
 static bool set_trust(SSL_CTX *ctx, const struct braid_tls_options *options, struct braid_tls_failure *failure) {
-  bool wanted = options->server ? options->ca_file || options->ca_path : options->verify;
   SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
-  if (!wanted) return true;
+  if (!options->verify) return true;
   X509_STORE *store = braid_tls_store_get(options->ca_file, options->ca_path, failure);
   if (!store) return false;
   SSL_CTX_set_cert_store(ctx, store); /* takes the reference */
-  int fail = options->server ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
-  SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | fail, on_verify);
+  SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | (options->demand ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), on_verify);
   if (!options->server || !options->ca_file) return true;
   STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(options->ca_file);
   if (names) SSL_CTX_set_client_CA_list(ctx, names);
@@ -161,13 +193,16 @@ static bool set_client(SSL_CTX *ctx, const struct braid_tls_options *options) {
   return true;
 }
 
+/* OpenSSL's number: TLS 1.0 is 0x301. */
+static int version_of(int number) { return TLS1_VERSION + number - 10; }
+
 static bool set_all(SSL_CTX *ctx, const struct braid_tls_options *options) {
-  SSL_CTX_set_default_passwd_cb(ctx, no_password);
   SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   if (options->close_notify_is_free) SSL_CTX_set_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
   SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_read_ahead(ctx, 1); /* a record and its head at once; OpenSSL moves what is behind them each time */
-  if (SSL_CTX_set_min_proto_version(ctx, options->least >= 13 ? TLS1_3_VERSION : TLS1_2_VERSION) != 1) return false;
+  if (SSL_CTX_set_min_proto_version(ctx, version_of(options->least)) != 1) return false;
+  if (options->most && SSL_CTX_set_max_proto_version(ctx, version_of(options->most)) != 1) return false;
   if (options->ciphers && !set_ciphers(ctx, options->ciphers)) return false;
   return options->server ? set_server(ctx, options) : set_client(ctx, options);
 }
@@ -178,7 +213,8 @@ static SSL_CTX *make_part(const struct braid_tls_options *options, const struct 
   SSL_CTX *ctx = SSL_CTX_new(options->server ? TLS_server_method() : TLS_client_method());
   if (!ctx || !set_all(ctx, options)) {
     braid_tls_failure_take(failure, NULL);
-  } else if (set_trust(ctx, options, failure) && (!identity || set_identity(ctx, identity, failure))) {
+  } else if (set_trust(ctx, options, failure) &&
+             (!identity || set_identity(ctx, identity, options->password, failure))) {
     return ctx;
   }
   SSL_CTX_free(ctx);
@@ -218,7 +254,7 @@ struct braid_tls_context *braid_tls_context_make(const struct braid_tls_options 
   context->head.functions = &braid_tls_table;
   atomic_init(&context->refs, 1);
   context->server = options->server;
-  context->verify = options->verify;
+  context->any_name = options->any_name;
   context->close_notify_is_free = options->close_notify_is_free;
   context->resume = options->resume;
   braid_tls_sessions_init(&context->sessions);

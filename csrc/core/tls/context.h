@@ -14,7 +14,7 @@
 struct braid_tls_context {
   struct braid_tls_head head;
   atomic_uint refs;
-  bool server, verify, close_notify_is_free, resume;
+  bool server, any_name, close_notify_is_free, resume;
   SSL_CTX **identities; /* each with one identity; a client has one, maybe without */
   unsigned identity_count;
   BIO_METHOD *method;

@@ -47,11 +47,11 @@ static bool flag_field(lua_State *L, const char *name) {
   return flag;
 }
 
-static int least_field(lua_State *L) {
-  lua_getfield(L, 2, "least");
-  int least = (int)lua_tointeger(L, -1);
+static int number_field(lua_State *L, const char *name) {
+  lua_getfield(L, 2, name);
+  int number = (int)lua_tointeger(L, -1);
   lua_pop(L, 1);
-  return least;
+  return number;
 }
 
 static const char *text_at(lua_State *L, int table, int index) {
@@ -100,7 +100,11 @@ static int new_context(lua_State *L) {
                                       .verify = flag_field(L, "verify"),
                                       .close_notify_is_free = flag_field(L, "close_notify_is_free"),
                                       .resume = flag_field(L, "resume"),
-                                      .least = least_field(L),
+                                      .demand = flag_field(L, "demand"),
+                                      .any_name = flag_field(L, "any_name"),
+                                      .least = number_field(L, "least"),
+                                      .most = number_field(L, "most"),
+                                      .password = text_field(L, "password", NULL),
                                       .ca_file = text_field(L, "ca_file", NULL),
                                       .ca_path = text_field(L, "ca_path", NULL),
                                       .ciphers = text_field(L, "ciphers", NULL),
@@ -304,6 +308,21 @@ static int descriptor_tls(lua_State *L) {
   return 1;
 }
 
+/* tls_pointer() -> the connection, for functions of braid.tls_core; nil: there is none. It is good as long as the
+ * descriptor is open. */
+static int descriptor_tls_pointer(lua_State *L) {
+  const struct descriptor *descriptor = lfd_check(L, 1);
+  if (!descriptor->tls) return 0;
+  lua_pushlightuserdata(L, descriptor->tls);
+  return 1;
+}
+
+/* context:pointer() -> the same for a context. */
+static int context_pointer(lua_State *L) {
+  lua_pushlightuserdata(L, ltls_check_context(L, 1));
+  return 1;
+}
+
 /* has_tls() -> boolean. */
 static int descriptor_has_tls(lua_State *L) {
   lua_pushboolean(L, lfd_check(L, 1)->tls != NULL);
@@ -321,10 +340,14 @@ static int file_state(lua_State *L) {
 
 void ltls_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"tls_context", new_context}, {"file_state", file_state}, {NULL, NULL}};
-  static const luaL_Reg context_methods[] = {{"__gc", context_free}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"start_tls", descriptor_start_tls},   {"handshake", descriptor_handshake},
-                                     {"finish_tls", descriptor_finish_tls}, {"tls", descriptor_tls},
-                                     {"has_tls", descriptor_has_tls},       {NULL, NULL}};
+  static const luaL_Reg context_methods[] = {{"__gc", context_free}, {"pointer", context_pointer}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"start_tls", descriptor_start_tls},
+                                     {"handshake", descriptor_handshake},
+                                     {"finish_tls", descriptor_finish_tls},
+                                     {"tls", descriptor_tls},
+                                     {"has_tls", descriptor_has_tls},
+                                     {"tls_pointer", descriptor_tls_pointer},
+                                     {NULL, NULL}};
   sched_class(L, CONTEXT, context_methods);
   lua_pop(L, 1);
   luaL_getmetatable(L, "braid.descriptor");

@@ -100,12 +100,13 @@ function M.server(what, options)
   if not options.cert then bad(what, "cert", "the path of a certificate expected, got nil") end
   local plan = plan_of(what, options)
   plan.server, plan.ca_file = true, options.client_ca
+  plan.verify, plan.demand = options.client_ca ~= nil, true
   return { plan = plan, reload = options.reload ~= false }
 end
 
 -- ---- contexts -------------------------------------------------------------------------------------------------------
 
-local functions -- of the module that is linked with OpenSSL
+local module, functions -- the one that is linked with OpenSSL; what the core calls
 
 local function load_functions()
   if functions then return functions end
@@ -115,8 +116,15 @@ local function load_functions()
     core.rethrow(errors.new("system", "TLS needs OpenSSL 3: " .. (found and errors.text(loaded)
       or "build braid again when it is installed (Debian: libssl-dev)")))
   end
-  functions = loaded
+  module, functions = loaded, loaded.functions
   return functions
+end
+
+---The module that is linked with OpenSSL. Raises where it is not there.
+---@return table
+function M.module()
+  load_functions()
+  return module
 end
 
 -- A text that changes when one of the files does.

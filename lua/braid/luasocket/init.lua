@@ -23,9 +23,9 @@ local function replace(name, loaded, preload)
   package.loaded[name], package.preload[name] = loaded, preload
 end
 
----Makes `require "socket"` and its kin give modules that behave as those of LuaSocket 3.1, but suspend the task where
----they would block. Libraries must be loaded after it. Workers of pools get the modules, too. Once installed, it does
----nothing more. Does not suspend.
+---Makes `require "socket"` and its kin give modules that behave as those of LuaSocket 3.1, and `require "ssl"` one that
+---behaves as LuaSec 1.2, but they suspend the task where they would block. Libraries must be loaded after it.
+---Workers of pools get the modules, too. Once installed, it does nothing more. Does not suspend.
 ---@return table<string, any> replaced the modules that were loaded before, by name
 function M.install()
   if not replaced then
@@ -33,6 +33,7 @@ function M.install()
     for name, ours in pairs(MODULES) do
       replace(name, require(ours), function() return require(ours) end)
     end
+    replace("ssl", nil, function() return require "braid.luasocket.ssl" end) -- it loads OpenSSL: only when it is used
     for _, name in ipairs(ON_TOP) do replace(name, nil, package.preload[name]) end
   end
   local before = {}
