@@ -15,7 +15,7 @@ core/file := open_file file_work content replace copy folder
 core/work := tally job_flag job pool thread_pool crew
 core/http := openssl curl url patience request coding.h coding_libraries.h coding_zlib coding_brotli coding_zstd coding decoder charset response upload \
 	broken_pipe lookup transfer.h handle transfer statistics
-core/process := terminal user fork_start child io_thread frame.h outbox inbox connection.h content connection protocol.h shm_table object_table proxy.h proxy_queue proxy relay \
+core/process := terminal user fork_start child io_thread frame.h pipe outbox inbox connection.h content connection protocol.h shm_table object_table proxy.h proxy_queue proxy relay \
 	client queue_server object_server marshal worker_handle dispatch process_pool worker_process
 # Plain C on core/work/crew: no Lua, no locks.
 kernels := simd.h montgomery prime curve factor sieve circle mandelbrot text digest words row reduce scan radix.h \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Connections: frames and messages over a socket, both ends served by one I/O thread. */
+ * Connections: frames and messages over a socket, and through pipes; both ends served by one I/O thread. */
 #include "core/process/connection.h"
 
 #include <sys/socket.h>
@@ -12,6 +12,7 @@ static struct braid_errand opener;
 static int ends[2];
 static atomic_int came, ended, opened, shared_code;
 static atomic_ullong sum, bytes;
+static struct braid_pipes *pipes; /* NULL: everything goes through the socket */
 
 static void on_job(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
   uint64_t skipped;
@@ -51,6 +52,8 @@ static void open_both(struct braid_errand *errand) {
   (void)errand;
   check(braid_connection_open(&near, io_thread, ends[0]) == 0);
   check(braid_connection_open(&far, io_thread, ends[1]) == 0);
+  if (pipes) braid_connection_use_pipes(&near, &pipes->down, &pipes->up);
+  if (pipes) braid_connection_use_pipes(&far, &pipes->up, &pipes->down);
   near.ended = on_end;
   braid_connection_handle(&near, BRAID_FRAME_REPLY, on_reply);
   braid_connection_handle(&far, BRAID_FRAME_JOB, on_job);
@@ -152,7 +155,65 @@ static void objects_need_a_marshal(void) {
   braid_message_unref(message);
 }
 
+/* ---- the same through pipes ------------------------------------------------------------------------------------ */
+
+static void through_pipes(void (*test)(void)) {
+  int fd;
+  pipes = braid_pipes_new(&fd);
+  check(pipes != NULL);
+  close(fd);
+  test();
+  braid_pipes_free(pipes);
+  pipes = NULL;
+}
+
+static void small_messages_through_pipes(void) { through_pipes(small_messages); }
+static void messages_of_all_sizes_through_pipes(void) { through_pipes(messages_of_all_sizes); }
+static void code_travels_once_through_pipes(void) { through_pipes(code_travels_once); }
+
+/* A worker that could not map the pipes says so through the socket. */
+static void frames_also_come_through_the_socket(void) {
+  int fd;
+  pipes = braid_pipes_new(&fd);
+  close(fd);
+  begin();
+  struct braid_frame head = {.magic = BRAID_FRAME_MAGIC, .kind = BRAID_FRAME_REPLY, .id = 3, .has_message = 1};
+  uint64_t body[2] = {0, 0}; /* an empty message */
+  head.size = sizeof body;
+  check(write(ends[1], &head, sizeof head) == sizeof head && write(ends[1], body, sizeof body) == sizeof body);
+  until(&came, 1);
+  check(atomic_load(&sum) == 3);
+  end();
+  braid_pipes_free(pipes);
+  pipes = NULL;
+}
+
+/* What the other end claims to have written. */
+static void a_pipe_that_lies_ends_the_connection(void) {
+  int fd;
+  char call = BRAID_PIPE_CALL;
+  pipes = braid_pipes_new(&fd);
+  close(fd);
+  begin();
+  atomic_store(&pipes->up.writer.at, UINT64_MAX / 2);
+  check(write(ends[1], &call, 1) == 1);
+  until(&ended, 1);
+  check(near.fault != NULL);
+  static struct braid_errand closer;
+  braid_errand_init(&closer, io_thread, close_far);
+  braid_errand_send(&closer);
+  while (far.fd >= 0) usleep(200);
+  braid_io_thread_leave(io_thread);
+  braid_pipes_free(pipes);
+  pipes = NULL;
+}
+
 CHECK_MAIN({"connection: small messages, many in one call", small_messages},
            {"connection: messages of all sizes", messages_of_all_sizes},
            {"connection: code travels once", code_travels_once},
-           {"connection: objects need a marshal", objects_need_a_marshal})
+           {"connection: objects need a marshal", objects_need_a_marshal},
+           {"connection: small messages through pipes", small_messages_through_pipes},
+           {"connection: messages of all sizes through pipes", messages_of_all_sizes_through_pipes},
+           {"connection: code travels once through pipes", code_travels_once_through_pipes},
+           {"connection: frames also come through the socket", frames_also_come_through_the_socket},
+           {"connection: a pipe that lies ends the connection", a_pipe_that_lies_ends_the_connection})

@@ -310,11 +310,12 @@ static void lies_end_the_worker(void) {
 
 enum { PARENT_IS_GONE = 71, CONNECTION_FAILED = 72 }; /* see worker_process.c */
 
-static void become_worker(int end, int flags) {
+static void become_worker(int end, int flags, int pipes) {
   char *argv[] = {program, (char *)(uintptr_t) "honest", NULL};
-  int parent = fcntl(end, F_DUPFD, 10), memory = fcntl(flags, F_DUPFD, 10);
+  int parent = fcntl(end, F_DUPFD, 10), memory = fcntl(flags, F_DUPFD, 10), more = fcntl(pipes, F_DUPFD, 10);
   dup2(parent, BRAID_WORKER_CONNECTION);
   dup2(memory, BRAID_WORKER_JOB_FLAGS);
+  dup2(more, BRAID_WORKER_PIPES);
   dup2(open("/dev/null", O_WRONLY), 2); /* where it says what is wrong */
   fcntl(BRAID_WORKER_CONNECTION, F_SETFL, O_NONBLOCK);
   execv(program, argv);
@@ -324,14 +325,16 @@ static void become_worker(int end, int flags) {
 /* An honest worker whose parent says this and no more; the status with which it ends. NULL: it says nothing, and goes.
  */
 static int end_by(const struct braid_frame *said, const char *body, size_t size) {
-  int ends[2], flags, status;
+  int ends[2], flags, pipes, status;
   check(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
   struct braid_job_flag *ours = braid_job_flags_new(4, &flags);
+  struct braid_pipes *memory = braid_pipes_new(&pipes);
   fflush(NULL);
   pid_t pid = fork();
-  if (pid == 0) become_worker(ends[1], flags);
+  if (pid == 0) become_worker(ends[1], flags, pipes);
   close(ends[1]);
   close(flags);
+  close(pipes);
   if (said) {
     struct braid_frame frame = *said;
     frame.magic = BRAID_FRAME_MAGIC;
@@ -343,6 +346,7 @@ static int end_by(const struct braid_frame *said, const char *body, size_t size)
   check(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
   close(ends[0]);
   braid_job_flags_free(ours, 4);
+  braid_pipes_free(memory);
   return WEXITSTATUS(status);
 }
 

@@ -39,22 +39,19 @@ enum { FIRST_PAUSE = 1000 * 1000, LONGEST_PAUSE = 50 * 1000 * 1000 }; /* ns */
 /* Which of our descriptors become the child's 0, 1, 2, ... */
 struct descriptors {
   int count;
-  int from[5];
-  int spare[5]; /* copies that lift made; -1: none */
+  int from[BRAID_CHILD_DESCRIPTORS];
+  int spare[BRAID_CHILD_DESCRIPTORS]; /* copies that lift made; -1: none */
 };
 
 /* dup2 runs for each position in turn, so it could overwrite a descriptor that a later position needs. This function
  * copies such descriptors above all positions. It also copies one that is in its own position already, except a
  * standard one: dup2 onto itself would not clear close-on-exec. Returns 0 or an error number. */
 static int lift(const struct braid_child_plan *plan, struct descriptors *all) {
-  all->count = 3 + plan->more_count;
-  if (plan->terminal) { /* 0 is opened in the child */
-    *all = (struct descriptors){.count = 3, .spare = {-1, -1, -1, -1, -1}};
-    return 0;
-  }
+  all->count = plan->terminal ? 3 : 3 + plan->more_count; /* of a terminal, 0 is opened in the child */
+  for (int i = 0; i < all->count; i++) all->from[i] = 0, all->spare[i] = -1;
+  if (plan->terminal) return 0;
   for (int i = 0; i < all->count; i++) {
     all->from[i] = i < 3 ? plan->stdio[i] : plan->more[i - 3];
-    all->spare[i] = -1;
   }
   for (int i = 0; i < all->count; i++) {
     int from = all->from[i];

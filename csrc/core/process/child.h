@@ -10,13 +10,15 @@
 #include "core/loop/loop.h"
 #include "core/process/user.h"
 
+enum { BRAID_CHILD_DESCRIPTORS = 6 };
+
 struct braid_child_plan {
-  const char *file;         /* of the program; NULL: argv[0], searched in PATH when it has no slash */
-  char *const *argv;        /* ends with NULL */
-  char *const *environment; /* "NAME=value"; ends with NULL */
-  const char *directory;    /* its working directory; NULL: ours */
-  int stdio[3];             /* our descriptors that become its 0, 1 and 2 */
-  int more[2];              /* the same for 3 and 4; all others but `passed` are closed */
+  const char *file;                      /* of the program; NULL: argv[0], searched in PATH when it has no slash */
+  char *const *argv;                     /* ends with NULL */
+  char *const *environment;              /* "NAME=value"; ends with NULL */
+  const char *directory;                 /* its working directory; NULL: ours */
+  int stdio[3];                          /* our descriptors that become its 0, 1 and 2 */
+  int more[BRAID_CHILD_DESCRIPTORS - 3]; /* the same for 3, 4 and 5; all others but `passed` are closed */
   int more_count;
   const int *passed; /* descriptors from 3 on that keep their numbers; not together with `more` */
   int passed_count;

@@ -11,6 +11,10 @@
 
 #include "core/process/content.h"
 
+#ifndef MSG_NOSIGNAL /* then the socket has SO_NOSIGPIPE since it was made */
+#define MSG_NOSIGNAL 0
+#endif
+
 enum { MOST_READS = 8 }; /* then other connections get their turn */
 
 #define RETRY (5 * BRAID_SECOND / 1000) /* after a shortage of memory or descriptors */
@@ -60,9 +64,22 @@ static bool is_shortage(int error) { return error == ETOOMANYREFS || error == EN
 
 enum progress { DONE, FULL, SHORT }; /* all is sent; the socket is full; the system is short of memory or descriptors */
 
-static enum progress send_all(struct braid_connection *connection) {
+/* Wakes the other end. When the socket is full of calls, it is awake already. */
+static void call(struct braid_connection *connection) {
+  char byte = BRAID_PIPE_CALL;
+  ssize_t sent;
+  do sent = send(connection->fd, &byte, sizeof byte, MSG_DONTWAIT | MSG_NOSIGNAL);
+  while (sent < 0 && errno == EINTR);
+}
+
+static ssize_t send_some(struct braid_connection *connection) {
+  if (!connection->out_pipe.pipe) return braid_outbox_send(&connection->out, connection->fd);
+  return braid_outbox_pour(&connection->out, connection->fd, &connection->out_pipe);
+}
+
+static enum progress send_pieces(struct braid_connection *connection) {
   while (connection->out.size > 0 && !connection->broken) {
-    ssize_t sent = braid_outbox_send(&connection->out, connection->fd);
+    ssize_t sent = send_some(connection);
     if (sent > 0) {
       if (connection->full) atomic_fetch_add(&connection->signs, (unsigned long long)sent);
     } else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -78,6 +95,13 @@ static enum progress send_all(struct braid_connection *connection) {
   connection->full = false;
   if (connection->broken) braid_outbox_clear(&connection->out);
   return DONE;
+}
+
+static enum progress send_all(struct braid_connection *connection) {
+  if (connection->out.size == 0) return DONE;
+  enum progress progress = send_pieces(connection);
+  if (connection->out_pipe.pipe && braid_pipe_calls_reader(&connection->out_pipe)) call(connection);
+  return progress;
 }
 
 static enum progress send_in_turn(struct braid_connection *connection) {
@@ -112,7 +136,8 @@ void braid_connection_drain(struct braid_connection *connection) {
   enum progress progress;
   while ((progress = send_in_turn(connection)) != DONE) {
     struct pollfd wait = {.fd = connection->fd, .events = POLLOUT};
-    poll(&wait, progress == FULL ? 1 : 0, progress == FULL ? 1000 : (int)(RETRY * 1000 / BRAID_SECOND));
+    bool socket_is_full = progress == FULL && !connection->out_pipe.pipe;
+    poll(&wait, socket_is_full ? 1 : 0, socket_is_full ? 1000 : (int)(RETRY * 1000 / BRAID_SECOND));
   }
 }
 
@@ -121,14 +146,19 @@ static void on_nudge(struct braid_errand *errand) {
   struct braid_connection *connection = braid_container(errand, struct braid_connection, nudge);
   struct braid_loop *loop = &connection->io_thread->loop;
   enum progress progress = send_in_turn(connection);
-  if (!connection->watch.events) return; /* the connection has ended */
-  braid_watch_change(loop, &connection->watch, progress == FULL ? BRAID_BOTH : BRAID_READ);
+  if (!connection->watch.events) return;                                /* the connection has ended */
+  bool socket_is_full = progress == FULL && !connection->out_pipe.pipe; /* the reader of a full pipe calls */
+  braid_watch_change(loop, &connection->watch, socket_is_full ? BRAID_BOTH : BRAID_READ);
   if (progress == SHORT && !braid_alarm_start(loop, &connection->retry, braid_time_now() + RETRY))
     braid_watch_change(loop, &connection->watch, BRAID_BOTH); /* no memory for the alarm: tries at once */
 }
 
+static void draw_in_turn(struct braid_connection *connection);
+
 static void on_retry(struct braid_alarm *alarm) {
-  on_nudge(&braid_container(alarm, struct braid_connection, retry)->nudge);
+  struct braid_connection *connection = braid_container(alarm, struct braid_connection, retry);
+  on_nudge(&connection->nudge);
+  if (connection->in_pipe.pipe) draw_in_turn(connection);
 }
 
 /* ---- read: the I/O thread ------------------------------------------------------------------------------------- */
@@ -148,6 +178,16 @@ static const char *fault_of(const struct braid_connection *connection, const str
   return NULL;
 }
 
+/* A frame in a pipe can be faster than its descriptor's call is read. */
+static const char *begin(struct braid_connection *connection, const struct braid_frame *frame, const char **fault) {
+  struct braid_inbox *in = &connection->in;
+  const char *body = braid_inbox_begin(in, frame);
+  while (!body && connection->in_pipe.pipe && braid_inbox_take_call(in, connection->fd, fault) > 0 && !*fault)
+    body = braid_inbox_begin(in, frame);
+  if (!body && !*fault) *fault = "a frame came without its descriptor";
+  return body;
+}
+
 /* Handles all complete frames. A handler may claim the descriptors that came with its frame. */
 static void handle(struct braid_connection *connection) {
   struct braid_inbox *in = &connection->in;
@@ -155,7 +195,7 @@ static void handle(struct braid_connection *connection) {
   while (!connection->fault && braid_inbox_next(in, &frame)) {
     const char *fault = fault_of(connection, &frame), *body = NULL;
     if (!fault && !braid_inbox_is_whole(in, &frame)) break;
-    if (!fault && !(body = braid_inbox_begin(in, &frame))) fault = "a frame came without its descriptor";
+    if (!fault) body = begin(connection, &frame, &fault);
     if (fault) {
       braid_connection_fail(connection, fault);
       break;
@@ -173,10 +213,8 @@ static void end(struct braid_connection *connection) {
   if (ended) ended(connection);
 }
 
-/* Reads once, and handles what came. False: there is no more now, or the connection has ended. */
-static bool read_some(struct braid_connection *connection, bool *full) {
-  const char *fault = NULL;
-  ssize_t got = braid_inbox_receive(&connection->in, connection->fd, full, &fault);
+/* Handles what a read brought; `got` is what it returned. False: there is no more now, or the connection has ended. */
+static bool take_in(struct braid_connection *connection, ssize_t got, const char *fault) {
   if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return false;
   if (got < 0 && errno == ENOMEM && !connection->fault) {
     connection->fault = "there is no memory for what has come";
@@ -193,10 +231,23 @@ static bool read_some(struct braid_connection *connection, bool *full) {
   return !connection->fault;
 }
 
-void braid_connection_read_rest(struct braid_connection *connection) {
-  bool full;
-  while (connection->ended && read_some(connection, &full)) {
-  }
+/* Reads once from the socket, and handles what came. */
+static bool read_some(struct braid_connection *connection, bool *full) {
+  const char *fault = NULL;
+  ssize_t got = braid_inbox_receive(&connection->in, connection->fd, full, &fault);
+  return take_in(connection, got, fault);
+}
+
+/* The same for a pipe. False: it is empty, or the connection has ended. */
+static bool draw_some(struct braid_connection *connection) {
+  const char *fault = NULL;
+  ssize_t got = braid_inbox_draw(&connection->in, &connection->in_pipe);
+  if (got == 0) return false;
+  if (got < 0 && errno == EBADMSG) fault = "a pipe has bytes that nobody can have written";
+  if (fault) braid_connection_fail(connection, fault);
+  bool goes_on = take_in(connection, got, NULL);
+  if (goes_on && braid_pipe_calls_writer(&connection->in_pipe)) call(connection);
+  return goes_on;
 }
 
 /* Reads until there is most likely no more; then the poller reports new data. */
@@ -206,10 +257,60 @@ static void read_in_turn(struct braid_connection *connection) {
     if (!read_some(connection, &full)) return;
 }
 
+static bool is_over(const struct braid_connection *connection) { return connection->watch.events == 0; }
+
+static void draw_all(struct braid_connection *connection) {
+  while (!is_over(connection) && draw_some(connection)) {
+  }
+}
+
+/* Reads until the pipe is empty; then the other end calls. */
+static void draw_in_turn(struct braid_connection *connection) {
+  for (int i = 0; i < MOST_READS; i++) {
+    if (is_over(connection)) return;
+    if (!draw_some(connection) && !is_over(connection) && braid_pipe_await_bytes(&connection->in_pipe)) return;
+  }
+  if (!is_over(connection)) braid_alarm_start(&connection->io_thread->loop, &connection->retry, braid_time_now());
+}
+
+/* The other end calls: there are bytes in its pipe, or room in ours; or it has closed. False: it has not called. */
+static bool answer_call(struct braid_connection *connection) {
+  const char *fault = NULL;
+  ssize_t got = braid_inbox_take_call(&connection->in, connection->fd, &fault);
+  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return false;
+  if (fault) braid_connection_fail(connection, fault);
+  if (got <= 0) draw_all(connection);
+  if (is_over(connection)) return false;
+  if (got <= 0 || fault) {
+    end(connection);
+    return false;
+  }
+  send_in_turn(connection);
+  handle(connection);
+  draw_in_turn(connection);
+  return !is_over(connection);
+}
+
+void braid_connection_read_rest(struct braid_connection *connection) {
+  bool full;
+  if (!connection->in_pipe.pipe) {
+    while (!is_over(connection) && read_some(connection, &full)) {
+    }
+    return;
+  }
+  while (!is_over(connection) && answer_call(connection)) {
+  }
+  draw_all(connection);
+}
+
 static void on_event(struct braid_watch *watch, int events) {
   struct braid_connection *connection = braid_container(watch, struct braid_connection, watch);
   if (events & BRAID_WRITE) on_nudge(&connection->nudge);
-  if (events & BRAID_READ) read_in_turn(connection);
+  if (!(events & BRAID_READ)) return;
+  if (connection->in_pipe.pipe)
+    answer_call(connection);
+  else
+    read_in_turn(connection);
 }
 
 int braid_connection_descriptor(struct braid_connection *connection) { return braid_inbox_claim(&connection->in); }
@@ -223,6 +324,7 @@ void braid_connection_handle(struct braid_connection *connection, unsigned kind,
 int braid_connection_open(struct braid_connection *connection, struct braid_io_thread *io_thread, int fd) {
   connection->io_thread = io_thread;
   connection->broken = connection->full = false;
+  connection->out_pipe = connection->in_pipe = (struct braid_pipe_end){0};
   connection->fault = NULL;
   atomic_init(&connection->signs, 0);
   atomic_init(&connection->holders, 0);
@@ -242,6 +344,11 @@ int braid_connection_open(struct braid_connection *connection, struct braid_io_t
   braid_content_end(connection);
   connection->fd = -1;
   return error;
+}
+
+void braid_connection_use_pipes(struct braid_connection *connection, struct braid_pipe *out, struct braid_pipe *in) {
+  connection->out_pipe = (struct braid_pipe_end){out, 0};
+  connection->in_pipe = (struct braid_pipe_end){in, 0};
 }
 
 void braid_connection_close(struct braid_connection *connection) {

@@ -54,8 +54,9 @@ struct braid_connection {
 
   pthread_mutex_t mutex; /* protects the fields up to sent_codes */
   struct braid_outbox out;
-  bool broken; /* nothing more can be sent */
-  bool full;   /* the socket takes no more now */
+  bool broken;                    /* nothing more can be sent */
+  bool full;                      /* the socket, or the pipe, takes no more now */
+  struct braid_pipe_end out_pipe; /* NULL: what is sent goes through the socket */
   struct braid_bytecode *sent_codes[BRAID_CONNECTION_CODES];
 
   atomic_uint holders; /* threads that are about to flush it: closing it waits for them */
@@ -66,7 +67,8 @@ struct braid_connection {
   struct braid_errand nudge; /* makes the I/O thread send the rest */
   struct braid_watch watch;
   struct braid_inbox in;
-  struct braid_alarm retry; /* sends again after a shortage of memory or descriptors */
+  struct braid_pipe_end in_pipe; /* NULL: what comes comes through the socket */
+  struct braid_alarm retry;      /* sends again after a shortage of memory or descriptors */
   struct braid_bytecode *known_codes[BRAID_CONNECTION_CODES];
   const char *fault;                                  /* why this end has ended it; NULL: it has not */
   int shortage;                                       /* the error number, if it was ended for want of memory; else 0 */
@@ -86,6 +88,10 @@ const char *braid_connection_refuse(const struct braid_message *message, const s
 /* Opens a connection on a non-blocking socket. Takes over the socket when it succeeds. Returns 0 or an error number.
  * The I/O thread; does not block. */
 int braid_connection_open(struct braid_connection *connection, struct braid_io_thread *io_thread, int fd);
+
+/* From now on everything goes through these pipes, and the socket only wakes the other end. The pipes must stay mapped
+ * until the connection is closed. Called right after it was opened. Does not block. */
+void braid_connection_use_pipes(struct braid_connection *connection, struct braid_pipe *out, struct braid_pipe *in);
 
 /* The input is malformed or cannot be read. Nothing more is read or sent, and the other end sees the end of the
  * connection. The first reason counts. Only in a handler; `ended` is called after it. Does not block. */

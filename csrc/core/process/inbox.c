@@ -103,6 +103,35 @@ ssize_t braid_inbox_receive(struct braid_inbox *inbox, int fd, bool *full, const
   return got;
 }
 
+/* ---- pipes ---------------------------------------------------------------------------------------------------- */
+
+ssize_t braid_inbox_take_call(struct braid_inbox *inbox, int fd, const char **fault) {
+  char calls[256];
+  ssize_t got = receive(inbox, fd, calls, sizeof calls, fault);
+  if (got > 0 && calls[0] != BRAID_PIPE_CALL) inbox->without_pipe = true;
+  if (got > 0 && inbox->without_pipe && !braid_buffer_append(&inbox->bytes, calls, (size_t)got)) {
+    errno = ENOMEM;
+    return -1;
+  }
+  return got;
+}
+
+ssize_t braid_inbox_draw(struct braid_inbox *inbox, struct braid_pipe_end *pipe) {
+  size_t size = braid_pipe_filled(pipe);
+  if (size > BRAID_PIPE_SIZE) {
+    errno = EBADMSG;
+    return -1;
+  }
+  char *room = size > 0 ? braid_buffer_reserve(&inbox->bytes, size) : NULL;
+  if (!room) {
+    errno = ENOMEM;
+    return size > 0 ? -1 : 0;
+  }
+  braid_pipe_read(pipe, room, size);
+  inbox->bytes.size += size;
+  return (ssize_t)size;
+}
+
 /* ---- frames --------------------------------------------------------------------------------------------------- */
 
 int braid_inbox_claim(struct braid_inbox *inbox) {

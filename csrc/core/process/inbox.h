@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The bytes and descriptors that came from a socket, and the frames in them. The I/O thread; nothing blocks. */
+ * The bytes and descriptors that came from a socket, or the bytes from a pipe, and the frames in them. The I/O thread;
+ * nothing blocks. */
 #ifndef BRAID_INBOX_H
 #define BRAID_INBOX_H
 
@@ -8,6 +9,7 @@
 
 #include "core/base/buffer.h"
 #include "core/process/frame.h"
+#include "core/process/pipe.h"
 
 enum { BRAID_INBOX_DESCRIPTORS = 4 };
 
@@ -16,6 +18,7 @@ struct braid_inbox {
   size_t handled;                           /* bytes of frames that are already handled */
   int descriptors[BRAID_INBOX_DESCRIPTORS]; /* of frames not yet handled; -1: one that was lost */
   unsigned descriptor_count, claimable;     /* claimable: how many belong to the frame that is being handled */
+  bool without_pipe; /* the other end could not map the pipe, and sends frames through the socket */
 };
 
 void braid_inbox_init(struct braid_inbox *inbox);
@@ -25,6 +28,13 @@ void braid_inbox_term(struct braid_inbox *inbox);
  * for more. *full: it got as many as it asked for, so there may be more. *fault: set when unexpected descriptors came;
  * else unchanged. */
 ssize_t braid_inbox_receive(struct braid_inbox *inbox, int fd, bool *full, const char **fault);
+
+/* For a connection with a pipe: its socket brings only calls and descriptors. Reads once. 0: the other end has closed;
+ * else as above. What comes instead of a call, from a process that could not map the pipe, is added to the bytes. */
+ssize_t braid_inbox_take_call(struct braid_inbox *inbox, int fd, const char **fault);
+
+/* Reads all that is in the pipe. Returns the number of bytes; -1 and errno: ENOMEM, or EBADMSG for nonsense in it. */
+ssize_t braid_inbox_draw(struct braid_inbox *inbox, struct braid_pipe_end *pipe);
 
 /* Copies the head of the next frame. False: it has not come yet. */
 static inline bool braid_inbox_next(const struct braid_inbox *inbox, struct braid_frame *frame) {

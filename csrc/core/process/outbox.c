@@ -3,6 +3,7 @@
  * it. */
 #include "core/process/outbox.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -113,15 +114,14 @@ static void send_away(struct braid_outbox *outbox, size_t sent) {
   }
 }
 
-static ssize_t send_some(struct braid_outbox *outbox, int fd) {
-  struct iovec vector[MOST_PIECES];
+/* One system call: sends the vectors, and with the first byte the segment's descriptor (NULL: none). */
+static ssize_t send_vector(int fd, struct iovec *vector, size_t count, const struct braid_shm *segment) {
   struct msghdr head = {.msg_iov = vector};
   union {
     struct cmsghdr head;
     char room[CMSG_SPACE(sizeof(int))];
   } control;
-  head.msg_iovlen = (size_t)gather(outbox, vector);
-  const struct braid_shm *segment = braid_container(outbox->pieces.next, struct braid_piece, link)->segment;
+  head.msg_iovlen = count;
   if (segment) {
     memset(&control, 0, sizeof control);
     head.msg_control = &control;
@@ -135,10 +135,41 @@ static ssize_t send_some(struct braid_outbox *outbox, int fd) {
   return sendmsg(fd, &head, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+static struct braid_piece *first_of(const struct braid_outbox *outbox) {
+  return braid_container(outbox->pieces.next, struct braid_piece, link);
+}
+
 ssize_t braid_outbox_send(struct braid_outbox *outbox, int fd) {
-  ssize_t sent = send_some(outbox, fd);
+  struct iovec vector[MOST_PIECES];
+  int count = gather(outbox, vector);
+  ssize_t sent = send_vector(fd, vector, (size_t)count, first_of(outbox)->segment);
   if (sent > 0) send_away(outbox, (size_t)sent);
   return sent;
+}
+
+/* A call takes the descriptor to the other side before the bytes that it belongs to. */
+static bool send_descriptor(struct braid_piece *piece, int fd) {
+  char call = BRAID_PIPE_CALL;
+  struct iovec vector = {&call, sizeof call};
+  if (send_vector(fd, &vector, 1, piece->segment) < 0) {
+    if (errno == EAGAIN || errno == EWOULDBLOCK) errno = ENOBUFS; /* full of calls: nobody says when it is not */
+    return false;
+  }
+  braid_shm_unref(piece->segment);
+  piece->segment = NULL;
+  return true;
+}
+
+ssize_t braid_outbox_pour(struct braid_outbox *outbox, int fd, struct braid_pipe_end *pipe) {
+  if (first_of(outbox)->size == first_of(outbox)->sent) drop_piece(first_of(outbox)); /* as in `gather` */
+  struct braid_piece *first = first_of(outbox);
+  if (first->segment && !send_descriptor(first, fd)) return -1;
+  size_t sent;
+  do sent = braid_pipe_write(pipe, bytes_of(first) + first->sent, first->size - first->sent);
+  while (sent == 0 && !braid_pipe_await_room(pipe));
+  if (sent > 0) send_away(outbox, sent);
+  errno = EAGAIN;
+  return sent > 0 ? (ssize_t)sent : -1;
 }
 
 void braid_outbox_clear(struct braid_outbox *outbox) {

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "core/memory/shm.h"
+#include "core/process/pipe.h"
 #include "core/sync/message.h"
 
 struct braid_piece {
@@ -64,6 +65,10 @@ bool braid_outbox_attach(struct braid_outbox *outbox, struct braid_shm *segment)
 
 /* Makes one system call. Returns how many bytes the socket took, or -1 and errno. There must be something to send. */
 ssize_t braid_outbox_send(struct braid_outbox *outbox, int fd);
+
+/* The same through a pipe; the socket takes the descriptor, if one travels with the first byte. -1 and EAGAIN: the pipe
+ * is full, and its reader will call. */
+ssize_t braid_outbox_pour(struct braid_outbox *outbox, int fd, struct braid_pipe_end *pipe);
 
 /* The system had no memory, or too many descriptors are on their way (ETOOMANYREFS) until others receive them. When
  * that lasts too long, the frame is sent without its descriptor, and its status says why. */

@@ -55,16 +55,21 @@ static int make_ends(int ends[2]) {
   return error;
 }
 
+/* The worker's ends of what it shares with us. */
+struct ends {
+  int connection, flags, pipes;
+};
+
 static int start_child(struct braid_worker_handle *worker, struct braid_io_thread *io_thread,
-                       const struct braid_process_plan *plan, int connection_end, int flags) {
+                       const struct braid_process_plan *plan, const struct ends *ends) {
   int null = open_null();
   if (null < 0) return errno;
   struct braid_child_plan child = {.file = plan->own ? braid_child_own_program(plan->argv[0]) : NULL,
                                    .argv = plan->argv,
                                    .environment = environ,
                                    .stdio = {null, 1, 2},
-                                   .more = {connection_end, flags},
-                                   .more_count = 2};
+                                   .more = {ends->connection, ends->flags, ends->pipes},
+                                   .more_count = 3};
   int error = braid_child_start(&io_thread->children, &child, &worker->child);
   close(null);
   if (!error) atomic_store(&worker->pid, worker->child->pid);
@@ -95,17 +100,40 @@ static bool put_settings(struct braid_worker_handle *worker, const struct braid_
   return done;
 }
 
+static void free_shared(struct braid_worker_handle *worker) {
+  if (worker->flags) braid_job_flags_free(worker->flags, worker->slots);
+  if (worker->pipes) braid_pipes_free(worker->pipes);
+  worker->flags = NULL;
+  worker->pipes = NULL;
+}
+
+/* Makes the memory that the two processes share, and starts the child with its ends. */
+static int start_with(struct braid_worker_handle *worker, struct braid_io_thread *io_thread,
+                      const struct braid_process_plan *plan, struct ends ends) {
+  worker->flags = braid_job_flags_new(worker->slots, &ends.flags);
+  if (!worker->flags) return errno;
+  worker->pipes = braid_pipes_new(&ends.pipes);
+  int error = worker->pipes ? start_child(worker, io_thread, plan, &ends) : errno;
+  if (worker->pipes) close(ends.pipes);
+  close(ends.flags);
+  return error;
+}
+
+static int open_connection(struct braid_worker_handle *worker, struct braid_io_thread *io_thread, int end) {
+  int error = braid_connection_open(&worker->connection, io_thread, end);
+  if (!error) braid_connection_use_pipes(&worker->connection, &worker->pipes->down, &worker->pipes->up);
+  return error;
+}
+
 int braid_worker_handle_start(struct braid_worker_handle *worker, struct braid_io_thread *io_thread,
                               const struct braid_process_plan *plan) {
-  int ends[2], flags;
+  int ends[2];
   int error = make_ends(ends);
   if (error) return error;
-  worker->flags = braid_job_flags_new(worker->slots, &flags);
-  error = worker->flags ? start_child(worker, io_thread, plan, ends[1], flags) : errno;
+  error = start_with(worker, io_thread, plan, (struct ends){.connection = ends[1]});
   close(ends[1]);
-  if (worker->flags) close(flags);
   if (!error) {
-    error = braid_connection_open(&worker->connection, io_thread, ends[0]);
+    error = open_connection(worker, io_thread, ends[0]);
     if (error) forget_child(worker);
   }
   if (!error) ask_for_sign(worker);
@@ -117,17 +145,15 @@ int braid_worker_handle_start(struct braid_worker_handle *worker, struct braid_i
   } else {
     close(ends[0]);
   }
-  if (worker->flags) braid_job_flags_free(worker->flags, worker->slots);
-  worker->flags = NULL;
+  free_shared(worker);
   return error;
 }
 
 void braid_worker_handle_close(struct braid_worker_handle *worker) {
   atomic_store(&worker->pid, 0);
   if (worker->connection.fd >= 0) braid_connection_close(&worker->connection);
-  if (worker->flags) braid_job_flags_free(worker->flags, worker->slots);
+  free_shared(worker);
   if (worker->child) braid_child_release(worker->child);
-  worker->flags = NULL;
   worker->child = NULL;
 }
 

@@ -21,8 +21,8 @@ struct braid_process_plan {
 /* Frees what the plan owns. Any thread. */
 void braid_process_plan_free(struct braid_process_plan *plan);
 
-/* A worker's descriptors: its connection and its job flags. */
-enum { BRAID_WORKER_CONNECTION = 3, BRAID_WORKER_JOB_FLAGS = 4 };
+/* A worker's descriptors: its connection, its job flags, and the pipes of its connection. */
+enum { BRAID_WORKER_CONNECTION = 3, BRAID_WORKER_JOB_FLAGS = 4, BRAID_WORKER_PIPES = 5 };
 
 struct braid_worker_handle {
   struct braid_process_pool *pool;
@@ -30,6 +30,7 @@ struct braid_worker_handle {
   struct braid_child *child; /* NULL: none runs */
   atomic_int pid;            /* of the child, 0: none runs; any thread */
   struct braid_connection connection;
+  struct braid_pipes *pipes; /* of the connection */
   struct braid_errand ended; /* waits in the child's wait queue */
   bool told;                 /* it was told that no more jobs will come */
   int64_t doomed;            /* when it was asked to end; 0: it was not */

@@ -183,8 +183,12 @@ static void in_copy(void) { close(self.connection.fd); }
 /* Runs on the I/O thread. */
 static void open_connection(struct braid_errand *errand) {
   struct braid_io_thread *io_thread = braid_container(errand->waiter.home, struct braid_io_thread, loop);
+  struct braid_pipes *pipes = braid_pipes_map(BRAID_WORKER_PIPES);
+  if (!pipes) die_short(errno);
+  close(BRAID_WORKER_PIPES);
   int error = braid_connection_open(&self.connection, io_thread, BRAID_WORKER_CONNECTION);
   if (error) die_short(error);
+  braid_connection_use_pipes(&self.connection, &pipes->up, &pipes->down);
   self.connection.ended = on_parent_gone;
   braid_connection_handle(&self.connection, BRAID_FRAME_SETTINGS, on_settings);
   braid_connection_handle(&self.connection, BRAID_FRAME_JOB, on_job);
@@ -207,7 +211,7 @@ static void belong_to_parent(void) {
 #ifdef __linux__
   prctl(PR_SET_PDEATHSIG, SIGKILL);
 #endif
-  for (int fd = BRAID_WORKER_CONNECTION; fd <= BRAID_WORKER_JOB_FLAGS; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
+  for (int fd = BRAID_WORKER_CONNECTION; fd <= BRAID_WORKER_PIPES; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
 struct braid_thread_pool *braid_worker_process_begin(braid_worker_process_maker *maker) {
