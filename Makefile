@@ -17,6 +17,8 @@ core/http := openssl curl url patience request coding.h coding_libraries.h codin
 	broken_pipe lookup transfer.h handle transfer statistics
 core/process := terminal user fork_start child io_thread frame.h pipe outbox inbox connection.h content connection protocol.h shm_table object_table proxy.h proxy_queue proxy relay \
 	client queue_server object_server marshal worker_handle dispatch process_pool worker_process
+core/web := syntax head chunks target answer transport tls_transport exchange.h web_connection.h web_server.h exchange web_connection http1 \
+	web_server control_socket term_guard static_file listen
 # Plain C on core/work/crew: no Lua, no locks.
 kernels := simd.h montgomery prime curve factor sieve circle mandelbrot text digest words row reduce scan radix.h \
 	sort unique histogram search elementary.h operation integer expression map matmul random compiled
@@ -30,26 +32,24 @@ lua/sync := lqueue lprimitivebase lprimitives lcounter ldict larray lview lselec
 lua/remote := lcall lremotequeue lremoteprimitives lremote
 lua/state := lstdin lstate lstates lquestion lwatchdog
 lua/pool := lworker.h lworkerjob lworkergarbage lworkerserve lworker lpooljob lpool lworkerhandle
+lua/io := ltls.h lfd ltls lmessages lsignal lnet ludp lsocket lfile lprocess lshell lrequest lfetch lcharset ltarget
+lua/web := lserver.h lwebfile lexchange lserver larrival lsupervise
 lua/turn := lturn lsimulation lend lscript
 lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap lcompiled
-lua/io := ltls.h lfd ltls lmessages lsignal lnet ludp lsocket lfile lprocess lshell lrequest lfetch lcharset ltarget
 lua := lmachine lholdings lopen
-# The web server is a module of its own, so that a machine without libmicrohttpd still has the rest.
-core/web := signals control_socket static_file listen header_check serve.h exchange serve
-lua/web := lsupervise lserve
-# So are WebSockets, which need wslay and zlib.
+# WebSockets are a module of their own, for they need wslay and zlib.
 core/websocket := sha1 text_check deflate websocket
 lua/websocket := lwebsocket
 # So is the client for PostgreSQL, for a machine without libpq.
 core/postgres := cancel
 lua/postgres := lpgerror lpgtype lpgresult lpostgres
 
-# So is TLS: only it is linked with OpenSSL. The rest calls it through core/net/tls.h.
+# TLS is a module of its own: only it is linked with OpenSSL. The rest calls it through core/net/tls.h.
 core/tls := failure certificate transport store sessions tickets context connection.h context connection
 lua/tls := ltlsopen.h lx509 lluasec ltlsopen
 
-CORE_ROOMS := core/base core/loop core/inspect core/memory core/sync core/net core/file core/work core/http core/process
-LUA_ROOMS := lua/base lua/sched lua/codec lua/task lua/sync lua/remote lua/state lua/pool lua/turn lua/kernels lua/io lua
+CORE_ROOMS := core/base core/loop core/inspect core/memory core/sync core/net core/file core/work core/http core/process core/web
+LUA_ROOMS := lua/base lua/sched lua/codec lua/task lua/sync lua/remote lua/state lua/pool lua/io lua/web lua/turn lua/kernels lua
 
 # ---- what the user may set -----------------------------------------------------------------------------------------
 LUA ?= lua5.4
@@ -91,14 +91,10 @@ LUA_PC := $(firstword $(foreach pc,lua5.4 lua-5.4 lua54,$(shell pkg-config --exi
 LUA_CFLAGS := $(if $(LUA_PC),$(shell pkg-config --cflags $(LUA_PC)),-I/usr/include/lua5.4)
 LUA_ARCHIVE = $(or $(wildcard $(shell pkg-config --variable=libdir $(LUA_PC) 2>/dev/null)/liblua*5.4.a),-llua5.4)
 CURL_CFLAGS := $(shell pkg-config --cflags libcurl 2>/dev/null)
-MICROHTTPD_CFLAGS := $(shell pkg-config --cflags libmicrohttpd 2>/dev/null)
-MICROHTTPD_LIBS := $(or $(shell pkg-config --libs libmicrohttpd 2>/dev/null),-lmicrohttpd)
 OPENSSL_CFLAGS := $(shell pkg-config --cflags openssl 2>/dev/null)
 OPENSSL_LIBS := $(or $(shell pkg-config --libs openssl 2>/dev/null),-lssl -lcrypto)
 HAVE_OPENSSL := $(shell printf '\#include <openssl/ssl.h>\n\#if OPENSSL_VERSION_NUMBER < 0x30000000L\n\#error old\n\#endif\n' | \
 	$(CC) $(OPENSSL_CFLAGS) -E -x c - >/dev/null 2>&1 && echo yes)
-HAVE_MICROHTTPD := $(shell printf '\#include <microhttpd.h>\n\#include <sys/epoll.h>\n' | $(CC) $(MICROHTTPD_CFLAGS) -E -x c - >/dev/null 2>&1 && \
-	echo yes)
 WSLAY_CFLAGS := $(shell pkg-config --cflags zlib 2>/dev/null)
 WSLAY_LIBS := -lwslay $(or $(shell pkg-config --libs zlib 2>/dev/null),-lz)
 HAVE_WSLAY := $(shell printf '\#include <wslay/wslay.h>\n\#include <zlib.h>\n' | $(CC) $(WSLAY_CFLAGS) -E -x c - >/dev/null 2>&1 && echo yes)
@@ -124,7 +120,7 @@ STRICT := -std=c11 -D_GNU_SOURCE -Icsrc -fPIC -fvisibility=hidden -pthread -Wall
 GCC := $(findstring Free Software Foundation,$(shell $(CC) --version 2>/dev/null))
 LTO = $(if $(FLAVOUR),,$(if $(GCC),-flto=auto -ffat-lto-objects))
 PLAIN = $(if $(GCC),-fno-lto)
-COMPILE = $(CC) $(STRICT) $(CFLAGS) $(FLAVOUR) $(LTO) $(MATH) $(LUA_CFLAGS) $(CURL_CFLAGS) $(MICROHTTPD_CFLAGS) $(OPENSSL_CFLAGS) $(WSLAY_CFLAGS) $(PQ_CFLAGS) -MMD -MP -c
+COMPILE = $(CC) $(STRICT) $(CFLAGS) $(FLAVOUR) $(LTO) $(MATH) $(LUA_CFLAGS) $(CURL_CFLAGS) $(OPENSSL_CFLAGS) $(WSLAY_CFLAGS) $(PQ_CFLAGS) -MMD -MP -c
 
 # ---- files ---------------------------------------------------------------------------------------------------------
 sources = $(foreach room,$1,$(wildcard $(patsubst %,csrc/$(room)/%.c,$(filter-out $(FOREIGN_POLLER),$($(room))))))
@@ -133,8 +129,6 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$1)
 CORE_OBJECTS := $(call objects,$(call sources,$(CORE_ROOMS)))
 KERNEL_OBJECTS := $(call objects,$(call sources,kernels))
 LUA_OBJECTS := $(call objects,$(call sources,$(LUA_ROOMS)))
-SERVE_OBJECTS := $(call objects,$(call sources,core/web lua/web))
-SERVE_GROUND := $(call objects,csrc/core/base/clock.c csrc/core/base/buffer.c)
 TLS_OBJECTS := $(call objects,$(call sources,core/tls lua/tls))
 TLS_GROUND := $(call objects,csrc/core/base/buffer.c)
 WEBSOCKET_OBJECTS := $(call objects,$(call sources,core/websocket lua/websocket))
@@ -157,11 +151,10 @@ SPECS := $(sort $(shell find spec -name '*_spec.lua'))
 EXAMPLES := $(filter-out examples/tour.lua examples/delay_server.lua,$(sort $(wildcard examples/*.lua)))
 
 CORE_MODULE := $(BUILD)/braid/core.so
-SERVE_MODULE := $(BUILD)/braid/serve_core.so
 POSTGRES_MODULE := $(BUILD)/braid/postgres_core.so
 TLS_MODULE := $(BUILD)/braid/tls_core.so
 WEBSOCKET_MODULE := $(BUILD)/braid/websocket_core.so
-MODULES := $(CORE_MODULE) $(if $(HAVE_OPENSSL),$(TLS_MODULE),without_openssl) $(if $(SERVE_OBJECTS),$(if $(HAVE_MICROHTTPD),$(SERVE_MODULE),without_microhttpd)) \
+MODULES := $(CORE_MODULE) $(if $(HAVE_OPENSSL),$(TLS_MODULE),without_openssl) \
 	$(if $(HAVE_WSLAY),$(WEBSOCKET_MODULE),without_wslay) $(if $(HAVE_PQ),$(POSTGRES_MODULE),without_pq)
 
 # The tree's own paths go first; the empty last entry stands for Lua's defaults.
@@ -191,14 +184,7 @@ $(CORE_MODULE): $(CORE_OBJECTS) $(KERNEL_OBJECTS) $(LUA_OBJECTS)
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(MODULE_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(LTO) $(LDFLAGS) -o $@ $^ -lpthread
 
-# A state may close while signals have their handlers in this module: it stays.
-$(SERVE_MODULE): MODULE_LDFLAGS += $(if $(filter Darwin,$(SYSTEM)),,-Xlinker -z -Xlinker nodelete)
-$(SERVE_MODULE): $(SERVE_OBJECTS) $(SERVE_GROUND)
-	@mkdir -p $(@D)
-	$(if $(V),,@echo "  LINK  $@")
-	$(QUIET)$(CC) $(MODULE_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(LTO) $(LDFLAGS) -o $@ $^ $(MICROHTTPD_LIBS) -lpthread
-
-# Threads may still use it when the state that has loaded it closes: it stays, too.
+# Threads may still use it when the state that has loaded it closes: it stays.
 $(TLS_MODULE): MODULE_LDFLAGS += $(if $(filter Darwin,$(SYSTEM)),,-Xlinker -z -Xlinker nodelete)
 $(TLS_MODULE): $(TLS_OBJECTS) $(TLS_GROUND)
 	@mkdir -p $(@D)
@@ -207,9 +193,6 @@ $(TLS_MODULE): $(TLS_OBJECTS) $(TLS_GROUND)
 
 without_openssl:
 	@echo "TLS of braid.net is left out: OpenSSL 3 was not found (Debian: libssl-dev)."
-
-without_microhttpd:
-	@echo "braid.web is left out: microhttpd.h was not found (Debian: libmicrohttpd-dev)."
 
 $(WEBSOCKET_MODULE): $(WEBSOCKET_OBJECTS) $(WEBSOCKET_GROUND)
 	@mkdir -p $(@D)
@@ -278,11 +261,11 @@ host: $(HOST)
 
 $(HOST): LDFLAGS += $(call counting,lua_newstate lua_sethook lua_gethook lua_gethookmask _exit)
 $(HOST): $(call objects,spec/host.c $(if $(COUNTS),spec/coverage/lines.c)) $(COUNTING) $(CORE_OBJECTS) $(KERNEL_OBJECTS) \
-	$(LUA_OBJECTS) $(if $(HAVE_MICROHTTPD),$(SERVE_OBJECTS)) $(if $(HAVE_OPENSSL),$(TLS_OBJECTS)) $(if $(HAVE_WSLAY),$(WEBSOCKET_OBJECTS)) \
+	$(LUA_OBJECTS) $(if $(HAVE_OPENSSL),$(TLS_OBJECTS)) $(if $(HAVE_WSLAY),$(WEBSOCKET_OBJECTS)) \
 	$(if $(HAVE_PQ),$(POSTGRES_OBJECTS))
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(HOST_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(PLAIN) $(LDFLAGS) -o $@ $^ $(LUA_ARCHIVE) \
-		$(MICROHTTPD_LIBS) $(if $(HAVE_OPENSSL),$(OPENSSL_LIBS)) $(if $(HAVE_WSLAY),$(WSLAY_LIBS)) $(if $(HAVE_PQ),$(PQ_LIBS)) -lpthread -lm -ldl
+		$(if $(HAVE_OPENSSL),$(OPENSSL_LIBS)) $(if $(HAVE_WSLAY),$(WSLAY_LIBS)) $(if $(HAVE_PQ),$(PQ_LIBS)) -lpthread -lm -ldl
 
 # ---- testing -------------------------------------------------------------------------------------------------------
 # A suite is a list of commands (see tools/suite.lua): each of these files, run by $1.
@@ -375,7 +358,7 @@ sanitized_stress: host
 # Any bytes for what reads bytes (clang's libFuzzer), each for FUZZ_SECONDS; begins with messages and texts of every kind.
 FUZZ_SECONDS := 600
 FUZZ := build/fuzz
-FUZZED := decode json frames $(if $(HAVE_WSLAY),websocket)
+FUZZED := decode json frames $(if $(HAVE_WSLAY),websocket) http
 FUZZERS := $(FUZZED:%=$(FUZZ)/%_fuzzer)
 $(BUILD)/websocket_fuzzer: $(call objects,$(call sources,core/websocket))
 $(BUILD)/websocket_fuzzer: LIBS := $(WSLAY_LIBS)
@@ -393,7 +376,7 @@ fuzz: all $(SHIP) ## random bytes against the decoders, and between processes
 # ---- other machines and libraries ----------------------------------------------------------------------------------
 # The suite under $(ABROAD), an interpreter that cannot load what build/ has. bin/braid and busted look there first: so
 # the modules are loaded from $(BUILD) before they look. spec/elsewhere.lua says what is left out, and why.
-PRELOADED = for _, name in ipairs { "core", "serve_core", "tls_core", "websocket_core", "postgres_core" } do package.preload["braid." .. name] = package.loadlib( \
+PRELOADED = for _, name in ipairs { "core", "tls_core", "websocket_core", "postgres_core" } do package.preload["braid." .. name] = package.loadlib( \
 	[==[$(abspath $(BUILD))/braid/]==] .. name .. ".so", "luaopen_braid_" .. name) end
 abroad = $(TREE) LUA_INIT=$(call quote,$(PRELOADED)) BRAID_ELSEWHERE=$1 BRAID_LUA=$(call quote,$(CURDIR)/$(ABROAD)) \
 	$2 $(LUA) tools/suite.lua 3600 $3 $(call each,$(ABROAD) spec/run.lua,$(SPECS)) $(call each,$(ABROAD),$4)
@@ -403,20 +386,20 @@ abroad = $(TREE) LUA_INIT=$(call quote,$(PRELOADED)) BRAID_ELSEWHERE=$1 BRAID_LU
 # of which qemu takes more out of a message than there is room for.
 ARM64 := build/arm64
 ARM64_ROOT := $(ARM64)/root
-ARM64_PACKAGES := lua5.4 liblua5.4-dev libcurl4-openssl-dev libssl-dev libmicrohttpd-dev libwslay-dev zlib1g-dev libpq-dev lua-busted lua-cjson lua-socket
+ARM64_PACKAGES := lua5.4 liblua5.4-dev libcurl4-openssl-dev libssl-dev libwslay-dev zlib1g-dev libpq-dev lua-busted lua-cjson lua-socket
 arm64: ## build for arm64 (Debian) and run the tests under qemu-user, for half an hour or more
 	@tools/packages.sh build test arm64
 	@tools/debian.sh packages arm64 $(ARM64_ROOT) $(ARM64_PACKAGES)
 	@$(MAKE) $(RAW_SERVER)
 	@$(MAKE) -j$(CORES) BUILD=$(ARM64) CC='aarch64-linux-gnu-gcc --sysroot=$(ARM64_ROOT)' LUA_CFLAGS=-I=/usr/include/lua5.4 \
-		CURL_CFLAGS= OPENSSL_CFLAGS= OPENSSL_LIBS='-lssl -lcrypto' WSLAY_CFLAGS= WSLAY_LIBS='-lwslay -lz' PQ_CFLAGS=-I=/usr/include/postgresql PQ_LIBS=-lpq MICROHTTPD_CFLAGS= MICROHTTPD_LIBS=-lmicrohttpd arm64_tests
+		CURL_CFLAGS= OPENSSL_CFLAGS= OPENSSL_LIBS='-lssl -lcrypto' WSLAY_CFLAGS= WSLAY_LIBS='-lwslay -lz' PQ_CFLAGS=-I=/usr/include/postgresql PQ_LIBS=-lpq arm64_tests
 
 arm64_tests: ABROAD := tools/arm64/lua5.4
 arm64_tests: all c_tests $(SHIP)
 	@$(call abroad,qemu,BRAID_SLOWNESS=8,$(call each,qemu-aarch64-static -L $(ARM64_ROOT),$(filter-out %/child_test \
 		%/worker_handle_test %/process_pool_test %/array_test %/shm_test %/shm_table_test,$(C_TESTS))),$(EXAMPLES))
 
-# With what Debian has of musl, which is no libcurl, no OpenSSL and no libmicrohttpd.
+# With what Debian has of musl, which is no libcurl, no OpenSSL.
 MUSL := build/musl
 musl: ## build with musl (Debian), Lua as well, and run the tests
 	@tools/packages.sh build test musl
@@ -424,7 +407,7 @@ musl: ## build with musl (Debian), Lua as well, and run the tests
 	@tools/musl.sh $(MUSL)
 	@$(MAKE) $(RAW_SERVER)
 	@$(MAKE) -j$(CORES) BUILD=$(MUSL) CC=musl-gcc LUA_CFLAGS=-I$(MUSL)/source/lua5.4/src CURL_CFLAGS=-I$(MUSL)/include \
-		HAVE_MICROHTTPD= HAVE_OPENSSL= HAVE_WSLAY= HAVE_PQ= musl_tests
+		HAVE_OPENSSL= HAVE_WSLAY= HAVE_PQ= musl_tests
 
 musl_tests: ABROAD := $(MUSL)/bin/lua5.4
 musl_tests: $(CORE_MODULE) c_tests $(SHIP)
@@ -480,7 +463,7 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
-.PHONY: all without_microhttpd without_openssl without_wslay without_pq c_tests host test lint format asan ubsan tsan sanitized coverage valgrind torture check demo \
+.PHONY: all without_openssl without_wslay without_pq c_tests host test lint format asan ubsan tsan sanitized coverage valgrind torture check demo \
 	env fuzz stress asan_stress ubsan_stress tsan_stress sanitized_stress bench docs docs-check install uninstall rock_modules \
 	rock clean help arm64 arm64_tests musl musl_tests
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

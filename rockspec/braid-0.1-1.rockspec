@@ -20,7 +20,6 @@ dependencies = { "lua >= 5.4, < 5.5" } -- 5.4.3 or later, but luarocks knows no 
 
 external_dependencies = {
   CURL = { library = "curl" }, -- the header is where the compiler looks, which on Debian is not where luarocks does
-  MICROHTTPD = { header = "microhttpd.h", library = "microhttpd" },
 }
 
 build = {
@@ -30,8 +29,6 @@ build = {
     BUILD = "build/luarocks",
     LUA_CFLAGS = "-I'$(LUA_INCDIR)'",
     CURL_CFLAGS = "-I'$(CURL_INCDIR)'",
-    MICROHTTPD_CFLAGS = "-I'$(MICROHTTPD_INCDIR)'",
-    MICROHTTPD_LIBS = "-L'$(MICROHTTPD_LIBDIR)' -lmicrohttpd",
     DESTDIR = "",
     LUADIR = "$(LUADIR)",
     LIBDIR = "$(LIBDIR)",

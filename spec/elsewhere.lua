@@ -6,7 +6,7 @@ local ZERO = "qemu-user ignores MADV_REMOVE, and says that it was done"
 local VFORK = "under qemu-user a vfork is a fork: whoever starts a program learns too late that there is none"
 local SLOW = "too slow for what is promised of times"
 local CURL, OPENSSL = "there is no libcurl for musl", "there is no OpenSSL for musl"
-local SERVER, WORDS = "there is no libmicrohttpd for musl", "musl words errors differently"
+local WORDS = "musl words errors differently"
 
 local places = {
   qemu = {
@@ -50,12 +50,11 @@ local places = {
     ["a file that cannot be written is an error of a download, which leaves nothing; and of a sink that says so"] =
       CURL,
     ["os.exit ends with its status while threads open TLS connections"] = CURL,
-    ["spec/serve_spec.lua"] = SERVER,
-    ["spec/web_limits_spec.lua"] = SERVER,
-    ["spec/web_spec.lua"] = SERVER,
-    ["spec/web_stream_spec.lua"] = SERVER,
-    ["spec/workers_spec.lua"] = SERVER,
-    ["json over HTTP is the same with client and server"] = SERVER,
+    ["spec/serve_spec.lua"] = CURL,
+    ["spec/web_limits_spec.lua"] = CURL,
+    ["spec/web_stream_spec.lua"] = CURL,
+    ["spec/workers_spec.lua"] = CURL,
+    ["json over HTTP is the same with client and server"] = CURL,
     ["os.exit ends with its status while threads compute digests"] = OPENSSL,
     ["hash gives the digests that the standards give"] = OPENSSL,
     ["hash lets the loop go on and can be cancelled"] = OPENSSL,
@@ -77,10 +76,6 @@ local places = {
     ["the script ends by os.exit(3), with threads in a transfer"] = CURL,
     ["the script ends by os.exit(3, true), with threads in a transfer"] = CURL,
     ["the script ends by SIGTERM, with threads in a transfer"] = CURL,
-    ["a server that is told to stop tasks: gives the jobs of its pools the grace, and cancels them then"] = SERVER,
-    ["a server that is told to stop threads: gives the jobs of its pools the grace, and cancels them then"] = SERVER,
-    ["a server that is told to stop processes: gives the jobs of its pools the grace, and cancels them then"] = SERVER,
-    ["braid serve shows the place of an error in its file"] = SERVER,
   },
 }
 

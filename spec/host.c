@@ -6,7 +6,6 @@
 #include <string.h>
 
 int luaopen_braid_core(lua_State *L);
-__attribute__((weak)) int luaopen_braid_serve_core(lua_State *L);     /* not there without libmicrohttpd */
 __attribute__((weak)) int luaopen_braid_tls_core(lua_State *L);       /* not there without OpenSSL */
 __attribute__((weak)) int luaopen_braid_websocket_core(lua_State *L); /* not there without wslay */
 __attribute__((weak)) int luaopen_braid_postgres_core(lua_State *L);  /* not there without libpq */
@@ -56,10 +55,6 @@ static int run(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, luaopen_braid_core);
   lua_setfield(L, -2, "braid.core");
-  if (luaopen_braid_serve_core) {
-    lua_pushcfunction(L, luaopen_braid_serve_core);
-    lua_setfield(L, -2, "braid.serve_core");
-  }
   if (luaopen_braid_tls_core) {
     lua_pushcfunction(L, luaopen_braid_tls_core);
     lua_setfield(L, -2, "braid.tls_core");

@@ -210,7 +210,35 @@ describe("an access log", function()
     for line in io.lines(file) do lines[#lines + 1] = line end
     os.remove(file)
     assert.equal(2, #lines)
-    for _, line in ipairs(lines) do assert.is_truthy(line:find("^127.0.0.1 GET /hello 200 17 [%d.]+ms$"), line) end
+    for _, line in ipairs(lines) do
+      local rest = line:match('^127.0.0.1 GET /hello%?x=1 200 17 [%d.]+ms HTTP/1.1 "[^"]+" (.*)$')
+      assert.is_truthy(rest and rest:find("^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%dZ %x+$"), line)
+    end
+  end)
+
+  test("may be JSON, and has what was refused", function()
+    local lines = {}
+    serving(routes, function(session, _, server)
+      assert(session:get("/hello", { headers = { ["User-Agent"] = 'a"\\ü', Referer = "r" } }))
+      exchange(server, "nonsense\r\n\r\n")
+      exchange(server, "GET /x%zz HTTP/1.1\r\nHost: x\r\n\r\n")
+    end, { access_log = function(line) lines[#lines + 1] = line end, log = "json" })()
+    assert.equal(3, #lines)
+    local first = braid.json.decode(lines[1])
+    assert.same({ "GET", "/hello", 200, 17, 'a"\\\\xC3\\xBC', "r", "HTTP/1.1" },
+      { first.method, first.target, first.status, first.bytes, first.agent, first.referer, first.protocol })
+    assert.is_true(first.seconds >= 0 and #first.id == 16 and first.time:find("^%d%d%d%d") ~= nil)
+    assert.equal(400, braid.json.decode(lines[2]).status)
+    assert.equal("/x%zz", braid.json.decode(lines[3]).target)
+  end)
+
+  test("that fails spoils no answer, and is reported once", function()
+    local written = expect.stderr_of(function()
+      serving(routes, function(session)
+        for _ = 1, 3 do assert.equal(200, assert(session:get("/hello")).status) end
+      end, { access_log = function() error("the log is broken") end })()
+    end)
+    assert.equal(1, select(2, written:gsub("the log is broken", "")), written)
   end)
 end)
 

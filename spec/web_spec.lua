@@ -23,7 +23,7 @@ describe("a route", function()
     local app = web.app()
     app:get("/users/{name}/posts/{id:int}", function(request) return request.params end)
     local client = app:test_client()
-    assert.same({ name = "Jürgen a/b", id = -7 }, client:get("/users/J%C3%BCrgen%20a%2Fb/posts/-7"):json())
+    assert.same({ name = "Jürgen a", id = -7 }, client:get("/users/J%C3%BCrgen%20a/posts/-7"):json())
     assert.equal(404, client:get("/users//posts/7").status)
     misused("'path' to 'request' (a string expected, got nil)", function() client:get() end)
     assert.equal(404, client:get("/users/a/posts").status)
@@ -58,6 +58,42 @@ describe("a route", function()
     local app = web.app()
     app:get("/café/100%", function() return "here" end)
     assert.equal("here", app:test_client():get("/caf%C3%A9/100%25").body)
+  end)
+
+  test("is matched after dots and empty segments are resolved", function()
+    local app = web.app()
+    app:get("/a/b", function(request) return request.path end)
+    app:get("/", function() return "root" end)
+    app:get("/a/", function() return "folder" end)
+    local client = app:test_client()
+    for _, path in ipairs { "/a/b", "//a//b", "/a/./b", "/x/../a/b", "/a/%2e/b", "/x/%2E%2e/a/b", "/../../a/b",
+      "http://host/a/b", "/%61/%62" } do
+      assert.equal("/a/b", client:get(path).body, path)
+    end
+    for _, path in ipairs { "/", "//", "/.", "/..", "/a/..", "http://host", "/a/../" } do
+      assert.equal("root", client:get(path).body, path)
+    end
+    for _, path in ipairs { "/a/", "/a/.", "/a/b/..", "/a//", "/a/./" } do
+      assert.equal("folder", client:get(path).body, path)
+    end
+  end)
+
+  test("takes an escaped slash or NUL only as {name:raw}", function()
+    local app = web.app()
+    app:get("/raw/{name:raw}/end", function(request) return request.params.name end)
+    app:get("/plain/{name}", function(request) return request.params.name end)
+    app:get("/rest/{rest:path}", function(request) return request.params.rest end)
+    local client = app:test_client()
+    assert.equal("a%2fb%20c", client:get("/raw/a%2fb%20c/end").body)
+    assert.equal("a%20b", client:get("/raw/a%20b/end").body)
+    assert.equal("%00", client:get("/raw/x/../%00/end").body)
+    assert.equal(400, client:get("/raw/%2f/../x/end").status)
+    assert.equal("a b%2F", client:get("/plain/a%20b%252F").body)
+    for _, path in ipairs { "/plain/a%2Fb", "/plain/a%00b", "/rest/a/b%2fc", "/nowhere%2f", "/raw/a/end%2F", "/a%zz",
+      "/a%4" } do
+      assert.equal(400, client:get(path).status, path)
+    end
+    assert.equal(404, client:get("/nowhere").status)
   end)
 
   test("for any method leaves those that have their own", function()

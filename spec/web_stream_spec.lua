@@ -277,7 +277,7 @@ describe("files of a folder", function()
   test("outside, hidden, or no files are not there", with_files(function(_, _, server)
     for _, path in ipairs {
       "../../etc/passwd", "%2e%2e/%2e%2e/etc/passwd", "..%2f..%2fetc%2fpasswd", "sub/../../x", "/etc/passwd", ".hidden",
-      "link", "pipe", "sub", "nothing", "a.txt%00.html", "a.txt/", "sub%2fb.json/..", "..\\..\\x", "./a.txt",
+      "link", "pipe", "nothing", "a.txt%00.html", "a.txt/", "sub%2fb.json/..", "..\\..\\x",
     } do
       local stream <close> = connect(server)
       stream:write(("GET /files/%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"):format(path))

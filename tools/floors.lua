@@ -4,7 +4,7 @@
 
 -- Bottom up. The C order stands in the Makefile, because the build follows it.
 local LUA_FLOORS = {
-  "braid.core", "braid.serve_core", "braid.tls_core", "braid.websocket_core", "braid.postgres_core",
+  "braid.core", "braid.tls_core", "braid.websocket_core", "braid.postgres_core",
   "braid.search", "braid.errors", "braid.base64", "braid.units", "braid.progress", "braid.debug.dump",
   "braid.tasks.scope", "braid.tasks.future", "braid.pools.registry", "braid.tasks.task", "braid.items",
   "braid.tasks.daemon", "braid.tasks.gather", "braid.tasks.every", "braid.sync.queue", "braid.sync.primitives",
@@ -39,7 +39,7 @@ local LUA_FLOORS = {
   "braid.http.links", "braid.http.response", "braid.http.redirect", "braid.http.hooks", "braid.http.freshness",
   "braid.http.cache", "braid.http.download", "braid.http.resume", "braid.http.exchange",
   "braid.http.event_parser", "braid.http.events", "braid.http.session", "braid.http", "braid.web.headers",
-  "braid.web.response", "braid.web.request", "braid.web.router", "braid.web.static", "braid.web.access_log",
+  "braid.web.response", "braid.web.access_log", "braid.web.request", "braid.web.router", "braid.web.static",
   "braid.web.options", "braid.web.server", "braid.web.worker", "braid.web.supervisor", "braid.web.serve",
   "braid.web.test_client", "braid.web.app", "braid.web", "braid.experiments.statistics",
   "braid.experiments.machine", "braid.experiments.plot", "braid.experiments.report", "braid.experiments",

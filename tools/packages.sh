@@ -40,7 +40,6 @@ need_for_build() {
   need liblua5.4-dev lua@5.4 header lua.h lua5.4
   need libcurl4-openssl-dev curl header curl/curl.h libcurl
   need libssl-dev openssl header openssl/ssl.h openssl
-  need libmicrohttpd-dev libmicrohttpd header microhttpd.h libmicrohttpd
   need zlib1g-dev zlib header zlib.h zlib
   need libbrotli-dev brotli header brotli/decode.h libbrotlidec
   need libzstd-dev zstd header zstd.h libzstd

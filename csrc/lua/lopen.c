@@ -56,7 +56,7 @@ int luaopen_braid_core(lua_State *L) {
       lnet_open,       lprocess_open,  lshell_open,      lfetch_open,       lmachine_open,
       ltarget_open,    ludp_open,      lresp_open,       ltls_open,         lfile_open,
       lcharset_open,   lsocket_open,   lsimulation_open, lholdings_open,    lview_open,
-      lcompiled_open,  lmessages_open,
+      lcompiled_open,  lmessages_open, lserver_open,     lwebfile_open,     lsupervise_open,
   };
   lrelease_check(L);
   lua_newtable(L);

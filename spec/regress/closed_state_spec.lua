@@ -50,16 +50,17 @@ local FINALIZERS = [[
 local BUILD = "cc -O1 $(pkg-config --cflags lua5.4 2>/dev/null || echo -I/usr/include/lua5.4) spec/closer.c -o %s "
   .. "$(pkg-config --libs lua5.4 2>/dev/null || echo -llua5.4) -lpthread 2>/dev/null"
 
--- A server whose state is closed before it has given its signals back.
-local SERVER = [[
-  require "braid"
-  require "braid.serve_core".take_signals("TERM")
+-- A state that is closed before it has given its signals back. That of a terminal's size does nothing else.
+local WATCHED = [[
+  kept = require "braid".signals("WINCH")
 ]]
-local SIGTERM = 15
+local SIGWINCH = 28
 
 describe("a host that opens and closes states while signals arrive lives on:", function()
-  local scripts = { ["pools and requests"] = SIGNALS, ["tasks that wait, and finalizers"] = FINALIZERS }
-  if pcall(require, "braid.serve_core") then scripts["signals of a server"] = SERVER end
+  local scripts = {
+    ["pools and requests"] = SIGNALS, ["tasks that wait, and finalizers"] = FINALIZERS,
+    ["signals that are watched"] = WATCHED,
+  }
   for what, code in pairs(scripts) do
     for _, threads in ipairs { 0, 1, 4 } do
       helper.test(("%s, %d threads"):format(what, threads), function()
@@ -74,7 +75,7 @@ describe("a host that opens and closes states while signals arrive lives on:", f
         file:close()
         if not os.execute(BUILD:format(program)) then return pending "there is no compiler, or no Lua to link" end
         local pipe <close> = io.popen(("timeout 50 %s %s %d 3 %s 2>&1"):format(program, script, threads,
-          code == SERVER and SIGTERM or ""))
+          code == WATCHED and SIGWINCH or ""))
         assert.equal("ok\n", pipe:read "a")
       end, { deadline = 60 })
     end

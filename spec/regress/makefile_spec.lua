@@ -107,8 +107,7 @@ describe("the rock", function()
     local words = {}
     for name, value in pairs(build.variables) do
       words[#words + 1] = name .. "=" .. value:gsub("%$%(([%u_]+)%)", { LUADIR = "/rock/lua", LIBDIR = "/rock/lib",
-        BINDIR = "/rock/bin", LUA_INCDIR = "/usr/include/lua5.4", CURL_INCDIR = "/usr/include",
-        MICROHTTPD_INCDIR = "/usr/include", MICROHTTPD_LIBDIR = "/usr/lib" })
+        BINDIR = "/rock/bin", LUA_INCDIR = "/usr/include/lua5.4", CURL_INCDIR = "/usr/include" })
     end
     words[#words + 1] = "BUILD=build/none"
     local all, rock = commands("all", "BUILD=build/none"), commands(build.build_target, table.unpack(words))

@@ -102,6 +102,15 @@ void braid_loop_await(struct braid_loop *loop, const struct braid_waiter *waiter
   }
 }
 
+void braid_loop_withdraw(struct braid_loop *loop, bool (*belongs)(const struct braid_waiter *waiter, void *context),
+                         void *context) {
+  struct braid_wake_list kept = {0};
+  struct braid_waiter *waiter;
+  while ((waiter = braid_wake_list_pop(&loop->ready)))
+    if (!belongs(waiter, context)) braid_wake_list_push(&kept, waiter);
+  loop->ready = kept;
+}
+
 void braid_loop_interrupt(struct braid_loop *loop) {
   atomic_fetch_add(&loop->interrupts, 1);
   braid_wakeup_signal(&loop->wakeup);

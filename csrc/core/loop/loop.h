@@ -90,6 +90,11 @@ void braid_loop_post_all(struct braid_wake_list *woken);
 /* Blocks until the waiter, which another thread is just posting, has come home. It stays in the ready list. */
 void braid_loop_await(struct braid_loop *loop, const struct braid_waiter *waiter);
 
+/* Takes those waiters out of the ready list for which `belongs` is true. For an owner that ends before they were taken.
+ */
+void braid_loop_withdraw(struct braid_loop *loop, bool (*belongs)(const struct braid_waiter *waiter, void *context),
+                         void *context);
+
 /* Gives a waiting waiter a deadline, at which it is claimed with BRAID_TIMEOUT. False when memory is out. */
 bool braid_loop_sleep(struct braid_loop *loop, struct braid_waiter *waiter, int64_t deadline);
 void braid_loop_unsleep(struct braid_loop *loop, struct braid_waiter *waiter);

@@ -6,11 +6,12 @@
 
 #include "core/base/base.h"
 
-enum { BRAID_READ = 1, BRAID_WRITE = 2, BRAID_BOTH = 3 };
+/* BRAID_HANGUP: only that both sides have ended, or that the connection is broken. */
+enum { BRAID_READ = 1, BRAID_WRITE = 2, BRAID_BOTH = 3, BRAID_HANGUP = 4 };
 
 struct braid_event {
   int fd;
-  int events; /* BRAID_READ | BRAID_WRITE; errors and hang-ups count as both */
+  int events; /* BRAID_READ | BRAID_WRITE; errors and hang-ups count as all of them */
 };
 
 struct braid_poller {

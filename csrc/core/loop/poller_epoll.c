@@ -64,7 +64,7 @@ int braid_poller_wait(struct braid_poller *poller, int64_t timeout, struct braid
     uint32_t bits = found[i].events;
     events[i].fd = found[i].data.fd;
     events[i].events = (bits & (EPOLLIN | EPOLLRDHUP) ? BRAID_READ : 0) | (bits & EPOLLOUT ? BRAID_WRITE : 0);
-    if (bits & (EPOLLERR | EPOLLHUP)) events[i].events = BRAID_BOTH;
+    if (bits & (EPOLLERR | EPOLLHUP)) events[i].events = BRAID_BOTH | BRAID_HANGUP;
   }
   return count < 0 ? 0 : count;
 }

@@ -36,7 +36,7 @@ struct braid_wait_node {
   uint32_t place;    /* of the waiter's own node: its place in the loop's set of deadlines */
 };
 
-enum braid_waiter_kind { BRAID_WAITER_TASK, BRAID_WAITER_JOB, BRAID_WAITER_ERRAND };
+enum braid_waiter_kind { BRAID_WAITER_TASK, BRAID_WAITER_JOB, BRAID_WAITER_ERRAND, BRAID_WAITER_REQUEST };
 
 struct braid_waiter {
   union {

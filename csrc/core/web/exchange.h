@@ -1,141 +1,134 @@
 /* SPDX-License-Identifier: MIT
- * One HTTP request and its response. An exchange belongs to its connection. It begins with libmicrohttpd's callback for
- * the request line, and ends with its callback for completion. The server's thread only; nothing blocks. The structures
- * are here for serve.c, which changes the states of exchanges; other files use the functions. */
+ * An exchange is a request and its answer. The connection's protocol makes it when the request's head has come, and
+ * ends it when the answer is sent, or the client has gone. Its *owner* is told of it through the loop's list of ready
+ * waiters; the owner may keep it longer than the connection does. It is given back when both are done with it. It has
+ * a number, which changes then; so whoever comes too late finds nothing. The server's thread only; nothing blocks. */
 #ifndef BRAID_EXCHANGE_H
 #define BRAID_EXCHANGE_H
 
-#include <microhttpd.h>
-
 #include "core/base/buffer.h"
-#include "core/base/list.h"
-#include "core/web/serve.h"
+#include "core/loop/waiter.h"
+#include "core/web/head.h"
 
-enum braid_exchange_state {
-  BRAID_EXCHANGE_ANNOUNCED,   /* the request line has come */
-  BRAID_EXCHANGE_ARRIVING,    /* the headers have come; the body is coming */
-  BRAID_EXCHANGE_OVERFLOWING, /* the body is too large; it is read and dropped */
-  BRAID_EXCHANGE_DISPATCHED,  /* the owner has it */
-  BRAID_EXCHANGE_ANSWERED,    /* the response is ready, and not yet given to libmicrohttpd */
-  BRAID_EXCHANGE_SENDING,     /* libmicrohttpd has the response */
-  BRAID_EXCHANGE_OVER         /* it has no connection any more; kept until its owner knows */
+struct braid_web_server;
+struct braid_web_connection;
+struct braid_transport;
+
+/* What the owner is told; flags. */
+enum braid_news {
+  BRAID_NEWS_ASKED = 1,   /* a body is announced: braid_exchange_admit says what to do with it */
+  BRAID_NEWS_ARRIVED = 2, /* the request may be handled */
+  BRAID_NEWS_REFUSED = 4, /* the request cannot be: answer with the status `refusal` */
+  BRAID_NEWS_GONE = 8,    /* the client has gone */
+  BRAID_NEWS_LATE = 16    /* there was no answer within request_timeout */
 };
 
-/* An accepted connection. */
-struct braid_http_connection {
-  struct braid_list link; /* in the server's `idle` or `receiving`, or in no list */
-  int64_t since;          /* since when it waits for headers; or when its body was last checked */
-  int64_t due;            /* until when more of its body must come */
-  int fd;
-  bool excess; /* over the limit: its first request is refused */
+enum braid_answer_kind { BRAID_ANSWER_BODY, BRAID_ANSWER_FILE, BRAID_ANSWER_STREAM };
+
+/* An answer. What it points to is not used after the call. */
+struct braid_answer {
+  enum braid_answer_kind kind;
+  unsigned status;
+  const char *fields; /* field lines, from braid_answer_add */
+  size_t fields_size;
+  const void *body;
+  uint64_t size;   /* of the body, or of the part of the file */
+  uint64_t offset; /* in the file */
+  int file;        /* a descriptor, which is closed in any case */
+  bool close;      /* the connection ends with this answer */
 };
 
 struct braid_exchange {
-  struct braid_serve *serve;
-  struct braid_exchange *next; /* in the free list */
-  struct MHD_Connection *connection;
-  struct braid_http_connection *client;
-  struct MHD_Response *response; /* prepared, or ready */
-  const char *method;
-  struct braid_buffer target, body;
-  struct braid_buffer out;            /* of a streamed response: what libmicrohttpd has not taken yet */
-  size_t out_taken;                   /* how much of `out` it has taken */
-  size_t max_body, arrived;           /* bytes of the request's body */
-  size_t header_size;                 /* of the response */
-  struct braid_list quiet;            /* while it is suspended: in the server's `fresh`, then `watched` */
-  struct braid_list unanswered, told; /* in the server's lists of the same names */
-  int64_t dispatched, suspended;      /* times */
-  uint64_t uses;                      /* odd while it is in use; part of its number, so an old number finds nothing */
-  unsigned index, status, news;
-  enum braid_exchange_state state;
-  bool parked;                                          /* suspended in libmicrohttpd */
-  bool watched;                                         /* its socket is in the epoll set `departures` */
-  bool owned;                                           /* the owner has it and is not done */
-  bool takes_stream, body_ended;                        /* of the request's body */
-  bool gives_stream, out_ended, out_failed, wants_room; /* of the response's body */
+  struct braid_waiter waiter; /* kind BRAID_WAITER_REQUEST: tells the owner */
+  struct braid_web_server *server;
+  struct braid_web_connection *connection;  /* NULL: it is over */
+  struct braid_exchange *next;              /* in the free list */
+  void *owner;                              /* the owner's own; NULL: it has not begun, or is done */
+  void *stream;                             /* the protocol's own */
+  struct braid_head head;                   /* places in `text`, and lengths */
+  const char *text;                         /* the head's bytes, valid while it has a connection */
+  struct braid_buffer path;                 /* the normal form of the path, if that is not in the head */
+  struct braid_buffer body;                 /* of the request: all of it, or what the owner has not taken yet */
+  struct braid_wait_queue readers, writers; /* tasks that wait for a piece of the body, or for room in the stream */
+  struct braid_list unanswered;             /* in the server's list of the same name */
+  uint64_t number;
+  uint64_t arrived, max_body; /* bytes of the body */
+  int64_t dispatched;
+  unsigned index, news, refusal, status; /* refusal: also of a streamed body that cannot go on: 400 or 413 */
+  bool queued;                           /* in the loop's ready list */
+  bool joined;                           /* its waiter waits for the end of the owner's task, or has */
+  bool held;                             /* the owner has it */
+  bool escaped;                          /* the path has escapes of '/' or NUL */
+  bool streamed, body_ended, asks_leave; /* of the body. asks_leave: 100 Continue is due */
+  bool answered, gives_stream, stream_ended, failed; /* of the answer */
+  bool left, late;
 };
 
-/* Its number, by which the owner knows it. */
-int64_t braid_exchange_number(const struct braid_exchange *exchange);
+/* ---- for the owner -------------------------------------------------------------------------------------------- */
 
-/* The request's parts. The pointers are valid until the exchange is over. The target is as the client sent it, not
- * decoded. */
-const char *braid_exchange_method(const struct braid_exchange *exchange);
-const char *braid_exchange_target(const struct braid_exchange *exchange, size_t *size);
-const char *braid_exchange_body(const struct braid_exchange *exchange, size_t *size);
+/* The method, and the path in its normal form. */
+const char *braid_exchange_method(const struct braid_exchange *exchange, size_t *size);
+const char *braid_exchange_path(const struct braid_exchange *exchange, size_t *size);
 
-/* Sets the limit of the body, and whether the owner takes it in pieces. Only in `admit`. */
-void braid_exchange_admit(struct braid_exchange *exchange, size_t max_body, bool takes_stream);
+/* Whether its connection has not ended. */
+static inline bool braid_exchange_lives(const struct braid_exchange *exchange) { return exchange->connection != NULL; }
 
-/* Returns what has come of a streamed body since the last braid_exchange_forget_piece; it may be nothing. */
-enum braid_body { BRAID_BODY_MORE, BRAID_BODY_ENDED, BRAID_BODY_TOO_LARGE };
-enum braid_body braid_exchange_piece(const struct braid_exchange *exchange, const char **data, size_t *size);
-void braid_exchange_forget_piece(struct braid_exchange *exchange);
+/* After BRAID_NEWS_ASKED: sets the limit of the body, and whether the owner takes it in pieces. */
+void braid_exchange_admit(struct braid_exchange *exchange, uint64_t max_body, bool streamed);
 
-/* A header, as the client sent it. */
-struct braid_field {
-  const char *name, *value;
-  size_t name_size, value_size;
-};
+/* What has come of a streamed body since the last braid_exchange_forget; it may be nothing. If nothing is there and the
+ * client waits for leave to send it, it gets that now. */
+void braid_exchange_want(struct braid_exchange *exchange);
+void braid_exchange_forget(struct braid_exchange *exchange);
 
-/* Writes up to `room` headers to `fields`. Returns how many there are. */
-size_t braid_exchange_fields(const struct braid_exchange *exchange, struct braid_field *fields, size_t room);
+/* Answers. False: it is answered already, or over, or memory is out. */
+bool braid_exchange_respond(struct braid_exchange *exchange, const struct braid_answer *answer);
 
-/* Writes the client's address as text. False: `room` is too small; 64 is enough. */
-bool braid_exchange_peer(const struct braid_exchange *exchange, char *text, size_t room);
-
-/* Whether it has its response. */
-bool braid_exchange_answered(const struct braid_exchange *exchange);
-
-/* A response is prepared, gets headers (4 KiB at most), and is sent. A body is copied. A file is `size` bytes of the
- * descriptor `fd`, which is closed in any case. A stream is written after the response was sent. False: memory is out,
- * the exchange already has its response, or the header cannot be sent; then another response can be prepared. A
- * response that is sent outside of `dispatch` goes out in the next braid_serve_run. */
-bool braid_exchange_prepare(struct braid_exchange *exchange, unsigned status, const void *body, size_t size);
-bool braid_exchange_prepare_file(struct braid_exchange *exchange, unsigned status, int fd, uint64_t offset,
-                                 uint64_t size);
-bool braid_exchange_prepare_stream(struct braid_exchange *exchange, unsigned status);
-bool braid_exchange_add_header(struct braid_exchange *exchange, const char *name, const char *value);
-bool braid_exchange_send(struct braid_exchange *exchange);
-
-/* Appends to a streamed response, which goes out in the next braid_serve_run. False when memory is out, or the stream
- * has ended. */
+/* Appends to a streamed answer. False: it has ended, or memory is out. */
 bool braid_exchange_write(struct braid_exchange *exchange, const void *data, size_t size);
 
-/* Whether a streamed response has room for more. If not, BRAID_NEWS_ROOM will tell when it has. */
-bool braid_exchange_has_room(struct braid_exchange *exchange);
+/* Whether a streamed answer has room for more. If not, its `writers` are woken when it has. */
+bool braid_exchange_has_room(const struct braid_exchange *exchange);
 
-/* Ends a streamed response. If it `failed`, the connection is closed early, so that the client knows. */
+/* Ends a streamed answer. If it has `failed`, the client sees that something is missing. */
 void braid_exchange_end(struct braid_exchange *exchange, bool failed);
 
-/* For serve.c: suspends the connection in libmicrohttpd; resumes it. */
-void braid_exchange_park(struct braid_exchange *exchange);
-void braid_exchange_unpark(struct braid_exchange *exchange);
+/* The owner has taken the waiter out of the ready list. Returns what has happened since the last time. */
+unsigned braid_exchange_news(struct braid_exchange *exchange);
 
-/* For serve.c: gives a ready response to libmicrohttpd. */
-enum MHD_Result braid_exchange_queue(struct braid_exchange *exchange);
+/* Wakes the tasks that wait for a piece of the body, or for room. After BRAID_NEWS_GONE the owner first ends its own.
+ */
+void braid_exchange_wake_all(struct braid_exchange *exchange);
 
-/* For serve.c: adds news for the owner. */
+/* The owner is done with it. */
+void braid_exchange_leave(struct braid_exchange *exchange);
+
+/* Gives the connection up: sends `head`, and moves the transport to *transport. What the client has sent since the
+ * request is appended to `rest`. From here on the transport is the caller's, who closes its descriptor; the server does
+ * not know the connection any more, and the exchange is over. False: it is answered or over, its protocol cannot, or
+ * `head` could not be sent. */
+bool braid_exchange_upgrade(struct braid_exchange *exchange, const void *head, size_t size,
+                            struct braid_transport *transport, struct braid_buffer *rest);
+
+/* ---- for protocols -------------------------------------------------------------------------------------------- */
+
+/* A new exchange of the connection; NULL: memory is out. */
+struct braid_exchange *braid_exchange_new(struct braid_web_connection *connection);
+
+/* Sets the path's normal form from the head. Returns 0, or the status of the refusal. */
+unsigned braid_exchange_set_path(struct braid_exchange *exchange);
+
+/* Tells the owner. */
 void braid_exchange_tell(struct braid_exchange *exchange, unsigned news);
 
-/* For serve.c: drops a prepared response. */
-void braid_exchange_discard(struct braid_exchange *exchange);
+/* The request may be handled, or has to be refused with this status. */
+void braid_exchange_dispatch(struct braid_exchange *exchange);
+void braid_exchange_refuse(struct braid_exchange *exchange, unsigned status);
 
-struct braid_serve {
-  struct MHD_Daemon *daemon;
-  int fd, departures;
-  bool draining, encrypted;
-  struct braid_serve_options options;
-  struct braid_exchange **slots;
-  unsigned slot_count, slot_room;
-  struct braid_exchange *free;
-  struct braid_list fresh, watched;      /* suspended exchanges, the oldest first */
-  struct braid_list unanswered;          /* with the owner, the oldest first */
-  struct braid_list told;                /* with news */
-  struct braid_list idle;                /* connections that wait for a request's headers, the oldest first */
-  struct braid_list receiving;           /* connections that wait for the rest of a body */
-  const struct braid_serve_owner *owner; /* in braid_serve_run, else NULL */
-  struct braid_serve_counts counts;
-};
+/* Wakes the tasks in one of its queues. */
+void braid_exchange_wake(struct braid_wait_queue *queue);
+
+/* The connection is done with it. `gone`: before the answer was complete, because the client has gone. */
+void braid_exchange_over(struct braid_exchange *exchange, bool gone);
 
 #endif

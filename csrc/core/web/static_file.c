@@ -54,10 +54,11 @@ int braid_static_file_open(const char *root, const char *path, struct braid_stat
   int fd = open_below(folder, root, path), error = fd < 0 ? errno : 0;
   close(folder);
   if (error) return error == EXDEV || error == ELOOP || error == ENOTDIR ? ENOENT : error;
-  struct stat state;
+  struct stat state = {0};
   if (fstat(fd, &state) || !S_ISREG(state.st_mode)) {
+    error = S_ISDIR(state.st_mode) ? EISDIR : ENOENT;
     close(fd);
-    return ENOENT;
+    return error;
   }
   *file = (struct braid_static_file){.fd = fd, .size = (uint64_t)state.st_size, .seconds = state.st_mtime};
 #ifdef __linux__

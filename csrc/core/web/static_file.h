@@ -12,7 +12,7 @@ struct braid_static_file {
 };
 
 /* Opens root/path. Returns 0 or an error number. ENOENT: it does not exist, it leaves the root (by ".." or a link), or
- * it is no regular file. Any thread; blocks as file systems do. */
+ * it is no regular file. EISDIR: it is a folder. Any thread; blocks as file systems do. */
 int braid_static_file_open(const char *root, const char *path, struct braid_static_file *file);
 
 #endif

@@ -64,5 +64,8 @@ void lquestion_open(lua_State *L);
 void ltrace_open(lua_State *L);
 void lwatchdog_open(lua_State *L);
 void lmachine_open(lua_State *L);
+void lserver_open(lua_State *L);
+void lwebfile_open(lua_State *L);
+void lsupervise_open(lua_State *L);
 
 #endif

@@ -225,6 +225,12 @@ static int scope_leave(lua_State *L) {
   return 2;
 }
 
+/* scope:_failures() -> the list of the failures that it has now (see failure_take) or nil. It has them no more. */
+static int scope_failures(lua_State *L) {
+  failure_take(L, check(L));
+  return 1;
+}
+
 static int scope_expired(lua_State *L) {
   lua_pushboolean(L, (check(L)->flags & SCOPE_EXPIRED) != 0);
   return 1;
@@ -282,6 +288,7 @@ static const luaL_Reg methods[] = {
     {"spawn", scope_spawn},
     {"cancel", scope_cancel},
     {"_failing", scope_failing},
+    {"_failures", scope_failures},
     {"_mine", scope_mine},
     {"_opened", scope_opened},
     {"_join", scope_join},

@@ -25,6 +25,7 @@
 #include "lua/state/lstates.h"
 #include "lua/task/lstep.h"
 #include "lua/task/lwrap.h"
+#include "lua/web/larrival.h"
 
 #define SIMULATION_METATABLE "braid.simulation"
 
@@ -87,13 +88,15 @@ static bool make_room(struct simulation *simulation) {
   return true;
 }
 
-/* Takes what has become ready from the loop's list. Replies of jobs are handled at once. */
+/* Takes what has become ready from the loop's list. Replies of jobs, and web requests, are handled at once. */
 static size_t take_ready(struct simulation *simulation) {
   struct braid_loop *loop = &simulation->sched->loop;
   while (loop->ready.first && make_room(simulation)) {
     struct braid_waiter *waiter = braid_loop_next(loop);
     if (waiter->kind == BRAID_WAITER_JOB)
       pooljob_arrive(simulation->sched, waiter);
+    else if (waiter->kind == BRAID_WAITER_REQUEST)
+      arrival_take(simulation->sched, waiter);
     else
       simulation->ready[simulation->end++] = waiter;
   }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A waiter that arrives belongs to a task, which is then resumed, to a job, or to the script. */
+ * A waiter that arrives belongs to a task, which is then resumed, to a job, to a web request, or to the script. */
 #include "lua/turn/lturn.h"
 
 #include "lua/base/lopen.h"
@@ -9,6 +9,7 @@
 #include "lua/state/lstates.h"
 #include "lua/task/lstep.h"
 #include "lua/task/lwrap.h"
+#include "lua/web/larrival.h"
 
 enum {
   MOST_STEPS = 61,     /* then the loop polls descriptors and deadlines again */
@@ -34,6 +35,8 @@ static bool run_ready(struct sched *sched) {
     if (waiter == &sched->tree.script.waiter) return true;
     if (waiter->kind == BRAID_WAITER_JOB)
       pooljob_arrive(sched, waiter);
+    else if (waiter->kind == BRAID_WAITER_REQUEST)
+      arrival_take(sched, waiter);
     else
       task_step(sched, braid_container(waiter, struct task, waiter), sched->L);
     if (long_enough(sched)) break;

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT
  * Control sockets and signals, for a server's supervisor and its workers. A control socket is a userdata that owns one
- * end. Signals belong to the process. The state's own thread; nothing blocks. */
+ * end. The state's own thread; nothing blocks. */
 #include "lua/web/lsupervise.h"
 
 #include <errno.h>
 #include <lauxlib.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core/net/socket.h"
 #include "core/web/control_socket.h"
-#include "core/web/signals.h"
+#include "core/web/term_guard.h"
+#include "lua/base/larg.h"
 
 #define CONTROL_SOCKET "braid.control_socket"
+#define TERM_GUARD "braid.term_guard"
 
 struct control_socket {
   int fd; /* -1: it is closed */
@@ -96,48 +98,50 @@ static int control_socket_close(lua_State *L) {
   return 0;
 }
 
-static const struct {
-  const char *name;
-  int number;
-} known[] = {{"TERM", SIGTERM}, {"INT", SIGINT}, {"HUP", SIGHUP}, {"TTIN", SIGTTIN}, {"TTOU", SIGTTOU}};
+/* ---- the guard ------------------------------------------------------------------------------------------------ */
 
-/* take_signals(names...) -> a descriptor that is readable when a signal has come; or nil, text */
-static int take_signals(lua_State *L) {
-  int numbers[BRAID_SIGNALS_MOST], count = lua_gettop(L), fd;
-  luaL_argcheck(L, count <= BRAID_SIGNALS_MOST, count, "too many");
-  for (int i = 0; i < count; i++) {
-    numbers[i] = 0;
-    for (size_t j = 0; j < sizeof known / sizeof *known; j++)
-      if (strcmp(known[j].name, luaL_checkstring(L, i + 1)) == 0) numbers[i] = known[j].number;
-    luaL_argcheck(L, numbers[i] != 0, i + 1, "not a signal that can be taken");
-  }
-  int error = braid_signals_open(numbers, (size_t)count, &fd);
-  if (error) return push_failure(L, error);
-  lua_pushinteger(L, fd);
+/* term_guard(seconds) -> guard | nil, text: ends this process so long after SIGTERM, unless guard:close() comes first
+ */
+static int term_guard(lua_State *L) {
+  lua_Number seconds = larg_number(L, 1, "seconds");
+  struct braid_term_guard **guard = lua_newuserdatauv(L, sizeof *guard, 0);
+  *guard = NULL;
+  luaL_setmetatable(L, TERM_GUARD);
+  int error = braid_term_guard_start(guard, seconds < 1e9 ? (int64_t)(seconds * 1e9) : INT64_MAX / 2);
+  return error ? push_failure(L, error) : 1;
+}
+
+static int term_guard_close(lua_State *L) {
+  struct braid_term_guard **guard = luaL_checkudata(L, 1, TERM_GUARD);
+  if (*guard) braid_term_guard_stop(*guard);
+  *guard = NULL;
+  return 0;
+}
+
+/* accept(listener) -> descriptor of a connection; false when none waits; nil, text */
+static int accept_one(lua_State *L) {
+  struct braid_address peer;
+  int fd = braid_socket_accept((int)luaL_checkinteger(L, 1), &peer);
+  if (fd < 0 && fd != -EAGAIN) return push_failure(L, -fd);
+  if (fd < 0)
+    lua_pushboolean(L, 0);
+  else
+    lua_pushinteger(L, fd);
   return 1;
-}
-
-/* next_signal() -> the name of a signal that has come, or nothing */
-static int next_signal(lua_State *L) {
-  int number = braid_signals_next();
-  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-    if (known[i].number != number) continue;
-    lua_pushstring(L, known[i].name);
-    return 1;
-  }
-  return 0;
-}
-
-static int give_signals(lua_State *L) {
-  (void)L;
-  braid_signals_close();
-  return 0;
 }
 
 static int die_with_parent(lua_State *L) {
   (void)L;
   braid_control_socket_die_with_parent();
   return 0;
+}
+
+static void new_class(lua_State *L, const char *name, const luaL_Reg *methods) {
+  luaL_newmetatable(L, name);
+  luaL_setfuncs(L, methods, 0);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
 }
 
 void lsupervise_open(lua_State *L) {
@@ -147,16 +151,13 @@ void lsupervise_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"control_socket", new_control_socket},
                                        {"control_socket_of", control_socket_of},
                                        {"close_fd", close_fd},
-                                       {"take_signals", take_signals},
-                                       {"next_signal", next_signal},
-                                       {"give_signals", give_signals},
+                                       {"term_guard", term_guard},
+                                       {"accept", accept_one},
                                        {"die_with_parent", die_with_parent},
                                        {NULL, NULL}};
-  if (luaL_newmetatable(L, CONTROL_SOCKET)) {
-    luaL_setfuncs(L, methods, 0);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-  }
-  lua_pop(L, 1);
+  static const luaL_Reg guard_methods[] = {
+      {"close", term_guard_close}, {"__close", term_guard_close}, {"__gc", term_guard_close}, {NULL, NULL}};
+  new_class(L, CONTROL_SOCKET, methods);
+  new_class(L, TERM_GUARD, guard_methods);
   luaL_setfuncs(L, functions, 0);
 }

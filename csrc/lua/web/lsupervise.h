@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Functions of braid.serve_core for a server's supervisor and its workers. */
+ * Functions for a server's supervisor and its workers. */
 #ifndef BRAID_LSUPERVISE_H
 #define BRAID_LSUPERVISE_H
 

@@ -16,6 +16,7 @@ FILE is a Lua script that returns an application (braid.web.app()).
   --grace SECONDS          that running requests get when the server stops (10)
   --worker-timeout SECONDS without a sign of life, after which a worker is replaced (30)
   --access-log             a line for each request on stderr; --log FILE appends them to a file
+  --log-json               the lines are JSON
   --max-body BYTES         of a request's body (1048576); beyond: 413
   --max-header BYTES       of a request's line and headers (8192); beyond: 431
   --max-connections N      beyond: 503
@@ -30,7 +31,7 @@ FILE anew and losing no request, TTIN and TTOU add and remove one.
 
 local known = {
   host = "string", port = "integer", workers = "integer", grace = "number", worker_timeout = "number",
-  access_log = "flag", log = "string",
+  access_log = "flag", log = "string", log_json = "flag",
   max_body = "integer", max_header = "integer", max_connections = "integer", idle_timeout = "number",
   request_timeout = "number", cert = "string", key = "string", debug = "flag",
 }
@@ -47,6 +48,7 @@ function M.main(words)
   local handle <close>, problem = io.open(file)
   if not handle then error(problem, 0) end
   read.access_log, read.log = read.log or read.access_log, nil
+  if read.log_json then read.log, read.log_json = "json", nil end
   if read.cert or read.key then read.tls = { cert = read.cert, key = read.key } end
   read.cert, read.key = nil, nil
   local serve = require "braid.web.serve"

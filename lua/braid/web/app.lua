@@ -3,7 +3,6 @@
 -- the requests.
 local core = require "braid.core"
 local errors = require "braid.errors"
-local request = require "braid.web.request"
 local response = require "braid.web.response"
 local router = require "braid.web.router"
 local serve_options = require "braid.web.options"
@@ -35,6 +34,7 @@ end
 
 --- Answers GET (and HEAD) requests for a path. "/items/{id}" has a parameter: a whole, non-empty segment. "{id:int}" is
 --- an integer, "{x:number}" a number; other segments give status 404. "{rest:path}" at the end is the rest of the path.
+--- "{id:raw}" is a segment with its escapes, and the only one that may have an escape of '/' or NUL.
 --- The handler gets the request and returns a table (JSON), a string (text), nil (status 204) or a braid.web.response.
 --- It runs as a task and may wait. If the client leaves before the answer, the task is cancelled.
 ---@param path string
@@ -87,13 +87,18 @@ function App:options(path, handler, options) return add_route(self, "OPTIONS", p
 function App:any(path, handler, options) return add_route(self, "*", path, handler, options) end
 
 --- Serves the files below a folder, with ETag, Last-Modified, ranges and content types. It looks for them at each
---- request. Names that begin with a dot, and links that leave the folder, give status 404.
+--- request. Names that begin with a dot (but ".well-known"), and links that leave the folder, give status 404. A folder
+--- without its slash is redirected. Raises if there is no such folder.
 ---@param prefix string "/assets"
 ---@param folder string
----@param options {index: string?, max_age: integer?}? index: the file for the folder itself, default "index.html";
----  max_age: seconds that clients may keep a file without asking again
+---@param options {index: string?, max_age: integer?, precompressed: boolean?}? index: the file for the folder itself,
+---  default "index.html"; max_age: seconds that clients may keep a file without asking again; precompressed: a file of
+---  text is sent as NAME.br, NAME.zst or NAME.gz if that is there and the client takes it, default true
 ---@return braid.web.App self
 function App:static(prefix, folder, options)
+  if type(prefix) ~= "string" then
+    errors.misuse(1, "bad argument 'prefix' to 'static' (a string expected, got %s)", errors.described(prefix))
+  end
   local path = prefix:gsub("/$", "") .. "/{path:path}"
   return add_route(self, "GET", path, static.handler(folder, options))
 end
@@ -138,13 +143,13 @@ local function missing(req, allow)
   return response.response { status = 204, headers = { Allow = allow .. ", OPTIONS" } }
 end
 
--- For paths that the fast lookup does not find: with parameters, with escapes, with the server's name before it ("GET
--- http://host/path"), or without a route.
+-- For paths that the fast lookup does not find: with parameters, with escapes, or without a route.
 local function find_slowly(app, req)
   local path = req.path
-  if path:sub(1, 1) ~= "/" then path = path:match("^%a[%w+.-]*://[^/]*(.*)$") or path end
-  req.path = request.unescape(path)
-  local route, params = app._router:find(req.method, path, request.unescape)
+  if path == "*" then return nil, response.response { status = 204, headers = { Allow = app._router:methods() } } end
+  local escaped = path:find("%", 1, true) and req._escaped
+  local route, params = app._router:find(req.method, path, escaped, function() return req._raw end)
+  if not route and escaped then return nil, response.failure(400) end
   if not route then return nil, missing(req, params) end
   req.params = params
   return route
@@ -161,19 +166,28 @@ end
 
 -- The end of the middleware chain. Always returns a response.
 local function respond(app, req)
-  local ok, value = xpcall(call_route, function(err)
+  local ok, value, status, headers = xpcall(call_route, function(err)
     if not response.is(err) and not req._traceback then req._traceback = errors.told(err, core.trace(err)) end
     return err
   end, app, req)
   if not ok and not response.is(value) then error(value, 0) end
-  return response.of(value)
+  if not ok then return value end
+  return response.of(value, status, headers)
+end
+
+-- The answer of a middleware.
+local function answer_of(value, ...)
+  if value == nil then
+    error("a middleware returned nothing: it returns the answer of next(request), or one of its own", 0)
+  end
+  return response.of(value, ...)
 end
 
 local function build_chain(app)
   local function chain(req) return respond(app, req) end
   for i = #app._middleware, 1, -1 do
     local middleware, rest = app._middleware[i], chain
-    chain = function(req) return response.of(middleware(req, rest)) end
+    chain = function(req) return answer_of(middleware(req, rest)) end
   end
   return chain
 end
@@ -191,9 +205,12 @@ local function keep_traceback(err)
   return { error = err, traceback = errors.told(err, core.trace(err)) }
 end
 
+-- Writes to stderr, whoever reads it.
+local function tell(text) pcall(io.stderr.write, io.stderr, text) end
+
 local function report(req, failure)
   local traceback = req._traceback or type(failure) == "table" and failure.traceback or errors.text(failure)
-  io.stderr:write(("braid: %s %s failed: %s\n"):format(req.method, (req.path:gsub("%c", "?")), traceback))
+  tell(("braid: %s %s failed: %s\n"):format(req.method, (req.path:gsub("%c", "?")), traceback))
   return traceback
 end
 
@@ -208,6 +225,17 @@ function App:_failed(req, failure)
   local traceback = report(req, failure)
   if not self._debug then return response.render(response.failure(500)) end
   return 500, traceback, { "Content-Type", "text/plain; charset=utf-8" }
+end
+
+--- The answer to a request that cannot be served: a malformed one, one that is too large or too slow, one too many.
+---@param status integer
+---@return integer status
+---@return string body
+---@return string[] headers
+function App._refused(_, _, status)
+  local answer = response.failure(status)
+  if status == 503 then answer.headers["Retry-After"] = 1 end
+  return response.render(answer)
 end
 
 --- Runs the stream of an answer to its end. Does not raise: a failure is reported on stderr.

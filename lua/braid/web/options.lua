@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The options of app:serve: defaults and valid values.
 local errors = require "braid.errors"
+local tls = require "braid.io.tls"
 
 local M = {}
 
@@ -20,14 +21,18 @@ local M = {}
 ---@field grace number? seconds for running requests when the server is stopped; default 10
 ---@field access_log boolean|string|fun(line: string)|nil a line for each request: true: on stderr; a string: appended
 --- to this file; a function: called with it; default false
----@field tls {cert: string, key: string}? PEM files, or their text: the server speaks HTTPS
+---@field log boolean|string|fun(line: string)|nil the form of the lines: "text" or "json"; they go to stderr if
+--- `access_log` does not say where. Or a function as for `access_log`
+---@field tls {cert: string, key: string?, client_ca: string?, min_version: string?, ciphers: string?,
+--- reload: boolean?}? as of braid.net.listen; cert and key may also be the PEM text itself: the server speaks HTTPS.
+--- When the file of the certificate has changed, new connections have the new one a second later
 ---@field debug boolean? sends the traceback of a failing handler to the client; default false
 
 M.known = {
   host = "string", port = "integer", workers = "integer", max_body = "integer", max_header = "integer",
   max_connections = "integer", idle_timeout = "number", request_timeout = "number", grace = "number",
   worker_timeout = "number",
-  access_log = "boolean|string|function", tls = "table", debug = "boolean",
+  access_log = "boolean|string|function", log = "boolean|string|function", tls = "table", debug = "boolean",
 }
 
 local defaults = {
@@ -47,14 +52,36 @@ local ranges = {
   worker_timeout = { 2, math.huge },
 }
 
-local function read_pem(name, value)
+-- A file with the text; the name of a file as it is. OpenSSL reads files only, and reads them at once.
+local function file_of(name, value, temporary)
   if type(value) ~= "string" then
     errors.misuse(2, "option 'tls.%s' must be a file's name, or PEM text, not a %s", name, type(value))
   end
-  if value:find("-----BEGIN", 1, true) then return value end
-  local file <close>, problem = io.open(value, "rb")
-  if not file then errors.misuse(2, "option 'tls.%s': %s", name, problem) end
-  return file:read("a")
+  if not value:find("-----BEGIN", 1, true) then return value end
+  local path = os.tmpname()
+  local file <close> = assert(io.open(path, "wb"))
+  file:write(value)
+  temporary[#temporary + 1] = path
+  return path
+end
+
+--- Makes the settings for the certificate from the option `tls`, and calls fn(settings). Texts become files meanwhile.
+---@param options braid.web.ServeOptions the result of read
+---@param fn fun(settings: table): any, any
+---@return any ... what fn returned
+function M.with_tls(options, fn)
+  local temporary, given = {}, {}
+  for name, value in pairs(options.tls) do given[name] = value end
+  local _ <close> = setmetatable({}, { __close = function()
+    for _, path in ipairs(temporary) do os.remove(path) end
+  end })
+  given.cert = file_of("cert", given.cert, temporary)
+  given.key = given.key and file_of("key", given.key, temporary)
+  given.close_notify, given.alpn = "optional", given.alpn or { "http/1.1" }
+  if temporary[1] then given.reload = false end
+  local settings = tls.server("serve", given)
+  settings.plan.secret = options.tls_secret
+  return fn(settings)
 end
 
 --- Checks options and adds the defaults.
@@ -73,9 +100,18 @@ function M.read(level, what, options)
     end
     read[name] = M.known[name] == "integer" and math.tointeger(value) or value
   end
+  if type(read.log) == "string" and read.log ~= "text" and read.log ~= "json" then
+    errors.misuse(level + 1, "option 'log' must be \"text\", \"json\" or a function, not %q", read.log)
+  end
   if read.tls then
-    errors.check_options(level + 1, what, read.tls, { cert = "string", key = "string" })
-    read.tls = { cert = read_pem("cert", read.tls.cert), key = read_pem("key", read.tls.key) }
+    local known = {
+      cert = "string", key = "string", client_ca = "string", min_version = "string", ciphers = "string",
+      reload = "boolean", alpn = "table",
+    }
+    errors.check_options(level + 1, what, read.tls, known)
+    if not read.tls.cert then errors.misuse(level + 1, "option 'tls.cert' is missing") end
+    local file <close> = assert(io.open("/dev/urandom", "rb"))
+    read.tls_secret = file:read(32) -- of the session tickets: all workers have the same
   end
   return read
 end

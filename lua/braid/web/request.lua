@@ -1,11 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- The request that a handler gets. Only method and path are there from the beginning. The rest is fetched or decoded
 -- when it is first used.
+local access_log = require "braid.web.access_log"
+local core = require "braid.core"
 local errors = require "braid.errors"
 local headers = require "braid.web.headers"
 local json = require "braid.json"
 local response = require "braid.web.response"
-local sync = require "braid.sync.primitives"
 
 local M = {}
 
@@ -17,7 +18,8 @@ local M = {}
 ---@field headers braid.web.Headers names are case-insensitive
 ---@field body string suspends if the route has stream_body
 ---@field cookies table<string, string>
----@field peer string? the client's address
+---@field peer string? the client's address; nil at a Unix socket
+---@field id string of this request, as in the access log
 local Request = {}
 Request.__name = "braid.request"
 
@@ -61,6 +63,15 @@ local function first_values(text)
   return values
 end
 
+--- The path of a target: without its query, and without a scheme and an authority.
+---@param target string
+---@return string
+function M.path_of(target)
+  local path = target:match "^[^?]*"
+  if path:sub(1, 1) ~= "/" then path = path:match "^%a[%w+.-]*://[^/]*(.*)$" or path end
+  return path == "" and "/" or path
+end
+
 function lazy.query(request) return first_values(request._query) end
 
 function lazy.params() return {} end
@@ -74,28 +85,16 @@ end
 local function ask(request, what)
   local exchange = request._exchange
   local value = exchange and request._server[what](request._server, exchange)
-  if value then return value end
+  if value ~= nil then return value end
   error(over(what))
 end
 
--- Returns the next piece of the body: "" if it has not arrived yet, nil at the end.
-local function take_piece(request)
-  local piece, state = request._server:piece(request._exchange)
-  if not piece then error(over "body") end
-  if state == "too large" then response.abort(413) end
-  if request._late then request._late:set() end -- the server can go on reading
-  if piece == "" and state == "ended" then return nil end
-  return piece
-end
-
 local function next_piece(request)
-  while true do
-    local piece = take_piece(request)
-    if piece ~= "" then return piece end
-    request._more = request._more or sync.event()
-    request._more:wait()
-    request._more:clear()
-  end
+  local piece, status = request._server:piece(request._exchange)
+  if piece then return piece end
+  if piece == nil then error(over "body") end
+  if status > 0 then response.abort(status) end
+  return nil
 end
 
 --- An iterator over the pieces of the body as they come. With `stream_body` in the route's options the handler begins
@@ -112,7 +111,8 @@ function methods:chunks()
 end
 
 function lazy.body(request)
-  if not request._streamed then return ask(request, "body") end
+  local body = ask(request, "body")
+  if body then return body end
   local pieces = {}
   for piece in request:chunks() do pieces[#pieces + 1] = piece end
   return table.concat(pieces)
@@ -127,6 +127,30 @@ function lazy.cookies(request)
 end
 
 function lazy.headers(request) return headers.received(ask(request, "headers")) end
+
+function lazy.id() return access_log.new_id() end
+
+-- The path as the client sent it, without its server's name, and with dot segments resolved; whether it has escapes of
+-- '/' or NUL.
+function lazy._raw(request)
+  local target = request._exchange and request._server:target(request._exchange)
+  if not target then return request.path end
+  return core.web_path(M.path_of(target), true)
+end
+
+function lazy._escaped(request)
+  if not request._exchange then return false end
+  return select(3, request._server:target(request._exchange)) or false
+end
+
+--- Calls a function after the answer was sent. It runs in the request's task and may wait; the server's grace counts
+--- it. A failure is reported.
+---@param fn fun()
+function methods:after(fn)
+  errors.check_function(1, "after", "fn", fn)
+  self._after = self._after or {}
+  table.insert(self._after, fn)
+end
 
 function lazy.peer(request) return request._exchange and request._server:peer(request._exchange) end
 
@@ -162,7 +186,7 @@ function methods:query_all(name)
 end
 
 --- Makes a request that has arrived at a server.
----@param server userdata of braid.serve_core
+---@param server userdata of braid.core.web_server
 ---@param exchange integer
 ---@param method string
 ---@param path string
@@ -178,9 +202,16 @@ end
 ---@param query string?
 ---@param header_table braid.web.Headers
 ---@param body string
----@return braid.web.Request
+---@return braid.web.Request? nil: an escape in the path is none
 function M.made(method, path, query, header_table, body)
-  local fields = { method = method, path = path, _query = query, headers = header_table, body = body }
+  local raw = M.path_of(path)
+  if raw:sub(1, 1) ~= "/" then return nil end
+  local normal, escaped = core.web_path(raw)
+  if not normal then return nil end
+  local fields = {
+    method = method, path = normal, _query = query, headers = header_table, body = body, _escaped = escaped,
+    _raw = core.web_path(raw, true),
+  }
   return setmetatable(fields, Request)
 end
 

@@ -23,20 +23,26 @@ local reasons = {
   [405] = "Method Not Allowed",
   [409] = "Conflict",
   [410] = "Gone",
+  [412] = "Precondition Failed",
   [413] = "Content Too Large",
   [415] = "Unsupported Media Type",
+  [416] = "Range Not Satisfiable",
+  [417] = "Expectation Failed",
   [422] = "Unprocessable Content",
   [429] = "Too Many Requests",
+  [431] = "Request Header Fields Too Large",
   [500] = "Internal Server Error",
   [501] = "Not Implemented",
   [502] = "Bad Gateway",
   [503] = "Service Unavailable",
   [504] = "Gateway Timeout",
+  [505] = "HTTP Version Not Supported",
 }
 
-local json_list = { "Content-Type", "application/json" }
-local text_list = { "Content-Type", "text/plain; charset=utf-8" }
-local empty_list = {}
+-- `lines`: the same as a server sends it.
+local json_list = { "Content-Type", "application/json", lines = "Content-Type: application/json\r\n" }
+local text_list = { "Content-Type", "text/plain; charset=utf-8", lines = "Content-Type: text/plain; charset=utf-8\r\n" }
+local empty_list = { lines = "" }
 
 function Response:__tostring() return ("braid.response %s: %s"):format(self.status, self.message or "") end
 
@@ -149,15 +155,33 @@ end
 ---@return boolean
 function M.is(value) return getmetatable(value) == Response end
 
---- Converts the result of a handler to a response.
+local function check_results(status, header_table)
+  if math.type(status) ~= "integer" then
+    error(("a handler's second result is its status, an integer, not %s"):format(errors.described(status)), 0)
+  end
+  if header_table ~= nil and type(header_table) ~= "table" then
+    error(("a handler's third result is a table of headers, not %s"):format(errors.described(header_table)), 0)
+  end
+  check_status(status)
+end
+
+--- Converts the results of a handler to a response.
 ---@param value any
+---@param status integer? instead of 200, or 204 without a value; not beside a response
+---@param header_table table<string, string|number|string[]>?
 ---@return braid.web.Response
-function M.of(value)
+function M.of(value, status, header_table)
   local kind = type(value)
-  if kind == "table" then return getmetatable(value) == Response and value or new(200, value, headers.checked()) end
-  if kind == "string" then return new(200, value, headers.checked()) end
-  if kind == "nil" then return new(204, nil, headers.checked()) end
-  error(("a handler returned a %s; it may return a table, a string, nil or a braid.web.response"):format(kind), 0)
+  if kind == "table" and getmetatable(value) == Response then
+    if status ~= nil then error("a handler returned a response and a second value: a response has its status", 0) end
+    return value
+  end
+  if kind ~= "table" and kind ~= "string" and kind ~= "nil" then
+    error(("a handler returned a %s; it may return a table, a string, nil or a braid.web.response"):format(kind), 0)
+  end
+  if status == nil and header_table ~= nil then status = kind == "nil" and 204 or 200 end
+  if status ~= nil then check_results(status, header_table) end
+  return new(status or kind == "nil" and 204 or 200, value, headers.checked(header_table))
 end
 
 -- The body of a stream or file is sent later, so the response is returned in its place.
@@ -193,12 +217,15 @@ local function render_response(response)
   return status, body or "", list
 end
 
---- Converts the result of a handler to what is sent. Raises for values that cannot be an answer.
+--- Converts the results of a handler to what is sent. Raises for values that cannot be an answer.
 ---@param value any
+---@param code integer? the status
+---@param header_table table?
 ---@return integer status
 ---@return string|braid.web.Response body the response itself if it has a stream or a file
 ---@return string[] headers names and values alternately
-function M.render(value)
+function M.render(value, code, header_table)
+  if code ~= nil or header_table ~= nil then return render_response(M.of(value, code, header_table)) end
   local kind = type(value)
   if kind == "table" then
     if getmetatable(value) == Response then return render_response(value) end

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Finds the handler for a method and a path. Paths without parameters are in a hash table. The others are in a tree
--- with one level for each segment. At each level the order is: literal text, {id:int}, {x:number}, {id}, {rest:path}.
+-- with one level for each segment. At each level the order is: literal text, {id:int}, {x:number}, {id}, {id:raw},
+-- {rest:path}.
 local errors = require "braid.errors"
 
 local M = {}
@@ -20,7 +21,7 @@ local function new_node() return { literal = {}, routes = {} } end
 
 function M.new() return setmetatable({ _exact = {}, _root = new_node() }, Router) end
 
-local kinds = { int = true, number = true, path = true }
+local kinds = { int = true, number = true, raw = true, path = true }
 
 local function segments_of(path)
   local segments = {}
@@ -30,6 +31,9 @@ end
 
 -- Returns "literal", text; or "any", "int", "number" or "path", and the parameter's name.
 local function parse_segment(path, segment)
+  if segment:find("^:%a") then
+    errors.misuse(1, "%q: a parameter is written {%s}, not %q", path, segment:sub(2), segment)
+  end
   if not segment:find("[{}]") then return "literal", segment end
   local name, kind = segment:match("^{([%a_][%w_]*):?(%l*)}$")
   if not name then
@@ -37,7 +41,8 @@ local function parse_segment(path, segment)
   end
   if kind == "" and not segment:find(":", 1, true) then return "any", name end
   if not kinds[kind] then
-    errors.misuse(1, "%q: a parameter may be {name}, {name:int}, {name:number} or {name:path}, not %q", path, segment)
+    errors.misuse(1, "%q: a parameter may be {name}, {name:int}, {name:number}, {name:raw} or {name:path}, not %q",
+      path, segment)
   end
   return kind, name
 end
@@ -55,9 +60,10 @@ end
 ---@param handler function
 ---@param options {stream_body: boolean?, max_body: integer?}?
 function Router:add(method, path, handler, options)
-  if type(path) ~= "string" or path:sub(1, 1) ~= "/" then
-    errors.misuse(1, "a path begins with '/': %s", tostring(path))
+  if type(path) ~= "string" then
+    errors.misuse(1, "bad argument 'path' (a string expected, got %s)", errors.described(path))
   end
+  if path:sub(1, 1) ~= "/" then errors.misuse(1, "a path begins with '/': %s", path) end
   local node, names, seen, segments = self._root, {}, {}, segments_of(path)
   for i, segment in ipairs(segments) do
     local kind, text = parse_segment(path, segment)
@@ -90,38 +96,65 @@ end
 
 local function text_of(segment) return segment end
 
+-- Escapes of '/' and NUL stay in a path, in capitals. So it tells such a segment from others only if it has any.
+local function is_escaped(segment) return segment:find("%2F", 1, true) or segment:find("%00", 1, true) end
+
 -- In the order of precedence.
 local parameters = { { "int", integer_of }, { "number", number_of }, { "any", text_of } }
 
 local function rest_of(segments, i) return table.concat(segments, "/", i) end
 
--- Finds the best route below a node. Fills in `values` (the parameters) and `allowed` (methods of routes that match
--- except for their method).
-local function descend(node, method, segments, i, values, allowed)
-  local segment = segments[i]
-  if not segment then
-    for other in pairs(node.routes) do allowed[other] = true end
-    return choose(node.routes, method)
-  end
-  local child = node.literal[segment]
-  local route = child and descend(child, method, segments, i + 1, values, allowed)
-  if route then return route end
-  local depth = #values + 1
+-- What is looked for: a method and the segments of a path. `raw()` gives the segments as the client sent them.
+-- `escaped`: some have escapes of '/' or NUL, which only {name:raw} takes.
+local descend
+
+local function try_parameters(node, search, i, values, allowed)
+  local segment, depth = search.segments[i], #values + 1
+  if search.escaped and is_escaped(segment) then return nil end
   for _, parameter in ipairs(parameters) do
     local kind, read = parameter[1], parameter[2]
     local value = node[kind] and segment ~= "" and read(segment)
     if value then
       values[depth] = value
-      route = descend(node[kind], method, segments, i + 1, values, allowed)
+      local route = descend(node[kind], search, i + 1, values, allowed)
       if route then return route end
     end
   end
-  if node.path then
-    values[depth] = rest_of(segments, i)
-    route = descend(node.path, method, segments, #segments + 1, values, allowed)
-    if route then return route end
-  end
   values[depth] = nil
+end
+
+local function try_raw(node, search, i, values, allowed)
+  if not node.raw or search.segments[i] == "" then return nil end
+  local depth = #values + 1
+  values[depth] = search.raw()[i]
+  local route = descend(node.raw, search, i + 1, values, allowed)
+  if not route then values[depth] = nil end
+  return route
+end
+
+local function try_rest(node, search, i, values, allowed)
+  if not node.path then return nil end
+  local depth, rest = #values + 1, rest_of(search.segments, i)
+  if search.escaped and is_escaped(rest) then return nil end
+  values[depth] = rest
+  local route = descend(node.path, search, #search.segments + 1, values, allowed)
+  if not route then values[depth] = nil end
+  return route
+end
+
+-- Finds the best route below a node. Fills in `values` (the parameters) and `allowed` (methods of routes that match
+-- except for their method).
+function descend(node, search, i, values, allowed)
+  local segment = search.segments[i]
+  if not segment then
+    for other in pairs(node.routes) do allowed[other] = true end
+    return choose(node.routes, search.method)
+  end
+  local child = node.literal[segment]
+  return child and not (search.escaped and is_escaped(segment)) and descend(child, search, i + 1, values, allowed)
+    or try_parameters(node, search, i, values, allowed)
+    or try_raw(node, search, i, values, allowed)
+    or try_rest(node, search, i, values, allowed)
 end
 
 local function allow_list(allowed)
@@ -131,6 +164,24 @@ local function allow_list(allowed)
   for method in pairs(allowed) do list[#list + 1] = method end
   table.sort(list)
   return table.concat(list, ", ")
+end
+
+--- The methods of all routes, as in the header Allow.
+---@return string
+function Router:methods()
+  local allowed = { OPTIONS = true }
+  local function visit(node)
+    for method in pairs(node.routes) do
+      if method ~= "*" then allowed[method] = true end
+    end
+    for _, child in pairs(node.literal) do visit(child) end
+    for kind in pairs(kinds) do
+      if node[kind] then visit(node[kind]) end
+    end
+    if node.any then visit(node.any) end
+  end
+  visit(self._root)
+  return allow_list(allowed)
 end
 
 --- Finds the route of a path without escapes and parameters.
@@ -144,16 +195,20 @@ end
 
 --- Finds the route of a path.
 ---@param method string
----@param path string as received
----@param unescape fun(segment: string): string
+---@param path string in its normal form
+---@param escaped boolean? it has escapes of '/' or NUL
+---@param raw_path (fun(): string)? the path with all its escapes, for {name:raw}
 ---@return braid.web.Route? route
 ---@return table<string, string|number>|string|nil params or, without a route, the methods of the path ("GET, HEAD")
-function Router:find(method, path, unescape)
-  local segments, values, allowed = segments_of(path), {}, {}
-  if path:find("%", 1, true) then
-    for i, segment in ipairs(segments) do segments[i] = unescape(segment) end
+function Router:find(method, path, escaped, raw_path)
+  local segments, raw = segments_of(path), nil
+  local function raw_segments()
+    raw = raw or raw_path and segments_of(raw_path()) or segments
+    return raw
   end
-  local route = descend(self._root, method, segments, 1, values, allowed)
+  local values, allowed = {}, {}
+  local search = { method = method, segments = segments, escaped = escaped, raw = raw_segments }
+  local route = descend(self._root, search, 1, values, allowed)
   if not route then return nil, allow_list(allowed) end
   local params = {}
   for i, name in ipairs(route.names) do params[name] = values[i] end

@@ -1,14 +1,18 @@
 -- SPDX-License-Identifier: MIT
 -- Runs a server as a program: prints its address and processes, handles signals, and ends.
 local core = require "braid.core"
+local errors = require "braid.errors"
 local options_of = require "braid.web.options"
 local pools = require "braid.pools.registry"
 local server = require "braid.web.server"
+local signals = require "braid.io.signals"
 local supervisor = require "braid.web.supervisor"
 local task = require "braid.tasks.task"
 local worker = require "braid.web.worker"
 
 local M = {}
+
+local GUARD = 2 -- seconds beyond grace, after which a server that computes without end is ended
 
 local function say(format, ...) io.stderr:write(("braid: " .. format .. "\n"):format(...)) end
 
@@ -27,23 +31,36 @@ local function reload(running)
   if not replaced then say("the workers are not replaced: %s", problem) end
 end
 
+-- Without workers: loads the file again.
+local function reload_here(running, source)
+  if not source.file then
+    say("there is no file to load again; with several workers HUP replaces them")
+    return
+  end
+  local ok, problem = errors.try(function() running:_replace(worker.load(source.file)) end)
+  if ok then
+    say("%s is loaded again", source.file)
+  else
+    say("%s is not loaded again: %s", source.file, errors.text(problem))
+  end
+end
+
 local function add(running)
   local added, problem = running:add()
   if not added then say("no worker is added: %s", problem) end
 end
 
-local signals = {
+local obey = {
   TERM = function(running) running:stop() end,
-  HUP = function(running) if running.reload then core.spawn(reload, running) end end,
+  HUP = function(running, source) core.spawn(running.reload and reload or reload_here, running, source) end,
   TTIN = function(running) if running.add then core.spawn(add, running) end end,
   TTOU = function(running) if running.remove then running:remove() end end,
 }
 
-local function obey_signals(running, fd)
-  local serve_core = require "braid.serve_core"
-  while core.wait_fd(fd, "r") do -- until the descriptor is closed by give_signals
-    local obey = signals[serve_core.next_signal()]
-    if obey then obey(running) end
+-- PIPE is one of them so that a write to a stderr that nobody reads ends no server.
+local function obey_signals(running, source, taken)
+  for name in taken do
+    if obey[name] then obey[name](running, source) end
   end
 end
 
@@ -54,13 +71,11 @@ local function name_processes(running)
 end
 
 local function serve(source, options)
-  local serve_core = require "braid.serve_core"
   local running <close>, err = M.start(source, options)
   if not running then error(err, 0) end
-  local fd <const> = options.workers > 1 and serve_core.take_signals("TERM", "HUP", "TTIN", "TTOU")
-    or serve_core.take_signals("TERM")
-  local _ <close> = setmetatable({}, { __close = serve_core.give_signals })
-  if fd then core.spawn(obey_signals, running, fd):daemon() end
+  local taken <close> = signals.signals("TERM", "HUP", "PIPE", table.unpack(running.pids and { "TTIN", "TTOU" } or {}))
+  local _ <close> = not running.pids and core.term_guard(options.grace + GUARD) or nil
+  core.spawn(obey_signals, running, source, taken):daemon()
   say("serving on %s", running.url) -- a program that reads this may send a signal at once
   name_processes(running)
   running:wait()

@@ -1,13 +1,13 @@
 -- SPDX-License-Identifier: MIT
--- An application behind a socket. Three tasks run the C server: one waits for its descriptor, one for clients that
--- leave, one for answers that come later than the dispatch of their request. Each request becomes a task in their
--- scope, which runs at once up to its first wait.
+-- An application behind a socket. The C server calls the functions of this module in the loop's turn: each request
+-- becomes a task in the server's scope, which runs at once up to its first wait.
 local core = require "braid.core"
 local errors = require "braid.errors"
 local scope = require "braid.tasks.scope"
 local sync = require "braid.sync.primitives"
+local tls = require "braid.io.tls"
 local request = require "braid.web.request"
-local response = require "braid.web.response"
+local serve_options = require "braid.web.options"
 local access_log = require "braid.web.access_log"
 
 local M = {}
@@ -26,215 +26,196 @@ Server.__name = "braid.server"
 ---@return integer? listener a descriptor
 ---@return integer|braid.Error port
 function M.listen(options, shared)
-  local listener, port, code = require("braid.serve_core").listen(options.host, options.port, shared)
+  local listener, port, code = core.web_listen(options.host, options.port, shared or false)
   if listener then return listener, port end
   local place = ("%s:%d"):format(options.host, options.port)
   return nil, errors.new("system", ("cannot listen on %s: %s"):format(place, port), { code = code })
 end
 
-local function open(listener, options)
-  local tls = options.tls or {}
-  local handle, problem = require("braid.serve_core").open(listener, options.max_body, options.max_header,
-    options.idle_timeout, options.request_timeout, options.max_connections, tls.key, tls.cert)
-  if handle then return handle end
-  if options.tls then problem = "the TLS certificate or key cannot be used (" .. problem .. ")" end
+-- New connections have this certificate. Returns the settings, which find out when its files have changed.
+local function secure(handle, options)
+  return serve_options.with_tls(options, function(settings)
+    local context, problem = tls.context(settings)
+    if not context then return nil, problem end
+    handle:secure(context)
+    return settings
+  end)
+end
+
+local function open(app, listener, options)
+  local handle, problem = core.web_server(listener, options.max_body, options.max_header, options.idle_timeout,
+    options.request_timeout, options.max_connections, app._router.asks or false)
+  local settings
+  if handle and options.tls then
+    settings, problem = secure(handle, options)
+    if not settings then
+      handle:close()
+      problem = ("the TLS certificate or key cannot be used (%s)"):format(errors.text(problem))
+    end
+  end
+  if handle and (settings or not options.tls) then return handle, settings end
   return nil, errors.new("system", ("cannot serve on %s:%d: %s"):format(options.host, options.port, problem))
 end
 
 -- ---- requests -------------------------------------------------------------------------------------------------------
 
--- Called before the exchange is over, because the exchange knows the client's address.
-local function log_access(server, exchange, req, status, size, began)
-  local peer, path = server._handle:peer(exchange) or "-", req.path:gsub("%c", "?")
-  local milliseconds = (core.now() - began) * 1000
-  local shown = req._left and 499 or req._too_late and 504 or status
-  server._log(("%s %s %s %d %d %.1fms"):format(peer, req.method, path, shown, size, milliseconds))
+-- What the log needs of the request has to be read while the exchange lives.
+local function log_entry(server, exchange, req)
+  local handle = server._handle
+  local target, protocol = handle:target(exchange)
+  return {
+    peer = handle:peer(exchange), method = req.method, target = target or "-", protocol = protocol or "-",
+    agent = handle:header(exchange, "user-agent"), referer = handle:header(exchange, "referer"), id = req.id,
+    began = core.now(),
+  }
 end
 
--- Lets the server run when something has happened outside its own turn.
-local function kick(server, when)
-  if when == "later" then server._late:set() end
+local fates = { left = 499, late = 504 }
+
+local function log_access(server, exchange, entry, status, size)
+  if not entry then return end
+  entry.status, entry.bytes = fates[server._handle:fate(exchange)] or status, size
+  entry.seconds = core.now() - entry.began
+  server._log(entry)
 end
 
 -- Sends a piece; waits while the client is slow.
-local function write_piece(server, exchange, req, piece)
+local function write_piece(server, exchange, piece)
   if type(piece) ~= "string" then
     errors.misuse(1, "bad argument 'piece' to 'write' (a string expected, got %s)", errors.described(piece))
   end
   if piece == "" then return true end
-  local room, problem = server._handle:write(exchange, piece)
-  if room == nil then error(errors.new("closed", problem or "the client has left"), 0) end
-  server._late:set()
-  while room == false do
-    req._room = req._room or sync.event()
-    req._room:wait()
-    req._room:clear()
-    if not req._left then break end
-  end
+  local sent, problem = server._handle:write(exchange, piece)
+  if not sent then error(errors.new("closed", problem or "the client has left"), 0) end
   return true
 end
 
 -- Returns the number of bytes, and the error to raise if the task was cancelled.
-local function send_stream(server, exchange, req, source)
-  local handle, size = server._handle, 0
+local function send_stream(server, app, exchange, req, source)
+  local size = 0
   local whole, cancelled = true, nil
   if req.method ~= "HEAD" then
-    whole, cancelled = server._app:_run_stream(req, source.stream, function(piece)
+    whole, cancelled = app:_run_stream(req, source.stream, function(piece)
       size = size + #piece
-      return write_piece(server, exchange, req, piece)
+      return write_piece(server, exchange, piece)
     end)
   end
-  handle:finish(exchange, not whole)
-  server._late:set()
+  server._handle:finish(exchange, not whole)
   return size, cancelled
 end
 
 -- Sends a file or a stream.
-local function send_source(server, exchange, req, status, source, headers)
+local function send_source(server, app, exchange, req, status, source, headers)
   local handle = server._handle
   if source.file then
     local file = source.file
-    return file.size, nil, handle:respond_file(exchange, status, file.handle, headers, file.offset, file.size)
+    local _, refused = handle:respond_file(exchange, status, file.handle, headers, file.offset, file.size)
+    return file.size, nil, refused
   end
   local sent, refused = handle:respond_stream(exchange, status, headers)
-  if not sent then return 0, nil, sent, refused end
-  kick(server, sent)
-  req._streams = true
-  local size, cancelled = send_stream(server, exchange, req, source)
-  return size, cancelled, sent
+  if not sent then return 0, nil, refused end
+  return send_stream(server, app, exchange, req, source)
 end
 
-local function answer_request(server, exchange, req)
+-- Returns the error to raise if the task was cancelled.
+local function send_answer(server, app, exchange, req, entry, status, body, headers)
   local handle = server._handle
-  local began = server._log and core.now()
-  local status, body, headers, cancelled = server._app:_answer(req)
-  local plain = type(body) == "string"
-  if began and plain then log_access(server, exchange, req, status, #body, began) end
-  local size, stopped, sent, refused
-  if plain then
-    sent, refused = handle:respond(exchange, status, body, headers)
+  local size, cancelled, refused
+  if type(body) == "string" then
+    size, refused = #body, select(2, handle:respond(exchange, status, body, headers.lines or headers))
   else
-    size, stopped, sent, refused = send_source(server, exchange, req, status, body, headers)
-    if began then log_access(server, exchange, req, status, size, began) end
+    size, cancelled, refused = send_source(server, app, exchange, req, status, body, headers)
   end
-  if refused then sent = handle:respond(exchange, server._app:_failed(req, refused)) end
-  kick(server, sent)
-  return cancelled or stopped
+  if refused then
+    status, body, headers = app:_failed(req, refused)
+    handle:respond(exchange, status, body, headers)
+    size = #body
+  end
+  log_access(server, exchange, entry, status, size)
+  return cancelled
+end
+
+-- Runs what request:after was given. Failures are reported.
+local function run_after(req)
+  for _, fn in ipairs(req._after) do
+    local ok, err, place = errors.try(fn)
+    if not ok then errors.report(err, place, "request:after") end
+  end
 end
 
 -- The main function of a request's task.
-local function serve_request(server, exchange, req)
-  local cancelled = answer_request(server, exchange, req)
-  req._done = true
-  if req._task then server._live[exchange] = nil end
-  if cancelled then error(cancelled, 0) end
+local function serve_request(server, exchange, method, path, query)
+  local app, req = server._app, request.arrived(server._handle, exchange, method, path, query)
+  local entry = server._log and log_entry(server, exchange, req)
+  local status, body, headers, cancelled = app:_answer(req)
+  local stopped = send_answer(server, app, exchange, req, entry, status, body, headers)
+  if req._after then run_after(req) end
+  if cancelled or stopped then error(cancelled or stopped, 0) end
 end
 
--- Answers a request whose task failed outside its handler's protection, for example by coroutine.yield.
-local function answer_failure(server, exchange, req, task)
-  if req._done or task:_state() ~= "failed" then return end
-  req._done, server._live[exchange] = true, nil
-  local status, body, headers = server._app:_failed(req, task:error())
-  if req._streams then
-    server._handle:finish(exchange, true)
-    server._late:set()
-  else
-    kick(server, server._handle:respond(exchange, status, body, headers))
-  end
+-- The main function of the task of a request that cannot be served: the application says in which form.
+local function refuse_request(server, exchange, status)
+  local handle, app = server._handle, server._app
+  local method, path = handle:request(exchange)
+  if not method then return end
+  local req = request.arrived(handle, exchange, method ~= "" and method or "-", path ~= "" and path or "-")
+  local entry = server._log and log_entry(server, exchange, req)
+  send_answer(server, app, exchange, req, entry, app:_refused(req, status))
 end
 
-local function make_dispatch(server)
-  local handle, arrived, spawn_now, live = server._handle, request.arrived, core.spawn_now, server._live
-  return function(exchange, method, path, query)
-    if server._over then return handle:respond(exchange, response.render(response.failure(503))) end
-    local req = arrived(handle, exchange, method, path, query)
-    if server._streamed == exchange then req._streamed, req._late, server._streamed = true, server._late, nil end
-    local task = spawn_now(serve_request, server, exchange, req)
-    if req._done then return end
-    req._task, live[exchange] = task, req
-    task:on_done(function() answer_failure(server, exchange, req, task) end)
-  end
+-- The task of a request has ended without a whole answer, for example by coroutine.yield.
+local function fail_request(server, exchange, task)
+  local handle, app = server._handle, server._app
+  local method, path = handle:request(exchange)
+  local req = request.arrived(handle, exchange, method, path)
+  local status, body, headers = app:_failed(req, task:error())
+  if not handle:respond(exchange, status, body, headers.lines or headers) then handle:finish(exchange, true) end
 end
 
--- Reports events of a request whose task still runs.
-local function make_tell(server)
-  local handle, live = server._handle, server._live
-  return function(exchange, left, late, room, more)
-    local req = live[exchange]
-    if not req then return end
-    if room and req._room then req._room:set() end
-    if more and req._more then req._more:set() end
-    if left then
-      req._left = true
-      req._task:cancel("the client has left")
-    elseif late then
-      req._too_late = true
-      kick(server, handle:respond(exchange, response.render(response.failure(504))))
-      req._task:cancel("the request has taken longer than request_timeout")
-    end
-  end
-end
-
--- Called when the headers of a request with a body are there. nil if no route of the application has options.
-local function make_admit(server)
+-- Called when the head of a request with a body is there, if a route of the application has options.
+local function admit_request(server, _, method, path)
   local router = server._app._router
-  if not router.asks then return nil end
-  return function(exchange, method, path)
-    local route = router:find_exact(method, path) or router:find(method, path, request.unescape)
-    if not route then return nil end
-    if route.stream_body then server._streamed = exchange end
-    return route.max_body, route.stream_body
+  local route = router:find_exact(method, path) or router:find(method, path)
+  if not route then return nil end
+  return route.max_body, route.stream_body
+end
+
+-- ---- the server's task ----------------------------------------------------------------------------------------------
+
+local LOOK = 0.5 -- seconds between two looks for failed tasks that handlers have left behind, and at certificates
+
+-- Reports failures that nobody has asked for meanwhile. The scope keeps none of them.
+local function report_failures(list)
+  for _, failure in ipairs(list or {}) do
+    if not failure:_linked() and not errors.is_echo(failure:error()) then failure:_report() end
   end
 end
 
--- ---- the loops ------------------------------------------------------------------------------------------------------
-
--- Whether a server that was told to stop has finished, or its time is up.
-local function is_over(server)
-  if not server._deadline then return false end
-  return server._handle:is_quiet(server._linger) or core.now() >= server._deadline
-end
-
-local function run(server) server._handle:run(server._dispatch, server._tell, server._admit) end
-
--- Runs the server until it has to wait; false when it is over.
-local function turn(server)
-  run(server)
-  while server._handle:timeout() == 0 do
-    core.checkpoint()
-    run(server)
+-- A failure is reported at the second look after it: until then its handler may ask for it.
+local function look_around(server, requests)
+  while true do
+    core.sleep(LOOK)
+    report_failures(server._failures)
+    server._failures = requests:_failures()
+    local context = server._tls and tls.context(server._tls)
+    if context then server._handle:secure(context) end
   end
-  return not is_over(server)
 end
 
--- The timeout: idle connections must be found even if there was none when the wait began.
-local function serve_arrivals(server, requests)
-  local handle, idle_timeout = server._handle, server._idle_timeout
-  local fd = handle:fd()
-  repeat core.wait_fd(fd, "r", handle:timeout() or idle_timeout) until not turn(server)
+local function cancel_at(deadline, requests)
+  core.sleep(math.max(0, deadline - core.now()))
   requests:cancel("the server stops")
-end
-
-local function serve_departures(server)
-  local handle = server._handle
-  local fd = handle:departures_fd()
-  repeat
-    core.wait_fd(fd, "r")
-    handle:look()
-  until not turn(server)
-  server._late:set()
 end
 
 local PAUSE = 0.05 -- seconds between two checks whether all connections are idle
 
-local function serve_late_answers(server, requests)
-  local late = server._late
-  repeat
-    local left = server._deadline and math.max(0, server._deadline - core.now())
-    late:wait(left and server._linger > 0 and math.min(left, PAUSE) or left)
-    late:clear()
-  until not turn(server)
-  requests:cancel("the server stops")
+-- Waits for the last answer, and then until no connection was used for `linger` seconds.
+local function wait_quiet(server)
+  local handle = server._handle
+  handle:drain()
+  while not handle:is_quiet(server._linger) and core.now() < server._deadline do
+    if handle:wait_quiet(server._deadline - core.now()) and server._linger > 0 then core.sleep(PAUSE) end
+  end
 end
 
 local function call_on_stop(app)
@@ -249,23 +230,27 @@ local function call_on_stop(app)
   if #failures > 0 then errors.raise(failures, first) end
 end
 
--- Sends the answers of cancelled handlers, and closes the server.
+-- Closes the server. Cancelled handlers have sent their answers.
 local function finish(server)
   local handle = server._handle
   server._over = true
-  handle:drain()
-  run(server)
   server._accepted = handle:counts()
   handle:close()
   call_on_stop(server._app)
 end
 
+-- The tasks that handlers have left behind may end within the grace, too.
 local function serve(server)
   local _ <close> = setmetatable({}, { __close = function() finish(server) end })
   scope.scope(function(requests)
-    requests:spawn(serve_late_answers, server, requests)
-    requests:spawn(serve_departures, server)
-    serve_arrivals(server, requests)
+    requests:spawn(look_around, server, requests):daemon()
+    server._handle:begin(server, serve_request, refuse_request, fail_request, admit_request)
+    server._stop:wait()
+    requests:spawn(cancel_at, server._deadline, requests):daemon()
+    wait_quiet(server)
+    scope.join(requests)
+    report_failures(server._failures)
+    report_failures(requests:_failures())
   end)
 end
 
@@ -275,7 +260,7 @@ local function call_on_start(app, handle)
   for _, fn in ipairs(app._on_start) do
     local ok, err, place = errors.try(fn)
     if not ok then
-      handle:close()
+      if handle then handle:close() end
       core.rethrow(err, place)
     end
   end
@@ -283,13 +268,11 @@ end
 
 local function new_server(app, options, handle, port)
   local host = options.host
-  local server = setmetatable({ host = host, port = port, _app = app, _handle = handle, _live = {} }, Server)
+  local server = setmetatable({ host = host, port = port, _app = app, _handle = handle }, Server)
   server.url = ("%s://%s:%d"):format(options.tls and "https" or "http",
     host:find(":", 1, true) and "[" .. host .. "]" or host, port)
-  server._grace, server._linger, server._log = options.grace, 0, access_log.open(options.access_log)
-  server._idle_timeout = options.idle_timeout > 0 and options.idle_timeout or nil
-  server._late, server._dispatch, server._tell = sync.event(), make_dispatch(server), make_tell(server)
-  server._admit = make_admit(server)
+  server._grace, server._linger, server._log = options.grace, 0, access_log.open(options)
+  server._stop, server._debug = sync.event(), options.debug
   return server
 end
 
@@ -301,11 +284,12 @@ end
 ---@return braid.web.Server?
 ---@return any err
 function M.start_on(app, options, listener, port)
-  local handle, problem = open(listener, options)
-  if not handle then return nil, problem end
+  local handle, settings = open(app, listener, options)
+  if not handle then return nil, settings end
   app._debug = options.debug
   call_on_start(app, handle)
   local server = new_server(app, options, handle, port)
+  server._tls = settings
   server._task = core.spawn(serve, server)
   server._task.name = "server " .. server.url
   server._task:daemon()
@@ -323,7 +307,7 @@ function M.start(app, options)
 end
 
 --- Begins to stop: the server takes no new connections, and running requests have `grace` seconds to end; then they are
---- cancelled. Does not suspend; wait() does.
+--- cancelled. Tasks that handlers have left behind have the same time. Does not suspend; wait() does.
 ---@param grace number? seconds; default: the option of serve
 ---@param linger number? seconds that a connection must be idle before the server ends; default 0
 function Server:stop(grace, linger)
@@ -334,7 +318,7 @@ function Server:stop(grace, linger)
   self._deadline = core.now() + (grace or self._grace)
   self._linger = linger or 0
   self._handle:drain()
-  self._late:set()
+  self._stop:set()
 end
 
 --- Waits until the server has stopped. Suspends. Raises errors of on_stop functions.
@@ -345,6 +329,20 @@ function Server:wait(timeout)
   local err = self._task:error()
   if err and not errors.is_error(err, "cancelled") then error(err, 0) end
   return true
+end
+
+-- Serves another application from now on. Requests that have begun go on with the one before. Calls on_start of the new
+-- one first, and on_stop of the old one when `grace` is over. Suspends.
+function Server:_replace(app)
+  local before = self._app
+  app._debug = self._debug
+  call_on_start(app)
+  self._app = app
+  self._handle:ask(app._router.asks or false)
+  core.spawn(function()
+    core.sleep(#before._on_stop > 0 and self._grace or 0)
+    call_on_stop(before)
+  end):daemon()
 end
 
 --- The server's current load.

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Several processes behind one address. Each place has its own listening socket, which the supervisor keeps open. The
--- system spreads connections over these sockets (SO_REUSEPORT). Connections that wait at the place of a worker that has
--- died, or is being replaced, are taken by the next worker there. Workers are started by posix_spawn. They get the
--- encoded application, or load its file.
+-- system spreads connections over these sockets (SO_REUSEPORT). While nobody accepts at a place, because its worker has
+-- died, starts, or hangs, the supervisor accepts there, and gives the connections to workers of other places. Workers
+-- are started by posix_spawn. They get the encoded application, or load its file.
 local core = require "braid.core"
 local errors = require "braid.errors"
 local search = require "braid.search"
@@ -17,6 +17,8 @@ local SPARE = 2        -- seconds beyond grace, after which a worker that does n
 local STEADY = 5       -- a worker that dies after more seconds than this is restarted at once
 local LINGER = 0.5     -- seconds that a replaced worker keeps idle connections
 local PIECE = 30000    -- bytes of a message with a piece of the plan
+local SILENT = 2.5     -- seconds without a sign of life, after which others take a worker's connections
+local LOOK = 0.2       -- seconds between two looks whether a place is attended
 
 ---@class braid.web.Supervisor
 ---@field host string
@@ -69,6 +71,7 @@ local function listen_to(worker)
       local letter = text:sub(1, 1)
       worker.heard = core.now()
       if letter == "R" then worker.ready:set() worker.is_ready = true end
+      if letter == "D" then worker.drained:set() end
       if letter == "F" then worker.failure = text:sub(2) end
       if letter == "B" then worker.accepted, worker.connections, worker.requests = text:match("B(%d+) (%d+) (%d+)") end
     end
@@ -105,20 +108,20 @@ local function attend(self, worker)
   worker.control:close()
   self._workers[worker.pid] = nil
   worker.ready:set()
+  worker.drained:set()
   worker.gone:set()
 end
 
 -- Starts a worker's process. It is not ready yet.
 local function start_worker(self, place)
-  local serve_core = require "braid.serve_core"
-  local control, theirs = serve_core.control_socket()
+  local control, theirs = core.control_socket()
   if not control then return nil, theirs end
   local child, problem = spawn_process(theirs)
-  serve_core.close_fd(theirs)
+  core.close_fd(theirs)
   if not child then return nil, problem end
   local worker = {
-    place = place, child = child, pid = child:pid(), control = control, ready = sync.event(), gone = sync.event(),
-    began = core.now(), heard = core.now(), accepted = 0, connections = 0, requests = 0,
+    place = place, child = child, pid = child:pid(), control = control, ready = sync.event(), drained = sync.event(),
+    gone = sync.event(), began = core.now(), heard = core.now(), accepted = 0, connections = 0, requests = 0,
   }
   self._workers[worker.pid] = worker
   self._tasks:spawn(attend, self, worker)
@@ -168,6 +171,57 @@ local function keep(self, place)
   end
 end
 
+-- ---- a place that nobody attends ------------------------------------------------------------------------------------
+
+local function close_place(place)
+  if place.listener then core.close_fd(place.listener) end
+  place.listener = nil
+end
+
+local function is_attended(place)
+  local worker = place.worker
+  return worker.is_ready and not worker.ended and core.now() - worker.heard < SILENT
+end
+
+-- The worker of another place whose turn it is.
+local function next_worker(self, place)
+  for _ = 1, #self._places do
+    self._turn = self._turn % #self._places + 1
+    local other = self._places[self._turn]
+    if other ~= place and other.worker and is_attended(other) then return other.worker end
+  end
+end
+
+-- Gives a connection that waits at a place to another worker. False when none waits, or nobody can take it.
+local function hand_over(self, place)
+  local worker = next_worker(self, place)
+  local connection = worker and place.listener and core.accept(place.listener)
+  if not connection then return false end
+  local sent = send(worker.control, "C", connection)
+  core.close_fd(connection)
+  return sent ~= nil
+end
+
+-- Accepts at a place as long as its worker does not.
+local function stand_in(self, place)
+  while not place.over and place.listener do
+    if is_attended(place) or not next_worker(self, place) or not core.wait_fd(place.listener, "r", LOOK) then
+      core.sleep(LOOK / 4)
+    elseif not hand_over(self, place) then
+      core.sleep(LOOK / 4)
+    end
+  end
+end
+
+-- Closes a place when its worker has closed its own end, and nobody waits any more.
+local function leave_place(self, place)
+  place.worker.drained:wait(SILENT)
+  while hand_over(self, place) do end
+  close_place(place)
+end
+
+-- ---- places ---------------------------------------------------------------------------------------------------------
+
 local function add_place(self)
   local listener = table.remove(self._spare)
   if not listener then
@@ -177,15 +231,18 @@ local function add_place(self)
   end
   local place = { listener = listener }
   local worker, problem = start_worker(self, place)
-  if not worker then return nil, problem end
+  if not worker then
+    close_place(place)
+    return nil, problem
+  end
   place.worker = worker
   self._places[#self._places + 1] = place
   return place
 end
 
-local function close_place(place)
-  if place.listener then require("braid.serve_core").close_fd(place.listener) end
-  place.listener = nil
+local function attend_place(self, place)
+  self._tasks:spawn(keep, self, place)
+  self._tasks:spawn(stand_in, self, place):daemon()
 end
 
 -- ---- starting and stopping ------------------------------------------------------------------------------------------
@@ -205,7 +262,7 @@ end
 local function clean_up(self)
   for _, worker in pairs(self._workers) do worker.child:kill(core.signals.KILL) end
   for _, place in ipairs(self._places) do close_place(place) end
-  for _, listener in ipairs(self._spare) do require("braid.serve_core").close_fd(listener) end
+  for _, listener in ipairs(self._spare) do core.close_fd(listener) end
   self._over = true
 end
 
@@ -224,7 +281,7 @@ local function supervise(self, count)
       for _, worker in pairs(self._workers) do worker.child:kill(core.signals.KILL) end
       return
     end
-    for _, place in ipairs(self._places) do tasks:spawn(keep, self, place) end
+    for _, place in ipairs(self._places) do attend_place(self, place) end
     self._started:set()
     self._stop:wait()
     for _, place in ipairs(self._places) do close_place(place) end
@@ -232,12 +289,20 @@ local function supervise(self, count)
   end)
 end
 
+-- Another server at the address is found only by a socket that does not want to share it.
+local function listen(options)
+  local probe, port = server_module.listen(options)
+  if not probe then return nil, port end
+  core.close_fd(probe)
+  return server_module.listen({ host = options.host, port = port }, true)
+end
+
 ---@param source {app: braid.web.App?, file: string?}
 ---@param options braid.web.ServeOptions the result of options.read
 ---@return braid.web.Supervisor?
 ---@return any err if it cannot listen at the address
 function M.start(source, options)
-  local listener, port = server_module.listen(options, true)
+  local listener, port = listen(options)
   if not listener then return nil, port end
   local plan = {
     app = source.app, file = source.file, options = options, port = port, path = search.lasting(package.path),
@@ -245,12 +310,12 @@ function M.start(source, options)
   }
   local encoded, parcel = pcall(function() return core.encode(plan):bytes() end)
   if not encoded then
-    require("braid.serve_core").close_fd(listener)
+    core.close_fd(listener)
     error(parcel, 0)
   end
   local host = options.host
   local self = setmetatable({
-    host = host, port = port, _plan = parcel, _workers = {}, _places = {}, _spare = { listener },
+    host = host, port = port, _plan = parcel, _workers = {}, _places = {}, _turn = 0, _spare = { listener },
     _grace = options.grace, _hang_limit = options.worker_timeout, _started = sync.event(), _stop = sync.event(),
   }, Supervisor)
   self.url = ("%s://%s:%d"):format(options.tls and "https" or "http",
@@ -292,7 +357,9 @@ local function replace(self, place)
   if not ready then return nil, problem end
   local before = place.worker -- the current one: the one at the beginning may have died
   place.worker = worker
-  tell_to_stop(place.over and worker or before, self._grace, LINGER)
+  local stopped = place.over and worker or before
+  tell_to_stop(stopped, self._grace, LINGER)
+  stopped.drained:wait(SILENT) -- from now on only the new one accepts
   say("worker %d takes the place of %d", worker.pid, before.pid)
   return true
 end
@@ -326,7 +393,7 @@ function Supervisor:add()
     table.remove(self._places)
     return nil, problem
   end
-  self._tasks:spawn(keep, self, place)
+  attend_place(self, place)
   say("worker %d serves", place.worker.pid)
   return true
 end
@@ -337,8 +404,8 @@ function Supervisor:remove()
   if #self._places <= 1 then return false end
   local place = table.remove(self._places)
   place.over = true
-  close_place(place)
   tell_to_stop(place.worker, self._grace, LINGER)
+  self._tasks:spawn(leave_place, self, place)
   say("worker %d stops", place.worker.pid)
   return true
 end

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Calls an application directly, without a server.
+-- Calls an application directly, without a server: with a server's limits, and with a client's cookies.
 local errors = require "braid.errors"
 local headers = require "braid.web.headers"
 local json = require "braid.json"
@@ -7,6 +7,8 @@ local request = require "braid.web.request"
 local response = require "braid.web.response"
 
 local M = {}
+
+local MAX_BODY = 1 << 20 -- as of a server without that option
 
 ---Calls the application without a socket. `client:get(path, options?)` is `client:request("GET", path, options)`; the
 ---others are likewise.
@@ -40,9 +42,43 @@ function TestResponse:json()
   return nil, errors.new("http", "the body is " .. value.message, { code = "NOT_JSON", cause = value })
 end
 
+--- All values of a header that was sent several times.
+---@param name string
+---@return string[]
+function TestResponse:values(name) return self._values[name:lower()] or {} end
+
 ---@param app braid.web.App
 ---@return braid.web.TestClient
-function M.new(app) return setmetatable({ _app = app }, TestClient) end
+function M.new(app) return setmetatable({ _app = app, _cookies = {} }, TestClient) end
+
+-- ---- cookies --------------------------------------------------------------------------------------------------------
+
+local function folder_of(path) return path:match("^(/.+)/[^/]*$") or "/" end
+
+-- Keeps, replaces or removes the cookie of a Set-Cookie.
+local function take_cookie(cookies, text, path)
+  local name, value, rest = text:match("^%s*([^=;%s]+)=([^;]*)(.*)$")
+  if not name then return end
+  local folder = rest:match(";%s*[Pp][Aa][Tt][Hh]=(/[^;]*)") or folder_of(path)
+  local age = tonumber(rest:match(";%s*[Mm][Aa][Xx]%-[Aa][Gg][Ee]=(%-?%d+)"))
+  for i = #cookies, 1, -1 do
+    if cookies[i].name == name and cookies[i].path == folder then table.remove(cookies, i) end
+  end
+  if age and age <= 0 or rest:find("1970", 1, true) then return end
+  cookies[#cookies + 1] = { name = name, value = value, path = folder }
+end
+
+local function cookie_header(cookies, path)
+  local fitting = {}
+  for _, cookie in ipairs(cookies) do
+    local inside = path == cookie.path or path:sub(1, #cookie.path) == cookie.path
+      and (cookie.path:sub(-1) == "/" or path:sub(#cookie.path + 1, #cookie.path + 1) == "/")
+    if inside then fitting[#fitting + 1] = cookie.name .. "=" .. cookie.value end
+  end
+  return #fitting > 0 and table.concat(fitting, "; ") or nil
+end
+
+-- ---- requests -------------------------------------------------------------------------------------------------------
 
 local function escape(value)
   return (tostring(value):gsub("[^%w._~-]", function(c) return ("%%%02X"):format(c:byte()) end))
@@ -84,7 +120,53 @@ local function check_options(options)
   errors.check_options(1, "request", rest, known)
 end
 
---- Sends a request. Suspends if the handler does.
+-- Makes the body, and completes the headers.
+local function body_of(options, header_table)
+  local body = options.body or ""
+  if options.json ~= nil then
+    body = json.encode(options.json)
+    header_table["Content-Type"] = header_table["Content-Type"] or "application/json"
+  end
+  if options.form then
+    body = query_text(options.form)
+    header_table["Content-Type"] = header_table["Content-Type"] or "application/x-www-form-urlencoded"
+  end
+  return body
+end
+
+-- The request, and the status with which a server would refuse it.
+local function make_request(self, method, path, header_table, body, options)
+  local plain, query = path:match("^([^?]*)%??(.*)$")
+  if options.query then query = query_text(options.query) end
+  local req = request.made(method, plain, query, header_table, body)
+  if not req then return request.made(method, "/", query, header_table, body), 400 end
+  local cookies = cookie_header(self._cookies, req.path)
+  if cookies and not header_table.cookie then header_table.Cookie = cookies end
+  header_table.Host = header_table.Host or "localhost"
+  local router = self._app._router
+  local route = router:find_exact(method, req.path) or router:find(method, req.path, req._escaped)
+  if #body > (route and route.max_body or MAX_BODY) then return req, 413 end
+  return req
+end
+
+local function take_values(list)
+  local values = {}
+  for i = 1, #list, 2 do
+    local name = list[i]:lower()
+    values[name] = values[name] or {}
+    table.insert(values[name], list[i + 1])
+  end
+  return values
+end
+
+local function run_after(req)
+  for _, fn in ipairs(req._after or {}) do
+    local ok, err, place = errors.try(fn)
+    if not ok then errors.report(err, place, "request:after") end
+  end
+end
+
+--- Sends a request. Suspends if the handler does. Cookies that an answer sets are sent with later requests.
 ---@param method string
 ---@param path string may contain a query
 ---@param options {headers: table<string, string>?, query: table<string, any>?, body: string?, json: any,
@@ -97,27 +179,24 @@ function TestClient:request(method, path, options)
   options = options or {}
   check_options(options)
   local header_table = headers.checked(options.headers)
-  local body = options.body or ""
-  if options.json ~= nil then
-    body = json.encode(options.json)
-    header_table["Content-Type"] = header_table["Content-Type"] or "application/json"
+  local req, refusal = make_request(self, method, path, header_table, body_of(options, header_table), options)
+  local status, answer, list, cancelled
+  if refusal then
+    status, answer, list = self._app:_refused(req, refusal)
+  else
+    status, answer, list, cancelled = self._app:_answer(req)
   end
-  if options.form then
-    body = query_text(options.form)
-    header_table["Content-Type"] = header_table["Content-Type"] or "application/x-www-form-urlencoded"
-  end
-  local plain, query = path:match("^([^?]*)%??(.*)$")
-  if options.query then query = query_text(options.query) end
-  local req = request.made(method, plain, query, header_table, body)
-  local status, answer, list, cancelled = self._app:_answer(req)
   if cancelled then error(cancelled, 0) end
   local result = setmetatable({ status = status, headers = headers.received(list) }, TestResponse)
+  result._values = take_values(list)
+  for _, text in ipairs(result:values "set-cookie") do take_cookie(self._cookies, text, req.path) end
   if response.is(answer) and answer.file then
     answer = take_file(answer)
   elseif response.is(answer) then
     if method ~= "HEAD" then answer, result.chunks, result.failed = take_stream(self._app, req, answer) end
   end
   result.body = method == "HEAD" and "" or answer
+  run_after(req)
   return result
 end
 

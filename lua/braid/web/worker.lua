@@ -2,10 +2,12 @@
 -- A process that serves for a supervisor, and their messages. A message is a letter and a text.
 --
 --   from the supervisor   P: a piece of the parcel { app or file, options, port, ... }; L, with the listener: begin;
---                         Q: stop, with grace and linger in seconds
---   from the worker       R: it serves; F: it cannot, and the reason; B: a sign of life, with its counts
+--                         C, with a connection: serve it; Q: stop, with grace and linger in seconds
+--   from the worker       R: it serves; F: it cannot, and the reason; B: a sign of life, with its counts;
+--                         D: it stops, and accepts no more
 local core = require "braid.core"
 local errors = require "braid.errors"
+local signals = require "braid.io.signals"
 local pools = require "braid.pools.registry"
 local task = require "braid.tasks.task"
 local server_module = require "braid.web.server"
@@ -54,21 +56,24 @@ local function accompany(control, server)
   end):daemon()
   core.spawn(function()
     while true do
-      local text = receive(control)
+      local text, descriptor = receive(control)
+      if descriptor then server._handle:adopt(descriptor) end
       local grace, linger = (text or "Q0 0"):match("^Q(%S+) (%S+)$")
-      if grace then server:stop(tonumber(grace), tonumber(linger)) end
+      if grace then
+        server:stop(tonumber(grace), tonumber(linger))
+        control:send("D")
+      end
       if not text then return end
     end
   end):daemon()
 end
 
--- SIGTERM to this worker alone: it stops, and the supervisor replaces it.
+-- SIGTERM to this worker alone: it stops, and the supervisor replaces it. The others are the supervisor's.
 local function obey_signals(server)
-  local serve_core = require "braid.serve_core"
-  local fd = serve_core.take_signals("TERM", "INT", "HUP", "TTIN", "TTOU")
+  local taken = signals.signals("TERM", "INT", "HUP", "TTIN", "TTOU", "PIPE")
   core.spawn(function()
-    while fd and core.wait_fd(fd, "r") do
-      if serve_core.next_signal() == "TERM" then server:stop(nil, 0.2) end
+    for name in taken do
+      if name == "TERM" then server:stop(nil, 0.2) end
     end
   end):daemon()
 end
@@ -86,9 +91,8 @@ end
 
 --- The main function of a worker. Its descriptor 0 is its end of the control socket. Ends the process.
 function M.main()
-  local serve_core = require "braid.serve_core"
-  serve_core.die_with_parent()
-  local control = serve_core.control_socket_of(0)
+  core.die_with_parent()
+  local control = core.control_socket_of(0)
   local ok, problem, place = errors.try(function()
     local plan, listener = receive_plan(control)
     package.path, package.cpath = plan.path, plan.cpath
