@@ -9,54 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/failing_memory.h"
+
 int luaopen_braid_core(lua_State *L);
-
-/* ---- the allocator -------------------------------------------------------------------------------------------- */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void __real_free(void *memory);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void __wrap_free(void *memory);
-
-static long until_failure = -1; /* allocations that succeed before one fails; negative: none does */
-static bool for_good;           /* and all that follow */
-static bool failed;
-static long living; /* blocks that have not been freed */
-
-static bool refuse(void) {
-  if (until_failure < 0) return false;
-  if (until_failure > 0) {
-    until_failure--;
-    return false;
-  }
-  if (!for_good) until_failure = -1;
-  failed = true;
-  return true;
-}
-
-static void *count(void *memory) {
-  living += memory != NULL;
-  return memory;
-}
-
-void *__wrap_malloc(size_t size) { return refuse() ? NULL : count(__real_malloc(size)); }
-
-void *__wrap_calloc(size_t number, size_t size) { return refuse() ? NULL : count(__real_calloc(number, size)); }
-
-void *__wrap_realloc(void *old, size_t size) {
-  if (refuse()) return NULL;
-  void *memory = __real_realloc(old, size);
-  return old ? memory : count(memory);
-}
-
-void __wrap_free(void *memory) {
-  living -= memory != NULL;
-  __real_free(memory);
-}
 
 /* ---- scenarios: Lua code that returns a function -------------------------------------------------------------- */
 
@@ -142,12 +97,12 @@ static lua_State *prepare(const struct scenario *scenario) {
 /* With allocation `which` failing. True when there was none. */
 static bool attempt(const struct scenario *scenario, long which) {
   lua_State *L = prepare(scenario);
-  failed = false;
+  memory.failed = false;
   lua_pushvalue(L, 1);
-  until_failure = which;
+  memory.until_failure = which;
   int status = lua_pcall(L, 0, 0, 0);
-  until_failure = -1;
-  if (status != LUA_OK && !failed) {
+  memory.until_failure = -1;
+  if (status != LUA_OK && !memory.failed) {
     fprintf(stderr, "%s: %s\n", scenario->name, luaL_tolstring(L, -1, NULL));
     exit(1);
   }
@@ -157,7 +112,7 @@ static bool attempt(const struct scenario *scenario, long which) {
     fprintf(stderr, "%s, after allocation %ld: %s\n", scenario->name, which, luaL_tolstring(L, -1, NULL));
     exit(1);
   }
-  bool none = !failed;
+  bool none = !memory.failed;
   lua_close(L);
   return none;
 }
@@ -165,12 +120,13 @@ static bool attempt(const struct scenario *scenario, long which) {
 static bool sweep(const struct scenario *scenario) {
   lua_close(prepare(scenario)); /* what is allocated once for the process */
   for (int mode = 0; mode < 2; mode++) {
-    for_good = mode == 1;
+    memory.for_good = mode == 1;
     for (long which = 0;; which++) {
-      long before = living;
+      long before = memory.living;
       bool none = attempt(scenario, which);
-      if (living != before) {
-        fprintf(stderr, "%s: %ld blocks left after allocation %ld failed\n", scenario->name, living - before, which);
+      if (memory.living != before) {
+        fprintf(stderr, "%s: %ld blocks left after allocation %ld failed\n", scenario->name, memory.living - before,
+                which);
         return false;
       }
       if (none) break;

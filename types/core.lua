@@ -19,9 +19,30 @@
 ---@field List table the metatable of lists: decoded ones, results, what json.array marks
 ---@field list_others fun(list: table, n: integer): any[]?, integer[]? other keys than 1 to n and "n"; integers apart
 ---@field list_has_hole fun(list: table, n: integer): boolean
+---@field EACCES integer numbers of errors of the system
+---@field EADDRINUSE integer
 ---@field EAGAIN integer
+---@field EBADF integer
+---@field ECONNABORTED integer
+---@field ECONNREFUSED integer
+---@field EISCONN integer
+---@field EMFILE integer
+---@field ENFILE integer
 ---@field ENOENT integer
 ---@field ENXIO integer
+---@field ETIMEDOUT integer
+---@field EAI_AGAIN integer numbers of errors of getaddrinfo
+---@field EAI_BADFLAGS integer
+---@field EAI_FAIL integer
+---@field EAI_FAMILY integer
+---@field EAI_MEMORY integer
+---@field EAI_NONAME integer
+---@field EAI_SERVICE integer
+---@field EAI_SOCKTYPE integer
+---@field EAI_SYSTEM integer
+---@field HOST_NOT_FOUND integer of gethostbyname
+---@field signals table<string, integer> name without SIG -> number
+---@field Pool table methods of pools of the core
 ---@field Error table the metatable of error values
 local core = {}
 
@@ -76,6 +97,14 @@ function core.select(cases, timeout) end
 ---@param traceback string?
 function core.rethrow(err, traceback) end
 
+---For message handlers: where an error came from; nil of the echo of a cancel.
+---@param err any
+---@return string? traceback
+function core.trace(err) end
+
+---At the end of the state or of the process: reports failures that nobody will ask for any more.
+function core.report_failures() end
+
 -- ---- scopes --------------------------------------------------------------------------------------------------------
 
 ---@param kind "nursery"|"gather"|"run"|"limit"|"shield"
@@ -86,6 +115,14 @@ function core.scope_enter(kind, timeout) end
 ---The scope of the nearest run around the caller.
 ---@return braid.Scope?
 function core.run_scope() end
+
+---The innermost scope that the running code has entered; in a generator, inside it.
+---@return braid.Scope?
+function core.innermost() end
+
+---The innermost scope that the script has not closed.
+---@return braid.Scope?
+function core.left_open() end
 
 ---Whether a wait here and now would be cancelled.
 ---@return boolean
@@ -138,6 +175,20 @@ function core.dict_new() end
 ---@return braid.Array
 function core.array_new(type, length) end
 
+---Copies between arrays of one type.
+---@param to braid.Array
+---@param first integer
+---@param row_step integer
+---@param column_step integer
+---@param from braid.Array
+---@param from_first integer
+---@param from_row_step integer
+---@param from_column_step integer
+---@param rows integer
+---@param columns integer
+function core.view_copy(to, first, row_step, column_step, from, from_first, from_row_step, from_column_step, rows,
+                        columns) end
+
 -- ---- descriptors, programs, transfers ------------------------------------------------------------------------------
 
 ---Watches signals: `fd()` is readable when one has come, and `next()` gives its name; also `wake()`, `close()`.
@@ -165,6 +216,64 @@ function core.pipe() end
 ---@return userdata? descriptor our side of a new terminal
 ---@return string|braid.Error path of the program's side
 function core.terminal_open(rows, columns) end
+
+---Starts a program. Each of stdin, stdout and stderr is "pipe", "null" or a descriptor's number; stderr may be
+---"stdout".
+---@param argv string[]
+---@param environment table<string, string|false> name -> "name=value", or false to remove it
+---@param directory string?
+---@param stdin string|integer
+---@param stdout string|integer
+---@param stderr string|integer
+---@param group boolean?
+---@param clear boolean?
+---@param path string? where to look for the program
+---@param passed integer[]? descriptors that it gets, too
+---@param terminal string? path; it takes the place of the three
+---@param user string? as whom it runs
+---@return userdata? child
+---@return userdata|braid.Error|nil stdin our end, if it is a pipe
+---@return userdata? stdout
+---@return userdata? stderr
+function core.child_start(argv, environment, directory, stdin, stdout, stderr, group, clear, path, passed, terminal,
+                          user) end
+
+---Flushes the file.
+---@param file file* of the io library
+---@return integer? descriptor nil if it is closed
+function core.file_number(file) end
+
+---The file that a download goes to. Does not suspend.
+---@param path string
+---@return string? path of a regular file, after symbolic links
+---@return integer|false|braid.Error|nil mode its permissions; nil: there is none; false: it is no regular file
+function core.file_target(path) end
+
+---Does not suspend.
+---@param path string
+---@param mode integer
+---@return true? done
+---@return braid.Error? err
+function core.file_mode(path, mode) end
+
+---@param cookies boolean
+---@param max_per_host integer 0: no limit
+---@param max_connections integer
+---@return userdata session
+function core.http_session(cookies, max_per_host, max_connections) end
+
+---@param text string
+---@param base string? what the text is relative to
+---@return string? url in ASCII, without user and password
+---@return string origin or what is wrong with it
+---@return string? user
+---@return string? password
+function core.http_url(text, base) end
+
+---@param text string
+---@param charset string
+---@return string? text in UTF-8; nil: the charset is unknown
+function core.text_decode(text, charset) end
 
 ---Suspends.
 ---@param host string? nil: all of this machine's addresses
@@ -376,10 +485,91 @@ function core.set_home(prefix, moved) end
 ---@param fn function
 function core.set_hook(name, fn) end
 
+-- ---- the web server ------------------------------------------------------------------------------------------------
+
+---@param listener integer descriptor
+---@param max_body integer
+---@param ... any further limits: see csrc/lua/web
+---@return userdata? server
+---@return string? why_not
+---@return integer? code
+function core.web_server(listener, max_body, ...) end
+
+---@param host string
+---@param port integer
+---@param reuse_port boolean?
+---@return integer? descriptor
+---@return integer|string port or why not
+---@return integer? code -1: the name could not be resolved
+function core.web_listen(host, port, reuse_port) end
+
+---@param path string begins with "/"
+---@param raw boolean? escapes are not decoded
+---@return string? path in its normal form; nil: an escape is none
+---@return boolean? escaped there are escapes of "/" or NUL
+function core.web_path(path, raw) end
+
+---@param root string
+---@param path string
+---@return userdata? file
+---@return integer|"missing"|"folder"|"shortage" size
+---@return integer? seconds of the last change
+---@return integer? nanoseconds
+function core.web_file(root, path) end
+
+---@param listener integer descriptor
+---@return integer|false|nil descriptor of a connection; false: none waits
+---@return string? why_not
+function core.accept(listener) end
+
+---@return userdata? socket
+---@return integer|string descriptor of the other end, or why not
+function core.control_socket() end
+
+---@param descriptor integer
+---@return userdata socket
+function core.control_socket_of(descriptor) end
+
+---@param descriptor integer
+function core.close_fd(descriptor) end
+
+---This process ends when its parent does.
+---@param ... any
+function core.die_with_parent(...) end
+
+---@param seconds number
+---@return userdata? guard ends this process so long after SIGTERM, unless its close() comes first
+---@return string? why_not
+function core.term_guard(seconds) end
+
 -- ---- kernels -------------------------------------------------------------------------------------------------------
 
----@return integer how many threads a kernel runs on unless it is told otherwise
-function core.kernel_threads() end
+---@param path string
+---@param ours boolean? only this user can write it
+---@return true? exists it was made if it was not there
+---@return string? why_not
+function core.compiled_folder(path, ours) end
+
+---@param path string
+---@return string? text that differs between versions of the file; nil: there is none that can be executed
+function core.compiled_file(path) end
+
+---@param text string
+---@return string digits 32 hexadecimal ones
+function core.compiled_hash(text) end
+
+---@param path string
+---@param alone boolean?
+---@return userdata? library
+---@return string? why_not
+function core.compiled_open(path, alone) end
+
+---Suspends, unless small. See csrc/lua/kernels/lcompiled.c.
+---@param library userdata
+---@param ... any
+---@return boolean done
+---@return any ...
+function core.compiled_run(library, ...) end
 
 ---Suspends.
 ---@param numbers integer|integer[]|braid.Array
@@ -459,13 +649,28 @@ function core.tell_state() end
 function core.tell_states(seconds) end
 
 ---@param pid integer
----@return string name of the file through which that process tells
-function core.dump_file(pid) end
+---@return userdata? question
+---@return string? why_not "ended": there is no such process
+function core.question_new(pid) end
+
+---@param folder string
+---@return integer[]? names in it that are numbers
+---@return string? err
+---@return integer? code
+function core.numbers(folder) end
 
 ---@param pid integer
----@return boolean? asked
+---@return "pid"|"net"|"user"|nil kind of the namespace in which that process differs from this one
+function core.other_space(pid) end
+
+---@param text string
+---@param lines boolean? line ends stay
+---@return string text with \xNN for each character that is not visible
+function core.printable(text, lines) end
+
+---@return true? written all output
 ---@return string? why_not
-function core.ask_dump(pid) end
+function core.flush_output() end
 
 ---@return integer
 function core.pid() end
@@ -674,9 +879,6 @@ function core.process_pool_new(workers, settings) end
 ---The names of the pools that this state has made and whose workers have not all ended; "" for one without.
 ---@return string[]
 function core.pools() end
-
----This process is a worker from here to its end, which its parent or `os.exit` brings. Never returns.
-function core.work() end
 
 ---The values as a parcel; raises kind "not_sendable" for what cannot travel. A parcel has bytes(), as which it travels
 ---to another process of this build.

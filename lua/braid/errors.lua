@@ -275,6 +275,15 @@ function M.deadline(level, what, timeout)
   return core.now() + timeout
 end
 
+---The seconds until this point in time, at least 0; nil for nil.
+---@param deadline number? as from `deadline`
+---@return number?
+function M.time_left(deadline)
+  if not deadline then return nil end
+  local left = deadline - core.now()
+  return left > 0 and left or 0
+end
+
 -- ---- methods -------------------------------------------------------------------------------------------------------
 
 -- A guarded method -> the original method, for classes that take over methods of another class.

@@ -304,7 +304,7 @@ static void queue_survives(void) { fail_each_once(fill_queue); }
 static void array_survives(void) {
   struct braid_array *first = braid_array_new(BRAID_F64, 10);
   if (first) braid_object_unref(&first->object);
-  living = 0;
+  memory.living = 0;
   fail_each_once(make_arrays);
 }
 static void kernels_survive(void) { fail_each_once(compute); }

@@ -188,7 +188,7 @@ static void objects_survive(void) {
     kind = kinds[i];
     check(go_around()); /* what is kept for the next time does not count */
     braid_block_trim();
-    living = 0;
+    memory.living = 0;
     survive_each_failure(go_around);
   }
 }

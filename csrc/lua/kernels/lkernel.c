@@ -129,16 +129,8 @@ unsigned lkernel_threads(lua_State *L, int index) {
   return (unsigned)threads;
 }
 
-/* kernel_threads() -> the default number of threads of a kernel. */
-static int kernel_threads(lua_State *L) {
-  lua_pushinteger(L, usual_threads(L));
-  return 1;
-}
-
 void lkernel_open(lua_State *L) {
   static const luaL_Reg methods[] = {{"__gc", call_gc}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"kernel_threads", kernel_threads}, {NULL, NULL}};
   sched_class(L, METATABLE, methods);
   lua_pop(L, 1);
-  sched_register(L, functions);
 }

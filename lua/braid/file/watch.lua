@@ -195,7 +195,7 @@ function Watch:get(timeout)
   local deadline = errors.deadline(1, "get", timeout)
   while not self._ready[1] do
     if self._ended then return nil end
-    local more, err = fetch(self, deadline and math.max(0, deadline - core.now()))
+    local more, err = fetch(self, errors.time_left(deadline))
     if not more then
       if err.kind == "timeout" then err = errors.new("timeout", "watch:get: timed out") end
       return nil, err

@@ -87,15 +87,6 @@ function M.failed(what, place, err)
   })
 end
 
----Seconds until then, at least 0; nil for nil.
----@param deadline number?
----@return number?
-function M.time_left(deadline)
-  if not deadline then return nil end
-  local left = deadline - core.now()
-  return left > 0 and left or 0
-end
-
 ---Whether the place means this machine, by all families of addresses that it has.
 function M.has_all_families(place)
   return not place.unix and (place.host == nil or place.host == "*" or place.host:lower() == "localhost")

@@ -9,7 +9,7 @@ local stream = require "braid.io.stream"
 local tls = require "braid.io.tls"
 local udp = require "braid.io.udp"
 
-local failed, time_left = address.failed, address.time_left
+local failed, time_left = address.failed, errors.time_left
 
 local M = {}
 

@@ -40,7 +40,7 @@ function Signals:get(timeout)
   while not self._closed do
     local name = self._watch:next()
     if name then return name end
-    local ready, err = wait(self, deadline and math.max(0, deadline - core.now()))
+    local ready, err = wait(self, errors.time_left(deadline))
     if not ready and not self._closed then
       if err.kind == "timeout" then err = errors.new("timeout", "signals:get: timed out") end
       return nil, err

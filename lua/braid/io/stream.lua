@@ -37,17 +37,11 @@ function M.release(stream)
   return stream._descriptor, table.concat({ sub(stream._buffer, stream._at), table.unpack(stream._pieces) })
 end
 
-local function time_left(deadline)
-  if not deadline then return nil end
-  local left = deadline - core.now()
-  return left > 0 and left or 0
-end
-
 -- ---- reading --------------------------------------------------------------------------------------------------------
 
 -- The bytes are stored in the stream at once: they stay there if the task is cancelled.
 local function fetch(self, deadline)
-  local piece, err = self._descriptor:read(PIECE, time_left(deadline))
+  local piece, err = self._descriptor:read(PIECE, errors.time_left(deadline))
   if piece then self._pieces[#self._pieces + 1] = piece end
   return piece, err
 end
@@ -254,7 +248,7 @@ function Stream:write(data, timeout)
   if self._cut then return nil, errors.new("closed", "stream:write: an earlier write has ended in the middle") end
   local from = 1
   while from <= #data do
-    local count, failure = self._descriptor:write(data, from, time_left(deadline))
+    local count, failure = self._descriptor:write(data, from, errors.time_left(deadline))
     if not count then
       failure.written = from - 1
       return nil, failure

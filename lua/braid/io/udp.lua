@@ -46,9 +46,9 @@ function Udp:send(data, host, port, timeout)
     to, err = reachable(self, host, address.check_port("send", port, 1), timeout)
     if not to then return nil, err end
   end
-  local turn <close>, late = self._turn:hold(address.time_left(deadline))
+  local turn <close>, late = self._turn:hold(errors.time_left(deadline))
   if not turn then return nil, late end
-  return self._descriptor:send(data, to, address.time_left(deadline))
+  return self._descriptor:send(data, to, errors.time_left(deadline))
 end
 
 ---Receives the next datagram. Suspends.

@@ -52,12 +52,6 @@ local LINGER = 1 -- seconds for the last words to a peer that has closed, or has
 local WebSocket = { __name = "braid.websocket" }
 WebSocket.__index = WebSocket
 
-local function time_left(deadline)
-  if not deadline then return nil end
-  local left = deadline - core.now()
-  return left > 0 and left or 0
-end
-
 local function timed_out(what) return nil, errors.new("timeout", ("websocket:%s: timed out"):format(what)) end
 
 local function closed(code, reason, text, ...)
@@ -93,7 +87,7 @@ local function write(self, bytes, deadline)
   local descriptor, from = self._descriptor, 1
   self._torn = self._compresses or self._plain
   while from <= #bytes do
-    local count, err = descriptor:write(bytes, from, deadline and time_left(deadline))
+    local count, err = descriptor:write(bytes, from, deadline and errors.time_left(deadline))
     if not count then return nil, err end
     from = from + count
     self._torn = from <= #bytes
@@ -117,7 +111,7 @@ end
 
 -- Sends what the codec's method `form` makes, when all earlier writers have finished.
 local function transmit(self, what, deadline, form, data)
-  local turn <close> = self._writing:hold(deadline and time_left(deadline))
+  local turn <close> = self._writing:hold(deadline and errors.time_left(deadline))
   if not turn then return timed_out(what) end
   if self._over and form ~= "answer" then return nil, self._over end
   if self._torn then return broken(self) end
@@ -208,7 +202,7 @@ end
 
 -- Another task reads. One that is cancelled may leave without news: so this looks again after a while.
 local function wait_for_news(self, deadline)
-  local left = deadline and time_left(deadline)
+  local left = deadline and errors.time_left(deadline)
   self._news:clear()
   self._waiting = self._waiting + 1
   local _ <close> = self._wait
@@ -219,7 +213,7 @@ end
 function advance(self, deadline)
   if self._descriptor:reading() then return wait_for_news(self, deadline) end
   local _ <close> = self._baton
-  local piece, err = self._descriptor:read(PIECE, deadline and time_left(deadline))
+  local piece, err = self._descriptor:read(PIECE, deadline and errors.time_left(deadline))
   if piece then
     self._codec:feed(piece)
   elseif err and err.kind == "timeout" then
@@ -248,7 +242,7 @@ end
 local function drain(self, deadline)
   self._descriptor:shutdown()
   while not self._descriptor:reading() do
-    local piece = self._descriptor:read(PIECE, time_left(deadline))
+    local piece = self._descriptor:read(PIECE, errors.time_left(deadline))
     if not piece then return end
   end
 end
@@ -457,7 +451,7 @@ function WebSocket:close(code, reason, timeout)
       return timed_out("close")
     end
   end
-  self._gone:wait(time_left(deadline))
+  self._gone:wait(errors.time_left(deadline))
   if self._over.code == ABNORMAL then return nil, self._over end
   return true
 end

@@ -18,11 +18,6 @@ local OPTIONS = {
 }
 local RANGES = { max_message = { 0, math.maxinteger }, ping_interval = { 0.001 }, idle_timeout = { 0.001 } }
 
-local function time_left(deadline)
-  if not deadline then return nil end
-  return math.max(0, deadline - core.now())
-end
-
 local function check(opts)
   errors.check_options(1, "connect", opts, OPTIONS)
   errors.check_ranges(1, "connect", opts, RANGES)
@@ -53,10 +48,10 @@ local function failed(url, err)
 end
 
 local function shake_hands(stream, head, key, opts, deadline)
-  local sent, err = stream:write(head, time_left(deadline))
+  local sent, err = stream:write(head, errors.time_left(deadline))
   if not sent then return nil, err end
   local answer
-  answer, err = stream:read_until("\r\n\r\n", MOST_HEAD, time_left(deadline))
+  answer, err = stream:read_until("\r\n\r\n", MOST_HEAD, errors.time_left(deadline))
   if not answer then
     return nil, err or errors.new("closed", "the server has closed the connection without an answer")
   end
