@@ -216,7 +216,8 @@ describe("unchanged libraries", function()
       assert.is_true(seconds < 2 * helper.slowness, "it took " .. seconds)
     end)
     assert.equal(50, #mails)
-    assert.matches("Subject: mail %d+\r\n.*\r\n\r\nline one\r\n%.%.\r\nline three\r\n%.\r\n$", mails[1])
+    assert.matches("\nSubject: mail %d+\r\n", "\n" .. mails[1])
+    assert.matches("\r\n\r\nline one\r\n%.%.\r\nline three\r\n%.\r\n$", mails[1])
   end)
 
   -- Speaks enough of FTP for passive transfers of files in a table.

@@ -306,6 +306,7 @@ void braid_worker_finish(struct braid_worker *worker, struct braid_job *job, enu
     braid_job_ref(job);
     braid_pool_send_home(&worker->pool->pool, job);
     job->deliver(job);
+    braid_job_unref(job);
   } else {
     braid_pool_send_home(&worker->pool->pool, job);
   }
