@@ -19,7 +19,7 @@ local CHAPTERS = {
     "http.multipart", "http.exchange" },
   { "websocket", "WebSocket", "websocket", "websocket.connection" },
   { "web", "Web server", "web", "web.app", "web.request", "web.response", "web.options", "web.server",
-    "web.supervisor", "web.headers", "web.test_client" },
+    "web.supervisor", "web.headers", "web.websocket", "web.test_client" },
   { "databases", "Databases", "redis", "redis.client", "redis.pipeline", "redis.transaction", "redis.subscription",
     "postgres", "postgres.session", "postgres.connection", "postgres.transaction", "postgres.pool", "postgres.rows",
     "postgres.copies", "postgres.listener" },

@@ -92,3 +92,7 @@ bool braid_transport_secure(struct braid_transport *transport, struct braid_tls_
   transport->state = tls;
   return true;
 }
+
+struct braid_tls *braid_transport_take_tls(const struct braid_transport *transport) {
+  return transport->class == &braid_transport_tls ? tls_of(transport) : NULL;
+}

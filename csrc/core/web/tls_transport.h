@@ -12,4 +12,7 @@ extern const struct braid_transport_class braid_transport_tls;
  * read. The owner's thread; does not block. */
 bool braid_transport_secure(struct braid_transport *transport, struct braid_tls_context *context);
 
+/* The TLS of a transport that its connection has given up; NULL: it has none. From here on it is the caller's. */
+struct braid_tls *braid_transport_take_tls(const struct braid_transport *transport);
+
 #endif

@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "core/web/syntax.h"
+#include "core/web/tls_transport.h"
 #include "core/web/transport.h"
 #include "lua/base/larg.h"
 #include "lua/base/lerror.h"
+#include "lua/io/lfd.h"
 #include "lua/web/lwebfile.h"
 #include "lua/web/lserver.h"
 
@@ -279,20 +281,21 @@ static int exchange_fate(lua_State *L) {
 }
 
 /* server:upgrade(number, head) -> descriptor, what the client has sent since; nothing when that is not possible. `head`
- * is the whole head of the answer. The descriptor is the caller's. Only connections without TLS. */
+ * is the whole head of the answer. */
 static int exchange_upgrade(lua_State *L) {
   struct braid_exchange *exchange = unanswered(L);
   size_t size;
   const char *head = larg_string(L, 3, "head", &size);
-  if (!exchange || exchange->connection->transport.class != &braid_transport_plain) return 0;
+  struct descriptor *descriptor = lfd_new(L);
   struct braid_buffer rest = {0};
   struct braid_transport transport;
-  if (!braid_exchange_upgrade(exchange, head, size, &transport, &rest)) {
+  if (!exchange || !braid_exchange_upgrade(exchange, head, size, &transport, &rest)) {
     braid_buffer_term(&rest);
     return 0;
   }
-  lua_pushinteger(L, transport.fd);
-  lua_pushlstring(L, rest.data, rest.size);
+  lfd_adopt(descriptor, transport.fd);
+  descriptor->tls = braid_transport_take_tls(&transport);
+  lua_pushlstring(L, rest.data ? rest.data : "", rest.size);
   braid_buffer_term(&rest);
   return 2;
 }

@@ -7,6 +7,7 @@ local response = require "braid.web.response"
 local router = require "braid.web.router"
 local serve_options = require "braid.web.options"
 local static = require "braid.web.static"
+local websocket = require "braid.web.websocket"
 
 local M = {}
 
@@ -85,6 +86,21 @@ function App:options(path, handler, options) return add_route(self, "OPTIONS", p
 ---@param options table? as of get
 ---@return braid.web.App self
 function App:any(path, handler, options) return add_route(self, "*", path, handler, options) end
+
+--- Makes WebSockets of requests for a path. The handler runs as the request's task: `for message in ws:messages() do
+--- ws:send(message) end`. Its return closes with 1000, its failure with 1011, the end of the server with 1001. If the
+--- client leaves while the handler waits for something else, the task is cancelled. Middleware runs before it, and may
+--- refuse; the answer of next() has status 101 if the handler will be called.
+---@param path string as of get
+---@param spec braid.web.WebSocketOptions|nil may be left out, or stand behind the handler
+---@param handler fun(ws: braid.WebSocket, request: braid.web.Request)
+---@return braid.web.App self
+function App:websocket(path, spec, handler)
+  if spec ~= nil and type(spec) ~= "table" then spec, handler = handler, spec end
+  errors.check_function(1, "websocket", "handler", handler)
+  websocket.check(spec)
+  return add_route(self, "GET", path, websocket.handler(spec or {}, handler))
+end
 
 --- Serves the files below a folder, with ETag, Last-Modified, ranges and content types. It looks for them at each
 --- request. Names that begin with a dot (but ".well-known"), and links that leave the folder, give status 404. A folder
@@ -225,6 +241,14 @@ function App:_failed(req, failure)
   local traceback = report(req, failure)
   if not self._debug then return response.render(response.failure(500)) end
   return 500, traceback, { "Content-Type", "text/plain; charset=utf-8" }
+end
+
+--- Reports the failure of a WebSocket's handler on stderr.
+---@param req braid.web.Request
+---@param failure any
+---@param place string? from errors.try
+function App._report(_, req, failure, place)
+  report(req, { traceback = errors.told(failure, place) })
 end
 
 --- The answer to a request that cannot be served: a malformed one, one that is too large or too slow, one too many.

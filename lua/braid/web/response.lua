@@ -12,6 +12,7 @@ local M = {}
 ---@field body string|table|nil a table is sent as JSON
 ---@field stream function? produces the body piece by piece
 ---@field file braid.web.File? the body is this file
+---@field upgrade {agreement: braid.websocket.Agreement, spec: table, fn: function}? the connection becomes a WebSocket
 local Response = { __name = "braid.response" }
 Response.__index = Response
 
@@ -76,6 +77,17 @@ function M.response(options)
   end
   local response = new(status, options.body, headers.checked(options.headers))
   response.stream = options.stream
+  return response
+end
+
+--- Makes the answer that makes a WebSocket of the connection: see websocket.lua.
+---@param agreement braid.websocket.Agreement
+---@param spec braid.web.WebSocketOptions
+---@param fn function
+---@return braid.web.Response
+function M.upgrade(agreement, spec, fn)
+  local response = new(101, nil, headers.checked())
+  response.upgrade = { agreement = agreement, spec = spec, fn = fn }
   return response
 end
 
@@ -195,11 +207,12 @@ end
 
 local function render_response(response)
   local status, body = response.status, response.body
-  check_status(status)
+  if not response.upgrade then check_status(status) end
   local list = response.headers
   if getmetatable(list) ~= headers.class then list = headers.checked(list) end
   local typed = list["content-type"] ~= nil
   list = next(list) and headers.list(list) or empty_list
+  if response.upgrade then return 101, response, list end
   if response.stream or response.file then return render_source(response, typed, list) end
   local kind
   if type(body) == "table" then
@@ -222,7 +235,7 @@ end
 ---@param code integer? the status
 ---@param header_table table?
 ---@return integer status
----@return string|braid.web.Response body the response itself if it has a stream or a file
+---@return string|braid.web.Response body the response itself if it has a stream or a file, or is an upgrade
 ---@return string[] headers names and values alternately
 function M.render(value, code, header_table)
   if code ~= nil or header_table ~= nil then return render_response(M.of(value, code, header_table)) end

@@ -9,6 +9,7 @@ local tls = require "braid.io.tls"
 local request = require "braid.web.request"
 local serve_options = require "braid.web.options"
 local access_log = require "braid.web.access_log"
+local websocket = require "braid.web.websocket"
 
 local M = {}
 
@@ -117,11 +118,28 @@ local function send_source(server, app, exchange, req, status, source, headers)
   return send_stream(server, app, exchange, req, source)
 end
 
+-- Makes a WebSocket of the connection, and runs its handler to its end. Returns the error to raise if the task was
+-- cancelled, and nothing if the connection cannot become one.
+local function run_websocket(server, app, exchange, req, entry, answer, list)
+  for _, name in ipairs { "headers", "peer", "body", "id" } do -- cannot be read any more when the exchange is over
+    local _ = req[name]
+  end
+  local descriptor, rest = server._handle:upgrade(exchange, websocket.head(answer, list))
+  if not descriptor then return nil, "this connection cannot become a WebSocket" end
+  local cancelled, failure, place = websocket.run(answer, req, descriptor, rest, server._websockets)
+  if failure ~= nil then app:_report(req, failure, place) end
+  log_access(server, exchange, entry, 101, 0)
+  return cancelled
+end
+
 -- Returns the error to raise if the task was cancelled.
 local function send_answer(server, app, exchange, req, entry, status, body, headers)
   local handle = server._handle
   local size, cancelled, refused
-  if type(body) == "string" then
+  if type(body) == "table" and body.upgrade then
+    cancelled, refused = run_websocket(server, app, exchange, req, entry, body, headers)
+    if not refused then return cancelled end
+  elseif type(body) == "string" then
     size, refused = #body, select(2, handle:respond(exchange, status, body, headers.lines or headers))
   else
     size, cancelled, refused = send_source(server, app, exchange, req, status, body, headers)
@@ -272,7 +290,7 @@ local function new_server(app, options, handle, port)
   server.url = ("%s://%s:%d"):format(options.tls and "https" or "http",
     host:find(":", 1, true) and "[" .. host .. "]" or host, port)
   server._grace, server._linger, server._log = options.grace, 0, access_log.open(options)
-  server._stop, server._debug = sync.event(), options.debug
+  server._stop, server._debug, server._websockets = sync.event(), options.debug, {}
   return server
 end
 
@@ -318,6 +336,7 @@ function Server:stop(grace, linger)
   self._deadline = core.now() + (grace or self._grace)
   self._linger = linger or 0
   self._handle:drain()
+  websocket.close_all(self._websockets)
   self._stop:set()
 end
 

@@ -1,10 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- Calls an application directly, without a server: with a server's limits, and with a client's cookies.
+local core = require "braid.core"
 local errors = require "braid.errors"
 local headers = require "braid.web.headers"
 local json = require "braid.json"
+local net = require "braid.io.net"
 local request = require "braid.web.request"
 local response = require "braid.web.response"
+local stream = require "braid.io.stream"
+local websocket = require "braid.web.websocket"
 
 local M = {}
 
@@ -198,6 +202,58 @@ function TestClient:request(method, path, options)
   result.body = method == "HEAD" and "" or answer
   run_after(req)
   return result
+end
+
+-- ---- WebSockets -----------------------------------------------------------------------------------------------------
+
+local known_websocket = {
+  headers = "table", query = "table", protocols = "table", max_message = "integer", compress = "boolean",
+  ping_interval = "number", idle_timeout = "number",
+}
+
+-- The two ends of a connection.
+local function connection_pair()
+  local listener <close> = assert(net.listen("127.0.0.1", 0))
+  local near = assert(net.connect("127.0.0.1", listener.port))
+  return (stream.release(near)), (stream.release(assert(listener:accept())))
+end
+
+-- Runs the handler at the far end, and gives the near one.
+local function join(app, req, answer, key, options)
+  local agreement = answer.upgrade.agreement
+  local near, far = connection_pair()
+  core.spawn(function()
+    local cancelled, failure, place = websocket.run(answer, req, far, "")
+    if failure ~= nil then app:_report(req, failure, place) end
+    if cancelled then error(cancelled, 0) end
+  end):daemon()
+  local handshake = require "braid.websocket.handshake"
+  local headers_of, terms = assert(handshake.read(websocket.head(answer, {}), key, options))
+  local ws = require("braid.websocket.connection").new(near, "", false, terms, options)
+  ws.headers, ws.protocol = headers_of, agreement.protocol
+  return ws
+end
+
+--- Opens a WebSocket to a handler of `app:websocket`, which runs in a task of the current scope. Suspends.
+---@param path string may contain a query
+---@param options {headers: table?, query: table?, protocols: string[]?, max_message: integer?, compress: boolean?,
+---  ping_interval: number?, idle_timeout: number?}? as of braid.websocket.connect
+---@return braid.WebSocket? ws
+---@return braid.Error? err kind http, with `status`: it was refused
+function TestClient:websocket(path, options)
+  if type(path) ~= "string" then
+    errors.misuse(1, "bad argument 'path' to 'websocket' (a string expected, got %s)", errors.described(path))
+  end
+  options = options or {}
+  errors.check_options(1, "websocket", options, known_websocket)
+  local lines, key = require("braid.websocket.handshake").request({ place = "localhost", target = path }, options)
+  local header_table = headers.checked()
+  for name, value in lines:gmatch "\r\n([^:\r\n]+): ([^\r\n]*)" do header_table[name] = value end
+  local req, refusal = make_request(self, "GET", path, header_table, "", options)
+  local status, answer = refusal, nil
+  if not refusal then status, answer = self._app:_answer(req) end
+  if status == 101 then return join(self._app, req, answer, key, options) end
+  return nil, errors.new("http", ("the application refuses the WebSocket: %d"):format(status), { status = status })
 end
 
 for _, method in ipairs { "get", "post", "put", "patch", "delete", "head", "options" } do

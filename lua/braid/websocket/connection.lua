@@ -48,6 +48,8 @@ local LINGER = 1 -- seconds for the last words to a peer that has closed, or has
 ---@field private _clean boolean? the peer has closed it by a close frame
 ---@field private _answering boolean? a daemon sends answers
 ---@field private _over braid.Error? nothing more will arrive; the error says why
+---@field private _told boolean? a task of the program has got that error
+---@field private _ending userdata an event: _over is set
 ---@field private _gone userdata an event: the descriptor is closed
 local WebSocket = { __name = "braid.websocket" }
 WebSocket.__index = WebSocket
@@ -67,7 +69,14 @@ local function conclude(self, err)
   if self._over then return end
   self._over = err
   self._news:set()
+  self._ending:set()
   daemon.start(finish, self)
+end
+
+-- What a call of the program returns when nothing more arrives.
+local function over(self)
+  self._told = true
+  return nil, self._over
 end
 
 -- The error for a writer. The peer may have said why it has gone.
@@ -76,7 +85,7 @@ local function broken(self)
     advance(self, core.now())
     collect(self)
   end
-  if self._over then return nil, self._over end
+  if self._over then return over(self) end
   if self._torn then return nil, closed(ABNORMAL, "", "an earlier message was cut off in the middle") end
   return nil, closed(ABNORMAL, "", "the connection is lost")
 end
@@ -113,7 +122,7 @@ end
 local function transmit(self, what, deadline, form, data)
   local turn <close> = self._writing:hold(deadline and errors.time_left(deadline))
   if not turn then return timed_out(what) end
-  if self._over and form ~= "answer" then return nil, self._over end
+  if self._over and form ~= "answer" then return over(self) end
   if self._torn then return broken(self) end
   local bytes = put(self, form, data)
   if bytes == true then return true end
@@ -122,7 +131,8 @@ local function transmit(self, what, deadline, form, data)
   end
   if not bytes then
     if self._torn then return broken(self) end
-    return nil, self._over or closed(ABNORMAL, "", "it is closing")
+    if self._over then return over(self) end
+    return nil, closed(ABNORMAL, "", "it is closing")
   end
   local ok, err = write(self, bytes, deadline)
   if ok then return true end
@@ -381,7 +391,7 @@ function WebSocket:receive(timeout)
   while true do
     local data, kind = take(self)
     if data then return data, kind end
-    if self._over then return nil, self._over end
+    if self._over then return over(self) end
     if not advance(self, deadline) then return timed_out("receive") end
   end
 end
@@ -415,7 +425,7 @@ function WebSocket:ping(payload, timeout)
   local sent, err = transmit(self, "ping", deadline, "ping", ping.payload)
   if not sent then return nil, err end
   if read_until(self, function() return ping.answered end, deadline) then return ping.answered - ping.sent end
-  if self._over then return nil, self._over end
+  if self._over then return over(self) end
   return timed_out("ping")
 end
 
@@ -456,6 +466,14 @@ function WebSocket:close(code, reason, timeout)
   return true
 end
 
+-- For the web server: waits until nothing more arrives, and returns why; whether the program knows.
+function WebSocket:_ended()
+  self._ending:wait()
+  return self._over
+end
+
+function WebSocket:_knows() return self._told or self._closing or false end
+
 function WebSocket:__close(err)
   local code = err == nil and NORMAL or errors.is_echo(err) and AWAY or INTERNAL
   scope.shield(self.close, self, code, nil, err ~= nil and LINGER or nil)
@@ -486,7 +504,7 @@ function M.new(descriptor, rest, server, terms, opts)
   local self = setmetatable({
     _descriptor = descriptor, _plain = not descriptor:has_tls(), _server = server,
     _compresses = terms and true or false,
-    _writing = core.lock_new(), _news = core.event_new(), _gone = core.event_new(),
+    _writing = core.lock_new(), _news = core.event_new(), _ending = core.event_new(), _gone = core.event_new(),
     _inbox = {}, _kept = 0, _most = most, _pings = {}, _ping_count = 0, _receiving = false, _waiting = 0,
     _idle_timeout = opts.idle_timeout, _active = core.now(),
   }, WebSocket)
