@@ -6,13 +6,13 @@
 # (tools/floors.lua reads these lists). A name without a .c is a header, one that ends in .h the header alone; of the
 # pollers the system's own is built.
 core/base := base item.h status clock list heap deadlines buffer quota limit decimal utf8 visible thread virtual_clock block loading library file_limit nameless_file object bytecode
-core/loop := waiter poller poller_epoll poller_kqueue wakeup signal_watch thread_timer choices priorities loop blocking
+core/loop := waiter poller poller_epoll poller_kqueue wakeup signal_watch thread_timer choices priorities loop blocking companion
 core/inspect := question poke answer states trace
 core/memory := shm range slab array
 core/sync := message ring queue primitives counter dict
 core/net := socket socket_option datagram resolve names tls.h websocket.h
 core/file := open_file file_work content replace copy folder
-core/work := tally job_flag job pool thread_pool crew
+core/work := tally job_flag job pool thread_pool crew sqlite.h
 core/http := openssl curl url patience request coding.h coding_libraries.h coding_zlib coding_brotli coding_zstd coding decoder charset response upload \
 	broken_pipe lookup transfer.h handle transfer statistics
 core/process := terminal user fork_start child io_thread frame.h pipe outbox inbox connection.h content connection protocol.h shm_table object_table proxy.h proxy_queue proxy relay \
@@ -32,7 +32,7 @@ lua/sync := lqueue lprimitivebase lprimitives lcounter ldict larray lview lselec
 lua/remote := lcall lremotequeue lremoteprimitives lremote
 lua/state := lstdin lstate lstates lquestion lwatchdog
 lua/pool := lworker.h lworkerjob lworkergarbage lworkerserve lworker lpooljob lpool lworkerhandle
-lua/io := ltls.h lfd ltls lmessages lsignal lnet ludp lsocket lfile lprocess lshell lrequest lfetch lcharset ltarget
+lua/io := ltls.h lfd ltls lmessages lsignal lnet ludp lsocket lfile lprocess lshell lrequest lfetch lcharset ltarget lsqlite
 lua/web := lserver.h lwebfile lexchange lserver larrival lsupervise
 lua/turn := lturn lsimulation lend lscript
 lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap lcompiled
@@ -43,6 +43,9 @@ lua/websocket := lwebsocket
 # So is the client for PostgreSQL, for a machine without libpq.
 core/postgres := cancel
 lua/postgres := lpgerror lpgtype lpgresult lpostgres
+# Only this module is linked with libsqlite3: the rest calls it through core/work/sqlite.h.
+core/sqlite := name statement engine
+lua/sqlite := lsqliteopen
 
 # TLS is a module of its own: only it is linked with OpenSSL. The rest calls it through core/net/tls.h.
 core/tls := failure certificate transport store sessions tickets context connection.h context connection
@@ -101,6 +104,10 @@ HAVE_WSLAY := $(shell printf '\#include <wslay/wslay.h>\n\#include <zlib.h>\n' |
 
 PQ_CFLAGS := $(shell pkg-config --cflags libpq 2>/dev/null)
 PQ_LIBS := $(or $(shell pkg-config --libs libpq 2>/dev/null),-lpq)
+SQLITE_CFLAGS := $(shell pkg-config --cflags sqlite3 2>/dev/null)
+SQLITE_LIBS := $(or $(shell pkg-config --libs sqlite3 2>/dev/null),-lsqlite3)
+HAVE_SQLITE := $(shell printf '\#include <sqlite3.h>\n\#if SQLITE_VERSION_NUMBER < 3037000\n\#error old\n\#endif\n' | \
+	$(CC) $(SQLITE_CFLAGS) -E -x c - >/dev/null 2>&1 && echo yes)
 HAVE_PQ := $(shell printf '\#include <libpq-fe.h>\n\#ifndef LIBPQ_HAS_PIPELINING\n\#error old\n\#endif\n' | \
 	$(CC) $(PQ_CFLAGS) -E -x c - >/dev/null 2>&1 && echo yes)
 
@@ -120,7 +127,7 @@ STRICT := -std=c11 -D_GNU_SOURCE -Icsrc -fPIC -fvisibility=hidden -pthread -Wall
 GCC := $(findstring Free Software Foundation,$(shell $(CC) --version 2>/dev/null))
 LTO = $(if $(FLAVOUR),,$(if $(GCC),-flto=auto -ffat-lto-objects))
 PLAIN = $(if $(GCC),-fno-lto)
-COMPILE = $(CC) $(STRICT) $(CFLAGS) $(FLAVOUR) $(LTO) $(MATH) $(LUA_CFLAGS) $(CURL_CFLAGS) $(OPENSSL_CFLAGS) $(WSLAY_CFLAGS) $(PQ_CFLAGS) -MMD -MP -c
+COMPILE = $(CC) $(STRICT) $(CFLAGS) $(FLAVOUR) $(LTO) $(MATH) $(LUA_CFLAGS) $(CURL_CFLAGS) $(OPENSSL_CFLAGS) $(WSLAY_CFLAGS) $(PQ_CFLAGS) $(SQLITE_CFLAGS) -MMD -MP -c
 
 # ---- files ---------------------------------------------------------------------------------------------------------
 sources = $(foreach room,$1,$(wildcard $(patsubst %,csrc/$(room)/%.c,$(filter-out $(FOREIGN_POLLER),$($(room))))))
@@ -135,6 +142,8 @@ WEBSOCKET_OBJECTS := $(call objects,$(call sources,core/websocket lua/websocket)
 WEBSOCKET_GROUND := $(call objects,csrc/core/base/buffer.c csrc/core/base/utf8.c)
 POSTGRES_OBJECTS := $(call objects,$(call sources,core/postgres lua/postgres))
 POSTGRES_GROUND := $(call objects,csrc/core/base/decimal.c)
+SQLITE_OBJECTS := $(call objects,$(call sources,core/sqlite lua/sqlite))
+SQLITE_GROUND := $(call objects,csrc/core/base/buffer.c)
 # A build that counts what is passed (see `coverage`): what its programs have in addition.
 COUNTS := $(findstring --coverage,$(FLAVOUR))
 COUNTING := $(if $(COUNTS),$(call objects,spec/coverage/exit.c))
@@ -152,10 +161,12 @@ EXAMPLES := $(filter-out examples/tour.lua examples/delay_server.lua,$(sort $(wi
 
 CORE_MODULE := $(BUILD)/braid/core.so
 POSTGRES_MODULE := $(BUILD)/braid/postgres_core.so
+SQLITE_MODULE := $(BUILD)/braid/sqlite_core.so
 TLS_MODULE := $(BUILD)/braid/tls_core.so
 WEBSOCKET_MODULE := $(BUILD)/braid/websocket_core.so
 MODULES := $(CORE_MODULE) $(if $(HAVE_OPENSSL),$(TLS_MODULE),without_openssl) \
-	$(if $(HAVE_WSLAY),$(WEBSOCKET_MODULE),without_wslay) $(if $(HAVE_PQ),$(POSTGRES_MODULE),without_pq)
+	$(if $(HAVE_WSLAY),$(WEBSOCKET_MODULE),without_wslay) $(if $(HAVE_PQ),$(POSTGRES_MODULE),without_pq) \
+	$(if $(HAVE_SQLITE),$(SQLITE_MODULE),without_sqlite)
 
 # The tree's own paths go first; the empty last entry stands for Lua's defaults.
 TREE_LUA_PATH := $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
@@ -212,6 +223,16 @@ $(POSTGRES_MODULE): $(POSTGRES_OBJECTS) $(POSTGRES_GROUND)
 without_pq:
 	@echo "braid.postgres is left out: libpq-fe.h of libpq 14 or later was not found (Debian: libpq-dev)."
 
+# Threads run its code, also after the state has closed that has loaded it.
+$(SQLITE_MODULE): MODULE_LDFLAGS += $(if $(filter Darwin,$(SYSTEM)),,-Xlinker -z -Xlinker nodelete)
+$(SQLITE_MODULE): $(SQLITE_OBJECTS) $(SQLITE_GROUND)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LINK  $@")
+	$(QUIET)$(CC) $(MODULE_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(LTO) $(LDFLAGS) -o $@ $^ $(SQLITE_LIBS)
+
+without_sqlite:
+	@echo "braid.sqlite is left out: sqlite3.h of SQLite 3.37 or later was not found (Debian: libsqlite3-dev)."
+
 # C tests know no Lua. Those of memory make allocations fail.
 c_tests: $(C_TESTS)
 
@@ -262,10 +283,11 @@ host: $(HOST)
 $(HOST): LDFLAGS += $(call counting,lua_newstate lua_sethook lua_gethook lua_gethookmask _exit)
 $(HOST): $(call objects,spec/host.c $(if $(COUNTS),spec/coverage/lines.c)) $(COUNTING) $(CORE_OBJECTS) $(KERNEL_OBJECTS) \
 	$(LUA_OBJECTS) $(if $(HAVE_OPENSSL),$(TLS_OBJECTS)) $(if $(HAVE_WSLAY),$(WEBSOCKET_OBJECTS)) \
-	$(if $(HAVE_PQ),$(POSTGRES_OBJECTS))
+	$(if $(HAVE_PQ),$(POSTGRES_OBJECTS)) $(if $(HAVE_SQLITE),$(SQLITE_OBJECTS))
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(HOST_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(PLAIN) $(LDFLAGS) -o $@ $^ $(LUA_ARCHIVE) \
-		$(if $(HAVE_OPENSSL),$(OPENSSL_LIBS)) $(if $(HAVE_WSLAY),$(WSLAY_LIBS)) $(if $(HAVE_PQ),$(PQ_LIBS)) -lpthread -lm -ldl
+		$(if $(HAVE_OPENSSL),$(OPENSSL_LIBS)) $(if $(HAVE_WSLAY),$(WSLAY_LIBS)) $(if $(HAVE_PQ),$(PQ_LIBS)) \
+		$(if $(HAVE_SQLITE),$(SQLITE_LIBS)) -lpthread -lm -ldl
 
 # ---- testing -------------------------------------------------------------------------------------------------------
 # A suite is a list of commands (see tools/suite.lua): each of these files, run by $1.
@@ -377,7 +399,7 @@ fuzz: all $(SHIP) ## random bytes against the decoders, and between processes
 # ---- other machines and libraries ----------------------------------------------------------------------------------
 # The suite under $(ABROAD), an interpreter that cannot load what build/ has. bin/braid and busted look there first: so
 # the modules are loaded from $(BUILD) before they look. spec/elsewhere.lua says what is left out, and why.
-PRELOADED = for _, name in ipairs { "core", "tls_core", "websocket_core", "postgres_core" } do package.preload["braid." .. name] = package.loadlib( \
+PRELOADED = for _, name in ipairs { "core", "tls_core", "websocket_core", "postgres_core", "sqlite_core" } do package.preload["braid." .. name] = package.loadlib( \
 	[==[$(abspath $(BUILD))/braid/]==] .. name .. ".so", "luaopen_braid_" .. name) end
 abroad = $(TREE) LUA_INIT=$(call quote,$(PRELOADED)) BRAID_ELSEWHERE=$1 BRAID_LUA=$(call quote,$(CURDIR)/$(ABROAD)) \
 	$2 $(LUA) tools/suite.lua 3600 $3 $(call each,$(ABROAD) spec/run.lua,$(SPECS)) $(call each,$(ABROAD),$4)
@@ -387,13 +409,13 @@ abroad = $(TREE) LUA_INIT=$(call quote,$(PRELOADED)) BRAID_ELSEWHERE=$1 BRAID_LU
 # of which qemu takes more out of a message than there is room for.
 ARM64 := build/arm64
 ARM64_ROOT := $(ARM64)/root
-ARM64_PACKAGES := lua5.4 liblua5.4-dev libcurl4-openssl-dev libssl-dev libwslay-dev zlib1g-dev libpq-dev lua-busted lua-cjson lua-socket
+ARM64_PACKAGES := lua5.4 liblua5.4-dev libcurl4-openssl-dev libssl-dev libwslay-dev zlib1g-dev libpq-dev libsqlite3-dev lua-busted lua-cjson lua-socket
 arm64: ## build for arm64 (Debian) and run the tests under qemu-user, for half an hour or more
 	@tools/packages.sh build test arm64
 	@tools/debian.sh packages arm64 $(ARM64_ROOT) $(ARM64_PACKAGES)
 	@$(MAKE) $(RAW_SERVER)
 	@$(MAKE) -j$(CORES) BUILD=$(ARM64) CC='aarch64-linux-gnu-gcc --sysroot=$(ARM64_ROOT)' LUA_CFLAGS=-I=/usr/include/lua5.4 \
-		CURL_CFLAGS= OPENSSL_CFLAGS= OPENSSL_LIBS='-lssl -lcrypto' WSLAY_CFLAGS= WSLAY_LIBS='-lwslay -lz' PQ_CFLAGS=-I=/usr/include/postgresql PQ_LIBS=-lpq arm64_tests
+		CURL_CFLAGS= OPENSSL_CFLAGS= OPENSSL_LIBS='-lssl -lcrypto' WSLAY_CFLAGS= WSLAY_LIBS='-lwslay -lz' PQ_CFLAGS=-I=/usr/include/postgresql PQ_LIBS=-lpq SQLITE_CFLAGS= SQLITE_LIBS=-lsqlite3 arm64_tests
 
 arm64_tests: ABROAD := tools/arm64/lua5.4
 arm64_tests: all c_tests $(SHIP)
@@ -408,7 +430,7 @@ musl: ## build with musl (Debian), Lua as well, and run the tests
 	@tools/musl.sh $(MUSL)
 	@$(MAKE) $(RAW_SERVER)
 	@$(MAKE) -j$(CORES) BUILD=$(MUSL) CC=musl-gcc LUA_CFLAGS=-I$(MUSL)/source/lua5.4/src CURL_CFLAGS=-I$(MUSL)/include \
-		HAVE_OPENSSL= HAVE_WSLAY= HAVE_PQ= musl_tests
+		HAVE_OPENSSL= HAVE_WSLAY= HAVE_PQ= HAVE_SQLITE= musl_tests
 
 musl_tests: ABROAD := $(MUSL)/bin/lua5.4
 musl_tests: $(CORE_MODULE) c_tests $(SHIP)
@@ -464,7 +486,7 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
-.PHONY: all without_openssl without_wslay without_pq c_tests host test lint format asan ubsan tsan sanitized coverage valgrind torture check demo \
+.PHONY: all without_openssl without_wslay without_pq without_sqlite c_tests host test lint format asan ubsan tsan sanitized coverage valgrind torture check demo \
 	env fuzz stress asan_stress ubsan_stress tsan_stress sanitized_stress bench docs docs-check install uninstall rock_modules \
 	rock clean help arm64 arm64_tests musl musl_tests
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -8,6 +8,7 @@
 int luaopen_braid_core(lua_State *L);
 __attribute__((weak)) int luaopen_braid_tls_core(lua_State *L);       /* not there without OpenSSL */
 __attribute__((weak)) int luaopen_braid_websocket_core(lua_State *L); /* not there without wslay */
+__attribute__((weak)) int luaopen_braid_sqlite_core(lua_State *L);    /* not there without SQLite */
 __attribute__((weak)) int luaopen_braid_postgres_core(lua_State *L);  /* not there without libpq */
 
 #ifdef __SANITIZE_THREAD__
@@ -66,6 +67,10 @@ static int run(lua_State *L) {
   if (luaopen_braid_postgres_core) {
     lua_pushcfunction(L, luaopen_braid_postgres_core);
     lua_setfield(L, -2, "braid.postgres_core");
+  }
+  if (luaopen_braid_sqlite_core) {
+    lua_pushcfunction(L, luaopen_braid_sqlite_core);
+    lua_setfield(L, -2, "braid.sqlite_core");
   }
   lua_newtable(L);
   for (int i = 0; i < argc; i++) {

@@ -388,7 +388,7 @@ describe("postgres rows", function()
       if n % 10000 == 0 then most = math.max(most, size()) end
     end
     assert.equal(100000, n)
-    assert.is_true(most - before < 5e6 * helper.slowness, most - before)
+    assert.is_true(helper.slowness > 1 or most - before < 5e6, most - before) -- sanitizers keep what is freed
   end, nil), { deadline = 30 })
 
   test("that are left early are cancelled on the server", connected(function(db)

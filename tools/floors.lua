@@ -5,6 +5,7 @@
 -- Bottom up. The C order stands in the Makefile, because the build follows it.
 local LUA_FLOORS = {
   "braid.core", "braid.tls_core", "braid.websocket_core", "braid.postgres_core",
+  "braid.sqlite_core",
   "braid.search", "braid.errors", "braid.base64", "braid.units", "braid.progress", "braid.debug.dump",
   "braid.tasks.scope", "braid.tasks.future", "braid.pools.registry", "braid.tasks.task", "braid.items",
   "braid.tasks.daemon", "braid.tasks.gather", "braid.tasks.every", "braid.sync.queue", "braid.sync.primitives",
@@ -26,6 +27,7 @@ local LUA_FLOORS = {
   "braid.luasocket.udp",
   "braid.luasocket.dns", "braid.luasocket.select", "braid.luasocket.except", "braid.luasocket.socket",
   "braid.luasocket.unix", "braid.luasocket",
+  "braid.sqlite.rows", "braid.sqlite.connection", "braid.sqlite",
   "braid.kernels.numbers",
   "braid.kernels.vectors", "braid.kernels.compile.fault", "braid.kernels.compile.lexer", "braid.kernels.compile.parser",
   "braid.kernels.compile.mathematics", "braid.kernels.compile.checker", "braid.kernels.compile.prelude",

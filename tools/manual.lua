@@ -22,7 +22,7 @@ local CHAPTERS = {
     "web.supervisor", "web.headers", "web.websocket", "web.test_client" },
   { "databases", "Databases", "redis", "redis.client", "redis.pipeline", "redis.transaction", "redis.subscription",
     "postgres", "postgres.session", "postgres.connection", "postgres.transaction", "postgres.pool", "postgres.rows",
-    "postgres.copies", "postgres.listener" },
+    "postgres.copies", "postgres.listener", "sqlite", "sqlite.connection", "sqlite.rows" },
   { "json", "JSON", "json" },
   { "kernels", "Kernels", "kernels", "kernels.numbers", "kernels.vectors" },
   { "advice", "Advice, experiments, progress", "advice", "advice.advice", "advice.profile", "advice.estimate",
@@ -42,7 +42,7 @@ end
 
 -- ---- what is public -------------------------------------------------------------------------------------------------
 
-local PARTS = { "http", "web", "json", "process", "net", "redis", "file", "websocket", "postgres",
+local PARTS = { "http", "web", "json", "process", "net", "redis", "file", "websocket", "postgres", "sqlite",
   "testing" }
 local CLASSES = { "Task", "Scope", "Queue", "Lock", "Semaphore", "Event", "Condition", "Barrier", "Counter", "Dict",
   "Array" }

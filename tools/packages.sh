@@ -45,6 +45,7 @@ need_for_build() {
   need libzstd-dev zstd header zstd.h libzstd
   need libwslay-dev wslay header wslay/wslay.h zlib
   need libpq-dev libpq header libpq-fe.h libpq
+  need libsqlite3-dev sqlite header sqlite3.h sqlite3
 }
 need_for_test() {
   need lua-busted rock:busted lua_module busted.runner

@@ -21,6 +21,7 @@
 ---@field list_has_hole fun(list: table, n: integer): boolean
 ---@field EACCES integer numbers of errors of the system
 ---@field EADDRINUSE integer
+---@field SqliteBlob table the metatable of blobs for SQLite
 ---@field EAGAIN integer
 ---@field EBADF integer
 ---@field ECONNABORTED integer
@@ -917,6 +918,25 @@ function core.resp_encode(...) end
 ---@param max_reply integer bytes
 ---@return braid.core.RespParser
 function core.resp_parser(max_reply) end
+
+-- ---- SQLite --------------------------------------------------------------------------------------------------------
+
+---@class braid.core.SqliteConnection
+---@field query fun(self, sql: string, flags: integer, most: integer, shape: integer, ...): any, any
+---@field fetch fun(self, cursor: userdata, flags: integer, most: integer, shape: integer): table?, any
+---@field script fun(self, sql: string): integer?, any rows changed and the last id
+---@field backup fun(self, target: string|userdata, flags: integer, pages: integer): integer?, any, userdata?
+---@field interrupt fun(self)
+---@field close fun(self)
+
+---Suspends.
+---@param functions lightuserdata braid.sqlite_core
+---@param path string
+---@param flags integer
+---@param ms integer to wait for a lock
+---@return braid.core.SqliteConnection?
+---@return braid.Error? err
+function core.sqlite_open(functions, path, flags, ms) end
 
 ---@param text string
 ---@param max_depth integer?

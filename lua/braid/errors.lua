@@ -9,7 +9,7 @@ local M = {}
 ---@class braid.Error
 ---@field kind string "timeout", "cancelled", "interrupted", "closed", "full", "empty", "not_sendable", "worker_died",
 --- "owner_died", "broken", "group", "limit", "deadlock", "http", "json", "process",
---- "proxy", "redis", "postgres", "tls", "system" or "misuse"
+--- "proxy", "redis", "postgres", "sqlite", "tls", "system" or "misuse"
 ---@field message string
 ---@field cause any? the error behind this one
 ---@field path string? of kind "json": where the value that cannot be encoded is
@@ -17,7 +17,8 @@ local M = {}
 --- bytes, all from 1
 ---@field column integer?
 ---@field offset integer?
----@field code string? of kind "redis": the first word of the server's refusal, as "WRONGTYPE"
+---@field code string? of kind "redis": the first word of the server's refusal, as "WRONGTYPE"; of kind
+--- "sqlite": the name of SQLite's extended result code
 ---@field sqlstate string? of kind "postgres", as are severity, detail, hint, constraint, table, column and position
 ---@field not_sent table<string, string>? of an error from a worker: the parts that could not be sent, and why
 local Error = core.Error

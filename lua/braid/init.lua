@@ -29,7 +29,7 @@ local places = {
 -- name -> the part that is its table: braid.http
 local parts = {
   http = "http", web = "web", kernels = "kernels", json = "json", process = "io.process", net = "io.net",
-  redis = "redis", postgres = "postgres",
+  redis = "redis", postgres = "postgres", sqlite = "sqlite",
   file = "file",
   websocket = "websocket",
   testing = "testing",

@@ -45,7 +45,7 @@ void braid_blocking_init(struct braid_blocking *work, const struct braid_class *
 
 void braid_blocking_term(struct braid_blocking *work) { braid_wait_queue_dissolve(&work->waiters); }
 
-static void finish(struct braid_blocking *work) {
+void braid_blocking_finish(struct braid_blocking *work) {
   struct braid_wake_list woken = {0};
   braid_guard_enter(&work->object.guard);
   work->done = true;
@@ -75,7 +75,7 @@ static void *work_on(void *argument) {
   while ((work = next_work(argument))) {
     /* If this reference is the last one, the caller has given up before it began. */
     if (atomic_load(&work->object.refs) > 1) work->run(work);
-    finish(work);
+    braid_blocking_finish(work);
   }
   return NULL;
 }

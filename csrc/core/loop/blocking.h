@@ -37,6 +37,9 @@ bool braid_blocking_submit(struct braid_blocking *work, enum braid_blocking_kind
  * block. */
 enum braid_status braid_blocking_wait(struct braid_blocking *work, struct braid_wait_node *node);
 
+/* For a thread that does work: it is done. Wakes who waits, and drops a reference. Does not block. */
+void braid_blocking_finish(struct braid_blocking *work);
+
 /* Blocks until it is done, if it was submitted. For a state that closes. */
 void braid_blocking_await(struct braid_blocking *work);
 

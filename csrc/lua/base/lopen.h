@@ -19,6 +19,7 @@ void ltask_open(lua_State *L);
 void llist_open(lua_State *L);
 void ljson_open(lua_State *L);
 void lresp_open(lua_State *L);
+void lsqlite_open(lua_State *L);
 void lfuture_open(lua_State *L);
 void lwrap_open(lua_State *L);
 void lscope_open(lua_State *L);
