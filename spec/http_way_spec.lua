@@ -338,14 +338,16 @@ end)
 
 describe("the table that the core is given", function()
   test("is refused where a field is not what libcurl can take", function()
-    local session, url = require "braid.core".http_session(false, 0, 0), server.base .. "/ok"
+    local core, url = require "braid.core", server.base .. "/ok"
+    local session = core.http_session(false, 0, 0)
     for field, value in pairs {
       body = {}, user = "a\0b", read_timeout = -1, max_body = 1.5, connect_timeout = "soon", lines = "A: b",
     } do
-      misused("'request." .. field .. "'", session.fetch, session, "GET", url, { [field] = value }, 1)
+      misused("'request." .. field .. "'", core.http_request, "GET", { [field] = value })
     end
-    misused("'request'", session.fetch, session, "GET", url, "verify", 1)
-    assert.equal(200, (session:fetch("GET", url, { redirects = 0 }, 5)))
+    misused("'request'", core.http_request, "GET", "verify")
+    misused("http_request", session.fetch, session, url, {}, 1)
+    assert.equal(200, (session:fetch(url, core.http_request("GET", { redirects = 0 }), 5)))
     session:close()
   end)
 end)

@@ -271,6 +271,15 @@ function core.http_session(cookies, max_per_host, max_connections) end
 ---@return string? password
 function core.http_url(text, base) end
 
+---@param url any
+---@return boolean plain it begins with http:// or https://, is in ASCII, and has neither user nor password
+function core.http_plain(url) end
+
+---@param method string
+---@param record table what lua/braid/http/request.lua has made of the options; it is not changed any more
+---@return userdata request
+function core.http_request(method, record) end
+
 ---@param text string
 ---@param charset string
 ---@return string? text in UTF-8; nil: the charset is unknown

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "core/http/broken_pipe.h"
-#include "core/http/coding.h"
 #include "core/http/lookup.h"
 #include "core/net/socket.h"
 
@@ -157,7 +156,6 @@ static void set_constants(struct braid_transfer *transfer) {
   curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
   curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, session);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy, CURLOPT_USERAGENT, "braid");
   curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   if (session->cookies) curl_easy_setopt(easy, CURLOPT_COOKIEFILE, "");
   use_bundle(easy);
@@ -200,15 +198,7 @@ bool braid_handle_open(struct braid_transfer *transfer) {
 
 void braid_handle_close(struct braid_transfer *transfer) {
   curl_easy_cleanup(transfer->easy);
-  braid_handle_clear(transfer);
   free(transfer->ca_file);
-}
-
-/* The lists stand in the handle until the next request sets others. */
-void braid_handle_clear(struct braid_transfer *transfer) {
-  curl_slist_free_all(transfer->headers);
-  curl_slist_free_all(transfer->ways);
-  transfer->headers = transfer->ways = NULL;
 }
 
 static void reset(struct braid_transfer *transfer, const struct braid_request *request) {
@@ -229,23 +219,23 @@ static void reset(struct braid_transfer *transfer, const struct braid_request *r
   transfer->unwatched = -1;
 }
 
+/* Whether it is sure to need a connection of its own. When no connection can be idle, this spares libcurl a search
+ * among thousands that are in use. */
+static bool needs_fresh(const struct braid_http_session *session, const struct braid_request *request) {
+  if (braid_request_lonely(request)) return true;
+  return braid_request_plain(request) && !session->limited && session->sockets == session->bound;
+}
+
 CURLcode braid_handle_configure(struct braid_transfer *transfer, const struct braid_request *request) {
-  struct braid_http_session *session = transfer->session;
-  CURL *easy = transfer->easy;
+  bool changed = transfer->configured == 0 || transfer->configured != request->serial;
   reset(transfer, request);
-  transfer->headers = request->headers;
-  CURLcode code = set_certificates(transfer, request->ca_file);
+  transfer->configured = 0;
+  CURLcode code = changed ? set_certificates(transfer, request->ca_file) : CURLE_OK;
+  if (code == CURLE_OK) code = braid_request_apply(request, transfer->easy, changed);
   if (code != CURLE_OK) return code;
-  /* When no connection can be idle, this spares libcurl a search among thousands that are in use. */
-  bool fresh = braid_request_plain(request) && !session->limited && session->sockets == session->bound;
-  bool lonely = braid_request_lonely(request);
-  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, fresh || lonely ? 1L : 0L);
-  curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, lonely ? 1L : 0L);
-  if (!braid_request_split(request, &transfer->ways)) return CURLE_OUT_OF_MEMORY;
-  curl_easy_setopt(easy, CURLOPT_CONNECT_TO, transfer->ways);
-  curl_easy_setopt(easy, CURLOPT_NOPROGRESS, request->patience.read > 0 || request->patience.write > 0 ? 0L : 1L);
-  curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, request->decode ? braid_coding_names() : NULL);
-  return braid_request_apply(request, easy);
+  curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, needs_fresh(transfer->session, request) ? 1L : 0L);
+  transfer->configured = request->serial;
+  return CURLE_OK;
 }
 
 void braid_handle_pause(struct braid_transfer *transfer) {

@@ -10,11 +10,8 @@
 bool braid_handle_open(struct braid_transfer *transfer);
 void braid_handle_close(struct braid_transfer *transfer);
 
-/* Prepares the transfer for a request, whose header lines it takes over. */
+/* Prepares the transfer for a request. */
 CURLcode braid_handle_configure(struct braid_transfer *transfer, const struct braid_request *request);
-
-/* Frees what only that request needed. */
-void braid_handle_clear(struct braid_transfer *transfer);
 
 /* Tells libcurl which directions wait for their own program. */
 void braid_handle_pause(struct braid_transfer *transfer);

@@ -2,7 +2,8 @@
  * Maps the fields of a request to libcurl's options. */
 #include "core/http/request.h"
 
-#include <stdio.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -70,49 +71,55 @@ bool braid_request_plain(const struct braid_request *request) {
   return !streams(request) && strncasecmp(request->url, "http:", 5) == 0;
 }
 
-CURLcode braid_request_apply(const struct braid_request *request, CURL *easy) {
+void braid_request_number(struct braid_request *request) {
+  static atomic_ulong last;
+  request->serial = atomic_fetch_add(&last, 1) + 1;
+}
+
+static void set_options(struct setter *setter, const struct braid_request *request) {
+  set_method(setter, request);
+  set_pointer(setter, CURLOPT_HTTPHEADER, request->headers);
+  set_pointer(setter, CURLOPT_CONNECT_TO, request->ways);
+  set_number(setter, CURLOPT_FORBID_REUSE, braid_request_lonely(request));
+  set_number(setter, CURLOPT_NOPROGRESS, request->patience.read <= 0 && request->patience.write <= 0);
+  set_pointer(setter, CURLOPT_USERNAME, request->user);
+  set_pointer(setter, CURLOPT_PASSWORD, request->password);
+  set_pointer(setter, CURLOPT_PROXY, request->proxy);
+  set_number(setter, CURLOPT_HTTP_VERSION, request->http_version);
+  set_pointer(setter, CURLOPT_NOPROXY, request->no_proxy);
+  set_pointer(setter, CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
+  set_pointer(setter, CURLOPT_COOKIE, request->cookies);
+  set_number(setter, CURLOPT_HTTPAUTH, request->auth);
+  set_number(setter, CURLOPT_CONNECTTIMEOUT_MS, request->connect_timeout);
+  set_pointer(setter, CURLOPT_SSLCERT, request->cert);
+  set_pointer(setter, CURLOPT_SSLKEY, request->key);
+  set_pointer(setter, CURLOPT_PINNEDPUBLICKEY, request->pin);
+  set_number(setter, CURLOPT_SSLVERSION, request->tls_version);
+  set_pointer(setter, CURLOPT_INTERFACE, request->interface);
+  set_number(setter, CURLOPT_NETRC, request->netrc ? CURL_NETRC_OPTIONAL : CURL_NETRC_IGNORED);
+  set_pointer(setter, CURLOPT_NETRC_FILE, request->netrc && *request->netrc ? request->netrc : NULL);
+  set_number(setter, CURLOPT_SSL_VERIFYPEER, request->verify ? 1 : 0);
+  set_number(setter, CURLOPT_SSL_VERIFYHOST, request->verify ? 2 : 0);
+}
+
+CURLcode braid_request_apply(const struct braid_request *request, CURL *easy, bool changed) {
   struct setter setter = {easy, CURLE_OK};
+  if (changed) set_options(&setter, request);
   set_pointer(&setter, CURLOPT_URL, request->url);
-  set_method(&setter, request);
-  set_pointer(&setter, CURLOPT_HTTPHEADER, request->headers);
-  set_pointer(&setter, CURLOPT_USERNAME, request->user);
-  set_pointer(&setter, CURLOPT_PASSWORD, request->password);
-  set_pointer(&setter, CURLOPT_PROXY, request->proxy);
-  set_number(&setter, CURLOPT_HTTP_VERSION, request->http_version);
   set_number(&setter, CURLOPT_PIPEWAIT, streams(request));
-  set_pointer(&setter, CURLOPT_NOPROXY, request->no_proxy);
-  set_pointer(&setter, CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
-  set_pointer(&setter, CURLOPT_COOKIE, request->cookies);
-  set_number(&setter, CURLOPT_HTTPAUTH, request->auth);
-  set_number(&setter, CURLOPT_CONNECTTIMEOUT_MS, request->connect_timeout);
-  set_pointer(&setter, CURLOPT_SSLCERT, request->cert);
-  set_pointer(&setter, CURLOPT_SSLKEY, request->key);
-  set_pointer(&setter, CURLOPT_PINNEDPUBLICKEY, request->pin);
-  set_number(&setter, CURLOPT_SSLVERSION, request->tls_version);
-  set_pointer(&setter, CURLOPT_INTERFACE, request->interface);
-  set_number(&setter, CURLOPT_NETRC, request->netrc ? CURL_NETRC_OPTIONAL : CURL_NETRC_IGNORED);
-  set_pointer(&setter, CURLOPT_NETRC_FILE, request->netrc && *request->netrc ? request->netrc : NULL);
-  set_number(&setter, CURLOPT_SSL_VERIFYPEER, request->verify ? 1 : 0);
-  set_number(&setter, CURLOPT_SSL_VERIFYHOST, request->verify ? 2 : 0);
   /* Here it means the HTTP version; an unsupported scheme in the URL is reported when the transfer runs. */
   return setter.code == CURLE_UNSUPPORTED_PROTOCOL ? CURLE_NOT_BUILT_IN : setter.code;
 }
 
-bool braid_request_split(const struct braid_request *request, struct curl_slist **list) {
-  char line[512];
-  const char *rest = request->ways;
-  *list = NULL;
-  while (rest && *rest) {
-    size_t size = strcspn(rest, "\n");
-    snprintf(line, sizeof line, "%.*s", (int)(size < sizeof line ? size : sizeof line - 1), rest);
-    struct curl_slist *longer = curl_slist_append(*list, line);
-    if (!longer) {
-      curl_slist_free_all(*list);
-      *list = NULL;
-      return false;
-    }
+bool braid_request_split(const char *text, struct curl_slist **list) {
+  while (text && *text) {
+    size_t size = strcspn(text, "\n");
+    char *line = strndup(text, size);
+    struct curl_slist *longer = line ? curl_slist_append(*list, line) : NULL;
+    free(line);
+    if (!longer) return false;
     *list = longer;
-    rest += size + (rest[size] == '\n');
+    text += size + (text[size] == '\n');
   }
   return true;
 }

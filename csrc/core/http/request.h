@@ -10,14 +10,15 @@
 #include "core/http/patience.h"
 
 struct braid_request {
+  uint64_t serial; /* tells requests apart: a handle that has these options needs only another URL. 0: it never does */
   const char *method, *url;
   const char *body; /* not copied; NULL: none */
   size_t body_size;
-  struct curl_slist *headers;                    /* not copied */
+  struct curl_slist *headers;                    /* not copied, as the next */
+  struct curl_slist *ways;                       /* "host:port:address:port": where to connect to instead */
   const char *user, *password, *proxy, *ca_file; /* NULL: none, or for proxy and ca_file the system's setting */
   const char *unix_socket, *no_proxy, *cookies;
   const char *interface;  /* "host!" and an address of this host; NULL: any */
-  const char *ways;       /* lines "host:port:address:port": where to connect to instead; NULL: none */
   const char *cert, *key; /* files; NULL: none */
   const char *pin;        /* "sha256//..." of the keys that the server may have; NULL: any */
   long tls_version;       /* CURL_SSLVERSION_...: the least */
@@ -35,12 +36,15 @@ struct braid_request {
   bool stream;     /* the caller takes the body in pieces; the transfer pauses when too much waits */
 };
 
-/* Sets the options that a request says, but not ca_file, which only a reset of the handle can undo. Returns the first
- * error, or CURLE_OK. */
-CURLcode braid_request_apply(const struct braid_request *request, CURL *easy);
+/* Gives the request a serial of its own: its options will not change. Any thread. */
+void braid_request_number(struct braid_request *request);
 
-/* Makes a list of the request's `ways`, to be freed. False: memory is out. */
-bool braid_request_split(const struct braid_request *request, struct curl_slist **list);
+/* Sets the options that a request says, but not ca_file, which only a reset of the handle can undo. `changed`: the
+ * handle has options of another request; else only the URL is set. Returns the first error, or CURLE_OK. */
+CURLcode braid_request_apply(const struct braid_request *request, CURL *easy, bool changed);
+
+/* Appends the lines of the text to the list. False: memory is out; the list is as it was. */
+bool braid_request_split(const char *text, struct curl_slist **list);
 
 /* Whether the method is idempotent: a request that is done twice has the same effect as once. */
 bool braid_method_repeatable(const char *method);

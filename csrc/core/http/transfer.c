@@ -283,10 +283,7 @@ static struct braid_transfer *take_transfer(struct braid_http_session *session) 
 struct braid_transfer *braid_http_session_start(struct braid_http_session *session,
                                                 const struct braid_request *request) {
   struct braid_transfer *transfer = take_transfer(session);
-  if (!transfer) {
-    curl_slist_free_all(request->headers);
-    return NULL;
-  }
+  if (!transfer) return NULL;
   braid_list_push(&session->running, &transfer->link);
   session->requests++;
   transfer->code = braid_handle_configure(transfer, request);
@@ -387,7 +384,6 @@ void braid_transfer_release(struct braid_transfer *transfer) {
   braid_transfer_tell_giver(transfer, BRAID_CLOSED);
   withdraw(transfer);
   abandon_lookup(transfer);
-  braid_handle_clear(transfer);
   braid_response_shrink(&transfer->response);
   braid_upload_shrink(&transfer->upload);
   if (session->idle_count < MOST_IDLE) {

@@ -34,7 +34,7 @@ struct braid_transfer {
   CURL *easy;
   struct braid_waiter *waiter; /* whose wait ends when there is news; NULL: nobody waits */
   struct braid_waiter *giver;  /* the same, when more of the request's body can be given */
-  struct curl_slist *headers, *ways;
+  uint64_t configured;         /* the serial of the request whose options the handle has */
   char *ca_file;
   struct braid_response response;
   struct braid_upload upload;
@@ -81,8 +81,8 @@ bool braid_http_session_open(struct braid_http_session *session, struct braid_lo
 void braid_http_session_close(struct braid_http_session *session);
 
 /* Starts a transfer. It may be done already, if it could not begin. NULL when memory is out. Strings are copied. The
- * body stays the caller's, who must keep it until the release; or it is given in pieces (request->upload). Takes over
- * the header lines in any case. */
+ * body and the lists stay the caller's, who must keep them until the release; or the body is given in pieces
+ * (request->upload). */
 struct braid_transfer *braid_http_session_start(struct braid_http_session *session,
                                                 const struct braid_request *request);
 

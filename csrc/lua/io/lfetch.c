@@ -7,6 +7,7 @@
  * or in their user value. */
 #include <lauxlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/http/statistics.h"
 #include "core/http/transfer.h"
@@ -21,8 +22,8 @@
 #define TRANSFER "braid.transfer"
 #define ADDRESS "braid.url"
 
-/* The stack indices of the arguments of fetch and stream, and of what lrequest_read pushes. */
-enum argument { SESSION_AT = 1, METHOD, URL, REQUEST, TIMEOUT, LAST = TIMEOUT, HEADERS };
+/* The stack indices of the arguments of fetch and stream. */
+enum argument { SESSION_AT = 1, URL, REQUEST, TIMEOUT, LAST = TIMEOUT };
 
 /* Failures in addition to libcurl's codes: the session was closed; the deadline passed. */
 enum { CLOSED = -1, EXPIRED = -2 };
@@ -37,18 +38,13 @@ static const char *text_at(lua_State *L, int index, const char *name) {
   return text;
 }
 
-static void read_request(lua_State *L, struct braid_request *request) {
-  const char *method = text_at(L, METHOD, "method"), *url = text_at(L, URL, "url");
+/* The request at its place, which stays alive there, with its URL. */
+static struct braid_request request_at(lua_State *L) {
+  const struct braid_request *prepared = larg_object(L, REQUEST, LREQUEST);
+  struct braid_request request = *prepared;
+  request.url = text_at(L, URL, "url");
   lua_settop(L, LAST);
-  lrequest_read(L, REQUEST, request);
-  request->method = method;
-  request->repeatable = braid_method_repeatable(method);
-  request->url = url;
-}
-
-/* Starts the transfer, which may end at once. NULL when memory is out. Does not raise. */
-static struct braid_transfer *start(lua_State *L, struct braid_http_session *session, struct braid_request *request) {
-  return lrequest_read_headers(L, HEADERS, request) ? braid_http_session_start(session, request) : NULL;
+  return request;
 }
 
 /* ---- outcomes ------------------------------------------------------------------------------------------------- */
@@ -69,7 +65,7 @@ static int push_failure(lua_State *L, int code, const struct braid_transfer *tra
   return 5;
 }
 
-/* Pushes status, body, head, HTTP version, the five times as the bytes of one string, and the peer as "ADDRESS PORT".
+/* Pushes status, body, head, HTTP version, the five times as the bytes of one string, and the peer's address and port.
  */
 static int push_response(lua_State *L, const struct braid_transfer *transfer) {
   struct braid_transfer_facts facts = braid_transfer_facts(transfer);
@@ -78,8 +74,9 @@ static int push_response(lua_State *L, const struct braid_transfer *transfer) {
   lua_pushlstring(L, transfer->response.head.data, transfer->response.head.size);
   lua_pushinteger(L, facts.http_version);
   lua_pushlstring(L, (const char *)facts.times, sizeof facts.times);
-  lua_pushfstring(L, "%s %d", facts.address ? facts.address : "", (int)facts.port);
-  return 6;
+  lua_pushstring(L, facts.address ? facts.address : "");
+  lua_pushinteger(L, facts.port);
+  return 7;
 }
 
 /* If memory runs out here, the transfer stays alive until its session frees it. */
@@ -107,16 +104,15 @@ static int fetch_k(lua_State *L, int status, lua_KContext context) {
   return sched_stopped(end) ? sched_raise(L, sched, end) : lerror_memory(L);
 }
 
-/* session:fetch(method, url, request, timeout) -> what push_outcome pushes. Suspends. */
+/* session:fetch(url, request, timeout) -> what push_outcome pushes. Suspends. */
 static int fetch(lua_State *L) {
   struct sched *sched = sched_of(L);
   struct braid_http_session *session = session_at(L, SESSION_AT);
-  struct braid_request request;
-  read_request(L, &request);
+  struct braid_request request = request_at(L);
   int64_t deadline = larg_timeout(L, TIMEOUT);
   if (!session->loop) return push_failure(L, CLOSED, NULL);
   struct braid_waiter *waiter = sched_begin(L, sched);
-  struct braid_transfer *transfer = start(L, session, &request);
+  struct braid_transfer *transfer = braid_http_session_start(session, &request);
   if (!transfer || transfer->done) {
     sched_forget(sched);
     return transfer ? push_outcome(L, transfer) : lerror_memory(L);
@@ -127,7 +123,7 @@ static int fetch(lua_State *L) {
 
 /* ---- streams -------------------------------------------------------------------------------------------------- */
 
-/* Its user values: the session, and the request, whose body is being sent. */
+/* Its user values: the session, and the request. */
 struct stream {
   struct braid_http_session *session;
   struct braid_transfer *transfer; /* NULL: released */
@@ -142,8 +138,7 @@ static bool alive(const struct stream *stream) { return stream->transfer && stre
 /* session:stream(arguments of fetch) -> transfer. Does not suspend. */
 static int stream_new(lua_State *L) {
   struct braid_http_session *session = session_at(L, SESSION_AT);
-  struct braid_request request;
-  read_request(L, &request);
+  struct braid_request request = request_at(L);
   request.stream = true;
   struct stream *stream = lua_newuserdatauv(L, sizeof *stream, 2);
   *stream = (struct stream){.session = session, .deadline = larg_timeout(L, TIMEOUT)};
@@ -153,7 +148,7 @@ static int stream_new(lua_State *L) {
   lua_setiuservalue(L, -2, 2);
   luaL_setmetatable(L, TRANSFER);
   if (!session->loop) return 1;
-  stream->transfer = start(L, session, &request);
+  stream->transfer = braid_http_session_start(session, &request);
   return stream->transfer ? 1 : lerror_memory(L);
 }
 
@@ -381,8 +376,19 @@ static int url_read(lua_State *L) {
   return 4;
 }
 
+/* http_plain(url) -> whether it begins with http:// or https://, is in ASCII, and has neither user nor password. */
+static int url_is_plain(lua_State *L) {
+  size_t size = 0;
+  const char *url = lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &size) : "";
+  bool plain = strncasecmp(url, "http://", 7) == 0 || strncasecmp(url, "https://", 8) == 0;
+  for (size_t i = 0; plain && i < size; i++) plain = url[i] != '@' && (unsigned char)url[i] < 0x80;
+  lua_pushboolean(L, plain);
+  return 1;
+}
+
 void lfetch_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"http_session", session_new}, {"http_url", url_read}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"http_session", session_new}, {"http_url", url_read}, {"http_plain", url_is_plain}, {NULL, NULL}};
   static const luaL_Reg sessions[] = {{"fetch", fetch},
                                       {"stream", stream_new},
                                       {"cookies", session_cookies},
@@ -395,6 +401,7 @@ void lfetch_open(lua_State *L) {
                                        {"finish", stream_finish}, {"give", stream_give},  {"close", stream_close},
                                        {"__close", stream_close}, {"__gc", stream_close}, {NULL, NULL}};
   sched_register(L, functions);
+  lrequest_open(L);
   sched_class(L, SESSION, sessions);
   sched_class(L, TRANSFER, transfers);
   sched_class(L, ADDRESS, addresses);

@@ -4,10 +4,16 @@
 
 #include <lauxlib.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/base/clock.h"
+#include "core/http/coding.h"
 #include "lua/base/larg.h"
+#include "lua/base/lerror.h"
+#include "lua/base/lopen.h"
+#include "lua/sched/lsched.h"
 
 /* Pushes a field; returns its type. */
 static int push(lua_State *L, int index, const char *name) {
@@ -95,8 +101,8 @@ static int64_t patience(lua_State *L, int index, const char *name) {
   return seconds < 1e9 ? (int64_t)(seconds * (lua_Number)BRAID_SECOND) : 0;
 }
 
-void lrequest_read(lua_State *L, int index, struct braid_request *request) {
-  if (!lua_istable(L, index)) larg_error(L, index, "request", "a table");
+/* Reads all but the lists. */
+static void read_options(lua_State *L, int index, struct braid_request *request) {
   *request = (struct braid_request){.user = text(L, index, "user"),
                                     .password = text(L, index, "password"),
                                     .proxy = text(L, index, "proxy"),
@@ -116,7 +122,6 @@ void lrequest_read(lua_State *L, int index, struct braid_request *request) {
                                     .key = text(L, index, "key"),
                                     .pin = text(L, index, "pin"),
                                     .tls_version = tls_version_of(integer(L, index, "tls_version", INT_MAX)),
-                                    .ways = text(L, index, "ways"),
                                     .interface = text(L, index, "interface"),
                                     .netrc = text(L, index, "netrc"),
                                     .decode = flag(L, index, "decode"),
@@ -126,20 +131,83 @@ void lrequest_read(lua_State *L, int index, struct braid_request *request) {
   request->upload_size = push(L, index, "upload_size") == LUA_TNIL ? -1 : 0;
   lua_pop(L, 1);
   if (request->upload_size == 0) request->upload_size = integer(L, index, "upload_size", LUA_MAXINTEGER);
-  if (push(L, index, "lines") != LUA_TTABLE && !lua_isnil(L, -1)) refuse(L, "lines", "a list");
 }
 
-bool lrequest_read_headers(lua_State *L, int lines, struct braid_request *request) {
-  if (lua_isnil(L, lines)) return true;
-  for (lua_Integer i = 1; lua_rawgeti(L, lines, i) == LUA_TSTRING; i++) {
-    struct curl_slist *longer = curl_slist_append(request->headers, lua_tostring(L, -1));
-    lua_pop(L, 1);
-    if (!longer) {
-      curl_slist_free_all(request->headers);
-      return false;
+/* Whether a header line has this name. */
+static bool has_name(const char *line, const char *name) {
+  size_t size = strlen(name);
+  return strncasecmp(line, name, size) == 0 && (line[size] == ':' || line[size] == ';');
+}
+
+static bool append(struct braid_request *request, const char *line) {
+  struct curl_slist *longer = curl_slist_append(request->headers, line);
+  if (longer) request->headers = longer;
+  return longer;
+}
+
+/* The headers that every request has, unless the caller gives them. libcurl makes a text of each line anew for each
+ * request, so both are one line, with a line end in it. False: memory is out. */
+static bool add_usual(struct braid_request *request, bool names_agent, bool names_encoding) {
+  char line[128];
+  const char *agent = names_agent ? "" : "User-Agent: braid", *codings = request->decode ? braid_coding_names() : "";
+  if (names_encoding) codings = "";
+  snprintf(line, sizeof line, "%s%s%s%s", agent, *agent && *codings ? "\r\n" : "", *codings ? "Accept-Encoding: " : "",
+           codings);
+  return !*line || append(request, line);
+}
+
+/* Makes libcurl's lists. False: memory is out; does not raise. */
+static bool read_lists(lua_State *L, int lines, struct braid_request *request, const char *ways) {
+  bool names_agent = false, names_encoding = false, there = true;
+  if (!lua_isnil(L, lines)) {
+    for (lua_Integer i = 1; there && lua_rawgeti(L, lines, i) == LUA_TSTRING; i++) {
+      const char *line = lua_tostring(L, -1);
+      names_agent |= has_name(line, "User-Agent");
+      names_encoding |= has_name(line, "Accept-Encoding");
+      there = append(request, line);
+      lua_pop(L, 1);
     }
-    request->headers = longer;
   }
+  return there && add_usual(request, names_agent, names_encoding) && braid_request_split(ways, &request->ways);
+}
+
+/* http_request(method, record) -> request. Neither the record nor what is in it may be changed afterwards. */
+static int request_new(lua_State *L) {
+  const char *method = luaL_checkstring(L, 1);
+  if (!lua_istable(L, 2)) larg_error(L, 2, "request", "a table");
+  const char *problem = braid_curl_load();
+  if (problem) return lerror_raise(L, "system", "libcurl cannot be loaded: %s", problem);
+  lua_settop(L, 2);
+  struct braid_request *request = lua_newuserdatauv(L, sizeof *request, 2);
+  *request = (struct braid_request){0};
+  luaL_setmetatable(L, LREQUEST);
+  for (int i = 1; i <= 2; i++) {
+    lua_pushvalue(L, i);
+    lua_setiuservalue(L, 3, i);
+  }
+  read_options(L, 2, request);
+  request->method = method;
+  request->repeatable = braid_method_repeatable(method);
+  const char *ways = text(L, 2, "ways");
+  if (push(L, 2, "lines") != LUA_TTABLE && !lua_isnil(L, -1)) refuse(L, "lines", "a list");
+  if (!read_lists(L, lua_gettop(L), request, ways)) return lerror_memory(L);
+  braid_request_number(request);
+  lua_settop(L, 3);
+  return 1;
+}
+
+static int request_free(lua_State *L) {
+  struct braid_request *request = lua_touserdata(L, 1);
+  if (request->headers) curl_slist_free_all(request->headers);
+  if (request->ways) curl_slist_free_all(request->ways);
+  request->headers = request->ways = NULL;
+  return 0;
+}
+
+void lrequest_open(lua_State *L) {
+  static const luaL_Reg functions[] = {{"http_request", request_new}, {NULL, NULL}};
+  static const luaL_Reg requests[] = {{"__gc", request_free}, {NULL, NULL}};
+  sched_register(L, functions);
+  sched_class(L, LREQUEST, requests);
   lua_pop(L, 1);
-  return true;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Reads an HTTP request from a Lua table. lua/braid/http/request.lua has checked and completed its options. The state's
- * own thread; nothing blocks. */
+ * Userdata "braid.http_request": an HTTP request that was read from a Lua table, but for its URL. It can be used for
+ * many transfers. lua/braid/http/request.lua has checked and completed its options. Its user values are the method and
+ * the table, which keep its strings alive. */
 #ifndef BRAID_LREQUEST_H
 #define BRAID_LREQUEST_H
 
@@ -8,12 +9,9 @@
 
 #include "core/http/request.h"
 
-/* Reads the table at `index`: everything but method, URL and headers. Pushes the list of header lines, or nil.
- * The table must stay on the stack until the transfer has ended, because it keeps the strings alive. Raises if a field
- * is not valid. */
-void lrequest_read(lua_State *L, int index, struct braid_request *request);
+#define LREQUEST "braid.http_request"
 
-/* Makes libcurl's list of the header lines at the stack index `lines`. False when memory is out; does not raise. */
-bool lrequest_read_headers(lua_State *L, int lines, struct braid_request *request);
+/* Adds http_request to the table on the top of the stack, and the class. */
+void lrequest_open(lua_State *L);
 
 #endif

@@ -50,9 +50,9 @@ local function failure(method, url, record, code, text, asked, status)
 end
 
 -- Makes a response or an error from the results of a finished transfer.
-local function outcome(hop, status, body, head, version, times, remote)
+local function outcome(hop, status, body, head, version, times, address, port)
   if not status then return failure(hop.method, hop.url, hop.record, body, head, version, times) end
-  return response.new(hop.method, hop.url, status, body, head, version, times, remote)
+  return response.new(hop.method, hop.url, status, body, head, version, times, address, port)
 end
 
 -- The outcome of a transfer that was streamed, and whose body, if it has one, was sent by the sender.
@@ -66,8 +66,8 @@ end
 
 -- The response without its body, when the headers are there; nil if the transfer failed before.
 local function begin(transfer, hop)
-  local status, _, head, version, times, remote = transfer:begin()
-  return status and response.new(hop.method, hop.url, status, nil, head, version, times, remote)
+  local status, _, head, version, times, address, port = transfer:begin()
+  return status and response.new(hop.method, hop.url, status, nil, head, version, times, address, port)
 end
 
 -- Returns fn(bytes so far), which shows the progress, and what must be closed at the end. `before`: bytes that are
@@ -120,7 +120,7 @@ local function start(handle, hop, timeout)
   local record = hop.record
   local trouble = record.source and record.source:begin()
   if trouble then return nil, trouble end
-  local transfer = handle:stream(hop.method, hop.url, record, timeout)
+  local transfer = handle:stream(hop.url, request.ready(hop.method, record), timeout)
   return transfer, record.source and record.source:send(transfer) or nil
 end
 
@@ -184,7 +184,7 @@ local function pour(handle, hop, timeout, attempt)
 end
 
 local function fetch(handle, hop, timeout)
-  return outcome(hop, handle:fetch(hop.method, hop.url, hop.record, timeout))
+  return outcome(hop, handle:fetch(hop.url, request.ready(hop.method, hop.record), timeout))
 end
 
 -- A transfer and what sends its body, which end together.
@@ -302,9 +302,12 @@ function Attempt:run(handle)
   local way = record.stream and open_stream or in_pieces and pour or fetch
   if record.cache then way = cached(way) end
   local hop = { method = self.method, url = self.url, record = record }
-  local result, err = redirect.follow(function(next_hop, timeout)
-    return way(handle, next_hop, timeout, self)
-  end, hop, self.timeout)
+  local result, err = way(handle, hop, self.timeout, self)
+  if result and redirect.leads_on(result, record) then
+    result, err = redirect.follow(function(next_hop, timeout)
+      return way(handle, next_hop, timeout, self)
+    end, hop, self.timeout, result)
+  end
   if self.spilt then
     self.delay = nil
   elseif err or not self.decided then
@@ -318,7 +321,10 @@ end
 local function send(handle, method, url, record)
   if record.plain then
     local hop = { method = method, url = url, record = record }
-    return redirect.follow(function(next_hop, timeout) return fetch(handle, next_hop, timeout) end, hop, record.timeout)
+    local result, err = fetch(handle, hop, record.timeout)
+    if not result or not redirect.leads_on(result, record) then return result, err end
+    return redirect.follow(function(next_hop, timeout) return fetch(handle, next_hop, timeout) end, hop,
+      record.timeout, result)
   end
   local deadline, number = core.now() + record.timeout, 0
   while true do

@@ -25,8 +25,7 @@ end
 
 -- A copy of the record that is changed by the fields; false takes one away.
 local function changed(record, fields)
-  local copy = {}
-  for name, value in pairs(record) do copy[name] = value end
+  local copy = request.copy(record)
   for name, value in pairs(fields) do copy[name] = value or nil end
   return copy
 end
@@ -63,7 +62,7 @@ end
 ---@return string? url nil: it is none
 ---@return table|string record or what is wrong with the URL
 function M.prepared(url, record)
-  if not url:find("[@\128-\255]") then return url, record end
+  if core.http_plain(url) then return url, record end
   local text, problem, user, password = core.http_url(url)
   if not text then return nil, problem end
   if user and not record.user and not record.fields.authorization then
@@ -109,15 +108,15 @@ local function next_hop(hop, response, own, home)
   return { method = hop.method, url = text, record = record }
 end
 
----Sends a request, and sends it on where redirects lead.
+---Sends a request on where redirects lead.
 ---@param send fun(hop: braid.http.Hop, timeout: number): braid.http.Response?, braid.Error?
 ---@param hop braid.http.Hop
----@param timeout number seconds for all of it
+---@param timeout number seconds for all of it, from the first request on
+---@param response braid.http.Response to the first request, which leads on
 ---@return braid.http.Response? response
 ---@return braid.Error? err
-function M.follow(send, hop, timeout)
-  local response, err = send(hop, timeout)
-  if not response or not M.leads_on(response, hop.record) then return response, err end
+function M.follow(send, hop, timeout, response)
+  local err
   local own, home, history = hop.record, M.origin(hop.url), {}
   local elapsed = response.timing.total
   while M.leads_on(response, own) do

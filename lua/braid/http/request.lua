@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- The options of a request: checked, completed with those of the session, and converted for the core.
+local core = require "braid.core"
 local errors = require "braid.errors"
 local body = require "braid.http.body"
 local multipart = require "braid.http.multipart"
@@ -109,7 +110,8 @@ local function default_proxy()
   return ""
 end
 
--- A request without options. The core (csrc/lua/io/lrequest.c) reads the fields from `lines` to `upload_size`.
+-- A request without options: a record, which is copied for every change. The core (csrc/lua/io/lrequest.c) reads the
+-- fields from `lines` to `upload_size`; `ready` is what it has made of them, for the method `ready_for`.
 M.DEFAULTS = {
   plain = true, -- only status, headers and body are wanted
   fields = {}, lines = nil, body = nil, timeout = 30, connect_timeout = 0, redirects = 10, max_body = 0, verify = true,
@@ -118,7 +120,7 @@ M.DEFAULTS = {
   digest = nil, pool_timeout = nil, read_timeout = nil, write_timeout = nil, no_proxy = nil, unix_socket = nil,
   cookies = nil, upload = nil, upload_size = nil,
   source = nil, unreadable = nil, resume = nil, cache = nil, sink = nil, file = nil, progress = nil, stream = nil,
-  retries = nil, trace = nil,
+  retries = nil, trace = nil, ready = nil, ready_for = nil,
 }
 
 -- ---- text -----------------------------------------------------------------------------------------------------------
@@ -483,13 +485,33 @@ local function complete_body(record, method, options)
   if record.body and #record.body > LARGE then ask_nothing(record) end
 end
 
+---A copy of the record, to be changed.
+---@param record table
+---@return table
+function M.copy(record)
+  local copy = {}
+  for name, value in pairs(record) do copy[name] = value end
+  copy.ready, copy.ready_for = nil, nil
+  return copy
+end
+
+---The record as the core takes it. It is made once, so the record cannot be changed any more.
+---@param method string
+---@param record table
+---@return userdata
+function M.ready(method, record)
+  if record.ready_for ~= method then
+    record.ready, record.ready_for = core.http_request(method, record), method
+  end
+  return record.ready
+end
+
 ---A copy of the record with further headers.
 ---@param record table
 ---@param headers table<string, string>
 ---@return table
 function M.with_headers(record, headers)
-  local copy, fields = {}, {}
-  for name, value in pairs(record) do copy[name] = value end
+  local copy, fields = M.copy(record), {}
   for name, lines in pairs(record.fields) do fields[name] = lines end
   add_headers(fields, headers)
   copy.fields, copy.lines = fields, M.lines(fields)
@@ -510,8 +532,7 @@ end
 ---@param content any as the option `body`
 ---@return table
 function M.changed(record, headers, content)
-  local copy = {}
-  for name, value in pairs(record) do copy[name] = value end
+  local copy = M.copy(record)
   copy.fields = {}
   add_headers(copy.fields, headers)
   for name, lines in pairs(record.fields) do
@@ -572,8 +593,7 @@ end
 function M.complete(what, options, base, known, method)
   errors.check_options(1, what, options, known)
   check_forms(options or {})
-  local record = {}
-  for name, value in pairs(base) do record[name] = value end
+  local record = M.copy(base)
   record.fields = {}
   for name, lines in pairs(base.fields) do record.fields[name] = lines end
   for name, value in pairs(options or {}) do

@@ -43,7 +43,8 @@ end
 ---@field private _elapsed number? seconds that the responses before it took
 ---@field private _head string status line and headers as they were received
 ---@field private _times string five doubles as bytes
----@field private _remote string address and port
+---@field private _address string of the peer
+---@field private _port integer
 ---@field private _source table? the source of a streamed body
 ---@field private _stream braid.Stream? the rest of the body
 local Response = { __name = "braid.http.Response" }
@@ -93,8 +94,7 @@ function lazy.timing(response)
 end
 
 function lazy.remote(response)
-  local address, port = response._remote:match("^(%S*) (%d+)$")
-  return { address = address, port = math.tointeger(port) }
+  return { address = response._address, port = response._port }
 end
 
 function lazy.reason(response) return response._head:match("^%S+ %d+ ([^\r\n]+)") or "" end
@@ -275,16 +275,16 @@ end
 local VERSIONS = { [10] = "1.0", [11] = "1.1", [20] = "2", [30] = "3" }
 
 -- Makes a response from the core's results. For exchange.lua.
-function M.new(method, url, status, body, head, version, times, remote)
+function M.new(method, url, status, body, head, version, times, address, port)
   return setmetatable({
     status = status, body = body, url = url, http_version = VERSIONS[version],
-    _method = method, _head = head, _times = times, _remote = remote,
+    _method = method, _head = head, _times = times, _address = address, _port = port,
   }, Response)
 end
 
 -- Makes a response of what was kept of one. For cache.lua.
 function M.restored(method, url, status, body, head, version)
-  local made = M.new(method, url, status, body, head, nil, ("ddddd"):pack(0, 0, 0, 0, 0), " 0")
+  local made = M.new(method, url, status, body, head, nil, ("ddddd"):pack(0, 0, 0, 0, 0), "", 0)
   made.http_version = version
   return made
 end

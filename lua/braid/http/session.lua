@@ -32,7 +32,8 @@ end
 local OWN = { base_url = "string", max_per_host = "integer", max_connections = "integer", cookies = "boolean|table" }
 
 local function refuse_own(opts)
-  for name in pairs(type(opts) == "table" and opts or {}) do
+  if type(opts) ~= "table" then return end
+  for name in pairs(opts) do
     if OWN[name] and not request.KNOWN[name] then
       errors.misuse(1, "the option '%s' is not a request's but a session's: braid.http.session{ %s = ... }", name, name)
     end
@@ -47,6 +48,9 @@ local function defaults_for(self, url, relative)
 end
 
 local function perform(self, method, url, opts)
+  if opts == nil and self._simple and core.http_plain(url) and not request.sends_body(method) then
+    return exchange.perform(self._handle, method, url, self._defaults)
+  end
   local whole = address(self, url)
   refuse_own(opts)
   local record = defaults_for(self, whole, whole ~= url)
@@ -77,6 +81,7 @@ end
 ---@field private _handle userdata
 ---@field private _defaults table
 ---@field private _base string?
+---@field private _simple boolean nothing of the defaults belongs to one origin
 ---@field private _home string? the origin of the base, where something was given for that alone
 local Session = { __name = "braid.http.Session" }
 Session.__index = Session
@@ -197,6 +202,7 @@ function M.new(opts)
   local handle = core.http_session(opts.cookies ~= false, bound(opts, "max_per_host"), bound(opts, "max_connections"))
   return setmetatable({
     _handle = handle, _defaults = defaults, _base = base and base:gsub("/*$", "/"), _home = home,
+    _simple = not home,
   }, Session)
 end
 
