@@ -34,6 +34,7 @@ local LUA_FLOORS = {
   "braid.kernels.compile.ranges", "braid.kernels.compile.emitter", "braid.kernels.compile.program",
   "braid.kernels.compile.conflicts", "braid.kernels.compile.source", "braid.kernels.compile.compiler",
   "braid.kernels.compile.interpreter", "braid.kernels.compile.kernel",
+  "braid.kernels.selection", "braid.kernels.groups", "braid.kernels.series", "braid.kernels.matrices",
   "braid.kernels", "braid.json", "braid.document", "braid.debug.trace",
   "braid.testing.trace", "braid.testing.schedule", "braid.testing.clock", "braid.testing.stand_in",
   "braid.testing.attempt", "braid.testing.search", "braid.testing.failure", "braid.testing.leaks", "braid.testing",

@@ -8,7 +8,9 @@ local comments = require "tools.comments"
 
 local CHAPTERS = {
   { "tasks", "Tasks, futures and scopes", "tasks.task", "tasks.future", "tasks.scope", "tasks.gather", "tasks.every" },
-  { "shared", "Shared objects", "sync.queue", "sync.primitives", "sync.dict", "sync.array", "sync.resource_pool",
+  { "shared", "Shared objects", "sync.queue", "sync.primitives", "sync.dict", "sync.array",
+    "sync.view",
+    "sync.resource_pool",
     "sync.limiter" },
   { "pools", "Pools", "pools.executor", "pools.pool", "pools.inline", "pools.task_pool", "pools.thread_pool",
     "pools.process_pool" },
@@ -24,7 +26,8 @@ local CHAPTERS = {
     "postgres", "postgres.session", "postgres.connection", "postgres.transaction", "postgres.pool", "postgres.rows",
     "postgres.copies", "postgres.listener", "sqlite", "sqlite.connection", "sqlite.rows" },
   { "json", "JSON", "json" },
-  { "kernels", "Kernels", "kernels", "kernels.numbers", "kernels.vectors" },
+  { "kernels", "Kernels", "kernels", "kernels.numbers", "kernels.vectors", "kernels.selection", "kernels.groups",
+    "kernels.series", "kernels.matrices", "kernels.compile.kernel" },
   { "advice", "Advice, experiments, progress", "advice", "advice.advice", "advice.profile", "advice.estimate",
     "advice.pilot", "advice.calibration", "experiments", "experiments.report", "experiments.machine",
     "experiments.statistics", "progress" },
@@ -68,7 +71,7 @@ local function public_functions()
   for _, part in ipairs(PARTS) do
     for name, value in pairs(braid[part]) do add(("braid.%s.%s"):format(part, name), value) end
   end
-  for _, part in ipairs { "numbers", "vectors" } do
+  for _, part in ipairs { "numbers", "vectors", "selection", "groups", "series" } do
     for name, value in pairs(require("braid.kernels." .. part)) do add("braid.kernels." .. name, value) end
   end
   return names, list

@@ -581,6 +581,35 @@ function core.compiled_open(path, alone) end
 ---@return any ...
 function core.compiled_run(library, ...) end
 
+---Values of groups: what, values or nil, out, for each column. False: the key at that place is in no group.
+---@return boolean ok, integer? bad
+function core.group(keys, low, groups, threads, ...) end
+
+---@param what "sum"|"min"|"max"
+---@param along_rows boolean one result for each column
+function core.matrix_reduce(array, rows, columns, what, along_rows, out, threads) end
+
+---@param what "sum"|"min"|"max"
+function core.matrix_windows(array, n, what, out, threads) end
+
+function core.matrix_convolve(a, b, first, out, threads) end
+
+function core.selection_take(array, indices, out, threads) end
+
+---@param add boolean the values are added
+function core.selection_put(target, indices, values, add) end
+
+---@return integer
+function core.selection_count(mask, threads) end
+
+---@param array braid.Array? nil: the indices
+function core.selection_compress(array, mask, out, threads) end
+
+function core.selection_where(mask, a, b, out, threads) end
+
+---@param last number? the last element
+function core.selection_ramp(out, first, step, last, threads) end
+
 ---Suspends.
 ---@param numbers integer|integer[]|braid.Array
 ---@param trial boolean

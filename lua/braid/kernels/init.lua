@@ -6,26 +6,54 @@
 --- Results do not depend on the number of threads. The option `threads = k` sets that number. The default is the
 --- environment variable BRAID_THREADS, or else the number of cores that the process may use.
 
-local numbers = {
-  factorize = true, is_prime = true, primes = true, count_primes = true, monte_carlo_pi = true, mandelbrot = true,
-  hash = true, word_count = true,
+local view = require "braid.sync.view"
+
+local homes = {
+  ["braid.kernels.numbers"] = { "factorize", "is_prime", "primes", "count_primes", "monte_carlo_pi", "mandelbrot",
+    "hash",
+    "word_count" },
+  ["braid.kernels.compile.kernel"] = { "compile", "options" },
+  ["braid.kernels.selection"] = { "take", "put", "scatter_add", "count", "compress", "indices", "where", "less",
+    "less_equal", "equal", "not_equal", "linspace", "arange", "shuffle", "choice" },
+  ["braid.kernels.groups"] = { "group_by", "bincount" },
+  ["braid.kernels.series"] = { "quantile", "median", "convolve", "windows" },
+  ["braid.kernels.matrices"] = { "sum", "min", "max", "mean", "map", "matmul" },
+  ["braid.kernels.files"] = { "read_csv", "write_csv" },
 }
 
-local compiling = { compile = true, options = true }
+local home = {}
+for module, names in pairs(homes) do
+  for _, name in ipairs(names) do home[name] = module end
+end
 
----@class braid.kernels: braid.kernels.numbers, braid.kernels.vectors
+-- These know arrays of two dimensions themselves; for the others such an array is flat, row by row.
+local knows_views = { ["braid.kernels.matrices"] = true, ["braid.kernels.compile.kernel"] = true,
+  ["braid.kernels.files"] = true }
+
+local function with_flat_arrays(fn)
+  return function(...)
+    for at = 1, select("#", ...) do
+      if view.is((select(at, ...))) then
+        local list = table.pack(...)
+        for n = 1, list.n do
+          if view.is(list[n]) then list[n] = list[n]:flat() end
+        end
+        return fn(table.unpack(list, 1, list.n))
+      end
+    end
+    return fn(...)
+  end
+end
+
+---@class braid.kernels: braid.kernels.numbers, braid.kernels.vectors, braid.kernels.selection, braid.kernels.groups,
+--- braid.kernels.series, braid.kernels.matrices
 local kernels = {}
 
 return setmetatable(kernels, {
   __index = function(self, name)
-    local value
-    if numbers[name] then
-      value = require "braid.kernels.numbers"[name]
-    elseif compiling[name] then
-      value = require "braid.kernels.compile.kernel"[name]
-    else
-      value = require "braid.kernels.vectors"[name]
-    end
+    local module = home[name] or "braid.kernels.vectors"
+    local value = require(module)[name]
+    if value and not knows_views[module] then value = with_flat_arrays(value) end
     rawset(self, name, value)
     return value
   end,

@@ -54,6 +54,12 @@ Array.tostring = Array.tostring
 ---@return string type "f64"
 Array.type = Array.type
 
+---The same elements as rows and columns, in the same memory.
+---@param rows integer -1: as many as fit
+---@param columns integer? -1: as many as fit; nil: one dimension
+---@return braid.Array|braid.ArrayView
+function Array:reshape(rows, columns) return view.reshape(self, rows, columns) end
+
 local types = { f64 = 8, f32 = 4, i64 = 8, i32 = 4, i16 = 2, i8 = 1, u64 = 8, u32 = 4, u16 = 2, u8 = 1 }
 
 -- The number of elements of an array that is made from this source.
@@ -112,7 +118,7 @@ end
 --- are 0; or the elements (see set); or a table with `shape`, { rows, columns }, and `values`, a flat list or a list of
 --- rows
 ---@return braid.Array|braid.ArrayView
-local function make(type, source)
+local function make(_, type, source)
   if not types[type] then
     local nearest = _G.type(type) == "string" and errors.nearest(type, types)
     errors.misuse(1, "bad argument 'type' to 'array' (the type of its numbers expected, got %s%s)",
@@ -129,6 +135,6 @@ local function make(type, source)
 end
 
 ---`braid.array(type, source)` makes an array. It has further functions as fields (see braid.kernels).
-M.array = setmetatable({}, { __call = function(_, ...) return make(...) end })
+M.array = setmetatable({}, { __call = make })
 
 return M

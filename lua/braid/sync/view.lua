@@ -259,22 +259,19 @@ function View:reshape(rows, columns)
   return columns and M.matrix(flat, rows, columns) or flat
 end
 
-local Array = core.Array
-
----The same elements as rows and columns, in the same memory.
----@param rows integer -1: as many as fit
----@param columns integer? -1: as many as fit; nil: one dimension
+---A flat array as rows and columns.
+---@param array braid.Array
 ---@return braid.Array|braid.ArrayView
-function Array:reshape(rows, columns)
-  rows, columns = shape_of(#self, rows, columns)
-  return columns and M.matrix(self, rows, columns) or self
+function M.reshape(array, rows, columns)
+  rows, columns = shape_of(#array, rows, columns)
+  return columns and M.matrix(array, rows, columns) or array
 end
 
 ---How an array or a view lies in memory: its flat array, the elements before it, rows, columns (0: one dimension), and
 ---the steps from a row, and from a column, to the next.
 ---@return braid.Array array, integer first, integer rows, integer columns, integer row_step, integer column_step
 function M.layout(value)
-  if getmetatable(value) == Array then return value, 0, #value, 0, 1, 0 end
+  if getmetatable(value) == core.Array then return value, 0, #value, 0, 1, 0 end
   return value.array, value.first, value.rows, value.columns or 0, value.row_step, value.column_step or 0
 end
 
