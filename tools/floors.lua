@@ -12,6 +12,7 @@ local LUA_FLOORS = {
   "braid.sync.view", "braid.sync.array", "braid.sync.dict", "braid.sync.limiter", "braid.sync.resource_pool",
   "braid.pools.excerpt", "braid.pools.worker", "braid.pools.executor", "braid.pools.inline",
   "braid.pools.task_pool", "braid.pools.thread_pool", "braid.pools.process_pool", "braid.pools.pool",
+  "braid.supervision.child", "braid.supervision.supervisor",
   "braid.io.descriptor",
   "braid.io.signals", "braid.io.stream", "braid.io.process", "braid.io.address", "braid.io.udp", "braid.io.proxy",
   "braid.io.tls", "braid.io.net",

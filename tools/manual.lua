@@ -13,7 +13,7 @@ local CHAPTERS = {
     "sync.resource_pool",
     "sync.limiter" },
   { "pools", "Pools", "pools.executor", "pools.pool", "pools.inline", "pools.task_pool", "pools.thread_pool",
-    "pools.process_pool" },
+    "pools.process_pool", "supervision.supervisor" },
   { "io", "Programs, sockets, descriptors, signals", "io.process", "io.net", "io.udp", "io.stream", "io.descriptor",
     "io.signals" },
   { "files", "Files and folders", "file", "file.handle", "file.watch" },

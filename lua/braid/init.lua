@@ -21,7 +21,7 @@ local places = {
   ["io.descriptor"] = { "wait_fd" }, ["io.signals"] = { "signals" },
   ["pools.executor"] = { "cpu_count" }, ["pools.inline"] = { "inline_pool" }, ["pools.task_pool"] = { "task_pool" },
   ["pools.thread_pool"] = { "thread_pool", "to_thread", "default_pool" }, ["pools.process_pool"] = { "process_pool" },
-  ["pools.pool"] = { "pool" },
+  ["pools.pool"] = { "pool" }, ["supervision.supervisor"] = { "supervisor" },
   ["debug.dump"] = { "dump" }, ["debug.trace"] = { "trace" },
   progress = { "progress" }, experiments = { "experiment" }, advice = { "advise" },
 }
