@@ -23,7 +23,7 @@ enum {
   SLOW_TICK = 100 * 1000 * 1000,
   MOST_ATTEMPTS = 10,    /* of one job: workers that may die before they begin it */
   ONE_FAILED_START = 16, /* see count_failed_start */
-  ONE_SILENT_START = 4,
+  ONE_SILENT_START = 4,  /* also of one that a signal killed before it had answered once */
   MOST_FAILED_STARTS = 32,
   MOST_REFUSALS = 30 /* by the system, to start a process; one try for each slow tick */
 };
@@ -292,11 +292,13 @@ static void take_jobs_back(struct braid_process_pool *pool, struct braid_worker_
 }
 
 /* Whether the pool must be given up, because workers die before they are ready again and again. A worker that was
- * killed from outside counts little. */
+ * killed from outside counts little. So does one that a signal killed before it had answered: its init had not begun,
+ * and most likely the signal came from outside, too. */
 static bool count_failed_start(struct braid_process_pool *pool, const struct braid_worker_handle *worker, int status) {
   bool killed = status != BRAID_CHILD_UNKNOWN && WIFSIGNALED(status);
   bool from_outside = killed && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM);
-  pool->failed_starts += worker->silent ? ONE_SILENT_START : from_outside ? 1 : ONE_FAILED_START;
+  bool early = worker->silent || (killed && !worker->heard);
+  pool->failed_starts += from_outside && !worker->silent ? 1 : early ? ONE_SILENT_START : ONE_FAILED_START;
   return pool->failed_starts >= MOST_FAILED_STARTS;
 }
 

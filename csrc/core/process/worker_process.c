@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #endif
 
+#include "core/process/marshal.h"
 #include "core/process/worker_handle.h"
 #include "core/process/proxy_queue.h"
 #include "core/work/tally.h"
@@ -216,6 +217,7 @@ static void belong_to_parent(void) {
 
 struct braid_thread_pool *braid_worker_process_begin(braid_worker_process_maker *maker) {
   belong_to_parent();
+  braid_marshal_use();
   self.maker = maker;
   struct braid_io_thread *io_thread = braid_io_thread_enter();
   if (!io_thread) die_short(errno);

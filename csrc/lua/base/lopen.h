@@ -9,6 +9,9 @@
  * of the process; nil if the system does not tell it. */
 __attribute__((visibility("default"))) int braid_start(lua_State *L);
 
+/* Makes this process a worker, until it ends. Also the module's function `work`. */
+__attribute__((visibility("default"))) int braid_work(lua_State *L);
+
 /* The C module itself. */
 __attribute__((visibility("default"))) int luaopen_braid_core(lua_State *L);
 

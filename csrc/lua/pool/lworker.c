@@ -153,8 +153,10 @@ static void preload_modules(lua_State *L, const struct worker_settings *settings
   const char *at = settings->modules, *end = at ? at + settings->modules_size : at;
   while (at < end) {
     size_t size;
-    const char *name = at, *code = at + strlen(name) + 1 + sizeof size;
+    const char *name = at, *code = at + strnlen(name, (size_t)(end - at)) + 1 + sizeof size;
+    if (code > end) return; /* it came from another process */
     memcpy(&size, code - sizeof size, sizeof size);
+    if ((size_t)(end - code) < size) return;
     lua_pushlstring(L, code, size);
     lua_pushcclosure(L, load_compiled, 1);
     lua_setfield(L, -2, name);

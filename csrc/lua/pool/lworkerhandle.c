@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Worker processes, for Lua: makes process pools in the parent, and runs the worker in the child. A worker runs the
- * same interpreter, with a line of code that loads this module and calls `work`. It never runs the user's script. */
+ * same interpreter, with a line of code that loads this library and calls `braid_work`. It never runs the user's
+ * script, and does not open the module in the state of the interpreter. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <lauxlib.h>
@@ -18,6 +19,7 @@
 #include "lua/sched/linterrupt.h"
 #include "lua/sched/lobject.h"
 #include "lua/base/lopen.h"
+#include "lua/base/lrelease.h"
 #include "lua/pool/lpool.h"
 #include "lua/pool/lworker.h"
 
@@ -26,34 +28,37 @@ enum {
   MOST_SECONDS = 1 << 30, /* of a job's time limit; more means no limit */
 };
 
-/* The head of the settings for worker processes. After it: package.path and package.cpath, each with its '\0'. After
- * that: the message for lua/braid/pools/worker.lua. */
+/* The head of the settings for worker processes. After it: package.path and package.cpath, each with its '\0', and the
+ * compiled modules. After that: the message for lua/braid/pools/worker.lua. */
 struct wire_settings {
-  uint64_t max_jobs, memory_limit;
+  uint64_t max_jobs, memory_limit, modules_size;
   double time_limit;
   unsigned core, depth;
 };
 
 /* ---- making pools --------------------------------------------------------------------------------------------- */
 
-/* Writes the settings in the table at `index` as bytes. Raises when memory is out. */
-static void read_settings(lua_State *L, int index, struct braid_process_plan *plan) {
-  size_t path_size, cpath_size;
+/* Writes the settings in the table at `index`, and the modules at `modules`, as bytes. Raises when memory is out. */
+static void read_settings(lua_State *L, int index, int modules, struct braid_process_plan *plan) {
+  size_t path_size, cpath_size, modules_size;
+  const char *code = luaL_checklstring(L, modules, &modules_size);
   lua_getfield(L, index, "path");
   lua_getfield(L, index, "cpath");
   const char *path = luaL_tolstring(L, -2, &path_size), *cpath = luaL_tolstring(L, -2, &cpath_size);
   struct wire_settings head = {.max_jobs = (uint64_t)lpool_number(L, index, "max_jobs_per_worker"),
                                .memory_limit = (uint64_t)lpool_number(L, index, "memory_limit"),
+                               .modules_size = modules_size,
                                .time_limit = lpool_number(L, index, "time_limit"),
                                .core = braid_thread_core(),
                                .depth = worker_depth(sched_open(L)) + 1};
-  plan->settings_size = sizeof head + path_size + 1 + cpath_size + 1;
+  plan->settings_size = sizeof head + path_size + 1 + cpath_size + 1 + modules_size;
   plan->settings = malloc(plan->settings_size);
   if (!plan->settings) lerror_memory(L);
   char *at = plan->settings;
   memcpy(at, &head, sizeof head);
   memcpy(at + sizeof head, path, path_size + 1);
   memcpy(at + sizeof head + path_size + 1, cpath, cpath_size + 1);
+  memcpy(at + sizeof head + path_size + 1 + cpath_size + 1, code, modules_size);
   lua_Number tasks = lpool_number(L, index, "tasks_per_worker");
   plan->tasks = tasks < 1 ? 1 : (unsigned)tasks; /* the Lua layer checks the number */
   plan->time_limit = head.time_limit < (double)MOST_SECONDS ? (int64_t)(head.time_limit * (double)BRAID_SECOND) : 0;
@@ -93,8 +98,8 @@ static const char *push_code(lua_State *L) {
   const char *file = own_file();
   if (!file) return lua_pushliteral(L, "require 'braid.core'.work()");
   const char *folder = *file == '/' ? NULL : folder_at_start();
-  return lua_pushfstring(L, "package.loadlib([==[%s%s%s]==], 'luaopen_braid_core')().work()", folder ? folder : "",
-                         folder ? "/" : "", file);
+  return lua_pushfstring(L, "package.loadlib([==[%s%s%s]==], 'braid_work')()", folder ? folder : "", folder ? "/" : "",
+                         file);
 }
 
 /* Raises when memory is out. */
@@ -124,16 +129,16 @@ static void check_depth(lua_State *L) {
                 (int)depth + 1);
 }
 
-/* Arguments: settings, plan. Fills the plan; when it raises, the plan is filled in part. */
+/* Arguments: settings, modules, plan. Fills the plan; when it raises, the plan is filled in part. */
 static int make_plan(lua_State *L) {
-  struct braid_process_plan *plan = lua_touserdata(L, 2);
+  struct braid_process_plan *plan = lua_touserdata(L, 3);
   plan->table = lcodec_encode_across(L, 1, 1, "settings", braid_connection_refuse_object);
   plan->argv = make_arguments(L, &plan->own);
-  read_settings(L, 1, plan);
+  read_settings(L, 1, 2, plan);
   return 0;
 }
 
-/* process_pool_new(workers, settings) -> pool */
+/* process_pool_new(workers, settings, modules) -> pool */
 static int process_pool_new(lua_State *L) {
   struct sched *sched = sched_of(L);
   unsigned count = (unsigned)larg_between(L, 1, "workers", 1, INT_MAX);
@@ -144,8 +149,9 @@ static int process_pool_new(lua_State *L) {
   struct braid_process_plan plan = {0};
   lua_pushcfunction(L, make_plan);
   lua_pushvalue(L, 2);
+  lua_pushvalue(L, 3);
   lua_pushlightuserdata(L, &plan);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+  if (lua_pcall(L, 3, 0, 0) != LUA_OK) {
     braid_process_plan_free(&plan);
     return lua_error(L);
   }
@@ -158,6 +164,14 @@ static int process_pool_new(lua_State *L) {
 
 /* ---- the worker process --------------------------------------------------------------------------------------- */
 
+/* Keeps the modules, if the parent has sent what it says. Without memory there are none: then the worker reads files.
+ */
+static void take_modules(struct worker_settings *settings, const char *at, const char *end, size_t size) {
+  if (at > end || (size_t)(end - at) != size || size == 0) return;
+  settings->modules = malloc(size);
+  if (settings->modules) memcpy(settings->modules, at, settings->modules_size = size);
+}
+
 /* Called on the I/O thread. */
 static struct braid_thread_pool *make_lone(const char *bytes, size_t size, struct braid_message *table,
                                            unsigned index) {
@@ -167,8 +181,10 @@ static struct braid_thread_pool *make_lone(const char *bytes, size_t size, struc
   memcpy(&head, bytes, sizeof head);
   const char *path = bytes + sizeof head;
   settings->table = table;
+  const char *cpath = path + strlen(path) + 1;
   settings->path = strdup(path);
-  settings->cpath = strdup(path + strlen(path) + 1);
+  settings->cpath = strdup(cpath);
+  take_modules(settings, cpath + strlen(cpath) + 1, bytes + size, (size_t)head.modules_size);
   settings->max_jobs = head.max_jobs;
   settings->memory_limit = (size_t)head.memory_limit;
   settings->time_limit = head.time_limit;
@@ -178,15 +194,16 @@ static struct braid_thread_pool *make_lone(const char *bytes, size_t size, struc
   return braid_thread_pool_lone(worker_body, settings, worker_settings_free);
 }
 
-/* work(): makes this process a worker, until it ends */
-static int work(lua_State *L) {
+int braid_work(lua_State *L) {
+  lrelease_check(L);
   interrupt_prepare();
-  braid_state_mute(&sched_of(L)->state);
+  struct sched *sched = sched_of(L); /* NULL: the module was not opened in this state */
+  if (sched) braid_state_mute(&sched->state);
   braid_thread_pool_run(braid_worker_process_begin(make_lone));
   braid_worker_process_end(EXIT_SUCCESS);
 }
 
 static const luaL_Reg functions[] = {
-    {"process_pool_new", process_pool_new}, {"work", work}, {"interpreter", interpreter}, {NULL, NULL}};
+    {"process_pool_new", process_pool_new}, {"work", braid_work}, {"interpreter", interpreter}, {NULL, NULL}};
 
 void lworkerhandle_open(lua_State *L) { sched_register(L, functions); }

@@ -111,21 +111,25 @@ local function lua_loaders()
   return loaders
 end
 
--- Braid's own modules that the state of each thread loads first. They are compiled once: a worker then starts faster
--- than by reading their files.
-local FIRST = { "braid.errors", "braid.pools.excerpt", "braid.pools.worker" }
-local compiled
+-- Name -> the name and the code of a module, as the C side reads them.
+local compiled = {}
 
--- -> one text with the name and the code of each; the C side reads it
-local function first_modules()
-  if compiled then return compiled end
-  compiled = ""
-  for _, name in ipairs(FIRST) do
-    local file = package.searchpath(name, package.path)
-    local chunk = file and loadfile(file)
-    if chunk then compiled = compiled .. string.pack("zs", name, string.dump(chunk)) end
-  end
-  return compiled
+local function compile(name)
+  if compiled[name] then return compiled[name] end
+  local file = package.searchpath(name, package.path)
+  local chunk = file and loadfile(file)
+  compiled[name] = chunk and string.pack("zs", name, string.dump(chunk)) or ""
+  return compiled[name]
+end
+
+---Braid's own modules that the state of each worker loads first. They are compiled once: a worker then starts faster
+---than by reading their files.
+---@param ... string more of them
+---@return string modules
+function M.first_modules(...)
+  local list = { compile "braid.errors", compile "braid.pools.excerpt", compile "braid.pools.worker" }
+  for _, name in ipairs { ... } do list[#list + 1] = compile(name) end
+  return table.concat(list)
 end
 
 ---The settings for the workers of a pool.
@@ -156,7 +160,7 @@ M.complete(ThreadPool, M.unpack)
 
 local function make(options)
   local workers = options.workers or core.cpu_count()
-  local pool = core.pool_new(workers, M.settings(options), first_modules())
+  local pool = core.pool_new(workers, M.settings(options), M.first_modules())
   return M.new(ThreadPool, pool, workers, options)
 end
 
