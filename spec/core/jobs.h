@@ -58,7 +58,7 @@ static inline void work_on(struct braid_worker *worker, struct braid_job *job) {
     for (;;) pause();
   struct braid_message *reply =
       outcome == BRAID_JOB_CANCELLED ? NULL : braid_message_new(order, strlen(order) + 1, NULL, 0);
-  braid_worker_finish(worker, job, outcome, reply, 1000);
+  braid_worker_finish(worker, job, outcome, (struct braid_reply){.message = reply}, 1000);
 }
 
 /* The body of a worker: jobs one after the other. */

@@ -116,15 +116,25 @@ void braid_connection_flush(struct braid_connection *connection) {
   if (send_in_turn(connection) != DONE) braid_errand_send(&connection->nudge);
 }
 
-bool braid_connection_send(struct braid_connection *connection, struct braid_frame frame,
-                           struct braid_message *message) {
+static bool send_content(struct braid_connection *connection, struct braid_frame *frame,
+                         const struct braid_content *content) {
   if (braid_loop_is_fork) return true;
   pthread_mutex_lock(&connection->mutex);
-  bool done = put(connection, &frame, &(struct braid_content){.message = message});
+  bool done = put(connection, frame, content);
   enum progress progress = send_all(connection);
   pthread_mutex_unlock(&connection->mutex);
   if (progress != DONE) braid_errand_send(&connection->nudge);
   return done;
+}
+
+bool braid_connection_send(struct braid_connection *connection, struct braid_frame frame,
+                           struct braid_message *message) {
+  return send_content(connection, &frame, &(struct braid_content){.message = message});
+}
+
+bool braid_connection_send_body(struct braid_connection *connection, struct braid_frame frame, const void *body,
+                                size_t size) {
+  return send_content(connection, &frame, &(struct braid_content){.body = body, .size = size});
 }
 
 void braid_connection_flush_held(struct braid_connection *connection) {

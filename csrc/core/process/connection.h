@@ -129,6 +129,10 @@ void braid_connection_flush(struct braid_connection *connection);
 bool braid_connection_send(struct braid_connection *connection, struct braid_frame frame,
                            struct braid_message *message);
 
+/* The same with these bytes as its body. */
+bool braid_connection_send_body(struct braid_connection *connection, struct braid_frame frame, const void *body,
+                                size_t size);
+
 /* For a caller that knows the connection only under a guard, which the marshal's end enters, too. Call
  * braid_connection_hold under the guard, and braid_connection_flush_held after it: that flushes, and lets the
  * connection close. Any thread; does not block. */

@@ -14,8 +14,8 @@ enum braid_frame_kind {
   BRAID_FRAME_JOB,      /* to a worker; id: the job's ticket; message: the function and its arguments */
   BRAID_FRAME_STOP,     /* to a worker; id: the ticket of a job that should end */
   BRAID_FRAME_REPLY, /* from a worker; id: the ticket; status: enum braid_job_outcome, BRAID_JOB_RECALLED for a job that
-                        it found recalled; value: ns busy, or for BRAID_JOB_NOT_TAKEN an error number; message or none
-                      */
+                        it found recalled; value: ns busy, or for BRAID_JOB_NOT_TAKEN an error number; message, or
+                        none; without a message the body may be struct braid_wire_item: the only result */
   BRAID_FRAME_READY, /* from a worker: its init has run */
   BRAID_FRAME_FAILED, /* from a worker: its init has failed; message: the error and its traceback. Without a message: it
                          could not become a worker; value: the error number */

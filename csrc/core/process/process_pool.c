@@ -176,20 +176,31 @@ static struct braid_worker_handle *worker_of(struct braid_connection *connection
 /* Ends the job and takes over the reply. error: why the reply that was sent could not be read; 0: nothing was lost.
  * Under the mutex. */
 static void take_reply(struct braid_worker_handle *worker, struct braid_job *job, const struct braid_frame *frame,
-                       struct braid_message *reply, int error) {
+                       struct braid_reply reply, int error) {
   struct braid_process_pool *pool = worker->pool;
   bool refused = frame->status == BRAID_JOB_NOT_TAKEN;
   uint64_t busy = refused ? 0 : frame->value;
   braid_dispatch_learn(&pool->dispatch, (int64_t)busy);
   pool->pool.stats.bytes_in += job->call->size;
-  pool->pool.stats.bytes_out += reply ? reply->size : 0;
   pool->pool.stats.busy += busy;
-  job->reply = reply;
+  job->reply = reply.message;
+  job->result = reply.result;
+  pool->pool.stats.bytes_out += braid_job_reply_size(job);
   job->error = refused ? (int)frame->value : error;
   job->busy = (int64_t)busy;
   job->ended = braid_clock_now();
   job->pid = atomic_load(&worker->pid);
   end_job(pool, job, error ? BRAID_JOB_REPLY_LOST : (enum braid_job_outcome)frame->status);
+}
+
+/* Reads the only result, which may be the body. False: the body is something else. */
+static bool read_result(const struct braid_frame *frame, const char *body, struct braid_item *result) {
+  struct braid_wire_item wire;
+  if (frame->size == 0) return true;
+  if (frame->size != sizeof wire || frame->status != BRAID_JOB_DONE) return false;
+  memcpy(&wire, body, sizeof wire);
+  *result = (struct braid_item){wire.bits, (uint8_t)wire.tag};
+  return wire.tag >= BRAID_ITEM_FALSE && wire.tag <= BRAID_ITEM_NUMBER;
 }
 
 static void on_reply(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
@@ -200,9 +211,9 @@ static void on_reply(struct braid_connection *connection, const struct braid_fra
     braid_connection_fail(connection, "a reply has an outcome that no job has");
     return;
   }
-  struct braid_message *reply = has_reply ? braid_connection_message(connection, frame, body, 0) : NULL;
-  int error = has_reply && !reply ? errno : 0;
-  if (error == EBADMSG) {
+  struct braid_reply reply = {.message = has_reply ? braid_connection_message(connection, frame, body, 0) : NULL};
+  int error = has_reply && !reply.message ? errno : 0;
+  if (error == EBADMSG || (!has_reply && !read_result(frame, body, &reply.result))) {
     braid_connection_fail(connection, "a reply is not sound");
     return;
   }
@@ -218,7 +229,7 @@ static void on_reply(struct braid_connection *connection, const struct braid_fra
     braid_dispatch_return(&pool->dispatch, job);
   if (pool->dispatch.pending_count > 0 || pool->closed || worker->in_flight == 0) ask_io_thread(pool);
   unlock(pool);
-  if (!job && reply) braid_message_unref(reply);
+  if (!job && reply.message) braid_message_unref(reply.message);
 }
 
 static void be_ready(struct braid_worker_handle *worker) {

@@ -70,6 +70,7 @@ static bool forget(struct braid_job *job) {
  * same, because that shows that this worker takes jobs. */
 static void deliver(struct braid_job *job) {
   struct braid_frame frame = {.kind = BRAID_FRAME_REPLY, .id = job->ticket, .status = BRAID_JOB_RECALLED};
+  struct braid_wire_item result = {job->result.bits, 0, job->result.tag};
   bool begun = forget(job);
   if (begun) {
     braid_proxy_settle_all();
@@ -77,7 +78,9 @@ static void deliver(struct braid_job *job) {
     frame.value = (uint64_t)job->busy;
     frame.status = job->outcome;
   }
-  if (!braid_connection_send(&self.connection, frame, begun ? job->reply : NULL)) die(CANNOT_START);
+  bool sent = begun && result.tag ? braid_connection_send_body(&self.connection, frame, &result, sizeof result)
+                                  : braid_connection_send(&self.connection, frame, begun ? job->reply : NULL);
+  if (!sent) die(CANNOT_START);
   braid_job_unref(job);
 }
 

@@ -23,6 +23,12 @@ enum braid_job_outcome {
   BRAID_JOB_RECALLED    /* between two processes only: the worker has not begun it and never will */
 };
 
+/* What a worker says of a job: a message, or its only result as an item, or nothing. */
+struct braid_reply {
+  struct braid_message *message;
+  struct braid_item result;
+};
+
 struct braid_worker;
 struct braid_worker_handle;
 
@@ -32,7 +38,8 @@ struct braid_job {
   uint8_t outcome;             /* enum braid_job_outcome; written before the waiter is posted */
   atomic_bool stop;            /* asks a running job to end */
   struct braid_message *call;  /* the function and its arguments; owned */
-  struct braid_message *reply; /* results, or error and traceback; owned. NULL: cancelled, died, or memory out */
+  struct braid_message *reply; /* results, or error and traceback; owned. NULL: cancelled, died, memory out, `result` */
+  struct braid_item result;    /* its only result, if that is a number, a boolean or null; else BRAID_ITEM_NONE */
   _Atomic(struct braid_waiter *) home;   /* the submitter's claimed waiter; whoever takes it out posts it */
   _Atomic(struct braid_worker *) worker; /* the worker thread that runs it, or NULL */
 
@@ -70,6 +77,11 @@ void braid_job_unref(struct braid_job *job);
 /* Drops a reference that is not the last one. Any thread; does not block. */
 static inline void braid_job_resign(struct braid_job *job) {
   atomic_fetch_sub_explicit(&job->refs, 1, memory_order_release);
+}
+
+/* Bytes of the reply. */
+static inline size_t braid_job_reply_size(const struct braid_job *job) {
+  return job->reply ? job->reply->size : job->result.tag ? sizeof job->result.bits : 0;
 }
 
 /* Changes the state from `queued` to `state`. True for the first caller only, a worker or a cancel. Any thread; does

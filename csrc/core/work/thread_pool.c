@@ -285,7 +285,7 @@ static void add(atomic_ullong *count, uint64_t more) {
 
 static void count(struct braid_worker_counts *counts, const struct braid_job *job) {
   add(&counts->bytes_in, job->call->size);
-  add(&counts->bytes_out, job->reply ? job->reply->size : 0);
+  add(&counts->bytes_out, braid_job_reply_size(job));
   add(&counts->busy, (uint64_t)job->busy);
   add(job->outcome == BRAID_JOB_DONE        ? &counts->done
       : job->outcome == BRAID_JOB_CANCELLED ? &counts->cancelled
@@ -294,9 +294,10 @@ static void count(struct braid_worker_counts *counts, const struct braid_job *jo
 }
 
 void braid_worker_finish(struct braid_worker *worker, struct braid_job *job, enum braid_job_outcome outcome,
-                         struct braid_message *reply, int64_t busy) {
+                         struct braid_reply reply, int64_t busy) {
   job->outcome = (uint8_t)outcome;
-  job->reply = reply;
+  job->reply = reply.message;
+  job->result = reply.result;
   job->busy = busy;
   count(&worker->counts, job);
   atomic_store_explicit(&worker->counts.running, running_of(worker) - 1, memory_order_relaxed);

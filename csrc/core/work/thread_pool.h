@@ -61,9 +61,9 @@ void braid_worker_attach(struct braid_worker *worker, struct braid_loop *loop);
 /* Begins the job that is in an item of the queue. NULL: the job was cancelled in the meantime; take another. */
 struct braid_job *braid_worker_begin(struct braid_worker *worker, struct braid_item item);
 
-/* Ends the job with a reply, which the job takes over (NULL when cancelled), and tells the submitter. Cannot fail. */
+/* Ends the job with a reply, which the job takes over, and tells the submitter. Cannot fail. */
 void braid_worker_finish(struct braid_worker *worker, struct braid_job *job, enum braid_job_outcome outcome,
-                         struct braid_message *reply, int64_t busy);
+                         struct braid_reply reply, int64_t busy);
 
 /* The worker could not begin. Takes over the message that says why (NULL: memory is out). All queued jobs fail with it,
  * and the pool refuses more. */

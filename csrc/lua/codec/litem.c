@@ -44,8 +44,7 @@ static struct braid_item encode(lua_State *L, int index) {
   return (struct braid_item){(uint64_t)(uintptr_t)message, BRAID_ITEM_MESSAGE};
 }
 
-/* Makes an item of a value that fits into one. False: it does not. */
-static bool make_small(lua_State *L, int index, struct braid_item *item) {
+bool litem_make_small(lua_State *L, int index, struct braid_item *item) {
   *item = (struct braid_item){0};
   switch (lua_type(L, index)) {
     case LUA_TBOOLEAN: item->tag = lua_toboolean(L, index) ? BRAID_ITEM_TRUE : BRAID_ITEM_FALSE; return true;
@@ -62,13 +61,13 @@ static bool make_small(lua_State *L, int index, struct braid_item *item) {
 
 struct braid_item litem_make(lua_State *L, int index, int box) {
   struct braid_item item;
-  if (make_small(L, index, &item)) return item;
+  if (litem_make_small(L, index, &item)) return item;
   return lobject_at(L, box)->guard.shared ? encode(L, index) : refer(L, index, box);
 }
 
 struct braid_item litem_copy(lua_State *L, int index) {
   struct braid_item item = {0};
-  if (lua_isnoneornil(L, index) || make_small(L, index, &item)) return item;
+  if (lua_isnoneornil(L, index) || litem_make_small(L, index, &item)) return item;
   return encode(L, index);
 }
 
@@ -82,19 +81,25 @@ static void push_message(lua_State *L, struct braid_message *message) {
   if (!ltext_take(L, message)) lcodec_take(L, message);
 }
 
-void litem_push(lua_State *L, struct braid_item item, int box) {
+void litem_push_small(lua_State *L, struct braid_item item) {
   switch (item.tag) {
     case BRAID_ITEM_FALSE: lua_pushboolean(L, 0); break;
     case BRAID_ITEM_TRUE: lua_pushboolean(L, 1); break;
     case BRAID_ITEM_NULL: lua_pushlightuserdata(L, NULL); break;
     case BRAID_ITEM_INTEGER: lua_pushinteger(L, (lua_Integer)item.bits); break;
     case BRAID_ITEM_NUMBER: lua_pushnumber(L, number_of(item.bits)); break;
+    default: lua_pushnil(L);
+  }
+}
+
+void litem_push(lua_State *L, struct braid_item item, int box) {
+  switch (item.tag) {
     case BRAID_ITEM_REFERENCE:
       litem_peek(L, item, box);
       litem_drop(L, item, box);
       break;
     case BRAID_ITEM_MESSAGE: push_message(L, (struct braid_message *)(uintptr_t)item.bits); break;
-    default: lua_pushnil(L);
+    default: litem_push_small(L, item);
   }
 }
 

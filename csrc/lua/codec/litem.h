@@ -15,6 +15,12 @@ struct braid_item litem_make(lua_State *L, int index, int box);
 /* The same, but never makes a reference. nil becomes BRAID_ITEM_NONE. */
 struct braid_item litem_copy(lua_State *L, int index);
 
+/* Makes an item of a number, a boolean or null. False: it is another value. Does not raise. */
+bool litem_make_small(lua_State *L, int index, struct braid_item *item);
+
+/* Pushes the value of an item that is neither a message nor a reference. Does not raise. */
+void litem_push_small(lua_State *L, struct braid_item item);
+
 /* Pushes the value and drops the item, even when it raises: a message may need something that this state does not have.
  */
 void litem_push(lua_State *L, struct braid_item item, int box);

@@ -14,6 +14,7 @@
 #include "lua/base/lerror.h"
 #include "lua/base/lregistry.h"
 #include "lua/codec/lcodec.h"
+#include "lua/codec/litem.h"
 #include "lua/sched/lsentinel.h"
 #include "lua/sched/ltrace.h"
 #include "lua/task/lfailure.h"
@@ -268,7 +269,11 @@ void pooljob_arrive(struct sched *sched, struct braid_waiter *waiter) {
   if (braid_trace_is_on()) trace_home(this->job);
   lregistry_take(L, &PENDING, this->slot);
   enum future_state state = states[this->job->outcome];
-  if (!call_with(L, unpack)) { /* most likely memory is out; then the job has failed */
+  if (this->job->result.tag) { /* cannot fail */
+    litem_push_small(L, this->job->result);
+    lua_setiuservalue(L, -2, 1);
+    waiter->flags |= TASK_SINGLE;
+  } else if (!call_with(L, unpack)) { /* most likely memory is out; then the job has failed */
     lua_pushcfunction(L, keep_error);
     lua_pushvalue(L, -3);
     lua_pushvalue(L, -3);

@@ -15,6 +15,7 @@
 #include "lua/base/lerror.h"
 #include "lua/base/lopen.h"
 #include "lua/codec/lcodec.h"
+#include "lua/codec/litem.h"
 #include "lua/sched/lcopy.h"
 #include "lua/sched/ltrace.h"
 
@@ -77,7 +78,7 @@ static struct active *check_job(lua_State *L) {
 }
 
 /* The time of its end stays in `ended`. */
-static void go_home(struct active *active, enum braid_job_outcome outcome, struct braid_message *reply) {
+static void go_home(struct active *active, enum braid_job_outcome outcome, struct braid_reply reply) {
   struct braid_job *job = active->job;
   if (braid_loop_is_fork) lcopy_end(outcome == BRAID_JOB_DONE ? EXIT_SUCCESS : EXIT_FAILURE);
   active->job = NULL;
@@ -86,7 +87,7 @@ static void go_home(struct active *active, enum braid_job_outcome outcome, struc
   stop_end(active->worker->sched, &active->stop);
   if (timed) set_timer(active->worker);
   active->worker->memory.limit = 0;
-  active->worker->outside += job->call->size + (reply ? reply->size : 0);
+  active->worker->outside += job->call->size + (reply.message ? reply.message->size : 0);
   active->worker->holds = active->worker->holds || job->call->object_count > 0;
   braid_trace_note(BRAID_TRACE_DONE, job);
   active->ended = braid_clock_now();
@@ -151,7 +152,8 @@ struct braid_message *workerjob_encode_reply(lua_State *L, int index, int count,
 /* job:done(...): sends the results; raises when they cannot be sent */
 static int job_done(lua_State *L) {
   struct active *active = check_job(L);
-  go_home(active, BRAID_JOB_DONE, workerjob_encode_reply(L, 2, lua_gettop(L) - 1, "result"));
+  struct braid_message *message = workerjob_encode_reply(L, 2, lua_gettop(L) - 1, "result");
+  go_home(active, BRAID_JOB_DONE, (struct braid_reply){.message = message});
   return 0;
 }
 
@@ -160,19 +162,6 @@ static int encode_done(lua_State *L) {
   struct braid_message **reply = lua_touserdata(L, count + 1);
   *reply = workerjob_encode_reply(L, 1, count, "result");
   return 0;
-}
-
-void workerjob_reply(lua_State *L, struct active *active, int index) {
-  struct braid_message *reply = NULL;
-  lua_pushcfunction(L, encode_done);
-  lua_insert(L, index);
-  lua_pushlightuserdata(L, &reply);
-  if (lua_pcall(L, lua_gettop(L) - index, 0, 0) == LUA_OK) {
-    go_home(active, BRAID_JOB_DONE, reply);
-  } else {
-    lua_pushnil(L);
-    go_home(active, BRAID_JOB_FAILED, workerjob_pack_failure(L, index, index + 1));
-  }
 }
 
 static int encode_failure(lua_State *L) {
@@ -197,11 +186,32 @@ struct braid_message *workerjob_pack_failure(lua_State *L, int error, int traceb
   return NULL;
 }
 
+static void go_home_failed(lua_State *L, struct active *active, int error, int traceback) {
+  go_home(active, BRAID_JOB_FAILED, (struct braid_reply){.message = workerjob_pack_failure(L, error, traceback)});
+}
+
+void workerjob_reply(lua_State *L, struct active *active, int index) {
+  struct braid_reply reply = {0};
+  if (lua_gettop(L) == index && litem_make_small(L, index, &reply.result)) {
+    go_home(active, BRAID_JOB_DONE, reply);
+    return;
+  }
+  lua_pushcfunction(L, encode_done);
+  lua_insert(L, index);
+  lua_pushlightuserdata(L, &reply.message);
+  if (lua_pcall(L, lua_gettop(L) - index, 0, 0) == LUA_OK) {
+    go_home(active, BRAID_JOB_DONE, reply);
+  } else {
+    lua_pushnil(L);
+    go_home_failed(L, active, index, index + 1);
+  }
+}
+
 /* job:failed(error, traceback) */
 static int job_failed(lua_State *L) {
   struct active *active = check_job(L);
   lua_settop(L, 3);
-  go_home(active, BRAID_JOB_FAILED, workerjob_pack_failure(L, 2, 3));
+  go_home_failed(L, active, 2, 3);
   return 0;
 }
 
@@ -209,14 +219,15 @@ static int job_failed(lua_State *L) {
 static int job_cancelled(lua_State *L) {
   struct active *active = check_job(L);
   bool failed = active->worker->shortage && !atomic_load(&active->job->stop);
-  go_home(active, failed ? BRAID_JOB_FAILED : BRAID_JOB_CANCELLED, NULL);
+  go_home(active, failed ? BRAID_JOB_FAILED : BRAID_JOB_CANCELLED, (struct braid_reply){0});
   return 0;
 }
 
 /* The state closes before the job has ended: because nobody waits for the job, or because of a shortage. */
 static int job_gc(lua_State *L) {
   struct active *active = lua_touserdata(L, 1);
-  if (active->job) go_home(active, active->worker->shortage ? BRAID_JOB_FAILED : BRAID_JOB_CANCELLED, NULL);
+  if (!active->job) return 0;
+  go_home(active, active->worker->shortage ? BRAID_JOB_FAILED : BRAID_JOB_CANCELLED, (struct braid_reply){0});
   return 0;
 }
 
