@@ -32,6 +32,18 @@ describe("testing.run", function()
     assert.is_true(report.steps >= 1 and report.seconds == 0)
   end)
 
+  helper.test("runs a program that calls braid.run itself", function()
+    local a, b = testing.run(function()
+      return braid.run(function(x)
+        local task = braid.spawn(braid.sleep, 60)
+        return x, task:state()
+      end, 5)
+    end, { schedules = 10 })
+    assert.equal(5, a)
+    assert.truthy(b == "pending" or b == "running")
+    braid.run(function() expect.misused("inside a task", braid.run, print) end)
+  end)
+
   helper.test("orders the ready tasks by the seed, and the same seed orders them alike", function()
     local orders, different = {}, 0
     for seed = 1, 20 do

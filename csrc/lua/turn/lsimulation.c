@@ -59,7 +59,7 @@ struct simulation {
   bool away;                  /* a task may wait for another thread of this process */
   bool picked;                /* the script's wait is over */
   int64_t now, begun, recorded_at;
-  uint64_t steps, most, recorded;
+  uint64_t steps, most, recorded, recorded_from;
   uint64_t decisions, longest;   /* in this schedule; in the longest of all so far */
   uint64_t changes[CHANGES];     /* the decisions after which a priority is lowered */
   const struct task *last;       /* who went on last */
@@ -274,7 +274,8 @@ static void note_away(struct simulation *simulation, const struct task *task) {
 
 static void step(struct simulation *simulation, struct task *task) {
   struct sched *sched = simulation->sched;
-  if (simulation->records && simulation->verdict == SOUND) record(simulation, task);
+  if (simulation->records && simulation->steps >= simulation->recorded_from && simulation->verdict == SOUND)
+    record(simulation, task);
   simulation->in_a_row = task == simulation->last ? simulation->in_a_row + 1 : 0;
   simulation->last = task;
   if (simulation->strategy != ORDINARY) sched->quick = INT_MAX; /* each call that may suspend does */
@@ -420,8 +421,8 @@ static void install(lua_State *L, struct simulation *simulation, bool solitary) 
   simulation->begun = braid_time_now();
 }
 
-/* simulation:begin(strategy, seed, { start, most, invariant, trace, real, repeats, solitary,
- * by_hand }): from now on it takes the
+/* simulation:begin(strategy, seed, { start, most, invariant, trace, trace_from, real,
+ * repeats, solitary, by_hand }): from now on it takes the
  * place of the loop's turn. `repeats`: the choices that were given, or that `advance` has prepared, are made again;
  * `real`: without a virtual clock; `solitary`: no other state comes to know an object; `by_hand`: that clock does not
  * go on by itself. */
@@ -439,6 +440,8 @@ static int simulation_begin(lua_State *L) {
   simulation->now = braid_clock_length(luaL_optnumber(L, -1, 0));
   lua_getfield(L, 4, "most");
   simulation->most = (uint64_t)luaL_optinteger(L, -1, LUA_MAXINTEGER);
+  lua_getfield(L, 4, "trace_from");
+  simulation->recorded_from = (uint64_t)luaL_optinteger(L, -1, 0);
   lua_getfield(L, 4, "real");
   simulation->is_virtual = !lua_toboolean(L, -1);
   lua_getfield(L, 4, "solitary");

@@ -75,6 +75,17 @@ local function finish_pools(scope, well)
   return err
 end
 
+local may_nest = false
+
+---Whether a call of `braid.run` inside a task is a scope there: in a test the program's own call is.
+---@param on boolean
+function M.let_runs_nest(on) may_nest = on end
+
+local function run_inside(main, ...)
+  local arguments = table.pack(...)
+  return scopes.scope(function() return main(table.unpack(arguments, 1, arguments.n)) end)
+end
+
 ---Runs main as a task. Ends when main and every task that it spawned have ended; if all went well, also the jobs of the
 ---pools that were made in it. Raises main's error. SIGINT cancels the main task (kind "interrupted"; a script then ends
 ---with status 130); a second SIGINT ends the process at once.
@@ -82,7 +93,10 @@ end
 ---@param ... any its arguments
 ---@return any ... what main returned
 function M.run(main, ...)
-  if core.current() then
+  if core.current() and may_nest then
+    errors.check_function(1, "run", "main", main)
+    return run_inside(main, ...)
+  elseif core.current() then
     errors.misuse(1, "braid.run inside a task: it is the outermost scope; use braid.scope or braid.spawn here")
   end
   errors.check_function(1, "run", "main", main)

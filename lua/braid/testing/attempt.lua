@@ -59,10 +59,12 @@ local function enter(program, seed, outcome)
     if outcome.reported == nil then outcome.reported, outcome.reported_place = err, place end
   end)
   local pool_maker = pools.swap_stand_in(not program.real_pools and stand_in.maker() or nil)
+  tasks.let_runs_nest(true)
   local collects = collectgarbage "isrunning"
   if collects then collectgarbage "stop" end -- so that an object's end does not come by chance
   return function()
     if collects then collectgarbage "restart" end
+    tasks.let_runs_nest(false)
     pools.swap_stand_in(pool_maker)
     errors.swap_handler(handler)
     math.randomseed(chance)
@@ -74,7 +76,7 @@ end
 ---@param program braid.testing.Program
 ---@param seed integer
 ---@param repeats boolean? the simulation repeats the choices that it has
----@param traced boolean?
+---@param traced integer? the step with which a trace begins; nil: none is made
 ---@return braid.testing.Outcome
 function M.run(program, seed, repeats, traced)
   local outcome, steps = {}, traced and {} or nil
@@ -82,6 +84,7 @@ function M.run(program, seed, repeats, traced)
   local leave = enter(program, seed, outcome)
   simulation:begin(program.strategy, seed, {
     start = program.start, most = program.most, invariant = program.invariant, trace = steps,
+    trace_from = traced,
     real = program.real_clock, repeats = repeats, solitary = not program.real_pools,
   })
   local clock = clocks.new(simulation, true, false, program.real_clock)

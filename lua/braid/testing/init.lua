@@ -11,7 +11,8 @@ local search = require "braid.testing.search"
 
 local M = {}
 
-local SEED, MOST_STEPS, MOST_SCHEDULES = 1, 10000000, 100000
+local SEED, MOST_SCHEDULES = 1, 100000
+local MOST_STEPS = { one = 10000000, many = 1000000 }
 
 local installed -- the clock outside of every run; it may have been closed
 
@@ -50,6 +51,11 @@ local function check_place()
   end
 end
 
+local function most_steps(opts)
+  local many = not opts.schedule and (opts.strategy == "exhaustive" or (opts.schedules or 1) > 1)
+  return many and MOST_STEPS.many or MOST_STEPS.one
+end
+
 ---@class braid.testing.Options
 ---@field seed integer? of the first schedule; each further one has the next. Default 1
 ---@field schedules integer? how many schedules are tried; default 1, exhaustive: as many as there are, up to 100,000
@@ -58,7 +64,8 @@ end
 ---@field clock "virtual"|"real"|nil
 ---@field start number? what the virtual clock shows at first; default 0
 ---@field pools "tasks"|"real"|nil tasks: jobs of threads and processes run as tasks of this state
----@field max_steps integer? a schedule that takes more fails with kind "limit"; default ten million
+---@field max_steps integer? a schedule that takes more fails with kind "limit"; default
+--- ten million for one schedule, a million for many
 ---@field invariant (fun(): boolean?)? called between the steps of tasks; if it returns false or raises, the schedule
 --- fails
 ---@field schedule string? err.schedule of a failed run: this one schedule is run
@@ -101,7 +108,8 @@ function M.run(fn, opts)
   local program = {
     fn = fn, simulation = core.simulation_new(), strategy = check_word(opts, "strategy"),
     real_clock = check_word(opts, "clock") == "real", start = opts.start or 0,
-    real_pools = check_word(opts, "pools") == "real", most = opts.max_steps or MOST_STEPS, invariant = opts.invariant,
+    real_pools = check_word(opts, "pools") == "real", most = opts.max_steps or most_steps(opts),
+    invariant = opts.invariant,
   }
   local seed, choices = check_schedule(opts)
   check_place()

@@ -81,8 +81,9 @@ end
 
 -- Runs the schedule again with a trace. If it does not fail any more, the first outcome stays, without a trace.
 local function trace_it(program, finding, choices)
+  local MOST = 20000 -- steps before the failure
   program.simulation:give(choices)
-  local again = attempts.run(program, finding.seed, true, true)
+  local again = attempts.run(program, finding.seed, true, math.max(0, finding.outcome.steps - MOST))
   finding.repeatable = fails_alike(again, finding.outcome)
   if finding.repeatable then finding.outcome = again end
 end
@@ -91,7 +92,9 @@ end
 local function examine(program, finding)
   local choices, complete = program.simulation:choices()
   if not complete then return finding end
-  choices = shorter(program, finding.seed, finding.outcome, choices)
+  if not errors.is_error(finding.outcome.err, "limit") then -- it would be as long
+    choices = shorter(program, finding.seed, finding.outcome, choices)
+  end
   trace_it(program, finding, choices)
   finding.schedule = schedules.text(finding.seed, choices)
   return finding
@@ -118,7 +121,7 @@ end
 ---@return braid.testing.Finding
 function M.one(program, seed, choices)
   if choices then program.simulation:give(choices) end
-  local outcome = attempts.run(program, seed, choices ~= nil, true)
+  local outcome = attempts.run(program, seed, choices ~= nil, 0)
   local made, complete = program.simulation:choices()
   return {
     outcome = outcome, seed = seed, number = 1, repeatable = true,
