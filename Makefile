@@ -27,7 +27,7 @@ lua/sched := lbottom lreason ltree lseal lcopy lhook lstop.h linsist.h linterrup
 	lsentinel lsigint.h lsched ldeadlock lsigint linsist lstop lheld llocals lobject
 lua/codec := llist ljsontext ljson.h ljsonencode ljsondecode ljson lresp lname lcode lcodec.h lwire.h lencbuf lpath \
 	lwriter lencode ldecode ltext lcodec litem
-lua/task := lfailure lstep.h ltask lstep ljob lfuture lwrap lscope lcoroutine
+lua/task := lfailure lstep.h ltask lstep ljob lfuture lwrap lscope lwithin lcoroutine
 lua/sync := lqueue lprimitivebase lprimitives lcounter ldict larray lview lselect
 lua/remote := lcall lremotequeue lremoteprimitives lremote
 lua/state := lstdin lstate lstates lquestion lwatchdog

@@ -113,6 +113,27 @@ function core.report_failures() end
 ---@return braid.Scope
 function core.scope_enter(kind, timeout) end
 
+---@param seconds number?
+---@param fn fun(scope: braid.Scope): ...
+---@return any ... what fn returned
+function core.within_scope(seconds, fn) end
+
+---@param seconds number?
+---@param fn fun(...): ...
+---@return any ... what fn returned
+function core.within_limit(seconds, fn, ...) end
+
+---@param seconds number?
+---@param fn fun(...): ...
+---@return boolean in_time
+---@return any ...
+function core.within_time(seconds, fn, ...) end
+
+---@param seconds nil
+---@param fn fun(...): ...
+---@return any ... what fn returned
+function core.within_shield(seconds, fn, ...) end
+
 ---The scope of the nearest run around the caller.
 ---@return braid.Scope?
 function core.run_scope() end

@@ -27,7 +27,8 @@ static int set_home(lua_State *L) {
  *   "forgotten"  fn(ok, error, place): a function has ended so and left scopes open
  *   "insists"    fn(place, task or nil): code that goes on after its cancel is stopped
  *   "report"     fn(error, traceback, name): a failure that nobody has asked for
- *   "uncaught"   fn(error, traceback) -> error: before an error ends the script */
+ *   "scope_end"  fn(how, scope, seconds, ok, ...) -> results: the function that was called inside the scope has ended
+ * so "uncaught"   fn(error, traceback) -> error: before an error ends the script */
 static int set_hook(lua_State *L) {
   lua_pushfstring(L, "braid.%s", larg_string(L, 1, "name", NULL));
   larg_function(L, 2, "fn");
@@ -57,7 +58,7 @@ int luaopen_braid_core(lua_State *L) {
       ltarget_open,    ludp_open,       lresp_open,       ltls_open,         lfile_open,
       lcharset_open,   lsocket_open,    lsimulation_open, lholdings_open,    lview_open,
       lcompiled_open,  lmessages_open,  lserver_open,     lwebfile_open,     lsupervise_open,
-      lsqlite_open,    lselection_open, lgroup_open,      lmatrix_open,
+      lsqlite_open,    lselection_open, lgroup_open,      lmatrix_open,      lwithin_open,
   };
   lrelease_check(L);
   lua_newtable(L);

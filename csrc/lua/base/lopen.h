@@ -26,6 +26,7 @@ void lsqlite_open(lua_State *L);
 void lfuture_open(lua_State *L);
 void lwrap_open(lua_State *L);
 void lscope_open(lua_State *L);
+void lwithin_open(lua_State *L);
 void lqueue_open(lua_State *L);
 void lprimitives_open(lua_State *L);
 void lcounter_open(lua_State *L);

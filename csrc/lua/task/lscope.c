@@ -31,6 +31,36 @@ static const char ENTERED;
 /* User values of a scope: the coroutine that it keeps alive, and the place where it was entered. */
 enum { COROUTINE = 1, PLACE };
 
+struct scope *scope_push(lua_State *L, struct sched *sched, unsigned flags, int64_t deadline) {
+  struct scope *scope = lua_newuserdatauv(L, sizeof *scope, PLACE);
+  luaL_setmetatable(L, SCOPE_METATABLE);
+  if (L != sched->current->co) { /* a generator: its coroutine must live as long as the scope */
+    lua_pushthread(L);
+    lua_setiuservalue(L, -2, COROUTINE);
+  }
+  lua_pushvalue(L, -1);
+  int slot = lregistry_keep(L, &ENTERED);
+  tree_enter(&sched->tree, scope, sched->current, flags);
+  scope->slot = slot;
+  if (deadline == LARG_ONCE) {
+    expire(&scope->alarm);
+    return scope;
+  }
+  scope->alarm.fire = expire;
+  if (!braid_alarm_start(&sched->loop, &scope->alarm, deadline)) {
+    tree_leave(scope);
+    lregistry_drop(L, &ENTERED, slot);
+    lerror_memory(L);
+  }
+  return scope;
+}
+
+void scope_leave(lua_State *L, struct sched *sched, struct scope *scope) {
+  tree_leave(scope);
+  stop_unshield(sched);
+  lregistry_drop(L, &ENTERED, scope->slot);
+}
+
 /* scope_enter(kind, timeout?, by_hand?) -> scope. Kinds: "nursery", "gather" and "run" (nurseries, too), "limit" (only
  * a deadline), "shield". A scope that is entered by hand keeps its place, because its user may forget to close it. */
 static int lua_scope_enter(lua_State *L) {
@@ -41,29 +71,12 @@ static int lua_scope_enter(lua_State *L) {
   int kind = luaL_checkoption(L, 1, NULL, kinds);
   int64_t deadline = larg_timeout(L, 2);
   sched_check(L, sched);
-  struct scope *scope = lua_newuserdatauv(L, sizeof *scope, PLACE);
-  luaL_setmetatable(L, SCOPE_METATABLE);
-  if (L != sched->current->co) { /* a generator: its coroutine must live as long as the scope */
-    lua_pushthread(L);
-    lua_setiuservalue(L, -2, COROUTINE);
-  }
-  if (lua_toboolean(L, 3)) {
-    position_where(L, 1);
+  bool by_hand = lua_toboolean(L, 3);
+  if (by_hand) position_where(L, 1);
+  scope_push(L, sched, flags[kind], deadline);
+  if (by_hand) {
+    lua_pushvalue(L, -2);
     lua_setiuservalue(L, -2, PLACE);
-  }
-  lua_pushvalue(L, -1);
-  int slot = lregistry_keep(L, &ENTERED);
-  tree_enter(&sched->tree, scope, sched->current, flags[kind]);
-  scope->slot = slot;
-  if (deadline == LARG_ONCE) {
-    expire(&scope->alarm);
-  } else {
-    scope->alarm.fire = expire;
-    if (!braid_alarm_start(&sched->loop, &scope->alarm, deadline)) {
-      tree_leave(scope);
-      lregistry_drop(L, &ENTERED, slot);
-      return lerror_memory(L);
-    }
   }
   return 1;
 }
@@ -209,7 +222,7 @@ static int scope_join(lua_State *L) {
 
 /* scope:_leave() -> the list of its failures (see failure_take) or nil; whether its end had to wait while it was
  * cancelled. */
-static int scope_leave(lua_State *L) {
+static int lua_scope_leave(lua_State *L) {
   struct scope *scope = check(L);
   bool cut = (scope->flags & SCOPE_WAITED) && tree_canceller(scope->tree, scope->owner);
   bool cancelled = scope->flags & SCOPE_CANCELLED;
@@ -292,7 +305,7 @@ static const luaL_Reg methods[] = {
     {"_mine", scope_mine},
     {"_opened", scope_opened},
     {"_join", scope_join},
-    {"_leave", scope_leave},
+    {"_leave", lua_scope_leave},
     {"expired", scope_expired},
     {"ended", scope_ended},
     {"cancelled", scope_is_cancelled},

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: MIT
- * A scope that C code enters again and again, as a task that serves jobs does. The state's own thread; nothing
- * blocks. */
+ * Scopes that C code enters and leaves. The state's own thread; nothing blocks. */
 #ifndef BRAID_LSCOPE_H
 #define BRAID_LSCOPE_H
 
 #include "lua/sched/lsched.h"
 
-/* Makes and pushes a scope that is not entered. It stays alive until scope_drop, or until Lua code leaves it. */
+/* Makes, enters and pushes a scope with these flags (enum scope_flag) and this deadline, BRAID_NEVER or LARG_ONCE.
+ * Raises when memory is out. */
+struct scope *scope_push(lua_State *L, struct sched *sched, unsigned flags, int64_t deadline);
+
+/* Leaves a scope of scope_push that was not cancelled and has neither children nor failures. Does not raise. */
+void scope_leave(lua_State *L, struct sched *sched, struct scope *scope);
+
+/* For a scope that is entered again and again, as a task that serves jobs does: makes and pushes one that is not
+ * entered. It stays alive until scope_drop, or until Lua code leaves it. */
 void scope_new(lua_State *L);
 void scope_drop(lua_State *L, const struct scope *scope);
 

@@ -203,11 +203,12 @@ function M.scope(fn, opts)
   if opts == nil and type(fn) == "table" and not (getmetatable(fn) or {}).__call then fn, opts = nil, fn end
   errors.check_options(1, "scope", opts, known)
   errors.check_seconds(1, "scope", opts, "timeout")
-  if fn ~= nil then errors.check_function(1, "scope", "fn", fn) end
+  if fn ~= nil then
+    errors.check_function(1, "scope", "fn", fn)
+    return core.within_scope(opts and opts.timeout, fn)
+  end
   core.look()
-  local scope = core.scope_enter("nursery", opts and opts.timeout, not fn)
-  if not fn then return scope end
-  return results(scope, errors.try(fn, scope))
+  return core.scope_enter("nursery", opts and opts.timeout, true)
 end
 
 ---Ends a scope that core.scope_enter has opened, like `braid.scope`. For other parts of braid.
@@ -223,31 +224,37 @@ local function and_forgotten(scope, ok, ...)
   return true, ...
 end
 
--- Runs fn inside a scope without children. Returns false if the scope's own deadline ended it; else true and fn's
--- results. Raises fn's error.
-local function inside(kind, seconds, fn, ...)
-  local scope = core.scope_enter(kind, seconds)
-  local function leave(ok, ...)
-    if not scope:_mine() then return leave(and_forgotten(scope, ok, ...)) end
-    local expired = not ok and scope:expired()
-    scope:_leave()
-    if ok then return true, ... end
-    local err, place = ...
-    if expired and errors.is_error(err, "cancelled") and not core.cancelled() then return false end
-    core.rethrow(err, place)
-  end
-  return leave(errors.try(fn, ...))
-end
-
-local function check_seconds(what, seconds)
-  if seconds ~= nil and not (type(seconds) == "number" and seconds >= 0) then
-    errors.misuse(2, "bad argument 's' to '%s' (seconds, not negative, expected, got %s)", what, errors.text(seconds))
-  end
+-- A function that ran inside a scope without children has ended. Returns false if the scope's own deadline ended it;
+-- else true and its results. Raises its error.
+local function leave(scope, ok, ...)
+  if not scope:_mine() then return leave(scope, and_forgotten(scope, ok, ...)) end
+  local expired = not ok and scope:expired()
+  scope:_leave()
+  if ok then return true, ... end
+  local err, place = ...
+  if expired and errors.is_error(err, "cancelled") and not core.cancelled() then return false end
+  core.rethrow(err, place)
 end
 
 local function or_timeout(seconds, ok, ...)
   if ok then return ... end
   core.rethrow(errors.new("timeout", ("not done within %s s"):format(seconds)))
+end
+
+-- How calls inside a scope end, by the numbers of lwithin.c.
+local ends = {
+  function(scope, _, ...) return results(scope, ...) end,
+  function(scope, seconds, ...) return or_timeout(seconds, leave(scope, ...)) end,
+  function(scope, _, ...) return leave(scope, ...) end,
+  function(scope, _, ...) return select(2, leave(scope, ...)) end,
+}
+
+core.set_hook("scope_end", function(how, ...) return ends[how](...) end)
+
+local function check_seconds(what, seconds)
+  if seconds ~= nil and not (type(seconds) == "number" and seconds >= 0) then
+    errors.misuse(2, "bad argument 's' to '%s' (seconds, not negative, expected, got %s)", what, errors.text(seconds))
+  end
 end
 
 ---Runs fn. After s seconds cancels it and raises kind "timeout". Another error of fn is raised instead. nil: no limit.
@@ -259,8 +266,7 @@ end
 function M.timeout(s, fn, ...)
   check_seconds("timeout", s)
   errors.check_function(1, "timeout", "fn", fn)
-  core.look()
-  return or_timeout(s, inside("limit", s, fn, ...))
+  return core.within_limit(s, fn, ...)
 end
 
 ---Runs fn. After s seconds cancels it and returns false. nil: no limit. Suspends.
@@ -272,8 +278,7 @@ end
 function M.move_on_after(s, fn, ...)
   check_seconds("move_on_after", s)
   errors.check_function(1, "move_on_after", "fn", fn)
-  core.look()
-  return inside("limit", s, fn, ...)
+  return core.within_time(s, fn, ...)
 end
 
 ---Runs fn to its end, even if the caller is cancelled. The first wait after it raises the cancel. Suspends.
@@ -282,7 +287,7 @@ end
 ---@return any ... what fn returned
 function M.shield(fn, ...)
   errors.check_function(1, "shield", "fn", fn)
-  return select(2, inside("shield", nil, fn, ...))
+  return core.within_shield(nil, fn, ...)
 end
 
 return M
