@@ -451,6 +451,13 @@ env: ## print the lines that let Lua and the shell find the tree: eval "$(make -
 bench: all ## run the programs behind the README's figures
 	@for program in $(sort $(wildcard bench/*.lua)); do echo "# $$program"; $(TREE) $(LUA) $$program || exit 1; done
 
+# More rounds make narrower intervals. A program may have arguments: PROGRAMS='"tasks spawn 1000000" queue'.
+REV ?= HEAD~1
+ROUNDS ?= 9
+PROGRAMS ?= tasks queue pool codec
+bench-compare: ## the figures of bench/ (PROGRAMS) beside those of another revision, REV=...; ROUNDS, default 9
+	@$(LUA) tools/compare.lua $(call quote,$(MAKE)) $(call quote,$(LUA)) $(call quote,$(REV)) $(ROUNDS) $(PROGRAMS)
+
 docs: all ## the manual of the Lua functions, into build/docs; says what it lacks
 	@rm -rf build/docs && mkdir -p build/docs
 	@$(TREE) $(LUA) tools/manual.lua build/docs
