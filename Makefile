@@ -451,6 +451,17 @@ env: ## print the lines that let Lua and the shell find the tree: eval "$(make -
 bench: all ## run the programs behind the README's figures
 	@for program in $(sort $(wildcard bench/*.lua)); do echo "# $$program"; $(TREE) $(LUA) $$program || exit 1; done
 
+SHARING_OBJECTS := $(call objects,spec/sharing/sharing.c) $(call objects,spec/sharing/lines.c)
+$(call objects,spec/sharing/lines.c): override FLAVOUR := # it is what the others call
+$(BUILD)/sharing: $(SHARING_OBJECTS) $(CORE_OBJECTS) $(KERNEL_OBJECTS)
+	$(if $(V),,@echo "  LINK  $@")
+	$(QUIET)$(CC) $(CFLAGS) $(PLAIN) $(LDFLAGS) -Wl,--wrap=pthread_mutex_lock,--wrap=pthread_mutex_trylock \
+		-Wl,--wrap=pthread_mutex_unlock -o $@ $^ -lpthread -lm -ldl
+
+sharing: ## counts the cache lines that independent queues, pools and loops share: there must be none
+	@$(MAKE) -s BUILD=build/sharing CFLAGS='-O1 -g -Wno-tsan' FLAVOUR=-fsanitize=thread build/sharing/sharing
+	@build/sharing/sharing
+
 # More rounds make narrower intervals. A program may have arguments: PROGRAMS='"tasks spawn 1000000" queue'.
 REV ?= HEAD~1
 ROUNDS ?= 9

@@ -59,8 +59,8 @@ function cases.idle()
   event:set()
 end
 
--- Rounds of braid and of bare coroutines in turn, in one process: spawn and join in batches of 100, and switches. Prints
--- how many times as many braid does in the same processor time.
+-- Rounds of braid and of bare coroutines in turn, in one process: spawn and join in batches of 100, and switches.
+-- Prints how many times as many braid does in the same processor time.
 function cases.beside()
   local clock, spawn, checkpoint, tasks = os.clock, braid.spawn, braid.checkpoint, {}
   local function body(a) return a end

@@ -89,7 +89,8 @@ local function sorted(values)
   return list
 end
 
--- Of n values, sorted, those from the k-th to the k-th from the end hold the median with 1 - 2 * P(Binomial(n, 1/2) < k).
+-- Of n sorted values, those from the k-th to the k-th from the end hold the median with a probability of
+-- 1 - 2 * P(Binomial(n, 1/2) < k).
 local function interval(values)
   local n, k, below, term = #values, 0, 0, 0.5 ^ #values
   while below + term <= 0.025 and k < n // 2 do

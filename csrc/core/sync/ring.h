@@ -32,7 +32,8 @@ struct braid_ring {
   char gap[BRAID_RING_GAP];
   struct braid_ring_end head; /* where items leave */
   char gap_between[BRAID_RING_GAP];
-  struct braid_ring_end tail; /* where items enter */
+  struct braid_ring_end tail;     /* where items enter */
+  char gap_after[BRAID_RING_GAP]; /* the next block of memory may be another queue */
 };
 
 /* Which cells are used: those from head to tail. Both are counters that wrap around. */
