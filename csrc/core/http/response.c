@@ -9,8 +9,9 @@
 #include "core/http/decoder.h"
 
 enum {
-  MOST_HEAD = 1024 * 1024, /* bytes of one response's headers */
-  MOST_KEPT = 64 * 1024    /* bytes of a buffer that is kept for the next request */
+  MOST_HEAD = 1024 * 1024,  /* bytes of one response's headers */
+  MOST_DROPPED = 64 * 1024, /* bytes of a redirect's body: to read them is cheaper than another connection */
+  MOST_KEPT = 64 * 1024     /* bytes of a buffer that is kept for the next request */
 };
 
 static void end_body(struct braid_response *response) {
@@ -22,7 +23,7 @@ static void end_body(struct braid_response *response) {
 void braid_response_reset(struct braid_response *response) {
   end_body(response);
   response->head.size = response->body.size = 0;
-  response->received = 0;
+  response->received = response->dropped = 0;
   response->status = 0;
   response->problem = NULL;
   response->located = response->headed = response->begun = response->oversize = false;
@@ -139,8 +140,15 @@ bool braid_response_crowded(const struct braid_response *response, size_t size) 
   return response->body.size > 0 && response->body.size + size > response->window;
 }
 
+bool braid_response_left(const struct braid_response *response) {
+  return is_redirect(response) && response->dropped > MOST_DROPPED;
+}
+
 bool braid_response_body(struct braid_response *response, const char *data, size_t size) {
-  if (is_redirect(response)) return true;
+  if (is_redirect(response)) {
+    response->dropped += (int64_t)size;
+    return !braid_response_left(response);
+  }
   if (!response->bodied) begin_body(response);
   if (response->problem) return false;
   if (response->decoder) return braid_decoder_feed(response->decoder, data, size) && decode(response);

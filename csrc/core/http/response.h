@@ -13,6 +13,7 @@ struct braid_response {
   struct braid_buffer body;
   struct braid_decoder *decoder; /* of a compressed body that has begun */
   const char *problem;           /* why the body cannot be decompressed; NULL: no error */
+  int64_t dropped;               /* bytes of a redirect's body */
   int64_t received, max_body;    /* bytes of the whole body so far, and its limit; 0: no limit */
   size_t window;                 /* bytes that may wait to be taken; what is more is not yet decompressed */
   int status;                    /* of the last head */
@@ -41,11 +42,14 @@ bool braid_response_head(struct braid_response *response, const char *line, size
 bool braid_response_crowded(const struct braid_response *response, size_t size);
 
 /* Adds a piece of the body; that of a redirect is dropped. False: the body is too large, or cannot be decompressed, or
- * memory is out. */
+ * memory is out; or so much of a redirect's body has come that the rest is not waited for. */
 bool braid_response_body(struct braid_response *response, const char *data, size_t size);
 
 /* The body so far was taken: goes on with what has come and is not yet decompressed. False as above. */
 bool braid_response_taken(struct braid_response *response);
+
+/* Whether a redirect was left before the end of its body. */
+bool braid_response_left(const struct braid_response *response);
 
 /* All has come. Whether the body is complete; sets `problem` if it is cut within its compression. */
 bool braid_response_close(struct braid_response *response);

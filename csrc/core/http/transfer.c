@@ -74,6 +74,7 @@ static void explain(struct braid_transfer *transfer, CURLcode code, const char *
 
 static void settle(struct braid_transfer *transfer) {
   struct braid_response *response = &transfer->response;
+  if (transfer->code == CURLE_WRITE_ERROR && braid_response_left(response)) transfer->code = CURLE_OK;
   if (transfer->code == CURLE_OK && !response->headed) /* libcurl takes the connection's end for that of the head */
     explain(transfer, CURLE_PARTIAL_FILE, "the connection was closed within the head of the answer");
   if (transfer->code == CURLE_OK) braid_response_close(response);
