@@ -44,6 +44,7 @@ need_for_build() {
   need libbrotli-dev brotli header brotli/decode.h libbrotlidec
   need libzstd-dev zstd header zstd.h libzstd
   need libwslay-dev wslay header wslay/wslay.h zlib
+  need libnghttp2-dev libnghttp2 header nghttp2/nghttp2.h libnghttp2
   need libpq-dev libpq header libpq-fe.h libpq
   need libsqlite3-dev sqlite header sqlite3.h sqlite3
 }
@@ -61,6 +62,8 @@ need_for_test() {
   need nginx nginx nginx_there
   need python3-websockets - python_module websockets
   need node-ws - node_module ws
+  need curl curl program curl
+  need nghttp2-client nghttp2 program h2load
 }
 need_for_valgrind() {
   need valgrind valgrind program valgrind

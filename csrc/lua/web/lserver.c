@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/web/http2.h"
 #include "core/web/listen.h"
 #include "lua/base/larg.h"
 #include "lua/base/lerror.h"
@@ -74,6 +75,22 @@ static int web_server(lua_State *L) {
   return 1;
 }
 
+static const struct braid_protocol *choose_protocol(struct braid_web_security *security, const char *name,
+                                                    size_t size) {
+  const struct lserver *lserver = braid_container(security, struct lserver, security);
+  return lserver->server->preface ? braid_http2_protocol(name, size) : NULL;
+}
+
+/* server:http2() -> true; or nil and why it cannot speak it */
+static int server_http2(lua_State *L) {
+  const char *problem = braid_http2_enable(lserver_check(L)->server);
+  if (problem)
+    lua_pushnil(L), lua_pushstring(L, problem);
+  else
+    lua_pushboolean(L, 1);
+  return problem ? 2 : 1;
+}
+
 static int open_secure(struct braid_web_security *security, struct braid_transport *transport) {
   const struct lserver *lserver = braid_container(security, struct lserver, security);
   return braid_transport_secure(transport, lserver->context) ? 0 : ENOMEM;
@@ -88,6 +105,7 @@ static int server_secure(lua_State *L) {
   if (lserver->context) braid_tls_context_unref(lserver->context);
   lserver->context = context;
   lserver->security.open = open_secure;
+  lserver->security.protocol = choose_protocol;
   lserver->server->security = &lserver->security;
   return 0;
 }
@@ -186,17 +204,11 @@ static int server_counts(lua_State *L) {
 }
 
 void lserver_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"begin", server_begin},
-                                     {"secure", server_secure},
-                                     {"adopt", server_adopt},
-                                     {"ask", server_ask},
-                                     {"close", server_close},
-                                     {"drain", server_drain},
-                                     {"is_quiet", server_is_quiet},
-                                     {"wait_quiet", server_wait_quiet},
-                                     {"counts", server_counts},
-                                     {"__gc", server_close},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"begin", server_begin},   {"secure", server_secure},     {"http2", server_http2},
+      {"adopt", server_adopt},   {"ask", server_ask},           {"close", server_close},
+      {"drain", server_drain},   {"is_quiet", server_is_quiet}, {"wait_quiet", server_wait_quiet},
+      {"counts", server_counts}, {"__gc", server_close},        {NULL, NULL}};
   static const luaL_Reg functions[] = {{"web_listen", web_listen}, {"web_server", web_server}, {NULL, NULL}};
   sched_class(L, LSERVER_METATABLE, methods);
   sched_register(L, lexchange_methods);

@@ -26,6 +26,8 @@ local M = {}
 ---@field tls {cert: string, key: string?, client_ca: string?, min_version: string?, ciphers: string?,
 --- reload: boolean?}? as of braid.net.listen; cert and key may also be the PEM text itself: the server speaks HTTPS.
 --- When the file of the certificate has changed, new connections have the new one a second later
+---@field http2 boolean? whether clients may use HTTP/2: with TLS those that choose it, without TLS those that begin
+---  with it; default: true if libnghttp2 is there
 ---@field debug boolean? sends the traceback of a failing handler to the client; default false
 
 M.known = {
@@ -33,6 +35,7 @@ M.known = {
   max_connections = "integer", idle_timeout = "number", request_timeout = "number", grace = "number",
   worker_timeout = "number",
   access_log = "boolean|string|function", log = "boolean|string|function", tls = "table", debug = "boolean",
+  http2 = "boolean",
 }
 
 local defaults = {
@@ -67,9 +70,10 @@ end
 
 --- Makes the settings for the certificate from the option `tls`, and calls fn(settings). Texts become files meanwhile.
 ---@param options braid.web.ServeOptions the result of read
+---@param http2 boolean whether it is spoken
 ---@param fn fun(settings: table): any, any
 ---@return any ... what fn returned
-function M.with_tls(options, fn)
+function M.with_tls(options, http2, fn)
   local temporary, given = {}, {}
   for name, value in pairs(options.tls) do given[name] = value end
   local _ <close> = setmetatable({}, { __close = function()
@@ -77,7 +81,8 @@ function M.with_tls(options, fn)
   end })
   given.cert = file_of("cert", given.cert, temporary)
   given.key = given.key and file_of("key", given.key, temporary)
-  given.close_notify, given.alpn = "optional", given.alpn or { "http/1.1" }
+  given.close_notify = "optional"
+  given.alpn = given.alpn or http2 and { "h2", "http/1.1" } or { "http/1.1" }
   if temporary[1] then given.reload = false end
   local settings = tls.server("serve", given)
   settings.plan.secret = options.tls_secret

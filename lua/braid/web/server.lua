@@ -34,8 +34,8 @@ function M.listen(options, shared)
 end
 
 -- New connections have this certificate. Returns the settings, which find out when its files have changed.
-local function secure(handle, options)
-  return serve_options.with_tls(options, function(settings)
+local function secure(handle, options, http2)
+  return serve_options.with_tls(options, http2, function(settings)
     local context, problem = tls.context(settings)
     if not context then return nil, problem end
     handle:secure(context)
@@ -46,9 +46,16 @@ end
 local function open(app, listener, options)
   local handle, problem = core.web_server(listener, options.max_body, options.max_header, options.idle_timeout,
     options.request_timeout, options.max_connections, app._router.asks or false)
-  local settings
+  local settings, http2
+  if handle and options.http2 ~= false then
+    http2, problem = handle:http2()
+    if not http2 and options.http2 then
+      handle:close()
+      return nil, errors.new("system", "HTTP/2 needs libnghttp2 (Debian: libnghttp2-14): " .. problem)
+    end
+  end
   if handle and options.tls then
-    settings, problem = secure(handle, options)
+    settings, problem = secure(handle, options, http2 or false)
     if not settings then
       handle:close()
       problem = ("the TLS certificate or key cannot be used (%s)"):format(errors.text(problem))
