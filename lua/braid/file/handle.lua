@@ -23,6 +23,7 @@ local REST = { first = 0.001, most = 0.05 } -- seconds between two tries to get 
 ---@field private _stream braid.Stream? of a file that is not regular
 ---@field private _fifo boolean? nothing was read from this FIFO yet
 ---@field private _turn braid.Lock so that calls of several tasks are not mixed
+---@field private _busy boolean? a call holds the turn, or has ended by an error
 ---@field private _append boolean
 ---@field private _buffer string bytes that were read ahead
 ---@field private _base integer offset of the buffer in the file
@@ -204,16 +205,7 @@ end
 
 local function is_closed(self) return not self._handle and not (self._stream and self._stream.fd) end
 
----Reads like Lua's `file:read`: "n" a number, "l" (default) and "L" a line without or with its newline, "a" all that is
----left, or so many bytes. Suspends. A read that is cancelled has read nothing.
----@param ... "n"|"l"|"L"|"a"|integer
----@return any ... one value for each format; nil, and no more, where the file has ended
----@return braid.Error? err kinds: system, closed
-function File:read(...)
-  local formats = formats_of("read", ...)
-  if is_closed(self) then return closed "read" end
-  local turn <close> = self._turn:hold() -- luacheck: ignore 211
-  if not formats[2] then return read_one(self, formats[1]) end
+local function read_many(self, formats)
   local results = {}
   for i, what in ipairs(formats) do
     local value, err = read_one(self, what)
@@ -224,18 +216,55 @@ function File:read(...)
   return table.unpack(results, 1, #formats)
 end
 
+-- Takes the turn. While `_busy` is not set, what is in the buffer can be read without it.
+local function begin(self)
+  local turn = self._turn:hold()
+  self._busy = true
+  return turn
+end
+
+local function finish(self, ...)
+  self._busy = false
+  return ...
+end
+
+-- The most frequent case: a line that is there. nil: all others.
+local function take_line(self, what, more)
+  if more ~= nil or self._busy or what ~= nil and what ~= "l" then return nil end
+  local first = self._next
+  local last = find(self._buffer, "\n", first, true)
+  if not last then return nil end
+  self._next = last + 1
+  return sub(self._buffer, first, last - 1)
+end
+
+---Reads like Lua's `file:read`: "n" a number, "l" (default) and "L" a line without or with its newline, "a" all that is
+---left, or so many bytes. Suspends. A read that is cancelled has read nothing.
+---@param ... "n"|"l"|"L"|"a"|integer
+---@return any ... one value for each format; nil, and no more, where the file has ended
+---@return braid.Error? err kinds: system, closed
+function File:read(...)
+  local line = take_line(self, ...)
+  if line then return line end
+  local formats = formats_of("read", ...)
+  if is_closed(self) then return closed "read" end
+  local turn <close> = begin(self) -- luacheck: ignore 211
+  if not formats[2] then return finish(self, read_one(self, formats[1])) end
+  return finish(self, read_many(self, formats))
+end
+
 ---An iterator that reads with these formats at each step, up to the end. It raises errors. Each step suspends.
 ---@param ... "n"|"l"|"L"|"a"|integer
 ---@return fun(): any...
 function File:lines(...)
   local formats = formats_of("lines", ...)
-  return function()
-    local function check(value, err, ...)
-      if value == nil and err then error(err, 0) end
-      return value, err, ...
-    end
-    return check(self:read(table.unpack(formats)))
+  local function check(value, err, ...)
+    if value == nil and err then error(err, 0) end
+    return value, err, ...
   end
+  if formats[2] then return function() return check(self:read(table.unpack(formats))) end end
+  local what = formats[1]
+  return function() return check(self:read(what)) end
 end
 
 -- ---- writing --------------------------------------------------------------------------------------------------------
@@ -276,15 +305,14 @@ end
 function File:write(...)
   local data = text_of(...)
   if is_closed(self) then return closed "write" end
-  local turn <close> = self._turn:hold() -- luacheck: ignore 211
-  local done, err
+  local turn <close> = begin(self) -- luacheck: ignore 211
+  local done, err = true, nil
   if self._stream then
     done, err = self._stream:write(data)
-  elseif data == "" then
-    return self
-  else
+  elseif data ~= "" then
     done, err = write_at(self, data)
   end
+  finish(self)
   if not done then return nil, err end
   return self
 end
@@ -310,10 +338,10 @@ function File:truncate(size)
   if size ~= nil then size = errors.integer(1, "truncate", "size", size, 0) end
   if is_closed(self) then return closed "truncate" end
   if self._stream then return nil, errors.new("system", "file:truncate: this is no regular file") end
-  local turn <close> = self._turn:hold() -- luacheck: ignore 211
+  local turn <close> = begin(self) -- luacheck: ignore 211
   local place = place_of(self)
   move(self, place, "", 1)
-  return settled(self._handle:truncate(size or place))
+  return finish(self, settled(self._handle:truncate(size or place)))
 end
 
 local WHENCE = { set = true, cur = true, ["end"] = true }
@@ -332,7 +360,7 @@ function File:seek(whence, offset)
   offset = offset ~= nil and errors.integer(1, "seek", "offset", offset, math.mininteger) or 0
   if is_closed(self) then return closed "seek" end
   if self._stream then return nil, errors.new("system", "file:seek: this file has no places") end
-  local turn <close> = self._turn:hold() -- luacheck: ignore 211
+  local turn <close> = begin(self) -- luacheck: ignore 211
   local from = whence == "cur" and place_of(self) or 0
   if whence == "end" then
     local facts, err = self._handle:stat()
@@ -342,7 +370,7 @@ function File:seek(whence, offset)
   local place = from + offset
   if place < 0 then return nil, errors.new("system", "file:seek: the place would be before the beginning") end
   move(self, place, "", 1)
-  return place
+  return finish(self, place)
 end
 
 -- ---- locks, the end -------------------------------------------------------------------------------------------------
