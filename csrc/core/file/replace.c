@@ -26,29 +26,81 @@ static char *target_of(const struct braid_file_work *work, struct stat *facts) {
 
 enum { TAIL = 40, TRIES = 100 };
 
-/* Makes a new file beside the target and writes its name, for which there is room for TAIL bytes after the folder's.
- * Returns the descriptor, or a negated error number. Not mkstemp: a new file gets the permissions of the umask. */
-static int open_beside(const char *target, mode_t mode, char *name) {
-  const char *slash = strrchr(target, '/');
-  size_t folder = slash ? (size_t)(slash - target) + 1 : 0;
-  memcpy(name, target, folder);
-  for (int i = 0; i < TRIES; i++) {
-    snprintf(name + folder, TAIL, ".braid-%lx-%llx", (long)getpid(), (unsigned long long)braid_clock_now());
-    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (fd >= 0) return fd;
-    if (errno != EEXIST && !braid_limit_raised()) return -errno;
-  }
-  return -EEXIST;
+/* The new file. On Linux it has no name until it is complete, so a program that is killed leaves nothing. */
+struct fresh {
+  char *folder; /* of the target */
+  char *name;   /* beside the target; the file has it if `named` */
+  int fd;
+  bool named;
+};
+
+static void free_fresh(struct fresh *fresh) {
+  if (fresh->fd >= 0) close(fresh->fd);
+  if (fresh->named) unlink(fresh->name);
+  free(fresh->folder);
+  free(fresh->name);
 }
 
-static int sync_folder(const char *target) {
+static bool set_places(struct fresh *fresh, const char *target) {
   const char *slash = strrchr(target, '/');
-  char *folder = slash ? strndup(target, slash == target ? 1 : (size_t)(slash - target)) : strdup(".");
-  if (!folder) return ENOMEM;
-  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), error = fd < 0 ? errno : 0;
-  free(folder);
-  if (fd < 0) return error;
-  if (fsync(fd) != 0 && errno != EINVAL) error = errno; /* EINVAL: the file system has nothing to do for that */
+  size_t size = slash ? (size_t)(slash - target) + 1 : 0;
+  fresh->folder = size ? strndup(target, size) : strdup(".");
+  fresh->name = malloc(size + TAIL);
+  if (!fresh->folder || !fresh->name) return false;
+  memcpy(fresh->name, target, size);
+  fresh->name[size] = '\0';
+  return true;
+}
+
+/* Tries names until `make` has used one. Returns its result, or -1 and errno. */
+static int try_names(struct fresh *fresh, int (*make)(struct fresh *fresh, mode_t mode), mode_t mode) {
+  size_t size = strlen(fresh->name);
+  for (int i = 0; i < TRIES; i++) {
+    snprintf(fresh->name + size, TAIL, ".braid-%lx-%llx", (long)getpid(), (unsigned long long)braid_clock_now());
+    int result = make(fresh, mode);
+    if (result >= 0) fresh->named = true;
+    if (result >= 0 || (errno != EEXIST && !braid_limit_raised())) return result;
+  }
+  errno = EEXIST;
+  return -1;
+}
+
+/* Not mkstemp: a new file gets the permissions of the umask. */
+static int make_named(struct fresh *fresh, mode_t mode) {
+  return open(fresh->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+}
+
+static int give_name(struct fresh *fresh, mode_t mode) {
+  char path[40];
+  (void)mode;
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fresh->fd);
+  return linkat(AT_FDCWD, path, AT_FDCWD, fresh->name, AT_SYMLINK_FOLLOW);
+}
+
+static int open_nameless(const struct fresh *fresh, mode_t mode) {
+#ifdef O_TMPFILE
+  int fd;
+  if (access("/proc/self/fd", X_OK) != 0) return -1; /* it could not get a name */
+  do fd = open(fresh->folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
+  while (fd < 0 && braid_limit_raised());
+  return fd;
+#else
+  (void)fresh, (void)mode;
+  return -1;
+#endif
+}
+
+/* Returns 0 or an error number. */
+static int open_fresh(struct fresh *fresh, mode_t mode) {
+  fresh->fd = open_nameless(fresh, mode);
+  if (fresh->fd < 0) fresh->fd = try_names(fresh, make_named, mode); /* a file system without such files */
+  return fresh->fd < 0 ? errno : 0;
+}
+
+static int sync_folder(const char *folder) {
+  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  int error = fsync(fd) != 0 && errno != EINVAL ? errno : 0; /* EINVAL: the file system has nothing to do for that */
   close(fd);
   return error;
 }
@@ -67,16 +119,25 @@ static int fill(struct braid_file_work *work, int fd, const struct stat *old) {
   return error;
 }
 
+/* The file takes the target's name, in one step. */
+static int move_in(struct fresh *fresh, const char *target) {
+  if (!fresh->named && try_names(fresh, give_name, 0) < 0) return errno;
+  int fd = fresh->fd;
+  fresh->fd = -1;
+  if (close(fd) != 0 && errno != EINTR) return errno;
+  if (rename(fresh->name, target) != 0) return errno;
+  fresh->named = false;
+  return 0;
+}
+
 static int replace(struct braid_file_work *work, const char *target, const struct stat *old) {
-  char *name = malloc(strlen(target) + TAIL);
-  if (!name) return ENOMEM;
-  int fd = open_beside(target, old->st_mode ? 0600 : (mode_t)work->mode, name);
-  int error = fd < 0 ? -fd : fill(work, fd, old);
-  if (fd >= 0 && close(fd) != 0 && !error) error = errno;
-  if (!error && rename(name, target) != 0) error = errno;
-  if (error && fd >= 0) unlink(name);
-  free(name);
-  return error || work->flags ? error : sync_folder(target);
+  struct fresh fresh = {.fd = -1};
+  int error = set_places(&fresh, target) ? open_fresh(&fresh, old->st_mode ? 0600 : (mode_t)work->mode) : ENOMEM;
+  if (!error) error = fill(work, fresh.fd, old);
+  if (!error) error = move_in(&fresh, target);
+  if (!error && work->flags == 0) error = sync_folder(fresh.folder);
+  free_fresh(&fresh);
+  return error;
 }
 
 void braid_content_replace(struct braid_file_work *work) {

@@ -139,7 +139,7 @@ function Process:read(what, timeout) return pipe_of(self, "stdout"):read(what, t
 function Process:lines(what) return pipe_of(self, "stdout"):lines(what) end
 
 ---Closes its stdin: the program reads the end of the file. At a terminal (`pty`) it is told so by Ctrl-D, which counts
----at the beginning of a line.
+---at the beginning of a line. Suspends at a terminal.
 function Process:close_stdin()
   if self._terminal then
     self._terminal:write(END_OF_FILE)
