@@ -191,7 +191,7 @@ static void frames_also_come_through_the_socket(void) {
 /* What the other end claims to have written. */
 static void a_pipe_that_lies_ends_the_connection(void) {
   int fd;
-  char call = BRAID_PIPE_CALL;
+  unsigned char call = BRAID_PIPE_CALL;
   pipes = braid_pipes_new(&fd);
   close(fd);
   begin();

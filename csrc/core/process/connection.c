@@ -66,7 +66,7 @@ enum progress { DONE, FULL, SHORT }; /* all is sent; the socket is full; the sys
 
 /* Wakes the other end. When the socket is full of calls, it is awake already. */
 static void call(struct braid_connection *connection) {
-  char byte = BRAID_PIPE_CALL;
+  unsigned char byte = BRAID_PIPE_CALL;
   ssize_t sent;
   do sent = send(connection->fd, &byte, sizeof byte, MSG_DONTWAIT | MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);

@@ -108,7 +108,9 @@ ssize_t braid_inbox_receive(struct braid_inbox *inbox, int fd, bool *full, const
 ssize_t braid_inbox_take_call(struct braid_inbox *inbox, int fd, const char **fault) {
   char calls[256];
   ssize_t got = receive(inbox, fd, calls, sizeof calls, fault);
-  if (got > 0 && calls[0] != BRAID_PIPE_CALL) inbox->without_pipe = true;
+  if (got > 0 && (unsigned char)calls[0] != BRAID_PIPE_CALL) inbox->without_pipe = true;
+  for (ssize_t i = 1; i < got && !inbox->without_pipe; i++)
+    if ((unsigned char)calls[i] != BRAID_PIPE_CALL) *fault = "the socket has bytes that nobody can have sent";
   if (got > 0 && inbox->without_pipe && !braid_buffer_append(&inbox->bytes, calls, (size_t)got)) {
     errno = ENOMEM;
     return -1;

@@ -149,7 +149,7 @@ ssize_t braid_outbox_send(struct braid_outbox *outbox, int fd) {
 
 /* A call takes the descriptor to the other side before the bytes that it belongs to. */
 static bool send_descriptor(struct braid_piece *piece, int fd) {
-  char call = BRAID_PIPE_CALL;
+  unsigned char call = BRAID_PIPE_CALL;
   struct iovec vector = {&call, sizeof call};
   if (send_vector(fd, &vector, 1, piece->segment) < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) errno = ENOBUFS; /* full of calls: nobody says when it is not */

@@ -15,7 +15,9 @@
 
 enum { BRAID_PIPE_SIZE = 64 * 1024, BRAID_PIPE_LINE = 128 }; /* bytes; LINE keeps the two sides' fields apart */
 
-enum { BRAID_PIPE_CALL = 0 }; /* the byte on the socket that wakes the other side; no frame begins with it */
+/* The byte on the socket that wakes the other side. No frame begins with it, and it is rare in other texts: so bytes
+ * that a library wrote into the wrong descriptor are found out. */
+enum { BRAID_PIPE_CALL = 0xC5 };
 
 struct braid_pipe_side {
   _Atomic uint64_t at;    /* how many bytes this side has written, or read */
