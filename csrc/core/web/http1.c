@@ -398,16 +398,23 @@ static bool is_head_request(const struct braid_exchange *exchange) {
   return exchange->head.method.size == 4 && memcmp(exchange->text + exchange->head.method.at, "HEAD", 4) == 0;
 }
 
-static bool append(struct braid_buffer *buffer, const char *text) {
+static inline bool append(struct braid_buffer *buffer, const char *text) {
   return braid_buffer_append(buffer, text, strlen(text));
 }
 
+static bool add_length(struct braid_buffer *head, uint64_t length) {
+  char digits[24], *at = digits + sizeof digits;
+  *--at = '\n';
+  *--at = '\r';
+  do *--at = (char)('0' + length % 10);
+  while (length /= 10);
+  return append(head, "Content-Length: ") && braid_buffer_append(head, at, (size_t)(digits + sizeof digits - at));
+}
+
 static bool add_framing(struct braid_exchange *exchange, const struct braid_answer *answer, struct braid_buffer *head) {
-  char line[64];
   if (!braid_status_has_body(answer->status)) return true;
   if (answer->kind == BRAID_ANSWER_STREAM) return is_old(exchange) || append(head, "Transfer-Encoding: chunked\r\n");
-  int size = snprintf(line, sizeof line, "Content-Length: %llu\r\n", (unsigned long long)answer->size);
-  return braid_buffer_append(head, line, (size_t)size);
+  return add_length(head, answer->size);
 }
 
 static bool add_connection(const struct braid_web_connection *connection, struct braid_buffer *head) {
@@ -490,6 +497,15 @@ static void take_file(struct braid_web_connection *connection, const struct brai
   connection->file_left = answer->size;
 }
 
+/* A small body goes into the head's buffer: so one plain piece is sent. */
+static bool send_head(struct braid_exchange *exchange, const void *body, size_t size) {
+  enum { SMALL = 2048 };
+  struct braid_buffer *head = &exchange->server->scratch;
+  bool joined = size > 0 && size <= SMALL && braid_buffer_append(head, body, size);
+  struct iovec pieces[2] = {{head->data, head->size}, {(void *)(uintptr_t)body, size}};
+  return braid_web_connection_send(exchange->connection, pieces, joined || size == 0 ? 1 : 2);
+}
+
 static bool respond(struct braid_exchange *exchange, const struct braid_answer *answer) {
   struct braid_web_connection *connection = exchange->connection;
   bool has_body = braid_status_has_body(answer->status) && !is_head_request(exchange);
@@ -497,11 +513,9 @@ static bool respond(struct braid_exchange *exchange, const struct braid_answer *
   if (!exchange->body_ended || answer->close || connection->server->draining || (streams && is_old(exchange)))
     connection->closing = true;
   if (!write_head(exchange, answer)) return false;
-  struct braid_buffer *head = &exchange->server->scratch;
-  struct iovec pieces[2] = {{head->data, head->size}, {(void *)(uintptr_t)answer->body, (size_t)answer->size}};
   connection->phase = SENDING;
-  bool body = has_body && answer->kind == BRAID_ANSWER_BODY && answer->size > 0;
-  bool sent = braid_web_connection_send(connection, pieces, body ? 2 : 1);
+  bool here = has_body && answer->kind == BRAID_ANSWER_BODY;
+  bool sent = send_head(exchange, answer->body, here ? (size_t)answer->size : 0);
   if (sent && has_body && answer->kind == BRAID_ANSWER_FILE && answer->size > 0) {
     take_file(connection, answer);
     braid_web_connection_flush(connection);

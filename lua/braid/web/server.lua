@@ -176,6 +176,7 @@ local function serve_request(server, exchange, method, path, query)
   local stopped = send_answer(server, app, exchange, req, entry, status, body, headers)
   if req._after then run_after(req) end
   if cancelled or stopped then error(cancelled or stopped, 0) end
+  return true -- a single result costs no table
 end
 
 -- The main function of the task of a request that cannot be served: the application says in which form.
