@@ -3,6 +3,7 @@
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, run = helper.test, helper.run
+local web = braid.web
 
 local function write_file(text)
   local file = os.tmpname()
@@ -271,6 +272,82 @@ describe("a server with workers", function()
       assert.equal(2, #server:pids())
     end)
   end, { deadline = 20 })
+end)
+
+describe("shared objects that were made before serve", function()
+  test("are one object for all workers, and the program's", function()
+    run(function()
+      local app = web.app()
+      local counter, queue, seen = braid.counter(), braid.queue(), braid.dict()
+      local limiter = braid.limiter { rate = 0.001, per = 1, burst = 3 }
+      app:get("/count", function()
+        seen:set(io.open("/proc/self/stat"):read("n"), true)
+        return { count = counter:add(1) }
+      end)
+      app:post("/item", function(request) queue:put(request:json()) return "", 201 end)
+      app:get("/limited", function() return "", limiter:try_acquire(1) and 200 or 429 end)
+      local server <close> = assert(app:start { port = 0, workers = 3 })
+      local function ask(method, path, opts)
+        local session <close> = braid.http.session { base_url = server.url }
+        return assert(session[method](session, path, opts))
+      end
+      local most = 0
+      for _ = 1, 40 do most = math.max(most, ask("get", "/count"):json().count) end
+      assert.equal(40, most)
+      assert.equal(40, counter:get())
+      assert.is_true(seen:size() > 1)
+      ask("post", "/item", { json = { n = 7 } })
+      assert.same({ n = 7 }, queue:get(2))
+      local allowed = 0
+      for _ = 1, 12 do
+        if ask("get", "/limited").status == 200 then allowed = allowed + 1 end
+      end
+      assert.equal(3, allowed)
+      assert.is_true(server:reload())
+      assert.equal(41, ask("get", "/count"):json().count)
+    end)
+  end, { deadline = 20 })
+end)
+
+describe("a place that loses its worker", function()
+  test("keeps nobody waiting while it cannot be replaced", function()
+    local file = write_file(app_code .. "return app")
+    run(function()
+      local server = start { helper.lua, "bin/braid", "serve", file, "--port", "0", "--workers", "2" }
+      local process <close> = server.process
+      local first = tonumber((server.read_until("worker 1 pid (%d+)")))
+      server.read_until("worker 2 pid")
+      local handle = assert(io.open(file, "w"))
+      handle:write("this is no Lua")
+      handle:close()
+      kill(first, "KILL")
+      server.read_until("it is replaced")
+      for _ = 1, 30 do
+        local session <close> = braid.http.session { base_url = server.url, timeout = 5 }
+        assert.equal(200, assert(session:get("/")).status)
+      end
+      handle = assert(io.open(file, "w"))
+      handle:write(app_code .. "return app")
+      handle:close()
+      server.read_until("worker %d+ serves")
+      assert.equal(2, size_of(pids_of(server.url, 60)))
+    end)
+    os.remove(file)
+  end, { deadline = 30 })
+
+  local hasty = "app:serve { port = 0, workers = 2, grace = 0.2 }"
+  test("gives the connections of a worker that hangs to others", with_workers(2, hasty, function(server)
+    local hanging = braid.spawn(function()
+      local session <close> = braid.http.session { base_url = server.url, timeout = 20 }
+      return session:get("/hang")
+    end)
+    braid.sleep(3) -- it gives no sign of life meanwhile
+    for _ = 1, 20 do
+      local session <close> = braid.http.session { base_url = server.url, timeout = 5 }
+      assert.equal(200, assert(session:get("/")).status)
+    end
+    hanging:cancel()
+  end), { deadline = 60 })
 end)
 
 describe("braid serve", function()

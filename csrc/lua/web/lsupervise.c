@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <lauxlib.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,19 +33,40 @@ static int push_failure(lua_State *L, int error) {
   return 2;
 }
 
-/* control_socket() -> one end, and the descriptor of the other end, which the caller must close with close_fd; or nil,
- * text */
-static int new_control_socket(lua_State *L) {
-  int ends[2], error = braid_control_socket_open(ends);
+/* control_listen() -> descriptor, name; or nil, text */
+static int control_listen(lua_State *L) {
+  char name[BRAID_CONTROL_SOCKET_NAME];
+  int fd, error = braid_control_socket_listen(&fd, name);
   if (error) return push_failure(L, error);
-  push_control_socket(L, ends[0]);
-  lua_pushinteger(L, ends[1]);
+  lua_pushinteger(L, fd);
+  lua_pushstring(L, name);
   return 2;
 }
 
-/* control_socket_of(descriptor) -> a control socket with this end */
-static int control_socket_of(lua_State *L) {
-  push_control_socket(L, (int)luaL_checkinteger(L, 1));
+/* control_accept(descriptor) -> a control socket, the worker's process; false when nobody has connected; or nil, text */
+static int control_accept(lua_State *L) {
+  int end, pid, error = braid_control_socket_accept((int)luaL_checkinteger(L, 1), &end, &pid);
+  if (error == EAGAIN) {
+    lua_pushboolean(L, 0);
+    return 1;
+  }
+  if (error) return push_failure(L, error);
+  push_control_socket(L, end);
+  lua_pushinteger(L, pid);
+  return 2;
+}
+
+/* control_connect(name) -> a control socket; or nil, text */
+static int control_connect(lua_State *L) {
+  int end, error = braid_control_socket_connect(luaL_checkstring(L, 1), &end);
+  if (error) return push_failure(L, error);
+  push_control_socket(L, end);
+  return 1;
+}
+
+/* kill(pid, signal) -> whether there is such a process of this user */
+static int send_signal(lua_State *L) {
+  lua_pushboolean(L, kill((pid_t)luaL_checkinteger(L, 1), (int)luaL_checkinteger(L, 2)) == 0);
   return 1;
 }
 
@@ -130,12 +152,6 @@ static int accept_one(lua_State *L) {
   return 1;
 }
 
-static int die_with_parent(lua_State *L) {
-  (void)L;
-  braid_control_socket_die_with_parent();
-  return 0;
-}
-
 static void new_class(lua_State *L, const char *name, const luaL_Reg *methods) {
   luaL_newmetatable(L, name);
   luaL_setfuncs(L, methods, 0);
@@ -148,12 +164,13 @@ void lsupervise_open(lua_State *L) {
   static const luaL_Reg methods[] = {{"send", control_socket_send},  {"receive", control_socket_receive},
                                      {"fd", control_socket_fd},      {"close", control_socket_close},
                                      {"__gc", control_socket_close}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"control_socket", new_control_socket},
-                                       {"control_socket_of", control_socket_of},
+  static const luaL_Reg functions[] = {{"control_listen", control_listen},
+                                       {"control_accept", control_accept},
+                                       {"control_connect", control_connect},
                                        {"close_fd", close_fd},
+                                       {"kill", send_signal},
                                        {"term_guard", term_guard},
                                        {"accept", accept_one},
-                                       {"die_with_parent", die_with_parent},
                                        {NULL, NULL}};
   static const luaL_Reg guard_methods[] = {
       {"close", term_guard_close}, {"__close", term_guard_close}, {"__gc", term_guard_close}, {NULL, NULL}};

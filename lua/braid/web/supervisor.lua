@@ -1,14 +1,16 @@
 -- SPDX-License-Identifier: MIT
 -- Several processes behind one address. Each place has its own listening socket, which the supervisor keeps open. The
 -- system spreads connections over these sockets (SO_REUSEPORT). While nobody accepts at a place, because its worker has
--- died, starts, or hangs, the supervisor accepts there, and gives the connections to workers of other places. Workers
--- are started by posix_spawn. They get the encoded application, or load its file.
+-- died, starts, or hangs, the supervisor accepts there, and gives the connections to workers of other places. Each
+-- worker is a process pool of its own, with one job that serves: so shared objects are the supervisor's. They get the
+-- application, or load its file.
 local core = require "braid.core"
 local errors = require "braid.errors"
-local search = require "braid.search"
 local scope = require "braid.tasks.scope"
 local sync = require "braid.sync.primitives"
+local process_pool = require "braid.pools.process_pool"
 local server_module = require "braid.web.server"
+local worker_module = require "braid.web.worker"
 
 local M = {}
 
@@ -16,7 +18,6 @@ local START_LIMIT = 30 -- seconds until a worker must serve
 local SPARE = 2        -- seconds beyond grace, after which a worker that does not end is killed
 local STEADY = 5       -- a worker that dies after more seconds than this is restarted at once
 local LINGER = 0.5     -- seconds that a replaced worker keeps idle connections
-local PIECE = 30000    -- bytes of a message with a piece of the plan
 local SILENT = 2.5     -- seconds without a sign of life, after which others take a worker's connections
 local LOOK = 0.2       -- seconds between two looks whether a place is attended
 
@@ -32,18 +33,6 @@ local function say(format, ...) io.stderr:write(("braid: " .. format .. "\n"):fo
 
 -- ---- a worker -------------------------------------------------------------------------------------------------------
 
-local function spawn_process(theirs)
-  local argv = { core.interpreter(), "-e", 'require("braid.web.worker").main()' }
-  local env = {
-    LUA_PATH_5_4 = "LUA_PATH_5_4=" .. search.lasting(package.path),
-    LUA_CPATH_5_4 = "LUA_CPATH_5_4=" .. search.lasting(package.cpath),
-    LUA_INIT = false, LUA_INIT_5_4 = false,
-  }
-  local stdout, stderr = core.file_number(io.stdout), core.file_number(io.stderr)
-  -- Its own process group, so that Ctrl-C at a terminal reaches only the supervisor.
-  return core.child_start(argv, env, nil, theirs, stdout, stderr, true)
-end
-
 local function send(control, text, descriptor)
   repeat
     local sent = control:send(text, descriptor)
@@ -51,31 +40,28 @@ local function send(control, text, descriptor)
   until not core.wait_fd(control:fd(), "w")
 end
 
-local function send_plan(self, worker, listener)
-  local plan = self._plan
-  for at = 1, #plan, PIECE do
-    if not send(worker.control, "P" .. plan:sub(at, at + PIECE - 1)) then return end
-  end
-  send(worker.control, "L", listener)
+-- Waits for a message; nil if the other end has closed.
+local function receive(control)
+  repeat
+    local text = control:receive()
+    if text ~= false then return text end
+  until not core.wait_fd(control:fd(), "r")
 end
 
 -- Handles the worker's messages until it closes its end of the control socket.
 local function listen_to(worker)
-  local control = worker.control
-  while true do
-    local text = control:receive()
-    if text == nil then return end
-    if text == false then
-      if not core.wait_fd(control:fd(), "r") then return end
-    else
-      local letter = text:sub(1, 1)
-      worker.heard = core.now()
-      if letter == "R" then worker.ready:set() worker.is_ready = true end
-      if letter == "D" then worker.drained:set() end
-      if letter == "F" then worker.failure = text:sub(2) end
-      if letter == "B" then worker.accepted, worker.connections, worker.requests = text:match("B(%d+) (%d+) (%d+)") end
-    end
+  for text in receive, worker.control do
+    local letter = text:sub(1, 1)
+    worker.heard = core.now()
+    if letter == "R" then worker.is_ready = true worker.ready:set() end
+    if letter == "D" then worker.drained:set() end
+    if letter == "B" then worker.accepted, worker.connections, worker.requests = text:match("B(%d+) (%d+) (%d+)") end
   end
+end
+
+local function kill(worker)
+  if worker.future:done() then return end
+  if worker.pid then core.kill(worker.pid, core.signals.KILL) else worker.future:cancel() end
 end
 
 -- Kills a worker that gives no sign of life, or does not end in time.
@@ -84,49 +70,78 @@ local function guard(worker, limit)
     core.sleep(0.5)
     local now = core.now()
     local silent = now - worker.heard > (worker.is_ready and limit or START_LIMIT)
-    if silent then say("worker %d gives no sign of life, and is killed", worker.pid) end
-    if silent or worker.deadline and now > worker.deadline then
-      worker.child:kill(core.signals.KILL)
-      return
-    end
+    if silent then say("worker %s gives no sign of life, and is killed", worker.pid or "?") end
+    if silent or worker.deadline and now > worker.deadline then return kill(worker) end
   end
 end
 
-local function how_it_ended(code, signal)
-  if signal then return ("was ended by signal %d"):format(signal) end
-  return ("ended with status %s"):format(code)
+-- Returns how the job of a worker ended, and why it could not serve.
+local function how_it_ended(future)
+  local err = future:error()
+  if not err then return "ended" end
+  if errors.is_error(err, "worker_died") and err.signal then return ("was ended by signal %d"):format(err.signal) end
+  if errors.is_error(err, "worker_died") and err.status then return ("ended with status %d"):format(err.status) end
+  return "failed", errors.told(err, future:traceback())
 end
 
--- Accompanies a worker's process until its end.
+-- Accompanies a worker until its end.
 local function attend(self, worker)
   scope.scope(function(tasks)
     tasks:spawn(guard, worker, self._hang_limit):daemon()
-    listen_to(worker)
-    local _, code, signal = worker.child:wait(nil, true)
-    worker.ended = how_it_ended(code, signal)
+    worker.future:wait()
+    worker.ended, worker.failure = how_it_ended(worker.future)
   end)
-  worker.control:close()
-  self._workers[worker.pid] = nil
+  self._workers[worker.token] = nil
   worker.ready:set()
   worker.drained:set()
   worker.gone:set()
+  worker.pool:close()
 end
 
--- Starts a worker's process. It is not ready yet.
+-- Begins a worker. It is not ready yet.
 local function start_worker(self, place)
-  local control, theirs = core.control_socket()
-  if not control then return nil, theirs end
-  local child, problem = spawn_process(theirs)
-  core.close_fd(theirs)
-  if not child then return nil, problem end
+  self._begun = self._begun + 1
+  local pool = process_pool.process_pool { workers = 1, name = "web worker" }
   local worker = {
-    place = place, child = child, pid = child:pid(), control = control, ready = sync.event(), drained = sync.event(),
-    gone = sync.event(), began = core.now(), heard = core.now(), accepted = 0, connections = 0, requests = 0,
+    token = ("%d.%s"):format(self._begun, self._secret), place = place, pool = pool, ready = sync.event(),
+    drained = sync.event(), gone = sync.event(), began = core.now(), heard = core.now(), accepted = 0, connections = 0,
+    requests = 0,
   }
-  self._workers[worker.pid] = worker
+  local ok, future = pcall(pool.submit, pool, worker_module.run, self._name, worker.token, self._plan)
+  if not ok then
+    pool:close()
+    return nil, future
+  end
+  worker.future = future
+  self._workers[worker.token] = worker
   self._tasks:spawn(attend, self, worker)
-  send_plan(self, worker, place.listener)
   return worker
+end
+
+local function tell(worker)
+  local grace = math.max(0, worker.deadline - SPARE - core.now())
+  worker.control:send(("Q%.17g %.17g"):format(math.min(grace, 1e9), worker.linger))
+end
+
+-- A worker has connected: it gets its listener.
+local function greet(self, control, pid)
+  local text = receive(control)
+  local worker = text and self._workers[text:match "^H(.*)$" or ""]
+  if worker and not worker.control and worker.place.listener then
+    worker.control, worker.pid, worker.heard = control, pid, core.now()
+    if send(control, "L", worker.place.listener) then
+      if worker.deadline then tell(worker) end
+      listen_to(worker)
+    end
+  end
+  control:close()
+end
+
+local function greet_all(self)
+  while core.wait_fd(self._control, "r") do
+    local control, pid = core.control_accept(self._control)
+    if control then self._tasks:spawn(greet, self, control, pid):daemon() end
+  end
 end
 
 -- Waits until a worker serves; returns nil and the reason if it does not.
@@ -138,8 +153,8 @@ end
 
 local function tell_to_stop(worker, grace, linger)
   if worker.deadline then return end
-  worker.deadline = core.now() + grace + SPARE
-  worker.control:send(("Q%.17g %.17g"):format(math.min(grace, 1e9), linger))
+  worker.deadline, worker.linger = core.now() + grace + SPARE, linger
+  if worker.control then tell(worker) end -- else it is told when it connects
 end
 
 -- ---- a place --------------------------------------------------------------------------------------------------------
@@ -152,7 +167,7 @@ local function keep(self, place)
     worker.gone:wait()
     if place.over or self._stopping then return end
     if worker == place.worker then
-      say("worker %d %s%s; it is replaced", worker.pid, worker.ended,
+      say("worker %s %s%s; it is replaced", worker.pid or "?", worker.ended,
         worker.failure and " (" .. worker.failure .. ")" or "")
       pause = core.now() - worker.began > STEADY and 0 or math.min(math.max(pause * 2, 0.05), 5)
       core.sleep(pause)
@@ -260,7 +275,8 @@ end
 
 -- Called when the last worker has ended.
 local function clean_up(self)
-  for _, worker in pairs(self._workers) do worker.child:kill(core.signals.KILL) end
+  for _, worker in pairs(self._workers) do kill(worker) end
+  core.close_fd(self._control)
   for _, place in ipairs(self._places) do close_place(place) end
   for _, listener in ipairs(self._spare) do core.close_fd(listener) end
   self._over = true
@@ -273,12 +289,13 @@ local function supervise(self, count)
   end })
   scope.scope(function(tasks)
     self._tasks = tasks
+    tasks:spawn(greet_all, self):daemon()
     local ok, problem = pcall(start_all, self, count)
     if not ok then
       self._problem = problem
       self._started:set()
       self:stop(0)
-      for _, worker in pairs(self._workers) do worker.child:kill(core.signals.KILL) end
+      for _, worker in pairs(self._workers) do kill(worker) end
       return
     end
     for _, place in ipairs(self._places) do attend_place(self, place) end
@@ -287,6 +304,12 @@ local function supervise(self, count)
     for _, place in ipairs(self._places) do close_place(place) end
     for _, worker in pairs(self._workers) do tell_to_stop(worker, self._deadline - core.now(), 0) end
   end)
+end
+
+-- A word that only workers of this server know.
+local function secret()
+  local file <close> = assert(io.open("/dev/urandom", "rb"))
+  return (file:read(12):gsub(".", function(c) return ("%02x"):format(c:byte()) end))
 end
 
 -- Another server at the address is found only by a socket that does not want to share it.
@@ -304,19 +327,19 @@ end
 function M.start(source, options)
   local listener, port = listen(options)
   if not listener then return nil, port end
-  local plan = {
-    app = source.app, file = source.file, options = options, port = port, path = search.lasting(package.path),
-    cpath = search.lasting(package.cpath),
-  }
-  local encoded, parcel = pcall(function() return core.encode(plan):bytes() end)
-  if not encoded then
+  local plan = { app = source.app, file = source.file, options = options, port = port }
+  local encoded, problem = pcall(core.encode, plan)
+  local control, name
+  if encoded then control, name = core.control_listen() end
+  if not control then
     core.close_fd(listener)
-    error(parcel, 0)
+    error(problem or errors.new("system", "no workers can be started: " .. name), 0)
   end
   local host = options.host
   local self = setmetatable({
-    host = host, port = port, _plan = parcel, _workers = {}, _places = {}, _turn = 0, _spare = { listener },
-    _grace = options.grace, _hang_limit = options.worker_timeout, _started = sync.event(), _stop = sync.event(),
+    host = host, port = port, _plan = plan, _control = control, _name = name, _secret = secret(), _begun = 0,
+    _workers = {}, _places = {}, _turn = 0, _spare = { listener }, _grace = options.grace,
+    _hang_limit = options.worker_timeout, _started = sync.event(), _stop = sync.event(),
   }, Supervisor)
   self.url = ("%s://%s:%d"):format(options.tls and "https" or "http",
     host:find(":", 1, true) and "[" .. host .. "]" or host, port)

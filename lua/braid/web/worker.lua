@@ -1,15 +1,15 @@
 -- SPDX-License-Identifier: MIT
--- A process that serves for a supervisor, and their messages. A message is a letter and a text.
+-- A worker process of a server: a job of a process pool with one worker, so that shared objects which were made before
+-- `serve` are the supervisor's. It connects with the supervisor, and they exchange messages: a letter and a text.
 --
---   from the supervisor   P: a piece of the parcel { app or file, options, port, ... }; L, with the listener: begin;
---                         C, with a connection: serve it; Q: stop, with grace and linger in seconds
---   from the worker       R: it serves; F: it cannot, and the reason; B: a sign of life, with its counts;
---                         D: it stops, and accepts no more
+--   from the supervisor   L, with the listener: begin; C, with a connection: serve it; Q: stop, with grace and linger
+--                         in seconds
+--   from the worker       H: which worker it is; R: it serves; B: a sign of life, with its counts; D: it stops, and
+--                         accepts no more
 local core = require "braid.core"
 local errors = require "braid.errors"
 local signals = require "braid.io.signals"
 local pools = require "braid.pools.registry"
-local task = require "braid.tasks.task"
 local server_module = require "braid.web.server"
 
 local M = {}
@@ -22,16 +22,6 @@ local function receive(control)
     local text, descriptor = control:receive()
     if text ~= false then return text, descriptor end
   until not core.wait_fd(control:fd(), "r")
-end
-
-local function receive_plan(control)
-  local pieces = {}
-  while true do
-    local text, listener = receive(control)
-    if not text then os.exit(1) end
-    if text:sub(1, 1) == "L" then return core.decode(core.parcel(table.concat(pieces))), listener end
-    pieces[#pieces + 1] = text:sub(2)
-  end
 end
 
 --- Loads the application that a file returns.
@@ -78,28 +68,24 @@ local function obey_signals(server)
   end):daemon()
 end
 
-local function serve(control, plan, listener)
+--- The job of a worker. Raises when it cannot serve.
+---@param name string of the supervisor's control socket
+---@param token string which worker it is
+---@param plan {app: braid.web.App?, file: string?, options: braid.web.ServeOptions, port: integer}
+function M.run(name, token, plan)
+  local control, problem = core.control_connect(name)
+  if not control then error(errors.new("system", "the supervisor cannot be reached: " .. problem), 0) end
+  control:send("H" .. token)
+  local text, listener = receive(control)
+  if not text then return end -- the supervisor has ended
   local app = plan.app or M.load(plan.file)
-  local server, problem = server_module.start_on(app, plan.options, listener, plan.port)
-  if not server then error(problem, 0) end
+  local server, err = server_module.start_on(app, plan.options, listener, plan.port)
+  if not server then error(err, 0) end
   obey_signals(server)
   control:send("R")
   accompany(control, server)
   server:wait()
   pools.finish_by(server._deadline or core.now())
-end
-
---- The main function of a worker. Its descriptor 0 is its end of the control socket. Ends the process.
-function M.main()
-  core.die_with_parent()
-  local control = core.control_socket_of(0)
-  local ok, problem, place = errors.try(function()
-    local plan, listener = receive_plan(control)
-    package.path, package.cpath = plan.path, plan.cpath
-    task.run(serve, control, plan, listener)
-  end)
-  if not ok then control:send("F" .. errors.told(problem, place):sub(1, 8000)) end
-  os.exit(ok, true)
 end
 
 return M
