@@ -314,7 +314,7 @@ describe("a place that loses its worker", function()
     local file = write_file(app_code .. "return app")
     run(function()
       local server = start { helper.lua, "bin/braid", "serve", file, "--port", "0", "--workers", "2" }
-      local process <close> = server.process
+      local _ <close> = server.process
       local first = tonumber((server.read_until("worker 1 pid (%d+)")))
       server.read_until("worker 2 pid")
       local handle = assert(io.open(file, "w"))
