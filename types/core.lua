@@ -553,20 +553,28 @@ function core.web_file(root, path) end
 ---@return string? why_not
 function core.accept(listener) end
 
----@return userdata? socket
----@return integer|string descriptor of the other end, or why not
-function core.control_socket() end
+---Makes the socket at which workers meet their supervisor.
+---@return integer? descriptor
+---@return string name or why not
+function core.control_listen() end
 
----@param descriptor integer
----@return userdata socket
-function core.control_socket_of(descriptor) end
+---@param descriptor integer of control_listen
+---@return userdata|false|nil socket false: nobody has connected
+---@return integer|string pid of the worker, or why not
+function core.control_accept(descriptor) end
+
+---@param name string of control_listen
+---@return userdata? socket
+---@return string? why_not
+function core.control_connect(name) end
+
+---@param pid integer
+---@param signal integer
+---@return boolean sent
+function core.kill(pid, signal) end
 
 ---@param descriptor integer
 function core.close_fd(descriptor) end
-
----This process ends when its parent does.
----@param ... any
-function core.die_with_parent(...) end
 
 ---@param seconds number
 ---@return userdata? guard ends this process so long after SIGTERM, unless its close() comes first
@@ -940,16 +948,10 @@ function core.process_pool_new(workers, settings) end
 ---@return string[]
 function core.pools() end
 
----The values as a parcel; raises kind "not_sendable" for what cannot travel. A parcel has bytes(), as which it travels
----to another process of this build.
+---The values as a parcel; raises kind "not_sendable" for what cannot travel.
 ---@param ... any
 ---@return userdata parcel
 function core.encode(...) end
-
----The parcel of these bytes.
----@param bytes string
----@return userdata parcel
-function core.parcel(bytes) end
 
 ---The values of a parcel.
 ---@param parcel userdata
@@ -1003,9 +1005,5 @@ function core.sqlite_open(functions, path, flags, ms) end
 ---@param replace boolean? what is not UTF-8
 ---@return any
 function core.json_decode(text, max_depth, refuse_big, replace) end
-
----The program that runs Lua code by `-e` as this one does: BRAID_LUA, or our own, or lua5.4.
----@return string
-function core.interpreter() end
 
 return core

@@ -85,14 +85,6 @@ static const char *push_interpreter(lua_State *L, bool *own) {
   return *own ? lua_pushstring(L, path) : lua_pushliteral(L, "lua5.4");
 }
 
-/* interpreter() -> the program that runs Lua code with `-e`, as this one does */
-static int interpreter(lua_State *L) {
-  bool own;
-  const char *path = push_interpreter(L, &own);
-  if (own) lua_pushstring(L, braid_child_own_program(path));
-  return 1;
-}
-
 /* Pushes the code that a worker runs. */
 static const char *push_code(lua_State *L) {
   const char *file = own_file();
@@ -203,7 +195,6 @@ int braid_work(lua_State *L) {
   braid_worker_process_end(EXIT_SUCCESS);
 }
 
-static const luaL_Reg functions[] = {
-    {"process_pool_new", process_pool_new}, {"work", braid_work}, {"interpreter", interpreter}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"process_pool_new", process_pool_new}, {"work", braid_work}, {NULL, NULL}};
 
 void lworkerhandle_open(lua_State *L) { sched_register(L, functions); }

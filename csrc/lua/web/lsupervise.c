@@ -43,7 +43,8 @@ static int control_listen(lua_State *L) {
   return 2;
 }
 
-/* control_accept(descriptor) -> a control socket, the worker's process; false when nobody has connected; or nil, text */
+/* control_accept(descriptor) -> a control socket, the worker's process; false when nobody has connected; or nil, text
+ */
 static int control_accept(lua_State *L) {
   int end, pid, error = braid_control_socket_accept((int)luaL_checkinteger(L, 1), &end, &pid);
   if (error == EAGAIN) {
