@@ -202,6 +202,14 @@ static int tell_poller(struct braid_loop *loop, struct braid_slot *slot, int fd,
   return error;
 }
 
+static void join_slot(struct braid_loop *loop, struct braid_slot *slot, struct braid_watch *watch, int fd, int events) {
+  watch->fd = fd;
+  watch->events = events;
+  watch->next = slot->watches;
+  slot->watches = watch;
+  loop->watch_count++;
+}
+
 int braid_watch_start(struct braid_loop *loop, struct braid_watch *watch, int fd, int events) {
   if (fd < 0 || (fd >= loop->slot_count && fcntl(fd, F_GETFD) < 0)) return EBADF; /* before its slot is allocated */
   errno = ENOMEM;
@@ -209,13 +217,15 @@ int braid_watch_start(struct braid_loop *loop, struct braid_watch *watch, int fd
   if (!slot) return errno;
   /* Tell the poller even if nothing seems to change: the number may have been closed and reused since. */
   int error = tell_poller(loop, slot, fd, wanted(slot) | events);
-  if (error) return error;
-  watch->fd = fd;
-  watch->events = events;
-  watch->next = slot->watches;
-  slot->watches = watch;
-  loop->watch_count++;
-  return 0;
+  if (!error) join_slot(loop, slot, watch, fd, events);
+  return error;
+}
+
+int braid_watch_resume(struct braid_loop *loop, struct braid_watch *watch, int fd, int events) {
+  struct braid_slot *slot = &loop->slots[fd];
+  int all = wanted(slot) | events, error = all == slot->polled ? 0 : tell_poller(loop, slot, fd, all);
+  if (!error) join_slot(loop, slot, watch, fd, events);
+  return error;
 }
 
 int braid_watch_change(struct braid_loop *loop, struct braid_watch *watch, int events) {

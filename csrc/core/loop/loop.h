@@ -111,6 +111,10 @@ void braid_alarm_stop(struct braid_loop *loop, struct braid_alarm *alarm);
  * (a regular file). */
 int braid_watch_start(struct braid_loop *loop, struct braid_watch *watch, int fd, int events);
 
+/* The same for a descriptor that the caller has watched in this loop before, and that was open ever since: then the
+ * system need not be told again what it knows. */
+int braid_watch_resume(struct braid_loop *loop, struct braid_watch *watch, int fd, int events);
+
 /* Changes the events of a started watch; 0 stops it. Returns 0 or an error number. */
 int braid_watch_change(struct braid_loop *loop, struct braid_watch *watch, int events);
 

@@ -39,7 +39,10 @@ static int start_wait(struct fd_wait *wait, struct braid_waiter *waiter, int fd,
   wait->asked = events;
   wait->waiter = waiter;
   wait->busy = true;
-  return braid_watch_start(waiter->home, &wait->watch, fd, events);
+  if (wait->known) return braid_watch_resume(waiter->home, &wait->watch, fd, events);
+  int error = braid_watch_start(waiter->home, &wait->watch, fd, events);
+  wait->known = error == 0;
+  return error;
 }
 
 void lfd_leave(struct sched *sched, struct fd_wait *wait) {

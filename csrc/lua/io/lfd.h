@@ -16,7 +16,8 @@ struct fd_wait {
   struct braid_waiter *waiter; /* NULL: no task waits */
   int64_t deadline;
   int asked, ready;
-  bool busy; /* a call is in progress: it waits, or lets other tasks run first */
+  bool busy;  /* a call is in progress: it waits, or lets other tasks run first */
+  bool known; /* a watch was started for this descriptor before */
 };
 
 struct descriptor {
