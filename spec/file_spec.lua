@@ -341,6 +341,12 @@ describe("changes", function()
     file.remove(folder .. "newer", { recursive = true })
     assert.equal("deleted b", told(changes))
     assert.equal("deleted newer", told(changes))
+    file.write(folder .. "a", "complete", { atomic = true })
+    local seen
+    repeat
+      seen = told(changes)
+      assert.is_nil(seen:find "#") -- the file had no name at first
+    until seen:find "^moved a %.braid%-"
     assert.equal("timeout", select(2, changes:get(0.02)).kind)
   end))
 

@@ -148,6 +148,12 @@ local function on_single(self, mask)
   end
 end
 
+-- The system also tells of files without a name (O_TMPFILE), as "#" and their number.
+local function is_nameless(self, number, name)
+  local folder = name:find "^#%d+$" and self._folders[number]
+  return folder and not core.file_stat(join(folder, name))
+end
+
 local function on_event(self, number, mask, cookie, name)
   if mask & OVERFLOW ~= 0 then
     add(self, { kind = "overflow", path = self._root })
@@ -156,7 +162,7 @@ local function on_event(self, number, mask, cookie, name)
     on_self(self, number, mask)
   elseif self._only then
     if name == self._only then on_single(self, mask) end
-  elseif self._folders[number] then
+  elseif self._folders[number] and not is_nameless(self, number, name) then
     on_entry(self, join(self._folders[number], name), mask, cookie)
   end
 end
