@@ -274,8 +274,7 @@ describe("sessions", function()
 
   test("are resumed, but never across other rules", with_listener({}, function(listener)
     assert.is_false(resumed(listener, {}))
-    assert.is_true(resumed(listener, {}))
-    assert.is_true(resumed(listener, {}))
+    for _ = 1, 5 do assert.is_true(resumed(listener, {})) end
     assert.is_false(resumed(listener, { server_name = "localhost" }))
     assert.is_false(resumed(listener, { alpn = { "x" } }))
     assert.is_false(resumed(listener, { resume = false }))

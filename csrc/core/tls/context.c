@@ -48,7 +48,9 @@ static int on_session(SSL *ssl, SSL_SESSION *session) {
 
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
                      int encrypt) {
-  return braid_tls_tickets_prepare(&context_of(ssl)->tickets, name, iv, cipher, mac, encrypt);
+  int result = braid_tls_tickets_prepare(&context_of(ssl)->tickets, name, iv, cipher, mac, encrypt);
+  bool renew = result == 1 && !encrypt && SSL_version(ssl) >= TLS1_3_VERSION; /* a ticket is for one connection */
+  return renew ? 2 : result;
 }
 
 static int on_protocols(SSL *ssl, const unsigned char **chosen, unsigned char *size, const unsigned char *asked,
