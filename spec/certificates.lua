@@ -18,9 +18,11 @@ end
 ---@param names string? other names of it
 ---@param days integer? below 0: it has ended already
 ---@param authority string? default "ca"
-function M.make(name, subject, names, days, authority)
+---@param signs boolean? it is an authority itself
+function M.make(name, subject, names, days, authority, signs)
   local extensions = assert(io.open(folder .. "/" .. name .. ".ext", "w"))
-  extensions:write("basicConstraints=CA:FALSE\n", names and "subjectAltName=" .. names .. "\n" or "")
+  extensions:write("basicConstraints=CA:", signs and "TRUE\n" or "FALSE\n",
+    names and "subjectAltName=" .. names .. "\n" or "")
   extensions:close()
   authority = authority or "ca"
   openssl("req %s -keyout %s.key -out %s.csr -subj '%s'", CURVE, name, name, subject)

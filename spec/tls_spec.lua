@@ -238,6 +238,49 @@ describe("a certificate", function()
     end)
   end)
 
+  test("and its key may be given as text", function()
+    run(function()
+      local function text(name)
+        local file <close> = assert(io.open(path(name)))
+        return file:read("a")
+      end
+      local cert, key = text "server.pem", text "server.key"
+      for _, tls in ipairs { { cert = cert, key = key }, { cert = cert .. key }, { cert = key .. cert } } do
+        local listener <close> = assert(net.listen("127.0.0.1", 0, { tls = tls }))
+        local server = braid.spawn(function() return assert(listener:accept()):read("l") end)
+        local stream <close> = connected(listener)
+        assert(stream:write("hello\n"))
+        assert.equal("hello", server:result())
+      end
+      local err = fails("tls", net.listen("127.0.0.1", 0, { tls = { cert = cert, key = key:gsub("\n%w", "\n", 1) } }))
+      assert.is_nil(err.message:find("BEGIN", 1, true), err.message)
+      assert(os.execute(("openssl ec -aes128 -passout pass:secret -in %s -out %s 2>/dev/null"):format(path "server.key",
+        path "locked.key")))
+      fails("tls", net.listen("127.0.0.1", 0, { tls = { cert = cert, key = path "locked.key" } }))
+    end)
+  end)
+
+  test("may have others behind it", function()
+    run(function()
+      certificates.make("middle", "/CN=middle", nil, 2, "ca", true)
+      certificates.make("leaf", "/CN=localhost", "IP:127.0.0.1", 2, "middle")
+      assert(os.execute(("cat %s %s >%s"):format(path "leaf.pem", path "middle.pem", path "chain.pem")))
+      local listener <close> = assert(net.listen("127.0.0.1", 0, { tls = { cert = path "chain.pem",
+        key = path "leaf.key" } }))
+      braid.spawn(function()
+        for stream in listener do
+          local _ <close> = stream
+          stream:read("l")
+        end
+      end):daemon()
+      for _, trusted in ipairs { "ca.pem", "middle.pem" } do
+        local stream <close> = connected(listener, { ca_file = path(trusted) })
+        assert.equal("CN=middle", stream:tls().peer.issuer)
+      end
+      fails("tls", connect(listener, { ca_file = path "foreign.pem" }))
+    end)
+  end)
+
   test("is read again when its file has changed", function()
     run(function()
       certificates.make("renewed", "/CN=old", "DNS:localhost")

@@ -64,13 +64,6 @@ describe("the web server with TLS", function()
     expect.fails("tls", connect(port, { ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256" }))
   end))
 
-  test("answers a client that has ended its half", with_app({}, function(port)
-    local stream <close> = assert(connect(port))
-    assert(stream:write(REQUEST))
-    assert(stream:shutdown())
-    expect.contains(assert(stream:read("a", 10)), "hello")
-  end))
-
   test("goes on beside clients that are silent, or speak plainly", with_app({}, function(port)
     local _ <close> = assert(net.connect("127.0.0.1", port))
     local plain <close> = assert(net.connect("127.0.0.1", port))

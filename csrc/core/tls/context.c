@@ -162,7 +162,8 @@ static void digest_file(EVP_MD_CTX *digest, const char *path) {
   if (file) fclose(file);
 }
 
-/* A session is resumed only where the clients' certificates are judged in the same way. */
+/* A session is resumed only where the clients' certificates are judged in the same way, and only as long as the server
+ * has the same certificate: a resumed handshake does not show a new one. After set_identity. */
 static bool set_session_rules(SSL_CTX *ctx, const struct braid_tls_options *options) {
   unsigned char id[EVP_MAX_MD_SIZE];
   unsigned size = 0;
@@ -171,20 +172,20 @@ static bool set_session_rules(SSL_CTX *ctx, const struct braid_tls_options *opti
   if (done) {
     digest_file(digest, options->ca_file);
     if (options->ca_path) EVP_DigestUpdate(digest, options->ca_path, strlen(options->ca_path) + 1);
+    if (X509_digest(SSL_CTX_get0_certificate(ctx), EVP_sha256(), id, &size)) EVP_DigestUpdate(digest, id, size);
     done = EVP_DigestFinal_ex(digest, id, &size) == 1 && SSL_CTX_set_session_id_context(ctx, id, size) == 1;
   }
   EVP_MD_CTX_free(digest);
   return done;
 }
 
-static bool set_server(SSL_CTX *ctx, const struct braid_tls_options *options) {
+static void set_server(SSL_CTX *ctx, const struct braid_tls_options *options) {
   if (options->protocols) SSL_CTX_set_alpn_select_cb(ctx, on_protocols, NULL);
   if (options->identity_count > 1) SSL_CTX_set_tlsext_servername_callback(ctx, on_name);
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets only: nothing is kept in memory */
   SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket);
   if (!options->resume) SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
   if (!options->resume) SSL_CTX_set_num_tickets(ctx, 0);
-  return set_session_rules(ctx, options);
 }
 
 static bool set_client(SSL_CTX *ctx, const struct braid_tls_options *options) {
@@ -206,7 +207,9 @@ static bool set_all(SSL_CTX *ctx, const struct braid_tls_options *options) {
   if (SSL_CTX_set_min_proto_version(ctx, version_of(options->least)) != 1) return false;
   if (options->most && SSL_CTX_set_max_proto_version(ctx, version_of(options->most)) != 1) return false;
   if (options->ciphers && !set_ciphers(ctx, options->ciphers)) return false;
-  return options->server ? set_server(ctx, options) : set_client(ctx, options);
+  if (!options->server) return set_client(ctx, options);
+  set_server(ctx, options);
+  return true;
 }
 
 static SSL_CTX *make_part(const struct braid_tls_options *options, const struct braid_tls_identity *identity,
@@ -217,7 +220,8 @@ static SSL_CTX *make_part(const struct braid_tls_options *options, const struct 
     braid_tls_failure_take(failure, NULL);
   } else if (set_trust(ctx, options, failure) &&
              (!identity || set_identity(ctx, identity, options->password, failure))) {
-    return ctx;
+    if (!options->server || set_session_rules(ctx, options)) return ctx;
+    braid_tls_failure_take(failure, NULL);
   }
   SSL_CTX_free(ctx);
   return NULL;

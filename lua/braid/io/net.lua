@@ -273,9 +273,9 @@ end
 ---"socks5://host:port", or "socks5h://host:port" (it also looks up the name); `user:password@` may stand before the
 ---host. opts.tls: true, or a table of its options: `verify` (default true), `ca_file` and `ca_path` (whom to trust;
 ---default: as the system does), `server_name` (the name, or address, of the certificate; default: the host), `cert` and
----`key` (PEM files of an own certificate), `alpn` (list of protocols), `min_version` ("1.2" or "1.3"), `ciphers`,
----`resume` (default true: sessions are resumed), `close_notify` ("required", the default: an end without it is an
----error; or "optional"). Suspends.
+---`key` (PEM files, or texts, of an own certificate), `alpn` (list of protocols), `min_version` ("1.2" or "1.3"),
+---`ciphers`, `resume` (default true: sessions are resumed), `close_notify` ("required", the default: an end without it
+---is an error; or "optional"). Suspends.
 ---@param host string|table a name or an address; or a table with `host` and `port`, or `unix`, and the options
 ---@param port integer?
 ---@param opts {timeout: number?, max_line: integer?, nodelay: boolean?, keepalive: boolean|integer?, bind: string?,

@@ -55,38 +55,18 @@ local ranges = {
   worker_timeout = { 2, math.huge },
 }
 
--- A file with the text; the name of a file as it is. OpenSSL reads files only, and reads them at once.
-local function file_of(name, value, temporary)
-  if type(value) ~= "string" then
-    errors.misuse(2, "option 'tls.%s' must be a file's name, or PEM text, not a %s", name, type(value))
-  end
-  if not value:find("-----BEGIN", 1, true) then return value end
-  local path = os.tmpname()
-  local file <close> = assert(io.open(path, "wb"))
-  file:write(value)
-  temporary[#temporary + 1] = path
-  return path
-end
-
---- Makes the settings for the certificate from the option `tls`, and calls fn(settings). Texts become files meanwhile.
+--- The settings for TLS from the option `tls`.
 ---@param options braid.web.ServeOptions the result of read
 ---@param http2 boolean whether it is spoken
----@param fn fun(settings: table): any, any
----@return any ... what fn returned
-function M.with_tls(options, http2, fn)
-  local temporary, given = {}, {}
+---@return table
+function M.tls_settings(options, http2)
+  local given = {}
   for name, value in pairs(options.tls) do given[name] = value end
-  local _ <close> = setmetatable({}, { __close = function()
-    for _, path in ipairs(temporary) do os.remove(path) end
-  end })
-  given.cert = file_of("cert", given.cert, temporary)
-  given.key = given.key and file_of("key", given.key, temporary)
   given.close_notify = "optional"
   given.alpn = given.alpn or http2 and { "h2", "http/1.1" } or { "http/1.1" }
-  if temporary[1] then given.reload = false end
   local settings = tls.server("serve", given)
   settings.plan.secret = options.tls_secret
-  return fn(settings)
+  return settings
 end
 
 --- Checks options and adds the defaults.

@@ -35,12 +35,11 @@ end
 
 -- New connections have this certificate. Returns the settings, which find out when its files have changed.
 local function secure(handle, options, http2)
-  return serve_options.with_tls(options, http2, function(settings)
-    local context, problem = tls.context(settings)
-    if not context then return nil, problem end
-    handle:secure(context)
-    return settings
-  end)
+  local settings = serve_options.tls_settings(options, http2)
+  local context, problem = tls.context(settings)
+  if not context then return nil, problem end
+  handle:secure(context)
+  return settings
 end
 
 local function open(app, listener, options)
