@@ -2,9 +2,6 @@
 -- The options of a request: checked, completed with those of the session, and converted for the core.
 local core = require "braid.core"
 local errors = require "braid.errors"
-local body = require "braid.http.body"
-local multipart = require "braid.http.multipart"
-local retry = require "braid.http.retry"
 
 local M = {}
 
@@ -231,8 +228,8 @@ function set.proxy(record, value) record.proxy = value end
 function set.sink(record, value) record.sink = value end
 function set.progress(record, value) record.progress = value or nil end
 function set.stream(record, value) record.stream = value end
-function set.retries(record, value) record.retries = retry.policy(value) end
-function set.retry(record, value) record.retries = retry.of_retry(value) end
+function set.retries(record, value) record.retries = require("braid.http.retry").policy(value) end
+function set.retry(record, value) record.retries = require("braid.http.retry").of_retry(value) end
 function set.on_request(record, value) record.on_request = value end
 function set.on_response(record, value) record.on_response = value end
 function set.trace(record, value) record.trace = value end
@@ -422,6 +419,7 @@ local function set_body(record, value, length)
     end
     return set_text(record, value, "")
   end
+  local body = require "braid.http.body"
   if not body.is_source(value) then
     errors.misuse(1, "bad option 'body' (a string, a function, an iterator or a file expected, got %s)",
       errors.described(value))
@@ -434,7 +432,7 @@ local function set_body(record, value, length)
 end
 
 local function set_form(record, form)
-  local content, boundary = multipart.body(form)
+  local content, boundary = require("braid.http.multipart").body(form)
   if not content then
     record.unreadable = boundary
     return

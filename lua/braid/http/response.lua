@@ -3,8 +3,6 @@
 -- first used.
 local core = require "braid.core"
 local errors = require "braid.errors"
-local links = require "braid.http.links"
-local stream = require "braid.io.stream"
 
 local M = {}
 
@@ -118,7 +116,7 @@ end
 
 ---The links that the response names in its header Link, such as the next page: `{ url, rel, ... }`.
 ---@return braid.http.Link[]
-function methods:links() return links.read(self:values("link")) end
+function methods:links() return require("braid.http.links").read(self:values("link")) end
 
 -- ---- a streamed body ------------------------------------------------------------------------------------------------
 
@@ -187,7 +185,7 @@ function methods:replay()
   self.body = nil
 end
 
-function lazy._stream(response) return stream.new(response._source or whole(response)) end
+function lazy._stream(response) return require("braid.io.stream").new(response._source or whole(response)) end
 
 ---Reads from the body like Lua's `file:read`; see Stream:read. Suspends.
 ---@param what? integer|"l"|"L"|"a"

@@ -2,7 +2,6 @@
 -- Sessions: requests that share connections, cookies and options.
 local core = require "braid.core"
 local errors = require "braid.errors"
-local events = require "braid.http.events"
 local exchange = require "braid.http.exchange"
 local redirect = require "braid.http.redirect"
 local request = require "braid.http.request"
@@ -113,7 +112,7 @@ end
 ---@return nil, nil
 ---@return braid.http.Events closing what a `for` closes at its end
 function Session:events(url, opts)
-  local made = events.new(self, url, opts)
+  local made = require("braid.http.events").new(self, url, opts)
   return made, nil, nil, made
 end
 
