@@ -204,4 +204,28 @@ describe("statistics", function()
     assert.is_false(statistics.settled { 1, 2, 3, 4, 5 })
     assert.is_false(statistics.settled { 1, 1, 1 })
   end)
+
+  test("a rank test tells how often chance makes such a difference", function()
+    assert.is_true(math.abs(statistics.chance({ 1, 2, 3, 4, 5 }, { 6, 7, 8, 9, 10 }) - 2 / 252) < 1e-12)
+    assert.equal(1, statistics.chance({ 1, 2, 3 }, { 1, 2, 3 }))
+    local a, b = {}, {}
+    for i = 1, 30 do a[i], b[i] = i, i + 20 end
+    assert.is_true(statistics.chance(a, b) < 1e-6)
+    assert.same({ 6 }, statistics.outliers { 1, 1.1, 0.9, 1, 1, 9 })
+  end)
+
+  test("names no winner where the runs show none, and has five of each model", function()
+    local report = helper.run(braid.experiment, { items = { 1 }, limit = 0.01, work = function() braid.sleep(0.001) end,
+      models = { "inline", { kind = "inline", name = "again" } } })
+    assert.is_true(#report.models[1].times >= 5 and #report.models[2].times >= 5)
+    local few = helper.run(braid.experiment, { items = { 1 }, repeats = 1, work = function() end,
+      models = { "inline", { kind = "inline", name = "a name that is much longer than the others in the picture" } } })
+    assert.matches("Too few runs to be sure", few:verdict())
+    local svg = few:svg()
+    assert.is_nil(svg:find("var(", 1, true))
+    for attributes, label in svg:gmatch "<text([^>]*)>([^<]*)<" do
+      local x = tonumber(attributes:match ' x="([%d.]+)"')
+      if attributes:find '"end"' then assert.is_true(x - 5 * #label >= 0) end
+    end
+  end)
 end)

@@ -14,9 +14,11 @@ enum braid_trace_kind {
   BRAID_TRACE_STEP, /* a task's step begins */
   BRAID_TRACE_PARK, /* the step ends */
   BRAID_TRACE_SUBMIT,
-  BRAID_TRACE_RUN,  /* a worker begins a job */
-  BRAID_TRACE_DONE, /* the worker has finished it */
-  BRAID_TRACE_HOME  /* its result has arrived at the submitter */
+  BRAID_TRACE_RUN,        /* a worker begins a job */
+  BRAID_TRACE_DONE,       /* the worker has finished it */
+  BRAID_TRACE_HOME,       /* its result has arrived at the submitter */
+  BRAID_TRACE_KERNEL,     /* a kernel begins, with its name; `whose` is its call */
+  BRAID_TRACE_KERNEL_END, /* it has ended */
 };
 
 struct braid_trace_event {

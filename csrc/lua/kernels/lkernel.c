@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/inspect/trace.h"
 #include "lua/base/larg.h"
 #include "lua/base/lerror.h"
 #include "lua/base/lopen.h"
@@ -56,6 +57,7 @@ void *lkernel_new(lua_State *L, const struct lkernel *kernel, size_t size) {
 
 static int finish(lua_State *L, struct call *call) {
   end_team(call);
+  braid_trace_note(BRAID_TRACE_KERNEL_END, call);
   if (call->stopped) {
     release(call);
     return sched_raise(L, sched_of(L), call->stopped);
@@ -102,6 +104,7 @@ static int run_k(lua_State *L, int status, lua_KContext context) {
 int lkernel_run(lua_State *L, unsigned threads, bool small) {
   struct sched *sched = sched_of(L);
   struct call *call = lua_touserdata(L, -1);
+  if (braid_trace_is_on()) braid_trace_record(BRAID_TRACE_KERNEL, call, call->kernel->name);
   if (small) {
     if (sched_enter(L, sched)) return sched_pass(L, sched, run_here_k, (lua_KContext)call);
     return run_here(L, call);

@@ -46,7 +46,7 @@ static int trace_stop(lua_State *L) {
 
 /* trace_event(i) -> what, whose, track, seconds, name; nil after the last. Only while nobody traces. */
 static int trace_event(lua_State *L) {
-  static const char *const names[] = {"name", "step", "park", "submit", "run", "done", "home"};
+  static const char *const names[] = {"name", "step", "park", "submit", "run", "done", "home", "kernel", "kernel_end"};
   struct braid_trace_event event;
   if (!braid_trace_read((size_t)larg_integer(L, 1, "i", 1) - 1, &event)) return 0;
   lua_pushstring(L, names[event.kind]);

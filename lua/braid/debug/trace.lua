@@ -8,10 +8,34 @@ local json = require "braid.json"
 
 local M = {}
 
+local MOST = 100000 -- spans of a page
+
+-- Joins neighbouring steps of a track that are too short to be seen, until there are at most MOST spans. A joined span
+-- tells how many steps it has.
+local function thinned(spans, duration)
+  local width = duration / MOST
+  while #spans > MOST do
+    local kept, last = {}, {} -- last[track .. kind]: the span that may grow
+    for _, span in ipairs(spans) do
+      local key = span.kind .. span.track
+      local before = last[key]
+      if before and span.last - before.first < width then
+        before.last, before.steps = math.max(before.last, span.last), (before.steps or 1) + (span.steps or 1)
+        if before.name ~= span.name then before.name = "several" end
+      else
+        kept[#kept + 1], last[key] = span, span
+      end
+    end
+    spans, width = kept, width * 2
+  end
+  return spans
+end
+
 -- Makes spans, tracks and jobs (drawn as arrows) from the log.
 local function collect()
   local names, open, origin = {}, {}, nil
   local spans, jobs, tracks, order = {}, {}, {}, {}
+  local duration = 0
 
   local function track_of(number)
     if not tracks[number] then
@@ -23,7 +47,7 @@ local function collect()
 
   local function add(kind, whose, track, first, last)
     spans[#spans + 1] = { kind = kind, name = names[whose] or kind, track = track_of(track), first = first - origin,
-      last = last - origin }
+      last = last - origin, whose = whose }
   end
 
   local function job_of(whose)
@@ -32,18 +56,19 @@ local function collect()
   end
 
   local finished = {}
+  local ends = { park = { "step", "task" }, done = { "run", "job" }, kernel_end = { "kernel", "kernel" } }
   for i = 1, math.huge do
     local what, whose, track, time, name = core.trace_event(i)
     if not what then break end
     origin = origin or time
-    if what == "name" then
-      names[whose] = name
-    elseif what == "step" or what == "run" then
+    duration = math.max(duration, time - origin)
+    if what == "name" or what == "kernel" then names[whose] = name end
+    if what == "step" or what == "run" or what == "kernel" then
       open[what .. track .. ":" .. whose] = time
       if what == "run" then job_of(whose).run = { track = track_of(track), time = time - origin } end
-    elseif what == "park" or what == "done" then
-      local begun = (what == "park" and "step" or "run") .. track .. ":" .. whose
-      if open[begun] then add(what == "park" and "task" or "job", whose, track, open[begun], time) end
+    elseif ends[what] then
+      local begun = ends[what][1] .. track .. ":" .. whose
+      if open[begun] then add(ends[what][2], whose, track, open[begun], time) end
       open[begun] = nil
       if what == "done" then job_of(whose).done = { track = track_of(track), time = time - origin } end
     elseif what == "submit" then
@@ -58,33 +83,103 @@ local function collect()
   for _, job in pairs(jobs) do finished[#finished + 1] = job end
   local named = {}
   for i, number in ipairs(order) do named[i] = { number = number, name = tracks[number] } end
-  return { spans = json.array(spans), jobs = json.array(finished), tracks = json.array(named) }
+  table.sort(spans, function(a, b) return a.first < b.first end)
+  return { spans = json.array(thinned(spans, duration)), jobs = json.array(finished), tracks = json.array(named) }
 end
 
--- Chrome's trace format, which Perfetto reads. Times in microseconds; "X" is a span; "s", "t" and "f" are points of an
--- arrow.
-local function to_perfetto(trace)
-  local events = {}
-  local pid = core.pid()
-  local function process(track) return track < 0 and -track or pid end
-  for _, track in ipairs(trace.tracks) do
-    events[#events + 1] = { ph = "M", name = "thread_name", pid = process(track.number), tid = math.abs(track.number),
-      args = { name = track.name } }
+-- ---- for Perfetto -------------------------------------------------------------------------------------------------
+
+local function microseconds(seconds) return math.floor(seconds * 1e9 + 0.5) / 1e3 end
+
+-- Whether a time is inside one of the slices of a track, which are in order and apart.
+local function is_inside(slices, time)
+  local low, high = 1, slices and #slices or 0
+  while low <= high do
+    local middle = (low + high) // 2
+    local slice = slices[middle]
+    if time < slice.ts then
+      high = middle - 1
+    elseif time > slice.ts + slice.dur then
+      low = middle + 1
+    else
+      return true
+    end
   end
-  for _, span in ipairs(trace.spans) do
-    events[#events + 1] = { ph = "X", cat = span.kind, name = span.name, pid = process(span.track),
-      tid = math.abs(span.track), ts = span.first * 1e6, dur = (span.last - span.first) * 1e6 }
+  return false
+end
+
+-- Steps of tasks are slices: a thread runs one at a time, so they nest. Jobs and kernels may overlap in a thread, so
+-- they are asynchronous events: each has its own lane.
+local function add_spans(events, trace, place)
+  local slices = {}
+  for id, span in ipairs(trace.spans) do
+    local where = place(span.track)
+    local first, last = microseconds(span.first), microseconds(span.last)
+    if span.kind == "task" then
+      local slice = { ph = "X", cat = "task", name = span.name, pid = where.pid, tid = where.tid, ts = first,
+        dur = last - first, args = span.steps and { steps = span.steps } or nil }
+      slices[span.track] = slices[span.track] or {}
+      table.insert(slices[span.track], slice)
+      events[#events + 1] = slice
+    else
+      for _, edge in ipairs { { "b", first }, { "e", last } } do
+        events[#events + 1] = { ph = edge[1], cat = span.kind, name = span.name, id = id, pid = where.pid,
+          tid = where.tid, ts = edge[2] }
+      end
+    end
   end
+  return slices
+end
+
+-- Arrows from a job's submit over its run to its result. An arrow is drawn only from and to slices: where there is
+-- none, a slice without length is made.
+local function add_arrows(events, trace, place, slices)
   for id, job in ipairs(trace.jobs) do
     for _, phase in ipairs { { "submit", "s" }, { "run", "t" }, { "home", "f" } } do
       local at = job[phase[1]]
       if at then
-        events[#events + 1] = { ph = phase[2], cat = "job", name = job.name, id = id, pid = process(at.track),
-          tid = math.abs(at.track), ts = at.time * 1e6, bp = phase[2] == "f" and "e" or nil }
+        local where, ts = place(at.track), microseconds(at.time)
+        if not is_inside(slices[at.track], ts) then
+          events[#events + 1] = { ph = "X", cat = "point", name = phase[1] .. " " .. job.name, pid = where.pid,
+            tid = where.tid, ts = ts, dur = 0 }
+        end
+        events[#events + 1] = { ph = phase[2], cat = "job", name = job.name, id = id, pid = where.pid, tid = where.tid,
+          ts = ts, bp = phase[2] == "f" and "e" or nil }
       end
     end
   end
+end
+
+-- Chrome's trace format, which Perfetto reads. Times in microseconds; "X" is a slice; "b" and "e" are the ends of an
+-- asynchronous event; "s", "t" and "f" are points of an arrow.
+local function to_perfetto(trace)
+  local events, pid = {}, core.pid()
+  local function place(track) return { pid = track < 0 and -track or pid, tid = math.abs(track) } end
+  for _, track in ipairs(trace.tracks) do
+    local where = place(track.number)
+    events[#events + 1] = { ph = "M", name = "thread_name", pid = where.pid, tid = where.tid,
+      args = { name = track.name } }
+  end
+  add_arrows(events, trace, place, add_spans(events, trace, place))
   return json.encode({ traceEvents = json.array(events), displayTimeUnit = "ms" }, { invalid = "replace" })
+end
+
+-- ---- the page -----------------------------------------------------------------------------------------------------
+
+-- The trace in a short form: names once, spans as lists of kind, name, track, first, last and steps.
+local function compact(trace)
+  local names, number, spans = {}, {}, {}
+  local kinds = { task = 0, job = 1, kernel = 2 }
+  for at, span in ipairs(trace.spans) do
+    local name = span.steps and ("%s (%d steps)"):format(span.name, span.steps) or span.name
+    if not number[name] then
+      names[#names + 1] = name
+      number[name] = #names - 1
+    end
+    spans[at] = json.array { kinds[span.kind], number[name], span.track, microseconds(span.first),
+      microseconds(span.last) }
+  end
+  return { names = json.array(names), spans = json.array(spans), jobs = trace.jobs, tracks = trace.tracks }
 end
 
 local PAGE = [==[<!doctype html>
@@ -101,10 +196,13 @@ canvas { width: 100%; display: block; cursor: grab; }
 <h1 style="font-size:18px">braid trace</h1>
 <p><span class="key" style="background:#0072b2;margin-left:0"></span>steps of tasks
 <span class="key" style="background:#e69f00"></span>jobs
+<span class="key" style="background:#009e73"></span>kernels
 <span style="margin-left:12px">curves: submit &rarr; run &rarr; result. Wheel: zoom; drag: move.</span></p>
 <p id="about">&nbsp;</p><canvas id="c"></canvas>
 <script>
 const trace = @TRACE@;
+trace.spans = trace.spans.map(s => ({ kind: ["task", "job", "kernel"][s[0]], name: trace.names[s[1]], track: s[2],
+  first: s[3] / 1e6, last: s[4] / 1e6 }));
 const canvas = document.getElementById("c"), about = document.getElementById("about"), g = canvas.getContext("2d");
 const row = 34, left = 130, top_ = 28, index = new Map(trace.tracks.map((t, i) => [t.number, i]));
 const end = trace.jobs.reduce((t, j) => Math.max(t, j.home ? j.home.time : 0),
@@ -133,10 +231,11 @@ function draw() {
   for (const s of trace.spans) {
     if (s.last < from || s.first > to) continue;
     const a = x(s.first), b = Math.max(a + 1, x(s.last));
-    g.fillStyle = s.kind === "job" ? "#e69f00" : "#0072b2";
-    g.globalAlpha = .85; g.fillRect(a, y(s.track) + (s.kind === "job" ? 14 : 2), b - a, 11); g.globalAlpha = 1;
+    const below = s.kind === "task" ? 2 : 14;
+    g.fillStyle = { task: "#0072b2", job: "#e69f00", kernel: "#009e73" }[s.kind];
+    g.globalAlpha = .85; g.fillRect(a, y(s.track) + below, b - a, 11); g.globalAlpha = 1;
     if (b - a > 60) { g.fillStyle = "#fff"; g.save(); g.beginPath(); g.rect(a, y(s.track), b - a, row); g.clip();
-      g.fillText(s.name, a + 4, y(s.track) + (s.kind === "job" ? 20 : 8)); g.restore(); }
+      g.fillText(s.name, a + 4, y(s.track) + below + 6); g.restore(); }
   }
   g.strokeStyle = ink(); g.globalAlpha = .35;
   for (const j of trace.jobs) for (const [p, q] of [[j.submit, j.run], [j.done, j.home]]) {
@@ -169,7 +268,7 @@ addEventListener("resize", draw); draw();
 -- The content of the file, as one or several strings.
 local function render(path, trace)
   if not path:find "%.html?$" then return to_perfetto(trace) end
-  local text = json.encode(trace, { invalid = "replace" }):gsub("</", "<\\/")
+  local text = json.encode(compact(trace), { invalid = "replace" }):gsub("</", "<\\/")
   local before, after = PAGE:match "^(.*)@TRACE@(.*)$"
   return before, text, after
 end

@@ -11,7 +11,7 @@ local statistics = require "braid.experiments.statistics"
 
 local M = {}
 
-local MOST_ROUNDS = 50
+local LEAST_ROUNDS, MOST_ROUNDS = 5, 50 -- fewer than five runs prove no difference
 
 local function nothing() end
 
@@ -178,17 +178,19 @@ end
 
 -- Each round runs every model once, so that other load of the machine affects all models.
 local function run_rounds(models, opts, bar, deadline)
-  local active
+  local active, short
   repeat
-    active = false
+    active, short = false, false
     for _, model in ipairs(models) do
-      if not is_finished(model, opts) and (#model.times == 0 or core.now() < deadline) then
+      local needed = not opts.repeats and #model.times < LEAST_ROUNDS
+      if not is_finished(model, opts) and (needed or #model.times == 0 or core.now() < deadline) then
         model.times[#model.times + 1] = time_model(model, opts)
         active = active or not is_finished(model, opts)
+        short = short or not opts.repeats and #model.times < LEAST_ROUNDS
         if bar then bar:advance() end
       end
     end
-  until not active or core.now() >= deadline
+  until not active or (core.now() >= deadline and not short)
 end
 
 local function warm_up(models, opts, bar)
@@ -273,7 +275,7 @@ end
 ---@field warmup integer? runs before the measured ones; default 1
 ---@field workers integer? of tasks, threads and processes; default: that of each pool
 ---@field chunk integer? as for map
----@field limit number? seconds after which no further round begins; default 30
+---@field limit number? seconds after which no further round begins, once each model has five runs; default 30
 ---@field verify boolean? false: the results of the models may differ
 ---@field kernel (fun(items: any[]): any[])? the same work in native code, for the model "kernel"
 ---@field progress (boolean|table)? a bar on stderr

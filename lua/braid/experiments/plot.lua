@@ -15,22 +15,31 @@ end
 
 local escape = M.escape
 
--- Colours of Okabe and Ito, and lighter ones for a dark background.
+-- Colours of Okabe and Ito, and lighter ones for a dark background. They are literal, because programs other than
+-- browsers know no CSS variables.
 local STYLE = [[
 <style>
-.braid-plot { --ink: #1d2330; --muted: #626b7c; --grid: #e3e6ec; --ground: #ffffff;
-  --c1: #7c8494; --c2: #0072b2; --c3: #d9820f; --c4: #009e73; --c5: #b85c92; --c6: #5a4fb0;
-  font-family: system-ui, -apple-system, "Segoe UI", "Noto Sans", "DejaVu Sans", sans-serif; font-size: 13px; }
-@media (prefers-color-scheme: dark) { .braid-plot { --ink: #e8eaf0; --muted: #9aa3b5; --grid: #2e3442;
-  --ground: #161a22; --c1: #8d95a5; --c2: #56b4e9; --c3: #f0a94a; --c4: #2fbf95; --c5: #dc8fb9; --c6: #9c93ea; } }
-.braid-plot text { fill: var(--ink); }
+.braid-plot { font-family: system-ui, -apple-system, "Segoe UI", "Noto Sans", "DejaVu Sans", sans-serif;
+  font-size: 13px; }
+.braid-plot text { fill: #1d2330; }
 .braid-plot .title { font-size: 16px; font-weight: 650; }
 .braid-plot .strong { font-weight: 600; }
-.braid-plot .muted { fill: var(--muted); font-size: 12px; }
-.braid-plot .grid { stroke: var(--grid); stroke-width: 1; }
-.braid-plot .axis { stroke: var(--muted); stroke-width: 1; }
-.braid-plot .whisker { stroke: var(--ink); stroke-width: 1.5; fill: none; }
-.braid-plot .dot { fill: var(--ink); fill-opacity: .42; }
+.braid-plot .muted { fill: #626b7c; font-size: 12px; }
+.braid-plot .ground { fill: #ffffff; }
+.braid-plot .grid { stroke: #e3e6ec; stroke-width: 1; }
+.braid-plot .axis { stroke: #626b7c; stroke-width: 1; }
+.braid-plot .whisker { stroke: #1d2330; stroke-width: 1.5; fill: none; }
+.braid-plot .dot { fill: #1d2330; fill-opacity: .42; }
+.braid-plot .c1 { fill: #7c8494; } .braid-plot .c2 { fill: #0072b2; } .braid-plot .c3 { fill: #d9820f; }
+.braid-plot .c4 { fill: #009e73; } .braid-plot .c5 { fill: #b85c92; } .braid-plot .c6 { fill: #5a4fb0; }
+@media (prefers-color-scheme: dark) {
+.braid-plot text, .braid-plot .dot { fill: #e8eaf0; }
+.braid-plot .muted { fill: #9aa3b5; }
+.braid-plot .ground { fill: #161a22; }
+.braid-plot .grid { stroke: #2e3442; } .braid-plot .axis { stroke: #9aa3b5; } .braid-plot .whisker { stroke: #e8eaf0; }
+.braid-plot .c1 { fill: #8d95a5; } .braid-plot .c2 { fill: #56b4e9; } .braid-plot .c3 { fill: #f0a94a; }
+.braid-plot .c4 { fill: #2fbf95; } .braid-plot .c5 { fill: #dc8fb9; } .braid-plot .c6 { fill: #9c93ea; }
+}
 </style>]]
 
 local function number(value)
@@ -55,7 +64,7 @@ end
 
 local function finish(pieces, width, height, title)
   return ('<svg xmlns="http://www.w3.org/2000/svg" class="braid-plot" viewBox="0 0 %s %s" width="%s" height="%s" ' ..
-    'role="img" aria-label="%s">\n%s\n<rect width="100%%" height="100%%" fill="var(--ground)"/>\n%s\n</svg>\n')
+    'role="img" aria-label="%s">\n%s\n<rect width="100%%" height="100%%" class="ground"/>\n%s\n</svg>\n')
     :format(number(width), number(height), number(width), number(height), escape(title), STYLE,
       table.concat(pieces, "\n"))
 end
@@ -110,19 +119,29 @@ end
 ---@field remark string? text below the value
 
 local WIDTH, LEFT, RIGHT, BAR_ROW = 800, 128, 660, 56
+local LETTER = 8 -- the widest average letter of a label
 
-local function draw_bar(draw, row, y, place)
+-- How far everything moves to the right, so that the longest label has room.
+local function shift_of(rows)
+  local widest = 0
+  for _, row in ipairs(rows) do
+    widest = math.max(widest, units.width(row.label), units.width(row.note or ""))
+  end
+  return math.max(0, widest * LETTER + 34 - LEFT)
+end
+
+local function draw_bar(draw, row, y, place, left, right)
   local x0, x1 = place(0), math.max(place(row.value), place(0) + 1.5)
-  text(draw, LEFT - 14, y + 20, "strong", "end", row.label)
-  if row.note then text(draw, LEFT - 14, y + 36, "muted", "end", row.note) end
-  draw('<rect x="%s" y="%s" width="%s" height="20" rx="3" fill="var(--c%s)"/>', x0, y + 6, x1 - x0, row.color)
+  text(draw, left - 14, y + 20, "strong", "end", row.label)
+  if row.note then text(draw, left - 14, y + 36, "muted", "end", row.note) end
+  draw('<rect x="%s" y="%s" width="%s" height="20" rx="3" class="c%s"/>', x0, y + 6, x1 - x0, row.color)
   local low, high = place(row.low), place(row.high)
   draw('<path class="whisker" d="M%s %sv8M%s %sh%sM%s %sv8"/>', low, y + 12, low, y + 16, high - low, high, y + 12)
   for i, value in ipairs(row.dots) do
     draw('<circle class="dot" cx="%s" cy="%s" r="2.1"/>', place(value), y + 34 + (i * 5 % 4 - 1.5) * 1.6)
   end
-  text(draw, RIGHT + 16, y + 20, "strong", "start", units.seconds(row.value))
-  if row.remark then text(draw, RIGHT + 16, y + 36, "muted", "start", row.remark) end
+  text(draw, right + 16, y + 20, "strong", "start", units.seconds(row.value))
+  if row.remark then text(draw, right + 16, y + 36, "muted", "start", row.remark) end
 end
 
 ---Draws a horizontal bar for each row, with the quartiles as a whisker and each measurement as a dot.
@@ -138,9 +157,11 @@ function M.bars(opts)
   end
   text(draw, 20, 32, "title", "start", opts.title)
   if opts.subtitle then text(draw, 20, 52, "muted", "start", opts.subtitle) end
-  local place = time_axis(draw, LEFT, RIGHT, top, bottom, most * 1.02, opts.label)
-  for i, row in ipairs(opts.rows) do draw_bar(draw, row, top + (i - 1) * BAR_ROW, place) end
-  return finish(pieces, WIDTH, bottom + 50, opts.title)
+  local shift = shift_of(opts.rows)
+  local place = time_axis(draw, LEFT + shift, RIGHT + shift, top, bottom, most * 1.02, opts.label)
+  for i, row in ipairs(opts.rows) do draw_bar(draw, row, top + (i - 1) * BAR_ROW, place, LEFT + shift,
+    RIGHT + shift) end
+  return finish(pieces, WIDTH + shift, bottom + 50, opts.title)
 end
 
 -- ---- the timeline ---------------------------------------------------------------------------------------------------
@@ -179,7 +200,7 @@ local function draw_lane(draw, lane, y, color, place)
   for _, span in ipairs(merged(lane, place)) do
     local x, right = place(span.start), place(span.stop)
     local name = span.last and span.name .. " to " .. span.last or span.name
-    draw('<rect x="%s" y="%s" width="%s" height="%s" rx="2" fill="var(--c%s)" fill-opacity="%s"><title>%s</title>' ..
+    draw('<rect x="%s" y="%s" width="%s" height="%s" rx="2" class="c%s" fill-opacity="%s"><title>%s</title>' ..
       '</rect>', x, y, math.max(0.6, right - x - 0.8), LANE - 3, color, 0.28 + 0.72 * math.min(1, span.load),
       escape(("%s: %s"):format(name, units.seconds(span.stop - span.start))))
   end
@@ -190,24 +211,24 @@ local function group_height(group)
   return math.max(40, math.min(#group.lanes, MOST_LANES) * LANE + (hidden and 16 or 0) + 18)
 end
 
-local function draw_group(draw, group, y, place)
-  text(draw, LEFT - 14, y + 14, "strong", "end", group.label)
-  if group.note then text(draw, LEFT - 14, y + 30, "muted", "end", group.note) end
+local function draw_group(draw, group, y, place, left)
+  text(draw, left - 14, y + 14, "strong", "end", group.label)
+  if group.note then text(draw, left - 14, y + 30, "muted", "end", group.note) end
   for i = 1, math.min(#group.lanes, MOST_LANES) do
     draw_lane(draw, group.lanes[i], y + 4 + (i - 1) * LANE, group.color, place)
   end
   if #group.lanes > MOST_LANES then
-    text(draw, LEFT + 6, y + MOST_LANES * LANE + 16, "muted", "start",
+    text(draw, left + 6, y + MOST_LANES * LANE + 16, "muted", "start",
       ("and %d more at the same time"):format(#group.lanes - MOST_LANES))
   end
 end
 
-local function draw_legend(draw, y)
-  local x = WIDTH - 20
+local function draw_legend(draw, y, width)
+  local x = width - 20
   text(draw, x, y, "muted", "end", "computing")
-  draw('<rect x="%s" y="%s" width="18" height="10" rx="2" fill="var(--c1)"/>', x - 90, y - 9)
+  draw('<rect x="%s" y="%s" width="18" height="10" rx="2" class="c1"/>', x - 90, y - 9)
   text(draw, x - 100, y, "muted", "end", "waiting")
-  draw('<rect x="%s" y="%s" width="18" height="10" rx="2" fill="var(--c1)" fill-opacity=".28"/>', x - 170, y - 9)
+  draw('<rect x="%s" y="%s" width="18" height="10" rx="2" class="c1" fill-opacity=".28"/>', x - 170, y - 9)
 end
 
 ---Draws a timeline: a lane for each worker, a span for each item. The stronger the colour, the more of it was
@@ -226,15 +247,17 @@ function M.timeline(opts)
   end
   text(draw, 20, 32, "title", "start", opts.title)
   if opts.subtitle then text(draw, 20, 52, "muted", "start", opts.subtitle) end
-  draw_legend(draw, 32)
-  local place = time_axis(draw, LEFT, WIDTH - 24, top, bottom, most, opts.label)
+  local shift = shift_of(opts.groups)
+  local left, width = LEFT + shift, WIDTH + shift
+  draw_legend(draw, 32, width)
+  local place = time_axis(draw, left, width - 24, top, bottom, most, opts.label)
   local y = top
   for i, group in ipairs(opts.groups) do
-    if i > 1 then draw('<line class="grid" x1="20" x2="%s" y1="%s" y2="%s"/>', WIDTH - 24, y - 5, y - 5) end
-    draw_group(draw, group, y, place)
+    if i > 1 then draw('<line class="grid" x1="20" x2="%s" y1="%s" y2="%s"/>', width - 24, y - 5, y - 5) end
+    draw_group(draw, group, y, place, left)
     y = y + group_height(group)
   end
-  return finish(pieces, WIDTH, bottom + 50, opts.title)
+  return finish(pieces, width, bottom + 50, opts.title)
 end
 
 return M

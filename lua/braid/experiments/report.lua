@@ -4,6 +4,7 @@ local document = require "braid.document"
 local errors = require "braid.errors"
 local machine = require "braid.experiments.machine"
 local plot = require "braid.experiments.plot"
+local statistics = require "braid.experiments.statistics"
 local units = require "braid.units"
 
 local M = {}
@@ -70,27 +71,73 @@ local function times(factor)
   return ("%.2f ×"):format(factor)
 end
 
----The result in one or two sentences.
----@return string
-function Report:verdict()
-  local first, fastest = self.models[1], self.fastest
-  local sentence
-  if fastest == first then
-    sentence = ("Nothing was faster than %s: %s for %s."):format(first.name, units.seconds(first.median),
-      plural(self.items, "item"))
-  else
-    sentence = ("Fastest: %s, %.2f times as fast as %s: %s instead of %s for %s."):format(fastest.name,
-      fastest.speedup, first.name, units.seconds(fastest.median), units.seconds(first.median),
-      plural(self.items, "item"))
-  end
-  if self.same then return sentence .. " All models gave the same results." end
+local SURE = 0.05 -- a difference that chance makes more often than this is none
+
+-- The model with which the fastest one is compared: the first; if that is the fastest, the next one.
+local function other_of(self)
+  if self.fastest ~= self.models[1] then return self.models[1] end
+  local other
   for _, model in ipairs(self.models) do
-    if model.differs then
-      sentence = ("%s But %s gave another result than %s for item %d."):format(sentence, model.name, first.name,
-        model.differs)
+    if model ~= self.fastest and (not other or model.median < other.median) then other = model end
+  end
+  return other
+end
+
+-- What the runs show: "faster", "none" (no difference), "few" (too few runs), or nil with one model.
+local function finding_of(self)
+  local other = other_of(self)
+  if not other then return nil end
+  if #self.fastest.times < 4 or #other.times < 4 then return "few", other end
+  local chance = statistics.chance(self.fastest.times, other.times)
+  return chance < SURE and "faster" or "none", other, chance
+end
+
+local function comparison(self)
+  local first, fastest = self.models[1], self.fastest
+  local finding, other, chance = finding_of(self)
+  local items = plural(self.items, "item")
+  if finding == "none" then
+    return ("No difference shown between %s and %s: %s and %s for %s (%d and %d runs, p = %.2f)."):format(fastest.name,
+      other.name, units.seconds(fastest.median), units.seconds(other.median), items, #fastest.times, #other.times,
+        chance)
+  end
+  local doubt = finding == "few" and " Too few runs to be sure." or ""
+  if fastest == first then
+    return ("Nothing was faster than %s: %s for %s.%s"):format(first.name, units.seconds(first.median), items, doubt)
+  end
+  return ("Fastest: %s, %.2f times as fast as %s: %s instead of %s for %s.%s"):format(fastest.name, fastest.speedup,
+    first.name, units.seconds(fastest.median), units.seconds(first.median), items, doubt)
+end
+
+-- What makes the numbers doubtful: other work on the machine, and runs far from the others.
+local function doubts(self)
+  local sentences = {}
+  local load = self.machine.load
+  if load and load > 0.5 * (self.machine.cores or 1) then
+    sentences[1] = ("The machine was busy (load %.1f before it began)."):format(load)
+  end
+  for _, model in ipairs(self.models) do
+    for _, run in ipairs(statistics.outliers(model.times)) do
+      sentences[#sentences + 1] = ("Run %d of %s was an outlier (%s)."):format(run, model.name,
+        units.seconds(model.times[run]))
     end
   end
-  return sentence
+  return sentences
+end
+
+---The result in a few sentences. A difference is named only where a rank test at 95 % shows one.
+---@return string
+function Report:verdict()
+  local sentences = { comparison(self) }
+  if self.same then sentences[2] = "All models gave the same results." end
+  for _, model in ipairs(self.models) do
+    if model.differs then
+      sentences[#sentences + 1] = ("But %s gave another result than %s for item %d."):format(model.name,
+        self.models[1].name, model.differs)
+    end
+  end
+  table.move(doubts(self), 1, 64, #sentences + 1, sentences)
+  return table.concat(sentences, " ")
 end
 
 -- ---- the table ------------------------------------------------------------------------------------------------------
