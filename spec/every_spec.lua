@@ -1,54 +1,58 @@
 -- SPDX-License-Identifier: MIT
--- Steps at fixed times.
+-- Steps at fixed times, in virtual time: so they are exact.
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, run = helper.test, helper.run
 
+local function in_virtual_time(fn) braid.testing.run(fn, { schedules = 10 }) end
+
 describe("every", function()
   test("counts periods, the first after one, and does not drift", function()
-    run(function()
-      local start, last = braid.now(), 0
-      for count in braid.every(0.01) do
-        assert.is_true(count > last)
-        assert.is_true(braid.now() - start >= count * 0.01)
+    in_virtual_time(function()
+      local last = 0
+      for count in braid.every(10) do
+        assert.equal(last + 1, count)
+        assert.equal(count * 10, braid.now())
         last = count
-        braid.sleep(0.003)
-        if count >= 10 then break end
+        braid.sleep(3)
+        if count >= 1000 then break end
       end
-      assert.is_true(braid.now() - start < 10 * 0.013 * helper.slowness) -- with drift it would be 0.13 s
     end)
   end)
 
   test("skips what was missed, and counts it", function()
-    run(function()
-      local step, start = braid.every(0.01), braid.now()
+    in_virtual_time(function()
+      local step = braid.every(10)
       assert.equal(1, step())
-      braid.sleep(0.05)
+      braid.sleep(55)
       local count = step()
-      assert.is_true(count >= 5)
-      assert.equal(math.floor((braid.now() - start) / 0.01), count)
+      assert.is_true(count >= 6)
+      assert.equal(math.floor(braid.now() / 10), count)
     end)
   end)
 
   test("does at once what was missed when it is to catch up", function()
-    run(function()
-      local step = braid.every(0.01, { missed = "catch_up" })
-      braid.sleep(0.055)
-      local start = braid.now()
+    in_virtual_time(function()
+      local step = braid.every(10, { missed = "catch_up" })
+      braid.sleep(55)
       for expected = 1, 5 do assert.equal(expected, step()) end
-      assert.is_true(braid.now() - start < 0.01 * helper.slowness)
+      assert.equal(55, braid.now())
+      assert.equal(6, step())
+      assert.equal(60, braid.now())
     end)
   end)
 
   test("puts off each time by less than a period with jitter", function()
-    run(function()
-      local start = braid.now()
-      for count in braid.every(0.01, { jitter = 1, missed = "catch_up" }) do
-        local off = braid.now() - start - count * 0.01
+    local least, most = 10, 0
+    in_virtual_time(function()
+      for count in braid.every(10, { jitter = 1, missed = "catch_up" }) do
+        local off = braid.now() - count * 10
         assert.is_true(off >= 0)
-        if count == 5 then break end
+        least, most = math.min(least, off), math.max(most, off)
+        if count == 50 then break end
       end
     end)
+    assert.is_true(least < 1 and most > 9)
   end)
 
   test("can be cancelled, and works outside tasks", function()

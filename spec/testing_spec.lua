@@ -148,6 +148,70 @@ describe("testing.run", function()
   end)
 end)
 
+-- A program in which everything is used at once, with random timeouts and cancels. What is put in comes out.
+local function everything()
+  local queue, done, lock = braid.queue(2), braid.event(), braid.lock()
+  local put, got, semaphore, random = 0, 0, braid.semaphore(2), math.random
+  local pool <close> = braid.thread_pool(2)
+  local function producer()
+    for _ = 1, 4 do
+      if queue:put(1, random() < 0.3 and random() or nil) then put = put + 1 end
+    end
+  end
+  local function consumer()
+    while not done:is_set() do
+      local which, value = braid.select({ { queue, "get" }, { done, "wait" } }, 2)
+      if which == 1 and value == 1 then got = got + 1 end
+      if random() < 0.2 then braid.sleep(random()) end
+    end
+  end
+  local function worker()
+    local held <close> = semaphore:hold()
+    local ok = pcall(braid.timeout, random(), function()
+      lock:with(braid.sleep, random())
+      return pool:submit(function(s) require "braid".sleep(s) end, random()):result()
+    end)
+    return ok
+  end
+  braid.scope(function()
+    for _ = 1, 2 do braid.spawn(consumer) end
+    braid.scope(function(scope)
+      local tasks = {}
+      for i = 1, 3 do
+        scope:spawn(producer)
+        tasks[i] = braid.spawn(worker)
+      end
+      braid.sleep(random())
+      tasks[random(3)]:cancel()
+      for i = 1, 3 do tasks[i]:wait() end
+      for i = 1, 3 do pcall(tasks[i].result, tasks[i]) end
+    end)
+    while queue:size() > 0 do braid.sleep(0.1) end
+    done:set()
+  end)
+  assert(put == got, ("%d were put, %d came out"):format(put, got))
+end
+
+describe("a program that uses everything", function()
+  helper.test("repeats itself by its seed and by its schedule", function()
+    for seed = 1, 40 do
+      local first = testing.run(everything, { seed = seed })
+      for _, again in ipairs { testing.run(everything, { seed = seed }),
+        testing.run(everything, { schedule = first.schedule }) } do
+        assert.equal(first.schedule, again.schedule)
+        assert.equal(first.steps, again.steps)
+        assert.equal(first.seconds, again.seconds)
+      end
+    end
+  end, { deadline = 30 })
+
+  helper.test("loses nothing in many schedules", function()
+    testing.run(everything, { schedules = 500 })
+    testing.run(everything, { schedules = 500, strategy = "pct" })
+    testing.run(everything, { schedules = 500, strategy = "exhaustive" })
+  end, { deadline = 30 })
+end)
+
 describe("a failed schedule", function()
   local function fails(fn, opts)
     local ok, err = pcall(testing.run, fn, opts)

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/base/clock.h"
+#include "core/base/virtual_clock.h"
 #include "core/web/answer.h"
 #include "core/web/target.h"
 #include "core/web/web_server.h"
@@ -144,7 +144,7 @@ void braid_exchange_dispatch(struct braid_exchange *exchange) {
   struct braid_web_server *server = exchange->server;
   exchange->held = true;
   if (server->options.request_timeout) {
-    exchange->dispatched = braid_clock_now();
+    exchange->dispatched = braid_time_now();
     braid_list_push(&server->unanswered, &exchange->unanswered);
     braid_web_server_alarm(server, exchange->dispatched + server->options.request_timeout);
   }

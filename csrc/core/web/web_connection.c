@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/base/clock.h"
+#include "core/base/virtual_clock.h"
 #include "core/web/web_server.h"
 
 enum {
@@ -98,7 +98,7 @@ void braid_web_connection_end(struct braid_web_connection *connection, bool rese
   server->counts.connections--;
   braid_list_remove(&connection->all);
   braid_list_push(&server->ended, &connection->all);
-  braid_web_server_alarm(server, braid_clock_now());
+  braid_web_server_alarm(server, braid_time_now());
 }
 
 void braid_web_connection_free(struct braid_web_connection *connection) {
@@ -125,7 +125,7 @@ void braid_web_connection_wait(struct braid_web_connection *connection, enum bra
   connection->wait = (uint8_t)wait;
   if (wait == BRAID_WEB_FREE) return;
   int64_t limit = braid_web_server_limit(server, wait);
-  connection->since = braid_clock_now();
+  connection->since = braid_time_now();
   connection->due = connection->since + server->options.idle_timeout;
   braid_list_push(&server->waits[wait], &connection->link);
   if (limit != BRAID_NEVER) braid_web_server_alarm(server, connection->since + limit);
@@ -134,7 +134,7 @@ void braid_web_connection_wait(struct braid_web_connection *connection, enum bra
 void braid_web_connection_body_came(struct braid_web_connection *connection, size_t size) {
   int64_t limit = connection->server->options.idle_timeout;
   if (connection->wait != BRAID_WEB_BODY || !limit) return;
-  int64_t most = braid_clock_now() + limit;
+  int64_t most = braid_time_now() + limit;
   if (size < BURST) connection->due += (int64_t)size * (BRAID_SECOND / LEAST_RATE);
   if (size >= BURST || connection->due > most) connection->due = most;
 }

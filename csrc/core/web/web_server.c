@@ -12,7 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "core/base/clock.h"
+#include "core/base/virtual_clock.h"
 #include "core/net/socket.h"
 #include "core/web/http1.h"
 
@@ -85,7 +85,7 @@ static void listen_again(struct braid_web_server *server, int64_t now);
 
 static void on_alarm(struct braid_alarm *alarm) {
   struct braid_web_server *server = braid_container(alarm, struct braid_web_server, alarm);
-  int64_t now = braid_clock_now();
+  int64_t now = braid_time_now();
   server->alarm_due = BRAID_NEVER;
   free_ended(server);
   look_at_connections(server, now);
@@ -97,7 +97,7 @@ static void on_alarm(struct braid_alarm *alarm) {
 
 /* Nothing is accepted for a while. */
 static void pause_listener(struct braid_web_server *server, int error) {
-  server->paused = braid_clock_now() + SHORTAGE_PAUSE;
+  server->paused = braid_time_now() + SHORTAGE_PAUSE;
   braid_watch_stop(server->loop, &server->listener);
   braid_web_server_alarm(server, server->paused);
   if (error == 0 || server->told_shortage) return;
@@ -225,7 +225,7 @@ bool braid_web_server_is_quiet(const struct braid_web_server *server, int64_t li
     int64_t since = braid_container(server->waits[wait].prev, struct braid_web_connection, link)->since;
     if (since > last) last = since;
   }
-  return linger == 0 || last == 0 || last + linger <= braid_clock_now();
+  return linger == 0 || last == 0 || last + linger <= braid_time_now();
 }
 
 /* Frees the exchanges, whatever their owners do. */

@@ -76,6 +76,7 @@ end
 ---@field strategy string
 ---@field steps integer of the last schedule
 ---@field seconds number that passed in it, by its clock
+---@field schedule string? its choices, if only one schedule was run
 ---@field complete boolean? exhaustive: whether these were all schedules
 
 local function seek(program, opts, seed, choices)
@@ -119,7 +120,7 @@ function M.run(fn, opts)
   if not outcome.ok then failures.raise(finding, most) end
   local report = {
     seed = finding.seed, schedules = finding.number, strategy = program.strategy, steps = outcome.steps,
-    seconds = outcome.seconds, complete = finding.complete,
+    seconds = outcome.seconds, complete = finding.complete, schedule = finding.schedule,
   }
   local results = outcome.results
   results[results.n + 1] = report
