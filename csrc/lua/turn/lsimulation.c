@@ -30,11 +30,10 @@
 #define SIMULATION_METATABLE "braid.simulation"
 
 enum {
-  MOST_STEPS = 61,      /* then descriptors are looked at */
-  MOST_IN_A_ROW = 256,  /* steps of one task before others; only where priorities decide */
-  CHANGES = 2,          /* how often a priority is lowered in a schedule */
-  MOST_RECORDED = 4096, /* steps in a trace: the last ones */
-  COLLECTED_BY = 4096   /* steps after which the collector runs in any case */
+  MOST_STEPS = 61,     /* then descriptors are looked at */
+  MOST_IN_A_ROW = 256, /* steps of one task before others; only where priorities decide */
+  CHANGES = 2,         /* how often a priority is lowered in a schedule */
+  MOST_RECORDED = 4096 /* steps in a trace: the last ones */
 };
 
 /* In the order of the names in `strategies`. */
@@ -209,7 +208,6 @@ static void check_invariant(struct simulation *simulation) {
 
 static void after_step(struct simulation *simulation) {
   simulation->steps++;
-  if (simulation->steps == COLLECTED_BY) lua_gc(simulation->sched->L, LUA_GCRESTART);
   if (simulation->checks && simulation->verdict == SOUND) check_invariant(simulation);
   if (simulation->steps < simulation->most) return;
   simulation->most *= 2; /* the tasks get time to clean up */

@@ -48,7 +48,8 @@ local function judge(outcome, verdict, broken, most)
   elseif verdict == "deadlock" and outcome.ok then
     outcome.ok, outcome.err = false, errors.new("deadlock", "nothing was left that could wake anybody")
   end
-  outcome.interrupted = verdict == "sound" and errors.is_error(err, "interrupted")
+  local by_host = type(err) == "string" and err:find "interrupted!$" -- the interpreter's own handler of SIGINT
+  outcome.interrupted = by_host or (verdict == "sound" and errors.is_error(err, "interrupted"))
 end
 
 -- Prepares what belongs to the whole state; returns the function that puts it back.
@@ -60,10 +61,7 @@ local function enter(program, seed, outcome)
   end)
   local pool_maker = pools.swap_stand_in(not program.real_pools and stand_in.maker() or nil)
   tasks.let_runs_nest(true)
-  local collects = collectgarbage "isrunning"
-  if collects then collectgarbage "stop" end -- so that an object's end does not come by chance
   return function()
-    if collects then collectgarbage "restart" end
     tasks.let_runs_nest(false)
     pools.swap_stand_in(pool_maker)
     errors.swap_handler(handler)

@@ -102,18 +102,6 @@ end
 
 -- ---- the search -----------------------------------------------------------------------------------------------------
 
-local LEAST_GARBAGE = 64 * 1024 -- KiB
-
--- The collector does not run during a schedule. This makes a function that collects when schedules have left enough.
-local function collector()
-  local base = collectgarbage "count"
-  return function()
-    if collectgarbage "count" < 2 * base + LEAST_GARBAGE then return end
-    collectgarbage()
-    base = collectgarbage "count"
-  end
-end
-
 ---Runs one schedule, with a trace.
 ---@param program braid.testing.Program
 ---@param seed integer
@@ -135,13 +123,11 @@ end
 ---@param most integer
 ---@return braid.testing.Finding
 function M.many(program, seed, most)
-  local collect = collector()
   local finding
   for number = 1, most do
     finding = { outcome = attempts.run(program, seed + number - 1), seed = seed + number - 1, number = number }
     if finding.outcome.interrupted then return finding end
     if not finding.outcome.ok then return examine(program, finding) end
-    collect()
   end
   return finding
 end
@@ -152,7 +138,7 @@ end
 ---@param most integer
 ---@return braid.testing.Finding
 function M.all(program, seed, most)
-  local collect, number = collector(), 0
+  local number = 0
   program.simulation:give {}
   while true do
     number = number + 1
@@ -161,7 +147,6 @@ function M.all(program, seed, most)
     if not finding.outcome.ok then return examine(program, finding) end
     finding.complete = not program.simulation:advance()
     if finding.complete or number >= most then return finding end
-    collect()
   end
 end
 
