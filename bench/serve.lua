@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Requests/s of the web server in one process.
 -- With SPORT in the environment, as the peers' runner has it: serves /hello, and /aggregate, which makes three requests
--- to a delay server on PORT, until it is ended; with WORKERS, by so many processes.
+-- to a delay server on PORT, and WebSockets at /echo, until it is ended; with WORKERS, by so many processes; with CERT
+-- and KEY, through TLS. HTTP/2 is there in both ways.
 -- Without: starts that server in a process of its own, loads it with wrk where that is installed and with braid's own
 -- client otherwise, and prints name, implementation, metric and value, separated by tabs.
 local braid = require "braid"
@@ -21,7 +22,14 @@ local function serve(port)
     local statuses = braid.gather { fetch, fetch, fetch }
     return { user = statuses[1], order = statuses[2], stock = statuses[3] }
   end)
-  app:serve { port = port, workers = math.tointeger(tonumber(os.getenv("WORKERS") or 1)) }
+  app:websocket("/echo", function(ws)
+    for message in ws:messages() do ws:send(message) end
+  end)
+  local cert = os.getenv("CERT")
+  app:serve {
+    port = port, workers = math.tointeger(tonumber(os.getenv("WORKERS") or 1)),
+    tls = cert and { cert = cert, key = os.getenv("KEY") } or nil,
+  }
 end
 
 local function report(metric, value)

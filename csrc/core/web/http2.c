@@ -34,18 +34,18 @@ const struct braid_protocol *braid_http2_protocol(const char *name, size_t size)
 #include "core/web/syntax.h"
 
 enum {
-  MOST_STREAMS = 128,     /* at a time */
-  WINDOW = 256 << 10,     /* bytes that a client may send on a stream before its handler takes them */
-  WHOLE_WINDOW = 1 << 20, /* the same for the connection */
-  BODY_ROOM = 64 << 10,   /* bytes of a streamed body that may wait for the owner */
-  STREAM_ROOM = 64 << 10, /* bytes of a streamed answer that may wait for the client */
-  BATCH = 64 << 10,       /* bytes that are sent at once; while so many wait, no frames are made */
-  MOST_FIELDS = 130,      /* of an answer */
-  MOST_SETTINGS = 32,     /* entries of a SETTINGS frame */
-  MOST_ANSWERS = 500,     /* acknowledgements that may wait for a client that does not read */
-  MOST_CONTINUATIONS = 8, /* frames of a head */
-  RESETS = 200,
-  RESET_RATE = 50,         /* of streams by the client: at once, and each second */
+  MOST_STREAMS = 128,      /* at a time */
+  WINDOW = 256 << 10,      /* bytes that a client may send on a stream before its handler takes them */
+  WHOLE_WINDOW = 1 << 20,  /* the same for the connection */
+  BODY_ROOM = 64 << 10,    /* bytes of a streamed body that may wait for the owner */
+  STREAM_ROOM = 64 << 10,  /* bytes of a streamed answer that may wait for the client */
+  BATCH = 64 << 10,        /* bytes that are sent at once; while so many wait, no frames are made */
+  MOST_FIELDS = 130,       /* of an answer */
+  MOST_SETTINGS = 32,      /* entries of a SETTINGS frame */
+  MOST_ANSWERS = 500,      /* acknowledgements that may wait for a client that does not read */
+  MOST_CONTINUATIONS = 8,  /* frames of a head */
+  RESETS = 1000,           /* of streams by the client: so many at once, */
+  RESET_RATE = 33,         /* and each second */
   MOST_DROPPED = 16 << 20, /* bytes of a body that a client may send after its answer */
   MOST_SPARE = 16          /* streams that are kept for the next requests */
 };
@@ -416,6 +416,13 @@ static void drop_stream(struct braid_http2_stream *stream) {
   http2->spare_count++;
 }
 
+/* One connection too many: its requests are refused, and no more are taken. */
+static unsigned give_up(struct braid_http2 *http2) {
+  nghttp2_submit_goaway(http2->session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(http2->session),
+                        NGHTTP2_NO_ERROR, NULL, 0);
+  return 503;
+}
+
 /* The head of a request is complete. */
 static void begin_exchange(struct braid_http2_stream *stream) {
   struct braid_web_connection *connection = stream->http2->connection;
@@ -429,7 +436,8 @@ static void begin_exchange(struct braid_http2_stream *stream) {
   exchange->stream = stream;
   stream->exchange = exchange;
   unsigned bad_path = exchange->head.path.size > 0 || !refusal ? braid_exchange_set_path(exchange) : 0;
-  if (!refusal) refusal = connection->excess ? 503 : bad_path;
+  if (!refusal) refusal = bad_path;
+  if (connection->excess) refusal = give_up(stream->http2);
   if (refusal) {
     refuse(stream, refusal);
   } else if (stream->input_ended || !connection->server->options.asks) {
@@ -651,7 +659,8 @@ static void begin(struct braid_web_connection *connection) {
   if (!feed(http2, connection->in, connection->in_size)) return;
   connection->in_size = 0;
   braid_web_connection_rest(connection);
-  readable(connection);
+  if (connection->server->draining) drain(connection);
+  if (!connection->ended) readable(connection);
 }
 
 static const struct braid_protocol http2_protocol = {
