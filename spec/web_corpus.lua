@@ -110,7 +110,7 @@ add("an escaped NUL", get(nil, "/a%00b"))
 add("an escaped slash", get(nil, "/a%2fb"), nil, "only a route with {name:raw} takes it")
 add("an escaped slash before dots", get(nil, "/a%2f/../b"), nil, "only a route with {name:raw} takes it")
 add("TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
-add("HTTP/2's preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505")
+add("nearly HTTP/2's preface", "PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n", "505")
 add("a line only of CR", "\r\r\n" .. get())
 
 -- ---- ends of lines -------------------------------------------------------------------------------------------------

@@ -62,6 +62,7 @@ struct braid_exchange {
   bool streamed, body_ended, asks_leave; /* of the body. asks_leave: 100 Continue is due */
   bool answered, gives_stream, stream_ended, failed; /* of the answer */
   bool left, late;
+  bool placed, kept; /* the owner's own */
 };
 
 /* ---- for the owner -------------------------------------------------------------------------------------------- */

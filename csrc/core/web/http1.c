@@ -268,6 +268,7 @@ static bool take_head(struct braid_web_connection *connection) {
   bool over = outcome == 505 && goes_over(connection);
   if (outcome && !over) return refuse_head(connection, outcome);
   if (connection->protocol != &braid_http1) return false;
+  if (over) memset(&connection->head, 0, sizeof connection->head); /* the rest of the preface is to come */
   if (connection->in_ended)
     braid_web_connection_end(connection, false);
   else if (connection->wait != BRAID_WEB_HEAD)

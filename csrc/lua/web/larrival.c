@@ -20,10 +20,20 @@ static void push_function(lua_State *L, const struct braid_exchange *exchange, e
   lua_pushinteger(L, (lua_Integer)exchange->number);
 }
 
-/* Keeps the task on the top of the stack, which stays there; nil forgets it. Allocates only for a new index. */
+/* The list of tasks has a place for each exchange, made here: so later nothing is allocated. */
+static void make_place(lua_State *L, struct braid_exchange *exchange) {
+  if (exchange->placed) return;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, lserver_of(exchange)->functions[LSERVER_TASKS]);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, (lua_Integer)exchange->index + 1);
+  lua_pop(L, 1);
+  exchange->placed = true;
+}
+
+/* Pops a task, which is kept in the exchange's place, or false. Allocates nothing. */
 static void keep_task(lua_State *L, const struct braid_exchange *exchange) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, lserver_of(exchange)->functions[LSERVER_TASKS]);
-  lua_pushvalue(L, -2);
+  lua_insert(L, -2);
   lua_rawseti(L, -2, (lua_Integer)exchange->index + 1);
   lua_pop(L, 1);
 }
@@ -48,6 +58,7 @@ static void push_request(lua_State *L, const struct braid_exchange *exchange) {
 static int spawn_request(lua_State *L) {
   struct braid_exchange *exchange = lua_touserdata(L, 1);
   const struct lserver *lserver = lserver_of(exchange);
+  make_place(L, exchange);
   push_function(L, exchange, LSERVER_SERVE);
   push_request(L, exchange);
   const struct braid_part query = exchange->head.query;
@@ -56,7 +67,6 @@ static int spawn_request(lua_State *L) {
   else
     lua_pushnil(L);
   exchange->owner = task_spawn(L, lserver->sched, lserver->scope, 5, 0);
-  keep_task(L, exchange);
   return 1;
 }
 
@@ -64,11 +74,10 @@ static int spawn_request(lua_State *L) {
 static int spawn_refusal(lua_State *L) {
   struct braid_exchange *exchange = lua_touserdata(L, 1);
   const struct lserver *lserver = lserver_of(exchange);
+  make_place(L, exchange);
   push_function(L, exchange, LSERVER_REFUSE);
   lua_pushvalue(L, 2);
-  bool first = exchange->owner == NULL;
   exchange->owner = task_spawn(L, lserver->sched, lserver->scope, 3, 0);
-  if (first) keep_task(L, exchange);
   return 1;
 }
 
@@ -109,13 +118,20 @@ static int call_fail(lua_State *L) {
   return 0;
 }
 
+/* Whether somebody waits for an answer, or for the rest of it. */
+static bool is_open(const struct braid_exchange *exchange) {
+  bool open = exchange->gives_stream ? !exchange->stream_ended : !exchange->answered;
+  return open && braid_exchange_lives(exchange);
+}
+
 /* The task has ended. */
 static void finish(struct sched *sched, struct braid_exchange *exchange) {
-  bool open = exchange->gives_stream ? !exchange->stream_ended : !exchange->answered;
-  if (braid_exchange_lives(exchange) && open) call_back(sched->L, sched, call_fail, exchange, 0);
-  lua_pushnil(sched->L);
-  keep_task(sched->L, exchange);
-  lua_pop(sched->L, 1);
+  if (is_open(exchange)) call_back(sched->L, sched, call_fail, exchange, 0);
+  if (exchange->kept) {
+    lua_pushboolean(sched->L, 0);
+    keep_task(sched->L, exchange);
+    exchange->kept = false;
+  }
   braid_exchange_leave(exchange);
 }
 
@@ -193,11 +209,17 @@ static void expire(struct sched *sched, struct braid_exchange *exchange) {
   cancel(sched, exchange, "the request has taken longer than request_timeout");
 }
 
+/* A task that goes on, or has ended without an answer, is kept; any other is needed no more. */
 static void begin(struct sched *sched, struct braid_exchange *exchange, unsigned news) {
   if (news & BRAID_NEWS_REFUSED)
     start(sched, exchange, spawn_refusal, exchange->refusal);
   else
     start(sched, exchange, spawn_request, 0);
+  const struct task *task = exchange->owner;
+  if (!task || (future_ended(&task->future) && !is_open(exchange))) return;
+  lua_pushvalue(sched->L, -1);
+  keep_task(sched->L, exchange);
+  exchange->kept = true;
 }
 
 static void take(struct sched *sched, struct braid_exchange *exchange) {

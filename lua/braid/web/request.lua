@@ -193,7 +193,9 @@ end
 ---@param query string?
 ---@return braid.web.Request
 function M.arrived(server, exchange, method, path, query)
-  return setmetatable({ method = method, path = path, _query = query, _server = server, _exchange = exchange }, Request)
+  local request = setmetatable({ method = method, path = path, _server = server, _exchange = exchange }, Request)
+  if query then rawset(request, "_query", query) end -- four fields are less memory than five
+  return request
 end
 
 --- Makes a request without a socket, for tests.
