@@ -25,6 +25,7 @@ static void draft_becomes_a_message(void) {
     struct braid_message *draft = braid_message_draft(NULL, 10);
     draft = braid_message_draft(draft, 100);
     memset(draft->bytes, 'a', size);
+    for (size_t i = 0; i < size % 3; i++) braid_object_ref(objects[i]); /* the message takes them over */
     struct braid_message *message = braid_message_seal(draft, size, objects, (uint32_t)(size % 3));
     check(message->size == size && message->object_count == size % 3);
     for (size_t i = 0; i < size; i++) check(message->bytes[i] == 'a');

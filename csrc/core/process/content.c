@@ -229,6 +229,8 @@ static uint32_t read_mentions(struct reader *reader, uint64_t mentions, struct b
   return count;
 }
 
+enum { FEW = 8 }; /* mentions of a message for which no memory is allocated */
+
 /* NULL: errno says why; EBADMSG: the message is malformed. */
 static struct braid_message *read_message(struct reader *reader) {
   struct wire_message head;
@@ -236,17 +238,18 @@ static struct braid_message *read_message(struct reader *reader) {
   errno = EBADMSG;
   if (!take(reader, &head, sizeof head)) return NULL;
   if (head.mentions > (size_t)(reader->end - reader->at) / sizeof(struct wire_mention)) return NULL;
-  struct braid_object **objects = calloc((size_t)head.mentions + 1, sizeof *objects);
+  struct braid_object *few[FEW], **objects = few;
+  if (head.mentions > FEW) objects = calloc((size_t)head.mentions, sizeof *objects);
   int error = objects ? 0 : ENOMEM;
   uint32_t count = read_mentions(reader, head.mentions, objects, &error);
   if (error != EBADMSG && head.size > (size_t)(reader->end - reader->at)) error = EBADMSG;
   if (!error) {
-    message = braid_message_new(reader->at, (size_t)head.size, objects, count);
+    message = braid_message_take(reader->at, (size_t)head.size, objects, count);
     error = ENOMEM;
   }
   if (error != EBADMSG) reader->at += head.size;
-  for (uint32_t i = 0; i < count; i++) braid_object_unref(objects[i]);
-  free(objects);
+  for (uint32_t i = 0; i < count && !message; i++) braid_object_unref(objects[i]);
+  if (objects != few) free(objects);
   errno = error;
   return message;
 }

@@ -41,15 +41,19 @@ struct braid_message *braid_message_seal(struct braid_message *draft, size_t siz
   message->size = size;
   message->object_count = object_count;
   message->objects = object_count ? (struct braid_object **)(void *)(message->bytes + place_of(size)) : NULL;
-  for (uint32_t i = 0; i < object_count; i++) {
-    braid_object_ref(objects[i]);
-    message->objects[i] = objects[i];
-  }
+  for (uint32_t i = 0; i < object_count; i++) message->objects[i] = objects[i];
   return message;
 }
 
 struct braid_message *braid_message_new(const void *bytes, size_t size, struct braid_object *const *objects,
                                         uint32_t object_count) {
+  struct braid_message *message = braid_message_take(bytes, size, objects, object_count);
+  for (uint32_t i = 0; message && i < object_count; i++) braid_object_ref(objects[i]);
+  return message;
+}
+
+struct braid_message *braid_message_take(const void *bytes, size_t size, struct braid_object *const *objects,
+                                         uint32_t object_count) {
   struct braid_message *message = braid_message_seal(NULL, size, objects, object_count);
   if (message && size > 0) memcpy(message->bytes, bytes, size);
   return message;

@@ -20,13 +20,17 @@ struct braid_message {
 struct braid_message *braid_message_new(const void *bytes, size_t size, struct braid_object *const *objects,
                                         uint32_t object_count);
 
+/* The same, but takes over the caller's references to the objects when it succeeds. */
+struct braid_message *braid_message_take(const void *bytes, size_t size, struct braid_object *const *objects,
+                                         uint32_t object_count);
+
 /* For encoders that write the bytes in place: makes an encode buffer with this room, or resizes `draft`. NULL when
  * memory is out; then the old buffer is unchanged. The buffer belongs to the writer alone, which ends it with
  * braid_message_seal or free(). Any thread; does not block. */
 struct braid_message *braid_message_draft(struct braid_message *draft, size_t room);
 
-/* Turns the buffer, whose first `size` bytes are written, into a message with new references to the objects. NULL when
- * memory is out; then the buffer is still the caller's. Any thread; does not block. */
+/* Turns the buffer, whose first `size` bytes are written, into a message that takes over the caller's references to the
+ * objects. NULL when memory is out; then buffer and references are still the caller's. Any thread; does not block. */
 struct braid_message *braid_message_seal(struct braid_message *draft, size_t size, struct braid_object *const *objects,
                                          uint32_t object_count);
 

@@ -129,7 +129,7 @@ int64_t encbuf_object(struct encbuf *buffer, struct braid_object *object) {
 struct braid_message *encbuf_finish(struct encbuf *buffer, size_t size) {
   struct braid_message *message;
   if (buffer->room <= KEPT_BYTES) {
-    message = braid_message_new(buffer->bytes->bytes, size, buffer->objects, buffer->object_count);
+    message = braid_message_take(buffer->bytes->bytes, size, buffer->objects, buffer->object_count);
   } else {
     message = braid_message_seal(buffer->bytes, size, buffer->objects, buffer->object_count);
     if (message) {
@@ -137,6 +137,7 @@ struct braid_message *encbuf_finish(struct encbuf *buffer, size_t size) {
       buffer->room = 0;
     }
   }
+  if (message) buffer->object_count = 0; /* the message has the references */
   encbuf_close(buffer);
   return message;
 }

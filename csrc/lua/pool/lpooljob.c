@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <lauxlib.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -77,11 +78,56 @@ static void give_up_job(struct job_future *this) {
   this->job = NULL;
 }
 
-/* Argument: the future. Keeps it in the registry. */
-static int anchor(lua_State *L) {
-  struct job_future *this = lua_touserdata(L, 1);
-  this->slot = lregistry_keep(L, &PENDING);
+/* Makes sure that a slot is free, so that `anchor` cannot fail. Raises when memory is out. */
+static void reserve_slot(lua_State *L, struct sched *sched) {
+  struct job_slots *slots = &sched->job_slots;
+  if (slots->count > 0) return;
+  if (slots->made == slots->room) {
+    int room = slots->room ? 2 * slots->room : 16;
+    int *more = realloc(slots->free, (size_t)room * sizeof *more);
+    if (!more) lerror_memory(L);
+    slots->free = more;
+    slots->room = room;
+  }
+  lregistry_table(L, &PENDING, NULL);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, slots->made + 1);
+  lua_pop(L, 1);
+  slots->free[slots->count++] = ++slots->made;
+}
+
+static int reserve_again(lua_State *L) {
+  reserve_slot(L, sched_open(L));
   return 0;
+}
+
+/* Whether a slot is still free, or another one could be made: a __braid_pack may have submitted a job, too. Does not
+ * raise. */
+static bool has_slot(lua_State *L, struct sched *sched) {
+  if (sched->job_slots.count > 0) return true;
+  lua_pushcfunction(L, reserve_again);
+  if (lua_pcall(L, 0, 0, 0) == LUA_OK) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+/* Keeps the future, which is on the top of the stack, until `release`. */
+static void anchor(lua_State *L, struct sched *sched, struct job_future *this) {
+  this->slot = sched->job_slots.free[--sched->job_slots.count];
+  lregistry_table(L, &PENDING, NULL);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, this->slot);
+  lua_pop(L, 1);
+}
+
+/* Pushes the future, which is anchored no more. */
+static void release(lua_State *L, struct sched *sched, const struct job_future *this) {
+  lregistry_table(L, &PENDING, NULL);
+  lua_rawgeti(L, -1, this->slot);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -3, this->slot);
+  lua_remove(L, -2);
+  sched->job_slots.free[sched->job_slots.count++] = this->slot;
 }
 
 static int refuse_closed(lua_State *L, struct braid_pool *pool) {
@@ -94,7 +140,10 @@ static int refuse(lua_State *L, struct job_future *this, enum braid_status statu
   struct braid_pool *pool = this->pool;
   braid_job_unref(this->job); /* the pool's reference; the submitter's is dropped in the next line */
   give_up_job(this);
-  lregistry_drop(L, &PENDING, this->slot);
+  if (this->slot) {
+    release(L, sched_of(L), this);
+    lua_pop(L, 1);
+  }
   if (status != BRAID_CLOSED) return lerror_memory(L);
   lua_settop(L, 0);
   if (pooljob_push_failure(L, pool) == 0) return refuse_closed(L, pool);
@@ -126,8 +175,9 @@ int pooljob_submit(lua_State *L) {
   struct braid_pool *pool = receiver(L);
   larg_function(L, 2, "fn");
   int count = lua_gettop(L) - 1;
+  reserve_slot(L, sched);
   struct job_future *this = lua_newuserdatauv(L, sizeof *this, 1);
-  *this = (struct job_future){.pool = pool, .slot = LUA_NOREF};
+  *this = (struct job_future){.pool = pool};
   braid_waiter_init(&this->future.waiter, &sched->loop, BRAID_WAITER_JOB);
   lua_rawgeti(L, LUA_REGISTRYINDEX, sched->task_metatable);
   lua_setmetatable(L, -2);
@@ -138,9 +188,8 @@ int pooljob_submit(lua_State *L) {
     braid_message_unref(call);
     return lerror_memory(L);
   }
-  lua_pushcfunction(L, anchor);
-  lua_pushvalue(L, -2);
-  enum braid_status status = lua_pcall(L, 1, 0, 0) == LUA_OK ? BRAID_OK : BRAID_NO_MEMORY;
+  enum braid_status status = has_slot(L, sched) ? BRAID_OK : BRAID_NO_MEMORY;
+  if (status == BRAID_OK) anchor(L, sched, this);
   if (braid_trace_is_on()) {
     trace_name_by(L, 2, this->job);
     braid_trace_record(BRAID_TRACE_SUBMIT, this->job, NULL);
@@ -267,7 +316,7 @@ void pooljob_arrive(struct sched *sched, struct braid_waiter *waiter) {
   if (!this->job) return; /* it was dropped at the end of the state */
   sched->jobs--;
   if (braid_trace_is_on()) trace_home(this->job);
-  lregistry_take(L, &PENDING, this->slot);
+  release(L, sched, this);
   enum future_state state = states[this->job->outcome];
   if (this->job->result.tag) { /* cannot fail */
     litem_push_small(L, this->job->result);

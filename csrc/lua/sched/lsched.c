@@ -234,6 +234,7 @@ static const char SCHED; /* its address is the registry key */
 static int close_sched(lua_State *L) {
   struct sched *sched = lua_touserdata(L, 1);
   braid_loop_close(&sched->loop);
+  free(sched->job_slots.free);
   braid_block_trim();
   return 0;
 }

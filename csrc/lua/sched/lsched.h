@@ -60,6 +60,12 @@ struct sched_worker {
 
 struct simulation;
 
+/* Places in a table of the registry for futures of jobs that are not home: see lpooljob.c. */
+struct job_slots {
+  int *free; /* has room for all that were made */
+  int count, room, made;
+};
+
 struct sched {
   struct braid_loop loop;
   struct tree tree;
@@ -87,6 +93,7 @@ struct sched {
   size_t outside;                       /* bytes of arrays that this state has made: see lworker */
   struct braid_list pools;              /* pools that this state has made, until their threads have ended */
   unsigned jobs;                        /* jobs that are not home yet */
+  struct job_slots job_slots;
   struct braid_state state;             /* the state as others see it */
   struct braid_poke_target poke_target; /* for SIGURG to a script's state */
   struct watched watched;

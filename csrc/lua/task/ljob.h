@@ -11,7 +11,7 @@ struct job_future {
   struct future future;
   struct braid_job *job; /* NULL once it is home */
   struct braid_pool *pool;
-  int slot; /* its slot among the anchors, until the job is home */
+  int slot; /* where it is anchored, until the job is home; 0: nowhere */
 };
 
 /* Cancels the job. Returns false if it had already ended. */
