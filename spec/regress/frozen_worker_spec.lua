@@ -89,6 +89,17 @@ situations["one in its init is replaced when a job waits for it"] = function()
   assert.equal(1, wait(pool:submit(echo, 1)))
 end
 
+situations["one that has frozen in its init is replaced when a job comes"] = function()
+  local turn = braid.counter()
+  local pool <close> = braid.process_pool {
+    workers = 1, init_args = { turn },
+    init = function(counter) if counter:add() == 1 then os.execute "kill -STOP $PPID" end end,
+  }
+  while turn:get() == 0 do braid.sleep(0.01) end
+  braid.sleep(0.3) -- until it is frozen
+  assert.equal(1, wait(pool:submit(echo, 1)))
+end
+
 situations["the pool ends though all of them are frozen, and does what it was given"] = function()
   local pool = braid.process_pool(2)
   meet(pool)

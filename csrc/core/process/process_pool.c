@@ -485,7 +485,8 @@ static enum braid_status submit(struct braid_pool *common, struct braid_job *job
   bool closed = pool->closed;
   if (!closed) braid_pool_admit(common);
   bool given = !closed && braid_dispatch_submit(&pool->dispatch, job);
-  if (given && !pool->next_tick) ask_io_thread(pool); /* it sets the tick that checks whether the job has begun */
+  bool first = pool->dispatch.pending_count == 1; /* its workers may be frozen in their init */
+  if ((given || first) && !pool->next_tick) ask_io_thread(pool); /* it sets the tick that looks after them */
   unlock(pool);
   return closed ? BRAID_CLOSED : BRAID_OK;
 }
