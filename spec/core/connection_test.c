@@ -63,6 +63,7 @@ static void open_both(struct braid_errand *errand) {
 static void close_far(struct braid_errand *errand) {
   (void)errand;
   braid_connection_close(&far);
+  atomic_store(&opened, 2);
 }
 
 static void until(atomic_int *counter, int value) {
@@ -202,7 +203,7 @@ static void a_pipe_that_lies_ends_the_connection(void) {
   static struct braid_errand closer;
   braid_errand_init(&closer, io_thread, close_far);
   braid_errand_send(&closer);
-  while (far.fd >= 0) usleep(200);
+  until(&opened, 2);
   braid_io_thread_leave(io_thread);
   braid_pipes_free(pipes);
   pipes = NULL;

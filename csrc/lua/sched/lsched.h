@@ -78,21 +78,21 @@ struct sched {
   lua_State *running;          /* the coroutine that may wait; NULL inside callbacks */
   struct task *main;           /* the task of braid.run: SIGINT cancels it; NULL: the script */
   struct hook_store hooks;
-  struct seal seal;                     /* of coroutines that only the loop may resume */
-  struct stopper stopper;               /* stops code that computes */
-  int64_t interrupt_seen;               /* when computing code was first seen to run on after SIGINT; 0: not yet */
-  struct braid_list held;               /* locks that tasks of this state hold */
-  struct call_finishers *finishers;     /* for lcall.c */
-  struct task_store *store;             /* idle coroutines, for ltask */
-  int task_metatable;                   /* its reference in the registry */
-  const void *task_class;               /* its address */
-  const void *named_task_class;         /* the same for tasks with a name; NULL: there is none yet */
-  lua_CFunction task_body, wrap_body;   /* bodies of coroutines that only the loop may resume */
-  struct braid_list aside, abandoned;   /* generators at a yield that have scopes inside; those without an iterator */
-  bool locals;                          /* whether some task has asked for its locals */
-  size_t outside;                       /* bytes of arrays that this state has made: see lworker */
-  struct braid_list pools;              /* pools that this state has made, until their threads have ended */
-  unsigned jobs;                        /* jobs that are not home yet */
+  struct seal seal;                   /* of coroutines that only the loop may resume */
+  struct stopper stopper;             /* stops code that computes */
+  int64_t interrupt_seen;             /* when computing code was first seen to run on after SIGINT; 0: not yet */
+  struct braid_list held;             /* locks that tasks of this state hold */
+  struct call_finishers *finishers;   /* for lcall.c */
+  struct task_store *store;           /* idle coroutines, for ltask */
+  int task_metatable;                 /* its reference in the registry */
+  const void *task_class;             /* its address */
+  const void *named_task_class;       /* the same for tasks with a name; NULL: there is none yet */
+  lua_CFunction task_body, wrap_body; /* bodies of coroutines that only the loop may resume */
+  struct braid_list aside, abandoned; /* generators at a yield that have scopes inside; those without an iterator */
+  bool locals;                        /* whether some task has asked for its locals */
+  size_t outside;                     /* bytes of arrays that this state has made: see lworker */
+  struct braid_list pools;            /* pools that this state has made, until their threads have ended */
+  unsigned jobs;                      /* jobs that are not home yet */
   struct job_slots job_slots;
   struct braid_state state;             /* the state as others see it */
   struct braid_poke_target poke_target; /* for SIGURG to a script's state */
