@@ -17,7 +17,8 @@ enum {
   ORIGIN_PLACE
 };
 
-/* Its address marks a frame that holds a place. It is also the registry's key of the set of pcall and xpcall. */
+/* Its address marks a frame that holds a place. It is also the registry's key of the set of functions that catch
+ * errors. */
 static const char ORIGIN;
 static const char HEADING[] = "stack traceback:";
 
@@ -215,4 +216,12 @@ void traceback_open(lua_State *L) {
   }
   lua_pop(L, 1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &ORIGIN);
+}
+
+void traceback_add_catcher(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &ORIGIN);
+  lua_insert(L, -2);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
 }

@@ -24,4 +24,7 @@ int traceback_raise_on(lua_State *L);
 /* Remembers Lua's own pcall and xpcall, to find out whether a raised error would end the script. */
 void traceback_open(lua_State *L);
 
+/* Pops a function that catches errors as pcall does, and remembers it, too. */
+void traceback_add_catcher(lua_State *L);
+
 #endif

@@ -5,6 +5,7 @@
 #include <lauxlib.h>
 
 #include "lua/base/larg.h"
+#include "lua/base/ltraceback.h"
 #include "lua/base/lopen.h"
 #include "lua/task/lfailure.h"
 #include "lua/task/lscope.h"
@@ -128,4 +129,10 @@ static const luaL_Reg functions[] = {{"within_scope", within_scope},
                                      {"within_shield", within_shield},
                                      {NULL, NULL}};
 
-void lwithin_open(lua_State *L) { sched_register(L, functions); }
+void lwithin_open(lua_State *L) {
+  sched_register(L, functions);
+  for (const luaL_Reg *function = functions; function->name; function++) {
+    lua_getfield(L, -1, function->name);
+    traceback_add_catcher(L);
+  }
+}
