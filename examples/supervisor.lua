@@ -3,7 +3,7 @@
 -- usage: lua5.4 examples/supervisor.lua
 local braid = require "braid"
 
-braid.on_unhandled(function(err, _, name) print(("%-30s %s"):format(name, tostring(err):gsub("^.-:%d+: ", ""))) end)
+local function report(err, name) print(("%-10s %s"):format(name, tostring(err):gsub("^.-:%d+: ", ""))) end
 
 braid.run(function()
   local ready = braid.queue()
@@ -20,10 +20,10 @@ braid.run(function()
       end,
     }
   end
-  local supervisor <close> = braid.supervisor { max_restarts = 10, children = children }
+  local supervisor <close> = braid.supervisor { max_restarts = 10, on_failure = report, children = children }
   for _ = 1, 3 do assert(ready:get(20)) end
   for _, child in ipairs(supervisor:children()) do
-    print(("%-30s %s after %d restarts"):format(child.name, child.state, child.restarts))
+    print(("%-10s %s after %d restarts"):format(child.name, child.state, child.restarts))
     assert(child.state == "running" and child.restarts == 2)
   end
 end)

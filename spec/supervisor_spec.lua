@@ -5,13 +5,13 @@ local braid = require "braid"
 
 local test, run = helper.test, helper.run
 
--- Runs fn without reports on stderr; returns the reported errors.
+-- Runs fn(supervise), where supervise(opts) makes a supervisor that reports to us; returns the reported errors.
 local function quietly(fn)
   local reported = {}
-  braid.on_unhandled(function(err) reported[#reported + 1] = err end)
-  local ok, err = pcall(run, fn)
-  braid.on_unhandled()
-  if not ok then error(err, 0) end
+  run(fn, function(opts)
+    opts.on_failure = function(err) reported[#reported + 1] = err end
+    return braid.supervisor(opts)
+  end)
   return reported
 end
 
@@ -68,8 +68,8 @@ describe("a supervisor", function()
 
   test("restarts what has failed, and ends at the fourth failure", function()
     local count = 0
-    local reported = quietly(function()
-      local supervisor = braid.supervisor {
+    local reported = quietly(function(supervise)
+      local supervisor = supervise {
         children = { { name = "a", run = function() count = count + 1 error("failure " .. count, 0) end,
           backoff = { first = 0.001 } } },
       }
@@ -87,9 +87,9 @@ describe("a supervisor", function()
 
   test("raises its failure in the scope where nobody has asked", function()
     local ok, err
-    quietly(function()
+    quietly(function(supervise)
       ok, err = pcall(braid.scope, function()
-        braid.supervisor { max_restarts = 0, children = { { name = "a", run = function() error "no" end } } }
+        supervise { max_restarts = 0, children = { { name = "a", run = function() error "no" end } } }
       end)
     end)
     assert.is_false(ok)
@@ -97,9 +97,9 @@ describe("a supervisor", function()
   end)
 
   test("forgets failures that are older than its period", function()
-    quietly(function()
+    quietly(function(supervise)
       local count = 0
-      local supervisor <close> = braid.supervisor {
+      local supervisor <close> = supervise {
         max_restarts = 1, period = 0.02,
         children = { { name = "a", run = function() count = count + 1 error "again" end,
           backoff = { first = 0.05, factor = 1 } } },
@@ -114,7 +114,7 @@ describe("a supervisor", function()
       one_for_one = "+a +b +c -b +b", rest_for_one = "+a +b +c -b -c +b +c", all_for_one = "+a +b +c -b -c -a +a +b +c",
     } do
       local log, fail = {}, nil
-      quietly(function()
+      quietly(function(supervise)
         fail = braid.event()
         local b = noted(log, "b", { backoff = { first = 0.01 } })
         b.run = function()
@@ -124,7 +124,7 @@ describe("a supervisor", function()
           fail:clear()
           error "b fails"
         end
-        local supervisor <close> = braid.supervisor { strategy = strategy, children = {
+        local supervisor <close> = supervise { strategy = strategy, children = {
           noted(log, "a"), b, noted(log, "c") } }
         wait_until(function() return #log == 3 end)
         fail:set()
@@ -135,7 +135,7 @@ describe("a supervisor", function()
   end)
 
   test("knows when not to restart", function()
-    local reported = quietly(function()
+    local reported = quietly(function(supervise)
       local runs = { always = 0, on_error = 0, never = 0 }
       local function child(restart, fn)
         return { name = restart, restart = restart, backoff = { first = 0.001 }, run = function()
@@ -143,13 +143,13 @@ describe("a supervisor", function()
           fn(runs[restart])
         end }
       end
-      local supervisor = braid.supervisor { children = {
+      local supervisor = supervise { children = {
         child("on_error", function(i) if i < 3 then error "no" end end),
         child("never", function() error "never" end),
       } }
       assert.is_true(supervisor:wait(5))
       assert.same({ always = 0, on_error = 3, never = 1 }, runs)
-      local forever <close> = braid.supervisor { children = { child("always", function() end) } }
+      local forever <close> = supervise { children = { child("always", function() end) } }
       wait_until(function() return runs.always > 10 end)
       assert.error_matches(function() forever:wait(0.01) end, "")
     end)
@@ -168,10 +168,10 @@ describe("a supervisor", function()
   end)
 
   test("runs threads and processes, and replaces those that die", function()
-    local reported = quietly(function()
+    local reported = quietly(function(supervise)
       local counter, here = braid.counter(), braid.queue()
       do
-        local supervisor <close> = braid.supervisor { max_restarts = 10, children = {
+        local supervisor <close> = supervise { max_restarts = 10, children = {
           { name = "thread", model = "thread", backoff = { first = 0.001 }, run = function()
             if counter:add() < 3 then error "in a thread" end
             here:put "thread"
@@ -197,9 +197,9 @@ describe("a supervisor", function()
   end, { deadline = 60 })
 
   test("refuses at once what cannot be sent", function()
-    quietly(function()
+    quietly(function(supervise)
       local file <close> = assert(io.open "/dev/null")
-      local supervisor = braid.supervisor { children = { { name = "a", model = "thread", run = function()
+      local supervisor = supervise { children = { { name = "a", model = "thread", run = function()
         return file
       end } } }
       local ok, err = pcall(supervisor.wait, supervisor)
@@ -209,9 +209,9 @@ describe("a supervisor", function()
   end)
 
   test("restarts a child that is not healthy", function()
-    local reported = quietly(function()
+    local reported = quietly(function(supervise)
       local log, sick = {}, true
-      local supervisor <close> = braid.supervisor { children = { noted(log, "a", {
+      local supervisor <close> = supervise { children = { noted(log, "a", {
         backoff = { first = 0.001 },
         health = function(child)
           assert.equal("a", child.name)
@@ -227,9 +227,9 @@ describe("a supervisor", function()
   end)
 
   test("leaves a child alone that does not stop", function()
-    local reported = quietly(function()
+    local reported = quietly(function(supervise)
       local free = braid.event()
-      local supervisor = braid.supervisor { children = { { name = "a", stop_timeout = 0.02, run = function()
+      local supervisor = supervise { children = { { name = "a", stop_timeout = 0.02, run = function()
         braid.shield(free.wait, free)
       end } } }
       braid.sleep(0.01)
@@ -239,6 +239,25 @@ describe("a supervisor", function()
       assert.is_true(stopping:result(5))
     end)
     assert.matches("has not stopped within 0.02 s", reported[1].message)
+  end)
+
+  test("pauses longer from failure to failure, and forgets them in good times", function()
+    local begins = {}
+    braid.testing.run(function()
+      local supervisor <close> = braid.supervisor { max_restarts = 100, on_failure = function() end, children = { {
+        name = "a", backoff = { first = 1, factor = 3, most = 20 },
+        run = function()
+          begins[#begins + 1] = braid.now()
+          if #begins == 5 then braid.sleep(10) end
+          error "again"
+        end,
+      } } }
+      repeat braid.sleep(1) until #begins == 7
+      assert.equal("waiting", supervisor:children()[1].state)
+    end)
+    local pauses = {}
+    for i = 2, #begins do pauses[i - 1] = (begins[i] - begins[i - 1] + 0.5) // 1 end
+    assert.same({ 1, 3, 9, 20, 11, 3 }, pauses)
   end)
 
   test("is shown as a tree", function()

@@ -30,7 +30,7 @@ char braid_folder_letter(mode_t mode) {
 /* Some file systems do not tell the kind with the name. */
 static char letter_of(DIR *folder, const struct dirent *entry) {
   struct stat facts;
-  if (entry->d_type != DT_UNKNOWN) return braid_folder_letter(DTTOIF(entry->d_type));
+  if (entry->d_type != DT_UNKNOWN) return braid_folder_letter((mode_t)DTTOIF(entry->d_type));
   if (fstatat(dirfd(folder), entry->d_name, &facts, AT_SYMLINK_NOFOLLOW) != 0) return '?';
   return braid_folder_letter(facts.st_mode);
 }

@@ -13,7 +13,7 @@ local M = {}
 
 local CHUNK = 65536 -- bytes that are read ahead
 local PIECE = 1 << 20 -- bytes of one read of much data
-local REST = { first = 0.001, most = 0.05 } -- seconds between two tries to get a lock, or a FIFO's reader
+local REST = { least = 1e-6, first = 0.001, most = 0.05 } -- seconds between two tries to get a lock, or a FIFO's reader
 
 ---An open file. It is read and written like a file of `io`, but waiting suspends the task. It is closed by `<close>`,
 ---and when it is collected.
@@ -387,7 +387,7 @@ function M.wait_for(what, deadline, try)
     local done, err = try()
     if done ~= false then return done, err end
     local left = deadline and deadline - core.now()
-    if left and left <= 0 then return nil, errors.new("timeout", what .. ": timed out") end
+    if left and left < REST.least then return nil, errors.new("timeout", what .. ": timed out") end
     core.sleep(left and left < rest and left or rest)
     rest = math.min(rest * 2, REST.most)
   end

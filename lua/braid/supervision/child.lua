@@ -37,6 +37,14 @@ function Child:enter(state)
   self.state, self.since = state, core.now()
 end
 
+---Tells the program of a failure.
+---@param err any
+---@param traceback string?
+function Child:tell(err, traceback)
+  local ok, problem = pcall(self.spec.on_failure, err, self.spec.name, traceback)
+  if not ok then errors.report(problem, nil, "on_failure of a supervisor") end
+end
+
 -- A task's own tasks end with it.
 local function body(run)
   return scope.scope(function() return run() end)
@@ -109,8 +117,9 @@ function Child:stop()
     run:cancel "its supervisor stops it"
     stopped = run:wait(self.spec.stop_timeout)
     if not stopped then
-      errors.report(errors.new("timeout", ("child %q of a supervisor has not stopped within %g s, and is left alone")
-        :format(self.spec.name, self.spec.stop_timeout)))
+      local text = "it has not stopped within %g s, and is left alone"
+      local err = errors.new("timeout", text:format(self.spec.stop_timeout))
+      self:tell(err)
     end
   end
   self:leave(stopped)

@@ -102,7 +102,7 @@ local function on_failure(self, child, err, place)
   else
     restart(concerned(self, child), pause_of(child, self._options.period))
   end
-  errors.report(err, place, ("%s (child of a supervisor)"):format(child.spec.name))
+  child:tell(err, place)
 end
 
 local function on_end(child)
@@ -133,12 +133,14 @@ local function on_restart(self, news)
   news.done:set()
 end
 
+local TRIFLE = 1e-6 -- seconds: a wait that is shorter may end before its time, by rounding
+
 -- Starts what is due. Returns the seconds until the next one is; nil if none waits.
 local function start_due(self)
   local least
   for _, child in ipairs(self._children) do
     local left = child.state == "waiting" and child.due - core.now()
-    if left and left <= 0 then
+    if left and left < TRIFLE then
       start(self, child)
     elseif left then
       least = math.min(least or left, left)
@@ -253,6 +255,7 @@ local RESTARTS = { always = true, on_error = true, never = true }
 
 local OPTIONS = {
   strategy = "string", max_restarts = "integer", period = "number", children = "table", name = "string",
+  on_failure = "function",
 }
 local CHILD_OPTIONS = {
   name = "string", run = "function", model = "string", restart = "string", backoff = "table", stop_timeout = "number",
@@ -282,7 +285,11 @@ local function backoff_of(given)
   return backoff
 end
 
-local function child_of(given, seen)
+local function to_stderr(err, name, traceback)
+  io.stderr:write(("braid: the child %q of a supervisor has failed: %s\n"):format(name, errors.told(err, traceback)))
+end
+
+local function child_of(given, seen, report)
   errors.check_options(2, "supervisor's child", given, CHILD_OPTIONS)
   errors.check_seconds(2, "supervisor's child", given, "stop_timeout")
   for _, name in ipairs { "name", "run" } do
@@ -293,11 +300,11 @@ local function child_of(given, seen)
   return children.new {
     name = given.name, run = given.run, model = choice("model", given.model, "task", MODELS),
     restart = choice("restart", given.restart, "always", RESTARTS), backoff = backoff_of(given.backoff),
-    stop_timeout = given.stop_timeout or 5, health = given.health,
+    stop_timeout = given.stop_timeout or 5, health = given.health, on_failure = report or to_stderr,
   }
 end
 
-local function children_of(list)
+local function children_of(list, report)
   if type(list) ~= "table" or #list == 0 then
     errors.misuse(2, "supervisor: children are missing: braid.supervisor{ children = { { name = ..., run = fn } } }")
   end
@@ -307,7 +314,7 @@ local function children_of(list)
       errors.misuse(2, "bad option 'children[%d]' of 'supervisor' (a table expected, got %s)", i,
         errors.described(given))
     end
-    made[i] = child_of(given, seen)
+    made[i] = child_of(given, seen, report)
   end
   return made
 end
@@ -319,14 +326,15 @@ end
 ---`max_restarts` failures within `period` seconds end the supervisor. Does not suspend.
 ---
 ---The supervisor is part of the current scope, which waits for it; a cancel stops it, the last child first. Failures of
----children are reported on stderr.
+---children are reported on stderr, or to `on_failure(err, name, traceback)`, which must not wait.
 ---
 ---Of a child: `name`; `run`, the function; `model`: "task" (default), "thread" or "process"; `restart`: "always"
 ---(default), "on_error" or "never"; `backoff`: { first = 0.1, factor = 2, most = 30 }, in seconds; `stop_timeout`:
 ---seconds until a child that is stopped is left alone, default 5; `health`: called each second; it must return a true
 ---value within 5 s.
 ---@param opts {strategy: "one_for_one"|"all_for_one"|"rest_for_one"|nil, max_restarts: integer?, period: number?,
---- children: table[], name: string?} max_restarts: default 3; period: default 5 s; name: for `braid ps`
+--- children: table[], name: string?, on_failure: fun(err: any, name: string, traceback: string?)?} max_restarts:
+--- default 3; period: default 5 s; name: for `braid ps`
 ---@return braid.Supervisor
 function M.supervisor(opts)
   errors.check_options(1, "supervisor", opts, OPTIONS)
@@ -338,7 +346,8 @@ function M.supervisor(opts)
       strategy = choice("strategy", opts.strategy, "one_for_one", STRATEGIES),
       max_restarts = opts.max_restarts or 3, period = opts.period or 5, name = opts.name or "supervisor",
     },
-    _children = children_of(opts.children), _failures = {}, _news = queues.queue(), _done = core.event_new(),
+    _children = children_of(opts.children, opts.on_failure), _failures = {}, _news = queues.queue(),
+    _done = core.event_new(),
   }, Supervisor)
   self._task = task.spawn(stand, self)
   self._task.name = self._options.name
