@@ -28,10 +28,17 @@ int lpgerror_raise(lua_State *L, const char *format, ...) {
   return raise(L, "postgres", format, arguments);
 }
 
+static const char MISUSE; /* registry key, by address */
+
+void lpgerror_open(lua_State *L) { lua_rawsetp(L, LUA_REGISTRYINDEX, &MISUSE); }
+
 int lpgerror_misuse(lua_State *L, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  return raise(L, "misuse", format, arguments);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &MISUSE);
+  lua_pushvfstring(L, format, arguments);
+  lua_call(L, 1, 0);
+  return 0;
 }
 
 static void push_line(lua_State *L, const char *text) {

@@ -12,7 +12,10 @@ void lpgerror_push(lua_State *L, const PGresult *result);
 /* Raises kind "postgres" with a formatted message (lua_pushfstring's formats). Never returns. */
 int lpgerror_raise(lua_State *L, const char *format, ...);
 
-/* Raises kind "misuse"; the Lua layer adds the caller's position. Never returns. */
+/* Pops the Lua function that raises kind "misuse" with the caller's position. */
+void lpgerror_open(lua_State *L);
+
+/* Raises kind "misuse" by that function. Never returns. */
 int lpgerror_misuse(lua_State *L, const char *format, ...);
 
 /* Pushes libpq's message about a connection, in one line. */

@@ -9,7 +9,7 @@
 /* Makes the list of names, if there is none yet, and pushes all names. */
 static void push_names(lua_State *L, const PGresult *result, struct lpgcolumns *columns) {
   int count = columns->count;
-  if (lua_isnil(L, columns->names) || (int)lua_rawlen(L, columns->names) != count) {
+  if (!lua_istable(L, columns->names) || (int)lua_rawlen(L, columns->names) != count) {
     lua_createtable(L, count, 0);
     luaL_setmetatable(L, "braid.list");
     for (int i = 0; i < count; i++) {
@@ -24,7 +24,7 @@ static void push_names(lua_State *L, const PGresult *result, struct lpgcolumns *
 
 /* The function for a type, which it pushes; 0: there is none. */
 static int push_function(lua_State *L, const struct lpgcolumns *columns, Oid oid) {
-  if (!lua_isnil(L, columns->types)) {
+  if (lua_istable(L, columns->types)) {
     if (lua_rawgeti(L, columns->types, (lua_Integer)oid) != LUA_TNIL) return lua_gettop(L);
     lua_pop(L, 1);
   }

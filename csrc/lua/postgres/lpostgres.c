@@ -305,7 +305,8 @@ enum { SLOT = 2 };
 static void set_slot(lua_State *L, const char *name) { lua_setfield(L, SLOT, name); }
 
 static bool slot_has(lua_State *L, const char *name) {
-  bool has = lua_getfield(L, SLOT, name) != LUA_TNIL;
+  lua_getfield(L, SLOT, name);
+  bool has = lua_toboolean(L, -1);
   lua_pop(L, 1);
   return has;
 }
@@ -599,11 +600,11 @@ static int cancellation_close(lua_State *L) {
 /* ---- the module ---------------------------------------------------------------------------------------------------
  */
 
-/* setup(json_decode, encode_table) */
+/* setup(json_decode, encode_table, misuse) */
 static int setup(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
-  lua_settop(L, 2);
+  for (int i = 1; i <= 3; i++) luaL_checktype(L, i, LUA_TFUNCTION);
+  lua_settop(L, 3);
+  lpgerror_open(L);
   lua_createtable(L, 2, 0);
   lua_insert(L, 1);
   lua_rawseti(L, 1, 2);

@@ -3,6 +3,7 @@
 
 local core = require "braid.core"
 local connection = require "braid.postgres.connection"
+local errors = require "braid.errors"
 local pool = require "braid.postgres.pool"
 local settings = require "braid.postgres.settings"
 local types = require "braid.postgres.types"
@@ -14,7 +15,9 @@ local POOL_OPTIONS = {
   timeout = "number",
 }
 
-local function prepare() settings.libpq().setup(core.json_decode, types.table_text) end
+local function misuse(text) errors.misuse(1, "%s", text) end
+
+local function prepare() settings.libpq().setup(core.json_decode, types.table_text, misuse) end
 
 ---Connects: `postgres.connect("host=localhost dbname=shop")`, or with libpq's keywords as a table. Own options:
 ---`statement_timeout` in seconds; `types = { numeric = "float", timestamptz = fn }`, in which form values of these

@@ -104,7 +104,7 @@ end
 function Link:_described(slot)
   local statement = slot.statement
   statement.parameters = slot.parameters or ""
-  statement.columns = slot.columns and #slot.columns > 0 and slot.columns or nil
+  statement.columns = slot.columns and #slot.columns > 0 and slot.columns or false
   if slot.err and self._statements[statement.sql] == statement then self:_drop(statement.sql) end
 end
 
@@ -159,8 +159,28 @@ local function sent(self, flushed, reason)
   end
 end
 
+-- Events that can be used again: nobody waits for them.
+local idle, count = {}, 0
+
+local function new_event()
+  if count == 0 then return core.event_new() end
+  local event = idle[count]
+  idle[count] = nil
+  count = count - 1
+  return event
+end
+
+local MOST_IDLE = 256
+
+local function free_event(event)
+  if count == MOST_IDLE then return end
+  event:clear()
+  count = count + 1
+  idle[count] = event
+end
+
 local function new_slot(fields)
-  fields.event = core.event_new()
+  fields.event = new_event()
   return fields
 end
 
@@ -218,6 +238,9 @@ function Link:await(slot, alone)
     core.rethrow(err)
   end
   if slot.lost then core.rethrow(slot.lost) end
+  local event = slot.event
+  slot.event = false -- another task may have waited for the same slot
+  if event then free_event(event) end
   return slot
 end
 
@@ -281,7 +304,8 @@ function Link:send(request, ...)
   statement.used = ticks
   sent(self, self._conn:send(statement.name, statement.parameters, ...))
   return join(self, {
-    event = core.event_new(), shape = request.shape, types = request.types or self.types, statement = statement,
+    event = new_event(), shape = request.shape, types = request.types or self.types or false, statement = statement,
+    columns = false, value = nil, done = false, sent = request.sent or false, sql = request.sql,
   })
 end
 

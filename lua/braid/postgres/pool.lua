@@ -11,7 +11,7 @@ local transactions = require "braid.postgres.transaction"
 
 local M = {}
 
-local QUICK = 0.005 -- seconds: a statement that takes longer has a connection for itself
+local QUICK, SLOW = 0.005, 0.05 -- seconds: a statement that was quick and then takes longer is no more taken for quick
 local MOST_QUICK = 1024 -- statements that are remembered
 
 ---A pool. It is closed by `<close>`.
@@ -19,6 +19,8 @@ local MOST_QUICK = 1024 -- statements that are remembered
 ---@field private _settings table
 ---@field private _resources braid.ResourcePool of links
 ---@field private _shared table<braid.postgres.Link, braid.Lease> links that quick statements use
+---@field private _leaving braid.postgres.Link? one of these that gets no more statements
+---@field private _opened braid.Event? set when a task that waits for a further one has it
 ---@field private _quick table<string, table> statement -> what it needs to be prepared elsewhere
 local Pool = { __name = "braid.postgres.pool" }
 for name, method in pairs(sessions.Session) do Pool[name] = Pool[name] or method end
@@ -30,6 +32,7 @@ local function end_sharing(self, link)
   local lease = self._shared[link]
   if not lease then return end
   self._shared[link] = nil
+  if self._leaving == link then self._leaving = nil end
   if link.closed then lease:discard() else lease:release() end
 end
 
@@ -91,52 +94,77 @@ local function query_alone(link, self, request, ...)
   return slot.value
 end
 
--- The link with the fewest statements under way; a new one if each has some and there may be more.
-local function shared_link(self)
-  local best, least
+-- The link with the fewest statements under way, without the one that is to be given back.
+local function least_busy(self)
+  local best
   for link in pairs(self._shared) do
-    if link.closed or (link.pending == 0 and not link:is_open()) then
-      end_sharing(self, link)
-      return shared_link(self)
-    end
-    if not least or link.pending < least then best, least = link, link.pending end
+    if link ~= self._leaving and (not best or link.pending < best.pending) then best = link end
   end
-  if best and (least == 0 or self._resources._leased >= self._max) then return best end
-  local lease = acquire(self)
+  return best
+end
+
+-- Takes a further link for quick statements. Waits for it like everybody else.
+local function open_shared(self)
+  self._opened = core.event_new()
+  local ok, lease, place = errors.try(acquire, self)
+  local opened = self._opened
+  self._opened = nil
+  opened:set()
+  if not ok then core.rethrow(lease, place) end
   local link = lease.resource
-  self._shared[link] = lease
-  link.on_answer = self._on_answer
+  self._shared[link], link.on_answer = lease, self._on_answer
   return link
 end
 
--- Called for each answer, and without one when the link is lost. A link that nobody uses is given back when somebody
--- waits for one.
+local function shared_link(self)
+  while true do
+    local best = least_busy(self)
+    local may_open = not self._opened and self._resources._leased < self._max
+    if best and (best.pending > 0 and not may_open) then return best end
+    if best and best.pending == 0 then
+      if best:is_open() then return best end
+      end_sharing(self, best)
+    elseif not self._opened then
+      return open_shared(self)
+    else
+      self._opened:wait()
+    end
+  end
+end
+
+-- While somebody waits for a connection, one after the other gets no more quick statements and is given back.
+local function give_way(self, link)
+  if not self._leaving and (self._closed or self._resources._waiting > 0) then self._leaving = link end
+  if self._leaving == link and link.pending == 0 then end_sharing(self, link) end
+end
+
+-- Called for each answer, and without one when the link is lost.
 local function on_answer(self)
   return function(link, slot)
     local now = core.now()
-    if slot and slot.sent and now - math.max(slot.sent, link.answered or 0) > QUICK then self._quick[slot.sql] = nil end
+    if slot and slot.sent and now - math.max(slot.sent, link.answered or 0) > SLOW then self._quick[slot.sql] = nil end
     link.answered = now
     if not self._shared[link] then return end
-    if link.closed or (link.pending == 0 and (self._closed or self._resources._waiting > 0)) then
+    if link.closed or (self._closed and link.pending == 0) then
       end_sharing(self, link)
+    else
+      give_way(self, link)
     end
   end
 end
 
 local function query_shared(link, facts, request, ...)
   if not link:knows(request.sql) then link:introduce(request.sql, facts) end
+  request.sent = core.now()
   local slot = link:send(request, ...)
-  slot.sent, slot.sql = core.now(), request.sql
-  link:await(slot, link.pending == 1)
-  return slot
+  return link:await(slot, link.pending == 1)
 end
 
 function Pool:_query(request, ...)
   local facts = self._quick[request.sql]
-  if facts and self._resources._waiting == 0 then
+  if facts then
     local link = shared_link(self)
-    local ok, slot, place = errors.try(query_shared, link, facts, request, ...)
-    if not ok then core.rethrow(slot, place) end
+    local slot = query_shared(link, facts, request, ...)
     if not slot.err then return slot.value end
     self._quick[request.sql] = nil
     if not link:is_stale(slot.err) then core.rethrow(slot.err) end

@@ -48,17 +48,8 @@ local function read_request(what, shape, given)
     types = types.read(what, request.types) }, params, math.max(#params, math.tointeger(params.n) or 0)
 end
 
--- Errors of the C module have no position.
-local function rethrow(err, place)
-  if errors.is_error(err, "misuse") and not err.message:find("^%S+:%d+: ") then
-    errors.misuse(2, "%s", err.message)
-  end
-  core.rethrow(err, place)
-end
-
 local function query(link, request, ...)
-  local ok, slot, place = errors.try(link.query, link, request, ...)
-  if not ok then rethrow(slot, place) end
+  local slot = link:query(request, ...)
   if slot.err then core.rethrow(slot.err) end
   return slot.value
 end
@@ -111,7 +102,7 @@ function Session:rows(sql, ...)
   local ok, slot, place = errors.try(link.stream, link, request, table.unpack(list, 1, count))
   if not ok then
     give_back()
-    rethrow(slot, place)
+    core.rethrow(slot, place)
   end
   local iterator = rows.new(link, slot, give_back)
   return iterator, nil, nil, iterator
@@ -212,8 +203,7 @@ local function send(self, what, shape, sql, ...)
   end
   local statement, err = self._link:statement(request.sql)
   if not statement then core.rethrow(err) end
-  local ok, slot, place = errors.try(self._link.send, self._link, request, table.unpack(list, 1, count))
-  if not ok then rethrow(slot, place) end
+  local slot = self._link:send(request, table.unpack(list, 1, count))
   local future = core.spawn(wait_for, self._link, slot)
   self._list[#self._list + 1] = { slot = slot, future = future }
   return future
