@@ -52,7 +52,8 @@ local LUA_FLOORS = {
   "braid.advice.calibration", "braid.advice.profile", "braid.advice.estimate", "braid.advice.pilot",
   "braid.advice.advice", "braid.advice", "braid", "braid.tutorial.delay_server", "braid.tutorial.lab",
   "braid.tutorial.concepts", "braid.tutorial.fetching", "braid.tutorial.computing", "braid.tutorial.pipeline",
-  "braid.tutorial.service", "braid.tutorial.primitives", "braid.tutorial.pitfalls", "braid.tutorial",
+  "braid.tutorial.service", "braid.tutorial.primitives",
+  "braid.tutorial.cluster", "braid.tutorial.databases", "braid.tutorial.pitfalls", "braid.tutorial",
   "braid.command.options", "braid.command.serve", "braid.command.run", "braid.command.tutorial",
   "braid.command.advise", "braid.command.ps", "braid.command",
 }

@@ -8,7 +8,7 @@ local Lab = require "braid.tutorial.lab"
 local M = {}
 
 local FOLDER = "braid.tutorial."
-local CHAPTERS = { "concepts", "fetching", "computing", "pipeline", "service", "primitives", "pitfalls" }
+local CHAPTERS = { "concepts", "fetching", "computing", "pipeline", "service", "primitives", "databases", "pitfalls" }
 
 local labels = {
   zh = { document = "文档", measured = "实测", verdict = "结论",
