@@ -8,7 +8,9 @@
 #include "core/sync/counter.h"
 #include "core/sync/dict.h"
 #include "core/sync/primitives.h"
+#include "core/loop/choices.h"
 #include "core/loop/loop.h"
+#include "core/loop/priorities.h"
 #include "core/sync/queue.h"
 #include "core/work/thread_pool.h"
 #include "kernels/histogram.h"
@@ -297,6 +299,25 @@ static bool count_words(void) {
 
 static void buffer_survives(void) { fail_each_once(fill_buffer); }
 static void heap_survives(void) { fail_each_once(fill_heap); }
+static bool fill_choices(void) {
+  enum { COUNT = 1000 };
+  static char owners[COUNT];
+  struct braid_choices choices;
+  struct braid_priorities priorities;
+  braid_choices_init(&choices);
+  braid_priorities_init(&priorities);
+  braid_choices_seed(&choices, 1);
+  for (int i = 0; i < COUNT; i++) {
+    check(braid_choices_make(&choices, 3) < 3);
+    check(braid_priorities_rank(&priorities, &owners[i], 1) > priorities.lowest);
+  }
+  bool through = !choices.incomplete && priorities.count == COUNT;
+  braid_choices_term(&choices);
+  braid_priorities_term(&priorities);
+  return through;
+}
+
+static void choices_survive(void) { fail_each_once(fill_choices); }
 static void deadlines_survive(void) { fail_each_once(fill_deadlines); }
 static void message_survives(void) { fail_each_once(send_message); }
 static void queue_survives(void) { fail_each_once(fill_queue); }
@@ -318,10 +339,10 @@ static void loans_survive(void) { fail_each_once(lend_items); }
 static void pool_survives(void) { fail_each_once(make_lone_pool); }
 
 CHECK_MAIN({"memory is out: buffer", buffer_survives}, {"memory is out: heap", heap_survives},
-           {"memory is out: deadlines", deadlines_survive}, {"memory is out: message", message_survives},
-           {"memory is out: queue", queue_survives}, {"memory is out: array", array_survives},
-           {"memory is out: kernels", kernels_survive}, {"memory is out: primitive", primitive_survives},
-           {"memory is out: loop", loop_survives}, {"memory is out: factor", factor_survives},
-           {"memory is out: sieve", sieve_survives}, {"memory is out: words", words_survive},
-           {"memory is out: dict", dict_survives}, {"memory is out: what a queue lends", loans_survive},
-           {"memory is out: a pool of threads", pool_survives})
+           {"memory is out: deadlines", deadlines_survive}, {"memory is out: choices", choices_survive},
+           {"memory is out: message", message_survives}, {"memory is out: queue", queue_survives},
+           {"memory is out: array", array_survives}, {"memory is out: kernels", kernels_survive},
+           {"memory is out: primitive", primitive_survives}, {"memory is out: loop", loop_survives},
+           {"memory is out: factor", factor_survives}, {"memory is out: sieve", sieve_survives},
+           {"memory is out: words", words_survive}, {"memory is out: dict", dict_survives},
+           {"memory is out: what a queue lends", loans_survive}, {"memory is out: a pool of threads", pool_survives})

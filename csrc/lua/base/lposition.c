@@ -92,6 +92,7 @@ static void push_wait(lua_State *L, lua_State *co, lua_Debug *ar) {
   }
   const char *name = lua_tostring(L, -1), *class = NULL;
   if (strrchr(name, '.')) name = strrchr(name, '.') + 1;
+  if (strcmp(name, "within_scope") == 0) name = "end"; /* of braid.scope: it waits for the tasks inside */
   if (lua_getlocal(co, ar, 1)) {
     if (luaL_getmetafield(co, -1, "__name") != LUA_TNIL) {
       class = lua_tostring(co, -1);
