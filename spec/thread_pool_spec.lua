@@ -493,6 +493,80 @@ describe("ten thousand jobs", function()
   end, { deadline = 30 })
 end)
 
+-- ---- one after the other --------------------------------------------------------------------------------------------
+
+-- A worker serves jobs in one task as long as they leave it as it was. Nobody may be able to tell.
+describe("a job after another one", function()
+  with_pool("has locals of its own", 1, function(pool)
+    local function set()
+      local own = require "braid"
+      local before = own.locals().mine
+      own.locals().mine = "left behind"
+      return before == nil
+    end
+    for _ = 1, 3 do assert.is_true(pool:submit(set):result()) end
+  end)
+
+  with_pool("is another task", 1, function(pool)
+    local function keep()
+      local kept = _G.kept or {}
+      _G.kept = kept
+      kept[#kept + 1] = require "braid".current()
+      local same = false
+      for i = 1, #kept - 1 do same = same or rawequal(kept[i], kept[#kept]) or kept[i]:state() == "running" end
+      return not same, kept[#kept].name
+    end
+    for _ = 1, 3 do assert.same({ true, nil }, { pool:submit(keep):result() }) end
+    pool:submit(function() require "braid".current().name = "named" end):result()
+    assert.same({ true, nil }, { pool:submit(keep):result() })
+  end)
+
+  with_pool("has no hook of the one before", 1, function(pool)
+    pool:submit(function() debug.sethook(function() end, "", 1000) end):result()
+    assert.is_nil(pool:submit(function() return (debug.gethook()) end):result())
+  end)
+
+  with_pool("does not hold the lock of the one before", 1, function(pool)
+    local lock = braid.lock()
+    pool:submit(function(l) l:acquire() end, lock):result()
+    local ok, err = pool:submit(function(l) return l:acquire(5) end, lock):result()
+    assert.is_nil(ok)
+    assert.equal("owner_died", err.kind)
+  end)
+
+  with_pool("is not touched by what the one before has left open, spawned, cancelled or failed at", 1, function(pool)
+    local function leave_open() local _ = require "braid".scope() end
+    local function spawn() require "braid".spawn(function() require "braid".sleep(0.001) end) end
+    local function daemon() require "braid".spawn(function() require "braid".sleep(60) end):daemon() end
+    local function cancel() require "braid".current():cancel() end
+    local function fail() error "mine" end
+    local function yield() coroutine.yield() end
+    for _, before in ipairs { leave_open, spawn, daemon, cancel, fail, yield } do
+      pool:submit(before):error()
+      assert.equal(7, pool:submit(function() require "braid".sleep(0) return 7 end):result(10 * helper.slowness))
+    end
+  end)
+
+  with_pool("begins after other tasks of the worker had their turn", {
+    workers = 1,
+    init = function()
+      _G.turns = 0
+      require "braid".spawn(function()
+        while true do
+          require "braid".sleep(0.0005)
+          _G.turns = _G.turns + 1
+        end
+      end):daemon()
+    end,
+  }, function(pool)
+    local jobs = {}
+    for i = 1, 500 do jobs[i] = pool:submit(spin, 0.0002) end
+    local during = pool:submit(function() return _G.turns end)
+    assert.is_true(during:result() > 10, during:result())
+    for i = 1, 500 do jobs[i]:result() end
+  end)
+end)
+
 -- ---- to_thread ------------------------------------------------------------------------------------------------------
 
 describe("to_thread", function()
