@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- usage: lua spec/fuzz/seeds.lua FOLDER: what the fuzzers begin with: messages of every kind in FOLDER/decode_seeds,
--- texts in FOLDER/json_seeds, requests in FOLDER/http_seeds, frames in FOLDER/websocket_seeds, if the module is there.
+-- texts in FOLDER/json_seeds, requests in FOLDER/http_seeds (HTTP/1.1 and HTTP/2), frames in FOLDER/websocket_seeds, if
+-- the module is there.
 local core = require "braid.core"
 local ship = require "ship"
 
@@ -47,6 +48,9 @@ end
 
 for i, message in ipairs(require "spec.web_corpus") do
   if #message.text < 2000 then write("http_seeds", i, string.char(i * 37 % 256) .. message.text) end
+end
+for i, text in ipairs(require "spec.fuzz.http2_seeds") do
+  for how = 0, 31, 7 do write("http_seeds", 100000 + 100 * i + how, string.char(0xe0 | how) .. text) end
 end
 for i, values in ipairs(seeds) do write("decode_seeds", i, ship.bytes(core.encode(table.unpack(values, 1, 11)))) end
 for i, text in ipairs(texts) do write("json_seeds", i, text) end

@@ -23,24 +23,15 @@ const struct braid_protocol *braid_http2_protocol(const char *name, size_t size)
 }
 
 #else
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "core/base/clock.h"
-#include "core/web/http2_stream.h"
-#include "core/web/syntax.h"
+#include "core/web/http2_answer.h"
 
 enum {
   MOST_STREAMS = 128,      /* at a time */
   WINDOW = 256 << 10,      /* bytes that a client may send on a stream before its handler takes them */
   WHOLE_WINDOW = 1 << 20,  /* the same for the connection */
-  BODY_ROOM = 64 << 10,    /* bytes of a streamed body that may wait for the owner */
-  STREAM_ROOM = 64 << 10,  /* bytes of a streamed answer that may wait for the client */
-  BATCH = 64 << 10,        /* bytes that are sent at once; while so many wait, no frames are made */
-  MOST_FIELDS = 130,       /* of an answer */
   MOST_SETTINGS = 32,      /* entries of a SETTINGS frame */
   MOST_ANSWERS = 500,      /* acknowledgements that may wait for a client that does not read */
   MOST_CONTINUATIONS = 8,  /* frames of a head */
@@ -50,263 +41,12 @@ enum {
   MOST_SPARE = 16          /* streams that are kept for the next requests */
 };
 
-struct braid_http2 {
-  struct braid_web_connection *connection;
-  nghttp2_session *session;
-  struct braid_alarm alarm; /* sends what is submitted */
-  bool sending;             /* the alarm is started */
-  bool inside;              /* nghttp2 is working: it must not be called again */
-  unsigned streams;         /* open ones */
-  unsigned receiving;       /* of them: whose body is coming */
-  unsigned owing;           /* of them: of whose answers the client has to take something */
-  bool moved;               /* something was sent since the last look */
-  bool draining;
-  struct braid_list open, spare; /* streams */
-  unsigned spare_count;
-};
-
 static struct braid_http2_stream *stream_of(const struct braid_exchange *exchange) { return exchange->stream; }
-
-/* ---- counting ------------------------------------------------------------------------------------------------- */
-
-static void set_owing(struct braid_http2_stream *stream, bool owing) {
-  if (stream->owing == owing) return;
-  stream->owing = owing;
-  if (owing)
-    stream->http2->owing++;
-  else
-    stream->http2->owing--;
-}
 
 static void end_input(struct braid_http2_stream *stream) {
   if (stream->input_ended) return;
   stream->input_ended = true;
   stream->http2->receiving--;
-}
-
-/* ---- sending -------------------------------------------------------------------------------------------------- */
-
-/* Whether a body is coming that is neither the owner's turn to decide about nor to take. */
-static bool awaits_body(const struct braid_http2 *http2) {
-  if (http2->receiving == 0) return false;
-  for (const struct braid_list *at = http2->open.next; at != &http2->open; at = at->next) {
-    const struct braid_http2_stream *stream = braid_container(at, struct braid_http2_stream, link);
-    bool ours = stream->exchange && (!stream->admitted || stream->held >= BODY_ROOM);
-    if (!stream->input_ended && !ours) return true;
-  }
-  return false;
-}
-
-/* Sets the connection's limit of time. */
-static void settle(struct braid_http2 *http2) {
-  struct braid_web_connection *connection = http2->connection;
-  bool owes = braid_web_connection_backlog(connection) > 0 || http2->owing > 0;
-  enum braid_web_wait wait = owes                 ? BRAID_WEB_OUT
-                             : awaits_body(http2) ? BRAID_WEB_BODY
-                             : http2->streams > 0 ? BRAID_WEB_FREE
-                                                  : BRAID_WEB_IDLE;
-  if (connection->wait != wait || (wait == BRAID_WEB_OUT && http2->moved)) braid_web_connection_wait(connection, wait);
-  http2->moved = false;
-}
-
-/* Collects frames. False: nghttp2 is at its end. */
-static bool collect(struct braid_http2 *http2, struct braid_buffer *batch) {
-  const uint8_t *data;
-  ssize_t size = 0;
-  batch->size = 0;
-  http2->inside = true;
-  while (batch->size < BATCH && (size = nghttp2_session_mem_send(http2->session, &data)) > 0)
-    if (!braid_buffer_append(batch, data, (size_t)size)) size = -1;
-  http2->inside = false;
-  return size >= 0;
-}
-
-/* Sends what is there, while the client takes it. False: the connection has ended. */
-static bool flush(struct braid_http2 *http2) {
-  struct braid_web_connection *connection = http2->connection;
-  struct braid_buffer *batch = &connection->server->scratch;
-  while (braid_web_connection_backlog(connection) < BATCH) {
-    if (!collect(http2, batch)) {
-      braid_web_connection_end(connection, true);
-      return false;
-    }
-    if (batch->size == 0) break;
-    struct iovec piece = {batch->data, batch->size};
-    http2->moved = true;
-    if (!braid_web_connection_send(connection, &piece, 1)) return false;
-  }
-  bool over = !nghttp2_session_want_read(http2->session) && !nghttp2_session_want_write(http2->session);
-  if (over && braid_web_connection_backlog(connection) == 0) {
-    connection->transport.class->shutdown(&connection->transport);
-    braid_web_connection_end(connection, false);
-    return false;
-  }
-  settle(http2);
-  return true;
-}
-
-static void on_alarm(struct braid_alarm *alarm) {
-  struct braid_http2 *http2 = braid_container(alarm, struct braid_http2, alarm);
-  http2->sending = false;
-  flush(http2);
-}
-
-/* Something was submitted: it is sent in the next turn, together with what follows until then. */
-static void send_soon(struct braid_http2 *http2) {
-  if (http2->sending || http2->inside) return;
-  http2->sending = braid_alarm_start(http2->connection->server->loop, &http2->alarm, braid_clock_now());
-  if (!http2->sending) flush(http2);
-}
-
-/* ---- answers -------------------------------------------------------------------------------------------------- */
-
-static bool is_head_request(const struct braid_exchange *exchange) {
-  return exchange->head.method.size == 4 && memcmp(exchange->text + exchange->head.method.at, "HEAD", 4) == 0;
-}
-
-static nghttp2_nv field_of(const char *name, size_t name_size, const char *value, size_t value_size) {
-  return (nghttp2_nv){(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value, name_size, value_size,
-                      NGHTTP2_NV_FLAG_NONE};
-}
-
-/* Fields that HTTP/2 has no place for. */
-static bool belongs_to_connection(const struct braid_field *field) {
-  static const char *const names[] = {"connection", "transfer-encoding", "keep-alive", "upgrade", "proxy-connection"};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    if (braid_text_equals(field->name, field->name_size, names[i])) return true;
-  return false;
-}
-
-/* Writes the names of field lines in lower case. Returns the copy; NULL: memory is out. */
-static const char *lower_names(struct braid_buffer *copy, const char *fields, size_t size) {
-  copy->size = 0;
-  if (!braid_buffer_append(copy, fields, size)) return NULL;
-  bool name = true;
-  for (char *at = copy->data; at < copy->data + size; at++) {
-    if (*at == ':') name = false;
-    if (*at == '\n') name = true;
-    if (name && *at >= 'A' && *at <= 'Z') *at = (char)(*at | 0x20);
-  }
-  return copy->data;
-}
-
-/* Returns the number of fields of the answer; 0: memory is out, or they are too many. The texts are valid until the
- * server's scratch buffer is used again. */
-static size_t list_fields(struct braid_exchange *exchange, const struct braid_answer *answer, char digits[24],
-                          nghttp2_nv list[MOST_FIELDS]) {
-  struct braid_web_server *server = exchange->server;
-  size_t count = 0;
-  braid_date_update(&server->date);
-  int status = snprintf(digits, 4, "%03u", answer->status % 1000);
-  list[count++] = field_of(":status", 7, digits, (size_t)status);
-  list[count++] = field_of("date", 4, server->date.line + 6, BRAID_DATE_LINE - 8);
-  if (braid_status_has_body(answer->status) && answer->kind != BRAID_ANSWER_STREAM) {
-    int size = snprintf(digits + 4, 20, "%llu", (unsigned long long)answer->size);
-    list[count++] = field_of("content-length", 14, digits + 4, (size_t)size);
-  }
-  if (answer->fields_size == 0) return count;
-  const char *at = lower_names(&server->scratch, answer->fields, answer->fields_size);
-  const char *end = at ? at + answer->fields_size : NULL;
-  struct braid_field field;
-  while (at && braid_field_next(&at, end, &field)) {
-    if (belongs_to_connection(&field)) continue;
-    if (count == MOST_FIELDS) return 0;
-    list[count++] = field_of(field.name, field.name_size, field.value, field.value_size);
-  }
-  return at ? count : 0;
-}
-
-/* nghttp2 asks for bytes of an answer. */
-static ssize_t read_answer(nghttp2_session *session, int32_t id, uint8_t *into, size_t room, uint32_t *flags,
-                           nghttp2_data_source *source, void *context) {
-  (void)session, (void)id, (void)context;
-  struct braid_http2_stream *stream = source->ptr;
-  ssize_t count = braid_http2_stream_take(stream, into, room);
-  if (count < 0) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-  if (stream->exchange && stream->exchange->gives_stream && braid_http2_stream_backlog(stream) < STREAM_ROOM)
-    braid_exchange_wake(&stream->exchange->writers);
-  if (braid_http2_stream_backlog(stream) > 0) return count;
-  if (stream->out_ended) {
-    *flags |= NGHTTP2_DATA_FLAG_EOF;
-    return count;
-  }
-  set_owing(stream, false);
-  if (count > 0) return count;
-  stream->paused = true;
-  return NGHTTP2_ERR_DEFERRED;
-}
-
-/* There is something to take, or the end. */
-static void go_on(struct braid_http2_stream *stream) {
-  set_owing(stream, true);
-  if (stream->paused) nghttp2_session_resume_data(stream->http2->session, stream->id);
-  stream->paused = false;
-  send_soon(stream->http2);
-}
-
-/* The answer with its body, as far as that is known now. */
-static bool take_body(struct braid_http2_stream *stream, const struct braid_answer *answer) {
-  stream->out_ended = answer->kind != BRAID_ANSWER_STREAM;
-  if (answer->kind == BRAID_ANSWER_FILE) {
-    stream->file = answer->file;
-    stream->file_offset = answer->offset;
-    stream->file_left = answer->size;
-  }
-  return answer->kind != BRAID_ANSWER_BODY || braid_buffer_append(&stream->out, answer->body, (size_t)answer->size);
-}
-
-static bool respond(struct braid_exchange *exchange, const struct braid_answer *answer) {
-  struct braid_http2_stream *stream = stream_of(exchange);
-  bool has_body = braid_status_has_body(answer->status) && !is_head_request(exchange) &&
-                  (answer->kind == BRAID_ANSWER_STREAM || answer->size > 0);
-  nghttp2_nv fields[MOST_FIELDS];
-  char digits[24];
-  size_t count = list_fields(exchange, answer, digits, fields);
-  nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = read_answer};
-  if (count == 0 || (has_body && answer->kind == BRAID_ANSWER_BODY && !take_body(stream, answer))) return false;
-  if (nghttp2_submit_response(stream->http2->session, stream->id, fields, count, has_body ? &provider : NULL))
-    return false;
-  if (has_body && answer->kind != BRAID_ANSWER_BODY)
-    take_body(stream, answer);
-  else if (answer->kind == BRAID_ANSWER_FILE)
-    close(answer->file);
-  set_owing(stream, true);
-  send_soon(stream->http2);
-  return true;
-}
-
-/* Makes room at the beginning, so that the buffer does not grow while the client is never quite done. */
-static void compact(struct braid_http2_stream *stream) {
-  if (stream->taken < STREAM_ROOM) return;
-  stream->out.size -= stream->taken;
-  memmove(stream->out.data, stream->out.data + stream->taken, stream->out.size);
-  stream->taken = 0;
-}
-
-static bool write_stream(struct braid_exchange *exchange, const void *data, size_t size) {
-  struct braid_http2_stream *stream = stream_of(exchange);
-  if (size == 0 || is_head_request(exchange) || !braid_status_has_body(exchange->status)) return true;
-  compact(stream);
-  if (!braid_buffer_append(&stream->out, data, size)) return false;
-  go_on(stream);
-  return true;
-}
-
-static bool has_room(const struct braid_exchange *exchange) {
-  return braid_http2_stream_backlog(stream_of(exchange)) < STREAM_ROOM;
-}
-
-static void end_stream(struct braid_exchange *exchange) {
-  struct braid_http2_stream *stream = stream_of(exchange);
-  struct braid_http2 *http2 = stream->http2;
-  int32_t id = stream->id;
-  if (!exchange->failed) {
-    stream->out_ended = true;
-    go_on(stream);
-  } else if (flush(http2)) { /* what there is before the failure */
-    nghttp2_submit_rst_stream(http2->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_INTERNAL_ERROR);
-    send_soon(http2);
-  }
 }
 
 /* ---- bodies --------------------------------------------------------------------------------------------------- */
@@ -328,7 +68,7 @@ static void open_window(struct braid_http2_stream *stream) {
   if (stream->held == 0) return;
   nghttp2_session_consume_stream(stream->http2->session, stream->id, stream->held);
   stream->held = 0;
-  send_soon(stream->http2);
+  braid_http2_send_soon(stream->http2);
 }
 
 /* What has come of an admitted body. */
@@ -366,7 +106,7 @@ static void admitted(struct braid_exchange *exchange) {
 }
 
 static void wanted(struct braid_exchange *exchange) {
-  if (exchange->body.size < BODY_ROOM) open_window(stream_of(exchange));
+  if (exchange->body.size < BRAID_HTTP2_ROOM) open_window(stream_of(exchange));
 }
 
 /* ---- requests ------------------------------------------------------------------------------------------------- */
@@ -403,7 +143,7 @@ static void end_exchange(struct braid_http2_stream *stream, bool gone) {
 static void drop_stream(struct braid_http2_stream *stream) {
   struct braid_http2 *http2 = stream->http2;
   end_input(stream);
-  set_owing(stream, false);
+  braid_http2_set_owing(stream, false);
   braid_list_remove(&stream->link);
   http2->streams--;
   end_exchange(stream, true);
@@ -519,7 +259,7 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *c
               frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
   struct braid_http2_stream *stream = ends ? nghttp2_session_get_stream_user_data(session, frame->hd.stream_id) : NULL;
   if (!stream) return 0;
-  set_owing(stream, false);
+  braid_http2_set_owing(stream, false);
   end_exchange(stream, false);
   return 0;
 }
@@ -542,7 +282,7 @@ static bool feed(struct braid_http2 *http2, const void *data, size_t size) {
   http2->inside = false;
   if (count >= 0) return true; /* of most faults nghttp2 tells the client by itself */
   nghttp2_session_terminate_session(http2->session, NGHTTP2_ENHANCE_YOUR_CALM);
-  if (flush(http2)) braid_web_connection_end(http2->connection, false);
+  if (braid_http2_flush(http2)) braid_web_connection_end(http2->connection, false);
   return false;
 }
 
@@ -554,17 +294,17 @@ static void readable(struct braid_web_connection *connection) {
     size_t count = braid_web_connection_read(connection, piece, sizeof piece);
     if (connection->ended || (count > 0 && !feed(http2, piece, count))) return;
   } while (!connection->in_ended && class->pending && class->pending(&connection->transport));
-  if (!flush(http2)) return;
+  if (!braid_http2_flush(http2)) return;
   if (connection->in_ended) braid_web_connection_end(connection, false);
 }
 
-static void writable(struct braid_web_connection *connection) { flush(connection->state); }
+static void writable(struct braid_web_connection *connection) { braid_http2_flush(connection->state); }
 
 static void expired(struct braid_web_connection *connection) {
   struct braid_http2 *http2 = connection->state;
   bool idle = connection->wait == BRAID_WEB_IDLE;
   nghttp2_session_terminate_session(http2->session, NGHTTP2_NO_ERROR);
-  if (flush(http2)) braid_web_connection_end(connection, !idle);
+  if (braid_http2_flush(http2)) braid_web_connection_end(connection, !idle);
 }
 
 /* New requests that are on their way are still served: the last number is said when the client has heard of the end. */
@@ -574,7 +314,7 @@ static void drain(struct braid_web_connection *connection) {
   http2->draining = true;
   nghttp2_submit_shutdown_notice(http2->session);
   nghttp2_submit_ping(http2->session, NGHTTP2_FLAG_NONE, NULL);
-  flush(http2);
+  braid_http2_flush(http2);
 }
 
 /* Tells the client, as far as the socket takes it, which requests were not touched. */
@@ -583,7 +323,7 @@ static void say_goodbye(struct braid_http2 *http2) {
   struct braid_buffer *batch = &connection->server->scratch;
   if (!connection->transport.class || braid_web_connection_backlog(connection) > 0 || connection->in_ended) return;
   nghttp2_session_terminate_session(http2->session, NGHTTP2_NO_ERROR);
-  if (!collect(http2, batch) || batch->size == 0) return;
+  if (!braid_http2_collect(http2, batch) || batch->size == 0) return;
   struct iovec piece = {batch->data, batch->size};
   connection->transport.class->write(&connection->transport, &piece, 1);
 }
@@ -645,7 +385,7 @@ static void begin(struct braid_web_connection *connection) {
     http2->connection = connection;
     braid_list_init(&http2->open);
     braid_list_init(&http2->spare);
-    http2->alarm.fire = on_alarm;
+    http2->alarm.fire = braid_http2_on_alarm;
     http2->session = open_session(http2);
   }
   if (!http2 || !http2->session || !submit_settings(http2)) {
@@ -670,10 +410,10 @@ static const struct braid_protocol http2_protocol = {
     .writable = writable,
     .admitted = admitted,
     .wanted = wanted,
-    .respond = respond,
-    .write = write_stream,
-    .has_room = has_room,
-    .end = end_stream,
+    .respond = braid_http2_respond,
+    .write = braid_http2_write,
+    .has_room = braid_http2_has_room,
+    .end = braid_http2_end,
     .expired = expired,
     .upgrade = NULL,
     .drain = drain,
