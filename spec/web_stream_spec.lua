@@ -274,6 +274,38 @@ describe("files of a folder", function()
     same({ 200, "0123456789" }, part("bytes=2-4", '"other"'))
   end))
 
+  test("are given compressed, conditionally, and by folders", with_files(function(session, _, server)
+    os.execute(("cd %s && cp a.txt c.txt && printf GZ >c.txt.gz && printf BR >c.txt.br"):format(folder))
+    os.execute(("mkdir -p %s/.well-known && printf open >%s/.well-known/security.txt"):format(folder, folder))
+    local function ask(text)
+      local stream <close> = connect(server)
+      stream:write(text .. "Host: x\r\nConnection: close\r\n\r\n")
+      return stream:read("a", 5)
+    end
+    local function body_with(accepted)
+      local got = ask("GET /files/c.txt HTTP/1.1\r\nAccept-Encoding: " .. accepted .. "\r\n")
+      return got:match("\r\n\r\n(.*)$"), got:match("\r\nContent%-Encoding: (%a+)"), got:match("\r\nVary: ([%a-]+)")
+    end
+    assert.same({ "BR", "br", "Accept-Encoding" }, { body_with "gzip, br" })
+    assert.same({ "GZ", "gzip", "Accept-Encoding" }, { body_with "gzip;q=0.5, br;q=0" })
+    assert.same({ "0123456789", nil, "Accept-Encoding" }, { body_with "identity" })
+    local tag = assert(session:get("/files/a.txt")).headers.etag
+    local function status(headers, method)
+      return assert(session:request { url = "/files/a.txt", method = method or "GET", headers = headers }).status
+    end
+    assert.equal(412, status { ["If-Match"] = '"other"' })
+    assert.equal(412, status { ["If-Match"] = "W/" .. tag })
+    assert.equal(200, status { ["If-Match"] = tag })
+    assert.equal(200, status { ["If-Match"] = "*" })
+    assert.equal(412, status { ["If-Unmodified-Since"] = "Sun, 06 Nov 1994 08:49:37 GMT" })
+    assert.equal(200, status { Range = "bytes=5-2" })
+    assert.equal(200, status({ Range = "bytes=2-5" }, "HEAD"))
+    local moved = assert(session:get("/files/sub?x=1", { follow = false }))
+    assert.same({ 308, "/files/sub/?x=1" }, { moved.status, moved.headers.location })
+    assert.equal("open", assert(session:get("/files/.well-known/security.txt")).body)
+    assert.is_nil(ask("GET /files/a.txt HTTP/1.1\r\nIf-None-Match: " .. tag .. "\r\n"):lower():find("content%-length"))
+  end))
+
   test("outside, hidden, or no files are not there", with_files(function(_, _, server)
     for _, path in ipairs {
       "../../etc/passwd", "%2e%2e/%2e%2e/etc/passwd", "..%2f..%2fetc%2fpasswd", "sub/../../x", "/etc/passwd", ".hidden",
