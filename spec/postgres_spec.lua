@@ -764,6 +764,44 @@ describe("postgres.pool", function()
     end)
   end)
 
+  test("cancels on the server what others wait behind, and loses none of them", pooled(function(pool)
+    pool:execute("drop table if exists l; create table l (id int primary key, n int)")
+    pool:execute("insert into l values (1, 0), (2, 0)")
+    local update = "update l set n = n + 1 where id = $1"
+    for _ = 1, 10 do pool:query(update, 2) pool:value("select $1::int", 0) end
+    local other <close> = assert(postgres.connect(server.options()))
+    local held = braid.event()
+    local holder = braid.spawn(other.transaction, other, function(tx)
+      tx:query("select * from l where id = 1 for update")
+      held:wait()
+    end)
+    braid.sleep(0.05)
+    local blocked = braid.spawn(pool.query, pool, update, 1)
+    local behind = {}
+    for i = 1, 10 do behind[i] = braid.spawn(pool.value, pool, "select $1::int", i) end
+    braid.sleep(0.05)
+    blocked:cancel()
+    blocked:wait()
+    for i = 1, 10 do assert.equal(i, behind[i]:result(5 * helper.slowness)) end
+    held:set()
+    holder:result()
+    assert.equal(0, pool:value("select n from l where id = 1"))
+  end, { max = 1 }))
+
+  test("need not be closed before the script ends", function()
+    local _, stderr, code = helper.lua_process([[
+      local braid = require "braid"
+      local pool = braid.postgres.pool(arg[1])
+      braid.run(function()
+        local jobs = {}
+        for i = 1, 20 do jobs[i] = function() for _ = 1, 10 do pool:value("select 1") end end end
+        braid.gather(jobs)
+      end)
+    ]], { args = { ("host=%s port=%d user=braid dbname=postgres"):format(server.folder, server.port) } })
+    assert.equal("", stderr)
+    assert.equal(0, code)
+  end)
+
   test("raises where there is no server", function()
     run(function()
       local pool <close> = postgres.pool { host = "/nowhere", user = "x" }

@@ -18,6 +18,7 @@ M.ROWS, M.LISTS, M.FIRST, M.VALUE, M.KEEP_NULLS = 0, 1, 2, 3, 4 -- shapes of lpg
 ---@class braid.postgres.Link
 ---@field closed boolean? it cannot be used any more
 ---@field pending integer slots whose work has not ended
+---@field asked number? when the server was last asked to cancel
 ---@field failure braid.Error? the first one of the server; who begins a transaction clears it
 ---@field types table<integer, function>?
 ---@field private _conn userdata
@@ -203,6 +204,7 @@ end
 local function ask_until(self, fn)
   local pause = 0.02
   while not self.closed and not fn() do
+    self.asked = core.now()
     local cancellation = self._conn:cancel()
     if cancellation then
       core.wait_fd(cancellation:fd(), "r", PATIENCE)
@@ -229,12 +231,13 @@ local function cancel_slot(self, slot)
   end)
 end
 
----Waits for the work of a slot. `alone`: if the caller is cancelled, the server is asked to end it. Raises if the link
----is lost. Suspends.
+---Waits for the work of a slot. If the caller is cancelled, the server is asked to end it: if it is `alone`, or others
+---wait behind it. Raises if the link is lost. Suspends.
 function Link:await(slot, alone)
   local ok, err = pcall(slot.event.wait, slot.event)
   if not ok then
-    if alone and errors.is_echo(err) then cancel_slot(self, slot) end
+    local under_way = alone or self._slots[self._first] == slot
+    if under_way and errors.is_echo(err) then cancel_slot(self, slot) end
     core.rethrow(err)
   end
   if slot.lost then core.rethrow(slot.lost) end

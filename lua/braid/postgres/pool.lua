@@ -103,6 +103,34 @@ local function least_busy(self)
   return best
 end
 
+local IDLE = 0.05 -- seconds until a link that quick statements have used is given back
+
+-- Gives idle ones back; at the end of the script all of them.
+local function sweep(self)
+  while next(self._shared) do
+    local ok, err = pcall(core.sleep, IDLE)
+    for link, lease in pairs(self._shared) do
+      if not ok then
+        self._shared[link] = nil
+        lease:discard()
+      elseif link.pending == 0 and core.now() - (link.answered or 0) > IDLE then
+        end_sharing(self, link)
+      end
+    end
+    if not ok then core.rethrow(err) end
+  end
+  self._sweeping = false
+end
+
+-- A daemon does it: nobody waits for it, and it belongs to no scope.
+local function begin_sweeping(self)
+  if self._sweeping then return end
+  self._sweeping = true
+  local task = core.prepare(sweep, self)
+  task:daemon()
+  core.start(task)
+end
+
 -- Takes a further link for quick statements. Waits for it like everybody else.
 local function open_shared(self)
   self._opened = core.event_new()
@@ -113,6 +141,7 @@ local function open_shared(self)
   if not ok then core.rethrow(lease, place) end
   local link = lease.resource
   self._shared[link], link.on_answer = lease, self._on_answer
+  begin_sweeping(self)
   return link
 end
 
@@ -157,7 +186,13 @@ local function query_shared(link, facts, request, ...)
   if not link:knows(request.sql) then link:introduce(request.sql, facts) end
   request.sent = core.now()
   local slot = link:send(request, ...)
-  return link:await(slot, link.pending == 1)
+  return link:await(slot)
+end
+
+-- Whether a cancel was meant for the statement before it. It has done nothing, so it is carried out again.
+local function was_hit(link, slot)
+  local cancelled = errors.is_error(slot.err, "postgres") and slot.err.sqlstate == "57014"
+  return cancelled and link.asked ~= nil and link.asked >= slot.sent
 end
 
 function Pool:_query(request, ...)
@@ -166,9 +201,12 @@ function Pool:_query(request, ...)
     local link = shared_link(self)
     local slot = query_shared(link, facts, request, ...)
     if not slot.err then return slot.value end
-    self._quick[request.sql] = nil
-    if not link:is_stale(slot.err) then core.rethrow(slot.err) end
-    link:forget(request.sql)
+    local hit = was_hit(link, slot)
+    if not hit then
+      self._quick[request.sql] = nil
+      if not link:is_stale(slot.err) then core.rethrow(slot.err) end
+      link:forget(request.sql)
+    end
   end
   return self:_use(query_alone, self, request, ...)
 end
