@@ -43,6 +43,7 @@ local LUA_FLOORS = {
   "braid.http.links", "braid.http.response", "braid.http.outcome", "braid.http.redirect", "braid.http.hooks",
   "braid.http.freshness", "braid.http.cache", "braid.http.download", "braid.http.resume", "braid.http.attempt",
   "braid.http.exchange", "braid.http.event_parser", "braid.http.events", "braid.http.session", "braid.http",
+  "braid.telemetry.exporter", "braid.telemetry",
   "braid.web.headers",
   "braid.web.response", "braid.web.websocket", "braid.web.access_log", "braid.web.request", "braid.web.router",
   "braid.web.static",

@@ -4,7 +4,11 @@ local errors = require "braid.errors"
 local outcome = require "braid.http.outcome"
 local redirect = require "braid.http.redirect"
 
-local M = {}
+local M = {
+  ---Performs each request by the function that it is given. Set by braid.telemetry.
+  ---@type (fun(perform: function, handle: userdata, method: string, url: string, record: table): any, any)?
+  traced = nil,
+}
 
 -- A request of which only status, headers and body are wanted.
 local function fetch(handle, method, url, record)
@@ -15,14 +19,7 @@ local function fetch(handle, method, url, record)
     record.timeout, result)
 end
 
----Performs a request.
----@param handle userdata
----@param method string
----@param url string
----@param record table the completed options
----@return braid.http.Response?
----@return braid.Error?
-function M.perform(handle, method, url, record)
+local function perform(handle, method, url, record)
   if record.unreadable then
     return nil, errors.new("system", ("%s %s: cannot read %s as a file"):format(method, url, record.unreadable),
       { url = url, code = "READ_ERROR" })
@@ -32,6 +29,18 @@ function M.perform(handle, method, url, record)
   local result, err = send(handle, method, url, record)
   if result and record.on_response then record.on_response(result) end
   return result, err
+end
+
+---Performs a request.
+---@param handle userdata
+---@param method string
+---@param url string
+---@param record table the completed options
+---@return braid.http.Response?
+---@return braid.Error?
+function M.perform(handle, method, url, record)
+  if M.traced then return M.traced(perform, handle, method, url, record) end
+  return perform(handle, method, url, record)
 end
 
 return M
