@@ -37,6 +37,7 @@ local LUA_FLOORS = {
   "braid.kernels.compile.interpreter", "braid.kernels.compile.kernel",
   "braid.kernels.selection", "braid.kernels.groups", "braid.kernels.series", "braid.kernels.matrices",
   "braid.kernels", "braid.json", "braid.document", "braid.debug.trace",
+  "braid.debug.metrics",
   "braid.testing.trace", "braid.testing.schedule", "braid.testing.clock", "braid.testing.stand_in",
   "braid.testing.attempt", "braid.testing.search", "braid.testing.failure", "braid.testing.leaks", "braid.testing",
   "braid.http.body", "braid.http.multipart", "braid.http.date", "braid.http.retry", "braid.http.request",

@@ -163,7 +163,10 @@ function Session:stats()
 end
 
 ---Closes the session and its connections. Running and later requests end with kind closed.
-function Session:close() self._handle:close() end
+function Session:close()
+  M.living[self] = nil
+  self._handle:close()
+end
 Session.__close = Session.close
 
 local KNOWN = {}
@@ -183,6 +186,8 @@ end
 ---@field cookies boolean|table<string, string>|nil whether cookies are kept and sent back; default true. A table: true,
 --- and these cookies are sent with each request to the origin of base_url; without a base_url, with each
 
+M.living = setmetatable({}, { __mode = "k" }) -- the sessions of this state, for braid.metrics
+
 ---Makes a session. It opens no connection yet.
 ---@param opts braid.http.SessionOptions?
 ---@return braid.http.Session
@@ -199,10 +204,12 @@ function M.new(opts)
     if problem then errors.misuse(1, "bad option 'base_url' (%s)", problem) end
   end
   local handle = core.http_session(opts.cookies ~= false, bound(opts, "max_per_host"), bound(opts, "max_connections"))
-  return setmetatable({
+  local made = setmetatable({
     _handle = handle, _defaults = defaults, _base = base and base:gsub("/*$", "/"), _home = home,
     _simple = not home,
   }, Session)
+  M.living[made] = true
+  return made
 end
 
 errors.guard(Session)

@@ -76,6 +76,8 @@ function M.class(name, base)
   return { __name = name, __index = methods, __close = methods._leave, __tostring = methods._tostring }, methods
 end
 
+M.living = setmetatable({}, { __mode = "k" }) -- the pools of this state, for braid.metrics
+
 ---Finishes a new pool of this class. `self` has the fields of its kind, and `_slots`.
 ---@param class table
 ---@param self table
@@ -83,6 +85,7 @@ end
 function M.new(class, self, options)
   self._name = options.name
   setmetatable(self, class)
+  M.living[self] = true
   if options.backlog then M.take_turns(self, core.semaphore_new(options.backlog)) end
   return self
 end
