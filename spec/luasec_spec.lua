@@ -87,6 +87,43 @@ describe("braid.luasocket's ssl", function()
     end)
   end, { deadline = 60 })
 
+  test("has the certificate for the name that is asked for", function()
+    local said = output("-e", ([[
+      require("braid.luasocket").install()
+      local braid, socket, ssl = require "braid", require "socket", require "ssl"
+      local folder = %q
+      local function identity(name)
+        return { certificate = folder .. name .. ".pem", key = folder .. name .. ".key" }
+      end
+      braid.run(function()
+        local listener = assert(socket.bind("127.0.0.1", 0))
+        local _, port = listener:getsockname()
+        local context = assert(ssl.newcontext { mode = "server", protocol = "any",
+          certificates = { identity "server", identity "other" } })
+        for _, name in ipairs { "localhost", "other.test", "a.example.org", "unknown.test", "OTHER.test" } do
+          local server = braid.spawn(function()
+            local peer <close> = assert(ssl.wrap(listener:accept(), context))
+            assert(peer:dohandshake())
+            peer:receive()
+            return peer:getsniname()
+          end)
+          local stream <close>, err = braid.net.connect("127.0.0.1", port, { tls = { ca_file = folder .. "ca.pem",
+            server_name = name } })
+          if stream then
+            stream:write "x\n"
+            print(stream:tls().peer.subject, server:result())
+          else
+            print(err.reason, err.peer.subject)
+            server:cancel()
+          end
+        end
+      end)
+    ]]):format(path ""))
+    assert.equal("CN=localhost, O=Tests\tlocalhost\nCN=other.test\tother.test\n"
+      .. "CN=localhost, O=Tests\ta.example.org\nhostname mismatch\tCN=localhost, O=Tests\n"
+      .. "CN=other.test\tOTHER.test\n", said)
+  end)
+
   test("is a server, too, also with clients' certificates", function()
     local said = output("-e", ([[
       require("braid.luasocket").install()

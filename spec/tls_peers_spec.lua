@@ -326,6 +326,42 @@ describe("TLS in workers", function()
   end
 end)
 
+describe("the system's certificates", function()
+  local script = [[
+    local braid = require "braid"
+    braid.run(function()
+      local listener <close> = assert(braid.net.listen("127.0.0.1", 0, { tls = { cert = arg[1], key = arg[2] } }))
+      braid.spawn(function()
+        for stream in listener do
+          local _ <close> = stream
+          stream:read "l"
+        end
+      end):daemon()
+      for _ = 1, 2 do
+        local stream <close>, err = braid.net.connect("127.0.0.1", listener.port, { tls = true, timeout = 10 })
+        print(stream and stream:tls().version or err.reason or err.kind)
+      end
+    end)
+  ]]
+
+  local function said(env)
+    local out, err = helper.lua_process(script, { env = env, args = { SERVER.cert, SERVER.key } })
+    assert.equal("", err)
+    return out
+  end
+
+  test("are those that the environment names", function()
+    local folder = path "hashes"
+    assert(os.execute(("mkdir %s && cp %s %s && openssl rehash %s"):format(folder, path "ca.pem", folder, folder)))
+    assert.equal("TLSv1.3\nTLSv1.3\n", said { SSL_CERT_FILE = path "ca.pem" })
+    assert.equal("TLSv1.3\nTLSv1.3\n", said { SSL_CERT_DIR = folder })
+    assert.equal("system\nsystem\n", said { SSL_CERT_FILE = "/nowhere" })
+    local reason = "unable to get local issuer certificate\n"
+    assert.equal(reason .. reason, said { SSL_CERT_FILE = path "foreign.pem" })
+    assert.equal(reason .. reason, said {})
+  end)
+end)
+
 describe("many handshakes", function()
   test("leave memory and descriptors as they are", function()
     local out, err, code = helper.lua_process([[
