@@ -43,7 +43,7 @@ static int receive_k(lua_State *L, int status, lua_KContext context);
 
 static int wait_for_bytes(lua_State *L, struct descriptor *descriptor) {
   if (descriptor->reader.deadline == LARG_ONCE) return lerror_return(L, BRAID_TIMEOUT, "websocket:receive");
-  descriptor->receiving = true;
+  descriptor->receiving = sched_may_begin(L, sched_of(L)); /* if not, the next line raises */
   return lfd_wait(L, &descriptor->reader, BRAID_READ, "websocket:receive", receive_k);
 }
 
@@ -87,7 +87,7 @@ static int descriptor_receive(lua_State *L) {
   struct descriptor *descriptor = lfd_check(L, 1);
   check_codec(L);
   lua_settop(L, 3);
-  if (descriptor->receiving)
+  if (descriptor->receiving && descriptor->reader.busy)
     lerror_misuse(L, "another task is receiving from this websocket: let one task receive and hand on what it gets");
   if (descriptor->reader.busy) return 0;
   struct fd_wait *reader = lfd_begin(L, &descriptor->reader, "reading from");
