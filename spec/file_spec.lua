@@ -207,7 +207,7 @@ describe("whole files", function()
   end))
 
   test("tell how much a cancelled write has left", inside(function(folder)
-    local data, left = ("x"):rep(256 << 20), nil
+    local data, left = ("x"):rep(96 << 20), nil
     local task = braid.spawn(function()
       local ok, err = pcall(file.write, folder .. "a", data)
       left = not ok and err.written
