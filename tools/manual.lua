@@ -9,7 +9,7 @@ local comments = require "tools.comments"
 local CHAPTERS = {
   { "tasks", "Tasks, futures and scopes", "tasks.task", "tasks.future", "tasks.scope", "tasks.gather", "tasks.every" },
   { "shared", "Shared objects", "sync.queue", "sync.primitives", "sync.dict", "sync.array",
-    "sync.view",
+    "sync.view", "sync.npy",
     "sync.resource_pool",
     "sync.limiter" },
   { "pools", "Pools", "pools.executor", "pools.pool", "pools.inline", "pools.task_pool", "pools.thread_pool",
@@ -28,7 +28,7 @@ local CHAPTERS = {
     "postgres.copies", "postgres.listener", "sqlite", "sqlite.connection", "sqlite.rows" },
   { "json", "JSON", "json" },
   { "kernels", "Kernels", "kernels", "kernels.numbers", "kernels.vectors", "kernels.selection", "kernels.groups",
-    "kernels.series", "kernels.matrices", "kernels.compile.kernel" },
+    "kernels.series", "kernels.matrices", "kernels.csv", "kernels.compile.kernel" },
   { "advice", "Advice, experiments, progress", "advice", "advice.advice", "advice.profile", "advice.estimate",
     "advice.pilot", "advice.calibration", "experiments", "experiments.report", "experiments.machine",
     "experiments.statistics", "progress" },

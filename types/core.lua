@@ -628,6 +628,26 @@ function core.selection_take(array, indices, out, threads) end
 ---@param add boolean the values are added
 function core.selection_put(target, indices, values, add) end
 
+---@return boolean? ok, braid.Error? err
+function core.storage_move(path, offset, array, write) end
+
+---@return integer? size, braid.Error? err
+function core.storage_size(path) end
+
+---@return integer crc
+function core.storage_crc(text, array) end
+
+function core.csv_new(text, first, separator, columns) end
+
+---@return integer records
+function core.csv_count(csv) end
+
+---@return string? kinds, integer? record, integer? fields
+function core.csv_read(csv, ...) end
+
+---@return string[]
+function core.csv_texts(csv, column) end
+
 ---@return integer
 function core.selection_count(mask, threads) end
 

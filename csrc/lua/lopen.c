@@ -58,7 +58,8 @@ int luaopen_braid_core(lua_State *L) {
       ltarget_open,    ludp_open,       lresp_open,       ltls_open,         lfile_open,
       lcharset_open,   lsocket_open,    lsimulation_open, lholdings_open,    lview_open,
       lcompiled_open,  lmessages_open,  lserver_open,     lwebfile_open,     lsupervise_open,
-      lsqlite_open,    lselection_open, lgroup_open,      lmatrix_open,      lwithin_open,
+      lsqlite_open,    lselection_open, lgroup_open,      lmatrix_open,      lstorage_open,
+      lwithin_open,
   };
   lrelease_check(L);
   lua_newtable(L);

@@ -37,6 +37,7 @@ void lcompiled_open(lua_State *L);
 void lselection_open(lua_State *L);
 void lgroup_open(lua_State *L);
 void lmatrix_open(lua_State *L);
+void lstorage_open(lua_State *L);
 void lremotequeue_open(lua_State *L);
 void lremoteprimitives_open(lua_State *L);
 void lremote_open(lua_State *L);

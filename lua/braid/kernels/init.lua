@@ -18,7 +18,7 @@ local homes = {
   ["braid.kernels.groups"] = { "group_by", "bincount" },
   ["braid.kernels.series"] = { "quantile", "median", "convolve", "windows" },
   ["braid.kernels.matrices"] = { "sum", "min", "max", "mean", "map", "matmul" },
-  ["braid.kernels.files"] = { "read_csv", "write_csv" },
+  ["braid.kernels.csv"] = { "read_csv", "write_csv" },
 }
 
 local home = {}
@@ -28,7 +28,7 @@ end
 
 -- These know arrays of two dimensions themselves; for the others such an array is flat, row by row.
 local knows_views = { ["braid.kernels.matrices"] = true, ["braid.kernels.compile.kernel"] = true,
-  ["braid.kernels.files"] = true }
+  ["braid.kernels.csv"] = true }
 
 local function with_flat_arrays(fn)
   return function(...)

@@ -6,6 +6,7 @@
 
 local core = require "braid.core"
 local errors = require "braid.errors"
+local npy = require "braid.sync.npy"
 local view = require "braid.sync.view"
 
 local M = {}
@@ -59,6 +60,14 @@ Array.type = Array.type
 ---@param columns integer? -1: as many as fit; nil: one dimension
 ---@return braid.Array|braid.ArrayView
 function Array:reshape(rows, columns) return view.reshape(self, rows, columns) end
+
+---Writes the array as numpy's `.npy`. Suspends.
+---@param path string
+---@return boolean? ok
+---@return braid.Error? err
+function Array:save(path) return npy.save(path, self) end
+
+view.View.save = Array.save
 
 local types = { f64 = 8, f32 = 4, i64 = 8, i32 = 4, i16 = 2, i8 = 1, u64 = 8, u32 = 4, u16 = 2, u8 = 1 }
 
@@ -136,5 +145,7 @@ end
 
 ---`braid.array(type, source)` makes an array. It has further functions as fields (see braid.kernels).
 M.array = setmetatable({}, { __call = make })
+
+M.array.load, M.array.save = npy.load, npy.save
 
 return M

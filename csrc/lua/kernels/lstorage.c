@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT
+ * Arrays in files, and tables in text, for lua/braid/sync/npy.lua and lua/braid/kernels/csv.lua. What blocks for a file
+ * runs on native threads; the calling task is suspended. */
+#include <errno.h>
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kernels/csv.h"
+#include "kernels/storage.h"
+#include "lua/base/larg.h"
+#include "lua/base/lerror.h"
+#include "lua/base/lopen.h"
+#include "lua/kernels/lkernel.h"
+#include "lua/kernels/lrow.h"
+#include "lua/sched/lsched.h"
+
+#define METATABLE "braid.csv"
+
+/* ---- bytes of arrays --------------------------------------------------------------------------------------------- */
+
+static size_t bytes_of(const struct braid_row *row) { return row->count * braid_array_width(row->type); }
+
+static void release_storage(void *arguments) { close(((struct braid_storage *)arguments)->fd); }
+
+static int finish_storage(lua_State *L, void *arguments) {
+  struct braid_storage *this = arguments;
+  int error = atomic_load(&this->error);
+  if (error) return lerror_system(L, error, this->write ? "write" : "read");
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static const struct lkernel storage_kernel = {"storage", braid_storage_run, finish_storage, release_storage};
+
+/* storage_move(path, offset, array, write) -> true; or nil, err. Reads all bytes of the array from this place of the
+ * file, or writes them; a file to be written is made if it is not there. Suspends. */
+static int storage_move(lua_State *L) {
+  const char *path = larg_string(L, 1, "path", NULL);
+  lua_Integer offset = larg_integer(L, 2, "offset", 0);
+  struct braid_row row = lrow_check(L, 3, "array");
+  bool writes = lua_toboolean(L, 4);
+  struct braid_storage *this = lkernel_new(L, &storage_kernel, sizeof *this);
+  this->fd = -1;
+  /* a pipe must not hold the loop: only a file or a folder opens at once */
+  this->fd = open(path, (writes ? O_WRONLY | O_CREAT : O_RDONLY) | O_CLOEXEC | O_NONBLOCK, 0666);
+  if (this->fd < 0) return lerror_system(L, errno, path);
+  this->data = row.data;
+  this->size = bytes_of(&row);
+  this->offset = offset;
+  this->write = writes;
+  return lkernel_run(L, 0, this->size == 0);
+}
+
+/* storage_size(path) -> the size of a regular file; or nil, err */
+static int storage_size(lua_State *L) {
+  const char *path = larg_string(L, 1, "path", NULL);
+  struct stat about;
+  if (stat(path, &about) != 0) return lerror_system(L, errno, path);
+  if (!S_ISREG(about.st_mode)) return lerror_system(L, EINVAL, path);
+  lua_pushinteger(L, (lua_Integer)about.st_size);
+  return 1;
+}
+
+struct checksum {
+  struct braid_row row;
+  uint32_t crc;
+};
+
+static void run_crc(struct braid_team *team, void *arguments) {
+  struct checksum *this = arguments;
+  (void)team;
+  this->crc = braid_storage_crc(this->crc, this->row.data, bytes_of(&this->row));
+}
+
+static int finish_crc(lua_State *L, void *arguments) {
+  lua_pushinteger(L, ((struct checksum *)arguments)->crc);
+  return 1;
+}
+
+static const struct lkernel crc_kernel = {"crc", run_crc, finish_crc, NULL};
+
+/* storage_crc(text, array) -> CRC-32 of the text and the array's bytes after it. Suspends. */
+static int storage_crc(lua_State *L) {
+  size_t size;
+  const char *text = larg_string(L, 1, "text", &size);
+  struct checksum this = {lrow_check(L, 2, "array"), braid_storage_crc(0, text, size)};
+  *(struct checksum *)lkernel_new(L, &crc_kernel, sizeof this) = this;
+  return lkernel_run(L, 1, bytes_of(&this.row) < 65536);
+}
+
+/* ---- tables ------------------------------------------------------------------------------------------------------ */
+
+/* The userdata; its user value is the array with the text. */
+static int csv_gc(lua_State *L) {
+  struct braid_csv *csv = lua_touserdata(L, 1);
+  braid_csv_term(csv);
+  free(csv->column);
+  *csv = (struct braid_csv){0};
+  return 0;
+}
+
+/* csv_new(text, first, separator, columns) -> table. `text`: an array of u8 that ends with a zero byte; the records
+ * begin at its byte `first` (from 1) */
+static int csv_new(lua_State *L) {
+  struct braid_row text = lrow_check_type(L, 1, "text", BRAID_U8);
+  lua_Integer first = larg_between(L, 2, "first", 1, (lua_Integer)text.count);
+  size_t size;
+  const char *separator = larg_string(L, 3, "separator", &size);
+  lua_Integer columns = larg_between(L, 4, "columns", 1, 1 << 20);
+  if (size != 1 || text.count == 0 || ((const char *)text.data)[text.count - 1] != 0)
+    return lerror_misuse(L, "a separator of one byte, and a zero byte after the text expected");
+  struct braid_csv *csv = lua_newuserdatauv(L, sizeof *csv, 1);
+  *csv = (struct braid_csv){.text = (const char *)text.data + first - 1, .separator = *separator};
+  csv->size = text.count - (size_t)first;
+  luaL_setmetatable(L, METATABLE);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  csv->column = calloc((size_t)columns, sizeof *csv->column);
+  if (!csv->column) return lerror_memory(L);
+  csv->columns = (size_t)columns;
+  return 1;
+}
+
+struct step {
+  struct braid_csv *csv; /* on the stack below */
+};
+
+static void run_count(struct braid_team *team, void *arguments) {
+  braid_csv_count(team, ((struct step *)arguments)->csv);
+}
+
+static int finish_count(lua_State *L, void *arguments) {
+  const struct braid_csv *csv = ((struct step *)arguments)->csv;
+  lrow_check_status(L, csv->status);
+  lua_pushinteger(L, (lua_Integer)csv->records);
+  return 1;
+}
+
+static const struct lkernel count_kernel = {"read_csv", run_count, finish_count, NULL};
+
+/* csv_count(table) -> the number of its records. Once. Suspends. */
+static int csv_count(lua_State *L) {
+  struct braid_csv *csv = larg_object(L, 1, METATABLE);
+  if (csv->starts) return lerror_misuse(L, "the records are counted already");
+  ((struct step *)lkernel_new(L, &count_kernel, sizeof(struct step)))->csv = csv;
+  return lkernel_run(L, 0, csv->size < 16384);
+}
+
+static void run_read(struct braid_team *team, void *arguments) {
+  braid_csv_read(team, ((struct step *)arguments)->csv);
+}
+
+static int finish_read(lua_State *L, void *arguments) {
+  const struct braid_csv *csv = ((struct step *)arguments)->csv;
+  lrow_check_status(L, csv->status);
+  if (csv->uneven) {
+    lua_pushnil(L);
+    lua_pushinteger(L, (lua_Integer)csv->bad_record + 1);
+    lua_pushinteger(L, (lua_Integer)csv->bad_fields);
+    return 3;
+  }
+  static const char letters[] = {[BRAID_CSV_INTEGER] = 'i', [BRAID_CSV_FLOAT] = 'f', [BRAID_CSV_TEXT] = 't'};
+  luaL_Buffer kinds;
+  luaL_buffinit(L, &kinds);
+  for (size_t i = 0; i < csv->columns; i++) luaL_addchar(&kinds, letters[csv->column[i].kind]);
+  luaL_pushresult(&kinds);
+  return 1;
+}
+
+static const struct lkernel read_kernel = {"read_csv", run_read, finish_read, NULL};
+
+/* csv_read(table, numbers or false, integers, ...) -> for each column "i", "f" or "t"; or nil, and the number of a
+ * record that has another number of fields, and that number. `numbers` (f64) and `integers` (i64) of a column have an
+ * element for each record. Suspends. */
+static int csv_read(lua_State *L) {
+  struct braid_csv *csv = larg_object(L, 1, METATABLE);
+  if (!csv->starts || lua_gettop(L) != 1 + 2 * (int)csv->columns)
+    return lerror_misuse(L, "two arrays a column expected");
+  for (size_t i = 0; i < csv->columns; i++) {
+    int index = 2 + 2 * (int)i;
+    if (!lua_toboolean(L, index)) continue;
+    struct braid_row numbers = lrow_check_type(L, index, "numbers", BRAID_F64);
+    struct braid_row integers = lrow_check_type(L, index + 1, "integers", BRAID_I64);
+    lrow_check_count(L, &numbers, "numbers", csv->records);
+    lrow_check_count(L, &integers, "integers", csv->records);
+    csv->column[i] = (struct braid_csv_column){.numbers = numbers.data, .integers = integers.data};
+  }
+  ((struct step *)lkernel_new(L, &read_kernel, sizeof(struct step)))->csv = csv;
+  return lkernel_run(L, 0, csv->size < 16384);
+}
+
+/* Pushes a field's text; doubled quotes become one. */
+static void push_field(lua_State *L, const char *from, const char *to, bool quoted) {
+  lua_pushlstring(L, from, (size_t)(to - from));
+  if (!quoted || !memchr(from, '"', (size_t)(to - from))) return;
+  luaL_gsub(L, lua_tostring(L, -1), "\"\"", "\"");
+  lua_remove(L, -2);
+}
+
+/* csv_texts(table, column or 0) -> list of the texts of a column; 0: of the fields of the first record */
+static int csv_texts(lua_State *L) {
+  const struct braid_csv *csv = larg_object(L, 1, METATABLE);
+  size_t wanted = (size_t)larg_between(L, 2, "column", 0, (lua_Integer)csv->columns);
+  const char *at = csv->text, *end = csv->text + csv->size;
+  lua_newtable(L);
+  lua_Integer count = 0;
+  while (at < end) {
+    const char *from, *to, *start = at;
+    bool quoted;
+    for (size_t field = 1;; field++) {
+      at = braid_csv_field(at, end, csv->separator, &from, &to, &quoted);
+      bool is_empty_line = field == 1 && from == to && !quoted && (at == end || *at == '\n');
+      if (!is_empty_line && (wanted == 0 || field == wanted)) {
+        push_field(L, from, to, quoted);
+        lua_rawseti(L, -2, ++count);
+      }
+      if (at == end || *at == '\n') break;
+      at++;
+    }
+    if (wanted == 0 && count > 0) return 1;
+    at = at < end ? at + 1 : end;
+    if (at == start) break;
+  }
+  return 1;
+}
+
+void lstorage_open(lua_State *L) {
+  static const luaL_Reg methods[] = {{"__gc", csv_gc}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"storage_move", storage_move}, {"storage_size", storage_size},
+      {"storage_crc", storage_crc},   {"csv_new", csv_new},
+      {"csv_count", csv_count},       {"csv_read", csv_read},
+      {"csv_texts", csv_texts},       {NULL, NULL},
+  };
+  sched_class(L, METATABLE, methods);
+  lua_pop(L, 1);
+  sched_register(L, functions);
+}

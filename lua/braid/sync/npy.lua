@@ -1,0 +1,217 @@
+-- SPDX-License-Identifier: MIT
+--- Arrays in files of numpy's formats: `.npy` has one array; `.npz` is a zip archive of such files, not compressed. The
+--- format is that of numpy's documentation ("NPY format", version 1.0 and 2.0).
+
+local core = require "braid.core"
+local errors = require "braid.errors"
+local view = require "braid.sync.view"
+
+local M = {}
+
+local descriptions = { f64 = "<f8", f32 = "<f4", i64 = "<i8", i32 = "<i4", i16 = "<i2", i8 = "|i1", u64 = "<u8",
+  u32 = "<u4", u16 = "<u2", u8 = "|u1" }
+local types = { ["|b1"] = "u8" }
+for type, description in pairs(descriptions) do types[description] = type end
+
+local function refuse(path, why) return nil, errors.new("system", ("%s: %s"):format(path, why), { path = path }) end
+
+-- ---- reading ------------------------------------------------------------------------------------------------------
+
+-- Reads `size` bytes of a file; nil and the reason when they are not there.
+local function read_bytes(path, offset, size)
+  local bytes = core.array_new("u8", size)
+  local ok, err = core.storage_move(path, offset, bytes)
+  if not ok then return nil, err end
+  return bytes:tostring()
+end
+
+-- The type, the rows, the columns (nil: one dimension), whether columns come first, and where the elements begin.
+local function read_header(path, at, most)
+  if most < 10 then return refuse(path, "no array of numpy") end
+  local head, err = read_bytes(path, at, math.min(most, 12))
+  if not head then return nil, err end
+  local major = head:byte(7)
+  if head:sub(1, 6) ~= "\x93NUMPY" or major < 1 or major > 3 then return refuse(path, "no array of numpy") end
+  local start = major == 1 and 10 or 12
+  local size = major == 1 and ("<I2"):unpack(head, 9) or #head >= 12 and ("<I4"):unpack(head, 9) or math.huge
+  if start + size > most or size > 65536 then return refuse(path, "a header of numpy that is cut or too long") end
+  local text
+  text, err = read_bytes(path, at + start, size)
+  if not text then return nil, err end
+  local description = text:match "'descr'%s*:%s*'([^']*)'"
+  local shape = text:match "'shape'%s*:%s*%(([%d%s,]*)%)"
+  local order = text:match "'fortran_order'%s*:%s*(%a+)"
+  local type = types[description or ""]
+  if not type then
+    return refuse(path, ("elements of the type %s cannot be read"):format(description or "of records"))
+  end
+  if not shape or not order then return refuse(path, "a header of numpy that is not sound") end
+  local sizes = {}
+  for number in shape:gmatch "%d+" do sizes[#sizes + 1] = math.tointeger(tonumber(number)) end
+  if #sizes > 2 then return refuse(path, ("an array of %d dimensions: at most 2 can be read"):format(#sizes)) end
+  return { type = type, rows = sizes[1] or 1, columns = sizes[2], fortran = order == "True", start = at + start + size }
+end
+
+-- Reads the array that begins at `at` and has at most `most` bytes.
+local function read_array(path, at, most)
+  local header, err = read_header(path, at, most)
+  if not header then return nil, err end
+  local count = header.rows * (header.columns or 1)
+  local width = tonumber(header.type:match "%d+") // 8
+  if header.rows < 0 or count < 0 or count > (most - (header.start - at)) // width then
+    return refuse(path, "it has fewer elements than its header says")
+  end
+  local flat = core.array_new(header.type, count)
+  local ok
+  ok, err = core.storage_move(path, header.start, flat)
+  if not ok then return nil, err end
+  if not header.columns then return flat end
+  if header.fortran then return view.matrix(flat, header.columns, header.rows):transpose() end
+  return view.matrix(flat, header.rows, header.columns)
+end
+
+local END, ENTRY = "PK\5\6", "PK\1\2"
+
+-- The entries of a zip archive: { name, at (of the content), size }.
+local function read_directory(path, size)
+  local tail_size = math.min(size, 65557)
+  local tail, err = read_bytes(path, size - tail_size, tail_size)
+  if not tail then return nil, err end
+  local place
+  for at in tail:gmatch "()PK\5\6" do place = at end
+  if not place or place + 21 > #tail then return refuse(path, "no archive of numpy") end
+  local _, _, _, _, count, length, offset = ("<I4I2I2I2I2I4I4"):unpack(tail, place)
+  if offset + length > size then return refuse(path, "an archive that is cut, or above 4 GiB") end
+  local directory
+  directory, err = read_bytes(path, offset, length)
+  if not directory then return nil, err end
+  local entries, at = {}, 1
+  for _ = 1, count do
+    if directory:sub(at, at + 3) ~= ENTRY or at + 45 > #directory then return refuse(path,
+      "an archive that is not sound") end
+    local method, packed, real, name_size, extra, comment, start = ("<I2"):unpack(directory, at + 10),
+      ("<I4"):unpack(directory, at + 20), ("<I4"):unpack(directory, at + 24), ("<I2"):unpack(directory, at + 28),
+      ("<I2"):unpack(directory, at + 30), ("<I2"):unpack(directory, at + 32), ("<I4"):unpack(directory, at + 42)
+    local name = directory:sub(at + 46, at + 45 + name_size)
+    if method ~= 0 or packed ~= real then return refuse(path, "it is compressed: save it with numpy.savez") end
+    if start + 30 > size then return refuse(path, "an archive that is not sound") end
+    local head
+    head, err = read_bytes(path, start, 30)
+    if not head then return nil, err end
+    local skip = 30 + ("<I2"):unpack(head, 27) + ("<I2"):unpack(head, 29)
+    if start + skip + real > size then return refuse(path, "an archive that is not sound") end
+    entries[#entries + 1] = { name = name, at = start + skip, size = real }
+    at = at + 46 + name_size + extra + comment
+  end
+  return entries
+end
+
+---Reads an array from a `.npy` file, or a table of arrays by name from a `.npz` archive (not compressed). Suspends.
+---@param path string
+---@return braid.Array|braid.ArrayView|table|nil
+---@return braid.Error? err kind "system": it cannot be read, or is not of numpy's format
+function M.load(path)
+  if type(path) ~= "string" then
+    errors.misuse(1, "bad argument 'path' to 'load' (a string expected, got %s)", errors.described(path))
+  end
+  local size, err = core.storage_size(path)
+  if not size then return nil, err end
+  if not path:find "%.npz$" then return read_array(path, 0, size) end
+  local entries
+  entries, err = read_directory(path, size)
+  if not entries then return nil, err end
+  local arrays = {}
+  for _, entry in ipairs(entries) do
+    local array
+    array, err = read_array(path, entry.at, entry.size)
+    if not array then return nil, err end
+    arrays[entry.name:gsub("%.npy$", "")] = array
+  end
+  return arrays
+end
+
+-- ---- writing ------------------------------------------------------------------------------------------------------
+
+-- The header of an array; its length is a multiple of 64.
+local function header_of(array)
+  local shape = array.shape
+  local sizes = #shape == 1 and ("%d,"):format(shape[1]) or ("%d, %d"):format(shape[1], shape[2])
+  local text = ("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }"):format(descriptions[array:type()], sizes)
+  local padding = -(10 + #text + 1) % 64
+  return "\x93NUMPY\1\0" .. ("<I2"):pack(#text + padding + 1) .. text .. (" "):rep(padding) .. "\n"
+end
+
+local function flat_of(array) return view.is(array) and array:flat() or array end
+
+local function bytes_of(text) return core.array_new("u8", #text):set(text) end
+
+-- Writes pieces (texts and arrays) one after the other into a new file, and puts it in the place of `path`.
+local function write_pieces(path, pieces)
+  local temporary, at = path .. ".part", 0
+  os.remove(temporary)
+  for _, piece in ipairs(pieces) do
+    local array = type(piece) == "string" and bytes_of(piece) or piece
+    local ok, err = core.storage_move(temporary, at, array, true)
+    if not ok then
+      os.remove(temporary)
+      return nil, err
+    end
+    at = at + #array * (tonumber(array:type():match "%d+") // 8)
+  end
+  local renamed, why = os.rename(temporary, path)
+  if renamed then return true end
+  os.remove(temporary)
+  return refuse(path, why)
+end
+
+local function size_of(array) return #array * (tonumber(array:type():match "%d+") // 8) end
+
+-- A zip archive of arrays, stored.
+local function archive_of(path, arrays)
+  local names, pieces, directory, offset = {}, {}, {}, 0
+  for name in pairs(arrays) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local header, flat = header_of(arrays[name]), flat_of(arrays[name])
+    local size, file = #header + size_of(flat), name .. ".npy"
+    if offset + size > 0xFFFFFFFF then return refuse(path, "above 4 GiB: save the arrays as files of their own") end
+    local crc = core.storage_crc(header, flat)
+    local about = ("<I2I2I2I2I2I4I4I4I2I2"):pack(20, 0, 0, 0, 0x21, crc, size, size, #file, 0)
+    local head = "PK\3\4" .. about .. file
+    table.move({ head, header, flat }, 1, 3, #pieces + 1, pieces)
+    directory[#directory + 1] = ENTRY .. ("<I2"):pack(20) .. about .. ("<I2I2I2I4I4"):pack(0, 0, 0, 0, offset) .. file
+    offset = offset + #head + size
+  end
+  local list = table.concat(directory)
+  pieces[#pieces + 1] = list .. END .. ("<I2I2I2I2I4I4I2"):pack(0, 0, #names, #names, #list, offset, 0)
+  return pieces
+end
+
+local function is_array(value) return getmetatable(value) == core.Array or view.is(value) end
+
+---Writes an array as `.npy`, or a table of arrays by name as a `.npz` archive. The file is complete, or the old one.
+---Suspends.
+---@param path string
+---@param what braid.Array|braid.ArrayView|table<string, braid.Array|braid.ArrayView>
+---@return boolean? ok
+---@return braid.Error? err
+function M.save(path, what)
+  if type(path) ~= "string" then
+    errors.misuse(1, "bad argument 'path' to 'save' (a string expected, got %s)", errors.described(path))
+  end
+  if is_array(what) then return write_pieces(path, { header_of(what), flat_of(what) }) end
+  if type(what) ~= "table" or next(what) == nil then
+    errors.misuse(1, "bad argument 'array' to 'save' (an array, or a table of arrays by name, expected, got %s)",
+      errors.described(what))
+  end
+  for name, array in pairs(what) do
+    if type(name) ~= "string" or not is_array(array) then
+      errors.misuse(1, "bad argument 'array' to 'save' (arrays by name expected, got %s)", errors.described(array))
+    end
+  end
+  local pieces, err = archive_of(path, what)
+  if not pieces then return nil, err end
+  return write_pieces(path, pieces)
+end
+
+return M
