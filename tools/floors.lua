@@ -41,6 +41,7 @@ local LUA_FLOORS = {
   "braid.kernels", "braid.json", "braid.debug.trace", "braid.debug.metrics",
   "braid.testing.trace", "braid.testing.schedule", "braid.testing.clock", "braid.testing.stand_in",
   "braid.testing.attempt", "braid.testing.search", "braid.testing.failure", "braid.testing.leaks", "braid.testing",
+  "braid.http.media_types",
   "braid.http.body", "braid.http.multipart", "braid.http.date", "braid.http.retry", "braid.http.request",
   "braid.http.links", "braid.http.response", "braid.http.outcome", "braid.http.redirect", "braid.http.hooks",
   "braid.http.freshness", "braid.http.cache", "braid.http.download", "braid.http.resume", "braid.http.attempt",

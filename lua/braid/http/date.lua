@@ -2,9 +2,10 @@
 -- Dates in headers (RFC 9110, section 5.6.7).
 local M = {}
 
-local MONTHS = {
-  Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6, Jul = 7, Aug = 8, Sep = 9, Oct = 10, Nov = 11, Dec = 12,
-}
+local DAYS = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" }
+local NAMES = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" }
+local MONTHS = {}
+for number, name in ipairs(NAMES) do MONTHS[name] = number end
 
 -- Days from 1970 to a date. A year begins in March here, so that the leap day is its last day.
 local function days_since_epoch(year, month, day)
@@ -33,6 +34,15 @@ function M.read(text)
   if not MONTHS[month] or #year == 3 then return nil end
   local days = days_since_epoch(full_year(year), MONTHS[month], math.tointeger(day))
   return days * 86400 + math.tointeger(hour) * 3600 + math.tointeger(minute) * 60 + math.tointeger(second)
+end
+
+---Writes a date as servers do, whatever the locale is: "Sun, 06 Nov 1994 08:49:37 GMT".
+---@param seconds integer since 1970
+---@return string
+function M.write(seconds)
+  local t = os.date("!*t", seconds)
+  local day = ("%s, %02d %s %04d"):format(DAYS[t.wday], t.day, NAMES[t.month], t.year)
+  return ("%s %02d:%02d:%02d GMT"):format(day, t.hour, t.min, t.sec)
 end
 
 return M

@@ -2,6 +2,7 @@
 -- Forms with files: multipart/form-data (RFC 7578).
 local body = require "braid.http.body"
 local errors = require "braid.errors"
+local media_types = require "braid.http.media_types"
 
 local M = {}
 
@@ -20,13 +21,6 @@ local SIMPLE = { string = true, number = true, boolean = true }
 local KNOWN = {
   name = "string", body = "any", content = "string|number|boolean", path = "string", filename = "string",
   type = "string", headers = "table",
-}
-
-local TYPES = {
-  gif = "image/gif", jpg = "image/jpeg", jpeg = "image/jpeg", png = "image/png", svg = "image/svg+xml",
-  webp = "image/webp", txt = "text/plain", htm = "text/html", html = "text/html", css = "text/css", csv = "text/csv",
-  js = "text/javascript", json = "application/json", pdf = "application/pdf", xml = "application/xml",
-  zip = "application/zip", gz = "application/gzip", mp3 = "audio/mpeg", mp4 = "video/mp4",
 }
 
 local function refuse(name, what) errors.misuse(1, "bad option 'multipart' (%s: %s)", tostring(name), what) end
@@ -62,10 +56,7 @@ local function headers_of(name, part)
   local filename = part.filename or part.path and part.path:match("([^/]*)$")
   local lines = { "Content-Disposition: form-data; name=" .. quoted(check_text("a part", "name", name)) }
   if filename then lines[1] = lines[1] .. "; filename=" .. quoted(check_text(name, "filename", filename)) end
-  local kind = part.type
-  if not kind and filename then
-    kind = TYPES[(filename:match("%.(%w+)$") or ""):lower()] or "application/octet-stream"
-  end
+  local kind = part.type or filename and media_types.of(filename)
   if kind then lines[2] = "Content-Type: " .. check_text(name, "type", kind) end
   local names = {}
   for header in pairs(part.headers or {}) do names[#names + 1] = header end

@@ -2,6 +2,8 @@
 -- Answers with files of a folder: conditional requests and single ranges (RFC 9110).
 local core = require "braid.core"
 local errors = require "braid.errors"
+local date = require "braid.http.date"
+local media_types = require "braid.http.media_types"
 local response = require "braid.web.response"
 
 local M = {}
@@ -11,49 +13,12 @@ local M = {}
 ---@field offset integer
 ---@field size integer bytes from the offset on
 
-local types = {
-  avif = "image/avif", bin = "application/octet-stream", css = "text/css", csv = "text/csv", gif = "image/gif",
-  gz = "application/gzip", htm = "text/html", html = "text/html", ico = "image/x-icon", jpeg = "image/jpeg",
-  jpg = "image/jpeg", js = "text/javascript", json = "application/json", map = "application/json",
-  md = "text/markdown", mjs = "text/javascript", mp3 = "audio/mpeg", mp4 = "video/mp4", pdf = "application/pdf",
-  png = "image/png", svg = "image/svg+xml", tar = "application/x-tar", txt = "text/plain", wasm = "application/wasm",
-  wav = "audio/wav", webm = "video/webm", webp = "image/webp", woff = "font/woff", woff2 = "font/woff2",
-  xml = "application/xml", zip = "application/zip",
-}
-
 --- The content type for a file name.
 ---@param name string
 ---@return string
 function M.type_of(name)
-  local kind = types[(name:match("%.(%w+)$") or ""):lower()] or "application/octet-stream"
+  local kind = media_types.of(name)
   return kind:find("^text/") and kind .. "; charset=utf-8" or kind
-end
-
--- ---- dates ----------------------------------------------------------------------------------------------------------
-
-local days = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" }
-local months = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" }
-
--- Formats a date independent of the locale: "Sun, 06 Nov 1994 08:49:37 GMT".
-local function http_date(seconds)
-  local t = os.date("!*t", seconds)
-  local day = ("%s, %02d %s %d"):format(days[t.wday], t.day, months[t.month], t.year)
-  return ("%s %02d:%02d:%02d GMT"):format(day, t.hour, t.min, t.sec)
-end
-
--- Days from 1970 to a date. A year begins in March here, so that the leap day is its last day.
-local function day_number(year, month, day)
-  if month <= 2 then year, month = year - 1, month + 12 end
-  return 365 * year + year // 4 - year // 100 + year // 400 + (153 * (month - 3) + 2) // 5 + day - 719469
-end
-
-local function seconds_of(text)
-  local day, name, year, hour, min, sec = text:match("^%a+, (%d%d) (%a%a%a) (%d%d%d%d) (%d%d):(%d%d):(%d%d) GMT$")
-  for month = 1, 12 do
-    if months[month] == name then
-      return ((day_number(year // 1, month, day // 1) * 24 + hour) * 60 + min) * 60 + sec
-    end
-  end
 end
 
 -- ---- conditions and ranges ------------------------------------------------------------------------------------------
@@ -71,14 +36,14 @@ end
 local function is_other(headers, tag, changed)
   local tags, since = headers["if-match"], headers["if-unmodified-since"]
   if tags then return not matches(tags, tag, true) end
-  local known = since and seconds_of(since)
+  local known = since and date.read(since)
   return known and changed > known or false
 end
 
 local function is_unchanged(headers, tag, changed)
   local tags, since = headers["if-none-match"], headers["if-modified-since"]
   if tags then return matches(tags, tag) end
-  local known = since and seconds_of(since)
+  local known = since and date.read(since)
   return known ~= nil and known ~= false and changed <= known
 end
 
@@ -88,7 +53,7 @@ local function range_of(request, tag, changed, size)
   local headers = request.headers
   local text, condition = headers.range, headers["if-range"]
   if not text or request.method ~= "GET" then return nil end
-  if condition and condition ~= tag and seconds_of(condition) ~= changed then return nil end
+  if condition and condition ~= tag and date.read(condition) ~= changed then return nil end
   local from, to = text:match("^%s*[Bb][Yy][Tt][Ee][Ss]=%s*(%d*)%-(%d*)%s*$")
   if not from or from == "" and to == "" then return nil end
   from, to = tonumber(from), tonumber(to)
@@ -113,7 +78,8 @@ end
 local function answer(request, name, file, max_age)
   local tag, size, seconds = file.tag, file.size, file.seconds
   local reply = response.response { headers = {
-    ["Content-Type"] = M.type_of(name), ["Accept-Ranges"] = "bytes", ETag = tag, ["Last-Modified"] = http_date(seconds),
+    ["Content-Type"] = M.type_of(name), ["Accept-Ranges"] = "bytes", ETag = tag,
+    ["Last-Modified"] = date.write(seconds),
     ["Cache-Control"] = max_age and ("max-age=%d"):format(max_age) or nil, ["X-Content-Type-Options"] = "nosniff",
     ["Content-Encoding"] = file.encoding, Vary = file.varies and "Accept-Encoding" or nil,
   } }
