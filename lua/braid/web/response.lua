@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- The answers of handlers, and how they become a status, a body and headers.
+local core = require "braid.core"
 local errors = require "braid.errors"
 local headers = require "braid.web.headers"
 local json = require "braid.json"
@@ -39,6 +40,8 @@ local reasons = {
   [504] = "Gateway Timeout",
   [505] = "HTTP Version Not Supported",
 }
+
+local encode = core.json_encode -- what json.encode is without options
 
 -- `lines`: the same as a server sends it.
 local json_list = { "Content-Type", "application/json", lines = "Content-Type: application/json\r\n" }
@@ -242,7 +245,7 @@ function M.render(value, code, header_table)
   local kind = type(value)
   if kind == "table" then
     if getmetatable(value) == Response then return render_response(value) end
-    return 200, json.encode(value), json_list
+    return 200, encode(value), json_list
   end
   if kind == "string" then return 200, value, text_list end
   return render_response(M.of(value))

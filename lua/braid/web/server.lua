@@ -146,7 +146,8 @@ local function send_answer(server, app, exchange, req, entry, status, body, head
     cancelled, refused = run_websocket(server, app, exchange, req, entry, body, headers)
     if not refused then return cancelled end
   elseif type(body) == "string" then
-    size, refused = #body, select(2, handle:respond(exchange, status, body, headers.lines or headers))
+    local _, problem = handle:respond(exchange, status, body, headers.lines or headers)
+    size, refused = #body, problem
   else
     size, cancelled, refused = send_source(server, app, exchange, req, status, body, headers)
   end
@@ -167,13 +168,20 @@ local function run_after(req)
   end
 end
 
+local arrived, rawget = request.arrived, rawget
+
 -- The main function of a request's task.
 local function serve_request(server, exchange, method, path, query)
-  local app, req = server._app, request.arrived(server._handle, exchange, method, path, query)
+  local handle, app = server._handle, server._app
+  local req = arrived(handle, exchange, method, path, query)
   local entry = server._log and log_entry(server, exchange, req)
   local status, body, headers, cancelled = app:_answer(req)
-  local stopped = send_answer(server, app, exchange, req, entry, status, body, headers)
-  if req._after then run_after(req) end
+  local stopped
+  local simple = not entry and type(body) == "string" -- most are: one call
+  if not (simple and handle:respond(exchange, status, body, headers.lines or headers)) then
+    stopped = send_answer(server, app, exchange, req, entry, status, body, headers)
+  end
+  if rawget(req, "_after") then run_after(req) end
   if cancelled or stopped then error(cancelled or stopped, 0) end
   return true -- a single result costs no table
 end
