@@ -59,6 +59,19 @@ function M.start()
   M.up()
 end
 
+--- Lets it use TLS from now on.
+---@param certificate string path
+---@param key string path
+function M.use_tls(certificate, key)
+  for name, path in pairs { ["server.crt"] = certificate, ["server.key"] = key } do
+    os.execute(("cp %s %s/data/%s"):format(path, M.folder, name))
+    if user then os.execute(("chown %s %s/data/%s"):format(user, M.folder, name)) end
+    os.execute(("chmod 600 %s/data/%s"):format(M.folder, name))
+  end
+  write("data/postgresql.conf", "ssl = on\n", "a")
+  run(("%s/pg_ctl -D %s/data reload"):format(bin, M.folder))
+end
+
 --- Starts a cluster that was stopped.
 function M.up() run(("%s/pg_ctl -D %s/data -w -t 30 start"):format(bin, M.folder)) end
 

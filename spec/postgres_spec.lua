@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- braid.postgres with a real server.
+local certificates = require "spec.certificates"
 local helper = require "spec.helper"
 local server = require "spec.postgres_server"
 local braid = require "braid"
@@ -807,6 +808,29 @@ describe("postgres.pool", function()
       local pool <close> = postgres.pool { host = "/nowhere", user = "x" }
       raises("system", nil, pool.query, pool, "select 1")
     end)
+  end)
+end)
+
+describe("postgres over TLS", function()
+  test("is the same, and checks the server's certificate", function()
+    local pem = certificates.open()
+    server.use_tls(pem "server.pem", pem "server.key")
+    run(function()
+      local place = { host = "localhost", port = server.port, user = "braid", dbname = "postgres",
+        sslmode = "verify-full", sslrootcert = pem "ca.pem" }
+      local db <close> = soon(function() return postgres.connect(place) end)
+      assert.is_true(db:value("select ssl from pg_stat_ssl where pid = pg_backend_pid()"))
+      local size = 0
+      for row in db:rows("select repeat('x', 1000) as t from generate_series(1, 3000)") do size = size + #row.t end
+      assert.equal(3000000, size)
+      assert.is_false(braid.move_on_after(0.05, db.query, db, "select pg_sleep(30)"))
+      assert.equal(1, db:value("select 1"))
+      place.sslrootcert = pem "stranger.pem"
+      local refused, err = postgres.connect(place)
+      assert.is_nil(refused)
+      assert.is_truthy(err.message:find("certificate", 1, true), err.message)
+    end)
+    certificates.close()
   end)
 end)
 

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- braid.redis with a real redis-server.
+local certificates = require "spec.certificates"
 local helper = require "spec.helper"
 local redis_server = require "spec.redis_server"
 local braid = require "braid"
@@ -216,6 +217,38 @@ describe("tasks that share a redis connection", function()
     raises("closed", nil, client.blpop, client, "x", 0)
     raises("closed", nil, client.subscribe, client, "x")
   end))
+end)
+
+describe("redis over TLS", function()
+  test("is the same, and checks the server's certificate", function()
+    local pem = certificates.open()
+    local port = redis_server.port()
+    with(function()
+      local place = { host = "localhost", port = port, tls = { ca_file = pem "ca.pem" } }
+      local client <close> = assert(redis.connect(place))
+      local large = ("x"):rep(300000)
+      assert.equal("OK", client:set("large", large))
+      local jobs = {}
+      for i = 1, 20 do
+        jobs[i] = function()
+          for k = 1, 10 do assert.equal(tostring(i * k), client:echo(i * k)) end
+          assert.equal(large, client:get("large"))
+        end
+      end
+      braid.gather(jobs)
+      assert.is_false(braid.move_on_after(0.05, client.blpop, client, "jobs", 0))
+      local items <close> = client:subscribe("news")
+      client:publish("news", "hello")
+      assert.equal("hello", items().message)
+      local refused, err = redis.connect { host = "localhost", port = port, tls = true }
+      assert.is_nil(refused)
+      assert.equal("tls", err.kind)
+    end, {
+      "--tls-port", port, "--tls-cert-file", pem "server.pem", "--tls-key-file", pem "server.key", "--tls-ca-cert-file",
+      pem "ca.pem", "--tls-auth-clients", "no", "--bind", "127.0.0.1",
+    })()
+    certificates.close()
+  end)
 end)
 
 describe("redis pools", function()

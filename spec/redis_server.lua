@@ -31,6 +31,12 @@ function M.start(path, words)
   return server
 end
 
+--- A free port.
+function M.port()
+  local listener <close> = assert(braid.net.listen("127.0.0.1", 0))
+  return listener.port
+end
+
 --- A test function: fn(options, server, path), while a server runs.
 function M.with(fn, words)
   return function()
