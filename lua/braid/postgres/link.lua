@@ -259,10 +259,12 @@ end
 
 function Link:_drop(sql) self._statements[sql], self._kept = nil, self._kept - 1 end
 
----Forgets a prepared statement.
-function Link:forget(sql)
+---Forgets a prepared statement, unless it was prepared anew since.
+---@param sql string
+---@param which? table default: the present one
+function Link:forget(sql, which)
   local statement = self._statements[sql]
-  if not statement then return end
+  if not statement or (which and which ~= statement) then return end
   self:_drop(sql)
   if self.closed then return end
   sent(self, self._conn:command("DEALLOCATE " .. statement.name))
@@ -283,8 +285,8 @@ local function introduce(self, sql, facts)
   return statement, join(self, new_slot { describe = true, statement = statement })
 end
 
----Prepares a statement without waiting, by what another link knows of it.
-function Link:introduce(sql, facts) introduce(self, sql, facts) end
+---The statement; if it is not prepared, it is by what another link knows of it. Does not suspend.
+function Link:statement_by(sql, facts) return self._statements[sql] or (introduce(self, sql, facts)) end
 
 ---The prepared statement; or nil and what the server says against it. Suspends.
 function Link:statement(sql)
@@ -299,10 +301,10 @@ end
 local ticks = 0
 
 ---Sends a statement that is prepared, and returns its slot. Does not suspend. Raises for values that cannot be sent.
+---@param statement table
 ---@param request table { sql, shape, types }
-function Link:send(request, ...)
+function Link:send(statement, request, ...)
   check(self)
-  local statement = self._statements[request.sql]
   ticks = ticks + 1
   statement.used = ticks
   sent(self, self._conn:send(statement.name, statement.parameters, ...))
@@ -339,9 +341,9 @@ end
 function Link:query(request, ...)
   for try = 1, 2 do
     local statement, err = self:statement(request.sql)
-    local slot = statement and self:await(self:send(request, ...), true) or { err = err }
+    local slot = statement and self:await(self:send(statement, request, ...), true) or { err = err }
     if not slot.err or try == 2 or not self:is_stale(slot.err) then return slot end
-    self:forget(request.sql)
+    self:forget(request.sql, statement)
   end
 end
 

@@ -183,9 +183,8 @@ local function on_answer(self)
 end
 
 local function query_shared(link, facts, request, ...)
-  if not link:knows(request.sql) then link:introduce(request.sql, facts) end
   request.sent = core.now()
-  local slot = link:send(request, ...)
+  local slot = link:send(link:statement_by(request.sql, facts), request, ...)
   return link:await(slot)
 end
 
@@ -205,7 +204,7 @@ function Pool:_query(request, ...)
     if not hit then
       self._quick[request.sql] = nil
       if not link:is_stale(slot.err) then core.rethrow(slot.err) end
-      link:forget(request.sql)
+      link:forget(request.sql, slot.statement)
     end
   end
   return self:_use(query_alone, self, request, ...)

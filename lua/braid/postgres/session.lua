@@ -203,7 +203,7 @@ local function send(self, what, shape, sql, ...)
   end
   local statement, err = self._link:statement(request.sql)
   if not statement then core.rethrow(err) end
-  local slot = self._link:send(request, table.unpack(list, 1, count))
+  local slot = self._link:send(statement, request, table.unpack(list, 1, count))
   local future = core.spawn(wait_for, self._link, slot)
   self._list[#self._list + 1] = { slot = slot, future = future }
   return future
