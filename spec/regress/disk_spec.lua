@@ -84,8 +84,10 @@ describe("a file that cannot be written", function()
 
   test("an access log: that lines are lost is said once", function()
     local _, err = on_full_disk [[
-      local write = require "braid.web.access_log".open(name)
-      for _ = 1, 3 do write "a line" end]]
+      local write = require "braid.web.access_log".open { access_log = name }
+      local entry = { peer = "::1", method = "GET", target = "/", status = 200, bytes = 1, seconds = 0,
+        protocol = "HTTP/1.1", id = "1" }
+      for _ = 1, 3 do write(entry) end]]
     assert.matches("^braid: lines of the access log [^\n]+ are lost: [^\n]+\n$", err)
   end)
 end)

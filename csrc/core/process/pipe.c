@@ -3,6 +3,7 @@
  * looks whether somebody waits. Both use sequentially consistent operations, so one of the two sees the other. */
 #include "core/process/pipe.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -20,7 +21,10 @@ struct braid_pipes *braid_pipes_new(int *fd) {
   struct braid_pipes *pipes = NULL;
   if (!ftruncate(*fd, (off_t)sizeof *pipes)) pipes = braid_pipes_map(*fd);
   if (!pipes) {
+    int error = errno;
     close(*fd);
+    *fd = -1;
+    errno = error;
     return NULL;
   }
   atomic_store(&pipes->down.reader.waits, 1);

@@ -113,7 +113,8 @@ static int start_with(struct braid_worker_handle *worker, struct braid_io_thread
   worker->flags = braid_job_flags_new(worker->slots, &ends.flags);
   if (!worker->flags) return errno;
   worker->pipes = braid_pipes_new(&ends.pipes);
-  int error = worker->pipes ? start_child(worker, io_thread, plan, &ends) : errno;
+  if (!worker->pipes && errno == EFBIG) ends.pipes = ends.connection; /* `ulimit -f`: frames go through the socket */
+  int error = ends.pipes >= 0 ? start_child(worker, io_thread, plan, &ends) : errno;
   if (worker->pipes) close(ends.pipes);
   close(ends.flags);
   return error;
@@ -121,7 +122,8 @@ static int start_with(struct braid_worker_handle *worker, struct braid_io_thread
 
 static int open_connection(struct braid_worker_handle *worker, struct braid_io_thread *io_thread, int end) {
   int error = braid_connection_open(&worker->connection, io_thread, end);
-  if (!error) braid_connection_use_pipes(&worker->connection, &worker->pipes->down, &worker->pipes->up);
+  if (!error && worker->pipes)
+    braid_connection_use_pipes(&worker->connection, &worker->pipes->down, &worker->pipes->up);
   return error;
 }
 
@@ -130,7 +132,7 @@ int braid_worker_handle_start(struct braid_worker_handle *worker, struct braid_i
   int ends[2];
   int error = make_ends(ends);
   if (error) return error;
-  error = start_with(worker, io_thread, plan, (struct ends){.connection = ends[1]});
+  error = start_with(worker, io_thread, plan, (struct ends){.connection = ends[1], .pipes = -1});
   close(ends[1]);
   if (!error) {
     error = open_connection(worker, io_thread, ends[0]);

@@ -188,11 +188,11 @@ static void in_copy(void) { close(self.connection.fd); }
 static void open_connection(struct braid_errand *errand) {
   struct braid_io_thread *io_thread = braid_container(errand->waiter.home, struct braid_io_thread, loop);
   struct braid_pipes *pipes = braid_pipes_map(BRAID_WORKER_PIPES);
-  if (!pipes) die_short(errno);
+  if (!pipes && errno != ENODEV) die_short(errno); /* a socket: the parent has no pipes */
   close(BRAID_WORKER_PIPES);
   int error = braid_connection_open(&self.connection, io_thread, BRAID_WORKER_CONNECTION);
   if (error) die_short(error);
-  braid_connection_use_pipes(&self.connection, &pipes->up, &pipes->down);
+  if (pipes) braid_connection_use_pipes(&self.connection, &pipes->up, &pipes->down);
   self.connection.ended = on_parent_gone;
   braid_connection_handle(&self.connection, BRAID_FRAME_SETTINGS, on_settings);
   braid_connection_handle(&self.connection, BRAID_FRAME_JOB, on_job);

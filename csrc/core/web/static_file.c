@@ -28,7 +28,9 @@ static int open_compared(int folder, const char *root, const char *path) {
   }
   if (top && target) {
     size_t size = strlen(top);
-    if (strncmp(top, target, size) == 0 && (target[size] == '/' || top[size - 1] == '/'))
+    bool below = strncmp(top, target, size) == 0 && /* 0: the root itself */
+                 (target[size] == '/' || target[size] == 0 || top[size - 1] == '/');
+    if (below)
       fd = openat(folder, target, FLAGS | O_NOFOLLOW);
     else
       errno = ENOENT;
