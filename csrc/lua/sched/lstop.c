@@ -117,6 +117,13 @@ void stop_unshield(struct sched *sched) {
   if (is_hard(stop_of(sched, sched->current))) stop_soon(sched);
 }
 
+void stop_rest(struct sched *sched) {
+  lua_State *co = sched->stopper.computing;
+  if (!sched->worker || !co || !hook_is_armed(co) || is_hard(stop_of(sched, sched->current))) return;
+  sched->stopper.put_off = 0;
+  hook_arm(&sched->hooks, co, LUA_MASKCOUNT, LOOK);
+}
+
 void stop_begin(struct sched *sched, struct stop *stop) {
   if (stop_stands(stop)) return;
   stop->spent = stop->raised = 0;

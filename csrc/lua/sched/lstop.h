@@ -83,6 +83,10 @@ void stop_hand_on(struct sched *sched, lua_State *from, lua_State *co);
 /* The current task has left a scope, which may have been a shield: code without time left is stopped now. */
 void stop_unshield(struct sched *sched);
 
+/* A shield ends in which nobody has looked at a stop that came meanwhile: the code after it gets the time that it would
+ * have had after such a look, so a job that is at its end comes to it. */
+void stop_rest(struct sched *sched);
+
 /* The hook is called in `co` after so many instructions. If another coroutine computes before that, it is called soon
  * there. */
 void stop_look(struct sched *sched, lua_State *co, int instructions);

@@ -58,6 +58,7 @@ static bool is_plain(const struct sched *sched, const struct scope *scope, lua_K
 static int leave(lua_State *L, struct sched *sched, struct scope *scope, lua_KContext how) {
   bool pass = how == NURSERY && sched_may_begin(L, sched) && sched_enter(L, sched); /* others must not wait for long */
   scope_leave(L, sched, scope);
+  if (how == SHIELD) stop_rest(sched);
   if (how == MOVE_ON) {
     luaL_checkstack(L, 1, "too many results");
     lua_pushboolean(L, 1);
