@@ -140,6 +140,14 @@ void traceback_take(lua_State *L, lua_State *co, int level) {
   if (!push_origin(L, co, level)) traceback_push(L, co, level);
 }
 
+/* Whether this slot of a C function's frame is not nil. */
+static bool has_value(lua_State *L, const lua_Debug *ar, int slot) {
+  if (!lua_getlocal(L, ar, slot)) return false;
+  bool has = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return has;
+}
+
 /* Whether an error raised here would end the script: no pcall is between this call and the interpreter. */
 static bool is_uncaught(lua_State *L) {
   bool script = lua_pushthread(L) == 1;
@@ -151,7 +159,7 @@ static bool is_uncaught(lua_State *L) {
   for (; !caught && level < MOST && lua_getstack(L, level, &ar); level++) {
     lua_getinfo(L, "f", &ar);
     lua_rawget(L, catchers);
-    caught = lua_toboolean(L, -1);
+    caught = lua_isinteger(L, -1) ? has_value(L, &ar, (int)lua_tointeger(L, -1)) : lua_toboolean(L, -1);
     lua_pop(L, 1);
   }
   lua_settop(L, catchers - 1);
@@ -218,10 +226,10 @@ void traceback_open(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &ORIGIN);
 }
 
-void traceback_add_catcher(lua_State *L) {
+void traceback_add_catcher(lua_State *L, int slot) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &ORIGIN);
   lua_insert(L, -2);
-  lua_pushboolean(L, 1);
+  lua_pushinteger(L, slot);
   lua_rawset(L, -3);
   lua_pop(L, 1);
 }

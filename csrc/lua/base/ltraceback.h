@@ -24,7 +24,8 @@ int traceback_raise_on(lua_State *L);
 /* Remembers Lua's own pcall and xpcall, to find out whether a raised error would end the script. */
 void traceback_open(lua_State *L);
 
-/* Pops a function that catches errors as pcall does, and remembers it, too. */
-void traceback_add_catcher(lua_State *L);
+/* Pops a C function that catches errors as pcall does, and remembers it, too. It catches them as long as this slot of
+ * its stack is not nil. */
+void traceback_add_catcher(lua_State *L, int slot);
 
 #endif

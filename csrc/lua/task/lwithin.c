@@ -34,6 +34,8 @@ static int hook_k(lua_State *L, int status, lua_KContext how) {
 static int end_by_hook(lua_State *L, bool ok, lua_KContext how) {
   enum { MORE = 5 };
   luaL_checkstack(L, MORE + 1, "too many results");
+  lua_pushnil(L); /* from here on this frame catches nothing */
+  lua_replace(L, HANDLER);
   if (!ok) failure_place(L, L);
   int count = results(L);
   lua_getfield(L, LUA_REGISTRYINDEX, "braid.scope_end");
@@ -134,6 +136,6 @@ void lwithin_open(lua_State *L) {
   sched_register(L, functions);
   for (const luaL_Reg *function = functions; function->name; function++) {
     lua_getfield(L, -1, function->name);
-    traceback_add_catcher(L);
+    traceback_add_catcher(L, HANDLER);
   }
 }
