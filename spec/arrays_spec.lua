@@ -266,4 +266,12 @@ describe("matrices", function()
     misused("attempt to compute '+' of an array and a table", function() return m + {} end)
     misused("2 x 3 elements expected", function() return m + array("i32", { shape = { 2, 2 } }) end)
   end)
+
+  test("have operators before a kernel was used", function()
+    local out, err = helper.lua_process [[
+      local x = require "braid".array("f64", { 1, 2 })
+      print((x * 2 + 1)[2])
+    ]]
+    assert.equal("5.0\n", out, err)
+  end)
 end)

@@ -57,6 +57,7 @@ return setmetatable(braid, {
     require "braid.tasks.future"
     require "braid.tasks.task"
     local module = require("braid." .. part)
+    if part == "sync.array" then require "braid.kernels.matrices" end -- it gives arrays their operators
     local value = module
     if places[part] then value = module[name] end
     rawset(self, name, value)
