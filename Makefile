@@ -49,7 +49,7 @@ lua/sqlite := lsqliteopen
 
 # TLS is a module of its own: only it is linked with OpenSSL. The rest calls it through core/net/tls.h.
 core/tls := failure certificate transport store sessions tickets context connection.h context connection
-lua/tls := ltlsopen.h lx509 lluasec ltlsopen
+lua/tls := ltlsopen.h lx509 lluasec lhmac ltlsopen
 
 CORE_ROOMS := core/base core/loop core/inspect core/memory core/sync core/net core/file core/work core/http core/process core/web
 LUA_ROOMS := lua/base lua/sched lua/codec lua/task lua/sync lua/remote lua/state lua/pool lua/io lua/web lua/turn lua/kernels lua

@@ -7,6 +7,7 @@
 #include <lauxlib.h>
 
 #include "core/tls/connection.h"
+#include "lua/tls/lhmac.h"
 
 __attribute__((visibility("default"))) int luaopen_braid_tls_core(lua_State *L);
 
@@ -16,5 +17,6 @@ int luaopen_braid_tls_core(lua_State *L) {
   lua_setfield(L, -2, "functions");
   lx509_open(L);
   lluasec_open(L);
+  lhmac_open(L);
   return 1;
 }
