@@ -78,12 +78,21 @@ end
 
 local ESCAPES = { ["\\"] = "\\\\", ["\""] = "\\\"", ["\n"] = "\\n" }
 
--- Adds a metric: rows of labels (name, value, ...) and at the end the number.
-local function add(lines, name, kind, help, rows)
+---@param text string
+---@return string
+function M.escape(text) return (text:gsub('[\\"\n]', ESCAPES)) end
+
+---Adds a metric in Prometheus's format.
+---@param lines string[]
+---@param name string
+---@param kind string
+---@param help string
+---@param rows table[] labels (name, value, ...) and at the end the number
+function M.add(lines, name, kind, help, rows)
   lines[#lines + 1] = ("# HELP %s %s\n# TYPE %s %s"):format(name, help, name, kind)
   for _, row in ipairs(rows) do
     local labels = {}
-    for i = 1, #row - 1, 2 do labels[#labels + 1] = ('%s="%s"'):format(row[i], row[i + 1]:gsub('[\\"\n]', ESCAPES)) end
+    for i = 1, #row - 1, 2 do labels[#labels + 1] = ('%s="%s"'):format(row[i], M.escape(row[i + 1])) end
     local shown = labels[1] and "{" .. table.concat(labels, ",") .. "}" or ""
     lines[#lines + 1] = ("%s%s %s"):format(name, shown, row[#row])
   end
@@ -101,8 +110,12 @@ local function pool_rows(list, label, keys)
   return rows
 end
 
-local function prometheus(all)
+---Metrics as text in Prometheus's format.
+---@param all braid.Metrics
+---@return string
+function M.text(all)
   local lines, web = {}, all.http
+  local add = M.add
   add(lines, "braid_tasks", "gauge", "Tasks of the state.",
     { { "state", "pending", all.tasks.pending }, { "state", "running", all.tasks.running } })
   add(lines, "braid_loop_idle_seconds_total", "counter", "Seconds that the loop has slept.", { { all.loop.idle } })
@@ -130,7 +143,7 @@ function M.metrics(form)
       type(form) == "string" and ("%q"):format(form) or errors.described(form))
   end
   local all = collect()
-  return form and prometheus(all) or all
+  return form and M.text(all) or all
 end
 
 return M

@@ -32,18 +32,18 @@ end
 local TRIFLE = 1e-9 -- seconds: tolerance for rounding errors
 
 -- Reserves n units that are free at once, or by `latest`. Returns when they are free, and when they are paid for; nil
--- if they would be free later.
-local function reserve(self, n, latest)
-  local begin
-  local paid = self._times:update("paid", function(paid)
+-- and the seconds until then if they would be free later.
+local function reserve(self, n, latest, key)
+  local begin, wait
+  local paid = self._times:update(key or "paid", function(paid)
     local now = core.now()
     local after = math.max(paid or now, now) + n * self._cost
-    local wait = after - self._burst * self._cost - now
+    wait = after - self._burst * self._cost - now
     if wait > TRIFLE and now + wait > latest then return paid end
     begin = now + math.max(0, wait)
     return after
   end)
-  return begin, paid
+  return begin, begin and paid or wait
 end
 
 -- Gives back units that will not be used. Only possible for the last ones: later reservations depend on earlier ones.
@@ -75,6 +75,23 @@ function Limiter:try_acquire(n)
   n = check_count(self, "try_acquire", n)
   if reserve(self, n, 0) then return true end
   return nil, errors.new("empty", "limiter:try_acquire: there is no turn now")
+end
+
+---Takes a unit of those that a key has, if it is free now: each key is limited by itself. Suspends.
+---@param key string
+---@return boolean? ok
+---@return number? seconds until it would be free
+function Limiter:_try_key(key)
+  local begin, wait = reserve(self, 1, 0, key)
+  if begin then return true end
+  return nil, wait
+end
+
+---Forgets the keys that have all their units again. Suspends.
+function Limiter:_forget_keys()
+  for _, key in ipairs(self._times:keys()) do
+    self._times:update(key, function(paid) return paid and paid > core.now() and paid or nil end)
+  end
 end
 
 ---Takes a unit, and calls fn. Suspends.
