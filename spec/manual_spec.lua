@@ -21,7 +21,7 @@ describe("the manual", function()
     for page in pages:gmatch "%((%w+%.md)%)" do pages = pages .. read(folder .. "/" .. page) end
     for _, section in ipairs {
       "braid.spawn(fn, ...)", "future:result(timeout?)", "task:daemon()", "queue:put(value, timeout?)",
-      "braid.web.app()", "app:get(path, handler, options?)", "thread_pool:submit(fn, ...)", "braid.kernels.sum(",
+      "braid.web.app()", "routes:get(path, spec?, handler)", "thread_pool:submit(fn, ...)", "braid.kernels.sum(",
       "session:request(opts)",
     } do
       assert.is_truthy(pages:find("### `" .. section, 1, true), section)

@@ -1,122 +1,33 @@
 -- SPDX-License-Identifier: MIT
 -- An application: its routes and middleware, and how a request becomes an answer. The server or the test client brings
 -- the requests.
+local chain = require "braid.web.chain"
 local core = require "braid.core"
 local errors = require "braid.errors"
+local meter = require "braid.web.meter"
+local request_of = require "braid.web.request"
 local response = require "braid.web.response"
 local router = require "braid.web.router"
+local routes = require "braid.web.routes"
 local serve_options = require "braid.web.options"
-local static = require "braid.web.static"
-local websocket = require "braid.web.websocket"
 
 local M = {}
 
----@class braid.web.App
+---@class braid.web.App : braid.web.Routes
 local App = {}
 App.__index = App
 App.__name = "braid.app"
 M.App = App -- an application that is sent to another process finds its metatable by this name
 
+-- Writes to stderr, whoever reads it.
+local function tell(text) pcall(io.stderr.write, io.stderr, text) end
+
 --- Makes an application.
 ---@return braid.web.App
 function M.new()
-  return setmetatable({ _router = router.new(), _middleware = {}, _on_start = {}, _on_stop = {} }, App)
-end
-
-local known_route = { stream_body = "boolean", max_body = "integer" }
-
-local function add_route(app, method, path, handler, options)
-  local what = method == "*" and "any" or method:lower()
-  errors.check_function(1, what, "handler", handler)
-  errors.check_options(1, what, options, known_route)
-  app._router:add(method, path, handler, options)
-  return app
-end
-
---- Answers GET (and HEAD) requests for a path. "/items/{id}" has a parameter: a whole, non-empty segment. "{id:int}" is
---- an integer, "{x:number}" a number; other segments give status 404. "{rest:path}" at the end is the rest of the path.
---- "{id:raw}" is a segment with its escapes, and the only one that may have an escape of '/' or NUL.
---- The handler gets the request and returns a table (JSON), a string (text), nil (status 204) or a braid.web.response.
---- It runs as a task and may wait. If the client leaves before the answer, the task is cancelled.
----@param path string
----@param handler fun(request: braid.web.Request): any
----@param options {stream_body: boolean?, max_body: integer?}? stream_body: the handler begins when the headers are
---- there, and reads the body by request:chunks(); max_body: bytes, instead of the server's option
----@return braid.web.App self
-function App:get(path, handler, options) return add_route(self, "GET", path, handler, options) end
-
---- Answers POST requests, like get.
----@param path string
----@param handler fun(request: braid.web.Request): any
----@param options table? as of get
----@return braid.web.App self
-function App:post(path, handler, options) return add_route(self, "POST", path, handler, options) end
-
---- Answers PUT requests, like get.
----@param path string
----@param handler fun(request: braid.web.Request): any
----@param options table? as of get
----@return braid.web.App self
-function App:put(path, handler, options) return add_route(self, "PUT", path, handler, options) end
-
---- Answers PATCH requests, like get.
----@param path string
----@param handler fun(request: braid.web.Request): any
----@param options table? as of get
----@return braid.web.App self
-function App:patch(path, handler, options) return add_route(self, "PATCH", path, handler, options) end
-
---- Answers DELETE requests, like get.
----@param path string
----@param handler fun(request: braid.web.Request): any
----@param options table? as of get
----@return braid.web.App self
-function App:delete(path, handler, options) return add_route(self, "DELETE", path, handler, options) end
-
---- Answers OPTIONS requests, like get. Without such a route the answer is the path's list of methods.
----@param path string
----@param handler fun(request: braid.web.Request): any
----@param options table? as of get
----@return braid.web.App self
-function App:options(path, handler, options) return add_route(self, "OPTIONS", path, handler, options) end
-
---- Answers requests with every method for which the path has no other route.
----@param path string
----@param handler fun(request: braid.web.Request): any
----@param options table? as of get
----@return braid.web.App self
-function App:any(path, handler, options) return add_route(self, "*", path, handler, options) end
-
---- Makes WebSockets of requests for a path. The handler runs as the request's task: `for message in ws:messages() do
---- ws:send(message) end`. Its return closes with 1000, its failure with 1011, the end of the server with 1001. If the
---- client leaves while the handler waits for something else, the task is cancelled. Middleware runs before it, and may
---- refuse; the answer of next() has status 101 if the handler will be called.
----@param path string as of get
----@param spec braid.web.WebSocketOptions|nil may be left out, or stand behind the handler
----@param handler fun(ws: braid.WebSocket, request: braid.web.Request)
----@return braid.web.App self
-function App:websocket(path, spec, handler)
-  if spec ~= nil and type(spec) ~= "table" then spec, handler = handler, spec end
-  errors.check_function(1, "websocket", "handler", handler)
-  websocket.check(spec)
-  return add_route(self, "GET", path, websocket.handler(spec or {}, handler))
-end
-
---- Serves the files below a folder, with ETag, Last-Modified, ranges and content types. It looks for them at each
---- request. Names that begin with a dot (but ".well-known"), and links that leave the folder, give status 404. A folder
---- without its slash is redirected. Raises if there is no such folder.
----@param prefix string "/assets"
----@param folder string
----@param options {index: string?, max_age: integer?, precompressed: boolean?}? index: the file for the folder itself,
----  default "index.html"; max_age: seconds that clients may keep a file without asking again; precompressed: a file of
----  text is sent as NAME.br, NAME.zst or NAME.gz if that is there and the client takes it, default true
----@return braid.web.App self
-function App:static(prefix, folder, options)
-  if type(prefix) ~= "string" then
-    errors.misuse(1, "bad argument 'prefix' to 'static' (a string expected, got %s)", errors.described(prefix))
-  end
-  local path = prefix:gsub("/$", "") .. "/{path:path}"
-  return add_route(self, "GET", path, static.handler(folder, options))
+  return setmetatable({
+    _router = router.new(), _prefix = "", _layers = {}, _layered = {}, _middleware = {}, _on_start = {}, _on_stop = {},
+  }, App)
 end
 
 --- Adds middleware: a function before everything that follows, also before missing routes. Its result is the answer.
@@ -149,14 +60,129 @@ function App:on_stop(fn)
   return self
 end
 
+--- Sets a function that answers when a handler or a middleware has failed: it gets the error and the request, and
+--- returns as a handler does; the status is 500 unless it says another. If it returns nothing, the answer is the usual
+--- one, and the failure is reported. It is not called for braid.web.abort.
+---@param fn fun(err: any, request: braid.web.Request): any
+---@return braid.web.App self
+function App:on_error(fn)
+  errors.check_function(1, "on_error", "fn", fn)
+  self._on_error = fn
+  return self
+end
+
+--- Sets a function that answers requests for paths without a route; the status is 404 unless it says another. It is
+--- also for applications that are mounted here and have none of their own. The middleware is around it.
+---@param fn fun(request: braid.web.Request): any
+---@return braid.web.App self
+function App:not_found(fn)
+  errors.check_function(1, "not_found", "fn", fn)
+  self._not_found = fn
+  return self
+end
+
+--- The path of the route that has this name in its spec, here or in an application that is mounted here. Parameters
+--- that the path does not have become its query.
+---@param name string
+---@param params table<string, string|number>?
+---@return string
+function App:url_for(name, params)
+  if type(name) ~= "string" then
+    errors.misuse(1, "bad argument 'name' to 'url_for' (a string expected, got %s)", errors.described(name))
+  end
+  if params ~= nil and type(params) ~= "table" then
+    errors.misuse(1, "bad argument 'params' to 'url_for' (a table expected, got %s)", errors.described(params))
+  end
+  return self._router:url(name, params or {})
+end
+
+-- The text of all workers' metrics. Without a server only this process has some.
+local function metrics_text(app, req)
+  local server = request_of.server(req)
+  local snapshots, workers = { meter.snapshot(app._meter) }, 1
+  if server then snapshots, workers = server:_snapshots() end
+  return meter.text(meter.sum(snapshots), workers)
+end
+
+--- Counts requests, and serves the counts in Prometheus's text format, with those of the loop and of pools: see
+--- `braid.metrics`. All workers of a server are in one answer.
+---@param path string? default "/metrics"
+---@return braid.web.App self
+function App:metrics(path)
+  self._meter = self._meter or meter.new()
+  return self:get(path or "/metrics", function(req)
+    local headers = { ["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8" }
+    return response.response { body = metrics_text(self, req), headers = headers }
+  end)
+end
+
+-- What a check says: whether all is well, and more for the answer.
+local function checked(req, check)
+  local ok, result, why = errors.try(check, req)
+  if not ok then
+    tell(("braid: the check of %s failed: %s\n"):format(req.path, errors.told(result, why)))
+    return false
+  end
+  if result == false or result == nil and why ~= nil then
+    return false, { reason = errors.text(why or "the check failed") }
+  end
+  return true, type(result) == "table" and result or nil
+end
+
+--- Serves whether this program is well: 200 and `{"status": "ok"}`; or 503, when it stops, or when `check` raises or
+--- returns false or nil and a reason. A table that it returns is added to the answer. The check may wait.
+---@param path string? default "/health"
+---@param check nil|fun(request: braid.web.Request): any
+---@return braid.web.App self
+function App:health(path, check)
+  if type(path) == "function" then path, check = nil, path end
+  if check ~= nil then errors.check_function(1, "health", "check", check) end
+  return self:get(path or "/health", function(req)
+    local server = request_of.server(req)
+    if server and server._deadline then return { status = "stopping" }, 503 end
+    local well, more = true, nil
+    if check then well, more = checked(req, check) end
+    local body = { status = well and "ok" or "failed" }
+    for name, value in pairs(more or {}) do body[name] = value end
+    return body, well and 200 or 503, { ["Cache-Control"] = "no-store" }
+  end)
+end
+
 -- ---- from a request to an answer ------------------------------------------------------------------------------------
 
-local function missing(req, allow)
-  if not allow then return response.failure(404) end
+-- What a hook returns, with a status unless it has one.
+local function with_status(status, value, code, headers)
+  if response.is(value) then return response.of(value, code, headers) end
+  return response.of(value, code or status, headers)
+end
+
+local function not_found(app, req)
+  local hook = app._not_found or rawget(req, "_not_found")
+  if not hook then return response.failure(404) end
+  return with_status(404, hook(req))
+end
+
+-- Answers OPTIONS by the list of methods, unless the middleware of the path's routes knows better.
+local function answer_options(req, allow, others)
+  local asked = req.headers["access-control-request-method"]
+  local route = others[asked or ""] or others["*"] or select(2, next(others))
+  return routes.answer_around(route, req, function()
+    return response.response { status = 204, headers = { Allow = allow .. ", OPTIONS" } }
+  end)
+end
+
+local function missing(app, req, allow, others)
+  if not allow then return not_found(app, req) end
+  if req.method == "OPTIONS" then return answer_options(req, allow, others) end
   local answer = response.failure(405)
   answer.headers.Allow = allow
-  if req.method ~= "OPTIONS" then return answer end
-  return response.response { status = 204, headers = { Allow = allow .. ", OPTIONS" } }
+  return answer
+end
+
+-- The path with its escapes, as this application sees it.
+local function raw_path(req)
+  local depth = rawget(req, "_depth")
+  return depth and select(2, router.split(req._raw, depth)) or req._raw
 end
 
 -- For paths that the fast lookup does not find: with parameters, with escapes, or without a route.
@@ -164,9 +190,12 @@ local function find_slowly(app, req)
   local path = req.path
   if path == "*" then return nil, response.response { status = 204, headers = { Allow = app._router:methods() } } end
   local escaped = path:find("%", 1, true) and req._escaped
-  local route, params = app._router:find(req.method, path, escaped, function() return req._raw end)
+  local route, params, others = app._router:find(req.method, path, escaped, function() return raw_path(req) end)
   if not route and escaped then return nil, response.failure(400) end
-  if not route then return nil, missing(req, params) end
+  if not route then return nil, missing(app, req, params, others) end
+  for name, value in pairs(rawget(req, "_depth") and req.params or {}) do
+    if params[name] == nil then params[name] = value end -- of the path to what is mounted
+  end
   req.params = params
   return route
 end
@@ -174,55 +203,100 @@ end
 -- Returns what the route's handler returned.
 local function call_route(app, req)
   local route = app._router:find_exact(req.method, req.path)
-  if route then return route.handler(req) end
-  local found, answer = find_slowly(app, req)
-  if not found then return answer end
-  return found.handler(req)
-end
-
--- The end of the middleware chain. Always returns a response.
-local function respond(app, req)
-  local ok, value, status, headers = xpcall(call_route, function(err)
-    if not response.is(err) and not req._traceback then req._traceback = errors.told(err, core.trace(err)) end
-    return err
-  end, app, req)
-  if not ok and not response.is(value) then error(value, 0) end
-  if not ok then return value end
-  return response.of(value, status, headers)
-end
-
--- The answer of a middleware.
-local function answer_of(value, ...)
-  if value == nil then
-    error("a middleware returned nothing: it returns the answer of next(request), or one of its own", 0)
+  if not route then
+    local answer
+    route, answer = find_slowly(app, req)
+    if not route then return answer end
   end
-  return response.of(value, ...)
+  local pattern = rawget(req, "_pattern") -- somebody counts requests by it
+  if pattern then req._pattern = pattern .. (route.mount and route.path:gsub("/{_below:path}$", "") or route.path) end
+  return route.handler(req)
 end
 
-local function build_chain(app)
-  local function chain(req) return respond(app, req) end
-  for i = #app._middleware, 1, -1 do
-    local middleware, rest = app._middleware[i], chain
-    chain = function(req) return answer_of(middleware(req, rest)) end
+-- The answer, not rendered.
+local function answer_of(app, req)
+  if #app._middleware == 0 then return call_route(app, req) end
+  if not app._chain then
+    app._chain = chain.around(app._middleware, function(request) return call_route(app, request) end)
   end
-  return chain
+  return app._chain(req)
 end
 
-local function render(app, req)
-  if #app._middleware == 0 then return response.render(call_route(app, req)) end
-  app._chain = app._chain or build_chain(app)
-  return response.render(app._chain(req))
-end
+local function render(app, req) return response.render(answer_of(app, req)) end
 
--- ---- failures -------------------------------------------------------------------------------------------------------
-
+-- An error with its traceback, but what is no failure as it is.
 local function keep_traceback(err)
   if response.is(err) or errors.is_error(err, "cancelled") then return err end
   return { error = err, traceback = errors.told(err, core.trace(err)) }
 end
 
--- Writes to stderr, whoever reads it.
-local function tell(text) pcall(io.stderr.write, io.stderr, text) end
+local function error_in(failure)
+  if errors.is_error(failure, "cancelled") then return failure end
+  return failure.error
+end
+
+-- ---- mounted applications -------------------------------------------------------------------------------------------
+
+local recover -- defined below
+
+-- What has to be restored after a mounted application has answered.
+local function remember(req)
+  local before = { path = req.path, params = req.params }
+  for _, name in ipairs { "mount", "_depth", "_not_found" } do before[name] = rawget(req, name) end
+  return setmetatable({}, { __close = function()
+    for _, name in ipairs { "mount", "_depth", "_not_found" } do req[name] = before[name] end
+    req.path, req.params = before.path, before.params
+  end })
+end
+
+--- Answers for an application in which this one is mounted.
+---@param req braid.web.Request
+---@param depth integer segments of the prefix
+---@param outer braid.web.App
+---@return any ... as a handler
+function App:_mounted(req, depth, outer)
+  local _ <close> = remember(req)
+  local mount, below = router.split(req.path, depth)
+  req._not_found = outer._not_found or rawget(req, "_not_found")
+  req.mount, req.path, req._depth = (rawget(req, "mount") or "") .. mount, below, (rawget(req, "_depth") or 0) + depth
+  if not self._on_error then return answer_of(self, req) end
+  local ok, value, status, headers = xpcall(answer_of, keep_traceback, self, req)
+  if ok then return value, status, headers end
+  if response.is(value) then return value end
+  local answer = recover(self, req, value)
+  if answer then return answer end
+  req._traceback = req._traceback or value.traceback
+  error(error_in(value), 0)
+end
+
+--- What the route of a path wants for the request's body.
+---@param method string
+---@param path string
+---@return integer? max_body
+---@return boolean? stream_body
+function App:_body_wishes(method, path)
+  local route = self._router:find_exact(method, path) or self._router:find(method, path)
+  if not route then return nil end
+  if not route.mount then return route.max_body, route.stream_body end
+  return route.mount:_body_wishes(method, select(2, router.split(path, route.depth)))
+end
+
+--- The functions of this and of mounted applications that run at the start or the stop.
+---@param name string "_on_start" or "_on_stop"
+---@return function[]
+function App:_functions(name)
+  local list, seen = {}, {}
+  local function add(app)
+    if seen[app] then return end
+    seen[app] = true
+    table.move(app[name], 1, #app[name], #list + 1, list)
+    for _, route in ipairs(app._router._mounts) do add(route.mount) end
+  end
+  add(self)
+  return list
+end
+
+-- ---- failures -------------------------------------------------------------------------------------------------------
 
 local function report(req, failure)
   local traceback = req._traceback or type(failure) == "table" and failure.traceback or errors.text(failure)
@@ -249,6 +323,26 @@ end
 ---@param place string? from errors.try
 function App._report(_, req, failure, place)
   report(req, { traceback = errors.told(failure, place) })
+end
+
+-- The answer of `on_error`, if there is one. A cancel is no failure.
+function recover(app, req, failure)
+  local hook = app._on_error
+  if not hook or errors.is_error(failure, "cancelled") and core.cancelled() then return nil end
+  local ok, value, status, headers = xpcall(hook, keep_traceback, error_in(failure), req)
+  if ok and value == nil and status == nil then return nil end
+  if ok then ok, value = xpcall(with_status, keep_traceback, 500, value, status, headers) end
+  if ok or response.is(value) then return value end
+  report(req, value)
+  return nil
+end
+
+-- Adds what a middleware has left for an answer that does not pass it.
+local function with_more(req, status, body, list)
+  local more = rawget(req, "_more_headers")
+  if not more then return status, body, list end
+  list = table.move(list, 1, #list, 1, {})
+  return status, body, table.move(more, 1, #more, #list + 1, list)
 end
 
 --- The answer to a request that cannot be served: a malformed one, one that is too large or too slow, one too many.
@@ -291,10 +385,11 @@ function App:_answer(req)
     status, body, list = response.render(response.failure(503))
     return status, body, list, failure
   end
-  if not response.is(failure) then return self:_failed(req, failure) end
-  ok, status, body, list = pcall(response.render, failure)
-  if ok then return status, body, list end
-  return self:_failed(req, status)
+  local answer = response.is(failure) and failure or recover(self, req, failure)
+  if not answer then return with_more(req, self:_failed(req, failure)) end
+  ok, status, body, list = pcall(response.render, answer)
+  if ok then return with_more(req, status, body, list) end
+  return with_more(req, self:_failed(req, status))
 end
 
 -- ---- running it -----------------------------------------------------------------------------------------------------
@@ -322,6 +417,7 @@ end
 ---@return braid.web.TestClient
 function App:test_client() return require("braid.web.test_client").new(self) end
 
+for name, method in pairs(routes.methods) do App[name] = method end
 errors.guard(App)
 
 return M

@@ -65,6 +65,23 @@ function M.received(list)
   return setmetatable(headers, Headers)
 end
 
+--- Adds a word to a header that is a list of words, unless it is there.
+---@param headers braid.web.Headers
+---@param name string
+---@param word string
+function M.add_word(headers, name, word)
+  local before = headers[name]
+  if type(before) == "table" then before = table.concat(before, ", ") end
+  if not before or before == "" then
+    headers[name] = word
+    return
+  end
+  for found in before:gmatch "[^%s,]+" do
+    if found == "*" or found:lower() == word:lower() then return end
+  end
+  headers[name] = before .. ", " .. word
+end
+
 -- content-type -> Content-Type
 local function spelled(name) return (("-" .. name):gsub("%-%l", string.upper):sub(2)) end
 

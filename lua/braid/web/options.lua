@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The options of app:serve: defaults and valid values.
 local errors = require "braid.errors"
+local forwarded = require "braid.web.forwarded"
 local tls = require "braid.io.tls"
 
 local M = {}
@@ -28,6 +29,8 @@ local M = {}
 --- When the file of the certificate has changed, new connections have the new one a second later
 ---@field http2 boolean? whether clients may use HTTP/2: with TLS those that choose it, without TLS those that begin
 ---  with it; default: true if libnghttp2 is there
+---@field proxies string|string[]|nil networks ("10.0.0.0/8"), addresses, or "unix" for clients of Unix sockets: what
+---  they say of their clients is believed; see braid.web.proxies. Default: nobody is
 ---@field debug boolean? sends the traceback of a failing handler to the client; default false
 
 M.known = {
@@ -35,7 +38,7 @@ M.known = {
   max_connections = "integer", idle_timeout = "number", request_timeout = "number", grace = "number",
   worker_timeout = "number",
   access_log = "boolean|string|function", log = "boolean|string|function", tls = "table", debug = "boolean",
-  http2 = "boolean",
+  http2 = "boolean", proxies = "string|table",
 }
 
 local defaults = {
@@ -88,6 +91,7 @@ function M.read(level, what, options)
   if type(read.log) == "string" and read.log ~= "text" and read.log ~= "json" then
     errors.misuse(level + 1, "option 'log' must be \"text\", \"json\" or a function, not %q", read.log)
   end
+  if read.proxies then read.proxies = forwarded.read(level + 1, what, read.proxies) end
   if read.tls then
     local known = {
       cert = "string", key = "string", client_ca = "string", min_version = "string", ciphers = "string",

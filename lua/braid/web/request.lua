@@ -4,6 +4,7 @@
 local access_log = require "braid.web.access_log"
 local core = require "braid.core"
 local errors = require "braid.errors"
+local forwarded = require "braid.web.forwarded"
 local headers = require "braid.web.headers"
 local json = require "braid.json"
 local response = require "braid.web.response"
@@ -18,8 +19,14 @@ local M = {}
 ---@field headers braid.web.Headers names are case-insensitive
 ---@field body string suspends if the route has stream_body
 ---@field cookies table<string, string>
----@field peer string? the client's address; nil at a Unix socket
----@field id string of this request, as in the access log
+---@field session table of this client, with the middleware braid.web.sessions; saved when it has changed
+---@field peer string? the address of the other end; nil at a Unix socket
+---@field ip string? the client's address: what the server's or the middleware's `proxies` say of it, else the peer
+---@field scheme "http"|"https" that the client used
+---@field host string to which the request was sent, with its port
+---@field url string the whole address
+---@field mount string? the path's beginning that this application does not see, because it is mounted there
+---@field id string of this request, as in the access log; from a named proxy its X-Request-Id
 local Request = {}
 Request.__name = "braid.request"
 
@@ -126,9 +133,79 @@ function lazy.cookies(request)
   return cookies
 end
 
+function lazy.session(request)
+  local sessions = rawget(request, "_sessions")
+  if not sessions then errors.misuse(1, "request.session needs the middleware braid.web.sessions{...}") end
+  return sessions:open(request)
+end
+
+--- Gives the session a new id (with a store) or a new signature, as it should have after a login. Its data stays.
+function methods:renew_session()
+  if rawget(self, "session") == nil then
+    local _ = self.session
+  elseif not rawget(self, "_session_state") then
+    self._sessions:open(self)
+  end
+  self._session_state.renewed = true
+end
+
 function lazy.headers(request) return headers.received(ask(request, "headers")) end
 
-function lazy.id() return access_log.new_id() end
+-- ---- the client -----------------------------------------------------------------------------------------------------
+
+-- What is known of a server, by its handle: `scheme` and `proxies`.
+local servers = setmetatable({}, { __mode = "k" })
+local unknown = { scheme = "http" }
+
+--- Says what a server's requests have in common.
+---@param server userdata
+---@param facts {scheme: string, proxies: braid.web.Proxies?, server: braid.web.Server}
+function M.know(server, facts) servers[server] = facts end
+
+local function facts_of(request) return servers[rawget(request, "_server")] or unknown end
+
+--- The server at which a request has arrived; nil for a test client's.
+---@param request braid.web.Request
+---@return braid.web.Server?
+function M.server(request) return facts_of(request).server end
+
+-- The address, scheme and host that the client used.
+function lazy._client(request)
+  local facts = facts_of(request)
+  local named = rawget(request, "_proxies") or facts.proxies
+  local client = { ip = request.peer, scheme = facts.scheme, host = request.headers.host }
+  if not named then return client end
+  local ip, scheme, host = forwarded.client(named, request.peer, request.headers)
+  return { ip = ip, scheme = scheme or client.scheme, host = host or client.host, named = ip ~= request.peer }
+end
+
+function lazy.ip(request) return request._client.ip end
+
+function lazy.scheme(request) return request._client.scheme end
+
+function lazy.host(request) return request._client.host or "" end
+
+function lazy.url(request)
+  local target = rawget(request, "_exchange") and request._server:target(request._exchange)
+  local path = target and M.path_of(target) or request._raw
+  local query = rawget(request, "_query")
+  return ("%s://%s%s%s"):format(request.scheme, request.host, path, query and query ~= "" and "?" .. query or "")
+end
+
+--- Believes other proxies than the server's option says.
+---@param request braid.web.Request
+---@param named braid.web.Proxies
+function M.trust(request, named)
+  for _, name in ipairs { "_client", "ip", "scheme", "host", "url" } do request[name] = nil end
+  request._proxies = named
+end
+
+function lazy.id(request)
+  local named = rawget(request, "_proxies") or facts_of(request).proxies
+  local given = named and request._client.named and request.headers["x-request-id"]
+  if given and #given <= 128 and given:find "^[%w._:+/=@-]+$" then return given end
+  return access_log.new_id()
+end
 
 -- The path as the client sent it, without its server's name, and with dot segments resolved; whether it has escapes of
 -- '/' or NUL.
@@ -150,6 +227,12 @@ function methods:after(fn)
   errors.check_function(1, "after", "fn", fn)
   self._after = self._after or {}
   table.insert(self._after, fn)
+end
+
+-- As after, but before the functions that others gave.
+function methods:_first_after(fn)
+  self._after = rawget(self, "_after") or {}
+  table.insert(self._after, 1, fn)
 end
 
 function lazy.peer(request) return request._exchange and request._server:peer(request._exchange) end
@@ -212,7 +295,7 @@ function M.made(method, path, query, header_table, body)
   if not normal then return nil end
   local fields = {
     method = method, path = normal, _query = query, headers = header_table, body = body, _escaped = escaped,
-    _raw = core.web_path(raw, true),
+    _raw = core.web_path(raw, true), peer = "127.0.0.1",
   }
   return setmetatable(fields, Request)
 end

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- The answers of handlers, and how they become a status, a body and headers.
+local cookies = require "braid.web.cookies"
 local core = require "braid.core"
 local errors = require "braid.errors"
 local headers = require "braid.web.headers"
@@ -49,6 +50,24 @@ local text_list = { "Content-Type", "text/plain; charset=utf-8", lines = "Conten
 local empty_list = { lines = "" }
 
 function Response:__tostring() return ("braid.response %s: %s"):format(self.status, self.message or "") end
+
+--- Adds a cookie to the answer, in place of one with the same name, path and domain. Raises for a name, a value or an
+--- option that a cookie cannot have: values are texts without blanks, quotes, ',', ';' and '\\'.
+---@param name string
+---@param value string|number|nil nil removes it; give the path and domain with which it was set
+---@param opts braid.web.CookieOptions?
+---@return braid.web.Response self
+function Response:set_cookie(name, value, opts)
+  if type(self) ~= "table" or getmetatable(self) ~= Response then errors.no_self(1, Response, "set_cookie", self) end
+  local text = cookies.text(name, value, opts)
+  local list = self.headers
+  if getmetatable(list) ~= headers.class then
+    list = headers.checked(list)
+    self.headers = list
+  end
+  list["set-cookie"] = cookies.add(list["set-cookie"], text)
+  return self
+end
 
 local function new(status, body, header_table)
   return setmetatable({ status = status, body = body, headers = header_table }, Response)

@@ -8,9 +8,16 @@ local M = {}
 
 ---@class braid.web.Route
 ---@field handler function
+---@field method string "*": any
+---@field path string the pattern
 ---@field names string[] of the parameters, from left to right
+---@field name string? for url_for
 ---@field stream_body boolean? the handler begins when the headers are there
 ---@field max_body integer? bytes
+---@field mount braid.web.App? it answers, for the path without its first `depth` segments
+---@field depth integer?
+---@field endpoint function? what `handler` calls through the middleware in `layers`
+---@field layers table[]? lists of middleware
 
 ---@class braid.web.Router
 local Router = {}
@@ -19,7 +26,9 @@ M.Router = Router -- for the same reason as in app.lua
 
 local function new_node() return { literal = {}, routes = {} } end
 
-function M.new() return setmetatable({ _exact = {}, _root = new_node() }, Router) end
+function M.new()
+  return setmetatable({ _exact = {}, _root = new_node(), _named = {}, _mounts = {}, routes = {} }, Router)
+end
 
 local kinds = { int = true, number = true, raw = true, path = true }
 
@@ -54,17 +63,9 @@ local function child_of(node, kind, text)
   return parent[key]
 end
 
---- Adds a route. Raises for a bad path, and if the route exists already.
----@param method string "GET" and so on, or "*" for any
----@param path string
----@param handler function
----@param options {stream_body: boolean?, max_body: integer?}?
-function Router:add(method, path, handler, options)
-  if type(path) ~= "string" then
-    errors.misuse(1, "bad argument 'path' (a string expected, got %s)", errors.described(path))
-  end
-  if path:sub(1, 1) ~= "/" then errors.misuse(1, "a path begins with '/': %s", path) end
-  local node, names, seen, segments = self._root, {}, {}, segments_of(path)
+-- The node of a path, and the names of its parameters.
+local function make_way(root, path)
+  local node, names, seen, segments = root, {}, {}, segments_of(path)
   for i, segment in ipairs(segments) do
     local kind, text = parse_segment(path, segment)
     if kind == "path" and i < #segments then errors.misuse(1, "%q: nothing may follow {%s:path}", path, text) end
@@ -74,16 +75,40 @@ function Router:add(method, path, handler, options)
       seen[text], names[#names + 1] = true, text
     end
   end
+  return node, names
+end
+
+--- Adds a route. Raises for a bad path, and if the route exists already.
+---@param method string "GET" and so on, or "*" for any
+---@param path string
+---@param route braid.web.Route gets its path and names here
+function Router:add(method, path, route)
+  if path:sub(1, 1) ~= "/" then errors.misuse(1, "a path begins with '/': %s", path) end
+  local node, names = make_way(self._root, path)
   if node.routes[method] then
     errors.misuse(1, "%s %s has a handler already", method == "*" and "any" or method, path)
   end
-  local route = { handler = handler, names = names }
-  for name, value in pairs(options or {}) do
-    route[name] = value
-    self.asks = true
+  if route.name and self._named[route.name] then errors.misuse(1, "two routes are called %q", route.name) end
+  route.method, route.path, route.names = method, path, names
+  self.routes[#self.routes + 1] = route
+  if route.name then self._named[route.name] = path end
+  if route.mount then
+    if path:find("{_below:path}$") then names[#names] = nil end
+    self._mounts[#self._mounts + 1] = route
   end
+  if route.stream_body or route.max_body then self._asks = true end
   node.routes[method] = route
-  if #names == 0 and not path:find("%", 1, true) then self._exact[path] = node.routes end
+  if #names == 0 and not path:find("[%%{]") then self._exact[path] = node.routes end
+end
+
+--- Whether a route, here or in what is mounted, wants to be asked about bodies.
+---@return boolean
+function Router:asks()
+  if self._asks then return true end
+  for _, route in ipairs(self._mounts) do
+    if route.mount._router:asks() then return true end
+  end
+  return false
 end
 
 local function choose(routes, method) return routes[method] or method == "HEAD" and routes.GET or routes["*"] end
@@ -135,7 +160,8 @@ end
 local function try_rest(node, search, i, values, allowed)
   if not node.path then return nil end
   local depth, rest = #values + 1, rest_of(search.segments, i)
-  if search.escaped and is_escaped(rest) then return nil end
+  local mounted = (node.path.routes["*"] or {}).mount
+  if search.escaped and is_escaped(rest) and not mounted then return nil end
   values[depth] = rest
   local route = descend(node.path, search, #search.segments + 1, values, allowed)
   if not route then values[depth] = nil end
@@ -147,7 +173,7 @@ end
 function descend(node, search, i, values, allowed)
   local segment = search.segments[i]
   if not segment then
-    for other in pairs(node.routes) do allowed[other] = true end
+    for other, route in pairs(node.routes) do allowed[other] = allowed[other] or route end
     return choose(node.routes, search.method)
   end
   local child = node.literal[segment]
@@ -159,7 +185,7 @@ end
 
 local function allow_list(allowed)
   if not next(allowed) then return nil end
-  if allowed.GET then allowed.HEAD = true end
+  allowed.HEAD = allowed.HEAD or allowed.GET
   local list = {}
   for method in pairs(allowed) do list[#list + 1] = method end
   table.sort(list)
@@ -200,6 +226,7 @@ end
 ---@param raw_path (fun(): string)? the path with all its escapes, for {name:raw}
 ---@return braid.web.Route? route
 ---@return table<string, string|number>|string|nil params or, without a route, the methods of the path ("GET, HEAD")
+---@return table<string, braid.web.Route>|nil others the routes of the path, if none has the method
 function Router:find(method, path, escaped, raw_path)
   local segments, raw = segments_of(path), nil
   local function raw_segments()
@@ -209,10 +236,82 @@ function Router:find(method, path, escaped, raw_path)
   local values, allowed = {}, {}
   local search = { method = method, segments = segments, escaped = escaped, raw = raw_segments }
   local route = descend(self._root, search, 1, values, allowed)
-  if not route then return nil, allow_list(allowed) end
+  if not route then return nil, allow_list(allowed), allowed end
   local params = {}
   for i, name in ipairs(route.names) do params[name] = values[i] end
   return route, params
+end
+
+--- Cuts a path after so many segments.
+---@param path string
+---@param depth integer
+---@return string mount
+---@return string below "/" if there is nothing
+function M.split(path, depth)
+  local at = 1
+  for _ = 1, depth do at = path:find("/", at + 1, true) or #path + 1 end
+  return path:sub(1, at - 1), at > #path and "/" or path:sub(at)
+end
+
+-- ---- from a name to a path ------------------------------------------------------------------------------------------
+
+local function escape(text, but)
+  return (text:gsub("[^%w._~" .. but .. "-]", function(c) return ("%%%02X"):format(c:byte()) end))
+end
+
+local function is_value(value)
+  return type(value) == "string" or math.type(value) == "integer" or type(value) == "number" and value - value == 0
+end
+
+-- The text for a parameter of a pattern.
+local function filled(name, kind, key, params, used)
+  local value = params[key]
+  if not is_value(value) or value == "" and kind ~= "path" or kind == "int" and not math.tointeger(value) then
+    errors.misuse(3, "the path of %q needs the parameter %q (%s expected, got %s)", name, key,
+      kind == "int" and "an integer" or kind == "number" and "a number" or "a text", errors.described(value))
+  end
+  used[key] = true
+  if kind == "int" then return ("%d"):format(math.tointeger(value)) end
+  return escape(tostring(value), kind == "path" and "/" or kind == "raw" and "%%" or "")
+end
+
+local function query_of(params, used)
+  local names, pairs_of = {}, {}
+  for name in pairs(params) do
+    if not used[name] then names[#names + 1] = name end
+  end
+  table.sort(names)
+  for i, name in ipairs(names) do
+    pairs_of[i] = escape(tostring(name), "") .. "=" .. escape(tostring(params[name]), "")
+  end
+  return pairs_of[1] and "?" .. table.concat(pairs_of, "&") or ""
+end
+
+local function fill(name, pattern, params, used)
+  return (pattern:gsub("{([%w_]+):?(%l*)}", function(key, kind) return filled(name, kind, key, params, used) end))
+end
+
+-- The pattern of a name, also of one in what is mounted.
+local function pattern_of(router, name)
+  local pattern = router._named[name]
+  if pattern then return pattern end
+  for _, route in ipairs(router._mounts) do
+    local below = pattern_of(route.mount._router, name)
+    if below then return (route.path:gsub("/{_below:path}$", "")) .. below end
+  end
+end
+
+--- The path of the route with a name. Parameters that are not in its pattern become the query. Raises for an unknown
+--- name, and if a parameter is missing or does not fit.
+---@param name string
+---@param params table<string, string|number>
+---@return string
+function Router:url(name, params)
+  local pattern = pattern_of(self, name)
+  if not pattern then errors.misuse(2, "no route is called %q", name) end
+  local used = {}
+  local path = fill(name, pattern, params, used)
+  return path .. query_of(params, used)
 end
 
 return M

@@ -6,6 +6,7 @@ local errors = require "braid.errors"
 local scope = require "braid.tasks.scope"
 local sync = require "braid.sync.primitives"
 local tls = require "braid.io.tls"
+local meter = require "braid.web.meter"
 local request = require "braid.web.request"
 local serve_options = require "braid.web.options"
 local access_log = require "braid.web.access_log"
@@ -44,7 +45,7 @@ end
 
 local function open(app, listener, options)
   local handle, problem = core.web_server(listener, options.max_body, options.max_header, options.idle_timeout,
-    options.request_timeout, options.max_connections, app._router.asks or false)
+    options.request_timeout, options.max_connections, app._router:asks())
   local settings, http2
   if handle and options.http2 ~= false then
     http2, problem = handle:http2()
@@ -71,7 +72,7 @@ local function log_entry(server, exchange, req)
   local handle = server._handle
   local target, protocol = handle:target(exchange)
   return {
-    peer = handle:peer(exchange), method = req.method, target = target or "-", protocol = protocol or "-",
+    peer = req.ip, method = req.method, target = target or "-", protocol = protocol or "-",
     agent = handle:header(exchange, "user-agent"), referer = handle:header(exchange, "referer"), id = req.id,
     began = core.now(),
   }
@@ -79,11 +80,23 @@ end
 
 local fates = { left = 499, late = 504 }
 
-local function log_access(server, exchange, entry, status, size)
+-- Counts a request that is over, and writes its line. `entry` has both: what the log needs, and when it began.
+local function conclude(server, exchange, req, entry, status, size)
   if not entry then return end
-  entry.status, entry.bytes = fates[server._handle:fate(exchange)] or status, size
+  local counts = server._app._meter
+  status = fates[server._handle:fate(exchange)] or status
   entry.seconds = core.now() - entry.began
+  if counts then counts:count(req.method, rawget(req, "_pattern"), status, entry.seconds) end
+  if not server._log then return end
+  entry.status, entry.bytes = status, size
   server._log(entry)
+end
+
+-- What is noted of a request; nil: nobody wants to know.
+local function note(server, app, exchange, req)
+  if app._meter then rawset(req, "_pattern", "") end
+  if server._log then return log_entry(server, exchange, req) end
+  return app._meter and { began = core.now() } or nil
 end
 
 -- Sends a piece; waits while the client is slow.
@@ -127,14 +140,14 @@ end
 -- Makes a WebSocket of the connection, and runs its handler to its end. Returns the error to raise if the task was
 -- cancelled, and nothing if the connection cannot become one.
 local function run_websocket(server, app, exchange, req, entry, answer, list)
-  for _, name in ipairs { "headers", "peer", "body", "id" } do -- cannot be read any more when the exchange is over
-    local _ = req[name]
+  for _, name in ipairs { "headers", "peer", "body", "url", "id" } do
+    local _ = req[name] -- cannot be read any more when the exchange is over
   end
   local descriptor, rest = server._handle:upgrade(exchange, websocket.head(answer, list))
   if not descriptor then return nil, "this connection cannot become a WebSocket" end
   local cancelled, failure, place = websocket.run(answer, req, descriptor, rest, server._websockets)
   if failure ~= nil then app:_report(req, failure, place) end
-  log_access(server, exchange, entry, 101, 0)
+  conclude(server, exchange, req, entry, 101, 0)
   return cancelled
 end
 
@@ -156,7 +169,7 @@ local function send_answer(server, app, exchange, req, entry, status, body, head
     handle:respond(exchange, status, body, headers)
     size = #body
   end
-  log_access(server, exchange, entry, status, size)
+  conclude(server, exchange, req, entry, status, size)
   return cancelled
 end
 
@@ -174,7 +187,7 @@ local arrived, rawget = request.arrived, rawget
 local function serve_request(server, exchange, method, path, query)
   local handle, app = server._handle, server._app
   local req = arrived(handle, exchange, method, path, query)
-  local entry = server._log and log_entry(server, exchange, req)
+  local entry = (server._log or app._meter) and note(server, app, exchange, req)
   local status, body, headers, cancelled = app:_answer(req)
   local stopped
   local simple = not entry and type(body) == "string" -- most are: one call
@@ -192,7 +205,7 @@ local function refuse_request(server, exchange, status)
   local method, path = handle:request(exchange)
   if not method then return end
   local req = request.arrived(handle, exchange, method ~= "" and method or "-", path ~= "" and path or "-")
-  local entry = server._log and log_entry(server, exchange, req)
+  local entry = note(server, app, exchange, req)
   send_answer(server, app, exchange, req, entry, app:_refused(req, status))
 end
 
@@ -206,12 +219,7 @@ local function fail_request(server, exchange, task)
 end
 
 -- Called when the head of a request with a body is there, if a route of the application has options.
-local function admit_request(server, _, method, path)
-  local router = server._app._router
-  local route = router:find_exact(method, path) or router:find(method, path)
-  if not route then return nil end
-  return route.max_body, route.stream_body
-end
+local function admit_request(server, _, method, path) return server._app:_body_wishes(method, path) end
 
 -- ---- the server's task ----------------------------------------------------------------------------------------------
 
@@ -253,7 +261,7 @@ end
 
 local function call_on_stop(app)
   local failures, first = {}, nil
-  for _, fn in ipairs(app._on_stop) do
+  for _, fn in ipairs(app:_functions "_on_stop") do
     local ok, err, place = errors.try(scope.shield, fn)
     if not ok then
       failures[#failures + 1] = err
@@ -290,7 +298,7 @@ end
 -- ---- the server -----------------------------------------------------------------------------------------------------
 
 local function call_on_start(app, handle)
-  for _, fn in ipairs(app._on_start) do
+  for _, fn in ipairs(app:_functions "_on_start") do
     local ok, err, place = errors.try(fn)
     if not ok then
       if handle then handle:close() end
@@ -306,6 +314,8 @@ local function new_server(app, options, handle, port)
     host:find(":", 1, true) and "[" .. host .. "]" or host, port)
   server._grace, server._linger, server._log = options.grace, 0, access_log.open(options)
   server._stop, server._debug, server._websockets = sync.event(), options.debug, {}
+  local scheme = options.tls and "https" or "http"
+  request.know(handle, { scheme = scheme, proxies = options.proxies, server = server })
   return server
 end
 
@@ -372,11 +382,17 @@ function Server:_replace(app)
   app._debug = self._debug
   call_on_start(app)
   self._app = app
-  self._handle:ask(app._router.asks or false)
+  self._handle:ask(app._router:asks())
   core.spawn(function()
-    core.sleep(#before._on_stop > 0 and self._grace or 0)
+    core.sleep(#before:_functions "_on_stop" > 0 and self._grace or 0)
     call_on_stop(before)
   end):daemon()
+end
+
+-- What all workers count, and how many they are.
+function Server:_snapshots()
+  local web = self:stats()
+  return { meter.snapshot(self._app._meter or meter.new(), web, self._lag) }, 1
 end
 
 --- The server's current load.

@@ -147,9 +147,7 @@ local function make_request(self, method, path, header_table, body, options)
   local cookies = cookie_header(self._cookies, req.path)
   if cookies and not header_table.cookie then header_table.Cookie = cookies end
   header_table.Host = header_table.Host or "localhost"
-  local router = self._app._router
-  local route = router:find_exact(method, req.path) or router:find(method, req.path, req._escaped)
-  if #body > (route and route.max_body or MAX_BODY) then return req, 413 end
+  if #body > (self._app:_body_wishes(method, req.path) or MAX_BODY) then return req, 413 end
   return req
 end
 
@@ -185,6 +183,8 @@ function TestClient:request(method, path, options)
   local header_table = headers.checked(options.headers)
   local req, refusal = make_request(self, method, path, header_table, body_of(options, header_table), options)
   local status, answer, list, cancelled
+  local meter, began = self._app._meter, core.now()
+  if meter then rawset(req, "_pattern", "") end
   if refusal then
     status, answer, list = self._app:_refused(req, refusal)
   else
@@ -200,6 +200,7 @@ function TestClient:request(method, path, options)
     if method ~= "HEAD" then answer, result.chunks, result.failed = take_stream(self._app, req, answer) end
   end
   result.body = method == "HEAD" and "" or answer
+  if meter then meter:count(method, req._pattern, status, core.now() - began) end
   run_after(req)
   return result
 end

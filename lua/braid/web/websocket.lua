@@ -3,6 +3,7 @@
 local core = require "braid.core"
 local daemon = require "braid.tasks.daemon"
 local errors = require "braid.errors"
+local origins = require "braid.web.origins"
 local response = require "braid.web.response"
 local scope = require "braid.tasks.scope"
 
@@ -19,9 +20,14 @@ local FAREWELL = 2 -- seconds for the client's answer to our close
 ---@field ping_interval number? seconds between pings; default: none
 ---@field idle_timeout number? seconds without a message; default: no limit
 ---@field compress boolean? whether compression is agreed on, default true
+---@field origins string|string[]|function|nil from which pages browsers may connect: as of braid.web.cors; default:
+---  those of the host itself. Clients that are no browsers send no origin
+---@field name string? for url_for
+---@field use braid.web.Middleware[]? of this route alone
 
 local known = {
   protocols = "table", max_message = "integer", ping_interval = "number", idle_timeout = "number", compress = "boolean",
+  origins = "string|table|function", name = "string", use = "table",
 }
 local ranges = { max_message = { 0, math.maxinteger }, ping_interval = { 0.001 }, idle_timeout = { 0.001 } }
 
@@ -33,13 +39,30 @@ function M.check(spec)
   require("braid.websocket.handshake").check_protocols("websocket", spec and spec.protocols)
 end
 
+-- Whether a page of the same host asks. A proxy may have changed the scheme.
+local function is_same_host(origin, request)
+  local scheme, host = origin:lower():match "^(%a+)://(.+)$"
+  local usual = scheme == "https" and ":443$" or ":80$"
+  return host ~= nil and host:gsub(usual, "") == request.host:lower():gsub(usual, "")
+end
+
+local function judge_of(spec)
+  if origins.are_all(spec.origins) then return function() return true end end
+  return spec.origins and origins.judge("websocket", spec.origins) or is_same_host
+end
+
 ---The handler of a route. Its answer is an agreement, with which `run` goes on; or a refusal.
 ---@param spec braid.web.WebSocketOptions
 ---@param fn fun(ws: braid.WebSocket, request: braid.web.Request)
 ---@return fun(request: braid.web.Request): braid.web.Response
 function M.handler(spec, fn)
+  local judge = judge_of(spec)
   return function(request)
     local handshake = require "braid.websocket.handshake"
+    local origin = request.headers.origin
+    if origin and not judge(origin, request) then
+      return response.failure(403, "pages of this origin may not connect")
+    end
     local agreement, status, text, more = handshake.answer(request.method, request.headers, spec)
     if agreement then return response.upgrade(agreement, spec, fn) end
     local refusal = response.failure(status, text)
