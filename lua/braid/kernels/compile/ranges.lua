@@ -116,10 +116,12 @@ local function divided(self, a, by)
   return { each(a[1]), each(a[2]) }
 end
 
+---The integer that is written as a literal; nil: it is none.
 local function literal(node)
   while node.tag == "Paren" do node = node.value end
   return node.tag == "Number" and math.type(node.value) == "integer" and node.value or nil
 end
+M.literal = literal
 
 function of.Binary(self, node)
   local op, constant = node.op, literal(node.right)
