@@ -3,6 +3,7 @@
 -- password belong to an origin: scheme, host and port.
 local core = require "braid.core"
 local errors = require "braid.errors"
+local fields_of = require "braid.http.fields"
 local request = require "braid.http.request"
 
 local M = {}
@@ -35,7 +36,7 @@ local function without_headers(record, names)
   local fields = {}
   for name, lines in pairs(record.fields) do fields[name] = lines end
   for _, name in ipairs(names) do fields[name] = nil end
-  return changed(record, { fields = fields, lines = request.lines(fields) or false })
+  return changed(record, { fields = fields, lines = fields_of.lines(fields) or false })
 end
 
 ---Whether something in the record belongs to one origin.

@@ -2,6 +2,8 @@
 -- The options of a request: checked, completed with those of the session, and converted for the core.
 local core = require "braid.core"
 local errors = require "braid.errors"
+local fields_of = require "braid.http.fields"
+local query = require "braid.http.query"
 
 local M = {}
 
@@ -120,92 +122,6 @@ M.DEFAULTS = {
   retries = nil, trace = nil, ready = nil, ready_for = nil,
 }
 
--- ---- text -----------------------------------------------------------------------------------------------------------
-
-local function percent(character) return ("%%%02X"):format(character:byte()) end
-
-local function escape(value) return (tostring(value):gsub("[^A-Za-z0-9._~-]", percent)) end
-
-local SIMPLE = { string = true, number = true, boolean = true }
-
-local function sorted_names(option, map)
-  local names = {}
-  for name in pairs(map) do
-    if type(name) ~= "string" then
-      errors.misuse(1, "bad option '%s' (its names are strings; one of them is a %s)", option, type(name))
-    end
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
-
--- Encodes a table as name=value&name=value.
-local function encoded(option, map)
-  local pairs_of = {}
-  local function add(name, value)
-    if not SIMPLE[type(value)] then
-      errors.misuse(1, "bad option '%s' (%s is a %s, which has no form in a URL)", option, name, type(value))
-    end
-    pairs_of[#pairs_of + 1] = escape(name) .. "=" .. escape(value)
-  end
-  for _, name in ipairs(sorted_names(option, map)) do
-    local value = map[name]
-    if type(value) ~= "table" then value = { value } end
-    for _, one in ipairs(value) do add(name, one) end
-  end
-  return table.concat(pairs_of, "&")
-end
-
----Adds the query to the URL, before the fragment.
----@param url string
----@param query table|string?
----@return string
-function M.with_query(url, query)
-  if query == nil then return url end
-  if type(query) == "table" then query = encoded("query", query) end
-  if query == "" then return url end
-  local address, fragment = url:match("^([^#]*)(.*)$")
-  return address .. (address:find("?", 1, true) and "&" or "?") .. query .. fragment
-end
-
--- ---- headers --------------------------------------------------------------------------------------------------------
-
--- Makes one line for libcurl. "Name;" sends an empty header; "Name:" would not send it at all.
-local function line_of(name, value)
-  if type(value) ~= "string" and type(value) ~= "number" then
-    errors.misuse(1, "bad option 'headers' (%s is a %s; a string expected)", name, type(value))
-  end
-  value = tostring(value)
-  if value:find("[%z\r\n]") then
-    errors.misuse(1, "bad option 'headers' (the value of %s contains a line end or a zero byte)", name)
-  end
-  return value == "" and name .. ";" or name .. ": " .. value
-end
-
--- Adds headers to `fields`: lower-case name -> lines.
-local function add_headers(fields, headers)
-  for _, name in ipairs(sorted_names("headers", headers)) do
-    if not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
-      errors.misuse(1, "bad option 'headers' (%q cannot be the name of a header)", name)
-    end
-    local values, lines = headers[name], {}
-    for i, value in ipairs(type(values) == "table" and values or { values }) do lines[i] = line_of(name, value) end
-    fields[name:lower()] = lines
-  end
-end
-
----The lines of headers, sorted by their names; nil: there are none.
----@param fields table<string, string[]>
----@return string[]?
-function M.lines(fields)
-  local names, lines = {}, {}
-  for name in pairs(fields) do names[#names + 1] = name end
-  table.sort(names)
-  for _, name in ipairs(names) do table.move(fields[name], 1, #fields[name], #lines + 1, lines) end
-  return lines[1] and lines or nil
-end
-
 -- ---- options --------------------------------------------------------------------------------------------------------
 
 -- Each function converts an option into fields of the record.
@@ -258,7 +174,7 @@ end
 -- As libcurl's CONNECT_TO, which leaves nothing in the session's cache of names.
 function set.resolve(record, value)
   local ways = {}
-  for _, place in ipairs(sorted_names("resolve", value)) do
+  for _, place in ipairs(query.sorted_names("resolve", value)) do
     local address = value[place]
     if not place:find("^.+:%d+$") or type(address) ~= "string" or #place + #address > 450
       or address:find("[^%w.:%[%]_-]") or place:find("%c") then
@@ -337,9 +253,9 @@ end
 function set.cookies(record, value)
   if type(value) ~= "table" then return end -- a session's: whether it keeps cookies
   local cookies = {}
-  for _, name in ipairs(sorted_names("cookies", value)) do
+  for _, name in ipairs(query.sorted_names("cookies", value)) do
     local text = tostring(value[name])
-    if not SIMPLE[type(value[name])] or text:find("[%c;]") or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
+    if not query.SIMPLE[type(value[name])] or text:find("[%c;]") or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
       errors.misuse(1, "bad option 'cookies' (%s cannot be a cookie: a name, and a value without ';')", name)
     end
     cookies[#cookies + 1] = name .. "=" .. text
@@ -365,7 +281,7 @@ function set.http_version(record, value)
   record.version = version
 end
 
-function set.headers(record, value) add_headers(record.fields, value) end
+function set.headers(record, value) fields_of.add(record.fields, value) end
 
 local function user_of(value)
   local user, password
@@ -387,7 +303,7 @@ end
 function set.auth(record, value)
   record.fields.authorization, record.user, record.password = nil, nil, nil
   if type(value) == "table" and value.bearer then
-    add_headers(record.fields, { Authorization = "Bearer " .. tostring(value.bearer) })
+    fields_of.add(record.fields, { Authorization = "Bearer " .. tostring(value.bearer) })
     return
   end
   local digest = type(value) == "table" and value.digest
@@ -475,7 +391,7 @@ local function complete_body(record, method, options)
   if options.body ~= nil then set_body(record, options.body, options.content_length) end
   if options.json ~= nil then set_text(record, encode_json(options.json), " application/json") end
   if options.form then
-    set_text(record, encoded("form", options.form), " application/x-www-form-urlencoded")
+    set_text(record, query.encoded("form", options.form), " application/x-www-form-urlencoded")
   end
   if options.multipart then set_form(record, options.multipart) end
   if not given[1] and SENDS_BODY[method] then set_text(record, "", "") end
@@ -511,8 +427,8 @@ end
 function M.with_headers(record, headers)
   local copy, fields = M.copy(record), {}
   for name, lines in pairs(record.fields) do fields[name] = lines end
-  add_headers(fields, headers)
-  copy.fields, copy.lines = fields, M.lines(fields)
+  fields_of.add(fields, headers)
+  copy.fields, copy.lines = fields, fields_of.lines(fields)
   return copy
 end
 
@@ -532,7 +448,7 @@ end
 function M.changed(record, headers, content)
   local copy = M.copy(record)
   copy.fields = {}
-  add_headers(copy.fields, headers)
+  fields_of.add(copy.fields, headers)
   for name, lines in pairs(record.fields) do
     if copy.fields[name] and lines[1]:find(":$") then copy.fields[name] = lines end -- libcurl is to leave it out
   end
@@ -541,7 +457,7 @@ function M.changed(record, headers, content)
     if content ~= nil then set_body(copy, content) end
     copy.plain = copy.plain and not copy.source
   end
-  copy.lines = M.lines(copy.fields)
+  copy.lines = fields_of.lines(copy.fields)
   return copy
 end
 
@@ -600,7 +516,7 @@ function M.complete(what, options, base, known, method)
   complete_body(record, method, options or {})
   complete_resume(record, method)
   check_takers(record)
-  record.lines = M.lines(record.fields)
+  record.lines = fields_of.lines(record.fields)
   return record
 end
 

@@ -3,6 +3,7 @@
 local core = require "braid.core"
 local errors = require "braid.errors"
 local exchange = require "braid.http.exchange"
+local query = require "braid.http.query"
 local redirect = require "braid.http.redirect"
 local request = require "braid.http.request"
 
@@ -56,7 +57,7 @@ local function perform(self, method, url, opts)
   url = whole
   if opts ~= nil or request.sends_body(method) then
     record = request.complete(method:lower(), opts, record, request.KNOWN, method)
-    if opts then url = request.with_query(url, opts.query) end
+    if opts then url = query.with_query(url, opts.query) end
   end
   local text, ready = redirect.prepared(url, record)
   if not text then errors.misuse(1, "bad URL %q (%s)", shown(url), ready) end
