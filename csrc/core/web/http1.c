@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/web/http1_head.h"
 #include "core/web/syntax.h"
 #include "core/web/web_server.h"
 
@@ -42,8 +43,6 @@ static bool send_text(struct braid_web_connection *connection, const char *text,
 }
 
 static bool is_chunked(const struct braid_exchange *exchange) { return exchange->head.flags & BRAID_HEAD_CHUNKED; }
-
-static bool is_old(const struct braid_exchange *exchange) { return exchange->head.flags & BRAID_HEAD_OLD; }
 
 /* ---- refusing ------------------------------------------------------------------------------------------------- */
 
@@ -399,49 +398,6 @@ static bool is_head_request(const struct braid_exchange *exchange) {
   return exchange->head.method.size == 4 && memcmp(exchange->text + exchange->head.method.at, "HEAD", 4) == 0;
 }
 
-static inline bool append(struct braid_buffer *buffer, const char *text) {
-  return braid_buffer_append(buffer, text, strlen(text));
-}
-
-static bool add_length(struct braid_buffer *head, uint64_t length) {
-  char digits[24], *at = digits + sizeof digits;
-  *--at = '\n';
-  *--at = '\r';
-  do *--at = (char)('0' + length % 10);
-  while (length /= 10);
-  return append(head, "Content-Length: ") && braid_buffer_append(head, at, (size_t)(digits + sizeof digits - at));
-}
-
-static bool add_framing(struct braid_exchange *exchange, const struct braid_answer *answer, struct braid_buffer *head) {
-  if (!braid_status_has_body(answer->status)) return true;
-  if (answer->kind == BRAID_ANSWER_STREAM) return is_old(exchange) || append(head, "Transfer-Encoding: chunked\r\n");
-  return add_length(head, answer->size);
-}
-
-static bool add_connection(const struct braid_web_connection *connection, struct braid_buffer *head) {
-  if (connection->closing) return append(head, "Connection: close\r\n");
-  return !is_old(connection->exchange) || append(head, "Connection: keep-alive\r\n");
-}
-
-static bool add_status(struct braid_buffer *head, unsigned status) {
-  char digits[] = "HTTP/1.1 200 ";
-  digits[9] = (char)('0' + status / 100 % 10);
-  digits[10] = (char)('0' + status / 10 % 10);
-  digits[11] = (char)('0' + status % 10);
-  return append(head, digits) && append(head, braid_status_words(status)) && append(head, "\r\n");
-}
-
-/* Writes the head into the server's scratch buffer. False: memory is out. */
-static bool write_head(struct braid_exchange *exchange, const struct braid_answer *answer) {
-  struct braid_web_server *server = exchange->server;
-  struct braid_buffer *head = &server->scratch;
-  head->size = 0;
-  braid_date_update(&server->date);
-  return add_status(head, answer->status) && braid_buffer_append(head, server->date.line, BRAID_DATE_LINE) &&
-         braid_buffer_append(head, answer->fields, answer->fields_size) && add_framing(exchange, answer, head) &&
-         add_connection(exchange->connection, head) && append(head, "\r\n");
-}
-
 /* The client may still send; what it has got must not be lost by a reset. */
 static void linger(struct braid_web_connection *connection) {
   connection->phase = LINGERING;
@@ -487,7 +443,7 @@ static void settle(struct braid_web_connection *connection) {
   if (waits || (exchange->gives_stream && !exchange->stream_ended))
     braid_web_connection_wait(connection, waits ? BRAID_WEB_OUT : BRAID_WEB_FREE);
   else if (exchange->failed)
-    braid_web_connection_end(connection, is_old(exchange));
+    braid_web_connection_end(connection, braid_http1_is_old(exchange));
   else
     end_exchange(connection);
 }
@@ -511,9 +467,10 @@ static bool respond(struct braid_exchange *exchange, const struct braid_answer *
   struct braid_web_connection *connection = exchange->connection;
   bool has_body = braid_status_has_body(answer->status) && !is_head_request(exchange);
   bool streams = answer->kind == BRAID_ANSWER_STREAM;
-  if (!exchange->body_ended || answer->close || connection->server->draining || (streams && is_old(exchange)))
+  if (!exchange->body_ended || answer->close || connection->server->draining ||
+      (streams && braid_http1_is_old(exchange)))
     connection->closing = true;
-  if (!write_head(exchange, answer)) return false;
+  if (!braid_http1_write_head(exchange, answer)) return false;
   connection->phase = SENDING;
   bool here = has_body && answer->kind == BRAID_ANSWER_BODY;
   bool sent = send_head(exchange, answer->body, here ? (size_t)answer->size : 0);
@@ -533,8 +490,8 @@ static bool write_stream(struct braid_exchange *exchange, const void *data, size
   if (size == 0 || is_head_request(exchange) || !braid_status_has_body(exchange->status)) return true;
   int digits = snprintf(line, sizeof line, "%zx\r\n", size);
   struct iovec pieces[3] = {{line, (size_t)digits}, {(void *)(uintptr_t)data, size}, {(void *)(uintptr_t) "\r\n", 2}};
-  bool sent = is_old(exchange) ? braid_web_connection_send(connection, pieces + 1, 1)
-                               : braid_web_connection_send(connection, pieces, 3);
+  bool sent = braid_http1_is_old(exchange) ? braid_web_connection_send(connection, pieces + 1, 1)
+                                           : braid_web_connection_send(connection, pieces, 3);
   if (sent) settle(connection);
   return true; /* a client that has gone is told of in another way */
 }
@@ -545,7 +502,7 @@ static bool has_room(const struct braid_exchange *exchange) {
 
 static void end_stream(struct braid_exchange *exchange) {
   struct braid_web_connection *connection = exchange->connection;
-  bool framed = !is_old(exchange) && !is_head_request(exchange) && braid_status_has_body(exchange->status);
+  bool framed = !braid_http1_is_old(exchange) && !is_head_request(exchange) && braid_status_has_body(exchange->status);
   if (exchange->failed)
     connection->closing = true;
   else if (framed && !send_text(connection, "0\r\n\r\n", 5))
@@ -568,7 +525,7 @@ static void probe(struct braid_web_connection *connection) {
   const struct braid_exchange *exchange = connection->exchange;
   bool now = (connection->probes & (connection->probes + 1)) == 0;
   if (connection->probes < UINT8_MAX) connection->probes++;
-  if (!exchange || exchange->answered || is_old(exchange)) {
+  if (!exchange || exchange->answered || braid_http1_is_old(exchange)) {
     braid_web_connection_wait(connection, BRAID_WEB_FREE);
     return;
   }
