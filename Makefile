@@ -42,7 +42,7 @@ core/websocket := sha1 text_check deflate websocket
 lua/websocket := lwebsocket
 # So is the client for PostgreSQL, for a machine without libpq.
 core/postgres := cancel
-lua/postgres := lpgerror lpgtype lpgresult lpostgres
+lua/postgres := lpgerror lpgtype lpgresult lpgconnection lpganswer lpostgres
 # Only this module is linked with libsqlite3: the rest calls it through core/work/sqlite.h.
 core/sqlite := name statement engine
 lua/sqlite := lsqliteopen

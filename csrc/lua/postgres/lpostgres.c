@@ -12,41 +12,14 @@
 #include <unistd.h>
 
 #include "core/postgres/cancel.h"
+#include "lua/postgres/lpganswer.h"
+#include "lua/postgres/lpgconnection.h"
 #include "lua/postgres/lpgerror.h"
-#include "lua/postgres/lpgresult.h"
 #include "lua/postgres/lpgtype.h"
 
-#define CONNECTION "braid.postgres.connection"
 #define CANCELLATION "braid.postgres.cancellation"
 
-enum { MOST_PARAMETERS = 65535, FEW = 16 };
-
-struct connection {
-  PGconn *conn;     /* NULL: it is closed */
-  PGresult *result; /* that Lua values are made of just now */
-  bool doomed;      /* the server has said that it ends the connection */
-};
-
-static const char HELPERS; /* registry key, by address: { json_decode, encode_table } */
-
-static struct connection *check(lua_State *L) { return luaL_checkudata(L, 1, CONNECTION); }
-
-static PGconn *check_open(lua_State *L) {
-  struct connection *connection = check(L);
-  if (!connection->conn) luaL_error(L, "the connection is closed");
-  return connection->conn;
-}
-
-static void forget_result(struct connection *connection) {
-  if (connection->result) PQclear(connection->result);
-  connection->result = NULL;
-}
-
-static int refuse(lua_State *L, const PGconn *conn) {
-  lua_pushnil(L);
-  lpgerror_push_reason(L, conn);
-  return 2;
-}
+enum { MOST_PARAMETERS = 65535 };
 
 /* ---- connecting ---------------------------------------------------------------------------------------------------
  */
@@ -92,7 +65,7 @@ static int defaults(lua_State *L) {
 
 /* Notices are not shown. A fatal error that comes while nothing is under way arrives as one, too. */
 static void look_at_notice(void *context, const PGresult *result) {
-  struct connection *connection = context;
+  struct lpgconnection *connection = context;
   const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
   if (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0)) connection->doomed = true;
 }
@@ -116,33 +89,33 @@ static int start(lua_State *L) {
   int count = 0;
   for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) count++;
   const char **words = push_settings(L, count);
-  struct connection *connection = lua_newuserdatauv(L, sizeof *connection, 0);
-  *connection = (struct connection){0};
-  luaL_setmetatable(L, CONNECTION);
+  struct lpgconnection *connection = lua_newuserdatauv(L, sizeof *connection, 0);
+  *connection = (struct lpgconnection){0};
+  luaL_setmetatable(L, LPGCONNECTION);
   connection->conn = PQconnectStartParams(words, words + count + 1, 0);
   if (!connection->conn) return luaL_error(L, "not enough memory");
-  if (PQstatus(connection->conn) == CONNECTION_BAD) return refuse(L, connection->conn);
+  if (PQstatus(connection->conn) == CONNECTION_BAD) return lpgconnection_refuse(L, connection->conn);
   PQsetNoticeReceiver(connection->conn, look_at_notice, connection);
   return 1;
 }
 
 /* connection:poll() -> "r", "w": for what it waits; "done" | nil, reason */
 static int connection_poll(lua_State *L) {
-  PGconn *conn = check_open(L);
+  PGconn *conn = lpgconnection_check_open(L);
   switch (PQconnectPoll(conn)) {
     case PGRES_POLLING_READING: lua_pushliteral(L, "r"); return 1;
     case PGRES_POLLING_WRITING: lua_pushliteral(L, "w"); return 1;
     case PGRES_POLLING_OK: break;
-    default: return refuse(L, conn);
+    default: return lpgconnection_refuse(L, conn);
   }
-  if (PQsetnonblocking(conn, 1)) return refuse(L, conn);
+  if (PQsetnonblocking(conn, 1)) return lpgconnection_refuse(L, conn);
   lua_pushliteral(L, "done");
   return 1;
 }
 
 /* connection:fd() -> descriptor; nothing when there is none */
 static int connection_fd(lua_State *L) {
-  int fd = PQsocket(check_open(L));
+  int fd = PQsocket(lpgconnection_check_open(L));
   if (fd < 0) return 0;
   lua_pushinteger(L, fd);
   return 1;
@@ -150,8 +123,8 @@ static int connection_fd(lua_State *L) {
 
 /* connection:close() */
 static int connection_close(lua_State *L) {
-  struct connection *connection = check(L);
-  forget_result(connection);
+  struct lpgconnection *connection = lpgconnection_check(L);
+  lpgconnection_forget_result(connection);
   if (connection->conn) PQfinish(connection->conn);
   connection->conn = NULL;
   return 0;
@@ -159,7 +132,7 @@ static int connection_close(lua_State *L) {
 
 /* connection:shut(): ends the connection, so that waits for its descriptor end; it stays open until `close`. */
 static int connection_shut(lua_State *L) {
-  shutdown(PQsocket(check_open(L)), SHUT_RDWR);
+  shutdown(PQsocket(lpgconnection_check_open(L)), SHUT_RDWR);
   return 0;
 }
 
@@ -167,7 +140,7 @@ static int connection_shut(lua_State *L) {
  * when nothing is under way. After the last sync some versions of libpq become idle only when they are asked again. */
 static int connection_facts(lua_State *L) {
   static const char *const states[] = {"idle", "active", "open", "failed", "unknown"};
-  PGconn *conn = check_open(L);
+  PGconn *conn = lpgconnection_check_open(L);
   if (PQtransactionStatus(conn) == PQTRANS_ACTIVE && !PQisBusy(conn)) PQclear(PQgetResult(conn));
   lua_pushinteger(L, PQbackendPID(conn));
   lua_pushinteger(L, PQserverVersion(conn));
@@ -178,7 +151,7 @@ static int connection_facts(lua_State *L) {
 
 /* connection:reason() -> libpq's last message; and whether the connection is lost */
 static int connection_reason(lua_State *L) {
-  PGconn *conn = check_open(L);
+  PGconn *conn = lpgconnection_check_open(L);
   lpgerror_push_reason(L, conn);
   lua_pushboolean(L, PQstatus(conn) == CONNECTION_BAD);
   return 2;
@@ -190,26 +163,26 @@ static int connection_reason(lua_State *L) {
 /* Pushes whether all was sent | nil, reason. */
 static int push_sent(lua_State *L, PGconn *conn, int ok) {
   int left = ok ? PQflush(conn) : -1;
-  if (left < 0) return refuse(L, conn);
+  if (left < 0) return lpgconnection_refuse(L, conn);
   lua_pushboolean(L, left == 0);
   return 1;
 }
 
 /* connection:flush() -> whether all was sent | nil, reason */
-static int connection_flush(lua_State *L) { return push_sent(L, check_open(L), 1); }
+static int connection_flush(lua_State *L) { return push_sent(L, lpgconnection_check_open(L), 1); }
 
 /* connection:pipeline(on) -> true | nil, reason. Only when nothing is under way. */
 static int connection_pipeline(lua_State *L) {
-  PGconn *conn = check_open(L);
+  PGconn *conn = lpgconnection_check_open(L);
   int ok = lua_toboolean(L, 2) ? PQenterPipelineMode(conn) : PQexitPipelineMode(conn);
-  if (!ok) return refuse(L, conn);
+  if (!ok) return lpgconnection_refuse(L, conn);
   lua_pushboolean(L, 1);
   return 1;
 }
 
 /* connection:prepare(name, sql) -> whether all was sent | nil, reason. Ends with a sync. */
 static int connection_prepare(lua_State *L) {
-  PGconn *conn = check_open(L);
+  PGconn *conn = lpgconnection_check_open(L);
   const char *name = luaL_checkstring(L, 2), *sql = luaL_checkstring(L, 3);
   int ok = PQsendPrepare(conn, name, sql, 0, NULL) && PQsendDescribePrepared(conn, name) && PQpipelineSync(conn);
   return push_sent(L, conn, ok);
@@ -236,8 +209,7 @@ enum { NAME = 2, TYPES, FIRST };
 static void read_parameters(lua_State *L, int count, const struct parameters *parameters) {
   size_t known;
   const char *types = luaL_checklstring(L, TYPES, &known);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &HELPERS);
-  lua_rawgeti(L, -1, 2);
+  lpgconnection_push_helper(L, LPG_ENCODE_TABLE);
   int encode = lua_gettop(L);
   for (int i = 0; i < count; i++) {
     Oid type = 0;
@@ -254,7 +226,7 @@ static void read_parameters(lua_State *L, int count, const struct parameters *pa
 /* connection:send(name, types, ...) -> whether all was sent | nil, reason. Carries out a prepared statement; ends with
  * a sync. Raises before anything is sent if a value cannot be sent. */
 static int connection_send(lua_State *L) {
-  PGconn *conn = check_open(L);
+  PGconn *conn = lpgconnection_check_open(L);
   const char *name = luaL_checkstring(L, NAME);
   int count = lua_gettop(L) - TYPES;
   if (count > MOST_PARAMETERS)
@@ -270,20 +242,20 @@ static int connection_send(lua_State *L) {
 /* connection:command(sql) -> whether all was sent | nil, reason. One statement without parameters, which is not kept;
  * ends with a sync. */
 static int connection_command(lua_State *L) {
-  PGconn *conn = check_open(L);
+  PGconn *conn = lpgconnection_check_open(L);
   int ok = PQsendQueryParams(conn, luaL_checkstring(L, 2), 0, NULL, NULL, NULL, NULL, 0) && PQpipelineSync(conn);
   return push_sent(L, conn, ok);
 }
 
 /* connection:send_script(sql) -> whether all was sent | nil, reason. Not in a pipeline. */
 static int connection_send_script(lua_State *L) {
-  PGconn *conn = check_open(L);
+  PGconn *conn = lpgconnection_check_open(L);
   return push_sent(L, conn, PQsendQuery(conn, luaL_checkstring(L, 2)));
 }
 
 /* connection:single_rows(): the statement that was just sent will give its rows one by one. */
 static int connection_single_rows(lua_State *L) {
-  lua_pushboolean(L, PQsetSingleRowMode(check_open(L)));
+  lua_pushboolean(L, PQsetSingleRowMode(lpgconnection_check_open(L)));
   return 1;
 }
 
@@ -292,211 +264,11 @@ static int connection_single_rows(lua_State *L) {
 
 /* connection:consume() -> true; false: the server ends the connection | nil, reason. Reads what has come. */
 static int connection_consume(lua_State *L) {
-  const struct connection *connection = check(L);
-  PGconn *conn = check_open(L);
-  if (!PQconsumeInput(conn)) return refuse(L, conn);
+  const struct lpgconnection *connection = lpgconnection_check(L);
+  PGconn *conn = lpgconnection_check_open(L);
+  if (!PQconsumeInput(conn)) return lpgconnection_refuse(L, conn);
   if (PQtransactionStatus(conn) != PQTRANS_ACTIVE) PQisBusy(conn); /* looks at what came without being asked for */
   lua_pushboolean(L, !connection->doomed);
-  return 1;
-}
-
-enum { SLOT = 2 };
-
-static void set_slot(lua_State *L, const char *name) { lua_setfield(L, SLOT, name); }
-
-static bool slot_has(lua_State *L, const char *name) {
-  lua_getfield(L, SLOT, name);
-  bool has = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return has;
-}
-
-static int slot_integer(lua_State *L, const char *name) {
-  lua_getfield(L, SLOT, name);
-  int value = (int)lua_tointeger(L, -1);
-  lua_pop(L, 1);
-  return value;
-}
-
-/* Pushes what the slot knows of its columns. */
-static struct lpgcolumns push_known(lua_State *L) {
-  struct lpgcolumns columns = {0};
-  lua_getfield(L, SLOT, "columns");
-  columns.names = lua_gettop(L);
-  lua_getfield(L, SLOT, "types");
-  columns.types = lua_gettop(L);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &HELPERS);
-  lua_rawgeti(L, -1, 1);
-  columns.json = lua_gettop(L);
-  return columns;
-}
-
-/* (connection, slot): sets slot.value. Called protected. */
-static int build(lua_State *L) {
-  const struct connection *connection = lua_touserdata(L, 1);
-  struct lpgcolumns columns = push_known(L);
-  lpgresult_push(L, connection->result, &columns, slot_integer(L, "shape"));
-  set_slot(L, "value");
-  return 0;
-}
-
-/* What a description says: the types of the parameters, and the names of the columns. */
-static int describe(lua_State *L) {
-  const PGresult *result = ((struct connection *)lua_touserdata(L, 1))->result;
-  int count = PQnparams(result), columns = PQnfields(result);
-  luaL_Buffer buffer;
-  luaL_buffinit(L, &buffer);
-  for (int i = 0; i < count; i++) {
-    Oid type = PQparamtype(result, i);
-    luaL_addlstring(&buffer, (const char *)&type, sizeof type);
-  }
-  luaL_pushresult(&buffer);
-  set_slot(L, "parameters");
-  lua_createtable(L, columns, 0);
-  luaL_setmetatable(L, "braid.list");
-  for (int i = 0; i < columns; i++) {
-    lua_pushstring(L, PQfname(result, i));
-    lua_rawseti(L, -2, i + 1);
-  }
-  set_slot(L, "columns");
-  return 0;
-}
-
-/* Calls a function that makes Lua values of the result; its error becomes slot.err. */
-static void protect(lua_State *L, lua_CFunction function) {
-  lua_pushcfunction(L, function);
-  lua_pushvalue(L, 1);
-  lua_pushvalue(L, SLOT);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) set_slot(L, "err");
-}
-
-static void keep_error(lua_State *L, const PGresult *result) {
-  if (slot_has(L, "err")) return;
-  lpgerror_push(L, result);
-  set_slot(L, "err");
-}
-
-static void set_copy(lua_State *L, const char *direction) {
-  lua_pushstring(L, direction);
-  set_slot(L, "copy");
-}
-
-/* Takes a result. True when the slot's work has ended, or is a copy now. */
-static bool take_result(lua_State *L, struct connection *connection) {
-  ExecStatusType status = PQresultStatus(connection->result);
-  bool ended = status == PGRES_PIPELINE_SYNC;
-  switch (status) {
-    case PGRES_COMMAND_OK:
-    case PGRES_TUPLES_OK:
-    case PGRES_EMPTY_QUERY: protect(L, slot_has(L, "describe") ? describe : build); break;
-    case PGRES_FATAL_ERROR:
-    case PGRES_BAD_RESPONSE: keep_error(L, connection->result); break;
-    case PGRES_COPY_IN:
-      set_copy(L, "in");
-      ended = true;
-      break;
-    case PGRES_COPY_OUT:
-      set_copy(L, "out");
-      ended = true;
-      break;
-    default: break;
-  }
-  forget_result(connection);
-  return ended;
-}
-
-/* connection:take(slot) -> true: the work of the slot has ended; false: more must come; nil, reason: the connection is
- * lost. Sets slot.value or slot.err; for a description `parameters` and `columns`; `copy` when a copy begins. */
-static int connection_take(lua_State *L) {
-  struct connection *connection = check(L);
-  PGconn *conn = check_open(L);
-  luaL_checktype(L, SLOT, LUA_TTABLE);
-  lua_settop(L, SLOT);
-  bool ended = false;
-  for (int empty = 0; !ended && empty < 2;) {
-    if (PQisBusy(conn)) {
-      lua_pushboolean(L, 0);
-      return 1;
-    }
-    connection->result = PQgetResult(conn);
-    if (connection->result) {
-      empty = 0;
-      ended = take_result(L, connection);
-    } else {
-      empty++;
-      ended = PQpipelineStatus(conn) == PQ_PIPELINE_OFF;
-    }
-  }
-  if (PQstatus(conn) == CONNECTION_BAD || !ended) return refuse(L, conn);
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-/* What has come of a statement that gives its rows one by one. */
-struct rows {
-  lua_Integer most; /* rows of the list */
-  bool ended, lost;
-};
-
-/* Takes one result. Returns whether it is a row. */
-static bool take_row(PGconn *conn, struct connection *connection, struct rows *rows) {
-  int empty = 0;
-  do connection->result = PQgetResult(conn);
-  while (!connection->result && ++empty < 2 && !PQisBusy(conn));
-  if (!connection->result) rows->lost = empty == 2 || PQstatus(conn) == CONNECTION_BAD;
-  if (!connection->result) return false;
-  ExecStatusType status = PQresultStatus(connection->result);
-  rows->ended = status == PGRES_PIPELINE_SYNC;
-  return status == PGRES_SINGLE_TUPLE;
-}
-
-/* (connection, slot, list, rows): adds rows to the list while they are there. Called protected. */
-static int build_rows(lua_State *L) {
-  struct connection *connection = lua_touserdata(L, 1);
-  struct rows *rows = lua_touserdata(L, 4);
-  int shape = slot_integer(L, "shape");
-  struct lpgcolumns columns = push_known(L);
-  lua_Integer count = (lua_Integer)lua_rawlen(L, 3);
-  while (!rows->ended && !rows->lost && count < rows->most && !PQisBusy(connection->conn)) {
-    if (take_row(connection->conn, connection, rows)) {
-      if (!columns.all) lpgresult_columns(L, connection->result, &columns);
-      lpgresult_row(L, connection->result, &columns, 0, shape);
-      lua_rawseti(L, 3, ++count);
-    } else if (connection->result && PQresultStatus(connection->result) == PGRES_FATAL_ERROR) {
-      keep_error(L, connection->result);
-    }
-    forget_result(connection);
-  }
-  return 0;
-}
-
-/* Drops what is left of the rows, after an error of this side. */
-static void drop_rows(struct connection *connection, struct rows *rows) {
-  while (!rows->ended && !rows->lost && !PQisBusy(connection->conn)) {
-    take_row(connection->conn, connection, rows);
-    forget_result(connection);
-  }
-}
-
-/* connection:take_rows(slot, list, most) -> true: there are no more; false: the list has `most` rows, or more must
- * come; nil, reason: the connection is lost. Adds rows to the list. Sets slot.err. */
-static int connection_take_rows(lua_State *L) {
-  struct connection *connection = check(L);
-  PGconn *conn = check_open(L);
-  luaL_checktype(L, SLOT, LUA_TTABLE);
-  luaL_checktype(L, 3, LUA_TTABLE);
-  struct rows rows = {.most = luaL_checkinteger(L, 4)};
-  if (slot_has(L, "err")) {
-    drop_rows(connection, &rows);
-  } else {
-    lua_pushcfunction(L, build_rows);
-    for (int i = 1; i <= 3; i++) lua_pushvalue(L, i);
-    lua_pushlightuserdata(L, &rows);
-    if (lua_pcall(L, 4, 0, 0) != LUA_OK) set_slot(L, "err");
-    forget_result(connection);
-  }
-  if (rows.lost || PQstatus(conn) == CONNECTION_BAD) return refuse(L, conn);
-  lua_pushboolean(L, rows.ended);
   return 1;
 }
 
@@ -505,28 +277,28 @@ static int connection_take_rows(lua_State *L) {
 
 /* connection:put(data) -> true; false: there is no room, flush first | nil, reason */
 static int connection_put(lua_State *L) {
-  PGconn *conn = check_open(L);
+  PGconn *conn = lpgconnection_check_open(L);
   size_t size;
   const char *data = luaL_checklstring(L, 2, &size);
   if (size > INT_MAX) return luaL_error(L, "a piece of a copy is larger than 2 GiB");
   int done = PQputCopyData(conn, data, (int)size);
-  if (done < 0) return refuse(L, conn);
+  if (done < 0) return lpgconnection_refuse(L, conn);
   lua_pushboolean(L, done);
   return 1;
 }
 
 /* connection:put_end(failure or nil): as put. With a text the server drops the copy. */
 static int connection_put_end(lua_State *L) {
-  PGconn *conn = check_open(L);
+  PGconn *conn = lpgconnection_check_open(L);
   int done = PQputCopyEnd(conn, luaL_optstring(L, 2, NULL));
-  if (done < 0) return refuse(L, conn);
+  if (done < 0) return lpgconnection_refuse(L, conn);
   lua_pushboolean(L, done);
   return 1;
 }
 
 /* connection:get() -> a row of a copy; false: it has not come yet; nothing at the end; nil, reason */
 static int connection_get(lua_State *L) {
-  PGconn *conn = check_open(L);
+  PGconn *conn = lpgconnection_check_open(L);
   char *data = NULL;
   int size = PQgetCopyData(conn, &data, 1);
   if (size > 0) {
@@ -534,7 +306,7 @@ static int connection_get(lua_State *L) {
     PQfreemem(data);
     return 1;
   }
-  if (size == -2) return refuse(L, conn);
+  if (size == -2) return lpgconnection_refuse(L, conn);
   if (size < 0) return 0;
   lua_pushboolean(L, 0);
   return 1;
@@ -542,7 +314,7 @@ static int connection_get(lua_State *L) {
 
 /* connection:notification() -> channel, payload, process id; nothing when there is none */
 static int connection_notification(lua_State *L) {
-  PGnotify *notify = PQnotifies(check_open(L));
+  PGnotify *notify = PQnotifies(lpgconnection_check_open(L));
   if (!notify) return 0;
   lua_pushstring(L, notify->relname);
   lua_pushstring(L, notify->extra);
@@ -553,11 +325,11 @@ static int connection_notification(lua_State *L) {
 
 /* connection:quoted(name) -> an identifier for SQL */
 static int connection_quoted(lua_State *L) {
-  PGconn *conn = check_open(L);
+  PGconn *conn = lpgconnection_check_open(L);
   size_t size;
   const char *name = luaL_checklstring(L, 2, &size);
   char *text = PQescapeIdentifier(conn, name, size);
-  if (!text) return refuse(L, conn);
+  if (!text) return lpgconnection_refuse(L, conn);
   lua_pushstring(L, text);
   PQfreemem(text);
   return 1;
@@ -568,12 +340,12 @@ static int connection_quoted(lua_State *L) {
 
 /* connection:cancel() -> a cancellation: when its descriptor can be read, the server was asked | nil, reason */
 static int connection_cancel(lua_State *L) {
-  PGconn *conn = check_open(L);
+  PGconn *conn = lpgconnection_check_open(L);
   int *fd = lua_newuserdatauv(L, sizeof *fd, 0);
   *fd = -1;
   luaL_setmetatable(L, CANCELLATION);
   PGcancel *cancel = PQgetCancel(conn);
-  if (!cancel) return refuse(L, conn);
+  if (!cancel) return lpgconnection_refuse(L, conn);
   int started = braid_postgres_cancel(cancel);
   if (started < 0) {
     PQfreeCancel(cancel);
@@ -605,11 +377,7 @@ static int setup(lua_State *L) {
   for (int i = 1; i <= 3; i++) luaL_checktype(L, i, LUA_TFUNCTION);
   lua_settop(L, 3);
   lpgerror_open(L);
-  lua_createtable(L, 2, 0);
-  lua_insert(L, 1);
-  lua_rawseti(L, 1, 2);
-  lua_rawseti(L, 1, 1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &HELPERS);
+  lpgconnection_set_helpers(L);
   return 0;
 }
 
@@ -634,8 +402,8 @@ static const luaL_Reg methods[] = {
     {"send_script", connection_send_script},
     {"single_rows", connection_single_rows},
     {"consume", connection_consume},
-    {"take", connection_take},
-    {"take_rows", connection_take_rows},
+    {"take", lpganswer_take},
+    {"take_rows", lpganswer_take_rows},
     {"put", connection_put},
     {"put_end", connection_put_end},
     {"get", connection_get},
@@ -665,7 +433,7 @@ __attribute__((visibility("default"))) int luaopen_braid_postgres_core(lua_State
 
 int luaopen_braid_postgres_core(lua_State *L) {
   luaL_checkversion(L);
-  new_class(L, CONNECTION, methods);
+  new_class(L, LPGCONNECTION, methods);
   new_class(L, CANCELLATION, cancellation_methods);
   luaL_newlib(L, functions);
   return 1;
