@@ -14,12 +14,12 @@
 #include "lua/base/lerror.h"
 #include "lua/base/lopen.h"
 #include "lua/codec/llist.h"
+#include "lua/io/lsqlitevalue.h"
 #include "lua/sched/lobject.h"
 #include "lua/sched/lsched.h"
 
 #define CONNECTION "braid.sqlite_connection"
 #define CURSOR "braid.sqlite_cursor"
-#define BLOB "braid.sqlite_blob"
 
 /* What the calls of a connection share: they and the connection hold references. */
 struct handle {
@@ -208,132 +208,6 @@ static int run(lua_State *L, struct connection *connection, finisher finish) {
   return join(L, finish);
 }
 
-/* ---- values -------------------------------------------------------------------------------------------------------
- */
-
-struct reader {
-  const char *at;
-};
-
-static int64_t read_number(struct reader *reader) {
-  int64_t number;
-  memcpy(&number, reader->at, sizeof number);
-  reader->at += sizeof number;
-  return number;
-}
-
-/* Pushes the next value. Nothing is nil, or braid.null. */
-static void push_value(lua_State *L, struct reader *reader, bool null) {
-  char tag = *reader->at++;
-  lua_Number real;
-  if (tag == 'n') {
-    if (null)
-      lua_pushlightuserdata(L, NULL);
-    else
-      lua_pushnil(L);
-    return;
-  }
-  int64_t number = read_number(reader);
-  if (tag == 'i') {
-    lua_pushinteger(L, number);
-  } else if (tag == 'd') {
-    memcpy(&real, &number, sizeof real);
-    lua_pushnumber(L, real);
-  } else {
-    lua_pushlstring(L, reader->at, (size_t)number);
-    reader->at += number;
-  }
-}
-
-static bool append(struct braid_buffer *buffer, char tag, const void *bytes, size_t size, bool sized) {
-  int64_t number = (int64_t)size;
-  return braid_buffer_append(buffer, &tag, 1) && (!sized || braid_buffer_append(buffer, &number, sizeof number)) &&
-         braid_buffer_append(buffer, bytes, size);
-}
-
-/* The bytes of a blob, which it pushes; false if the value is none. */
-static bool push_blob(lua_State *L, int index) {
-  if (!lua_getmetatable(L, index)) return false;
-  luaL_getmetatable(L, BLOB);
-  bool same = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  if (same) lua_rawgeti(L, index, 1);
-  return same;
-}
-
-static bool append_text(lua_State *L, struct braid_buffer *buffer, int index, char tag) {
-  size_t size;
-  const char *text = lua_tolstring(L, index, &size);
-  return append(buffer, tag, text, size, true);
-}
-
-/* Appends the value at `index`. `name`: of the parameter, for errors. */
-static void add_value(lua_State *L, struct braid_buffer *buffer, int index, const char *name) {
-  lua_Integer integer;
-  lua_Number real;
-  bool done;
-  switch (lua_type(L, index)) {
-    case LUA_TNIL: done = append(buffer, 'n', NULL, 0, false); break;
-    case LUA_TBOOLEAN:
-      integer = lua_toboolean(L, index);
-      done = append(buffer, 'i', &integer, sizeof integer, false);
-      break;
-    case LUA_TNUMBER:
-      integer = lua_tointeger(L, index);
-      real = lua_tonumber(L, index);
-      done = lua_isinteger(L, index) ? append(buffer, 'i', &integer, sizeof integer, false)
-                                     : append(buffer, 'd', &real, sizeof real, false);
-      break;
-    case LUA_TSTRING: done = append_text(L, buffer, index, 't'); break;
-    case LUA_TTABLE:
-      if (!push_blob(L, index)) goto refuse;
-      done = append_text(L, buffer, -1, 'b');
-      lua_pop(L, 1);
-      break;
-    case LUA_TLIGHTUSERDATA:
-      if (lua_touserdata(L, index)) goto refuse;
-      done = append(buffer, 'n', NULL, 0, false);
-      break;
-    default: goto refuse;
-  }
-  if (!done) lerror_memory(L);
-  return;
-refuse:
-  lerror_misuse(L, "parameter %s is %s, and a string, number, boolean, blob or nil was expected", name,
-                larg_describe(L, index));
-}
-
-/* The parameters of a table: :name, @name or $name. */
-static void add_named(lua_State *L, struct braid_buffer *buffer, int index) {
-  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
-    if (lua_type(L, -2) != LUA_TSTRING) lerror_misuse(L, "a table of parameters has their names as keys");
-    if (!append_text(L, buffer, -2, 'k')) lerror_memory(L);
-    add_value(L, buffer, lua_gettop(L), lua_tostring(L, -2));
-  }
-}
-
-static bool is_named(lua_State *L, int index) {
-  if (!lua_istable(L, index)) return false;
-  bool blob = push_blob(L, index);
-  if (blob) lua_pop(L, 1);
-  return !blob;
-}
-
-/* The parameters from `first` to `last`. */
-static void add_values(lua_State *L, struct braid_sqlite_call *call, int first, int last) {
-  char name[16];
-  call->count = last - first + 1;
-  luaL_checkstack(L, LUA_MINSTACK, "parameters");
-  if (first == last && is_named(L, first)) {
-    add_named(L, &call->values, first);
-    return;
-  }
-  for (int i = first; i <= last; i++) {
-    snprintf(name, sizeof name, "%d", i - first + 1);
-    add_value(L, &call->values, i, name);
-  }
-}
-
 static void set_text(lua_State *L, struct braid_sqlite_call *call, int index) {
   size_t size;
   const char *text = larg_string(L, index, "sql", &size);
@@ -364,26 +238,26 @@ static int push_failure(lua_State *L, const struct braid_sqlite_call *call) {
 }
 
 /* Pushes the list of names, and returns the index of the first of the names, which it pushes after it. */
-static int push_names(lua_State *L, struct reader *reader, int count) {
+static int push_names(lua_State *L, struct lsqlite_reader *reader, int count) {
   luaL_checkstack(L, count + LUA_MINSTACK, "a row");
   lua_createtable(L, count, 0);
   llist_metatable(L);
   lua_setmetatable(L, -2);
   int list = lua_gettop(L);
   for (int i = 1; i <= count; i++) {
-    push_value(L, reader, false);
+    lsqlite_push_value(L, reader, false);
     lua_pushvalue(L, -1);
     lua_rawseti(L, list, i);
   }
   return list + 1;
 }
 
-static void push_row(lua_State *L, struct reader *reader, int names, int count, int shape) {
+static void push_row(lua_State *L, struct lsqlite_reader *reader, int names, int count, int shape) {
   bool list = (shape & SHAPES) == LISTS, keep = list || (shape & KEEP_NULLS);
   lua_createtable(L, list ? count : 0, list ? 0 : count);
   for (int i = 0; i < count; i++) {
     if (!list) lua_pushvalue(L, names + i);
-    push_value(L, reader, keep);
+    lsqlite_push_value(L, reader, keep);
     if (list)
       lua_rawseti(L, -2, i + 1);
     else
@@ -393,7 +267,7 @@ static void push_row(lua_State *L, struct reader *reader, int names, int count, 
 
 /* Pushes what `shape` says. */
 static void push_rows(lua_State *L, const struct braid_sqlite_call *call, int shape) {
-  struct reader reader = {call->rows.data};
+  struct lsqlite_reader reader = {call->rows.data};
   int columns = (int)call->columns, names = push_names(L, &reader, columns), list = names - 1;
   if ((shape & SHAPES) >= FIRST_ROW) {
     if (call->count == 0)
@@ -401,7 +275,7 @@ static void push_rows(lua_State *L, const struct braid_sqlite_call *call, int sh
     else if ((shape & SHAPES) == FIRST_ROW)
       push_row(L, &reader, names, columns, shape);
     else
-      push_value(L, &reader, shape & KEEP_NULLS);
+      lsqlite_push_value(L, &reader, shape & KEEP_NULLS);
     return;
   }
   lua_createtable(L, call->count < INT_MAX ? (int)call->count : 0, 3);
@@ -465,7 +339,7 @@ static int connection_query(lua_State *L) {
   call->flags = (int)larg_integer(L, FLAGS, "flags", 0);
   call->most = larg_integer(L, MOST, "most", 0);
   set_text(L, call, SQL);
-  add_values(L, call, PARAMETERS, last);
+  lsqlite_add_values(L, call, PARAMETERS, last);
   arrange(L, HOW);
   return run(L, connection, finish_query);
 }
@@ -646,7 +520,7 @@ void lsqlite_open(lua_State *L) {
   lua_pop(L, 1);
   lobject_class(L, &call_class, none);
   lua_pop(L, 1);
-  luaL_newmetatable(L, BLOB);
+  luaL_newmetatable(L, LSQLITE_BLOB);
   lua_setfield(L, -2, "SqliteBlob");
   sched_register(L, functions);
 }
