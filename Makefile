@@ -21,21 +21,21 @@ core/web := syntax head chunks target answer transport tls_transport exchange.h 
 	nghttp2 http2_stream http2_output http2_answer http2 http1_head http1 web_server control_socket term_guard static_file listen
 # Plain C on core/work/crew: no Lua, no locks.
 kernels := simd.h montgomery prime curve factor sieve circle mandelbrot text digest words row reduce scan radix.h \
-	sort unique histogram search elementary.h operation integer expression map matmul random compiled selection group axis window storage csv
+	sort unique histogram search elementary.h operation integer expression map matmul count random compiled selection group axis window storage csv lapack
 lua/base := lrelease lfolder lregistry lposition ltraceback lerror larg lopen.h
 lua/sched := lbottom lreason ltree lseal lcopy lhook lstop.h linsist.h linterrupt ltrace ltaskname lsched.h ldeadlock.h \
 	lsentinel lsigint.h lsched ldeadlock lsigint linsist lstop lheld llocals lobject
 lua/codec := llist ljsontext ljson.h ljsonencode ljsondecode ljson lresp lname lcode lcodec.h lwire.h lencbuf lpath \
 	lwriter lencode ldecode ltext lcodec litem
 lua/task := lfailure lstep.h ltask lstep ljob lfuture lwrap lscope lwithin lcoroutine
-lua/sync := lqueue lprimitivebase lprimitives lcounter ldict larray lview lselect
+lua/sync := lqueue lprimitivebase lprimitives lcounter ldict larray lmapping lview lselect
 lua/remote := lcall lremotequeue lremoteprimitives lremote
 lua/state := lstdin lstate lstates lquestion lwatchdog
 lua/pool := lworker.h lworkerjob lworkergarbage lworkerserve lworker lpooljob lpool lworkerhandle
 lua/io := ltls.h lfd ltls lmessages lsignal lnet ludp lsocket lfile lprocess lshell lrequest lfetch lcharset ltarget lsqlitevalue lsqlite
 lua/web := lserver.h lwebfile lexchange lserver larrival lsupervise
 lua/turn := lturn lsimulation lend lscript
-lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap lcompiled lselection lgroup lmatrix lstorage
+lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap lkernelcache lcompiled lselection lgroup lmatrix lstorage llapack
 lua := lmachine lholdings lopen
 # WebSockets are a module of their own, for they need wslay and zlib.
 core/websocket := sha1 text_check deflate websocket

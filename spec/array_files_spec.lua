@@ -98,6 +98,37 @@ describe("a .npz archive", function()
       array.load(path_of(".npz", good:sub(1, at - 1) .. "\255" .. good:sub(at + 1)))
     end
   end, { deadline = 30 })
+
+  -- numpy.savez_compressed(path, m = numpy.arange(6, dtype = "i4").reshape(2, 3), x = numpy.array([0.5] * 100))
+  local compressed = ([[
+    504b03041400000008000000210050b44d845500000098000000050014006d2e6e707901001000980000000000000055000000000000
+    009bec17ea1b10c9c850c650ad9e925a9c5ca46ea5a06e9369a2aea3a09e965f54529498179f5f94920a12774bcc294e058a17672416
+    a402f91a463a0ac69a3a0ab50a64032e06206004622620660662162066056200504b0304140000000800000021009a7d4b1352000000
+    a003000005001400782e6e707901001000a00300000000000052000000000000009bec17ea1b10c9c850c650ad9e925a9c5ca46ea5a0
+    6e9366a1aea3a09e965f54529498179f5f94920a12774bcc294e058a17672416a402f91a8606063a9a3a0ab50a64032e063078603f4a
+    8fd2a334260d00504b010214031400000008000000210050b44d8455000000980000000500000000000000000000008001000000006d
+    2e6e7079504b01021403140000000800000021009a7d4b1352000000a003000005000000000000000000000080018c000000782e6e70
+    79504b0506000000000200020066000000150100000000
+  ]]):gsub("%s", ""):gsub("%x%x", function(digits) return string.char(tonumber(digits, 16)) end)
+
+  test("is read when it is compressed", function()
+    local arrays = assert(array.load(path_of(".npz", compressed)))
+    assert.same({ { 0, 1, 2 }, { 3, 4, 5 } }, arrays.m:totable())
+    assert.equal(100, #arrays.x)
+    assert.equal(50, kernels.sum(arrays.x))
+  end)
+
+  test("that is compressed and damaged anywhere is an error, or has what it says", function()
+    local path = path_of(".npz", compressed)
+    for at = 1, #compressed do
+      local file <close> = assert(io.open(path, "wb"))
+      file:write(compressed:sub(1, at - 1), string.char(compressed:byte(at) ~ 0x55), compressed:sub(at + 1))
+      file:close()
+      local arrays, err = array.load(path)
+      assert.is_true(arrays ~= nil or braid.is_error(err, "system"), tostring(err))
+      if arrays and arrays.x then assert.equal(50, kernels.sum(arrays.x)) end
+    end
+  end)
 end)
 
 describe("a table in text", function()

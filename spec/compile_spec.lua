@@ -317,6 +317,55 @@ describe("the cache of kernels", function()
     assert.matches("^9.5\ttrue\tfalse", (helper.lua_process(script, { env = env }))) -- made anew
   end, { deadline = 20 })
 
+  test("has each kernel compiled once, however many processes and tasks need it at the same time", function()
+    local root = folder()
+    local compiler = root .. "/cc"
+    local file <close> = assert(io.open(compiler, "w"))
+    file:write(("#!/bin/sh\necho once >> %s/calls\nsleep 0.3\nexec cc \"$@\"\n"):format(root))
+    file:close()
+    assert(os.execute("chmod +x " .. compiler))
+    local path = os.tmpname()
+    finally(function() os.remove(path) end) -- luacheck: ignore
+    local text <close> = assert(io.open(path, "w"))
+    text:write(script)
+    text:close()
+    helper.run(function()
+      local results = braid.map(function()
+        return braid.process.run({ helper.lua, path }, { env = { XDG_CACHE_HOME = root, BRAID_CC = compiler } })
+      end, { 1, 2, 3, 4 })
+      local fresh = 0
+      for _, result in ipairs(results) do
+        assert.matches("^9.5\ttrue\t", result.stdout)
+        if result.stdout:find "false" then fresh = fresh + 1 end
+      end
+      assert.equal(1, fresh)
+    end)
+    local calls <close> = assert(io.open(root .. "/calls"))
+    assert.equal("once\n", calls:read "a")
+    assert.is_nil(io.popen(("ls %s/braid/kernels/*.lock 2>/dev/null"):format(root)):read())
+  end, { deadline = 30 })
+
+  test("removes what was not used for the longest time when it is full", function()
+    local core, root = require "braid.core", folder()
+    for i = 1, 8 do
+      local name = ("%s/%032d.so"):format(root, i)
+      for path, size in pairs { [name] = 1000, [name .. ".txt"] = 10 } do
+        local file <close> = assert(io.open(path, "w"))
+        file:write(("x"):rep(size))
+      end
+      assert(os.execute(("touch -d '%d hours ago' %s"):format(9 - i, name)))
+    end
+    assert(os.execute(("touch -d '2 hours ago' %s/a.so.lock %s/b.tmp; touch %s/c.so.lock"):format(root, root, root)))
+    assert.equal(0, core.compiled_evict(root, 8000))
+    assert.equal(3, core.compiled_evict(root, 7999)) -- down to three quarters
+    local list = io.popen("ls " .. root):read "a"
+    assert.is_nil(list:find(("%032d"):format(3)))
+    assert.is_truthy(list:find(("%032d.so.txt"):format(4)))
+    assert.is_nil(list:find("a.so.lock", 1, true) or list:find("b.tmp", 1, true))
+    assert.is_truthy(list:find("c.so.lock", 1, true))
+    assert.is_nil(core.compiled_evict(root .. "/none", 1))
+  end)
+
   test("is not needed: without a compiler the same function runs as Lua, with the same results", function()
     local code = [[
       local braid = require "braid"

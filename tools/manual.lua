@@ -28,8 +28,8 @@ local CHAPTERS = {
     "postgres", "postgres.session", "postgres.connection", "postgres.transaction", "postgres.pool", "postgres.rows",
     "postgres.copies", "postgres.listener", "sqlite", "sqlite.connection", "sqlite.rows" },
   { "json", "JSON", "json" },
-  { "kernels", "Kernels", "kernels", "kernels.numbers", "kernels.vectors", "kernels.selection", "kernels.groups",
-    "kernels.series", "kernels.matrices", "kernels.csv", "kernels.compile.kernel" },
+  { "kernels", "Kernels", "kernels", "kernels.numbers", "kernels.vectors", "kernels.random", "kernels.selection",
+    "kernels.groups", "kernels.series", "kernels.matrices", "kernels.linear", "kernels.csv", "kernels.compile.kernel" },
   { "advice", "Advice, experiments, progress", "advice", "advice.advice", "advice.profile", "advice.estimate",
     "advice.pilot", "advice.calibration", "experiments", "experiments.report", "experiments.machine",
     "experiments.statistics", "progress" },
@@ -73,7 +73,7 @@ local function public_functions()
   for _, part in ipairs(PARTS) do
     for name, value in pairs(braid[part]) do add(("braid.%s.%s"):format(part, name), value) end
   end
-  for _, part in ipairs { "numbers", "vectors", "selection", "groups", "series" } do
+  for _, part in ipairs { "numbers", "vectors", "random", "selection", "groups", "series", "linear" } do
     for name, value in pairs(require("braid.kernels." .. part)) do add("braid.kernels." .. name, value) end
   end
   return names, list

@@ -197,6 +197,15 @@ function core.dict_new() end
 ---@return braid.Array
 function core.array_new(type, length) end
 
+---@param path string
+---@param type string
+---@param offset integer in bytes
+---@param n integer
+---@param writable boolean
+---@return braid.Array?
+---@return braid.Error?
+function core.array_map(path, type, offset, n, writable) end
+
 ---Copies between arrays of one type.
 ---@param to braid.Array
 ---@param first integer
@@ -597,6 +606,22 @@ function core.compiled_file(path) end
 ---@return string digits 32 hexadecimal ones
 function core.compiled_hash(text) end
 
+---@param operation "solve"|"cholesky"|"qr"|"svd"|"eigh"
+---@param m integer
+---@param n integer
+---@param k integer
+---@param a braid.Array
+---@param b braid.Array?
+---@param c braid.Array?
+---@param s braid.Array?
+---@return integer info
+function core.lapack(operation, m, n, k, a, b, c, s) end
+
+---@param folder string
+---@param most integer bytes
+---@return integer? removed
+function core.compiled_evict(folder, most) end
+
 ---@param path string
 ---@param alone boolean?
 ---@return userdata? library
@@ -636,6 +661,19 @@ function core.storage_size(path) end
 
 ---@return integer crc
 function core.storage_crc(text, array) end
+
+---@param array braid.Array
+---@return boolean?
+---@return braid.Error?
+function core.storage_sync(array) end
+
+---@param packed braid.Array of u8
+---@param skip integer
+---@param array braid.Array
+---@param whole boolean?
+---@return boolean
+---@return string? why_not
+function core.storage_inflate(packed, skip, array, whole) end
 
 function core.csv_new(text, first, separator, columns) end
 
@@ -797,7 +835,8 @@ function core.vector_reduce(what, a, b, threads) end
 ---@param array braid.Array
 ---@param out braid.Array
 ---@param threads integer?
-function core.vector_scan(array, out, threads) end
+---@param what "sum"|"product"|"min"|"max"|nil
+function core.vector_scan(array, out, threads, what) end
 
 ---@param array braid.Array
 ---@param out braid.Array may be the array
@@ -887,11 +926,11 @@ function core.vector_matmul(a, b, out, m, k, n, threads) end
 
 ---@param array braid.Array
 ---@param seed integer
----@param normal boolean
----@param a number the mean, or the lower border
----@param b number the deviation, or the upper border
+---@param distribution "uniform"|"normal"|"exponential"|"poisson"|"binomial"
+---@param a number the lower border, the mean, or the number of tries
+---@param b number? the upper border, the deviation, or the probability
 ---@param threads integer?
-function core.vector_random(array, seed, normal, a, b, threads) end
+function core.vector_random(array, seed, distribution, a, b, threads) end
 
 ---@param source string
 ---@return userdata? expression

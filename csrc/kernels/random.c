@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "kernels/count.h"
 #include "kernels/simd.h"
 
 enum { BLOCK = BRAID_ROW_BLOCK };
@@ -66,10 +67,32 @@ static void normal_numbers(const struct braid_random *random, const uint64_t *le
   }
 }
 
+/* By inversion: -log(1 - u) is at least 0, and finite. */
+static void exponential_numbers(double mean, const uint64_t *bits, size_t count, double *to) {
+  for (size_t i = 0; i < count; i++) to[i] = mean * -log1p(-unit(bits[i]));
+}
+
+/* Each element has counters of its own, because it needs some numbers, not one. */
+static void count_numbers(const struct braid_random *random, size_t at, size_t count, double *to) {
+  struct braid_count_setup setup = random->distribution == BRAID_POISSON
+                                       ? braid_count_poisson(random->mean)
+                                       : braid_count_binomial(random->tries, random->probability);
+  for (size_t i = 0; i < count; i++) {
+    struct braid_draws draws = {.seed = random->seed, .element = at + i};
+    to[i] = braid_count_draw(&setup, &draws);
+  }
+}
+
 /* Blocks begin at multiples of their size. A block has the left numbers of its pairs, then the right ones. */
 static void fill_block(struct fill *this, size_t at, size_t count) {
   const struct braid_random *random = this->random;
   uint64_t bits[BLOCK];
+  double numbers[BLOCK];
+  if (random->distribution >= BRAID_POISSON) {
+    count_numbers(random, at, count, numbers);
+    braid_row_set_doubles(this->row, at, count, numbers);
+    return;
+  }
   philox(random->seed, at / 2, BLOCK / 2, bits, bits + BLOCK / 2);
   if (random->distribution == BRAID_UNIFORM && !braid_row_is_float(this->row->type)) {
     int64_t integers[BLOCK];
@@ -77,9 +100,10 @@ static void fill_block(struct fill *this, size_t at, size_t count) {
     braid_row_set_integers(this->row, at, count, integers);
     return;
   }
-  double numbers[BLOCK];
   if (random->distribution == BRAID_UNIFORM)
     uniform_numbers(random, bits, count, numbers);
+  else if (random->distribution == BRAID_EXPONENTIAL)
+    exponential_numbers(random->mean, bits, count, numbers);
   else
     normal_numbers(random, bits, bits + BLOCK / 2, BLOCK / 2, numbers);
   if (!braid_row_is_float(this->row->type))

@@ -3,7 +3,11 @@
 #include "kernels/storage.h"
 
 #include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
+
+#include "core/http/coding.h"
 
 enum { PIECE = 4 << 20 };
 
@@ -25,6 +29,60 @@ void braid_storage_run(struct braid_team *team, void *arguments) {
   struct braid_storage *this = arguments;
   braid_team_for(team, this->size, PIECE, move_piece, this);
 }
+
+void braid_storage_sync(struct braid_team *team, void *arguments) {
+  struct braid_storage *this = arguments;
+  (void)team;
+  size_t before = (uintptr_t)this->data % (size_t)sysconf(_SC_PAGESIZE);
+  if (this->size > 0 && msync(this->data - before, this->size + before, MS_SYNC) != 0)
+    atomic_store(&this->error, errno);
+}
+
+/* ---- compressed bytes -------------------------------------------------------------------------------------------- */
+
+/* Decodes up to `size` bytes into `to`. Returns how many there were; -1: they are damaged. `ended`: no more will come.
+ */
+static ptrdiff_t decode(void *state, struct braid_coding_flow *flow, char *to, size_t size, bool *ended) {
+  flow->out = to;
+  flow->out_size = size;
+  return braid_coding_deflate.run(state, flow, ended) ? (ptrdiff_t)(size - flow->out_size) : -1;
+}
+
+static bool inflate_all(struct braid_team *team, struct braid_inflation *this, void *state) {
+  enum { PART = 1 << 20, WASTE = 4096 };
+  char waste[WASTE];
+  struct braid_coding_flow flow = {.in = this->from, .in_size = this->from_size};
+  bool ended = false;
+  for (size_t left = this->skip; left > 0;) {
+    ptrdiff_t got = decode(state, &flow, waste, left < WASTE ? left : WASTE, &ended);
+    if (got <= 0) return false;
+    left -= (size_t)got;
+  }
+  for (size_t done = 0; done < this->size;) {
+    size_t left = this->size - done;
+    ptrdiff_t got = decode(state, &flow, this->to + done, left < PART ? left : PART, &ended);
+    if (braid_team_stopped(team)) this->status = BRAID_CANCELLED;
+    if (got <= 0 || this->status) return false;
+    done += (size_t)got;
+  }
+  if (!this->whole || ended) return true;
+  return decode(state, &flow, waste, 1, &ended) == 0 && ended;
+}
+
+void braid_storage_inflate(struct braid_team *team, void *arguments) {
+  struct braid_inflation *this = arguments;
+  this->result = BRAID_INFLATED_NO_ZLIB;
+  if (!braid_coding_find("deflate", strlen("deflate"))) return;
+  void *state = braid_coding_deflate.open();
+  if (!state) {
+    this->status = BRAID_NO_MEMORY;
+    return;
+  }
+  this->result = inflate_all(team, this, state) ? BRAID_INFLATED : BRAID_INFLATED_NOT;
+  braid_coding_deflate.close(state);
+}
+
+/* ---- checksums --------------------------------------------------------------------------------------------------- */
 
 struct crc_tables {
   uint32_t of[8][256];

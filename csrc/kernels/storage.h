@@ -3,6 +3,7 @@
 #ifndef BRAID_STORAGE_H
 #define BRAID_STORAGE_H
 
+#include "core/base/status.h"
 #include "core/work/crew.h"
 
 struct braid_storage {
@@ -16,6 +17,28 @@ struct braid_storage {
 
 /* The kernel: reads or writes the bytes, several pieces at the same time; `arguments` is a braid_storage. */
 void braid_storage_run(struct braid_team *team, void *arguments);
+
+/* The kernel: waits until the pages of a mapped file that have these bytes are on the disk. `fd`, `offset` and `write`
+ * are not used. */
+void braid_storage_sync(struct braid_team *team, void *arguments);
+
+/* Compressed bytes of a zip archive (deflate), and what of them is wanted: `size` bytes after the first `skip`. */
+struct braid_inflation {
+  const char *from;
+  size_t from_size;
+  char *to;
+  size_t skip, size;
+  bool whole; /* nothing may come after them */
+  enum braid_inflated {
+    BRAID_INFLATED,
+    BRAID_INFLATED_NOT, /* the bytes are damaged, or fewer or more than expected */
+    BRAID_INFLATED_NO_ZLIB,
+  } result;
+  enum braid_status status;
+};
+
+/* The kernel; `arguments` is a braid_inflation. */
+void braid_storage_inflate(struct braid_team *team, void *arguments);
 
 /* CRC-32 (ISO 3309, as zip has it) of more bytes, after `crc` (0 at first). Any thread; does not block. */
 uint32_t braid_storage_crc(uint32_t crc, const void *data, size_t size);

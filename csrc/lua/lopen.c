@@ -47,19 +47,19 @@ int braid_start(lua_State *L) {
 
 int luaopen_braid_core(lua_State *L) {
   static void (*const parts[])(lua_State *) = {
-      llocals_open,    llist_open,      ljson_open,       lcodec_open,       lfailure_open,
-      ltask_open,      lfuture_open,    lwrap_open,       lscope_open,       lqueue_open,
-      lstates_open,    lquestion_open,  ltrace_open,      lwatchdog_open,    lprimitives_open,
-      lcounter_open,   ldict_open,      larray_open,      lremotequeue_open, lremoteprimitives_open,
-      lremote_open,    lselect_open,    lcoroutine_open,  lpool_open,        lworkerhandle_open,
-      lturn_open,      lend_open,       lscript_open,     lkernel_open,      lnumbers_open,
-      lworkloads_open, lvectors_open,   lmap_open,        lfd_open,          lsignal_open,
-      lnet_open,       lprocess_open,   lshell_open,      lfetch_open,       lmachine_open,
-      ltarget_open,    ludp_open,       lresp_open,       ltls_open,         lfile_open,
-      lcharset_open,   lsocket_open,    lsimulation_open, lholdings_open,    lview_open,
-      lcompiled_open,  lmessages_open,  lserver_open,     lwebfile_open,     lsupervise_open,
-      lsqlite_open,    lselection_open, lgroup_open,      lmatrix_open,      lstorage_open,
-      lwithin_open,
+      llocals_open,    llist_open,     ljson_open,        lcodec_open,       lfailure_open,
+      ltask_open,      lfuture_open,   lwrap_open,        lscope_open,       lqueue_open,
+      lstates_open,    lquestion_open, ltrace_open,       lwatchdog_open,    lprimitives_open,
+      lcounter_open,   ldict_open,     larray_open,       lremotequeue_open, lremoteprimitives_open,
+      lremote_open,    lselect_open,   lcoroutine_open,   lpool_open,        lworkerhandle_open,
+      lturn_open,      lend_open,      lscript_open,      lkernel_open,      lnumbers_open,
+      lworkloads_open, lvectors_open,  lmap_open,         lfd_open,          lsignal_open,
+      lnet_open,       lprocess_open,  lshell_open,       lfetch_open,       lmachine_open,
+      ltarget_open,    ludp_open,      lresp_open,        ltls_open,         lfile_open,
+      lcharset_open,   lsocket_open,   lsimulation_open,  lholdings_open,    lview_open,
+      lmapping_open,   lcompiled_open, lkernelcache_open, llapack_open,      lmessages_open,
+      lserver_open,    lwebfile_open,  lsupervise_open,   lsqlite_open,      lselection_open,
+      lgroup_open,     lmatrix_open,   lstorage_open,     lwithin_open,
   };
   lrelease_check(L);
   lua_newtable(L);

@@ -117,7 +117,7 @@ static bool compute(void) {
   size_t found;
   check(braid_expression_parse(&expression, "2*x + 1", &error));
   enum braid_status status = braid_reduce(NULL, BRAID_REDUCE_SUM, &row, NULL, &reduced);
-  if (!status) status = braid_scan(NULL, &row, &other);
+  if (!status) status = braid_scan(NULL, BRAID_SCAN_SUM, &row, &other);
   double edges[6];
   braid_histogram_edges(0, COUNT, 5, edges);
   if (!status) status = braid_histogram(NULL, &row, edges, 5, places);

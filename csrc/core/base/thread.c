@@ -99,6 +99,7 @@ int braid_thread_start(pthread_t *thread, void *(*body)(void *), void *argument)
   if (error) return error;
   ask_for_stack(&attributes);
   sigfillset(&all);
+  sigdelset(&all, SIGBUS); /* of a truncated file (core/memory/shm.c): blocked, it would end the process */
   pthread_sigmask(SIG_SETMASK, &all, &before);
   error = pthread_create(thread, &attributes, body, argument);
   pthread_sigmask(SIG_SETMASK, &before, NULL);

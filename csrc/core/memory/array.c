@@ -54,7 +54,7 @@ struct braid_array *braid_array_new(enum braid_array_type type, size_t length) {
 struct braid_array *braid_array_slice(struct braid_array *array, size_t first, size_t length) {
   struct braid_array *slice = malloc(sizeof *slice);
   if (!slice) return NULL;
-  *slice = (struct braid_array){.type = array->type, .length = length};
+  *slice = (struct braid_array){.type = array->type, .named = array->named, .length = length};
   slice->data = (char *)array->data + first * types[array->type].width;
   slice->whole = array->whole ? array->whole : array;
   braid_object_ref(&slice->whole->object);
@@ -82,6 +82,7 @@ struct braid_array *braid_array_adopt(unsigned type, size_t length, struct braid
   struct braid_array *array = malloc(sizeof *array);
   if (!array) return NULL;
   *array = (struct braid_array){.type = (enum braid_array_type)type, .length = length, .keeper = keeper};
+  array->named = segment->named;
   array->room = (struct braid_room){.segment = segment, .offset = offset};
   array->data = braid_room_data(&array->room);
   braid_object_init(&array->object, &braid_array_class);

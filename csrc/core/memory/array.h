@@ -29,6 +29,7 @@ struct braid_array_keeper {
 struct braid_array {
   struct braid_object object;
   enum braid_array_type type;
+  bool named;    /* it is a part of a named file, which may be torn, or hold copies */
   size_t length; /* in elements */
   void *data;
   struct braid_array *whole; /* the array of which this is a slice, with a reference; NULL: it has its own memory */
@@ -48,8 +49,9 @@ struct braid_array *braid_array_slice(struct braid_array *array, size_t first, s
  * within the array. */
 struct braid_array *braid_array_part(struct braid_array *array, size_t offset, size_t length);
 
-/* An array in another process's segment. On success it takes over the caller's reference to the segment. It checks what
- * the other process said. NULL: errno tells; EBADMSG: no such type, or the array is not within the segment. */
+/* An array in a segment that another process, or a named file, gives; `keeper` may be NULL. On success it takes over
+ * the caller's reference to the segment. It checks what they said. NULL: errno tells; EBADMSG: no such type, or the
+ * array is not within the segment. */
 struct braid_array *braid_array_adopt(unsigned type, size_t length, struct braid_shm *segment, size_t offset,
                                       struct braid_array_keeper *keeper);
 
@@ -59,6 +61,16 @@ static inline const struct braid_room *braid_array_room(const struct braid_array
 }
 static inline size_t braid_array_offset(const struct braid_array *array) {
   return (size_t)((const char *)array->data - braid_array_room(array)->segment->base);
+}
+
+/* Whether its file was truncated: elements may be lost. */
+static inline bool braid_array_is_torn(const struct braid_array *array) {
+  return array->named && atomic_load_explicit(&braid_array_room(array)->segment->torn, memory_order_relaxed);
+}
+
+/* Whether it is of a file that was opened for reading only. */
+static inline bool braid_array_is_fixed(const struct braid_array *array) {
+  return array->named && braid_array_room(array)->segment->copies;
 }
 
 /* The size of an element in bytes. */

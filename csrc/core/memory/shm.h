@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * Shared memory behind a descriptor. Another process that gets the descriptor can map it. It has no name, so the system
  * frees it when its last holder is gone, even after a crash. Its size never changes, so every byte of a mapping stays
- * valid. Any thread; blocks only for system calls. */
+ * valid. Any thread; blocks only for system calls.
+ *
+ * A segment can also be a file of the user. Another program may truncate that. A page behind its end cannot be read
+ * then: the system sends SIGBUS. So this file handles that signal: the pages that are gone become zeroes, and the
+ * segment is *torn*. Other signals of this kind go to the handler from before. */
 #ifndef BRAID_SHM_H
 #define BRAID_SHM_H
 
@@ -15,6 +19,9 @@ struct braid_shm {
   uint64_t serial;        /* identifies it in every process that maps it; unique and never 0 */
   uint64_t inode;         /* the file's inode number, which identifies its descriptors */
   bool foreign;           /* another process made it */
+  bool named;             /* a file of the user */
+  bool copies;            /* what is written stays in this process: the file was opened for reading only */
+  atomic_bool torn;       /* a named file was truncated, and that was noticed */
   int fd;
   size_t size; /* whole pages; a page takes memory when it is first written */
   char *base;
@@ -22,6 +29,13 @@ struct braid_shm {
 
 /* A segment of zeroes of at least `size` bytes. NULL: errno tells. */
 struct braid_shm *braid_shm_new(size_t size);
+
+/* The content of a file. Takes over `fd` on success. If it was opened for reading only, writes are not seen by others.
+ * NULL: errno tells; ENODATA: the file is empty. */
+struct braid_shm *braid_shm_new_named(int fd);
+
+/* How many segments of this process were found to be torn. */
+unsigned braid_shm_torn(void);
 
 /* Looks up a segment of this process by its serial; the caller gets a reference. NULL: there is none. */
 struct braid_shm *braid_shm_find(uint64_t serial);

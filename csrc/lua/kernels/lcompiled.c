@@ -2,18 +2,17 @@
  * Kernels that were compiled at run time, for lua/braid/kernels/compile. A library stays loaded until the process ends,
  * because its code may be on the stack of a native thread. */
 #include <dlfcn.h>
-#include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "kernels/compiled.h"
 #include "lua/base/larg.h"
 #include "lua/base/lerror.h"
 #include "lua/base/lopen.h"
 #include "lua/kernels/lkernel.h"
+#include "lua/kernels/lkernelcache.h"
 #include "lua/kernels/lrow.h"
 #include "lua/sched/lsched.h"
 #include "lua/sync/larray.h"
@@ -33,64 +32,15 @@ struct call {
   struct braid_compiled_argument arguments[];
 };
 
-/* ---- files ------------------------------------------------------------------------------------------------------- */
+/* ---- libraries --------------------------------------------------------------------------------------------------- */
 
-/* NULL when only this user can have written the file or folder at `path`, else why not. */
-static const char *why_not_ours(const char *path, bool folder) {
-  struct stat about;
-  if (lstat(path, &about) != 0) return strerror(errno);
-  if (folder ? !S_ISDIR(about.st_mode) : !S_ISREG(about.st_mode)) return folder ? "it is no folder" : "it is no file";
-  if (about.st_uid != geteuid()) return "it belongs to another user";
-  if (about.st_mode & (S_IWGRP | S_IWOTH)) return "other users may write it";
-  return NULL;
-}
-
-/* compiled_folder(path, ours) -> true: the folder exists, made if it was not there; with `ours`, only this user can
- * write it. Else nil, why not. */
-static int compiled_folder(lua_State *L) {
-  const char *path = larg_string(L, 1, "path", NULL), *why = NULL;
-  if (mkdir(path, S_IRWXU) != 0 && errno != EEXIST) why = strerror(errno);
-  if (!why && lua_toboolean(L, 2)) why = why_not_ours(path, true);
-  if (!why) {
-    lua_pushboolean(L, 1);
-    return 1;
-  }
-  lua_pushnil(L);
-  lua_pushstring(L, why);
-  return 2;
-}
-
-/* compiled_file(path) -> a text that differs between versions of the file; nil: there is none that can be executed */
-static int compiled_file(lua_State *L) {
-  const char *path = larg_string(L, 1, "path", NULL);
-  struct stat about;
-  if (stat(path, &about) != 0 || !S_ISREG(about.st_mode) || access(path, X_OK) != 0) return 0;
-  lua_pushfstring(L, "%I/%I/%I", (LUAI_UACINT)about.st_size, (LUAI_UACINT)about.st_mtim.tv_sec,
-                  (LUAI_UACINT)about.st_ino);
-  return 1;
-}
-
-/* compiled_hash(text) -> 32 hexadecimal digits, for the name of a file (FNV-1a, twice) */
-static int compiled_hash(lua_State *L) {
-  size_t size;
-  const char *text = larg_string(L, 1, "text", &size);
-  uint64_t a = 0xcbf29ce484222325, b = 0x9ae16a3b2f90404f;
-  for (size_t i = 0; i < size; i++) {
-    a = (a ^ (unsigned char)text[i]) * 0x100000001b3;
-    b = (b ^ (unsigned char)text[i]) * 0x3f3ccf6d5b6b8ad5;
-  }
-  char digits[33];
-  snprintf(digits, sizeof digits, "%016llx%016llx", (unsigned long long)a, (unsigned long long)b);
-  lua_pushstring(L, digits);
-  return 1;
-}
-
-/* compiled_open(path, alone) -> library; or nil, why not. May block for the file. */
+/* compiled_open(path, alone) -> library; or nil, why not. The file counts as used now. May block for the file. */
 static int compiled_open(lua_State *L) {
   const char *path = larg_string(L, 1, "path", NULL);
   struct library *library = lua_newuserdatauv(L, sizeof *library, 0);
-  const char *why = why_not_ours(path, false);
+  const char *why = lkernelcache_refusal(path, false);
   void *handle = why ? NULL : dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (handle) utimensat(AT_FDCWD, path, NULL, 0);
   if (!why && !handle) why = dlerror();
   if (!why) {
     *(void **)&library->run = dlsym(handle, "k_kernel");
@@ -216,6 +166,7 @@ static int read_arguments(lua_State *L, const char *spec, struct braid_compiled_
         struct use *use = &uses[(*arrays)++];
         *use = read_array(L, index, &list[count]);
         use->written = *spec == 'w';
+        if (use->written) larray_check_writable(L, larray_check(L, index, "array").array, "array");
         use->own = *++spec;
         use->number = count + 1;
         use->argument = &list[count];
@@ -259,8 +210,9 @@ static int compiled_run(lua_State *L) {
 void lcompiled_open(lua_State *L) {
   static const luaL_Reg methods[] = {{NULL, NULL}};
   static const luaL_Reg functions[] = {
-      {"compiled_folder", compiled_folder}, {"compiled_file", compiled_file}, {"compiled_hash", compiled_hash},
-      {"compiled_open", compiled_open},     {"compiled_run", compiled_run},   {NULL, NULL},
+      {"compiled_open", compiled_open},
+      {"compiled_run", compiled_run},
+      {NULL, NULL},
   };
   sched_class(L, METATABLE, methods);
   lua_pop(L, 1);

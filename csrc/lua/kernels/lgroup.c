@@ -46,7 +46,7 @@ static void read_column(lua_State *L, int index, struct call *this, size_t at) {
     lrow_check_count(L, &this->values[at], "values", this->keys.count);
     column->is_float = braid_row_is_float(this->values[at].type);
   }
-  struct braid_row out = lrow_check_type(L, index + 2, "out", column->is_float ? BRAID_F64 : BRAID_I64);
+  struct braid_row out = lrow_check_out_type(L, index + 2, "out", column->is_float ? BRAID_F64 : BRAID_I64);
   lrow_check_count(L, &out, "out", this->call.groups);
   column->out = out.data;
 }

@@ -9,10 +9,12 @@
 #include <string.h>
 
 #include "core/inspect/trace.h"
+#include "core/memory/shm.h"
 #include "lua/base/larg.h"
 #include "lua/base/lerror.h"
 #include "lua/base/lopen.h"
 #include "lua/sched/lsched.h"
+#include "lua/sync/larray.h"
 
 #define METATABLE "braid.kernel"
 
@@ -20,6 +22,7 @@ struct call {
   const struct lkernel *kernel; /* NULL: the arguments are freed */
   struct braid_team *team;      /* NULL: it does not run */
   enum braid_status stopped;    /* why it was stopped; 0: it was not */
+  unsigned torn;                /* braid_shm_torn at its beginning */
   _Alignas(max_align_t) char arguments[];
 };
 
@@ -51,6 +54,7 @@ void *lkernel_new(lua_State *L, const struct lkernel *kernel, size_t size) {
   struct call *call = lua_newuserdatauv(L, sizeof *call + size, 0);
   memset(call, 0, sizeof *call + size);
   call->kernel = kernel;
+  call->torn = braid_shm_torn();
   luaL_setmetatable(L, METATABLE);
   return call->arguments;
 }
@@ -61,6 +65,10 @@ static int finish(lua_State *L, struct call *call) {
   if (call->stopped) {
     release(call);
     return sched_raise(L, sched_of(L), call->stopped);
+  }
+  if (call->torn != braid_shm_torn()) {
+    release(call);
+    return larray_raise_torn(L);
   }
   int count = call->kernel->finish(L, call->arguments);
   release(call);

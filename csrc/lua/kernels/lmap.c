@@ -88,7 +88,7 @@ static struct braid_map_value check_value(lua_State *L, int index, const char *n
 static int vector_map(lua_State *L) {
   const struct braid_expression *expression = larg_object(L, 1, METATABLE);
   unsigned threads = lkernel_threads(L, 2);
-  struct braid_row result = lrow_check(L, 3, "out");
+  struct braid_row result = lrow_check_out(L, 3, "out");
   struct braid_map_value values[BRAID_EXPRESSION_NAMES];
   for (unsigned i = 0; i < expression->names; i++) values[i] = check_value(L, (int)i + 4, expression->name[i], &result);
   struct call *call = lkernel_new(L, &map_kernel, sizeof *call + expression->names * sizeof *values);

@@ -30,7 +30,7 @@ static int matrix_reduce(lua_State *L) {
   lrow_check_count(L, &this.matrix, "array", this.rows * this.columns);
   this.what = (enum braid_axis_value)luaL_checkoption(L, 4, NULL, names);
   this.along_rows = lua_toboolean(L, 5);
-  struct braid_row out = lrow_check_type(L, 6, "out", braid_row_is_float(this.matrix.type) ? BRAID_F64 : BRAID_I64);
+  struct braid_row out = lrow_check_out_type(L, 6, "out", braid_row_is_float(this.matrix.type) ? BRAID_F64 : BRAID_I64);
   lrow_check_count(L, &out, "out", this.along_rows ? this.columns : this.rows);
   this.out = out.data;
   unsigned threads = lkernel_threads(L, 7);
@@ -63,7 +63,7 @@ static int matrix_windows(lua_State *L) {
   struct window this = {.values = lrow_check_type(L, 1, "array", BRAID_F64)};
   this.width = (size_t)larg_between(L, 2, "n", 1, (lua_Integer)this.values.count);
   this.what = (enum braid_window_value)luaL_checkoption(L, 3, NULL, names);
-  this.out = lrow_check_type(L, 4, "out", BRAID_F64);
+  this.out = lrow_check_out_type(L, 4, "out", BRAID_F64);
   lrow_check_count(L, &this.out, "out", this.values.count - this.width + 1);
   unsigned threads = lkernel_threads(L, 5);
   *(struct window *)lkernel_new(L, &window_kernel, sizeof this) = this;
@@ -85,7 +85,7 @@ static int matrix_convolve(lua_State *L) {
   size_t full = this.values.count + this.other.count - 1;
   if (this.values.count == 0 || this.other.count == 0) return lerror_misuse(L, "arrays with elements expected");
   this.first = (size_t)larg_between(L, 3, "first", 0, (lua_Integer)full);
-  this.out = lrow_check_type(L, 4, "out", BRAID_F64);
+  this.out = lrow_check_out_type(L, 4, "out", BRAID_F64);
   if (this.out.count > full - this.first) return lerror_misuse(L, "bad argument 'out' (too many elements)");
   lrow_check_apart(L, &this.out, "out", &this.values, false);
   lrow_check_apart(L, &this.out, "out", &this.other, false);

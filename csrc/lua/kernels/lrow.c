@@ -19,6 +19,20 @@ struct braid_row lrow_check_type(lua_State *L, int index, const char *name, enum
   return row;
 }
 
+static void check_writable(lua_State *L, int index, const char *name) {
+  larray_check_writable(L, larray_check(L, index, name).array, name);
+}
+
+struct braid_row lrow_check_out(lua_State *L, int index, const char *name) {
+  check_writable(L, index, name);
+  return lrow_check(L, index, name);
+}
+
+struct braid_row lrow_check_out_type(lua_State *L, int index, const char *name, enum braid_array_type type) {
+  check_writable(L, index, name);
+  return lrow_check_type(L, index, name, type);
+}
+
 void lrow_check_count(lua_State *L, const struct braid_row *row, const char *name, size_t count) {
   if (row->count == count) return;
   lerror_misuse(L, "bad argument '%s' (%I elements expected, got %I)", name, (LUAI_UACINT)count,

@@ -15,6 +15,10 @@ struct braid_row lrow_check(lua_State *L, int index, const char *name);
 /* The same for an array of this type; raises misuse if it has another. */
 struct braid_row lrow_check_type(lua_State *L, int index, const char *name, enum braid_array_type type);
 
+/* The same two for an array that the kernel writes: raises misuse if it cannot be written. */
+struct braid_row lrow_check_out(lua_State *L, int index, const char *name);
+struct braid_row lrow_check_out_type(lua_State *L, int index, const char *name, enum braid_array_type type);
+
 /* Raises misuse unless the array at `index` (the argument `name`) has `count` elements. */
 void lrow_check_count(lua_State *L, const struct braid_row *row, const char *name, size_t count);
 

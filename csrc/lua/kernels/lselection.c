@@ -51,7 +51,7 @@ static const struct lkernel take_kernel = {"take", run_take, finish_selection, N
 /* selection_take(array, indices, out, threads) */
 static int selection_take(lua_State *L) {
   struct call this = {.a = lrow_check(L, 1, "array"), .b = check_integers(L, 2, "indices")};
-  this.out = lrow_check_type(L, 3, "out", this.a.type);
+  this.out = lrow_check_out_type(L, 3, "out", this.a.type);
   lrow_check_count(L, &this.out, "out", this.b.count);
   lrow_check_apart(L, &this.out, "out", &this.a, false);
   lrow_check_apart(L, &this.out, "out", &this.b, false);
@@ -69,7 +69,7 @@ static const struct lkernel put_kernel = {"put", run_put, finish_selection, NULL
 
 /* selection_put(target, indices, values, add) */
 static int selection_put(lua_State *L) {
-  struct call this = {.out = lrow_check(L, 1, "target"), .b = check_integers(L, 2, "indices"), .flag = true};
+  struct call this = {.out = lrow_check_out(L, 1, "target"), .b = check_integers(L, 2, "indices"), .flag = true};
   this.a = lrow_check(L, 3, "values");
   lrow_check_count(L, &this.a, "values", this.b.count);
   if (!braid_row_is_float(this.out.type) && braid_row_is_float(this.a.type))
@@ -117,7 +117,7 @@ static int selection_compress(lua_State *L) {
     this.a = lrow_check(L, 1, "array");
     lrow_check_count(L, &this.mask, "mask", this.a.count);
   }
-  this.out = lrow_check_type(L, 3, "out", this.flag ? this.a.type : BRAID_I64);
+  this.out = lrow_check_out_type(L, 3, "out", this.flag ? this.a.type : BRAID_I64);
   lrow_check_apart(L, &this.out, "out", &this.mask, false);
   unsigned threads = lkernel_threads(L, 4);
   *(struct call *)lkernel_new(L, &compress_kernel, sizeof this) = this;
@@ -150,7 +150,7 @@ static int selection_where(lua_State *L) {
   struct call this = {.mask = check_integers(L, 1, "mask")};
   check_value(L, 2, "a", &this, &this.a, &this.left);
   check_value(L, 3, "b", &this, &this.b, &this.right);
-  this.out = lrow_check(L, 4, "out");
+  this.out = lrow_check_out(L, 4, "out");
   lrow_check_count(L, &this.out, "out", this.mask.count);
   unsigned threads = lkernel_threads(L, 5);
   *(struct call *)lkernel_new(L, &where_kernel, sizeof this) = this;
@@ -167,7 +167,7 @@ static const struct lkernel ramp_kernel = {"ramp", run_ramp, finish_selection, N
 
 /* selection_ramp(out, first, step, last or nil, threads) */
 static int selection_ramp(lua_State *L) {
-  struct call this = {.out = lrow_check(L, 1, "out")};
+  struct call this = {.out = lrow_check_out(L, 1, "out")};
   this.first = larg_number(L, 2, "first");
   this.step = larg_number(L, 3, "step");
   this.first_integer = lua_tointeger(L, 2);

@@ -17,6 +17,7 @@
 #include "lua/kernels/lkernel.h"
 #include "lua/kernels/lrow.h"
 #include "lua/sched/lsched.h"
+#include "lua/sync/larray.h"
 
 #define METATABLE "braid.csv"
 
@@ -41,8 +42,8 @@ static const struct lkernel storage_kernel = {"storage", braid_storage_run, fini
 static int storage_move(lua_State *L) {
   const char *path = larg_string(L, 1, "path", NULL);
   lua_Integer offset = larg_integer(L, 2, "offset", 0);
-  struct braid_row row = lrow_check(L, 3, "array");
   bool writes = lua_toboolean(L, 4);
+  struct braid_row row = writes ? lrow_check(L, 3, "array") : lrow_check_out(L, 3, "array");
   struct braid_storage *this = lkernel_new(L, &storage_kernel, sizeof *this);
   this->fd = -1;
   /* a pipe must not hold the loop: only a file or a folder opens at once */
@@ -53,6 +54,26 @@ static int storage_move(lua_State *L) {
   this->offset = offset;
   this->write = writes;
   return lkernel_run(L, 0, this->size == 0);
+}
+
+static int finish_sync(lua_State *L, void *arguments) {
+  int error = atomic_load(&((struct braid_storage *)arguments)->error);
+  if (error) return lerror_system(L, error, "sync");
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static const struct lkernel sync_kernel = {"sync", braid_storage_sync, finish_sync, NULL};
+
+/* storage_sync(array) -> true; or nil, err. Suspends. */
+static int storage_sync(lua_State *L) {
+  struct larray_view view = larray_check(L, 1, "array");
+  struct braid_storage *this = lkernel_new(L, &sync_kernel, sizeof *this);
+  if (view.array->named) {
+    this->data = view.data;
+    this->size = view.length * braid_array_width(view.type);
+  }
+  return lkernel_run(L, 1, this->size == 0);
 }
 
 /* storage_size(path) -> the size of a regular file; or nil, err */
@@ -90,6 +111,33 @@ static int storage_crc(lua_State *L) {
   struct checksum this = {lrow_check(L, 2, "array"), braid_storage_crc(0, text, size)};
   *(struct checksum *)lkernel_new(L, &crc_kernel, sizeof this) = this;
   return lkernel_run(L, 1, bytes_of(&this.row) < 65536);
+}
+
+static int finish_inflate(lua_State *L, void *arguments) {
+  const struct braid_inflation *this = arguments;
+  lrow_check_status(L, this->status);
+  lua_pushboolean(L, this->result == BRAID_INFLATED);
+  if (this->result == BRAID_INFLATED) return 1;
+  lua_pushstring(L, this->result == BRAID_INFLATED_NO_ZLIB ? "it is compressed, which needs zlib (Debian: zlib1g)"
+                                                           : "its compressed bytes are damaged");
+  return 2;
+}
+
+static const struct lkernel inflate_kernel = {"inflate", braid_storage_inflate, finish_inflate, NULL};
+
+/* storage_inflate(packed, skip, array, whole) -> true; or false and why not. Fills the array with what comes after the
+ * first `skip` bytes; with `whole` nothing may come after it. Suspends. */
+static int storage_inflate(lua_State *L) {
+  struct braid_row packed = lrow_check_type(L, 1, "packed", BRAID_U8), out = lrow_check_out(L, 3, "array");
+  lua_Integer skip = larg_integer(L, 2, "skip", 0);
+  struct braid_inflation *this = lkernel_new(L, &inflate_kernel, sizeof *this);
+  this->from = packed.data;
+  this->from_size = packed.count;
+  this->to = out.data;
+  this->size = bytes_of(&out);
+  this->skip = (size_t)skip;
+  this->whole = lua_toboolean(L, 4);
+  return lkernel_run(L, 1, this->size < 65536 && packed.count < 65536);
 }
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
@@ -183,8 +231,8 @@ static int csv_read(lua_State *L) {
   for (size_t i = 0; i < csv->columns; i++) {
     int index = 2 + 2 * (int)i;
     if (!lua_toboolean(L, index)) continue;
-    struct braid_row numbers = lrow_check_type(L, index, "numbers", BRAID_F64);
-    struct braid_row integers = lrow_check_type(L, index + 1, "integers", BRAID_I64);
+    struct braid_row numbers = lrow_check_out_type(L, index, "numbers", BRAID_F64);
+    struct braid_row integers = lrow_check_out_type(L, index + 1, "integers", BRAID_I64);
     lrow_check_count(L, &numbers, "numbers", csv->records);
     lrow_check_count(L, &integers, "integers", csv->records);
     csv->column[i] = (struct braid_csv_column){.numbers = numbers.data, .integers = integers.data};
@@ -231,10 +279,16 @@ static int csv_texts(lua_State *L) {
 void lstorage_open(lua_State *L) {
   static const luaL_Reg methods[] = {{"__gc", csv_gc}, {NULL, NULL}};
   static const luaL_Reg functions[] = {
-      {"storage_move", storage_move}, {"storage_size", storage_size},
-      {"storage_crc", storage_crc},   {"csv_new", csv_new},
-      {"csv_count", csv_count},       {"csv_read", csv_read},
-      {"csv_texts", csv_texts},       {NULL, NULL},
+      {"storage_move", storage_move},
+      {"storage_size", storage_size},
+      {"storage_crc", storage_crc},
+      {"storage_sync", storage_sync},
+      {"storage_inflate", storage_inflate},
+      {"csv_new", csv_new},
+      {"csv_count", csv_count},
+      {"csv_read", csv_read},
+      {"csv_texts", csv_texts},
+      {NULL, NULL},
   };
   sched_class(L, METATABLE, methods);
   lua_pop(L, 1);

@@ -22,6 +22,7 @@ enum { FEW = 32 * 1024, FEW_TO_SORT = 2 * 1024 };
 struct call {
   struct braid_row a, b, out;
   enum braid_reduction what;
+  enum braid_scan_kind scan;
   struct braid_reduced reduced;
   bool flag;
   size_t found;
@@ -80,24 +81,27 @@ static int vector_reduce(lua_State *L) {
 
 static void run_scan(struct braid_team *team, void *arguments) {
   struct call *call = arguments;
-  call->status = braid_scan(team, &call->a, &call->out);
+  call->status = braid_scan(team, call->scan, &call->a, &call->out);
 }
 
 static const struct lkernel scan_kernel = {"scan", run_scan, finish_nothing, NULL};
 
-/* vector_scan(array, out, threads) */
+/* vector_scan(array, out, threads, what). what: "sum" (default), "product", "min", "max" */
 static int vector_scan(lua_State *L) {
   struct braid_row a = lrow_check(L, 1, "array"), out;
   if (braid_row_is_float(a.type)) {
-    out = lrow_check(L, 2, "out");
-    if (!braid_row_is_float(out.type)) lrow_check_type(L, 2, "out", BRAID_F64);
+    out = lrow_check_out(L, 2, "out");
+    if (!braid_row_is_float(out.type)) lrow_check_out_type(L, 2, "out", BRAID_F64);
   } else {
-    out = lrow_check_type(L, 2, "out", a.type == BRAID_U64 ? BRAID_U64 : BRAID_I64);
+    out = lrow_check_out_type(L, 2, "out", a.type == BRAID_U64 ? BRAID_U64 : BRAID_I64);
   }
   lrow_check_count(L, &out, "out", a.count);
   lrow_check_apart(L, &out, "out", &a, true);
   unsigned threads = lkernel_threads(L, 3);
+  static const char *const names[] = {"sum", "product", "min", "max", NULL};
+  enum braid_scan_kind kind = (enum braid_scan_kind)luaL_checkoption(L, 4, "sum", names);
   struct call *call = lkernel_new(L, &scan_kernel, sizeof *call);
+  call->scan = kind;
   call->a = a;
   call->out = out;
   return lkernel_run(L, threads, a.count < FEW);
@@ -112,7 +116,7 @@ static const struct lkernel sort_kernel = {"sort", run_sort, finish_nothing, NUL
 
 /* vector_sort(array, out, descending, threads). `out` may be the array */
 static int vector_sort(lua_State *L) {
-  struct braid_row a = lrow_check(L, 1, "array"), out = lrow_check_type(L, 2, "out", a.type);
+  struct braid_row a = lrow_check(L, 1, "array"), out = lrow_check_out_type(L, 2, "out", a.type);
   lrow_check_count(L, &out, "out", a.count);
   lrow_check_apart(L, &out, "out", &a, true);
   unsigned threads = lkernel_threads(L, 4);
@@ -133,7 +137,7 @@ static const struct lkernel order_kernel = {"sort", run_order, finish_nothing, N
 /* vector_order(array, order, descending, threads). Writes into `order` (i64) the indices of the elements in sorted
  * order */
 static int vector_order(lua_State *L) {
-  struct braid_row a = lrow_check(L, 1, "array"), out = lrow_check_type(L, 2, "out", BRAID_I64);
+  struct braid_row a = lrow_check(L, 1, "array"), out = lrow_check_out_type(L, 2, "out", BRAID_I64);
   lrow_check_count(L, &out, "out", a.count);
   lrow_check_apart(L, &out, "out", &a, false);
   unsigned threads = lkernel_threads(L, 4);
@@ -154,7 +158,7 @@ static const struct lkernel take_kernel = {"sort", run_take, finish_nothing, NUL
 /* vector_take(array, order, out, threads). out[i] = array[order[i]]; `order` comes from vector_order */
 static int vector_take(lua_State *L) {
   struct braid_row a = lrow_check(L, 1, "array"), order = lrow_check_type(L, 2, "order", BRAID_I64);
-  struct braid_row out = lrow_check_type(L, 3, "out", a.type);
+  struct braid_row out = lrow_check_out_type(L, 3, "out", a.type);
   lrow_check_count(L, &order, "order", a.count);
   lrow_check_count(L, &out, "out", a.count);
   lrow_check_apart(L, &out, "out", &a, false);
@@ -185,8 +189,8 @@ static const struct lkernel unique_kernel = {"unique", run_unique, finish_unique
  * that length */
 static int vector_unique(lua_State *L) {
   struct braid_row a = lrow_check(L, 1, "array"), values = {0}, counts = {0};
-  if (!lua_isnoneornil(L, 2)) values = lrow_check_type(L, 2, "values", a.type);
-  if (!lua_isnoneornil(L, 3)) counts = lrow_check_type(L, 3, "counts", BRAID_I64);
+  if (!lua_isnoneornil(L, 2)) values = lrow_check_out_type(L, 2, "values", a.type);
+  if (!lua_isnoneornil(L, 3)) counts = lrow_check_out_type(L, 3, "counts", BRAID_I64);
   unsigned threads = lkernel_threads(L, 4);
   struct call *call = lkernel_new(L, &unique_kernel, sizeof *call);
   call->a = a;
@@ -206,8 +210,8 @@ static const struct lkernel histogram_kernel = {"histogram", run_histogram, fini
 /* vector_histogram(array, low, high, counts, edges, threads). low < high, and high - low is finite. `counts` (i64) has
  * an element for each bin, `edges` (f64) one more */
 static int vector_histogram(lua_State *L) {
-  struct braid_row a = lrow_check(L, 1, "array"), counts = lrow_check_type(L, 4, "counts", BRAID_I64);
-  struct braid_row edges = lrow_check_type(L, 5, "edges", BRAID_F64);
+  struct braid_row a = lrow_check(L, 1, "array"), counts = lrow_check_out_type(L, 4, "counts", BRAID_I64);
+  struct braid_row edges = lrow_check_out_type(L, 5, "edges", BRAID_F64);
   lrow_check_count(L, &edges, "edges", counts.count + 1);
   double low = larg_number(L, 2, "low"), high = larg_number(L, 3, "high");
   unsigned threads = lkernel_threads(L, 6);
@@ -229,7 +233,7 @@ static const struct lkernel search_kernel = {"searchsorted", run_search, finish_
 /* vector_search(sorted, values, right, places, threads). `places` (i64) is as long as `values` */
 static int vector_search(lua_State *L) {
   struct braid_row a = lrow_check(L, 1, "sorted"), b = lrow_check(L, 2, "values");
-  struct braid_row out = lrow_check_type(L, 4, "out", BRAID_I64);
+  struct braid_row out = lrow_check_out_type(L, 4, "out", BRAID_I64);
   lrow_check_count(L, &out, "out", b.count);
   lrow_check_apart(L, &out, "out", &a, false);
   lrow_check_apart(L, &out, "out", &b, false);
@@ -265,7 +269,7 @@ static const struct lkernel matmul_kernel = {"matmul", run_matmul, finish_matmul
 
 /* vector_matmul(a, b, out, m, k, n, threads). a is m x k, b is k x n */
 static int vector_matmul(lua_State *L) {
-  struct matmul this = {.a = lrow_check(L, 1, "a"), .b = lrow_check(L, 2, "b"), .c = lrow_check(L, 3, "out")};
+  struct matmul this = {.a = lrow_check(L, 1, "a"), .b = lrow_check(L, 2, "b"), .c = lrow_check_out(L, 3, "out")};
   this.m = (size_t)larg_integer(L, 4, "m", 0);
   this.k = (size_t)larg_integer(L, 5, "k", 0);
   this.n = (size_t)larg_integer(L, 6, "n", 0);
@@ -298,21 +302,34 @@ static int finish_random(lua_State *L, void *arguments) {
 
 static const struct lkernel random_kernel = {"random", run_random, finish_random, NULL};
 
-/* vector_random(array, seed, normal, a, b, threads). normal: a is the mean, b the deviation. Else numbers from a to b;
- * these are integers if the array has integers */
+/* vector_random(array, seed, distribution, a, b, threads). a and b: "uniform": the limits, integers if the array has
+ * integers; "normal": mean and deviation; "exponential": the mean; "poisson": the mean; "binomial": the number of
+ * tries, and the probability */
 static int vector_random(lua_State *L) {
-  struct fill fill = {.row = lrow_check(L, 1, "array")};
-  fill.random.seed = (uint64_t)larg_integer(L, 2, "seed", LUA_MININTEGER);
-  fill.random.distribution = lua_toboolean(L, 3) ? BRAID_NORMAL : BRAID_UNIFORM;
-  if (lua_toboolean(L, 3)) {
-    fill.random.mean = larg_number(L, 4, "mean");
-    fill.random.deviation = larg_number(L, 5, "deviation");
-  } else if (braid_row_is_float(fill.row.type)) {
-    fill.random.low = larg_number(L, 4, "low");
-    fill.random.high = larg_number(L, 5, "high");
-  } else {
-    fill.random.least = larg_integer(L, 4, "low", LUA_MININTEGER);
-    fill.random.most = larg_integer(L, 5, "high", LUA_MININTEGER);
+  static const char *const names[] = {"uniform", "normal", "exponential", "poisson", "binomial", NULL};
+  struct fill fill = {.row = lrow_check_out(L, 1, "array")};
+  struct braid_random *random = &fill.random;
+  random->seed = (uint64_t)larg_integer(L, 2, "seed", LUA_MININTEGER);
+  random->distribution = (enum braid_distribution)luaL_checkoption(L, 3, NULL, names);
+  switch (random->distribution) {
+    case BRAID_UNIFORM:
+      if (braid_row_is_float(fill.row.type)) {
+        random->low = larg_number(L, 4, "low");
+        random->high = larg_number(L, 5, "high");
+      } else {
+        random->least = larg_integer(L, 4, "low", LUA_MININTEGER);
+        random->most = larg_integer(L, 5, "high", LUA_MININTEGER);
+      }
+      break;
+    case BRAID_NORMAL:
+      random->deviation = larg_number(L, 5, "deviation");
+      random->mean = larg_number(L, 4, "mean");
+      break;
+    case BRAID_BINOMIAL:
+      random->tries = larg_integer(L, 4, "tries", 0);
+      random->probability = larg_number(L, 5, "probability");
+      break;
+    default: random->mean = larg_number(L, 4, "mean");
   }
   unsigned threads = lkernel_threads(L, 6);
   *(struct fill *)lkernel_new(L, &random_kernel, sizeof fill) = fill;

@@ -30,10 +30,32 @@ bool larray_test(lua_State *L, int index, struct larray_view *view) {
 struct larray_view larray_check(lua_State *L, int index, const char *name) {
   struct larray_view view;
   if (!larray_test(L, index, &view)) larg_error(L, index, name, "a braid.array");
+  if (braid_array_is_torn(view.array)) larray_raise_torn(L);
   return view;
 }
 
+int larray_raise_torn(lua_State *L) {
+  return lerror_raise(L, "system", "the file of a mapped array was truncated: its last elements are lost");
+}
+
+void larray_check_writable(lua_State *L, const struct braid_array *array, const char *name) {
+  if (braid_array_is_fixed(array))
+    lerror_misuse(L, "bad argument '%s' (an array that can be written expected; map the file with writable = true)",
+                  name);
+}
+
 static struct braid_array *check(lua_State *L) { return to_array(lobject_check(L, 1, &braid_array_class)); }
+
+static struct braid_array *check_writable(lua_State *L) {
+  struct braid_array *array = check(L);
+  larray_check_writable(L, array, "array");
+  return array;
+}
+
+/* After elements were read or written. */
+static inline void look_for_end(lua_State *L, const struct braid_array *array) {
+  if (array->named && braid_array_is_torn(array)) larray_raise_torn(L);
+}
 
 /* ---- making arrays -------------------------------------------------------------------------------------------- */
 
@@ -61,13 +83,18 @@ struct larray_view larray_new(lua_State *L, enum braid_array_type type, size_t l
   return view_of(array);
 }
 
-/* array_new(type, length) -> array of zeroes */
-static int array_new(lua_State *L) {
-  const char *name = larg_string(L, 1, "type", NULL);
+enum braid_array_type larray_type(lua_State *L, int index) {
+  const char *name = larg_string(L, index, "type", NULL);
   int type = 0;
   while (type < BRAID_ARRAY_TYPES && strcmp(name, braid_array_type_name((enum braid_array_type)type)) != 0) type++;
-  if (type == BRAID_ARRAY_TYPES) larg_error(L, 1, "type", "the name of a type of numbers");
-  larray_new(L, (enum braid_array_type)type, (size_t)larg_integer(L, 2, "n", 0));
+  if (type == BRAID_ARRAY_TYPES) larg_error(L, index, "type", "the name of a type of numbers");
+  return (enum braid_array_type)type;
+}
+
+/* array_new(type, length) -> array of zeroes */
+static int array_new(lua_State *L) {
+  enum braid_array_type type = larray_type(L, 1);
+  larray_new(L, type, (size_t)larg_integer(L, 2, "n", 0));
   return 1;
 }
 
@@ -191,13 +218,16 @@ static int array_index(lua_State *L) {
     return 1; /* a method, or the shape */
   }
   push_element(L, array, check_place(L, array));
+  look_for_end(L, array);
   return 1;
 }
 
 static int array_newindex(lua_State *L) {
   struct braid_array *array = self(L);
   size_t at = check_place(L, array);
+  if (array->named) larray_check_writable(L, array, "array");
   if (!write_element(L, 3, array->type, array->data, at)) refuse_value(L, 3, array->type, (lua_Integer)at + 1);
+  look_for_end(L, array);
   return 0;
 }
 
@@ -214,7 +244,7 @@ static char *address(const struct braid_array *array, size_t at) {
 
 /* array:fill(value) -> the array */
 static int array_fill(lua_State *L) {
-  struct braid_array *array = check(L);
+  struct braid_array *array = check_writable(L);
   size_t width = braid_array_width(array->type), size = array->length * width;
   _Alignas(8) char element[8];
   if (!write_element(L, 2, array->type, element, 0)) refuse_value(L, 2, array->type, 0);
@@ -223,6 +253,7 @@ static int array_fill(lua_State *L) {
   memcpy(array->data, element, width);
   for (size_t done = width; done < size; done *= 2)
     memcpy((char *)array->data + done, array->data, done < size - done ? done : size - done);
+  look_for_end(L, array);
   return 1;
 }
 
@@ -246,6 +277,7 @@ static int array_copy(lua_State *L) {
   struct braid_array *array = check(L);
   struct larray_view copy = larray_new(L, array->type, array->length);
   memcpy(copy.data, array->data, array->length * braid_array_width(array->type));
+  look_for_end(L, array);
   return 1;
 }
 
@@ -259,7 +291,9 @@ static int copy_to_lua(lua_State *L, lua_CFunction make, const char *what) {
   if (status == LUA_ERRMEM)
     return lerror_no_room(L, ENOMEM, "%s of an array of %I x %s", what, (LUAI_UACINT)array->length,
                           braid_array_type_name(array->type));
-  return status == LUA_OK ? 1 : lua_error(L);
+  if (status != LUA_OK) return lua_error(L);
+  look_for_end(L, array);
+  return 1;
 }
 
 static int make_table(lua_State *L) {
@@ -333,7 +367,7 @@ static void set_each(lua_State *L, struct braid_array *array, size_t at, size_t 
 
 /* array:set(source, at?) -> the array. If a value does not fit, the elements before it are already set. */
 static int array_set(lua_State *L) {
-  struct braid_array *array = check(L);
+  struct braid_array *array = check_writable(L);
   struct larray_view source = {.array = NULL};
   lua_Integer at = lua_isnoneornil(L, 3) ? 1 : larg_integer(L, 3, "at", 1);
   size_t count = count_elements(L, array, &source);
@@ -347,6 +381,8 @@ static int array_set(lua_State *L) {
     memmove(place, source.data, count * braid_array_width(array->type));
   else
     set_each(L, array, (size_t)at - 1, count, source.array);
+  look_for_end(L, array);
+  if (source.array) look_for_end(L, source.array);
   lua_settop(L, 1);
   return 1;
 }
@@ -359,6 +395,7 @@ static int next_element(lua_State *L) {
   if ((lua_Unsigned)number >= array->length) return 0;
   lua_pushinteger(L, number + 1);
   push_element(L, array, (size_t)number);
+  look_for_end(L, array);
   return 2;
 }
 

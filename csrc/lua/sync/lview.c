@@ -33,6 +33,7 @@ static struct place check_place(lua_State *L, int index, lua_Integer rows, lua_I
 /* view_copy(to, first, row_step, column_step, from, first, row_step, column_step, rows, columns): arrays of one type */
 static int view_copy(lua_State *L) {
   lua_Integer rows = larg_integer(L, 9, "rows", 0), columns = larg_integer(L, 10, "columns", 0);
+  larray_check_writable(L, larray_check(L, 1, "to").array, "to");
   struct place to = check_place(L, 1, rows, columns), from = check_place(L, 5, rows, columns);
   if (to.view.type != from.view.type) return lerror_misuse(L, "arrays of one type expected");
   size_t width = braid_array_width(to.view.type);

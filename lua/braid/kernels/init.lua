@@ -15,10 +15,12 @@ local homes = {
   ["braid.kernels.compile.kernel"] = { "compile", "options" },
   ["braid.kernels.selection"] = { "take", "put", "scatter_add", "count", "compress", "indices", "where", "less",
     "less_equal", "equal", "not_equal", "linspace", "arange", "shuffle", "choice" },
+  ["braid.kernels.random"] = { "random", "fill_random" },
   ["braid.kernels.groups"] = { "group_by", "bincount" },
   ["braid.kernels.series"] = { "quantile", "median", "convolve", "windows" },
   ["braid.kernels.matrices"] = { "sum", "min", "max", "mean", "map", "matmul" },
   ["braid.kernels.csv"] = { "read_csv", "write_csv" },
+  ["braid.kernels.linear"] = { "solve", "cholesky", "qr", "svd", "eigh" },
 }
 
 local home = {}
@@ -28,7 +30,7 @@ end
 
 -- These know arrays of two dimensions themselves; for the others such an array is flat, row by row.
 local knows_views = { ["braid.kernels.matrices"] = true, ["braid.kernels.compile.kernel"] = true,
-  ["braid.kernels.csv"] = true }
+  ["braid.kernels.csv"] = true, ["braid.kernels.linear"] = true }
 
 local function with_flat_arrays(fn)
   return function(...)
@@ -45,8 +47,8 @@ local function with_flat_arrays(fn)
   end
 end
 
----@class braid.kernels: braid.kernels.numbers, braid.kernels.vectors, braid.kernels.selection, braid.kernels.groups,
---- braid.kernels.series, braid.kernels.matrices
+---@class braid.kernels: braid.kernels.numbers, braid.kernels.vectors, braid.kernels.random, braid.kernels.selection,
+--- braid.kernels.groups, braid.kernels.series, braid.kernels.matrices, braid.kernels.linear
 local kernels = {}
 
 return setmetatable(kernels, {

@@ -5,6 +5,7 @@
 local core = require "braid.core"
 local errors = require "braid.errors"
 local make_array = require "braid.sync.array".array
+local random = require "braid.kernels.random"
 local vectors = require "braid.kernels.vectors"
 
 local M = {}
@@ -245,7 +246,7 @@ local shuffle_options = { seed = "integer" }
 
 -- The indices 1 to n in random order: the order of random numbers.
 local function permutation(n, seed)
-  local keys = vectors.fill_random(make_array("i64", n), { seed = seed or math.random(0) })
+  local keys = random.fill_random(make_array("i64", n), { seed = seed or math.random(0) })
   return vectors.sort(keys, { index = true })
 end
 
@@ -279,7 +280,7 @@ function M.choice(array, n, opts)
     return M.take(array, permutation(#array, seed):slice(1, n))
   end
   if #array == 0 and n > 0 then errors.misuse(1, "bad argument 'array' to 'choice' (it has no elements)") end
-  return M.take(array, vectors.fill_random(make_array("i64", n), { seed = seed, low = 1, high = math.max(1, #array) }))
+  return M.take(array, random.fill_random(make_array("i64", n), { seed = seed, low = 1, high = math.max(1, #array) }))
 end
 
 return M

@@ -122,19 +122,26 @@ end
 
 -- ---- arrays to arrays ----------------------------------------------------------------------------------------------
 
-local out_options = { threads = "integer", out = "userdata" }
+local scan_options = { threads = "integer", out = "userdata", what = "string" }
+local scans = { sum = true, product = true, min = true, max = true }
 
----Running sums: element i is the sum of the first i elements. Floats give f64, integers i64 (u64 gives u64). Suspends,
----except for short arrays.
+---Running sums: element i is the sum of the first i elements; or their product, minimum or maximum. Floats give f64,
+---integers i64 (u64 gives u64); sums and products of integers are modulo 2^64. Products of floats are computed from
+---left to right, by one thread. From a NaN on, minima and maxima are NaN. Suspends, except for short arrays.
 ---@param array braid.Array
----@param opts { out: braid.Array?, threads: integer? }? out: the array for the result; may be `array` itself
+---@param opts { what: "sum"|"product"|"min"|"max"|nil, out: braid.Array?, threads: integer? }? out: the array for the
+--- result; may be `array` itself
 ---@return braid.Array
 function M.scan(array, opts)
   check_array("scan", "array", array)
-  errors.check_options(1, "scan", opts, out_options)
+  errors.check_options(1, "scan", opts, scan_options)
+  local what = opts and opts.what or "sum"
+  if not scans[what] then
+    errors.misuse(1, "bad option 'what' to 'scan' (\"sum\", \"product\", \"min\" or \"max\" expected, got %q)", what)
+  end
   local type = is_float(array) and "f64" or array:type() == "u64" and "u64" or "i64"
   local out = opts and opts.out or make_array(type, #array)
-  core.vector_scan(array, out, opts and opts.threads)
+  core.vector_scan(array, out, opts and opts.threads, what)
   return out
 end
 
@@ -354,82 +361,6 @@ function M.matmul(a, b, m, k, n, opts)
   local out = opts and opts.out or make_array(opts and opts.type or "f64", m * n)
   core.vector_matmul(a, b, out, m, k, n, opts and opts.threads)
   return out
-end
-
--- ---- random numbers ------------------------------------------------------------------------------------------------
-
-local fill_options = {
-  threads = "integer", seed = "integer", distribution = "string", low = "number", high = "number", mean = "number",
-  deviation = "number",
-}
-local random_options = { type = "string" }
-for name, expected in pairs(fill_options) do random_options[name] = expected end
-
-local integer_ranges = {
-  i64 = { math.mininteger, math.maxinteger }, i32 = { -1 << 31, (1 << 31) - 1 }, i16 = { -1 << 15, (1 << 15) - 1 },
-  i8 = { -128, 127 }, u64 = { 0, -1 }, u32 = { 0, (1 << 32) - 1 }, u16 = { 0, (1 << 16) - 1 }, u8 = { 0, 255 },
-}
-
--- Returns low and high of a uniform distribution.
-local function borders(array, opts)
-  local low, high, range = opts.low, opts.high, integer_ranges[array:type()]
-  if not range then
-    low, high = low or 0.0, high or 1.0
-    if low < high and high - low < math.huge then return low, high end
-    errors.misuse(3, "bad options 'low' and 'high' (low < high, both finite, expected, got %s and %s)", tostring(low),
-      tostring(high))
-  end
-  if not low and not high then return range[1], range[2] end
-  low, high = math.tointeger(low or 0), math.tointeger(high or range[2])
-  if low and high then
-    if array:type() == "u64" then
-      if not math.ult(high, low) then return low, high end
-    elseif range[1] <= low and low <= high and high <= range[2] then
-      return low, high
-    end
-  end
-  errors.misuse(3, "bad options 'low' and 'high' (integers of %s, low <= high, expected, got %s and %s)", array:type(),
-    tostring(opts.low), tostring(opts.high))
-end
-
-local function fill_random(array, opts)
-  local distribution, seed = opts.distribution or "uniform", opts.seed or math.random(0)
-  local a, b = opts.mean or 0.0, opts.deviation or 1.0
-  if distribution == "uniform" then
-    a, b = borders(array, opts)
-  elseif distribution ~= "normal" then
-    errors.misuse(2, "bad option 'distribution' (\"uniform\" or \"normal\" expected, got %q)", distribution)
-  elseif not (is_finite(a) and is_finite(b) and b >= 0) then
-    errors.misuse(2, "bad options 'mean' and 'deviation' (finite numbers, deviation >= 0, expected, got %s and %s)",
-      tostring(a), tostring(b))
-  end
-  core.vector_random(array, seed, distribution == "normal", a, b, opts.threads)
-  return array
-end
-
----Fills an array with random numbers. Element i depends only on the seed and i. Uniform floats: low <= x < high (f32
----may round up to high). Uniform integers: low <= x <= high. Normal numbers in an array of integers are rounded to the
----nearest. Suspends, except for short arrays.
----@param array braid.Array
----@param opts { seed: integer?, distribution: "uniform"|"normal"?, low: number?, high: number?, mean: number?,
---- deviation: number?, threads: integer? }? seed: default one from math.random. low, high: default 0 and 1, for
---- integers the range of the type. mean, deviation: default 0 and 1
----@return braid.Array array
-function M.fill_random(array, opts)
-  check_array("fill_random", "array", array)
-  errors.check_options(1, "fill_random", opts, fill_options)
-  return (fill_random(array, opts or {})) -- parentheses: no tail call, so errors name this function
-end
-
----Makes an array of n random numbers, like fill_random. Suspends, except for short arrays.
----@param n integer
----@param opts table? those of fill_random, and type: default "f64"
----@return braid.Array
-function M.random(n, opts)
-  n = errors.integer(1, "random", "n", n, 0)
-  errors.check_options(1, "random", opts, random_options)
-  opts = opts or {}
-  return (fill_random(make_array(opts.type or "f64", n), opts))
 end
 
 -- ---- expressions ---------------------------------------------------------------------------------------------------

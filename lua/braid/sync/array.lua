@@ -6,6 +6,7 @@
 
 local core = require "braid.core"
 local errors = require "braid.errors"
+local mapping = require "braid.sync.mapping"
 local npy = require "braid.sync.npy"
 local view = require "braid.sync.view"
 
@@ -67,7 +68,12 @@ function Array:reshape(rows, columns) return view.reshape(self, rows, columns) e
 ---@return braid.Error? err
 function Array:save(path) return npy.save(path, self) end
 
-view.View.save = Array.save
+---For an array of `array.mmap`: waits until what was written is on the disk. Suspends.
+---@return boolean? ok
+---@return braid.Error? err
+function Array:sync() return mapping.sync(self) end
+
+view.View.save, view.View.sync = Array.save, Array.sync
 
 local types = { f64 = 8, f32 = 4, i64 = 8, i32 = 4, i16 = 2, i8 = 1, u64 = 8, u32 = 4, u16 = 2, u8 = 1 }
 
@@ -146,6 +152,6 @@ end
 ---`braid.array(type, source)` makes an array. It has further functions as fields (see braid.kernels).
 M.array = setmetatable({}, { __call = make })
 
-M.array.load, M.array.save = npy.load, npy.save
+M.array.load, M.array.save, M.array.mmap = npy.load, npy.save, mapping.mmap
 
 return M

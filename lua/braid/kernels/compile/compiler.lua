@@ -1,6 +1,10 @@
 -- SPDX-License-Identifier: MIT
 --- From C to code that can be called: by the system's C compiler, once for each text, kept in the user's cache folder.
 --- The folder and the files must be this user's own, and no other user may be able to write them.
+---
+--- Tasks and processes that need one library at the same time compile it once: the first has the lock of a file beside
+--- it, and the others wait. Libraries that were not used for the longest time are removed when all have more than MOST
+--- bytes.
 
 local core = require "braid.core"
 local task = require "braid.tasks.task"
@@ -102,6 +106,25 @@ local function build(path, source, flags)
   return renamed, why
 end
 
+local MOST = 256 << 20
+
+-- Waits for the lock of a library, and compiles it unless another process has done so meanwhile.
+local function build_once(path, source, flags, alone)
+  local lock = path .. ".lock"
+  local file <close> = require("braid.file").open(lock, "w")
+  if file then file:lock "exclusive" end -- a file system without locks: several processes may compile it
+  local library = core.compiled_open(path, alone)
+  if library then return library, true end
+  local built, failure = build(path, source, flags)
+  if built then
+    library, failure = core.compiled_open(path, alone)
+    core.compiled_evict(path:match "^(.*)/", MOST)
+  end
+  os.remove(lock)
+  if library then return library, false end
+  return nil, failure
+end
+
 -- Texts that are compiled now in this state: later callers wait for the first.
 local pending = {}
 
@@ -126,12 +149,14 @@ function M.compile(source, alone, fast_math)
   if not library then
     local event = require("braid.sync.primitives").event()
     pending[key] = event
-    local built, failure = build(path, source, flags)
-    pending[key] = nil
-    event:set()
-    if not built then return nil, failure end
-    library, failure = core.compiled_open(path, alone)
-    if not library then return nil, ("%s: %s"):format(path, failure) end
+    local _ <close> = setmetatable({}, { __close = function()
+      pending[key] = nil
+      event:set()
+    end })
+    local outcome
+    library, outcome = build_once(path, source, flags, alone)
+    if not library then return nil, outcome end
+    info.cached = outcome
   end
   info.seconds = task.now() - begin
   info.vectorized = (read(path .. ".txt") or ""):find("vectorized", 1, true) ~= nil
