@@ -135,8 +135,8 @@ function cases.life()
   local step = compile(function(i, x, y, size)
     local up, down = (i + size - 2) % size + 1, i % size + 1
     for j = 2, size - 1 do
-      local s = x[up][j - 1] + x[up][j] + x[up][j + 1] + x[i][j - 1] + x[i][j + 1] + x[down][j - 1] + x[down][j]
-        + x[down][j + 1]
+      local s = (x[up][j - 1] + x[up][j] + x[up][j + 1] + x[i][j - 1] + x[i][j + 1] + x[down][j - 1] + x[down][j]
+        + x[down][j + 1]) & 255 -- a byte is enough: so the C program has it, too
       y[i][j] = (s == 3 or s == 2 and x[i][j] == 1) and 1 or 0
     end
     for side = 0, 1 do

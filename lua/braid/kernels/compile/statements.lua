@@ -50,7 +50,11 @@ local function local_c(symbol)
   local least, most
   if not symbol.assigned and symbol.value then least, most = ranges.static(symbol.value) end
   if not least then return scalar_c(symbol.type) end
-  return least >= -32768 and most <= 32767 and "short" or least >= 0 and most <= 65535 and "unsigned short" or "int"
+  for _, narrow in ipairs { { "signed char", -128, 127 }, { "unsigned char", 0, 255 }, { "short", -32768, 32767 },
+    { "unsigned short", 0, 65535 } } do
+    if least >= narrow[2] and most <= narrow[3] then return narrow[1] end
+  end
+  return "int"
 end
 
 function statements.Local(self, node)
