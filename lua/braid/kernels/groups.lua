@@ -67,13 +67,30 @@ end
 
 local aggregates = { sum = true, min = true, max = true, first = true, mean = true, count = true }
 
+local function is_kernel(value) return (getmetatable(value) or {}).__name == "braid.kernel" end
+
+-- The results of a kernel for each group, which is called as kernel(n, values of the group, in their order).
+local function by_kernel(kernel, keys, values, counts)
+  local order = make_array("i64", #keys)
+  core.vector_order(keys, order, false)
+  local sorted, first = selection.take(values, order), 1
+  local results, types = {}, true
+  for group = 1, #counts do
+    local count = counts[group]
+    results[group] = kernel(count, sorted:slice(first, first + count - 1))
+    types = types and math.type(results[group]) == "integer"
+    first = first + count
+  end
+  return make_array(types and "i64" or "f64", results)
+end
+
 -- The columns of core.group for what is asked: first the count of each group.
 local function columns_for(asked, groups)
   local columns = { out_of("count", nil, groups) }
   for _, each in ipairs(asked) do
     if each.what == "first" then
       each.column = out_of("first", nil, groups)
-    elseif each.what ~= "count" then
+    elseif each.what ~= "count" and not is_kernel(each.what) then
       each.column = out_of(each.what == "mean" and "sum" or each.what, each.values, groups)
     end
     if each.column then columns[#columns + 1] = each.column end
@@ -82,8 +99,9 @@ local function columns_for(asked, groups)
 end
 
 -- The values of one aggregate, for the groups that exist.
-local function result_of(each, counts, keep)
+local function result_of(each, keys, counts, keep)
   if each.what == "count" then return counts end
+  if is_kernel(each.what) then return by_kernel(each.what, keys, each.values, counts) end
   local out = each.column[3]
   if keep then out = selection.compress(out, keep) end
   if each.what == "mean" then return vectors.map("s / n", { s = out, n = counts }) end
@@ -92,11 +110,11 @@ local function result_of(each, counts, keep)
 end
 
 ---Groups elements by their keys. `what` has for each result its array: `{ sum = x, mean = y }`; a second table gives
----names of one's own: `{ total = { "sum", x }, best = { "max", y } }`. Results: sum, mean, min, max, first (the value
---- of
----the first element), count. Suspends, except for short arrays.
+---names of one's own: `{ total = { "sum", x }, best = { "max", y } }`. Results: sum, mean, min, max, first (the
+---value of the first element), count; or a kernel that reduces, which is called for each group as kernel(n, values):
+---`{ norm = { norm, x } }`. Suspends, except for short arrays.
 ---@param keys braid.Array
----@param what table<string, braid.Array|{ [1]: string, [2]: braid.Array }>
+---@param what table<string, braid.Array|{ [1]: string|braid.Kernel, [2]: braid.Array }>
 ---@param opts { threads: integer? }?
 ---@return table groups `keys` (sorted), `count` (i64), and an array for each name in `what`, one element a group
 function M.group_by(keys, what, opts)
@@ -106,9 +124,10 @@ function M.group_by(keys, what, opts)
   for name, about in pairs(what or {}) do
     local kind, values = name, about
     if type(about) == "table" then kind, values = about[1], about[2] end
-    if not aggregates[kind] then
+    if not aggregates[kind] and not is_kernel(kind) then
       local nearest = type(kind) == "string" and errors.nearest(kind, aggregates)
-      errors.misuse(1, "bad argument 'what' to 'group_by' (sum, mean, min, max, first or count expected, got %s%s)",
+      errors.misuse(1, "bad argument 'what' to 'group_by' (sum, mean, min, max, first, count or a kernel expected, "
+        .. "got %s%s)",
         errors.text(kind), nearest and (": did you mean '%s'?"):format(nearest) or "")
     end
     if kind ~= "count" then check_array("group_by", name, values) end
@@ -131,7 +150,7 @@ function M.group_by(keys, what, opts)
     counts = columns[1][3]
   end
   groups.count = counts
-  for _, each in ipairs(asked) do groups[each.name] = result_of(each, counts, keep) end
+  for _, each in ipairs(asked) do groups[each.name] = result_of(each, keys, counts, keep) end
   return groups
 end
 
