@@ -165,6 +165,38 @@ describe("a table in text", function()
     assert.equal(0, #read("a,b\n").a)
   end)
 
+  test("has numbers of every form, which mean what they mean in Lua", function()
+    local random = math.random
+    local lines = {}
+    for i = 1, 3000 do
+      local whole = tostring(random(0, 10 ^ random(0, 18) // 1 | 0))
+      local part = ("%0" .. random(1, 22) .. "d"):format(random(0, 10 ^ random(0, 18) // 1 | 0))
+      local forms = { whole, whole .. "." .. part, whole .. "." .. part .. "e" .. random(-30, 30), "-" .. whole,
+        "-" .. whole .. "." .. part, (" %s.%s "):format(whole, part), "-0", "0." .. ("0"):rep(random(1, 40)) .. "1",
+        ("%.17g"):format(random()), ("%.17g"):format(random() * 1e300), "+" .. whole }
+      lines[i] = forms[random(#forms)]
+    end
+    for _, ending in ipairs { "\n", "\r\n" } do
+      for _, quote in ipairs { "", '"' } do
+        local text = { "x,y" }
+        for i, line in ipairs(lines) do text[i + 1] = quote .. line .. quote .. "," .. line end
+        local columns = assert(kernels.read_csv(path_of(".csv", table.concat(text, ending))))
+        for i, line in ipairs(lines) do
+          local expected = tonumber((line:gsub("^%+", ""))) + 0.0
+          assert.equal(expected, columns.x[i], line)
+          assert.equal(expected, columns.y[i], line)
+        end
+      end
+    end
+    local strange = path_of(".csv", "a,b,c,d,e\n007,1.,.5,99999999999999999999,1-2\n1,2,3,4,5\n")
+    local columns = assert(kernels.read_csv(strange))
+    assert.same({ "007", "1" }, columns.a)
+    assert.same({ "1.", "2" }, columns.b)
+    assert.same({ ".5", "3" }, columns.c)
+    assert.same({ 99999999999999999999.0, 4.0 }, columns.d:totable())
+    assert.same({ "1-2", "5" }, columns.e)
+  end)
+
   test("of many pieces is read as one, with quotes and without", function()
     for _, quote in ipairs { "", '"' } do
       local lines, n = { "i,x,t" }, 120000

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * If the text has no quotes, every line end ends a record, so it can be cut anywhere; else one pass finds the line ends
- * outside of quotes. */
+ * If the text has no quotes, every line end ends a record, so it can be cut anywhere, and a field ends at the next
+ * separator; else one pass finds the line ends outside of quotes. Usual numbers are read where they stand, all others
+ * by core/base/decimal.h. */
 #include "kernels/csv.h"
 
 #include <math.h>
@@ -47,14 +48,14 @@ const char *braid_csv_field(const char *at, const char *end, char separator, con
 
 /* ---- pieces ------------------------------------------------------------------------------------------------------ */
 
-/* Cuts the text at line ends. `quotes`: only at those outside of quotes. */
-static void cut(struct braid_csv *csv, bool quotes) {
+/* Cuts the text at line ends; if there are quotes, only at those outside of them. */
+static void cut(struct braid_csv *csv) {
   const char *end = csv->text + csv->size, *at = csv->text;
   csv->pieces = 0;
   while (at < end) {
     csv->starts[csv->pieces++] = (size_t)(at - csv->text);
     const char *most = end - at > PIECE ? at + PIECE : end;
-    if (quotes) {
+    if (csv->quotes) {
       while (at < most) {
         const char *stop = record_end(at, end);
         at = stop < end ? stop + 1 : end;
@@ -71,16 +72,24 @@ static bool is_empty(const char *at, const char *end) { return at == end || (end
 
 static void count_piece(void *context, size_t first, size_t last) {
   struct braid_csv *csv = context;
+  bool quotes = csv->quotes;
   for (size_t piece = first; piece < last; piece++) {
     const char *at = csv->text + csv->starts[piece], *end = csv->text + csv->starts[piece + 1];
     size_t records = 0;
+    if (!quotes && memchr(at, '"', (size_t)(end - at))) csv->quotes = true;
     while (at < end) {
-      const char *stop = record_end(at, end);
+      const char *stop = quotes ? record_end(at, end) : line_end(at, end);
       records += !is_empty(at, stop);
       at = stop < end ? stop + 1 : end;
     }
     csv->firsts[piece] = records;
   }
+}
+
+/* Cuts the text and counts its records. False: it was stopped. */
+static bool count(struct braid_team *team, struct braid_csv *csv) {
+  cut(csv);
+  return braid_team_for(team, csv->pieces, 1, count_piece, csv);
 }
 
 void braid_csv_count(struct braid_team *team, void *arguments) {
@@ -92,8 +101,9 @@ void braid_csv_count(struct braid_team *team, void *arguments) {
     csv->status = BRAID_NO_MEMORY;
     return;
   }
-  cut(csv, csv->size && memchr(csv->text, '"', csv->size));
-  if (!braid_team_for(team, csv->pieces, 1, count_piece, csv)) {
+  bool done = count(team, csv);
+  if (done && csv->quotes) done = count(team, csv); /* now with them */
+  if (!done) {
     csv->status = BRAID_CANCELLED;
     return;
   }
@@ -102,6 +112,7 @@ void braid_csv_count(struct braid_team *team, void *arguments) {
     csv->firsts[piece] = csv->records;
     csv->records += mine;
   }
+  csv->firsts[csv->pieces] = csv->records;
 }
 
 void braid_csv_term(struct braid_csv *csv) {
@@ -140,40 +151,146 @@ static bool read_strange(const char *from, const char *to, double *number) {
   return true;
 }
 
-/* Reads a field as a number. The byte after it is no part of a number: a separator, a line end, a quote, or zero. */
-static enum braid_csv_kind read_number(const char *from, const char *to, double *number, int64_t *integer) {
+/* A number, or what else a field is. */
+struct number {
+  double number;
+  int64_t integer;
+  enum braid_csv_kind kind;
+};
+
+enum { LONGEST = 1024 }; /* a longer field is no number */
+
+/* Reads a field as a number, in every form. */
+static struct number read_number(const char *from, const char *to) {
+  char text[LONGEST + 1];
+  struct number found = {.kind = BRAID_CSV_TEXT};
   while (from < to && *from == ' ') from++;
   while (to > from && to[-1] == ' ') to--;
   if (from < to && *from == '+') from++;
-  if (from < to && (*from == '-' || (*from >= '0' && *from <= '9'))) {
-    struct braid_decimal decimal = braid_decimal_read(from);
-    if (decimal.kind != BRAID_DECIMAL_FAULT && decimal.end == to) {
+  size_t size = (size_t)(to - from);
+  if (size > LONGEST) return found;
+  memcpy(text, from, size);
+  text[size] = 0;
+  if (*text == '-' || (*text >= '0' && *text <= '9')) {
+    struct braid_decimal decimal = braid_decimal_read(text);
+    if (decimal.kind != BRAID_DECIMAL_FAULT && decimal.end == text + size) {
       bool whole = decimal.kind == BRAID_DECIMAL_INTEGER;
-      *integer = whole ? decimal.integer : 0;
-      *number = whole ? (double)decimal.integer : decimal.number;
-      return whole ? BRAID_CSV_INTEGER : BRAID_CSV_FLOAT;
+      found.integer = whole ? decimal.integer : 0;
+      found.number = whole ? (double)decimal.integer : decimal.number;
+      found.kind = whole ? BRAID_CSV_INTEGER : BRAID_CSV_FLOAT;
+      return found;
     }
   }
-  return read_strange(from, to, number) ? BRAID_CSV_FLOAT : BRAID_CSV_TEXT;
+  if (read_strange(text, text + size, &found.number)) found.kind = BRAID_CSV_FLOAT;
+  return found;
 }
 
-/* Returns the number of fields. */
-static size_t read_record(const struct braid_csv *csv, struct piece *piece, const char *at, const char *end,
-                          size_t record) {
+/* Eight digits at once: each step joins neighbours, of one digit, two and four. */
+static inline bool eight_digits(const char *at, uint64_t *value) {
+  uint64_t bytes;
+  memcpy(&bytes, at, sizeof bytes);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  bytes = __builtin_bswap64(bytes);
+#endif
+  uint64_t above = bytes + UINT64_C(0x4646464646464646), below = bytes - UINT64_C(0x3030303030303030);
+  if ((above | below) & UINT64_C(0x8080808080808080)) return false;
+  bytes = below * 10 + (below >> 8);
+  bytes = (((bytes & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x000F424000000064)) +
+           (((bytes >> 16) & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x0000271000000001))) >>
+          32;
+  *value = *value * 100000000 + bytes;
+  return true;
+}
+
+static inline const char *take_digits(const char *at, const char *end, uint64_t *value) {
+  while (end - at >= 8 && eight_digits(at, value)) at += 8;
+  for (; at < end && *at >= '0' && *at <= '9'; at++) *value = *value * 10 + (uint64_t)(*at - '0');
+  return at;
+}
+
+/* Reads digits with at most one point, which fit into 64 bits. Returns where they end; NULL: it is another form. */
+static inline const char *read_usual(const char *at, const char *end, struct number *found) {
+  enum { MOST = 19 };
+  bool negative = at < end && *at == '-';
+  const char *digits = at + negative, *point = NULL, *stop;
+  uint64_t value = 0;
+  stop = take_digits(digits, end, &value);
+  ptrdiff_t whole = stop - digits, count = whole, part = 0;
+  if (stop < end && *stop == '.') {
+    point = stop + 1;
+    stop = take_digits(point, end, &value);
+    part = stop - point;
+    count += part;
+  }
+  bool sound = whole > 0 && count <= MOST && (!point || part > 0) && (whole == 1 || *digits != '0');
+  if (!sound || (negative && value == 0)) return NULL;
+  if (!point && value > INT64_MAX) return NULL;
+  found->kind = point ? BRAID_CSV_FLOAT : BRAID_CSV_INTEGER;
+  found->integer = point ? 0 : (int64_t)(negative ? -value : value);
+  double number = point ? braid_decimal_scaled(value, -(int)part) : (double)value;
+  found->number = negative ? -number : number;
+  return stop;
+}
+
+static inline void store(const struct braid_csv_column *column, enum braid_csv_kind *kind, size_t record,
+                         const struct number *found) {
+  column->numbers[record] = found->number;
+  if (found->kind > *kind) *kind = found->kind;
+  if (*kind == BRAID_CSV_INTEGER) column->integers[record] = found->integer;
+}
+
+static inline bool is_wanted(const struct braid_csv_column *column, enum braid_csv_kind kind) {
+  return column->numbers && kind != BRAID_CSV_TEXT;
+}
+
+/* The end of the field that begins at `at`, where there are no quotes. */
+static const char *plain_end(const char *at, const char *end, char separator) {
+  while (at < end && *at != separator && *at != '\n') at++;
+  return at;
+}
+
+static bool ends_field(const char *at, const char *end, char separator) {
+  return at == end || *at == separator || *at == '\n';
+}
+
+/* Reads a record of a text without quotes. Returns its end; *fields: how many it has. */
+static const char *read_plain_record(const struct braid_csv *csv, struct piece *piece, const char *at, const char *end,
+                                     size_t record, size_t *fields) {
+  char separator = csv->separator;
+  for (size_t field = 0;; field++) {
+    if (field < csv->columns && is_wanted(&csv->column[field], piece->kinds[field])) {
+      struct number found;
+      const char *stop = read_usual(at, end, &found);
+      if (stop && end - stop > 1 && stop[0] == '\r' && stop[1] == '\n') stop++;
+      if (!stop || !ends_field(stop, end, separator)) {
+        stop = plain_end(at, end, separator);
+        bool returned = stop > at && stop[-1] == '\r' && (stop == end || *stop == '\n');
+        found = read_number(at, returned ? stop - 1 : stop);
+      }
+      store(&csv->column[field], &piece->kinds[field], record, &found);
+      at = stop;
+    } else {
+      at = plain_end(at, end, separator);
+    }
+    *fields = field + 1;
+    if (at == end || *at == '\n') return at;
+    at++;
+  }
+}
+
+/* The same of any text, for a record that ends at `end`. */
+static const char *read_record(const struct braid_csv *csv, struct piece *piece, const char *at, const char *end,
+                               size_t record, size_t *fields) {
   for (size_t field = 0;; field++) {
     const char *from, *to;
     bool quoted;
     at = braid_csv_field(at, end, csv->separator, &from, &to, &quoted);
-    const struct braid_csv_column *column = field < csv->columns ? &csv->column[field] : NULL;
-    if (column && column->numbers && piece->kinds[field] != BRAID_CSV_TEXT) {
-      double number = 0;
-      int64_t integer = 0;
-      enum braid_csv_kind kind = read_number(from, to, &number, &integer);
-      column->numbers[record] = number;
-      column->integers[record] = integer;
-      if (kind > piece->kinds[field]) piece->kinds[field] = kind;
+    if (field < csv->columns && is_wanted(&csv->column[field], piece->kinds[field])) {
+      struct number found = read_number(from, to);
+      store(&csv->column[field], &piece->kinds[field], record, &found);
     }
-    if (at == end) return field + 1;
+    *fields = field + 1;
+    if (at == end) return end;
     at++;
   }
 }
@@ -181,19 +298,21 @@ static size_t read_record(const struct braid_csv *csv, struct piece *piece, cons
 static void read_piece(void *context, size_t first, size_t last) {
   struct reading *reading = context;
   struct braid_csv *csv = reading->csv;
+  bool quotes = csv->quotes;
   for (size_t number = first; number < last; number++) {
     struct piece *piece = &reading->pieces[number];
     const char *at = csv->text + csv->starts[number], *end = csv->text + csv->starts[number + 1];
-    size_t record = csv->firsts[number];
-    while (at < end && !piece->uneven) {
-      const char *stop = record_end(at, end);
-      if (!is_empty(at, stop)) {
-        size_t fields = read_record(csv, piece, at, stop, record);
-        piece->uneven = fields != csv->columns;
-        piece->record = record++;
-        piece->fields = fields;
+    size_t record = csv->firsts[number], most = csv->firsts[number + 1];
+    while (at < end && !piece->uneven && record < most) {
+      if (*at == '\n' || (*at == '\r' && (end - at == 1 || at[1] == '\n'))) { /* an empty line */
+        at += *at == '\r' && end - at > 1 ? 2 : 1;
+        continue;
       }
-      at = stop < end ? stop + 1 : end;
+      at = quotes ? read_record(csv, piece, at, record_end(at, end), record, &piece->fields)
+                  : read_plain_record(csv, piece, at, end, record, &piece->fields);
+      piece->uneven = piece->fields != csv->columns;
+      piece->record = record++;
+      if (at < end) at++;
     }
   }
 }

@@ -15,12 +15,12 @@ enum braid_csv_kind {
 
 struct braid_csv_column {
   double *numbers;   /* one for each record; NULL: the column is not wanted */
-  int64_t *integers; /* the same, as long as the column is INTEGER */
+  int64_t *integers; /* the same, if the column is INTEGER */
   enum braid_csv_kind kind;
 };
 
 struct braid_csv {
-  const char *text; /* a zero byte stands after it */
+  const char *text; /* it may change meanwhile: what is read then is undefined, and nothing else breaks */
   size_t size;
   char separator;
   size_t columns;
@@ -34,6 +34,7 @@ struct braid_csv {
   size_t *starts; /* where each piece begins, and at last the size; owned */
   size_t *firsts; /* the number of each piece's first record; owned */
   size_t pieces;
+  atomic_bool quotes; /* a line end in quotes ends no record */
 };
 
 /* A kernel (`arguments` is a braid_csv): counts the records. An empty line is none. */

@@ -12,9 +12,9 @@
 typedef unsigned __int128 u128;
 
 enum {
-  EXACT = 27,       /* powers of ten: 5^27 < 2^63 */
-  DIGITS = 19,      /* any number of so many digits fits into 64 bits */
-  MOST_DIGITS = 768 /* a number in the middle between two doubles has at most so many */
+  EXACT = BRAID_DECIMAL_TENS, /* powers of ten: 5^27 < 2^63 */
+  DIGITS = 19,                /* any number of so many digits fits into 64 bits */
+  MOST_DIGITS = 768           /* a number in the middle between two doubles has at most so many */
 };
 
 static const uint64_t fives[EXACT + 1] = {
@@ -85,15 +85,14 @@ static double rounded(u128 value, int exponent, bool more) {
   return of_bits((mantissa & ((UINT64_C(1) << 52) - 1)) | (uint64_t)(exponent + 52 + 1023) << 52);
 }
 
-/* w * 10^q, where q is from -EXACT to EXACT. */
-static double scaled(uint64_t w, int q) {
+double braid_decimal_scaled(uint64_t w, int q) {
   if (w == 0) return 0;
   if (w < UINT64_C(1) << 53 && q >= -EXACT_TENS && q <= EXACT_TENS)
     return q < 0 ? (double)w / ten_to(-q) : (double)w * ten_to(q); /* exact operands: only the result is rounded */
   if (q >= 0) return rounded((u128)w * fives[q], q, false);
   int shift = __builtin_clzll(w) + 63;
-  u128 numerator = (u128)w << shift;
-  return rounded(numerator / fives[-q], q - shift, numerator % fives[-q] != 0);
+  u128 numerator = (u128)w << shift, quotient = numerator / fives[-q];
+  return rounded(quotient, q - shift, quotient * fives[-q] != numerator);
 }
 
 /* The number with these digits (and maybe a point), times 10^exponent. Uses strtod. */
@@ -162,7 +161,7 @@ static bool take_exponent(struct scan *s) {
 static double number_of(const struct scan *s, const char *digits, bool negative) {
   int64_t q = s->q + s->exponent;
   bool near = !s->cut && q >= -EXACT && q <= EXACT;
-  double number = near ? scaled(s->w, (int)q) : by_library(digits, s->exponent);
+  double number = near ? braid_decimal_scaled(s->w, (int)q) : by_library(digits, s->exponent);
   return negative ? -number : number;
 }
 

@@ -7,7 +7,8 @@
 #include "core/base/base.h"
 
 enum {
-  BRAID_DECIMAL_SIZE = 32 /* of the longest text that is written */
+  BRAID_DECIMAL_SIZE = 32, /* of the longest text that is written */
+  BRAID_DECIMAL_TENS = 27
 };
 
 enum braid_decimal_kind {
@@ -26,6 +27,9 @@ struct braid_decimal {
 
 /* Reads the number that begins at `text` with "-" or a digit. A zero byte must stand somewhere after it. */
 struct braid_decimal braid_decimal_read(const char *text);
+
+/* w * 10^q, correctly rounded. q is from -BRAID_DECIMAL_TENS to BRAID_DECIMAL_TENS. */
+double braid_decimal_scaled(uint64_t w, int q);
 
 /* They write at most BRAID_DECIMAL_SIZE bytes and return how many; they add no zero byte. A double must be finite. Its
  * text always has a point or an exponent, so it reads back as a double. */

@@ -151,19 +151,18 @@ static int csv_gc(lua_State *L) {
   return 0;
 }
 
-/* csv_new(text, first, separator, columns) -> table. `text`: an array of u8 that ends with a zero byte; the records
- * begin at its byte `first` (from 1) */
+/* csv_new(text, first, separator, columns) -> table. `text`: an array of u8; the records begin at its byte `first`
+ * (from 1) */
 static int csv_new(lua_State *L) {
   struct braid_row text = lrow_check_type(L, 1, "text", BRAID_U8);
-  lua_Integer first = larg_between(L, 2, "first", 1, (lua_Integer)text.count);
+  lua_Integer first = larg_between(L, 2, "first", 1, (lua_Integer)text.count + 1);
   size_t size;
   const char *separator = larg_string(L, 3, "separator", &size);
   lua_Integer columns = larg_between(L, 4, "columns", 1, 1 << 20);
-  if (size != 1 || text.count == 0 || ((const char *)text.data)[text.count - 1] != 0)
-    return lerror_misuse(L, "a separator of one byte, and a zero byte after the text expected");
+  if (size != 1) return lerror_misuse(L, "a separator of one byte expected");
   struct braid_csv *csv = lua_newuserdatauv(L, sizeof *csv, 1);
   *csv = (struct braid_csv){.text = (const char *)text.data + first - 1, .separator = *separator};
-  csv->size = text.count - (size_t)first;
+  csv->size = text.count - (size_t)(first - 1);
   luaL_setmetatable(L, METATABLE);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);

@@ -10,30 +10,27 @@ local M = {}
 
 local read_options = { separator = "string", header = "boolean", columns = "table", types = "table", skip = "integer" }
 
--- The file with a zero byte after it, and its size.
+-- The bytes of a file: the file itself.
 local function read_text(path)
   local size, err = core.storage_size(path)
   if not size then return nil, err end
-  local text = core.array_new("u8", size + 1)
-  local ok
-  ok, err = core.storage_move(path, 0, text:slice(1, size))
-  if not ok then return nil, err end
-  return text, size
+  if size == 0 then return core.array_new("u8", 0) end
+  return core.array_map(path, "u8", 0, size, false)
 end
 
 -- Where line `skip` + 1 begins.
 local function skip_lines(text, skip)
   local at = 1
   for _ = 1, skip do
-    while at < #text and text[at] ~= 10 do at = at + 1 end
-    at = math.min(at + 1, #text)
+    while at <= #text and text[at] ~= 10 do at = at + 1 end
+    at = math.min(at + 1, #text + 1)
   end
   return at
 end
 
 -- Whether the text begins with a mark of UTF-8's order, which some programs write.
 local function after_mark(text, at)
-  if #text > at + 2 and text[at] == 0xEF and text[at + 1] == 0xBB and text[at + 2] == 0xBF then return at + 3 end
+  if #text >= at + 2 and text[at] == 0xEF and text[at + 1] == 0xBB and text[at + 2] == 0xBF then return at + 3 end
   return at
 end
 
@@ -76,11 +73,11 @@ local function open_table(text, first, separator, header)
   local after = first
   if header then
     local quoted = false
-    while after < #text and (text[after] ~= 10 or quoted) do
+    while after <= #text and (text[after] ~= 10 or quoted) do
       if text[after] == 34 then quoted = not quoted end
       after = after + 1
     end
-    after = math.min(after + 1, #text)
+    after = math.min(after + 1, #text + 1)
   end
   return core.csv_new(text, after, separator, #head), names
 end
@@ -97,8 +94,8 @@ end
 function M.read_csv(path, opts)
   errors.check_options(1, "read_csv", opts, read_options)
   opts = opts or {}
-  local text, size = read_text(path)
-  if not text then return nil, size end
+  local text, why = read_text(path)
+  if not text then return nil, why end
   local first = after_mark(text, skip_lines(text, opts.skip or 0))
   local csv, names = open_table(text, first, opts.separator or ",", opts.header ~= false)
   if not csv then return { names = {} } end
