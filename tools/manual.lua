@@ -19,7 +19,7 @@ local CHAPTERS = {
   { "files", "Files and folders", "file", "file.handle", "file.watch" },
   { "http", "HTTP client", "http", "http.request", "http.response", "http.session", "http.download", "http.retry",
     "http.multipart", "http.attempt", "http.events", "http.event_parser" },
-  { "telemetry", "Traces", "telemetry", "telemetry.exporter" },
+  { "telemetry", "Spans and metrics", "telemetry", "telemetry.exporter", "telemetry.metrics" },
   { "websocket", "WebSocket", "websocket", "websocket.connection" },
   { "web", "Web server", "web", "web.app", "web.routes", "web.request", "web.response", "web.cookies", "web.sessions",
     "web.cors", "web.limiter", "web.proxies", "web.options", "web.server", "web.supervisor", "web.headers",
@@ -34,7 +34,7 @@ local CHAPTERS = {
     "advice.pilot", "advice.calibration", "experiments", "experiments.report", "experiments.machine",
     "experiments.statistics", "progress" },
   { "testing", "Tests of concurrent code", "testing", "testing.clock", "testing.trace", "testing.leaks" },
-  { "errors", "Errors, dump, trace and metrics", "errors", "debug.dump", "debug.trace", "debug.metrics" },
+  { "errors", "Errors, dump and trace", "errors", "debug.dump", "debug.trace" },
 }
 
 local function file_of(module)

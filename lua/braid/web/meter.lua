@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Counts an application's requests, and writes the counts of all workers as Prometheus reads them.
-local metrics = require "braid.debug.metrics"
+local metrics = require "braid.telemetry.metrics"
 
 local M = {}
 
