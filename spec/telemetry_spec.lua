@@ -4,6 +4,7 @@ local expect = require "spec.expect"
 local helper = require "spec.helper"
 local scripted = require "spec.scripted_server"
 local braid = require "braid"
+local context = require "braid.telemetry.context"
 local telemetry = require "braid.telemetry"
 local test, misused, answer = helper.test, expect.misused, scripted.answer
 
@@ -18,7 +19,7 @@ local function with(fn)
         for _, group in ipairs(resource.scopeSpans) do
           for _, span in ipairs(group.spans) do
             span.service = resource.resource.attributes[1].value.stringValue
-            spans[span.name] = span
+            spans[span.name], spans[#spans + 1] = span, span
           end
         end
       end
@@ -113,6 +114,20 @@ describe("a span", function()
     assert.is_nil(spans.bad)
   end))
 
+  test("passes tracestate on, and reads later versions of the header", with(function(base, _, log)
+    local trace, span = ("ab"):rep(16), ("cd"):rep(8)
+    local theirs = context.read(("cc-%s-%s-03-more"):format(trace, span), "a=1,b=2")
+    assert.same({ trace = trace, span = span, sampled = true, state = "a=1,b=2" }, theirs)
+    assert.is_nil(context.read(("00-%s-%s-01-more"):format(trace, span)))
+    assert.is_nil(context.read(("cc-%s-%s-01more"):format(trace, span)))
+    context.begin()
+    context.swap(theirs)
+    assert(braid.http.get(base .. "/page"))
+    context.swap(nil)
+    assert.equal("a=1,b=2", log[1].headers.tracestate)
+    assert.is_truthy(log[1].headers.traceparent:find("^00%-" .. trace .. "%-%x+%-01$"))
+  end))
+
   test("costs nobody anything where no collector is, or it fails", function()
     assert.equal(3, braid.span("alone", nil, function() return 3 end))
     local script = [[
@@ -138,4 +153,270 @@ describe("a span", function()
     misused("attributes", braid.span, "a", { b = {} }, print)
     misused("fn", braid.span, "a", nil)
   end)
+end)
+
+-- ---- over borders ---------------------------------------------------------------------------------------------------
+
+local function job(name)
+  return braid.span(name, { where = "worker" }, function() return braid.current() ~= nil end)
+end
+
+-- Fails if the spans do not hang together: each is the child of the one before.
+local function chain(spans, ...)
+  local before
+  for _, name in ipairs { ... } do
+    local span = assert(spans[name], name .. " is missing")
+    if before then assert.same({ before.traceId, before.spanId }, { span.traceId, span.parentSpanId }) end
+    before = span
+  end
+end
+
+describe("the context of a span", function()
+  for _, kind in ipairs { "thread_pool", "process_pool", "task_pool", "inline_pool" } do
+    test("goes along with jobs of a " .. kind, with(function(base, spans)
+      local exporter <close> = braid.telemetry { endpoint = base, service = "shop" }
+      local pool <close> = braid[kind](1)
+      braid.span("outer", nil, function()
+        assert.is_true(pool:submit(job, "job"):result())
+        assert.is_true(pool:map(job, { "mapped" })[1])
+      end)
+      pool:submit(job, "alone"):result()
+      assert.is_true(exporter:flush())
+      chain(spans, "outer", "job")
+      chain(spans, "outer", "mapped")
+      assert.is_nil(spans.alone.parentSpanId)
+      assert.equal("worker", attributes(spans.job).where)
+    end))
+  end
+
+  test("is shown nowhere as a part of the job", with(function(base)
+    local _ <close> = braid.telemetry { endpoint = base, service = "shop" }
+    local pool <close> = braid.process_pool(1)
+    local started, go = braid.event(), braid.event()
+    local function hold(event, other)
+      event:set()
+      other:wait()
+    end
+    local future = pool:submit(hold, started, go)
+    started:wait()
+    local line = debug.getinfo(hold, "S").linedefined
+    expect.contains(braid.dump(false), ("telemetry_spec.lua:%d, for"):format(line))
+    go:set()
+    future:result()
+    local ok, err = pcall(pool.submit, pool, print, coroutine.create(print))
+    assert.is_true(not ok and tostring(err):find("argument 2", 1, true) ~= nil)
+  end))
+
+  local function consume(queue)
+    for item in queue:items() do braid.span("got " .. tostring(item), nil, braid.sleep, 0) end
+  end
+
+  local function produce(queue)
+    braid.span("put", nil, function()
+      queue:put "one"
+      braid.select { { queue, "put", 2 } }
+    end)
+    queue:put "last"
+    queue:close()
+  end
+
+  local function check(exporter, spans)
+    assert.is_true(exporter:flush())
+    chain(spans, "put", "got one")
+    chain(spans, "put", "got 2")
+    assert.is_nil(spans["got last"].parentSpanId)
+  end
+
+  test("goes along with the items of a queue", with(function(base, spans)
+    local exporter <close> = braid.telemetry { endpoint = base, service = "shop" }
+    local queue = braid.queue()
+    braid.gather { function() consume(queue) end, function() produce(queue) end }
+    check(exporter, spans)
+  end))
+
+  for _, kind in ipairs { "thread_pool", "process_pool" } do
+    test("goes along with items to and from a " .. kind, with(function(base, spans)
+      local exporter <close> = braid.telemetry { endpoint = base, service = "shop" }
+      local pool <close> = braid[kind](1)
+      local queue, back = braid.queue(), braid.queue()
+      local future = pool:submit(consume, queue)
+      produce(queue)
+      future:result()
+      check(exporter, spans)
+      braid.span("ask", nil, function()
+        pool:submit(function(q)
+          braid.span("answer", nil, function() q:put { 1 } end)
+        end, back):result()
+      end)
+      assert.same({ 1 }, back:get())
+      braid.span("after", nil, function() end)
+      exporter:flush()
+      chain(spans, "ask", "answer", "after")
+    end))
+  end
+
+  test("of an item is a link in a span of one's own", with(function(base, spans)
+    local exporter <close> = braid.telemetry { endpoint = base, service = "shop" }
+    local queue = braid.queue()
+    braid.span("put", nil, queue.put, queue, "x")
+    braid.span("mine", nil, function()
+      assert.equal("x", queue:get())
+      braid.span("inside", nil, function() end)
+    end)
+    exporter:flush()
+    chain(spans, "mine", "inside")
+    assert.is_nil(spans.mine.parentSpanId)
+    assert.same({ { traceId = spans.put.traceId, spanId = spans.put.spanId } }, { table.unpack(spans.mine.links) })
+  end))
+
+  test("stays out of values: priorities, tables by reference, closed queues", with(function(base)
+    local _ <close> = braid.telemetry { endpoint = base, service = "shop" }
+    braid.span("put", nil, function()
+      local queue, item = braid.queue(0, { order = "priority" }), { 1, "a" }
+      queue:put { 2, "b" }
+      queue:put(item)
+      assert.equal(item, queue:get())
+      local plain <const> = braid.queue(1)
+      assert.is_true(plain:try_put(true))
+      assert.equal("full", select(2, plain:try_put(5)).kind)
+      assert.is_true(plain:get())
+      plain:close()
+      assert.equal("closed", select(2, plain:put(5)).kind)
+      local dict = braid.dict()
+      dict:set("a", { 5 })
+      assert.same({ 5 }, dict:get "a")
+    end)
+  end))
+
+  local function shop()
+    local app = braid.web.app()
+    app:get("/items/{id}", function(request)
+      return braid.span("handler", nil, function() return "item " .. request.params.id end)
+    end)
+    app:get("/fails", function() error "on purpose" end)
+    return app
+  end
+
+  test("goes along with requests, from client to server", with(function(base, spans)
+    local exporter <close> = braid.telemetry { endpoint = base, service = "shop" }
+    local app = shop()
+    local server <close> = app:start { port = 0 }
+    braid.span("outer", nil, function() assert(braid.http.get(server.url .. "/items/5?x=1")) end)
+    assert.equal("item 6", app:test_client():get("/items/6", {
+      headers = { traceparent = ("00-%s-%s-01"):format(("ab"):rep(16), ("cd"):rep(8)) },
+    }).body)
+    exporter:flush()
+    assert.equal(("ab"):rep(16), spans.handler.traceId)
+    local served = spans[3]
+    assert.same({ "GET /items/{id}", 2 }, { spans[2].name, spans[2].kind })
+    assert.same({ "GET", 3 }, { served.name, served.kind })
+    chain({ outer = spans.outer, GET = served, server = spans[2], handler = spans[1] }, "outer", "GET", "server",
+      "handler")
+    local known = attributes(spans[2])
+    assert.same({ "GET", "/items/5", "/items/{id}", "200", "127.0.0.1" }, {
+      known["http.request.method"], known["url.path"], known["http.route"], known["http.response.status_code"],
+      known["client.address"],
+    })
+  end))
+
+  test("shows failures of handlers", with(function(base, spans)
+    local exporter <close> = braid.telemetry { endpoint = base, service = "shop" }
+    local app = shop()
+    local told = expect.stderr_of(function() assert.equal(500, app:test_client():get("/fails").status) end)
+    assert.is_truthy(told:find("on purpose", 1, true))
+    app:test_client():get("/nowhere")
+    exporter:flush()
+    assert.equal(2, spans["GET /fails"].status.code)
+    assert.equal("404", attributes(spans.GET)["http.response.status_code"])
+    assert.equal(0, spans.GET.status.code)
+  end))
+end)
+
+describe("an exporter", function()
+  -- Answers with these statuses, one after the other; then with 200.
+  local function collector(statuses, fn, headers)
+    return function()
+      local batches = {}
+      scripted.with(function(request)
+        batches[#batches + 1] = braid.json.decode(request.body).resourceSpans[1].scopeSpans[1].spans
+        return answer(table.remove(statuses, 1) or 200, "{}", headers)
+      end, function(base) fn(base, batches) end)()
+      braid.http.close()
+    end
+  end
+
+  test("tries again what may pass", collector({ 503, 429 }, function(base, batches)
+    local exporter <close> = braid.telemetry { endpoint = base, service = "shop" }
+    braid.span("a", nil, function() end)
+    assert.is_true(exporter:flush(20))
+    assert.equal(3, #batches)
+    assert.equal(0, exporter:lost())
+  end, { ["Retry-After"] = "0" }))
+
+  test("drops what is refused for good, and says so once", collector({ 400, 400 }, function(base, batches)
+    local exporter <close> = braid.telemetry { endpoint = base, service = "shop" }
+    local told = expect.stderr_of(function()
+      for _ = 1, 3 do
+        braid.span("a", nil, function() end)
+        exporter:flush()
+      end
+    end)
+    assert.equal(1, select(2, told:gsub("status 400", "")))
+    assert.same({ 3, 2 }, { #batches, exporter:lost() })
+  end))
+
+  test("sends batches, and keeps a bounded number of spans", collector({}, function(base, batches)
+    local exporter <close> = braid.telemetry { endpoint = base, service = "shop" }
+    for i = 1, 5000 do braid.span("span " .. i, nil, function() end) end -- the task that sends has no turn meanwhile
+    assert.is_true(exporter:flush(30))
+    local count = 0
+    for _, batch in ipairs(batches) do
+      count = count + #batch
+      assert.is_true(#batch <= 512)
+    end
+    assert.equal(5000, count + exporter:lost())
+    assert.is_true(count >= 4096)
+  end))
+
+  test("delays nobody: a span does not wait for a collector that hangs", function()
+    local listener = assert(braid.net.listen("127.0.0.1", 0)) -- takes connections, and never answers
+    local exporter = braid.telemetry { endpoint = "http://127.0.0.1:" .. listener.port, service = "s" }
+    braid.scope(function()
+      for _ = 1, 2000 do braid.span("a", nil, braid.sleep, 0) end
+    end)
+    assert.is_false(exporter:flush(0.05))
+    listener:close()
+    local told = expect.stderr_of(function() exporter:close() end)
+    assert.is_true(told == "" or told:find("cannot be sent", 1, true) ~= nil)
+  end)
+
+  test("sends what is left at the end of a script and of a run, also of workers", collector({}, function(base, batches)
+    local script = ([[
+      local braid = require "braid"
+      braid.telemetry { endpoint = %q, service = "s" }
+      local pool = braid.process_pool(1)
+      local function main()
+        braid.span("run", nil, function()
+          pool:submit(function() return require "braid".span("job", nil, function() end) end)
+        end)
+      end
+      if arg[1] == "run" then braid.run(main) else main() end
+    ]]):format(base)
+    for _, how in ipairs { "run", "script" } do
+      local path = os.tmpname()
+      local file <close> = assert(io.open(path, "w"))
+      file:write(script)
+      file:close()
+      local result = assert(braid.process.run({ helper.lua, path, how }, { stdout = "pipe", stderr = "pipe" }))
+      os.remove(path)
+      assert.same({ 0, "" }, { result.code, result.stderr })
+      local names = {}
+      for _, batch in ipairs(batches) do
+        for _, span in ipairs(batch) do names[#names + 1] = span.name end
+      end
+      table.sort(names)
+      assert.same({ "job", "run" }, names)
+      for i = #batches, 1, -1 do batches[i] = nil end
+    end
+  end))
 end)

@@ -63,6 +63,10 @@ function core.spawn_now(fn, ...) end
 ---@return braid.Task?
 function core.current() end
 
+---From now on the hooks "carry", "forget" and "unwrap" are called.
+---@param class table the metatable of what "carry" returns
+function core.carry(class) end
+
 ---@return braid.Task[]
 function core.tasks() end
 
@@ -78,6 +82,17 @@ function core.now() end
 
 ---@return number seconds since 1970
 function core.wall_time() end
+
+---@param digits integer even, at most 32
+---@return string
+function core.random_hex(digits) end
+
+---@return integer pending
+---@return integer running
+function core.task_counts() end
+
+---@return number seconds the longest time between two polls since the last call
+function core.longest_turn() end
 
 ---@return table
 function core.locals() end
@@ -416,6 +431,13 @@ function core.system_text(number) end
 ---@return number seconds since 1970
 function core.wall_time() end
 
+---@return integer pending
+---@return integer running
+function core.task_counts() end
+
+---@return number seconds the longest time between two polls since the last call
+function core.longest_turn() end
+
 ---@return string name of this machine
 function core.host_name() end
 
@@ -521,7 +543,7 @@ function core.file_watcher() end
 ---@param moved string the same for a relative one in another folder
 function core.set_home(prefix, moved) end
 
----@param name "callback"|"ending"|"leaving"|"closing"|"insists"|"report"|"uncaught"
+---@param name "callback"|"carry"|"forget"|"unwrap"|"ending"|"leaving"|"closing"|"insists"|"report"|"uncaught"
 ---@param fn function
 function core.set_hook(name, fn) end
 

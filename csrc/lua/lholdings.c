@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What this state and this process hold, for tests that nothing is left: jobs, deadlines, locks; descriptors, threads,
- * child processes. The state's own thread; reads /proc. */
+ * What this state and this process hold, for metrics, and for tests that nothing is left: jobs, tasks, deadlines,
+ * locks; descriptors, threads, child processes. The state's own thread; reads /proc. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +23,30 @@ static int state_holdings(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)sched->loop.sleepers.count + sched->loop.alarms.count);
   lua_pushinteger(L, locks);
   return 3;
+}
+
+struct counts {
+  lua_Integer pending, running;
+};
+
+static void count_task(struct task *task, void *context) {
+  struct counts *counts = context;
+  if (tree_is_guest(task)) return;
+  if (task->waiter.state == FUTURE_PENDING)
+    counts->pending++;
+  else
+    counts->running++;
+}
+
+/* task_counts() -> the number of tasks that have not begun, and of those that have */
+static int task_counts(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  struct counts counts = {0};
+  for (struct scope *scope = sched->tree.script.scope; scope; scope = scope->outer)
+    tree_walk(scope, count_task, &counts);
+  lua_pushinteger(L, counts.pending);
+  lua_pushinteger(L, counts.running);
+  return 2;
 }
 
 /* proc_names(path) -> the names in a folder of /proc; nil: there is none. (If
@@ -57,10 +81,8 @@ static int pause_thread(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg functions[] = {{"state_holdings", state_holdings},
-                                     {"proc_names", proc_names},
-                                     {"proc_link", proc_link},
-                                     {"pause", pause_thread},
-                                     {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"state_holdings", state_holdings}, {"task_counts", task_counts}, {"proc_names", proc_names},
+    {"proc_link", proc_link},           {"pause", pause_thread},      {NULL, NULL}};
 
 void lholdings_open(lua_State *L) { sched_register(L, functions); }

@@ -3,6 +3,7 @@
  * blocks. */
 #include <errno.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <limits.h>
 
 #include "lua/base/larg.h"
+#include "lua/base/lerror.h"
 #include "lua/base/lopen.h"
 #include "lua/sched/lsched.h"
 
@@ -46,6 +48,32 @@ static int children_time(lua_State *L) {
 /* idle_time() -> seconds that this state's loop has slept because nothing was ready */
 static int idle_time(lua_State *L) {
   lua_pushnumber(L, (lua_Number)sched_of(L)->loop.idle / (lua_Number)BRAID_SECOND);
+  return 1;
+}
+
+/* longest_turn() -> the longest time in seconds between two polls of this state's loop since the last call: so long it
+ * was held */
+static int longest_turn(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  lua_pushnumber(L, (lua_Number)sched->longest / (lua_Number)BRAID_SECOND);
+  sched->longest = 0;
+  return 1;
+}
+
+/* random_hex(digits) -> so many hexadecimal digits from the system's generator, not all of them 0 */
+static int random_hex(lua_State *L) {
+  enum { MOST = 32 };
+  unsigned char bytes[MOST / 2];
+  char text[MOST + 1];
+  int digits = (int)larg_between(L, 1, "digits", 2, MOST), any = 0;
+  while (!any) {
+    if (getentropy(bytes, sizeof bytes)) lerror_raise_system(L, errno, "the system gives no random numbers");
+    for (int i = 0; i < digits / 2; i++) {
+      any |= bytes[i];
+      snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+    }
+  }
+  lua_pushlstring(L, text, (size_t)(digits / 2) * 2);
   return 1;
 }
 
@@ -97,7 +125,8 @@ static const luaL_Reg functions[] = {
     {"thread_time", thread_time},     {"wall_time", wall_time},
     {"children_time", children_time}, {"idle_time", idle_time},
     {"terminal", terminal},           {"flush_output", flush_output},
-    {"system", system_facts},         {NULL, NULL},
+    {"system", system_facts},         {"longest_turn", longest_turn},
+    {"random_hex", random_hex},       {NULL, NULL},
 };
 
 void lmachine_open(lua_State *L) { sched_register(L, functions); }

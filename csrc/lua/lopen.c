@@ -21,6 +21,9 @@ static int set_home(lua_State *L) {
 
 /* set_hook(name, fn): sets a function of the Lua layer that the C layer calls.
  *   "callback"   fn(function, future): runs a callback of a future
+ *   "carry"      fn(value, queue or nil) -> what is sent instead of the value: see lcarry.h
+ *   "forget"     fn(): an item is about to be received
+ *   "unwrap"     fn(carrier) -> value: such a value was received
  *   "closing"    fn(count): that many tasks did not end when the state did
  *   "ending"     a script has come to its end
  *   "leaving"    before os.exit
@@ -59,7 +62,7 @@ int luaopen_braid_core(lua_State *L) {
       lcharset_open,   lsocket_open,   lsimulation_open,  lholdings_open,    lview_open,
       lmapping_open,   lcompiled_open, lkernelcache_open, llapack_open,      lmessages_open,
       lserver_open,    lwebfile_open,  lsupervise_open,   lsqlite_open,      lselection_open,
-      lgroup_open,     lmatrix_open,   lstorage_open,     lwithin_open,
+      lgroup_open,     lmatrix_open,   lstorage_open,     lwithin_open,      lcarry_open,
   };
   lrelease_check(L);
   lua_newtable(L);

@@ -363,6 +363,11 @@ static bool push_function(struct decoder *d) {
       lua_pushfstring(d->L, "%s:%d", ar.short_src, ar.linedefined);
       return true;
     case WIRE_NAME: push_dotted(d); return true;
+    case WIRE_PACKED: /* the function that opens it, then the function: see lcarry.h */
+      get_size(d);
+      if (!push_function(d)) return false;
+      lua_pop(d->L, 1);
+      return push_function(d);
     default: return false;
   }
 }

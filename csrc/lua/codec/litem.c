@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lua/base/larg.h"
+#include "lua/codec/lcarry.h"
 #include "lua/codec/lcodec.h"
 #include "lua/codec/ltext.h"
 #include "lua/base/lerror.h"
@@ -61,6 +62,7 @@ bool litem_make_small(lua_State *L, int index, struct braid_item *item) {
 
 struct braid_item litem_make(lua_State *L, int index, int box) {
   struct braid_item item;
+  carry_wrap(L, sched_of(L), index, box);
   if (litem_make_small(L, index, &item)) return item;
   return lobject_at(L, box)->guard.shared ? encode(L, index) : refer(L, index, box);
 }
@@ -106,7 +108,9 @@ void litem_push(lua_State *L, struct braid_item item, int box) {
 int litem_push_got(lua_State *L, struct braid_item item, int box) {
   if (item.tag == BRAID_ITEM_NONE)
     return lerror_system(L, (int)item.bits, "queue:get: an item was lost between two processes");
+  carry_begin(L, sched_of(L));
   litem_push(L, item, box);
+  carry_unwrap(L, sched_of(L));
   return 1;
 }
 

@@ -14,6 +14,7 @@
 #include "lua/base/larg.h"
 #include "lua/base/lerror.h"
 #include "lua/base/lregistry.h"
+#include "lua/codec/lcarry.h"
 #include "lua/codec/lcodec.h"
 #include "lua/codec/litem.h"
 #include "lua/sched/lsentinel.h"
@@ -175,6 +176,7 @@ int pooljob_submit(lua_State *L) {
   struct braid_pool *pool = receiver(L);
   larg_function(L, 2, "fn");
   int count = lua_gettop(L) - 1;
+  carry_wrap(L, sched, 2, 0);
   reserve_slot(L, sched);
   struct job_future *this = lua_newuserdatauv(L, sizeof *this, 1);
   *this = (struct job_future){.pool = pool};
@@ -183,6 +185,10 @@ int pooljob_submit(lua_State *L) {
   lua_setmetatable(L, -2);
   struct braid_message *call =
       lcodec_encode_across(L, 2, count, "argument", pool->kind->apart ? braid_connection_refuse_object : NULL);
+  if (lua_istable(L, 2)) { /* from carry_wrap */
+    lua_rawgeti(L, 2, 1);
+    lua_replace(L, 2);
+  }
   this->job = braid_job_new(call, &this->future.waiter);
   if (!this->job) {
     braid_message_unref(call);

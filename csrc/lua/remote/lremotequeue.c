@@ -7,6 +7,7 @@
 #include "lua/base/larg.h"
 #include "lua/remote/lcall.h"
 #include "lua/base/lerror.h"
+#include "lua/codec/lcarry.h"
 #include "lua/codec/litem.h"
 #include "lua/base/lopen.h"
 
@@ -20,6 +21,7 @@ static void check_value(lua_State *L) {
 
 static struct braid_queue_cell cell_of(lua_State *L, const struct braid_proxy *proxy) {
   struct braid_queue_cell cell = {.key = proxy->queue->order == BRAID_PRIORITY ? litem_key(L, 2) : 0};
+  carry_wrap(L, sched_of(L), 2, 1);
   cell.item = lcall_item(L, 2);
   return cell;
 }

@@ -90,6 +90,7 @@ struct sched {
   lua_CFunction task_body, wrap_body; /* bodies of coroutines that only the loop may resume */
   struct braid_list aside, abandoned; /* generators at a yield that have scopes inside; those without an iterator */
   bool locals;                        /* whether some task has asked for its locals */
+  bool carries;                       /* whether something goes along with jobs and items: see lcarry.h */
   size_t outside;                     /* bytes of arrays that this state has made: see lworker */
   struct braid_list pools;            /* pools that this state has made, until their threads have ended */
   unsigned jobs;                      /* jobs that are not home yet */
@@ -102,6 +103,7 @@ struct sched {
   unsigned quick;               /* calls without a wait since somebody last waited */
   unsigned turns;               /* of select: each one begins with another case */
   int64_t polled;               /* when the loop was last polled */
+  int64_t longest;              /* ns: the longest time between two polls, for metrics */
   uint32_t stamp;               /* the flags for a task that parks now: TASK_PARKED and the time */
   void *sentinel;               /* the object whose finalizer sees the end of the state */
   bool leaving;                 /* the script ends by an error or by os.exit: nothing is waited for */

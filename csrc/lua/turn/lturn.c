@@ -50,9 +50,11 @@ bool turn_once(struct sched *sched, int64_t deadline) {
   if (sigint_take(sched)) return false;
   if (!braid_list_empty(&sched->abandoned)) wrap_close_all(sched->L, &sched->abandoned);
   if (deadline == BRAID_NEVER && deadlock_stands(sched)) return false;
+  int64_t idle = sched->loop.idle;
   braid_loop_poll(&sched->loop, deadline);
   if (atomic_load_explicit(&sched->state.asked, memory_order_relaxed)) states_attend(sched);
-  int64_t now = braid_clock_now();
+  int64_t now = braid_clock_now(), held = now - sched->polled - (sched->loop.idle - idle);
+  if (held > sched->longest) sched->longest = held;
   if (now - sched->polled > LONGEST) sched->interval = FIRST_LOOK;
   sched->steps = 0;
   sched->next_look = sched->interval;

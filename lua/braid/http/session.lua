@@ -165,7 +165,11 @@ end
 
 ---Closes the session and its connections. Running and later requests end with kind closed.
 function Session:close()
-  M.living[self] = nil
+  if M.living[self] then
+    local stats = self:stats()
+    M.ended.requests, M.ended.reused = M.ended.requests + stats.requests, M.ended.reused + stats.reused
+    M.living[self] = nil
+  end
   self._handle:close()
 end
 Session.__close = Session.close
@@ -188,6 +192,7 @@ end
 --- and these cookies are sent with each request to the origin of base_url; without a base_url, with each
 
 M.living = setmetatable({}, { __mode = "k" }) -- the sessions of this state, for braid.metrics
+M.ended = { requests = 0, reused = 0 } -- what closed sessions have counted
 
 ---Makes a session. It opens no connection yet.
 ---@param opts braid.http.SessionOptions?

@@ -137,6 +137,8 @@ function Queue:close(opts)
   self:_close(opts ~= nil and opts.immediate == true)
 end
 
+M.living = setmetatable({}, { __mode = "k" }) -- the queues of this state, for braid.metrics
+
 local queue_options = { order = "string" }
 local orders = { fifo = true, lifo = true, priority = true }
 
@@ -152,7 +154,9 @@ function M.queue(maxsize, opts)
   if not orders[order] then
     errors.misuse(1, "bad option 'order' to 'queue' (\"fifo\", \"lifo\" or \"priority\" expected, got %q)", order)
   end
-  return (core.queue_new(maxsize or 0, order))
+  local made = core.queue_new(maxsize or 0, order)
+  M.living[made] = true
+  return made
 end
 
 errors.guard(Queue)

@@ -1,145 +1,176 @@
 -- SPDX-License-Identifier: MIT
--- Sends spans to a collector: OTLP over HTTP, as JSON.
+-- Sends spans to a collector: OTLP over HTTP, as JSON. Spans that have ended wait in a queue, the inbox, also those of
+-- workers. One task of braid's own takes them from there and sends them in batches. Nobody else waits for a collector.
 local core = require "braid.core"
+local counters = require "braid.sync.primitives"
+local daemon = require "braid.tasks.daemon"
 local errors = require "braid.errors"
-local json = require "braid.json"
+local otlp = require "braid.telemetry.otlp"
+local pools = require "braid.pools.registry"
+local queues = require "braid.sync.queue"
+local retry = require "braid.http.retry"
 local scope = require "braid.tasks.scope"
 local session = require "braid.http.session"
 
-local M = { KEY = "braid.span" }
+local M = {}
 
-local MOST_KEPT = 4096 -- spans; older ones are dropped
-local MOST_SENT = 512 -- spans of one request
-local PATIENCE = 10 -- seconds for one request
+local MOST_KEPT = 4096   -- spans in the inbox; later ones are dropped
+local MOST_SENT = 512    -- spans of one request
+local INTERVAL = 0.5     -- seconds after which a batch is sent that is not full
+local PATIENCE = 10      -- seconds for one request
+local LAST = 5           -- seconds for what is left at the end of a run
+local TRIES, FIRST_PAUSE, LONGEST_PAUSE = 5, 0.5, 30
 
-local KINDS = { internal = 1, server = 2, client = 3, producer = 4, consumer = 5 }
-
--- ---- OTLP -----------------------------------------------------------------------------------------------------------
-
-local function value_of(value)
-  if type(value) == "boolean" then return { boolValue = value } end
-  if math.type(value) == "integer" then return { intValue = tostring(value) } end
-  if type(value) == "number" then return { doubleValue = value } end
-  return { stringValue = value }
-end
-
-local function attributes_of(map)
-  local names, list = {}, {}
-  for name in pairs(map) do names[#names + 1] = name end
-  table.sort(names)
-  for i, name in ipairs(names) do list[i] = { key = name, value = value_of(map[name]) } end
-  return json.array(list)
-end
-
-local function nanoseconds(seconds)
-  local whole = math.floor(seconds)
-  return ("%d%09d"):format(whole, math.floor((seconds - whole) * 1e9))
-end
-
-local function span_of(span)
-  return {
-    traceId = span.trace, spanId = span.id, parentSpanId = span.parent, name = span.name, kind = KINDS[span.kind],
-    startTimeUnixNano = nanoseconds(span.start), endTimeUnixNano = nanoseconds(math.max(span.finish, span.start)),
-    attributes = attributes_of(span.attributes),
-    status = span.failed and { code = 2, message = span.failed ~= "" and span.failed or nil } or { code = 0 },
-  }
-end
-
-local function request_of(self, spans)
-  local list = {}
-  for i, span in ipairs(spans) do list[i] = span_of(span) end
-  return { resourceSpans = json.array {
-    {
-      resource = { attributes = attributes_of { ["service.name"] = self._service } },
-      scopeSpans = json.array { { scope = { name = "braid" }, spans = json.array(list) } },
-    },
-  } }
-end
-
--- ---- the exporter ---------------------------------------------------------------------------------------------------
+local PASSING = { [429] = true, [502] = true, [503] = true, [504] = true } -- as OTLP says; others are final
 
 ---What sends spans. `<close>` sends what is left, and ends it.
----@class braid.telemetry.Exporter
----@field sample number
----@field dropped integer spans that were dropped because too many waited
+---@class braid.telemetry.Exporter: braid.telemetry.Sink
 ---@field private _service string
 ---@field private _url string
 ---@field private _session braid.http.Session
----@field private _spans table[]
----@field private _sending braid.Task?
----@field private _told boolean? a failure was reported
+---@field private _hurry braid.Event set: a batch is tried only once
+---@field private _flushes table<integer, table> flushes that wait, by their numbers in the inbox
+---@field private _flush_count integer
+---@field private _taken integer spans that were taken from the inbox
+---@field private _failed boolean? the last batch was lost
 ---@field private _closed boolean?
+---@field private _task braid.Task
 ---@field private _at_end fun(exporter: braid.telemetry.Exporter)
 local Exporter = { __name = "braid.telemetry.Exporter" }
 Exporter.__index = Exporter
 
-local function report(self, why)
-  if self._told then return end
-  self._told = true
-  io.stderr:write(("braid.telemetry: spans cannot be sent to %s: %s\n"):format(self._url, tostring(why)))
-end
+-- ---- sending --------------------------------------------------------------------------------------------------------
 
--- Sends some of the spans. They stay if the request is cancelled or fails in a way that may pass.
-local function send_some(self)
-  local spans = table.move(self._spans, 1, math.min(#self._spans, MOST_SENT), 1, {})
-  local response, err = self._session:post(self._url, { json = request_of(self, spans), timeout = PATIENCE })
-  local refused = response and response.status >= 400
-  if refused then err = ("status %d"):format(response.status) end
-  if err then report(self, err) end
-  if not response then return false end
-  self._spans = table.move(self._spans, #spans + 1, #self._spans, 1, {})
-  return true
-end
-
-local function send_all(self)
-  core.locals()[M.KEY] = nil -- the requests of the exporter are no part of a trace
-  while self._spans[1] and send_some(self) do end
-end
-
--- Sends in the background, in the scope of the task that has ended a span: the scope's end waits for it.
-local function begin(self)
-  if self._closed or self._sending and not self._sending:done() then return end
-  self._sending = core.spawn(function()
-    local ok, err = pcall(send_all, self)
-    if not ok and not errors.is_echo(err) then report(self, err) end
-  end)
-end
-
----Adds a span. For braid.telemetry.
----@param span table
----@param root boolean
-function Exporter:add(span, root)
-  local spans = self._spans
-  spans[#spans + 1] = span
-  if #spans > MOST_KEPT then
-    table.remove(spans, 1)
-    self.dropped = self.dropped + 1
+-- Reports once, until a batch arrives.
+local function lose(self, count, why)
+  self.dropped:add(count)
+  if not self._failed then
+    io.stderr:write(("braid.telemetry: spans cannot be sent to %s: %s\n"):format(self._url, tostring(why)))
   end
-  if root or #spans == MOST_SENT then begin(self) end
+  self._failed = true
+end
+
+-- A collector may take a batch and yet refuse some of its spans.
+local function count_refused(self, response)
+  local ok, answer = pcall(response.json, response)
+  local partial = ok and type(answer) == "table" and answer.partialSuccess
+  local refused = type(partial) == "table" and tonumber(partial.rejectedSpans) or 0
+  if refused > 0 then lose(self, math.tointeger(refused) or 0, partial.errorMessage or "some were refused") end
+end
+
+-- Returns true, or nil and why not; then the seconds after which another try may help, or nil.
+local function try_to_send(self, text)
+  local response, err = self._session:post(self._url, {
+    body = text, headers = { ["Content-Type"] = "application/json" }, timeout = PATIENCE,
+  })
+  if not response then return nil, err, 0 end
+  if response.status < 300 then
+    self._failed = nil
+    count_refused(self, response)
+    return true
+  end
+  local again = PASSING[response.status] and (retry.after(response.headers["retry-after"]) or 0)
+  return nil, ("status %d"):format(response.status), again or nil
+end
+
+local function send(self, spans)
+  local text, pause = otlp.message("Spans", self._service, spans), FIRST_PAUSE
+  for try = 1, TRIES do
+    local sent, why, again = try_to_send(self, text)
+    if sent then return end
+    if not again or try == TRIES or self._hurry:is_set() then return lose(self, #spans, why) end
+    self._hurry:wait(math.min(LONGEST_PAUSE, math.max(again, pause * (0.5 + math.random()))))
+    pause = pause * 2
+  end
+end
+
+-- Takes spans from the inbox until a batch is full, or its time is over. Returns it, and the number of a flush that
+-- waits for it.
+local function next_batch(self)
+  local batch, deadline = {}, nil
+  while #batch < MOST_SENT do
+    local item = self.inbox:get(deadline and math.max(0, deadline - core.now()))
+    if type(item) ~= "string" then return batch, item end
+    batch[#batch + 1] = item
+    self._taken = self._taken + 1
+    deadline = deadline or core.now() + INTERVAL
+  end
+  return batch
+end
+
+local function serve(self)
+  core.locals()["braid.span"] = nil -- its requests are no part of a trace
+  repeat
+    local batch, flush = next_batch(self)
+    if batch[1] then
+      local ok, err = pcall(send, self, batch)
+      if not ok and core.cancelled() then return end
+      if not ok then lose(self, #batch, errors.text(err)) end
+    end
+    local waiting = flush and self._flushes[flush]
+    if waiting then
+      self._flushes[flush] = nil
+      waiting.sent = not self._failed
+      waiting.done:set()
+    end
+  until self._closed and self.inbox:size() == 0
+end
+
+-- ---- what a program calls -------------------------------------------------------------------------------------------
+
+-- `last`: a batch that does not arrive is not tried again.
+local function flush(self, timeout, last)
+  self._flush_count = self._flush_count + 1
+  local number, waiting = self._flush_count, { done = core.event_new() }
+  local deadline = core.now() + timeout
+  self._flushes[number] = waiting
+  if last then self._hurry:set() end
+  local put = self.inbox:put(number, timeout)
+  local over = put and waiting.done:wait(math.max(0, deadline - core.now()))
+  if last then self._hurry:clear() end
+  self._flushes[number] = nil
+  return over == true and waiting.sent
 end
 
 ---Sends all that was not sent yet. Suspends.
 ---@param timeout number? seconds; default 10
 ---@return boolean sent
 function Exporter:flush(timeout)
-  local before = core.locals()[M.KEY]
-  scope.move_on_after(timeout or PATIENCE, function()
-    if self._sending then self._sending:wait() end
-    send_all(self)
-  end)
-  core.locals()[M.KEY] = before
-  return not self._spans[1]
+  errors.deadline(1, "flush", timeout)
+  if self._closed then return self.inbox:size() == 0 end
+  return flush(self, timeout or PATIENCE, false)
 end
 
----Sends what is left, and ends it: later spans are not sent. Suspends.
+---Sends what is left, trying once, and ends it: later spans are not sent. Suspends for at most 5 s.
 function Exporter:close()
   if self._closed then return end
-  self:flush()
-  self._closed = true
-  self._at_end(self)
-  self._session:close()
+  scope.shield(function()
+    flush(self, LAST, true)
+    self._closed = true
+    self._at_end(self)
+    self._task:cancel()
+    self._task:wait()
+    self.inbox:close()
+    self._session:close()
+  end)
 end
 Exporter.__close = Exporter.close
+
+---Spans that were lost: too many waited, or the collector could not be reached or refused them.
+---@return integer
+function Exporter:lost() return self.dropped:get() end
+
+-- The end of a run or of the script waits for the last spans, as for the jobs of pools.
+local function handle_of(self)
+  return {
+    rest = function()
+      if not self._closed then flush(self, LAST, true) end
+    end,
+    submitted = function() return self._taken + self.inbox:size() end,
+    over = function() return self._closed end,
+    abort = function() end,
+  }
+end
 
 local KNOWN = { endpoint = "string", service = "string", sample = "number", headers = "table" }
 
@@ -158,10 +189,16 @@ function M.new(opts, at_end)
   if not opts.endpoint:find("^[Hh][Tt][Tt][Pp][Ss]?://") then
     errors.misuse(1, "bad option 'endpoint' (a URL with http:// or https:// expected, got %q)", opts.endpoint)
   end
-  return setmetatable({
-    sample = sample, dropped = 0, _service = opts.service, _url = opts.endpoint:gsub("/*$", "") .. "/v1/traces",
-    _session = session.new { cookies = false, headers = opts.headers }, _spans = {}, _at_end = at_end,
+  local self = setmetatable({
+    sample = sample, collects = true, inbox = queues.queue(MOST_KEPT), dropped = counters.counter(),
+    _service = opts.service, _url = opts.endpoint:gsub("/*$", "") .. "/v1/traces", _hurry = core.event_new(),
+    _session = session.new { cookies = false, headers = opts.headers }, _flushes = {}, _flush_count = 0,
+    _taken = 0, _at_end = at_end,
   }, Exporter)
+  self._task = daemon.start(serve, self)
+  self._task.name = "braid.telemetry"
+  pools.add(handle_of(self))
+  return self
 end
 
 errors.guard(Exporter)

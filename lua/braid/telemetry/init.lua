@@ -1,68 +1,44 @@
 -- SPDX-License-Identifier: MIT
 --- Spans: which work belongs to which request, and how long each part takes. They are sent to a collector as
 --- OpenTelemetry defines it (OTLP over HTTP, JSON). The context of a span goes along with the tasks that are spawned in
---- it, and with HTTP requests (the header traceparent).
+--- it, with jobs of pools, with items of queues, and with HTTP requests of client and server (the headers traceparent
+--- and tracestate).
 
 local core = require "braid.core"
+local context = require "braid.telemetry.context"
 local errors = require "braid.errors"
 local exchange = require "braid.http.exchange"
 local exporter = require "braid.telemetry.exporter"
+local otlp = require "braid.telemetry.otlp"
 local request = require "braid.http.request"
 
 local M = {}
 
-local KEY = exporter.KEY -- of the context in the task-local values
+-- ---- spans ----------------------------------------------------------------------------------------------------------
 
----The context of a span.
----@class braid.telemetry.Context
----@field trace string 32 hexadecimal digits
----@field span string 16 hexadecimal digits
----@field sampled boolean
-
-local current -- the exporter; nil: spans only have their contexts
-
-local function random_hex(digits)
-  local text = ""
-  while #text < digits do text = text .. ("%016x"):format(math.random(0)) end
-  text = text:sub(1, digits)
-  return text:find("[^0]") and text or random_hex(digits)
-end
-
-local function new_context(parent)
-  if parent then return { trace = parent.trace, span = random_hex(16), sampled = parent.sampled } end
-  return {
-    trace = random_hex(32), span = random_hex(16), sampled = current ~= nil and math.random() < current.sample,
-  }
-end
-
--- Hands the span to the exporter. `root`: nothing is above it in this process.
-local function finish(span, context, root)
-  span.finish = core.wall_time()
-  if current and context.sampled then current:add(span, root) end
-end
-
--- Runs fn as a span; `describe` adds to it what fn's results say. What fn raises is noted in the span, and raised.
+-- Runs fn(context, ...) as a span; `describe` adds to it what fn's results say. What fn raises is noted in the span,
+-- and raised.
 local function run(name, kind, attributes, describe, fn, ...)
-  local locals = core.locals()
-  local parent = locals[KEY]
-  local context = new_context(parent)
+  local parent = context.current()
+  local own = context.new(parent)
   local span = {
-    trace = context.trace, id = context.span, parent = parent and parent.span, name = name, kind = kind,
-    attributes = attributes, start = core.wall_time(),
+    context = own, parent = parent and parent.span, name = name, kind = kind, attributes = attributes,
+    start = core.wall_time(),
   }
   local function close(ok, ...)
-    core.locals()[KEY] = parent
-    if ok then
-      if describe then describe(span, ...) end
-    else
-      span.failed = errors.text((...))
+    context.swap(parent)
+    if not own.sampled then
+      if ok then return ... end
+      core.rethrow(...)
     end
-    finish(span, context, not parent)
+    span.finish = core.wall_time()
+    if not ok then span.failed = errors.text((...)) elseif describe then describe(span, ...) end
+    context.give(otlp.span(span))
     if ok then return ... end
     core.rethrow(...)
   end
-  locals[KEY] = context
-  return close(errors.try(fn, context, ...))
+  context.swap(own)
+  return close(errors.try(fn, own, ...))
 end
 
 local SIMPLE = { string = true, number = true, boolean = true }
@@ -95,7 +71,7 @@ function M.span(name, attributes, fn, ...)
   return run(name, "internal", kept, nil, without_context(fn), ...)
 end
 
--- ---- HTTP requests --------------------------------------------------------------------------------------------------
+-- ---- requests of the client -----------------------------------------------------------------------------------------
 
 local function describe_response(span, response, err)
   if response then
@@ -109,37 +85,69 @@ end
 
 -- Performs a request of the client as a span, where there is one above it.
 local function traced(perform, handle, method, url, record)
-  if not core.locals()[KEY] or record.fields.traceparent then return perform(handle, method, url, record) end
+  if not context.current() or record.fields.traceparent then return perform(handle, method, url, record) end
   local attributes = { ["http.request.method"] = method, ["url.full"] = url }
-  return run(method, "client", attributes, describe_response, function(context)
-    local header = ("00-%s-%s-%s"):format(context.trace, context.span, context.sampled and "01" or "00")
-    return perform(handle, method, url, request.with_headers(record, { traceparent = header }))
+  return run(method, "client", attributes, describe_response, function(own)
+    return perform(handle, method, url, request.with_headers(record, context.headers(own)))
   end)
 end
 
 exchange.traced = traced
 
----Runs fn within the trace that a traceparent header tells of. For servers; what is not understood begins no trace.
----@param header string?
+-- ---- requests of the server -----------------------------------------------------------------------------------------
+
+---Runs fn within the trace that the headers of a request tell of. What is not understood begins no trace.
+---@param traceparent string?
 ---@param fn fun(...): ...
 ---@param ... any
 ---@return any ... what fn returns
-function M.continue(header, fn, ...)
-  local version, trace, span, flags = (header or ""):match("^(%x%x)%-(%x+)%-(%x+)%-(%x%x)")
-  if version == nil or version == "ff" or #trace ~= 32 or #span ~= 16 or not trace:find("[^0]") or
-    not span:find("[^0]") or header:find("%u") then
-    return fn(...)
-  end
-  local locals = core.locals()
-  local before = locals[KEY]
-  locals[KEY] = { trace = trace, span = span, sampled = tonumber(flags, 16) % 2 == 1 }
+function M.continue(traceparent, fn, ...)
+  local theirs = context.read(traceparent)
+  if not theirs then return fn(...) end
+  context.begin()
+  local before = context.swap(theirs)
   local function close(ok, ...)
-    core.locals()[KEY] = before
+    context.swap(before)
     if ok then return ... end
     core.rethrow(...)
   end
   return close(errors.try(fn, ...))
 end
+
+-- `serve` returns what it has answered: { status, route }, "" if there is none, and then its results.
+local function describe_answer(span, answer)
+  if answer.route ~= "" then
+    span.name = span.name .. " " .. answer.route
+    span.attributes["http.route"] = answer.route
+  end
+  span.attributes["http.response.status_code"] = answer.status
+  if answer.status >= 500 then span.failed = "" end
+end
+
+local function skip_first(_, ...) return ... end
+
+-- Serves a request as a span, in the caller's trace or in a new one.
+local function serve(fn, req, ...)
+  local headers = req.headers
+  local theirs = context.read(headers.traceparent, headers.tracestate)
+  if not theirs and not context.sink then return skip_first(fn(req, ...)) end
+  local before = context.swap(theirs)
+  local attributes = {
+    ["http.request.method"] = req.method, ["url.path"] = req.path, ["url.scheme"] = req.scheme,
+    ["client.address"] = req.ip,
+  }
+  if headers["user-agent"] then attributes["user_agent.original"] = headers["user-agent"] end
+  local function close(ok, ...)
+    context.swap(before)
+    if ok then return skip_first(...) end
+    core.rethrow(...)
+  end
+  return close(errors.try(run, req.method, "server", attributes, describe_answer, without_context(fn), req, ...))
+end
+
+context.serve = serve
+
+-- ---- the exporter ---------------------------------------------------------------------------------------------------
 
 ---@class braid.telemetry.Options
 ---@field endpoint string URL of the collector; /v1/traces is appended
@@ -147,16 +155,22 @@ end
 ---@field sample number? the part of the traces that are sent, 0 to 1; default 1. What a caller's header says goes first
 ---@field headers table<string, string>? of the requests to the collector
 
----Sends the spans of this state to a collector, in the background: when the first span of a trace ends, and when many
----have come. A collector that cannot be reached is reported once on stderr; it fails nobody.
+---Sends spans to a collector, in the background: those of this state, and those of the workers to which it sends jobs.
+---A batch goes every half second, or when there are 512 spans; one that fails in a way that may pass is tried again,
+---five times at most. A collector that cannot be reached is reported once on stderr; it fails nobody and delays nobody.
+---At most 4,096 spans wait; what has no room is dropped and counted. The end of a run, and of the script, sends what is
+---left, for at most 5 s; `os.exit` does not.
 ---@param opts braid.telemetry.Options
 ---@return braid.telemetry.Exporter exporter its `<close>` sends what is left, and ends it
 function M.telemetry(opts)
-  if current then current:close() end
-  current = exporter.new(opts, function(closed)
-    if current == closed then current = nil end
+  local before = context.sink
+  if before and before.collects then before:close() end
+  local made = exporter.new(opts, function(closed)
+    if context.sink == closed then context.sink = nil end
   end)
-  return current
+  context.sink = made
+  context.begin()
+  return made
 end
 
 return M

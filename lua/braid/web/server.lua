@@ -4,6 +4,7 @@
 local core = require "braid.core"
 local errors = require "braid.errors"
 local scope = require "braid.tasks.scope"
+local telemetry = require "braid.telemetry.context"
 local sync = require "braid.sync.primitives"
 local tls = require "braid.io.tls"
 local meter = require "braid.web.meter"
@@ -183,10 +184,9 @@ end
 
 local arrived, rawget = request.arrived, rawget
 
--- The main function of a request's task.
-local function serve_request(server, exchange, method, path, query)
+-- Returns the status.
+local function answer_request(req, server, exchange)
   local handle, app = server._handle, server._app
-  local req = arrived(handle, exchange, method, path, query)
   local entry = (server._log or app._meter) and note(server, app, exchange, req)
   local status, body, headers, cancelled = app:_answer(req)
   local stopped
@@ -196,6 +196,24 @@ local function serve_request(server, exchange, method, path, query)
   end
   if rawget(req, "_after") then run_after(req) end
   if cancelled or stopped then error(cancelled or stopped, 0) end
+  return status
+end
+
+-- The same within a span, which is told the results.
+local function answer_in_span(req, server, exchange)
+  rawset(req, "_pattern", "")
+  local status = answer_request(req, server, exchange)
+  return { route = req._pattern, status = status }
+end
+
+-- The main function of a request's task.
+local function serve_request(server, exchange, method, path, query)
+  local req = arrived(server._handle, exchange, method, path, query)
+  if telemetry.serve then
+    telemetry.serve(answer_in_span, req, server, exchange)
+  else
+    answer_request(req, server, exchange)
+  end
   return true -- a single result costs no table
 end
 
@@ -307,6 +325,8 @@ local function call_on_start(app, handle)
   end
 end
 
+M.living = setmetatable({}, { __mode = "k" }) -- the servers of this state, for braid.metrics
+
 local function new_server(app, options, handle, port)
   local host = options.host
   local server = setmetatable({ host = host, port = port, _app = app, _handle = handle }, Server)
@@ -316,6 +336,7 @@ local function new_server(app, options, handle, port)
   server._stop, server._debug, server._websockets = sync.event(), options.debug, {}
   local scheme = options.tls and "https" or "http"
   request.know(handle, { scheme = scheme, proxies = options.proxies, server = server })
+  M.living[server] = true
   return server
 end
 

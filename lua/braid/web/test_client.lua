@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Calls an application directly, without a server: with a server's limits, and with a client's cookies.
+local context = require "braid.telemetry.context"
 local core = require "braid.core"
 local errors = require "braid.errors"
 local headers = require "braid.web.headers"
@@ -161,6 +162,14 @@ local function take_values(list)
   return values
 end
 
+-- Returns what its span is told, and then the answer.
+local function answer_in_span(req, app)
+  rawset(req, "_pattern", "")
+  return (function(status, ...)
+    return { route = req._pattern, status = status }, status, ...
+  end)(app:_answer(req))
+end
+
 local function run_after(req)
   for _, fn in ipairs(req._after or {}) do
     local ok, err, place = errors.try(fn)
@@ -187,6 +196,8 @@ function TestClient:request(method, path, options)
   if meter then rawset(req, "_pattern", "") end
   if refusal then
     status, answer, list = self._app:_refused(req, refusal)
+  elseif context.serve then
+    status, answer, list, cancelled = context.serve(answer_in_span, req, self._app)
   else
     status, answer, list, cancelled = self._app:_answer(req)
   end
