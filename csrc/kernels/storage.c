@@ -9,25 +9,37 @@
 
 #include "core/http/coding.h"
 
-enum { PIECE = 4 << 20 };
+enum { PIECE = 4 << 20, LEAST_MAPPED = 1 << 20 };
+
+static ssize_t move(const struct braid_storage *this, size_t first, size_t size) {
+  off_t there = (off_t)this->offset + (off_t)first;
+  if (this->from) return pwrite(this->memory, this->from + first, size, (off_t)this->place + (off_t)first);
+  return this->write ? pwrite(this->fd, this->data + first, size, there)
+                     : pread(this->fd, this->data + first, size, there);
+}
 
 static void move_piece(void *context, size_t first, size_t last) {
   struct braid_storage *this = context;
   while (first < last && !atomic_load(&this->error)) {
-    char *data = this->data + first;
-    off_t place = (off_t)this->offset + (off_t)first;
-    ssize_t moved =
-        this->write ? pwrite(this->fd, data, last - first, place) : pread(this->fd, data, last - first, place);
+    ssize_t moved = move(this, first, last - first);
     if (moved > 0)
       first += (size_t)moved;
-    else if (moved == 0 || errno != EINTR)
-      atomic_store(&this->error, moved == 0 ? EIO : errno);
+    else if (moved == 0 || errno != EINTR) /* EFAULT: the mapped file was truncated */
+      atomic_store(&this->error, moved == 0 || errno == EFAULT ? EIO : errno);
   }
 }
 
+/* Much that is read into shared memory is written there by the system, from the mapped file: a page of shared memory
+ * that is written as a whole is neither zeroed nor mapped first. This takes about two thirds of the time. */
 void braid_storage_run(struct braid_team *team, void *arguments) {
   struct braid_storage *this = arguments;
+  size_t before = (size_t)this->offset % (size_t)sysconf(_SC_PAGESIZE), size = this->size + before;
+  char *map = MAP_FAILED;
+  if (!this->write && this->memory >= 0 && this->size >= LEAST_MAPPED)
+    map = mmap(NULL, size, PROT_READ, MAP_SHARED, this->fd, (off_t)this->offset - (off_t)before);
+  if (map != MAP_FAILED) this->from = map + before;
   braid_team_for(team, this->size, PIECE, move_piece, this);
+  if (map != MAP_FAILED) munmap(map, size);
 }
 
 void braid_storage_sync(struct braid_team *team, void *arguments) {

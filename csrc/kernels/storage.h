@@ -12,6 +12,9 @@ struct braid_storage {
   size_t size;
   int64_t offset; /* in the file */
   bool write;
+  int memory;       /* the descriptor of the shared memory that `data` is in; -1: it is other memory */
+  int64_t place;    /* where it is there */
+  const char *from; /* within: the bytes, mapped; NULL: they are read */
   atomic_int error; /* errno; EIO where the file ends before */
 };
 

@@ -53,6 +53,9 @@ static int storage_move(lua_State *L) {
   this->size = bytes_of(&row);
   this->offset = offset;
   this->write = writes;
+  const struct braid_array *array = larray_check(L, 3, "array").array;
+  this->memory = array->named ? -1 : braid_array_room(array)->segment->fd;
+  this->place = (int64_t)braid_array_offset(array);
   return lkernel_run(L, 0, this->size == 0);
 }
 
