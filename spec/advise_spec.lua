@@ -196,6 +196,30 @@ describe("braid.advise", function()
     assert.truthy(advise.tree():find "任务是 CPU 密集")
   end)
 
+  test("says when the machine is busy, and how sure it is", function()
+    local profile = { wall = 1, cpu = 0, elsewhere = 0, blocked = 0, suspended = 1, bytes_in = 0, bytes_out = 0,
+      failures = {} }
+    local function advice(others, pilot, second)
+      return advice_words.new { items = 4, lang = "en", model = "tasks", predicted = 0.1, obstacles = {},
+        costs = { cores = 2, gain = 1.9 }, profile = profile, others = others, load = 3.2,
+        predictions = { tasks = { model = "tasks", seconds = 0.1, pilot = pilot },
+          threads = { model = "threads", seconds = second } } }
+    end
+    local pilot = { items = 4, seconds = 0.1, estimated = 0.1 }
+    for _, case in ipairs {
+      { advice(0.1, pilot, 0.2), false, "high", "certainty: high" },
+      { advice(nil, pilot, 0.2), false, "high", "certainty: high" },
+      { advice(1.5, pilot, 0.2), true, "low", "used 1.5 of the 2 cores while it was measured %(load 3.2%)" },
+      { advice(0, nil, 0.2), false, "low", "no pilot run" },
+      { advice(0, pilot, 0.105), false, "low", "thread_pool is within 10 %%" },
+    } do
+      assert.equal(case[2], case[1].busy)
+      assert.equal(case[3], case[1].certainty)
+      local said = table.concat(case[1].reasons, "\n")
+      assert.truthy(said:find(case[4]), said)
+    end
+  end)
+
   test("says why it takes the simpler of two that are nearly alike", function()
     local profile = { wall = 1, cpu = 0, elsewhere = 0, blocked = 0, suspended = 1, bytes_in = 0, bytes_out = 0,
       failures = {} }

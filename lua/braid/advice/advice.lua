@@ -39,6 +39,9 @@ local words = {
     sync_bound = "等待时线程被阻塞: 只有线程或进程才能重叠这些等待",
     async_bound = "等待时让出循环: 一个线程内的协程就能重叠这些等待",
     not_worth = "派发的成本超过它能节省的时间",
+    busy = "机器繁忙: 测量期间其他程序平均占用 %.1f 个核心 (共 %d 个, 负载 %.1f); 空闲时请重测",
+    sure = "把握: 高", unsure = "把握: 低 (%s)",
+    why_busy = "机器繁忙", why_estimated = "没有试运行", why_close = "与 %s 相差不到 %.0f %%",
   },
   en = {
     question = "Is the task CPU-bound?",
@@ -73,6 +76,10 @@ local words = {
     sync_bound = "while it waits it blocks its thread: only threads or processes overlap such waits",
     async_bound = "while it waits others may run: tasks of one thread overlap such waits",
     not_worth = "sending it away costs more than it saves",
+    busy = "machine busy: other programs used %.1f of the %d cores while it was measured (load %.1f); repeat it when "
+      .. "they have ended",
+    sure = "certainty: high", unsure = "certainty: low (%s)",
+    why_busy = "the machine is busy", why_estimated = "it had no pilot run", why_close = "%s is within %.0f %%",
   },
 }
 
@@ -147,6 +154,9 @@ end
 ---@field predictions table<string, braid.Prediction>
 ---@field profile braid.Profile the measurements
 ---@field costs braid.Costs the costs of this machine
+---@field others number? cores that other programs used meanwhile, on average; nil: the system does not tell
+---@field busy boolean whether that was more than a tenth of the machine
+---@field certainty "high"|"low" low: the machine was busy, the model was only estimated, or another one is as good
 local Advice = {}
 local Class = { __name = "braid.advice", __index = Advice }
 
@@ -178,6 +188,19 @@ local function pilot_text(w, one)
     start or "")
 end
 
+local BUSY = 0.1  -- part of the cores that others use
+local CLOSE = 0.1 -- difference of two models that another run could turn around
+
+-- Why the choice may be wrong; nil: it is sure.
+local function doubt(self, w)
+  local one, second = self.predictions[self.model], runner_up(self)
+  if self.busy then return w.why_busy end
+  if one and not one.pilot and self.model ~= "inline" then return w.why_estimated end
+  if second and math.abs(second.seconds - self.predicted) < CLOSE * self.predicted then
+    return w.why_close:format(NAMES[second.model], CLOSE * 100)
+  end
+end
+
 local function list_reasons(self)
   local w, p, list = words[self.lang], self.profile, {}
   local function say(format, ...) list[#list + 1] = format:format(...) end
@@ -199,11 +222,15 @@ local function list_reasons(self)
     local one = self.predictions[model]
     if one and one.pilot then say("%s", pilot_text(w, one)) end
   end
+  if self.busy then say(w.busy, self.others, self.costs.cores, self.load or 0) end
+  local why = doubt(self, w)
+  self.certainty = why and "low" or "high"
+  if why then say(w.unsure, why) else say("%s", w.sure) end
   say(w.chosen, NAMES[self.model], self.items, units.seconds(self.predicted))
   local second = runner_up(self)
   if second then
-    local why = second.seconds < self.predicted and w.simpler or ""
-    say(w.runner_up .. why, NAMES[second.model], units.seconds(second.seconds))
+    local simpler = second.seconds < self.predicted and w.simpler or ""
+    say(w.runner_up .. simpler, NAMES[second.model], units.seconds(second.seconds))
   end
   return list
 end
@@ -213,6 +240,7 @@ end
 function M.new(fields)
   local p = fields.profile
   fields.cpu_bound = p.cpu + p.elsewhere >= 0.5 * p.wall
+  fields.busy = fields.others ~= nil and fields.others > BUSY * fields.costs.cores
   fields.reasons = list_reasons(fields)
   return setmetatable(fields, Class)
 end

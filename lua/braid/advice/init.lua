@@ -7,6 +7,7 @@ local calibration = require "braid.advice.calibration"
 local core = require "braid.core"
 local errors = require "braid.errors"
 local estimates = require "braid.advice.estimate"
+local machine = require "braid.experiments.machine"
 local pilot = require "braid.advice.pilot"
 local profiles = require "braid.advice.profile"
 
@@ -89,7 +90,8 @@ end
 
 ---Runs fn(item) here for each item of the sample, the first item twice. Then the models that could be best make pilot
 ---runs with the sample. Advises which model to use for many such items. The first call measures this machine. That
----takes some tenths of a second, as each pilot run does. Call it while nothing else runs. Suspends.
+---takes some tenths of a second, as each pilot run does. Call it while nothing else runs: if other programs have used
+---the machine meanwhile, the advice says so, and its `certainty` is "low". Suspends.
 ---@param fn fun(item: any): any
 ---@param sample any[] not empty; the more similar to the other items, the better
 ---@param opts { items: integer?, workers: integer?, isolate: boolean?, kernel: function?, lang: "zh"|"en"? }?
@@ -99,7 +101,8 @@ end
 function M.advise(fn, sample, opts)
   check(fn, sample, opts)
   opts = opts or {}
-  local n, costs, p = opts.items or sample.n or #sample, calibration.costs(), profiles.measure(fn, sample)
+  local n, costs, others = opts.items or sample.n or #sample, calibration.costs(), machine.others()
+  local p = profiles.measure(fn, sample)
   if opts.kernel then profiles.measure_kernel(p, opts.kernel, sample) end
   local case = { fn = fn, items = sample, count = n, kernel = opts.kernel, costs = costs, profile = p }
   local predictions = estimates.all(costs, p, n, opts.workers)
@@ -114,7 +117,7 @@ function M.advise(fn, sample, opts)
   return advice.new {
     model = chosen.model, workers = chosen.workers, chunk = chosen.chunk, predicted = chosen.seconds, items = n,
     predictions = predictions, obstacles = obstacles, profile = p, costs = costs, isolate = opts.isolate,
-    lang = opts.lang or "zh",
+    lang = opts.lang or "zh", others = others(), load = machine.facts().load,
   }
 end
 

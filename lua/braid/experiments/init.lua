@@ -287,9 +287,10 @@ end
 function M.experiment(opts)
   check(opts)
   local models = read_models(opts)
-  local facts, time = machine.facts(), os.time()
+  local facts, time, others = machine.facts(), os.time(), machine.others()
   local bar, held <close> = progress.from_option(opts.progress, nil, "runs")
   measure(models, opts, bar)
+  facts.others = others()
   return report.new(opts, models, facts, time)
 end
 

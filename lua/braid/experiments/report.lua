@@ -112,10 +112,13 @@ end
 -- What makes the numbers doubtful: other work on the machine, and runs far from the others.
 local function doubts(self)
   local sentences = {}
-  local load = self.machine.load
-  if load and load > 0.5 * (self.machine.cores or 1) then
-    sentences[1] = ("The machine was busy (load %.1f before it began)."):format(load)
+  local facts, evidence = self.machine, {}
+  local cores = facts.cores or 1
+  if facts.load and facts.load > 0.5 * cores then evidence[1] = ("load %.1f before it began"):format(facts.load) end
+  if facts.others and facts.others > 0.1 * cores then
+    evidence[#evidence + 1] = ("other programs used %.1f of %d cores"):format(facts.others, cores)
   end
+  if evidence[1] then sentences[1] = ("The machine was busy (%s)."):format(table.concat(evidence, ", ")) end
   for _, model in ipairs(self.models) do
     for _, run in ipairs(statistics.outliers(model.times)) do
       sentences[#sentences + 1] = ("Run %d of %s was an outlier (%s)."):format(run, model.name,
