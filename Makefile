@@ -13,8 +13,8 @@ core/sync := message ring queue primitives counter dict
 core/net := socket socket_option datagram resolve names tls.h websocket.h
 core/file := open_file file_work content replace copy folder
 core/work := tally job_flag job pool thread_pool crew sqlite.h
-core/http := openssl curl url patience request coding.h coding_libraries.h coding_zlib coding_brotli coding_zstd coding decoder charset response upload \
-	broken_pipe lookup transfer.h handle transfer statistics
+core/http := openssl curl url patience request coding.h coding_libraries.h coding_zlib coding_brotli coding_zstd coding decoder encoder.h encoding_zlib \
+	encoding_brotli encoding_zstd encoder charset response upload broken_pipe lookup transfer.h handle transfer statistics
 core/process := terminal user fork_start child io_thread frame.h pipe outbox inbox connection.h content connection protocol.h shm_table object_table proxy.h proxy_queue proxy relay \
 	client queue_server object_server marshal worker_handle dispatch process_pool_base worker_life process_pool worker_process
 core/web := syntax head chunks target answer transport tls_transport exchange.h web_connection.h web_server.h exchange web_connection \
@@ -33,7 +33,7 @@ lua/remote := lcall lremotequeue lremoteprimitives lremote
 lua/state := lstdin lstate lstates lquestion lwatchdog
 lua/pool := lworker.h lworkerjob lworkergarbage lworkerserve lworker lpooljob lpool lworkerhandle
 lua/io := ltls.h lfd ltls lmessages lsignal lnet ludp lsocket lfile lprocess lshell lrequest lfetch lcharset ltarget lsqlitevalue lsqlite
-lua/web := lserver.h lwebfile lexchange lserver larrival lsupervise
+lua/web := lserver.h lwebfile lcoding lexchange lserver larrival lsupervise
 lua/turn := lturn lsimulation lend lscript
 lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap lkernelcache lcompiled lselection lgroup lmatrix lstorage llapack
 lua := lmachine lholdings lopen

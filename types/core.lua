@@ -579,6 +579,20 @@ function core.web_path(path, raw) end
 ---@return integer? nanoseconds
 function core.web_file(root, path) end
 
+---@return string codings that can be applied, as "zstd,br,gzip"
+---@return string codings that can be undone, as "gzip, deflate, br, zstd"
+function core.web_codings() end
+
+---@param coding string
+---@param level integer 0: the usual one
+---@return userdata? encoder nil: that coding is not here
+function core.web_encoder(coding, level) end
+
+---@param codings string as Content-Encoding lists them
+---@return userdata? decoder
+---@return string? why_not
+function core.web_decoder(codings) end
+
 ---@param listener integer descriptor
 ---@return integer|false|nil descriptor of a connection; false: none waits
 ---@return string? why_not

@@ -62,7 +62,8 @@ int luaopen_braid_core(lua_State *L) {
       lcharset_open,   lsocket_open,   lsimulation_open,  lholdings_open,    lview_open,
       lmapping_open,   lcompiled_open, lkernelcache_open, llapack_open,      lmessages_open,
       lserver_open,    lwebfile_open,  lsupervise_open,   lsqlite_open,      lselection_open,
-      lgroup_open,     lmatrix_open,   lstorage_open,     lwithin_open,      lcarry_open,
+      lgroup_open,     lmatrix_open,   lstorage_open,     lwithin_open,      lcoding_open,
+      lcarry_open,
   };
   lrelease_check(L);
   lua_newtable(L);

@@ -10,7 +10,7 @@
 #define COUNT 4
 static const struct braid_coding *const codings[COUNT] = {&braid_coding_gzip, &braid_coding_deflate,
                                                           &braid_coding_brotli, &braid_coding_zstd};
-struct braid_coding_libraries braid_codings = {.once = PTHREAD_ONCE_INIT};
+struct braid_coding_libraries braid_codings = {.once = PTHREAD_ONCE_INIT, .encoders_once = PTHREAD_ONCE_INIT};
 
 static void load_all(void) {
   char *names = braid_codings.names;

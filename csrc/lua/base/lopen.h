@@ -79,6 +79,7 @@ void lwatchdog_open(lua_State *L);
 void lmachine_open(lua_State *L);
 void lserver_open(lua_State *L);
 void lwebfile_open(lua_State *L);
+void lcoding_open(lua_State *L);
 void lsupervise_open(lua_State *L);
 
 #endif

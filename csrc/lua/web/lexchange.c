@@ -103,6 +103,14 @@ static int exchange_body(lua_State *L) {
   return 1;
 }
 
+/* server:max_body(number) -> the limit of the body, in bytes */
+static int exchange_max_body(lua_State *L) {
+  const struct braid_exchange *exchange = lserver_exchange(L);
+  if (!exchange) return 0;
+  lua_pushinteger(L, (lua_Integer)exchange->max_body);
+  return 1;
+}
+
 static int piece_k(lua_State *L, int status, lua_KContext context);
 
 /* Pushes what has come, or waits. */
@@ -307,6 +315,7 @@ const luaL_Reg lexchange_methods[] = {
     {"request", exchange_request},
     {"peer", exchange_peer},
     {"body", exchange_body},
+    {"max_body", exchange_max_body},
     {"piece", exchange_piece},
     {"respond", exchange_respond},
     {"respond_file", exchange_respond_file},

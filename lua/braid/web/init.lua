@@ -13,7 +13,7 @@ M.events = response.events
 -- The modules of functions that not every application needs.
 local homes = {
   sessions = "braid.web.sessions", cors = "braid.web.cors", limiter = "braid.web.limiter",
-  proxies = "braid.web.proxies",
+  proxies = "braid.web.proxies", compress = "braid.web.compress",
 }
 
 return setmetatable(M, {

@@ -3,10 +3,12 @@
 -- when it is first used.
 local access_log = require "braid.web.access_log"
 local core = require "braid.core"
+local decoding = require "braid.web.decoding"
 local errors = require "braid.errors"
 local forwarded = require "braid.web.forwarded"
 local headers = require "braid.web.headers"
 local json = require "braid.json"
+local multipart = require "braid.web.multipart"
 local response = require "braid.web.response"
 
 local M = {}
@@ -16,6 +18,7 @@ local M = {}
 ---@field path string decoded, without the query
 ---@field query table<string, string> decoded; of a repeated name the first value
 ---@field params table<string, string|number> the values of the route's parameters
+---@field valid {params: table?, query: table?, headers: table?, body: any, form: table?}? what the route has checked
 ---@field headers braid.web.Headers names are case-insensitive
 ---@field body string suspends if the route has stream_body
 ---@field cookies table<string, string>
@@ -104,21 +107,48 @@ local function next_piece(request)
   return nil
 end
 
---- An iterator over the pieces of the body as they come. With `stream_body` in the route's options the handler begins
---- before the body has arrived; the client cannot send faster than this is called. Each step suspends.
----@return fun(): string?
-function methods:chunks()
-  if self._exchange then return next_piece, self end
-  local rest = self.body
+-- An iterator that gives one text.
+local function once(text)
   return function()
-    local piece = rest ~= "" and rest or nil
-    rest = ""
+    local piece = text ~= "" and text or nil
+    text = ""
     return piece
   end
 end
 
+-- The body as it was sent: an iterator over its pieces.
+local function sent_pieces(request)
+  local body = rawget(request, "_content") or request._exchange and ask(request, "body")
+  if body then return once(body) end
+  return function() return next_piece(request) end
+end
+
+-- The codings of the body; nil: there are none.
+local function codings_of(request)
+  local exchange = request._exchange
+  if exchange and not request._server:header(exchange, "content-encoding") then return nil end
+  return request.headers["content-encoding"]
+end
+
+local function limit_of(request)
+  return request._exchange and request._server:max_body(request._exchange) or request._max_body
+end
+
+--- An iterator over the pieces of the body as they come. With `stream_body` in the route's options the handler begins
+--- before the body has arrived; the client cannot send faster than this is called. A compressed body is decompressed
+--- (gzip, deflate, br, zstd), with `max_body` as its limit. Each step suspends.
+---@return fun(): string?
+function methods:chunks()
+  local body = rawget(self, "body")
+  if body then return once(body) end
+  local pieces, codings = sent_pieces(self), codings_of(self)
+  if not codings then return pieces end
+  return decoding.pieces(codings, pieces, limit_of(self))
+end
+
 function lazy.body(request)
-  local body = ask(request, "body")
+  local codings = codings_of(request)
+  local body = not codings and ask(request, "body")
   if body then return body end
   local pieces = {}
   for piece in request:chunks() do pieces[#pieces + 1] = piece end
@@ -246,15 +276,44 @@ function methods:json()
   return value
 end
 
---- The body of a form (application/x-www-form-urlencoded), decoded; of a repeated name the first value. For a body of
---- another type, ends the handler with status 415.
----@return table<string, string>
+-- A form that comes in pieces has one reader. One that is there can be read again.
+local function form_reader(request)
+  local reader = rawget(request, "_form")
+  if reader then return reader end
+  local boundary = multipart.boundary_of(request.headers["content-type"])
+  if not boundary then return nil end
+  reader = multipart.reader(boundary, request:chunks())
+  local streamed = request._exchange and not rawget(request, "body") and not ask(request, "body")
+  if streamed then rawset(request, "_form", reader) end
+  return reader
+end
+
+--- The fields of a form (application/x-www-form-urlencoded or multipart/form-data), decoded; a name that comes again
+--- has a list of its values. Files are left out. With `stream_body` the files come first: `for file in
+--- request:files()`, then this gives the fields. For a body of another type, ends the handler with status 415; for a
+--- broken one 400.
+---@return table<string, string|string[]>
 function methods:form()
+  local reader = form_reader(self)
+  if reader then return reader:fields() end
   local kind = self.headers["content-type"] or ""
-  if not kind:lower():find("^application/x%-www%-form%-urlencoded") then
-    response.abort(415, "a form (application/x-www-form-urlencoded) is expected")
+  if not kind:lower():find("^%s*application/x%-www%-form%-urlencoded") then
+    response.abort(415, "a form (application/x-www-form-urlencoded or multipart/form-data) is expected")
   end
-  return first_values(self.body)
+  local fields = {}
+  for name, value in each_pair(self.body) do multipart.add(fields, name, value) end
+  return fields
+end
+
+--- An iterator over the files of a form (multipart/form-data). Each is read before the next one is asked for:
+--- `file:read()`, `file:chunks()`, `file:save(path)`; otherwise it is dropped. With `stream_body` they are read while
+--- they come, so they may be larger than memory; `max_body` is the limit of all together. Suspends. For a body of
+--- another type, ends the handler with status 415; for a broken one 400.
+---@return fun(): braid.web.Part?
+function methods:files()
+  local reader = form_reader(self)
+  if not reader then response.abort(415, "a form with files (multipart/form-data) is expected") end
+  return function() return reader:next_file() end
 end
 
 --- All values of a name in the query, in order.
@@ -294,9 +353,10 @@ function M.made(method, path, query, header_table, body)
   local normal, escaped = core.web_path(raw)
   if not normal then return nil end
   local fields = {
-    method = method, path = normal, _query = query, headers = header_table, body = body, _escaped = escaped,
+    method = method, path = normal, _query = query, headers = header_table, _content = body, _escaped = escaped,
     _raw = core.web_path(raw, true), peer = "127.0.0.1",
   }
+  if not header_table["content-encoding"] then fields.body = body end
   return setmetatable(fields, Request)
 end
 

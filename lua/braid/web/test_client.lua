@@ -148,7 +148,8 @@ local function make_request(self, method, path, header_table, body, options)
   local cookies = cookie_header(self._cookies, req.path)
   if cookies and not header_table.cookie then header_table.Cookie = cookies end
   header_table.Host = header_table.Host or "localhost"
-  if #body > (self._app:_body_wishes(method, req.path) or MAX_BODY) then return req, 413 end
+  req._max_body = self._app:_body_wishes(method, req.path) or MAX_BODY
+  if #body > req._max_body then return req, 413 end
   return req
 end
 
