@@ -18,6 +18,8 @@ local M = {}
 ---@field depth integer?
 ---@field endpoint function? what `handler` calls through the middleware in `layers`
 ---@field layers table[]? lists of middleware
+---@field spec braid.web.RouteSpec?
+---@field plan braid.web.RoutePlan?
 
 ---@class braid.web.Router
 local Router = {}

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- How an application and its groups get their routes.
 local chain = require "braid.web.chain"
+local checks = require "braid.web.checks"
 local errors = require "braid.errors"
 local limits = require "braid.web.limits"
 local static = require "braid.web.static"
@@ -21,11 +22,26 @@ local known = {
   stream_body = "boolean", max_body = "integer", name = "string", use = "table", timeout = "number",
   concurrency = "integer",
 }
+for name, kind in pairs(checks.known) do known[name] = kind end
 local ranges = { max_body = { 0 }, timeout = { 0 }, concurrency = { 1 } }
 
----What a route is besides its path and its handler.
+---What a route says of itself. All of it may be left out. A request that does not fit gets status 422 and
+---`{ errors = { { at = "/query/limit", message = ... } } }`; `request.valid` has what was checked.
 ---@class braid.web.RouteSpec
----@field name string? for `url_for`
+---@field params table<string, string|braid.web.Schema>? of the path
+---@field query table<string, string|braid.web.Schema>? an array takes all values of a repeated name
+---@field headers table<string, string|braid.web.Schema>? a '_' in a name is a '-' of the header
+---@field body string|braid.web.Schema|nil of JSON
+---@field form table<string, string|braid.web.Schema>? of forms
+---@field response table? of answers with a status of 2xx; or a table of schemas by their status
+---@field status integer? of an answer without a status of its own
+---@field strict boolean? refuses unknown names in the query, the body and the form
+---@field summary string? for the documents, as the rest
+---@field description string?
+---@field tags string[]?
+---@field deprecated boolean?
+---@field hidden boolean? leaves the route out of the documents
+---@field name string? for `url_for`, and in the documents
 ---@field use braid.web.Middleware[]? middleware of this route alone, inside of the group's
 ---@field max_body integer? bytes, instead of the server's option
 ---@field timeout number? seconds after which the handler is cancelled, and the answer is 504
@@ -89,9 +105,11 @@ local function add(owner, method, path, spec, handler, mount, depth)
   if type(path) ~= "string" then
     errors.misuse(1, "bad argument 'path' (a string expected, got %s)", errors.described(path))
   end
+  local plan = checks.read(owner._prefix .. path, spec)
+  handler = checks.handler(plan, spec, handler)
   local route = {
     handler = handler, stream_body = spec.stream_body, max_body = spec.max_body, name = spec.name, mount = mount,
-    depth = depth,
+    depth = depth, spec = spec, plan = plan,
   }
   local layers = layers_of(owner, spec)
   if #layers > 0 then
@@ -169,7 +187,7 @@ function Routes:websocket(path, spec, handler)
   errors.check_function(1, "websocket", "handler", handler)
   websocket.check(spec)
   spec = spec or {}
-  return add(self, "GET", path, { name = spec.name, use = spec.use }, websocket.handler(spec, handler))
+  return add(self, "GET", path, { name = spec.name, use = spec.use, hidden = true }, websocket.handler(spec, handler))
 end
 
 --- Serves the files below a folder, with ETag, Last-Modified, ranges and content types. It looks for them at each
@@ -186,7 +204,7 @@ function Routes:static(prefix, folder, options)
     errors.misuse(1, "bad argument 'prefix' to 'static' (a string expected, got %s)", errors.described(prefix))
   end
   local path = prefix:gsub("/$", "") .. "/{path:path}"
-  return add(self, "GET", path, nil, static.handler(folder, options))
+  return add(self, "GET", path, { hidden = true }, static.handler(folder, options))
 end
 
 -- ---- groups and mounted applications --------------------------------------------------------------------------------
@@ -200,7 +218,7 @@ local function check_prefix(what, prefix)
 end
 
 ---A part of an application's routes, with a common prefix and middleware of its own.
----@class braid.web.Group : braid.web.Routes
+---@class braid.web.Group: braid.web.Routes
 local Group = { __name = "braid.group" }
 Group.__index = Group
 M.Group = Group
