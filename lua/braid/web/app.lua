@@ -13,7 +13,7 @@ local serve_options = require "braid.web.options"
 
 local M = {}
 
----@class braid.web.App : braid.web.Routes
+---@class braid.web.App: braid.web.Routes
 local App = {}
 App.__index = App
 App.__name = "braid.app"
@@ -28,6 +28,17 @@ function M.new()
   return setmetatable({
     _router = router.new(), _prefix = "", _layers = {}, _layered = {}, _middleware = {}, _on_start = {}, _on_stop = {},
   }, App)
+end
+
+--- Describes the application to programs and people: a document of OpenAPI 3.1, and a page that shows it and tries it
+--- out, without anything from elsewhere. They tell what the routes say of themselves (params, query, headers, body,
+--- response, summary, tags ...), also of routes that are added later and of mounted applications.
+---@param options {title: string?, version: string?, description: string?, servers: {url: string}[]?, path: string?,
+--- page: string|false|nil}? path: default "/openapi.json"; page: default "/docs", false: none
+---@return braid.web.App self
+function App:openapi(options)
+  require("braid.web.documents").add(self, options)
+  return self
 end
 
 --- Adds middleware: a function before everything that follows, also before missing routes. Its result is the answer.
@@ -110,7 +121,7 @@ end
 ---@return braid.web.App self
 function App:metrics(path)
   self._meter = self._meter or meter.new()
-  return self:get(path or "/metrics", function(req)
+  return self:get(path or "/metrics", { hidden = true }, function(req)
     local headers = { ["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8" }
     return response.response { body = metrics_text(self, req), headers = headers }
   end)
@@ -137,7 +148,7 @@ end
 function App:health(path, check)
   if type(path) == "function" then path, check = nil, path end
   if check ~= nil then errors.check_function(1, "health", "check", check) end
-  return self:get(path or "/health", function(req)
+  return self:get(path or "/health", { hidden = true }, function(req)
     local server = request_of.server(req)
     if server and server._deadline then return { status = "stopping" }, 503 end
     local well, more = true, nil
