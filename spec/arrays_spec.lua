@@ -139,6 +139,52 @@ describe("selection", function()
   end)
 end)
 
+describe("views", function()
+  local function matrix() return array("i32", { values = { { 3, 1, 2 }, { 6, 5, 4 } } }) end
+
+  test("keep their shape in comparisons and choices, and rows and columns are repeated", function()
+    local m = matrix()
+    assert.same({ { 0, 1, 1 }, { 0, 0, 0 } }, kernels.less(m, 3):totable())
+    assert.same({ { 1, 0, 0 }, { 1, 1, 1 } }, kernels.less_equal(array("i32", { 3, 2, 3 }), m):totable())
+    assert.same({ { 0, 0 }, { 1, 0 }, { 0, 1 } }, kernels.equal(m:transpose(), array("i32", { 1, 4 })):totable())
+    assert.same({ { 0, 1, 2 }, { 0, 0, 0 } }, kernels.where(kernels.less(m, 3), m, 0):totable())
+    assert.same({ { 3, -1, -2 }, { 6, -1, -2 } }, kernels.where(array("u8", { 1, 0, 0 }), m,
+      array("i32", { 0, -1, -2 })):totable())
+    assert.same({ 1, 0 }, kernels.less(m:column(1), 6):totable())
+    misused("bad argument 'b' to 'less'", function() kernels.less(m, "x") end)
+    misused("2 x 3 elements expected", function() kernels.where(m, m, array("i32", { values = { { 1, 2 } } })) end)
+  end)
+
+  test("are changed in place, also where their elements are no neighbours", function()
+    local m = matrix()
+    local column, transposed = m:column(1), m:transpose()
+    assert.equal(column, kernels.put(column, { 2 }, 60))
+    assert.equal(transposed, kernels.scatter_add(transposed, { 1, 6 }, 100))
+    assert.same({ { 103, 1, 2 }, { 60, 5, 104 } }, m:totable())
+    assert.equal(transposed, kernels.sort(transposed))
+    assert.same({ { 1, 2 }, { 5, 60 }, { 103, 104 } }, transposed:totable())
+    local block = m:block(1, 2, 2, 3)
+    assert.equal(block, kernels.fill_random(block, { low = 7, high = 7 }))
+    assert.same({ { 1, 7, 7 }, { 2, 7, 7 } }, m:totable())
+    local sum = 0
+    kernels.shuffle(m:column(1), { seed = 3 })
+    for i = 1, 2 do sum = sum + m[i][1] end
+    assert.equal(3, sum)
+  end)
+
+  test("are written to by `out`", function()
+    local m, target = matrix(), array("i32", { shape = { 3, 2 } }):transpose()
+    assert.equal(target, kernels.map("2 * x", { x = m }, { out = target }))
+    assert.same({ { 6, 2, 4 }, { 12, 10, 8 } }, target:totable())
+    assert.equal(target, kernels.map("x + y", m, 1, { out = target }))
+    assert.same({ { 4, 2, 3 }, { 7, 6, 5 } }, target:totable())
+    local flat = array("i64", { shape = { 2, 3 } })
+    assert.equal(flat, kernels.scan(m, { out = flat }))
+    assert.same({ { 3, 4, 6 }, { 12, 17, 21 } }, flat:totable())
+    misused("bad option 'out' to 'map'", function() kernels.map("x", { x = m }, { out = m:transpose() }) end)
+  end)
+end)
+
 describe("groups", function()
   -- The same in Lua.
   local function grouped(keys, values)

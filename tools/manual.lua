@@ -29,7 +29,8 @@ local CHAPTERS = {
     "postgres.copies", "postgres.listener", "sqlite", "sqlite.connection", "sqlite.rows" },
   { "json", "JSON", "json" },
   { "kernels", "Kernels", "kernels", "kernels.numbers", "kernels.vectors", "kernels.random", "kernels.selection",
-    "kernels.groups", "kernels.series", "kernels.matrices", "kernels.linear", "kernels.csv", "kernels.compile.kernel" },
+    "kernels.groups", "kernels.series", "kernels.matrices", "kernels.comparisons", "kernels.linear", "kernels.csv",
+    "kernels.compile.kernel" },
   { "advice", "Advice, experiments, progress", "advice", "advice.advice", "advice.profile", "advice.estimate",
     "advice.pilot", "advice.calibration", "experiments", "experiments.report", "experiments.machine",
     "experiments.statistics", "progress" },
@@ -73,7 +74,7 @@ local function public_functions()
   for _, part in ipairs(PARTS) do
     for name, value in pairs(braid[part]) do add(("braid.%s.%s"):format(part, name), value) end
   end
-  for _, part in ipairs { "numbers", "vectors", "random", "selection", "groups", "series", "linear" } do
+  for _, part in ipairs { "numbers", "vectors", "random", "selection", "groups", "series", "comparisons", "linear" } do
     for name, value in pairs(require("braid.kernels." .. part)) do add("braid.kernels." .. name, value) end
   end
   return names, list

@@ -4,6 +4,7 @@
 local core = require "braid.core"
 local errors = require "braid.errors"
 local make_array = require "braid.sync.array".array
+local comparisons = require "braid.kernels.comparisons"
 local selection = require "braid.kernels.selection"
 local vectors = require "braid.kernels.vectors"
 
@@ -140,7 +141,7 @@ function M.group_by(keys, what, opts)
   local groups, keep, counts = {}
   local columns, low, size = dense(keys, function(n) return columns_for(asked, n) end, threads)
   if columns then
-    keep = selection.not_equal(columns[1][3], 0)
+    keep = comparisons.not_equal(columns[1][3], 0)
     counts = selection.compress(columns[1][3], keep)
     groups.keys = make_array(keys:type(), selection.compress(selection.arange(low, low + size - 1), keep))
   else

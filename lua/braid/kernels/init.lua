@@ -13,8 +13,9 @@ local homes = {
     "hash",
     "word_count" },
   ["braid.kernels.compile.kernel"] = { "compile", "options" },
-  ["braid.kernels.selection"] = { "take", "put", "scatter_add", "count", "compress", "indices", "where", "less",
-    "less_equal", "equal", "not_equal", "linspace", "arange", "shuffle", "choice" },
+  ["braid.kernels.selection"] = { "take", "put", "scatter_add", "count", "compress", "indices",
+    "linspace", "arange", "shuffle", "choice" },
+  ["braid.kernels.comparisons"] = { "where", "less", "less_equal", "equal", "not_equal" },
   ["braid.kernels.random"] = { "random", "fill_random" },
   ["braid.kernels.groups"] = { "group_by", "bincount" },
   ["braid.kernels.series"] = { "quantile", "median", "convolve", "windows" },
@@ -30,19 +31,47 @@ end
 
 -- These know arrays of two dimensions themselves; for the others such an array is flat, row by row.
 local knows_views = { ["braid.kernels.matrices"] = true, ["braid.kernels.compile.kernel"] = true,
-  ["braid.kernels.csv"] = true, ["braid.kernels.linear"] = true }
+  ["braid.kernels.csv"] = true, ["braid.kernels.linear"] = true, ["braid.kernels.comparisons"] = true }
 
-local function with_flat_arrays(fn)
+-- These change their first argument; all may have a result in the option `out`.
+local changes_first = { sort = true, put = true, scatter_add = true, shuffle = true, fill_random = true }
+
+-- Calls fn with the flat array of each view. A view whose elements are no neighbours has a copy for that, so what fn
+-- has changed is written back.
+local function call_flat(fn, changes, ...)
+  local list, views, changed = table.pack(...), {}, {}
+  local function flat_of(value, is_changed)
+    if not view.is(value) then return value end
+    local flat = value:flat()
+    views[flat] = value
+    if is_changed and not value:is_plain() then changed[value] = flat end
+    return flat
+  end
+  local opts = list[list.n]
+  if type(opts) == "table" and not getmetatable(opts) and view.is(opts.out) then
+    local copy = {}
+    for name, value in pairs(opts) do copy[name] = value end
+    copy.out = flat_of(opts.out, true)
+    list[list.n] = copy
+  end
+  for n = 1, list.n do list[n] = flat_of(list[n], changes and n == 1) end
+  local results = table.pack(fn(table.unpack(list, 1, list.n)))
+  for target, flat in pairs(changed) do target:set(flat) end
+  for n = 1, results.n do results[n] = views[results[n]] or results[n] end
+  return table.unpack(results, 1, results.n)
+end
+
+local function has_view(...)
+  for at = 1, select("#", ...) do
+    local value = select(at, ...)
+    if view.is(value) or type(value) == "table" and not getmetatable(value) and view.is(value.out) then return true end
+  end
+  return false
+end
+
+local function with_flat_arrays(fn, changes)
   return function(...)
-    for at = 1, select("#", ...) do
-      if view.is((select(at, ...))) then
-        local list = table.pack(...)
-        for n = 1, list.n do
-          if view.is(list[n]) then list[n] = list[n]:flat() end
-        end
-        return fn(table.unpack(list, 1, list.n))
-      end
-    end
+    if has_view(...) then return call_flat(fn, changes, ...) end
     return fn(...)
   end
 end
@@ -55,7 +84,7 @@ return setmetatable(kernels, {
   __index = function(self, name)
     local module = home[name] or "braid.kernels.vectors"
     local value = require(module)[name]
-    if value and not knows_views[module] then value = with_flat_arrays(value) end
+    if value and not knows_views[module] then value = with_flat_arrays(value, changes_first[name]) end
     rawset(self, name, value)
     return value
   end,

@@ -66,15 +66,14 @@ end
 
 -- A flat array of rows x columns with the elements of `value`: all of them, its row for each row, or its column for
 -- each column.
-local function broadcast(name, value, rows, columns)
+local function broadcast(what, name, value, rows, columns)
   if math.type(value) then return value end
   local array, first, own_rows, own_columns, row_step, column_step = view.layout(value)
   if own_columns == 0 then own_rows, own_columns, row_step, column_step = 1, own_rows, 0, row_step end
   if own_rows == rows and own_columns == columns then return view.is(value) and value:flat() or value end
   if (own_rows ~= 1 and own_rows ~= rows) or (own_columns ~= 1 and own_columns ~= columns) then
-    errors.misuse(3, "bad argument '%s' to 'map' (%d x %d elements expected, or a row or a column of these, got %s)",
-      name,
-      rows, columns, table.concat(value.shape, " x "))
+    errors.misuse(4, "bad argument '%s' to '%s' (%d x %d elements expected, or a row or a column of these, got %s)",
+      name, what, rows, columns, table.concat({ own_rows, own_columns }, " x "))
   end
   local flat = core.array_new(value:type(), rows * columns)
   core.view_copy(flat, 0, columns, 1, array, first, own_rows == 1 and 0 or row_step,
@@ -102,16 +101,52 @@ end
 -- A view of one dimension becomes an array.
 local function flat_line(value) return view.is(value) and value:flat() or value end
 
-local function map_named(expression, values, opts)
-  local names, list = {}, {}
-  for name, value in pairs(values) do names[#names + 1], list[#list + 1] = name, value end
-  local rows, columns = common_shape(list, #list)
-  local flat = {}
-  for at, name in ipairs(names) do
-    flat[name] = rows and broadcast(name, list[at], rows, columns) or flat_line(list[at])
+---Flat arrays for values that belong together, by name: rows and columns are repeated as often as the others need.
+---@param values table<any, braid.Array|braid.ArrayView|number>
+---@param what string the function, for the message
+---@return table flat
+---@return integer? rows nil: none of them has two dimensions
+---@return integer? columns
+function M.align(values, what)
+  local list, count = {}, 0
+  for _, value in pairs(values) do
+    count = count + 1
+    list[count] = value
   end
-  local result = vectors.map(expression, flat, opts)
-  return rows and view.matrix(result, rows, columns) or result
+  local rows, columns = common_shape(list, count)
+  local flat = {}
+  for name, value in pairs(values) do
+    flat[name] = rows and broadcast(what, tostring(name), value, rows, columns) or flat_line(value)
+  end
+  return flat, rows, columns
+end
+
+-- The options with a flat array to write to, and what `out` is.
+local function flat_out(opts, rows, columns)
+  local out = opts and opts.out
+  if not view.is(out) then return opts end
+  local shape = out.shape
+  if shape[1] ~= (rows or shape[1]) or rows and shape[2] ~= columns then
+    errors.misuse(3, "bad option 'out' to 'map' (%d x %d elements expected, got %s)", rows, columns,
+      table.concat(shape, " x "))
+  end
+  local copy = {}
+  for name, value in pairs(opts) do copy[name] = value end
+  copy.out = out:flat()
+  return copy, out
+end
+
+-- The result as the caller wants it: with the shape of the arguments, or in his own view.
+local function shaped(result, rows, columns, out)
+  if not out then return rows and view.matrix(result, rows, columns) or result end
+  if not out:is_plain() then out:set(result) end
+  return out
+end
+
+local function map_named(expression, values, opts)
+  local flat, rows, columns = M.align(values, "map")
+  local flat_opts, out = flat_out(opts, rows, columns)
+  return shaped(vectors.map(expression, flat, flat_opts), rows, columns, out)
 end
 
 ---As vectors.map. Arrays of two dimensions give one of two dimensions; a row (or an array as long as a row) and a
@@ -121,19 +156,19 @@ function M.map(expression, ...)
   local list = table.pack(...)
   local first = list[1]
   if type(first) == "table" and getmetatable(first) ~= View then
+    local opts = list[2]
     for _, value in pairs(first) do
-      if view.is(value) then return map_named(expression, first, list[2]) end
+      if view.is(value) then return map_named(expression, first, opts) end
     end
+    if type(opts) == "table" and view.is(opts.out) then return map_named(expression, first, opts) end
     return vectors.map(expression, ...)
   end
-  local count = list.n
-  if type(list[count]) == "table" and not view.is(list[count]) then count = count - 1 end
-  local rows, columns = common_shape(list, count)
-  for at = 1, count do
-    list[at] = rows and broadcast(tostring(at), list[at], rows, columns) or flat_line(list[at])
-  end
-  local result = vectors.map(expression, table.unpack(list, 1, list.n))
-  return rows and view.matrix(result, rows, columns) or result
+  local count, opts = list.n, nil
+  if type(list[count]) == "table" and not view.is(list[count]) then count, opts = count - 1, list[count] end
+  local flat, rows, columns = M.align(table.move(list, 1, count, 1, {}), "map")
+  local flat_opts, out = flat_out(opts, rows, columns)
+  if opts then flat[count + 1] = flat_opts end
+  return shaped(vectors.map(expression, table.unpack(flat, 1, list.n)), rows, columns, out)
 end
 
 ---As vectors.matmul; two arrays of two dimensions need no sizes, and give one of two dimensions.

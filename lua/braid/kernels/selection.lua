@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- Elements by index and by mask, comparisons, ramps, and random choice. A mask is an array of integers (u8 from the
---- comparisons): an element that is 0 leaves its element out. Indices are from 1.
+--- Elements by index and by mask, ramps, and random choice. A mask is an array of integers (see
+--- braid.kernels.comparisons): an element that is 0 leaves its element out. Indices are from 1.
 
 local core = require "braid.core"
 local errors = require "braid.errors"
@@ -113,86 +113,6 @@ function M.indices(mask, opts)
   core.selection_compress(nil, mask, out, threads)
   return out
 end
-
-local rank = { f64 = 9, f32 = 8, u64 = 7, i64 = 7, u32 = 6, i32 = 5, u16 = 4, i16 = 3, u8 = 2, i8 = 1 }
-
-local least = { i64 = math.mininteger, i32 = -1 << 31, i16 = -1 << 15, i8 = -128, u64 = 0, u32 = 0, u16 = 0, u8 = 0 }
-local most = { i64 = math.maxinteger, i32 = (1 << 31) - 1, i16 = (1 << 15) - 1, i8 = 127, u64 = math.maxinteger,
-  u32 = (1 << 32) - 1, u16 = (1 << 16) - 1, u8 = 255, f64 = 1 << 53, f32 = 1 << 24 }
-
--- Whether an integer can be an element of the array.
-local function fits(value, array)
-  if math.type(value) ~= "integer" or not is_array(array) then return false end
-  local type = array:type()
-  return value >= (least[type] or -most[type]) and value <= most[type]
-end
-
--- The type that holds the values of both.
-local function common_type(a, b)
-  local function of(value)
-    if is_array(value) then return value:type() end
-    return math.type(value) == "float" and "f64" or "i64"
-  end
-  local x, y = of(a), of(b)
-  if x == y then return x end
-  if fits(a, b) then return y end
-  if fits(b, a) then return x end
-  if rank[x] >= 8 or rank[y] >= 8 then return "f64" end
-  return "i64"
-end
-
----a where the mask is not 0, else b. Suspends, except for short masks.
----@param mask braid.Array
----@param a braid.Array|number
----@param b braid.Array|number
----@param opts { threads: integer? }?
----@return braid.Array of the type of both; f64 or i64 if they differ
-function M.where(mask, a, b, opts)
-  check_array("where", "mask", mask)
-  for name, value in pairs { a = a, b = b } do
-    if not math.type(value) then check_array("where", name, value) end
-  end
-  local threads = threads_of("where", opts)
-  local out = make_array(common_type(a, b), #mask)
-  core.selection_where(mask, a, b, out, threads)
-  return out
-end
-
-local function comparison(name, sign)
-  return function(a, b, opts)
-    if not math.type(a) then check_array(name, "a", a) end
-    if not math.type(b) then check_array(name, "b", b) end
-    return vectors.map("a " .. sign .. " b", { a = a, b = b }, { type = "u8", threads = threads_of(name, opts) })
-  end
-end
-
----Whether a < b, for each element: a mask of u8. Suspends, except for short arrays.
----@param a braid.Array|number
----@param b braid.Array|number
----@param opts { threads: integer? }?
----@return braid.Array
-M.less = comparison("less", "<")
-
----Whether a <= b, for each element: a mask of u8. Suspends, except for short arrays.
----@param a braid.Array|number
----@param b braid.Array|number
----@param opts { threads: integer? }?
----@return braid.Array
-M.less_equal = comparison("less_equal", "<=")
-
----Whether a == b, for each element: a mask of u8. Suspends, except for short arrays.
----@param a braid.Array|number
----@param b braid.Array|number
----@param opts { threads: integer? }?
----@return braid.Array
-M.equal = comparison("equal", "==")
-
----Whether a ~= b, for each element: a mask of u8. Suspends, except for short arrays.
----@param a braid.Array|number
----@param b braid.Array|number
----@param opts { threads: integer? }?
----@return braid.Array
-M.not_equal = comparison("not_equal", "~=")
 
 local function check_number(what, name, value)
   if not math.type(value) then
