@@ -321,6 +321,80 @@ describe("sqlite transactions", function()
   end))
 end)
 
+describe("sqlite lists of parameters", function()
+  test("are inserted by one call, all of them or none", opened(function(db)
+    db:execute "create table t (a integer primary key, b)"
+    local lists = {}
+    for i = 1, 2500 do lists[i] = { i, i % 3 == 0 and braid.null or "b" .. i } end
+    local result = db:execute_many("insert into t values (?, ?)", lists)
+    assert.equal(2500, result.affected)
+    assert.equal(2500, result.last_id)
+    assert.same({ 2500, 1667 }, { db:value "select count(*) from t", db:value "select count(b) from t" })
+    assert.equal("b2500", db:value("select b from t where a = 2500"))
+    db:execute "delete from t where a > 7"
+    lists[1800] = { 7, "again" }
+    local err = raises("sqlite", "SQLITE_CONSTRAINT_PRIMARYKEY", db.execute_many, db, "insert into t values (?, ?)",
+      { { 8, 1 }, { 7, 2 } })
+    assert.equal(2, err.list)
+    assert.equal(7, db:value "select count(*) from t")
+    table.move(lists, 8, 2500, 1)
+    err = raises("sqlite", "SQLITE_CONSTRAINT_PRIMARYKEY", db.execute_many, db, "insert into t values (?, ?)", lists)
+    assert.equal(1793, err.list)
+    assert.equal(7, db:value "select count(*) from t")
+  end))
+
+  test("have names, holes, blobs, and none at all", opened(function(db)
+    db:execute "create table t (a, b)"
+    local insert <close> = db:prepare "insert into t values (:a, :b)"
+    assert.equal(2, insert:execute_many({ { a = 1, b = 2 }, { b = sqlite.blob "x", a = 0.5 } }).affected)
+    assert.equal(2, db:execute_many("insert into t values (?, ?)", { { 3, n = 2 }, { nil, 4, n = 2 } }).affected)
+    assert.same({ 1, 0.5, 3 }, { db:value "select a from t where b = 2", db:value "select a from t where b = x'78'",
+      db:value "select a from t where b is null" })
+    assert.equal(0, db:execute_many("insert into t values (?, ?)", {}).affected)
+    assert.equal(4, db:execute_many("delete from t where 1 = 1", { {}, {}, {} }).affected)
+    assert.equal(0, db:execute_many("select 1", { {}, {} }).affected)
+  end))
+
+  test("belong to the transaction that they are in", opened(function(db)
+    db:execute "create table t (a)"
+    db:transaction(function(tx)
+      tx:execute_many("insert into t values (?)", { { 1 }, { 2 } })
+      assert.equal(2, tx:value "select count(*) from t")
+    end)
+    pcall(db.transaction, db, function(tx)
+      tx:execute_many("insert into t values (?)", { { 3 } })
+      error "no"
+    end)
+    assert.equal(2, db:value "select count(*) from t")
+    local tasks = {}
+    for i = 1, 20 do
+      tasks[i] = braid.spawn(function() db:execute_many("insert into t values (?)", { { i }, { i } }) end)
+    end
+    for _, task in ipairs(tasks) do task:result() end
+    assert.equal(42, db:value "select count(*) from t")
+  end))
+
+  test("are refused with the number of the list and the value", opened(function(db)
+    db:execute "create table t (a, b)"
+    local err = raises("misuse", nil, db.execute_many, db, "insert into t values (?, ?)", { { 1, 2 }, { 1, print } })
+    assert.matches("2 of list 2", err.message)
+    err = raises("misuse", nil, db.execute_many, db, "insert into t values (?, ?)", { { 1, 2 }, 5 })
+    assert.matches("list 2 of the parameters is 5", err.message, 1, true)
+    err = raises("sqlite", "SQLITE_RANGE", db.execute_many, db, "insert into t values (?, ?)", { { 1, 2 }, { 1 } })
+    assert.matches("2 parameters, and got 1", err.message)
+    assert.equal(2, err.list)
+    raises("misuse", nil, db.execute_many, db, "insert into t values (?, ?)", 5)
+    raises("sqlite", "SQLITE_ERROR", db.execute_many, db, "insert into nowhere values (?)", { { 1 } })
+    assert.equal(0, db:value "select count(*) from t")
+  end))
+
+  test("are interrupted by a cancel, which leaves nothing behind", opened(function(db)
+    db:execute "create table t (a)"
+    assert.is_false(braid.move_on_after(0.05, db.execute_many, db, ENDLESS, { {}, {} }))
+    assert.equal(0, db:value "select count(*) from t")
+  end))
+end)
+
 describe("sqlite files", function()
   test("are read by readers beside a transaction", opened(function(db)
     db:execute("create table t (i int); insert into t values (1)")

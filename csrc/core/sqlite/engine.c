@@ -153,6 +153,23 @@ static void run(struct braid_sqlite_call *call, struct braid_sqlite *connection,
   braid_sqlite_keep(connection, statement);
 }
 
+/* Carries out a statement once for each list of parameters; stops at the first that fails. */
+static void run_many(struct braid_sqlite_call *call, const struct braid_sqlite *connection, sqlite3_stmt *statement) {
+  call->count = 0;
+  for (size_t at = 0; at < call->values.size && braid_sqlite_bind_list(statement, call, &at); call->count++) {
+    int code;
+    do code = braid_blocking_is_abandoned(&call->blocking) ? SQLITE_INTERRUPT : sqlite3_step(statement);
+    while (code == SQLITE_ROW);
+    if (code != SQLITE_DONE) {
+      braid_sqlite_fail(call, code);
+      return;
+    }
+    if (!sqlite3_stmt_readonly(statement)) call->affected += sqlite3_changes64(connection->db);
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+  }
+}
+
 static void query(struct braid_sqlite_call *call) {
   struct braid_sqlite *connection = connection_of(call);
   if (!connection || braid_blocking_is_abandoned(&call->blocking)) {
@@ -164,6 +181,9 @@ static void query(struct braid_sqlite_call *call) {
     call->code = BRAID_SQLITE_NOT_HERE;
     braid_sqlite_keep(connection, statement);
   } else if (statement && (call->flags & BRAID_SQLITE_CHECK)) {
+    braid_sqlite_keep(connection, statement);
+  } else if (statement && (call->flags & BRAID_SQLITE_MANY)) {
+    run_many(call, connection, statement);
     braid_sqlite_keep(connection, statement);
   } else if (statement && braid_sqlite_bind(statement, call)) {
     run(call, connection, statement);

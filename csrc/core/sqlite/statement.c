@@ -155,13 +155,11 @@ static int bind_named(sqlite3_stmt *statement, struct braid_sqlite_call *call, s
   return SQLITE_RANGE;
 }
 
-static bool bind_all(sqlite3_stmt *statement, struct braid_sqlite_call *call) {
-  bool long_lived = call->flags & BRAID_SQLITE_CURSOR; /* the cursor outlives the call */
-  struct reader reader = {call->values.data, call->values.data + call->values.size,
-                          long_lived ? SQLITE_TRANSIENT : SQLITE_STATIC};
-  for (int place = 1; reader.at < reader.end; place++) {
-    bool named = *reader.at == 'k';
-    int code = named ? bind_named(statement, call, &reader) : bind_value(statement, place, &reader);
+/* Until the end, or the next list. *count: how many there were. */
+static bool bind_until_end(sqlite3_stmt *statement, struct braid_sqlite_call *call, struct reader *reader, int *count) {
+  for (*count = 0; reader->at < reader->end && *reader->at != 'r'; (*count)++) {
+    bool named = *reader->at == 'k';
+    int code = named ? bind_named(statement, call, reader) : bind_value(statement, *count + 1, reader);
     if (call->code) return false;
     if (code != SQLITE_OK) {
       braid_sqlite_fail(call, code);
@@ -171,12 +169,39 @@ static bool bind_all(sqlite3_stmt *statement, struct braid_sqlite_call *call) {
   return true;
 }
 
-bool braid_sqlite_bind(sqlite3_stmt *statement, struct braid_sqlite_call *call) {
-  int wanted = sqlite3_bind_parameter_count(statement);
-  bool positional = call->values.size == 0 || *call->values.data != 'k';
-  if (!positional || call->count == wanted) return bind_all(statement, call);
+static bool refuse_count(struct braid_sqlite_call *call, int wanted, int count) {
   fail_with(call, SQLITE_RANGE, "");
-  snprintf(call->message, sizeof call->message, "the statement has %d parameters, and got %d values", wanted,
-           (int)call->count);
+  snprintf(call->message, sizeof call->message, "the statement has %d parameters, and got %d values", wanted, count);
   return false;
+}
+
+static bool is_positional(const struct reader *reader) { return reader->at == reader->end || *reader->at != 'k'; }
+
+bool braid_sqlite_bind(sqlite3_stmt *statement, struct braid_sqlite_call *call) {
+  bool long_lived = call->flags & BRAID_SQLITE_CURSOR; /* the cursor outlives the call */
+  struct reader reader = {call->values.data, call->values.data + call->values.size,
+                          long_lived ? SQLITE_TRANSIENT : SQLITE_STATIC};
+  int wanted = sqlite3_bind_parameter_count(statement), count;
+  if (is_positional(&reader) && call->count != wanted) return refuse_count(call, wanted, (int)call->count);
+  return bind_until_end(statement, call, &reader, &count);
+}
+
+static int values_of_list(const struct reader *from) {
+  struct reader reader = *from;
+  int count = 0;
+  for (; reader.at < reader.end && *reader.at != 'r'; count++) {
+    char tag = *reader.at++;
+    int64_t number = tag == 'n' ? 0 : read_number(&reader);
+    if (tag == 't' || tag == 'b') reader.at += number;
+  }
+  return count;
+}
+
+bool braid_sqlite_bind_list(sqlite3_stmt *statement, struct braid_sqlite_call *call, size_t *at) {
+  struct reader reader = {call->values.data + *at + 1, call->values.data + call->values.size, SQLITE_STATIC};
+  int wanted = sqlite3_bind_parameter_count(statement), count;
+  if (is_positional(&reader) && (count = values_of_list(&reader)) != wanted) return refuse_count(call, wanted, count);
+  bool bound = bind_until_end(statement, call, &reader, &count);
+  *at = (size_t)(reader.at - call->values.data);
+  return bound;
 }

@@ -31,6 +31,9 @@ void braid_sqlite_drop_all(struct braid_sqlite *connection);
 /* Binds the call's values. False: the call has the error. */
 bool braid_sqlite_bind(sqlite3_stmt *statement, struct braid_sqlite_call *call);
 
+/* Binds the list of values that begins at the byte *at of the call's values, and moves it behind the list. The same. */
+bool braid_sqlite_bind_list(sqlite3_stmt *statement, struct braid_sqlite_call *call, size_t *at);
+
 /* Whether only blanks and comments follow. */
 bool braid_sqlite_is_blank(const char *text);
 

@@ -17,7 +17,8 @@ enum braid_sqlite_flags {
   BRAID_SQLITE_READER = 2,    /* open: another connection writes; query: refuse what would write */
   BRAID_SQLITE_CURSOR = 4,    /* query: leave the cursor open if there are more rows */
   BRAID_SQLITE_STOP = 8,      /* fetch, backup: no more is wanted */
-  BRAID_SQLITE_CHECK = 16     /* query: only prepare it */
+  BRAID_SQLITE_CHECK = 16,    /* query: only prepare it */
+  BRAID_SQLITE_MANY = 32      /* query: `values` has several lists of parameters, each behind a letter r */
 };
 
 /* Codes of our own, beside those of SQLite. */
@@ -35,7 +36,8 @@ struct braid_sqlite_call {
   struct braid_buffer values; /* parameters */
   struct braid_buffer rows;   /* the names of the columns as texts, then all values of all rows */
   int64_t most;               /* rows; 0: all. Open: ms to wait for a lock. Backup: pages of a step */
-  int64_t count, columns;     /* of the rows; before, count is that of the parameters. Backup: pages left, and all */
+  int64_t count, columns;     /* of the rows; before, count is that of the parameters. Backup: pages left, and all.
+                                 Many: how many lists were done */
   int64_t affected, last_id;
   int flags;
   int position;     /* in the text, of an error; -1: it has none */

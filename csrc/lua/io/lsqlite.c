@@ -344,6 +344,33 @@ static int connection_query(lua_State *L) {
   return run(L, connection, finish_query);
 }
 
+static int finish_many(lua_State *L, struct braid_sqlite_call *call) {
+  if (call->code) {
+    push_failure(L, call);
+    lua_pushinteger(L, (lua_Integer)call->count + 1);
+    return 3;
+  }
+  lua_pushinteger(L, call->affected);
+  lua_pushinteger(L, call->last_id);
+  return 2;
+}
+
+/* connection:many(sql, lists, first, last) -> rows changed, last id | nil, err, the number of the list that failed,
+ * from `first`, which is 1. Suspends. */
+static int connection_many(lua_State *L) {
+  struct connection *connection = check(L);
+  enum { SQL = 2, LISTS_AT, FIRST_LIST, LAST_LIST };
+  luaL_checktype(L, LISTS_AT, LUA_TTABLE);
+  lua_Integer first = larg_integer(L, FIRST_LIST, "first", 1), last = larg_integer(L, LAST_LIST, "last", 0);
+  struct braid_sqlite_call *call = &push_call(L, connection, connection->functions->query)->sqlite;
+  call->flags = BRAID_SQLITE_MANY;
+  set_text(L, call, SQL);
+  lsqlite_add_lists(L, call, LISTS_AT, first, last);
+  lua_replace(L, BOX);
+  lua_settop(L, BOX);
+  return run(L, connection, finish_many);
+}
+
 static int finish_fetch(lua_State *L, struct braid_sqlite_call *call) {
   enum { CURSOR_AT = 4 };
   ((struct lcursor *)lua_touserdata(L, CURSOR_AT))->cursor = call->cursor;
@@ -503,14 +530,10 @@ static int connection_close(lua_State *L) {
 }
 
 void lsqlite_open(lua_State *L) {
-  static const luaL_Reg methods[] = {{"query", connection_query},
-                                     {"fetch", connection_fetch},
-                                     {"script", connection_script},
-                                     {"backup", connection_backup},
-                                     {"interrupt", connection_interrupt},
-                                     {"close", connection_close},
-                                     {"__gc", connection_gc},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"query", connection_query},   {"many", connection_many},     {"fetch", connection_fetch},
+      {"script", connection_script}, {"backup", connection_backup}, {"interrupt", connection_interrupt},
+      {"close", connection_close},   {"__gc", connection_gc},       {NULL, NULL}};
   static const luaL_Reg cursor_methods[] = {{"__gc", cursor_gc}, {NULL, NULL}};
   static const luaL_Reg none[] = {{NULL, NULL}};
   static const luaL_Reg functions[] = {{"sqlite_open", sqlite_open}, {NULL, NULL}};

@@ -3,6 +3,7 @@
 #include "lua/io/lsqlitevalue.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lua/base/larg.h"
@@ -122,5 +123,38 @@ void lsqlite_add_values(lua_State *L, struct braid_sqlite_call *call, int first,
   for (int i = first; i <= last; i++) {
     snprintf(name, sizeof name, "%d", i - first + 1);
     add_value(L, &call->values, i, name);
+  }
+}
+
+/* The number of values of the list on the top; -1: they have names. */
+static lua_Integer count_values(lua_State *L) {
+  lua_getfield(L, -1, "n");
+  lua_Integer count = lua_tointeger(L, -1), length = (lua_Integer)lua_rawlen(L, -2);
+  lua_pop(L, 1);
+  if (count < length) count = length;
+  if (count > 0) return count;
+  lua_pushnil(L);
+  if (!lua_next(L, -2)) return 0;
+  lua_pop(L, 2);
+  return -1;
+}
+
+void lsqlite_add_lists(lua_State *L, struct braid_sqlite_call *call, int index, lua_Integer first, lua_Integer last) {
+  char name[48];
+  luaL_checkstack(L, LUA_MINSTACK, "parameters");
+  for (lua_Integer i = first; i <= last; i++) {
+    if (lua_rawgeti(L, index, i) != LUA_TTABLE)
+      lerror_misuse(L, "list %I of the parameters is %s, and a table was expected", (LUAI_UACINT)i,
+                    larg_describe(L, lua_gettop(L)));
+    if (!braid_buffer_append(&call->values, "r", 1)) lerror_memory(L);
+    lua_Integer count = count_values(L);
+    if (count < 0) add_named(L, &call->values, lua_gettop(L));
+    for (lua_Integer place = 1; place <= count; place++) {
+      lua_rawgeti(L, -1, place);
+      snprintf(name, sizeof name, "%d of list %d", (int)place, (int)i);
+      add_value(L, &call->values, lua_gettop(L), name);
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
   }
 }

@@ -22,4 +22,8 @@ void lsqlite_push_value(lua_State *L, struct lsqlite_reader *reader, bool null);
  * raise. */
 void lsqlite_add_values(lua_State *L, struct braid_sqlite_call *call, int first, int last);
 
+/* Adds lists of parameters: those from number `first` to `last` of the list at `index`. Each is a list (`n` may be its
+ * length), or a table by names. May raise. */
+void lsqlite_add_lists(lua_State *L, struct braid_sqlite_call *call, int index, lua_Integer first, lua_Integer last);
+
 #endif

@@ -181,6 +181,39 @@ function Database:execute(script, ...)
   return { affected = affected, last_id = last_id, columns = setmetatable({}, core.List) }
 end
 
+local MANY = 1000 -- lists of parameters of one call of the connection's thread
+
+local function run_many(self, sql, lists)
+  local affected, last_id = 0, 0
+  for first = 1, #lists, MANY do
+    local changed, err, failed = self._main:many(sql, lists, first, math.min(first + MANY - 1, #lists))
+    if not changed then
+      if errors.is_error(err) then err.list = first + failed - 1 end
+      checked(self, nil, err)
+    end
+    affected, last_id = affected + changed, err
+  end
+  return { affected = affected, last_id = last_id, columns = setmetatable({}, core.List) }
+end
+
+---Carries out a statement once for each list of parameters:
+---`db:execute_many("insert into t values (?, ?)", { { 1, "a" }, { 2, "b" } })`. All or none are done: outside of a
+---transaction it is one. This is much faster than a call for each, because the connection's thread is asked once for
+---1,000 of them. Rows that the statement gives are dropped. An error's `list` is the number of the list that failed.
+---Suspends.
+---@param sql string one statement
+---@param lists any[][] each is a list (`n` may be its length), or a table by names
+---@return table result `.affected` and `.last_id`
+function Database:execute_many(sql, lists)
+  check_sql("execute_many", sql)
+  if type(lists) ~= "table" then
+    errors.misuse(1, "bad argument 'lists' to 'execute_many' (a list of lists expected, got %s)",
+      errors.described(lists))
+  end
+  if self._owner == myself() and self._depth > 0 then return run_many(self, sql, lists) end
+  return self:transaction(function() return run_many(self, sql, lists) end)
+end
+
 ---Goes over rows: `for row in db:rows("select ...") do`. Memory stays small. Until its end it has a connection for this
 ---task, which may use the database meanwhile. Suspends.
 ---@param sql string|table as for query
@@ -327,6 +360,11 @@ function Statement:value(...) return database_of(self):value(self.sql, ...) end
 ---@param ... any
 ---@return table
 function Statement:execute(...) return database_of(self):query(self.sql, ...) end
+
+---As `db:execute_many`. Suspends.
+---@param lists any[][]
+---@return table
+function Statement:execute_many(lists) return database_of(self):execute_many(self.sql, lists) end
 
 ---Forgets it.
 function Statement:close() self._database = nil end
