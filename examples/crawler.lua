@@ -1,13 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- A polite crawler: each page once, so many requests a second to each host, robots.txt, retries, a bar. Ctrl-C stops
 -- it; what it has found until then is told.
---   lua5.4 examples/crawler.lua [--url http://...] [--pages 200] [--rate 50] [--tasks 8]
--- Without a URL it crawls a site of its own. It never leaves the host that it is given.
+--   lua5.4 examples/crawler.lua [--url http://...] [--pages 200] [--rate 50] [--tasks 8] [--db pages.db]
+-- Without a URL it crawls a site of its own. It never leaves the host that it is given. The pages go to a SQLite
+-- database where there is one (default: in memory); a page that is there already is stored anew.
 package.path = (arg[0]:match "^(.*[/\\])" or "./") .. "?.lua;" .. package.path
 local braid = require "braid"
 local tour = require "tour"
 
-local options = tour.options { url = "", pages = 200, rate = 50, tasks = 8 }
+local options = tour.options { url = "", pages = 200, rate = 50, tasks = 8, db = ":memory:" }
 local AGENT = "braid-crawler"
 
 -- ---- a site to crawl ------------------------------------------------------------------------------------------------
@@ -99,7 +100,42 @@ local function links_in(response)
   return list
 end
 
-local function crawl(start, found)
+-- ---- the pages ------------------------------------------------------------------------------------------------------
+
+local STORE = "insert into page values (?, ?, ?, ?) on conflict (url) do update set status = excluded.status, "
+  .. "type = excluded.type, body = excluded.body"
+
+-- Keeps pages: put(url, response). Tasks only hand them over; one task stores what has gathered, by one transaction.
+local function open_store(path)
+  if not pcall(require, "braid.sqlite_core") then return { put = function() end, close = function() end } end
+  local db = assert(braid.sqlite.open(path))
+  db:execute "create table if not exists page (url text primary key, status integer, type text, body blob)"
+  local pages = braid.queue(1000)
+  local writer = braid.spawn(function()
+    for page in pages:items() do
+      local list = { page }
+      repeat
+        local next_page = pages:try_get()
+        list[#list + 1] = next_page
+      until not next_page
+      db:execute_many(STORE, list)
+    end
+  end)
+  return {
+    put = function(url, response)
+      pages:put { url, response.status, response.headers["content-type"], braid.sqlite.blob(response.body), n = 4 }
+    end,
+    close = function()
+      pages:close()
+      writer:result()
+      local count = db:value "select count(*) from page"
+      db:close()
+      return count
+    end,
+  }
+end
+
+local function crawl(start, found, store)
   local home = origin_of(start)
   local session <close> = braid.http.session {
     headers = { ["User-Agent"] = AGENT }, timeout = 20, max_body = 10 << 20, max_per_host = options.tasks,
@@ -133,6 +169,7 @@ local function crawl(start, found)
       found.failed[#found.failed + 1] = ("%s: status %d"):format(response.url:gsub("^%a+://[^/]*", ""), response.status)
     else
       found.bytes = found.bytes + #response.body
+      store.put(response.url, response)
       for _, link in ipairs(links_in(response)) do add(link) end
     end
   end
@@ -158,16 +195,19 @@ local found = { pages = 0, bytes = 0, refused = 0, failed = {} }
 local function tell()
   print(("%d pages, %d refused by robots.txt, %d failed"):format(found.pages, found.refused, #found.failed))
   for _, line in ipairs(found.failed) do print("  " .. line) end
+  if options.db ~= ":memory:" and found.stored then print(("%d pages in %s"):format(found.stored, options.db)) end
 end
 
 braid.run(function()
   local _ <close> = setmetatable({}, { __close = tell })
+  local store = open_store(options.db)
+  local held <close> = setmetatable({}, { __close = function() found.stored = braid.shield(store.close) end }) -- luacheck: ignore
   if options.url ~= "" then
-    crawl(options.url:find("^%a+://[^/]+$") and options.url .. "/" or options.url, found)
+    crawl(options.url:find("^%a+://[^/]+$") and options.url .. "/" or options.url, found, store)
     return
   end
   local server = assert(own_site():start { port = 0, access_log = false })
-  crawl(("http://127.0.0.1:%d/page/0"):format(server.port), found)
+  crawl(("http://127.0.0.1:%d/page/0"):format(server.port), found, store)
   server:stop()
 end)
 

@@ -42,6 +42,26 @@ describe("the crawler", function()
     end)()
   end)
 
+  test("keeps its pages in a database, once each", scripted.with(function(request)
+    if request.target == "/robots.txt" then return answer(404, "") end
+    if request.target == "/" then return answer(200, '<a href="a">a</a><a href="gone">b</a>', HTML) end
+    return request.target == "/a" and answer(200, "leaf\0") or answer(404, "")
+  end, function(base)
+    if not pcall(require, "braid.sqlite_core") then return end
+    local path = os.tmpname()
+    for _ = 1, 2 do
+      local process <close> = start(base, "--rate", "1000", "--db", path)
+      local text = process.stdout:read("a")
+      assert.equal(0, process:wait().code)
+      assert.is_truthy(text:find("\n2 pages in " .. path, 1, true), text)
+    end
+    local db <close> = assert(braid.sqlite.open(path))
+    assert.equal(2, db:value "select count(*) from page")
+    assert.equal("leaf\0", db:value "select body from page where url like '%/a'")
+    assert.equal(200, db:value "select min(status) from page")
+    os.remove(path)
+  end))
+
   test("tells what it has found when it is interrupted", scripted.with(function(request, _, number)
     if request.target == "/robots.txt" then return answer(404, "") end
     return answer(200, ('<a href="/%d">next</a>'):format(number), HTML)
