@@ -562,3 +562,77 @@ describe("replies of a hostile server", function()
       assert.is_true(braid.is_error(list[9], "redis"))
     end))
 end)
+
+describe("redis streams", function()
+  for _, protocol in ipairs { 2, 3 } do
+    test("are read in order, from an id or from now, in RESP " .. protocol, connected(function(client)
+      for i = 1, 250 do client:xadd("s", "*", "n", i, "x", "y" .. i) end
+      local from <close> = client:stream("s", { from = "0" })
+      for i = 1, 250 do
+        local entry = from()
+        assert.same({ tostring(i), "y" .. i, "s" }, { entry.fields.n, entry.fields.x, entry.stream })
+        assert.same({ "n", tostring(i), "x", "y" .. i }, entry.list)
+      end
+      local new <close> = client:stream { "s", "other" }
+      local got = {}
+      local reader = braid.spawn(function() for _ = 1, 2 do got[#got + 1] = new().fields.n end end)
+      client:xadd("other", "*", "n", 251)
+      soon(function() return got[1] end)
+      client:xadd("s", "*", "n", 252)
+      reader:result()
+      assert.same({ "251", "252" }, got)
+    end, { protocol = protocol }))
+
+    test("give a group's consumers what none has, and again what was not acknowledged, in RESP " .. protocol,
+      connected(function(client)
+        local opts = { group = "g", consumer = "a", create = true, ack = true, count = 2 }
+        for i = 1, 5 do client:xadd("s", "*", "n", i) end
+        local first <close> = client:stream("s", opts)
+        assert.equal("1", first().fields.n)
+        assert.equal("2", first().fields.n) -- acknowledges the first
+        first:close()
+        assert.is_nil(first())
+        local again <close> = client:stream("s", opts)
+        assert.equal("2", again().fields.n)
+        assert.equal("3", again().fields.n)
+        local other <close> = client:stream("s", { group = "g", consumer = "b" })
+        local entry = other()
+        assert.equal("5", entry.fields.n) -- `again` has read 3 and 4 ahead
+        other:ack(entry)
+        assert.equal("4", again().fields.n)
+        again:ack(again._given)
+        assert.equal(0, client:xpending("s", "g")[1])
+      end, { protocol = protocol }))
+  end
+
+  test("lose nothing when the connection is lost, and end by a cancel", connected(function(client, _, server, path)
+    client:xadd("s", "1-1", "n", 1)
+    local items <close> = client:stream("s", { from = "0" })
+    assert.equal("1-1", items().id)
+    local got
+    local reader = braid.spawn(function() got = items() end)
+    braid.sleep(0.05)
+    server:kill("KILL")
+    server:wait()
+    local anew <close> = redis_server.start(path)
+    assert.is_truthy(anew)
+    local other <close> = assert(redis.connect { unix = path })
+    other:xadd("s", "1-2", "n", 2)
+    reader:result()
+    assert.equal("1-2", got.id)
+    assert.is_false(braid.move_on_after(0.05, items))
+    other:xadd("s", "1-3", "n", 3)
+    assert.equal("1-3", items().id)
+    client:close()
+    raises("closed", nil, items)
+  end))
+
+  test("are refused with what was expected", connected(function(client)
+    raises("misuse", nil, client.stream, client, {})
+    raises("misuse", nil, client.stream, client, 5)
+    assert.is_truthy(raises("misuse", nil, client.stream, client, "s", { ack = true }).message:find "'group'")
+    raises("misuse", nil, client.stream, client, "s", { form = "0" })
+    raises("redis", "NOGROUP", client:stream("s", { group = "none" }))
+    raises("misuse", nil, function() client:stream("s"):ack({ id = "1-1", stream = "s" }) end)
+  end))
+end)

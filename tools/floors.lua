@@ -19,7 +19,7 @@ local LUA_FLOORS = {
   "braid.io.signals", "braid.io.stream", "braid.io.process", "braid.io.address", "braid.io.udp", "braid.io.proxy",
   "braid.io.tls", "braid.io.net",
   "braid.redis.link", "braid.redis.commands", "braid.redis.pipeline", "braid.redis.transaction",
-  "braid.redis.subscription", "braid.redis.client", "braid.redis",
+  "braid.redis.subscription", "braid.redis.stream_reader", "braid.redis.client", "braid.redis",
   "braid.file.numeral", "braid.file.handle", "braid.file.watch", "braid.file",
   "braid.websocket.codec", "braid.websocket.extension", "braid.websocket.url", "braid.websocket.handshake",
   "braid.websocket.connection", "braid.websocket",

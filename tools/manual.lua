@@ -25,6 +25,7 @@ local CHAPTERS = {
     "web.cookies", "web.sessions", "web.compress", "web.cors", "web.limiter", "web.proxies", "web.options",
     "web.server", "web.supervisor", "web.headers", "web.websocket", "web.test_client" },
   { "databases", "Databases", "redis", "redis.client", "redis.pipeline", "redis.transaction", "redis.subscription",
+    "redis.stream_reader",
     "postgres", "postgres.session", "postgres.connection", "postgres.transaction", "postgres.pool", "postgres.rows",
     "postgres.copies", "postgres.listener", "sqlite", "sqlite.connection", "sqlite.rows" },
   { "json", "JSON", "json" },

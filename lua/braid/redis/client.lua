@@ -8,6 +8,7 @@ local link = require "braid.redis.link"
 local pipeline = require "braid.redis.pipeline"
 local pools = require "braid.sync.resource_pool"
 local scopes = require "braid.tasks.scope"
+local stream_reader = require "braid.redis.stream_reader"
 local subscription = require "braid.redis.subscription"
 local transaction = require "braid.redis.transaction"
 
@@ -222,6 +223,35 @@ function Client:subscribe(channels) return subscribe(self, "subscribe", "SUBSCRI
 ---@param patterns string|string[]
 ---@return braid.redis.Subscription
 function Client:psubscribe(patterns) return subscribe(self, "psubscribe", "PSUBSCRIBE", patterns) end
+
+local STREAM_OPTIONS = { from = "string", group = "string", consumer = "string", create = "boolean", ack = "boolean",
+  count = "integer" }
+
+---Reads streams: `for entry in client:stream("events", { from = "0" }) do print(entry.id, entry.fields.name) end`. It
+---waits for new entries, without end. When the connection is lost it connects again and loses none. Suspends, as each
+---step does.
+---@param keys string|string[]
+---@param opts { from: string?, group: string?, consumer: string?, create: boolean?, ack: boolean?, count: integer? }?
+--- from: the id behind which reading begins; "$": new entries only (the default without a group). group: reads as a
+--- consumer of this group (default "braid"), first what it has not acknowledged, then what no other consumer has got.
+--- create: makes the group, which begins with the stream. ack: an entry is acknowledged when the next one is asked for,
+--- so a consumer that dies gets it again. count: entries that are read ahead, default 100
+---@return braid.redis.StreamReader
+function Client:stream(keys, opts)
+  if type(keys) == "string" then keys = { keys } end
+  if type(keys) ~= "table" or #keys == 0 then
+    errors.misuse(1, "bad argument 'keys' to 'stream' (a name or a list of names expected, got %s)",
+      type(keys) == "table" and "an empty table" or errors.described(keys))
+  end
+  errors.check_options(1, "stream", opts, STREAM_OPTIONS)
+  opts = opts or {}
+  for _, name in ipairs { "consumer", "create", "ack" } do
+    if opts[name] ~= nil and not opts.group then
+      errors.misuse(1, "the option '%s' of 'stream' needs the option 'group'", name)
+    end
+  end
+  return stream_reader.new(self, table.move(keys, 1, #keys, 1, {}), opts)
+end
 
 ---An iterator over the keys, or those that match a pattern. A key may come twice. Each step may suspend.
 ---@param pattern? string
