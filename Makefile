@@ -26,7 +26,7 @@ lua/base := lrelease lfolder lregistry lposition ltraceback lerror larg lopen.h
 lua/sched := lbottom lreason ltree lseal lcopy lhook lstop.h linsist.h linterrupt ltrace ltaskname lsched.h ldeadlock.h \
 	lsentinel lsigint.h lsched ldeadlock lsigint linsist lstop lheld llocals lobject
 lua/codec := llist ljsontext ljson.h ljsonencode ljsondecode ljson lresp lname lcode lcodec.h lwire.h lencbuf lpath \
-	lwriter lencode ldecode ltext lcodec lcarry.h lcarry litem
+	lwriter lencode ldecode ltext lcodec lcarry.h lcarry lfreight litem
 lua/task := lfailure lstep.h ltask lstep ljob lfuture lwrap lscope lwithin lcoroutine
 lua/sync := lqueue lprimitivebase lprimitives lcounter ldict larray lmapping lview lselect
 lua/remote := lcall lremotequeue lremoteprimitives lremote
@@ -46,6 +46,9 @@ lua/postgres := lpgerror lpgtype lpgresult lpgconnection lpganswer lpostgres
 # Only this module is linked with libsqlite3: the rest calls it through core/work/sqlite.h.
 core/sqlite := name statement engine
 lua/sqlite := lsqliteopen
+# So is the client for NATS; it needs the system's libcrypto, too, as libnats does.
+core/cluster := nats_link signature
+lua/cluster := lnats
 
 # TLS is a module of its own: only it is linked with OpenSSL. The rest calls it through core/net/tls.h.
 core/tls := failure certificate transport store sessions tickets context connection.h context connection
@@ -108,6 +111,9 @@ SQLITE_CFLAGS := $(shell pkg-config --cflags sqlite3 2>/dev/null)
 SQLITE_LIBS := $(or $(shell pkg-config --libs sqlite3 2>/dev/null),-lsqlite3)
 HAVE_SQLITE := $(shell printf '\#include <sqlite3.h>\n\#if SQLITE_VERSION_NUMBER < 3037000\n\#error old\n\#endif\n' | \
 	$(CC) $(SQLITE_CFLAGS) -E -x c - >/dev/null 2>&1 && echo yes)
+NATS_LIBS := -lnats -lcrypto
+HAVE_NATS := $(if $(filter Linux,$(SYSTEM)),$(shell printf '\#include <nats/nats.h>\n\#include <openssl/evp.h>\n' | \
+	$(CC) $(OPENSSL_CFLAGS) -E -x c - >/dev/null 2>&1 && echo yes))
 HAVE_PQ := $(shell printf '\#include <libpq-fe.h>\n\#ifndef LIBPQ_HAS_PIPELINING\n\#error old\n\#endif\n' | \
 	$(CC) $(PQ_CFLAGS) -E -x c - >/dev/null 2>&1 && echo yes)
 
@@ -144,6 +150,7 @@ POSTGRES_OBJECTS := $(call objects,$(call sources,core/postgres lua/postgres))
 POSTGRES_GROUND := $(call objects,csrc/core/base/decimal.c)
 SQLITE_OBJECTS := $(call objects,$(call sources,core/sqlite lua/sqlite))
 SQLITE_GROUND := $(call objects,csrc/core/base/buffer.c)
+CLUSTER_OBJECTS := $(call objects,$(call sources,core/cluster lua/cluster))
 # A build that counts what is passed (see `coverage`): what its programs have in addition.
 COUNTS := $(findstring --coverage,$(FLAVOUR))
 COUNTING := $(if $(COUNTS),$(call objects,spec/coverage/exit.c))
@@ -162,11 +169,12 @@ EXAMPLES := $(filter-out examples/tour.lua examples/delay_server.lua,$(sort $(wi
 CORE_MODULE := $(BUILD)/braid/core.so
 POSTGRES_MODULE := $(BUILD)/braid/postgres_core.so
 SQLITE_MODULE := $(BUILD)/braid/sqlite_core.so
+CLUSTER_MODULE := $(BUILD)/braid/cluster_core.so
 TLS_MODULE := $(BUILD)/braid/tls_core.so
 WEBSOCKET_MODULE := $(BUILD)/braid/websocket_core.so
 MODULES := $(CORE_MODULE) $(if $(HAVE_OPENSSL),$(TLS_MODULE),without_openssl) \
 	$(if $(HAVE_WSLAY),$(WEBSOCKET_MODULE),without_wslay) $(if $(HAVE_PQ),$(POSTGRES_MODULE),without_pq) \
-	$(if $(HAVE_SQLITE),$(SQLITE_MODULE),without_sqlite)
+	$(if $(HAVE_SQLITE),$(SQLITE_MODULE),without_sqlite) $(if $(HAVE_NATS),$(CLUSTER_MODULE),without_nats)
 
 # The tree's own paths go first; the empty last entry stands for Lua's defaults.
 TREE_LUA_PATH := $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;
@@ -233,6 +241,16 @@ $(SQLITE_MODULE): $(SQLITE_OBJECTS) $(SQLITE_GROUND)
 without_sqlite:
 	@echo "braid.sqlite is left out: sqlite3.h of SQLite 3.37 or later was not found (Debian: libsqlite3-dev)."
 
+# The client's threads run its code, also after the state has closed that has loaded it.
+$(CLUSTER_MODULE): MODULE_LDFLAGS += -Xlinker -z -Xlinker nodelete
+$(CLUSTER_MODULE): $(CLUSTER_OBJECTS)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LINK  $@")
+	$(QUIET)$(CC) $(MODULE_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(LTO) $(LDFLAGS) -o $@ $^ $(NATS_LIBS) -lpthread
+
+without_nats:
+	@echo "braid.cluster is left out: nats/nats.h or openssl/evp.h was not found (Debian: libnats-dev, libssl-dev)."
+
 # C tests know no Lua. Those of memory make allocations fail.
 c_tests: $(C_TESTS)
 
@@ -283,11 +301,11 @@ host: $(HOST)
 $(HOST): LDFLAGS += $(call counting,lua_newstate lua_sethook lua_gethook lua_gethookmask _exit)
 $(HOST): $(call objects,spec/host.c $(if $(COUNTS),spec/coverage/lines.c)) $(COUNTING) $(CORE_OBJECTS) $(KERNEL_OBJECTS) \
 	$(LUA_OBJECTS) $(if $(HAVE_OPENSSL),$(TLS_OBJECTS)) $(if $(HAVE_WSLAY),$(WEBSOCKET_OBJECTS)) \
-	$(if $(HAVE_PQ),$(POSTGRES_OBJECTS)) $(if $(HAVE_SQLITE),$(SQLITE_OBJECTS))
+	$(if $(HAVE_PQ),$(POSTGRES_OBJECTS)) $(if $(HAVE_SQLITE),$(SQLITE_OBJECTS)) $(if $(HAVE_NATS),$(CLUSTER_OBJECTS))
 	$(if $(V),,@echo "  LINK  $@")
 	$(QUIET)$(CC) $(HOST_LDFLAGS) $(CFLAGS) $(FLAVOUR) $(PLAIN) $(LDFLAGS) -o $@ $^ $(LUA_ARCHIVE) \
 		$(if $(HAVE_OPENSSL),$(OPENSSL_LIBS)) $(if $(HAVE_WSLAY),$(WSLAY_LIBS)) $(if $(HAVE_PQ),$(PQ_LIBS)) \
-		$(if $(HAVE_SQLITE),$(SQLITE_LIBS)) -lpthread -lm -ldl
+		$(if $(HAVE_SQLITE),$(SQLITE_LIBS)) $(if $(HAVE_NATS),$(NATS_LIBS)) -lpthread -lm -ldl
 
 # ---- testing -------------------------------------------------------------------------------------------------------
 # A suite is a list of commands (see tools/suite.lua): each of these files, run by $1.
@@ -399,7 +417,7 @@ fuzz: all $(SHIP) ## random bytes against the decoders, and between processes
 # ---- other machines and libraries ----------------------------------------------------------------------------------
 # The suite under $(ABROAD), an interpreter that cannot load what build/ has. bin/braid and busted look there first: so
 # the modules are loaded from $(BUILD) before they look. spec/elsewhere.lua says what is left out, and why.
-PRELOADED = for _, name in ipairs { "core", "tls_core", "websocket_core", "postgres_core", "sqlite_core" } do package.preload["braid." .. name] = package.loadlib( \
+PRELOADED = for _, name in ipairs { "core", "tls_core", "websocket_core", "postgres_core", "sqlite_core", "cluster_core" } do package.preload["braid." .. name] = package.loadlib( \
 	[==[$(abspath $(BUILD))/braid/]==] .. name .. ".so", "luaopen_braid_" .. name) end
 abroad = $(TREE) LUA_INIT=$(call quote,$(PRELOADED)) BRAID_ELSEWHERE=$1 BRAID_LUA=$(call quote,$(CURDIR)/$(ABROAD)) \
 	$2 $(LUA) tools/suite.lua 3600 $3 $(call each,$(ABROAD) spec/run.lua,$(SPECS)) $(call each,$(ABROAD),$4)
@@ -409,7 +427,7 @@ abroad = $(TREE) LUA_INIT=$(call quote,$(PRELOADED)) BRAID_ELSEWHERE=$1 BRAID_LU
 # of which qemu takes more out of a message than there is room for.
 ARM64 := build/arm64
 ARM64_ROOT := $(ARM64)/root
-ARM64_PACKAGES := lua5.4 liblua5.4-dev libcurl4-openssl-dev libssl-dev libwslay-dev zlib1g-dev libpq-dev libsqlite3-dev lua-busted lua-cjson lua-socket
+ARM64_PACKAGES := lua5.4 liblua5.4-dev libcurl4-openssl-dev libssl-dev libwslay-dev zlib1g-dev libpq-dev libsqlite3-dev libnats-dev lua-busted lua-cjson lua-socket
 arm64: ## build for arm64 (Debian) and run the tests under qemu-user, for half an hour or more
 	@tools/packages.sh build test arm64
 	@tools/debian.sh packages arm64 $(ARM64_ROOT) $(ARM64_PACKAGES)
@@ -430,7 +448,7 @@ musl: ## build with musl (Debian), Lua as well, and run the tests
 	@tools/musl.sh $(MUSL)
 	@$(MAKE) $(RAW_SERVER)
 	@$(MAKE) -j$(CORES) BUILD=$(MUSL) CC=musl-gcc LUA_CFLAGS=-I$(MUSL)/source/lua5.4/src CURL_CFLAGS=-I$(MUSL)/include \
-		HAVE_OPENSSL= HAVE_WSLAY= HAVE_PQ= HAVE_SQLITE= musl_tests
+		HAVE_OPENSSL= HAVE_WSLAY= HAVE_PQ= HAVE_SQLITE= HAVE_NATS= musl_tests
 
 musl_tests: ABROAD := $(MUSL)/bin/lua5.4
 musl_tests: $(CORE_MODULE) c_tests $(SHIP)
@@ -504,7 +522,7 @@ clean: ## remove build/
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
-.PHONY: all without_openssl without_wslay without_pq without_sqlite c_tests host test lint format asan ubsan tsan sanitized coverage valgrind torture check demo \
+.PHONY: all without_openssl without_wslay without_pq without_sqlite without_nats c_tests host test lint format asan ubsan tsan sanitized coverage valgrind torture check demo \
 	env fuzz stress asan_stress ubsan_stress tsan_stress sanitized_stress bench docs docs-check install uninstall rock_modules \
 	rock clean help arm64 arm64_tests musl musl_tests
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

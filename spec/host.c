@@ -10,6 +10,7 @@ __attribute__((weak)) int luaopen_braid_tls_core(lua_State *L);       /* not the
 __attribute__((weak)) int luaopen_braid_websocket_core(lua_State *L); /* not there without wslay */
 __attribute__((weak)) int luaopen_braid_sqlite_core(lua_State *L);    /* not there without SQLite */
 __attribute__((weak)) int luaopen_braid_postgres_core(lua_State *L);  /* not there without libpq */
+__attribute__((weak)) int luaopen_braid_cluster_core(lua_State *L);   /* not there without libnats */
 
 #ifdef __SANITIZE_THREAD__
 #include <pthread.h>
@@ -71,6 +72,10 @@ static int run(lua_State *L) {
   if (luaopen_braid_sqlite_core) {
     lua_pushcfunction(L, luaopen_braid_sqlite_core);
     lua_setfield(L, -2, "braid.sqlite_core");
+  }
+  if (luaopen_braid_cluster_core) {
+    lua_pushcfunction(L, luaopen_braid_cluster_core);
+    lua_setfield(L, -2, "braid.cluster_core");
   }
   lua_newtable(L);
   for (int i = 0; i < argc; i++) {

@@ -5,7 +5,7 @@
 -- Bottom up. The C order stands in the Makefile, because the build follows it.
 local LUA_FLOORS = {
   "braid.core", "braid.tls_core", "braid.websocket_core", "braid.postgres_core",
-  "braid.sqlite_core",
+  "braid.sqlite_core", "braid.cluster_core",
   "braid.search", "braid.errors", "braid.base64", "braid.units", "braid.progress", "braid.debug.dump",
   "braid.tasks.scope", "braid.tasks.future", "braid.pools.registry", "braid.tasks.task", "braid.items",
   "braid.tasks.daemon", "braid.tasks.gather", "braid.tasks.every", "braid.sync.queue", "braid.sync.primitives",
@@ -31,6 +31,10 @@ local LUA_FLOORS = {
   "braid.luasocket.dns", "braid.luasocket.select", "braid.luasocket.except", "braid.luasocket.socket",
   "braid.luasocket.unix", "braid.luasocket",
   "braid.sqlite.rows", "braid.sqlite.connection", "braid.sqlite",
+  "braid.cluster.settings", "braid.cluster.link", "braid.cluster.jetstream", "braid.cluster.streams",
+  "braid.cluster.cargo", "braid.cluster.pieces", "braid.cluster.wire", "braid.cluster.call", "braid.cluster.home",
+  "braid.cluster.results", "braid.cluster.inspection", "braid.cluster.pool", "braid.cluster", "braid.cluster.pull",
+  "braid.cluster.courier", "braid.cluster.worker",
   "braid.kernels.numbers",
   "braid.kernels.vectors", "braid.kernels.compile.fault", "braid.kernels.compile.lexer", "braid.kernels.compile.parser",
   "braid.kernels.compile.mathematics", "braid.kernels.compile.checker", "braid.kernels.compile.prelude",
@@ -70,7 +74,8 @@ local LUA_FLOORS = {
   "braid.tutorial.service", "braid.tutorial.primitives",
   "braid.tutorial.cluster", "braid.tutorial.databases", "braid.tutorial.pitfalls", "braid.tutorial",
   "braid.command.options", "braid.command.serve", "braid.command.run", "braid.command.tutorial",
-  "braid.command.advise", "braid.command.ps", "braid.command",
+  "braid.command.advise", "braid.command.ps", "braid.command.connection", "braid.command.worker",
+  "braid.command.cluster", "braid.command",
 }
 
 local failures = 0

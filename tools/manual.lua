@@ -28,6 +28,7 @@ local CHAPTERS = {
     "redis.stream_reader",
     "postgres", "postgres.session", "postgres.connection", "postgres.transaction", "postgres.pool", "postgres.rows",
     "postgres.copies", "postgres.listener", "sqlite", "sqlite.connection", "sqlite.rows" },
+  { "cluster", "Many machines", "cluster", "cluster.pool" },
   { "json", "JSON", "json" },
   { "kernels", "Kernels", "kernels", "kernels.numbers", "kernels.vectors", "kernels.random", "kernels.selection",
     "kernels.groups", "kernels.series", "kernels.matrices", "kernels.comparisons", "kernels.linear", "kernels.csv",

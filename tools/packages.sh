@@ -11,6 +11,7 @@ header() {
 }
 lua_redis_there() { [ -f /usr/share/lua/5.1/redis.lua ] || lua_module redis; }
 nginx_there() { program nginx || [ -x /usr/sbin/nginx ]; }
+nats_there() { program nats-server || [ -x /usr/sbin/nats-server ]; }
 python_module() { ${PYTHON:-/usr/bin/python3} -c "import $1" >/dev/null 2>&1; }
 node_module() { program node && [ -d "/usr/share/nodejs/$1" ]; }
 postgres_there() { program initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
@@ -47,6 +48,7 @@ need_for_build() {
   need libnghttp2-dev libnghttp2 header nghttp2/nghttp2.h libnghttp2
   need libpq-dev libpq header libpq-fe.h libpq
   need libsqlite3-dev sqlite header sqlite3.h sqlite3
+  need libnats-dev cnats header nats/nats.h libnats
 }
 need_for_test() {
   need lua-busted rock:busted lua_module busted.runner
@@ -64,6 +66,7 @@ need_for_test() {
   need node-ws - node_module ws
   need curl curl program curl
   need nghttp2-client nghttp2 program h2load
+  need nats-server nats-server nats_there
 }
 need_for_valgrind() {
   need valgrind valgrind program valgrind

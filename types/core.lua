@@ -21,6 +21,7 @@
 ---@field list_has_hole fun(list: table, n: integer): boolean
 ---@field EACCES integer numbers of errors of the system
 ---@field EADDRINUSE integer
+---@field lua_release string as "5.4.6"
 ---@field SqliteBlob table the metatable of blobs for SQLite
 ---@field EAGAIN integer
 ---@field EBADF integer
@@ -1052,6 +1053,30 @@ function core.encode(...) end
 ---@param parcel userdata
 ---@return any ...
 function core.decode(parcel) end
+
+---The values as the bytes of a message, and the boxes of what they refer to: bytecode and arrays. Raises kind
+---"not_sendable" for other shared objects.
+---@param what string what the values are, for errors: "argument"
+---@param ... any
+---@return string bytes
+---@return userdata[]? boxes
+function core.freeze(what, ...) end
+
+---The values again. The bytes must not come from strangers.
+---@param bytes string
+---@param boxes userdata[]?
+---@return any ...
+function core.thaw(bytes, boxes) end
+
+---@param box userdata
+---@return string? bytes of the bytecode; nil: the box holds something else
+---@return integer? upvalues
+function core.code_parts(box) end
+
+---@param bytes string
+---@param upvalues integer
+---@return userdata box
+function core.code_make(bytes, upvalues) end
 
 ---@param value any
 ---@param max_depth integer?

@@ -63,7 +63,7 @@ int luaopen_braid_core(lua_State *L) {
       lmapping_open,   lcompiled_open, lkernelcache_open, llapack_open,      lmessages_open,
       lserver_open,    lwebfile_open,  lsupervise_open,   lsqlite_open,      lselection_open,
       lgroup_open,     lmatrix_open,   lstorage_open,     lwithin_open,      lcoding_open,
-      lcarry_open,
+      lcarry_open,     lfreight_open,
   };
   lrelease_check(L);
   lua_newtable(L);
@@ -76,5 +76,7 @@ int luaopen_braid_core(lua_State *L) {
   lua_setfield(L, -2, "null");
   lua_pushstring(L, folder_at_start());
   lua_setfield(L, -2, "start_folder");
+  lrelease_push(L);
+  lua_setfield(L, -2, "lua_release");
   return 1;
 }

@@ -24,7 +24,7 @@ local places = {
   ["pools.pool"] = { "pool" }, ["supervision.supervisor"] = { "supervisor" },
   ["debug.dump"] = { "dump" }, ["debug.trace"] = { "trace" },
   ["telemetry.metrics"] = { "metrics" },
-  telemetry = { "telemetry", "span" },
+  telemetry = { "telemetry", "span" }, cluster = { "cluster" },
   progress = { "progress" }, experiments = { "experiment" }, advice = { "advise" },
 }
 

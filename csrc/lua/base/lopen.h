@@ -18,6 +18,7 @@ __attribute__((visibility("default"))) int luaopen_braid_core(lua_State *L);
 void llocals_open(lua_State *L);
 void lcarry_open(lua_State *L);
 void lcodec_open(lua_State *L);
+void lfreight_open(lua_State *L);
 void lfailure_open(lua_State *L);
 void ltask_open(lua_State *L);
 void llist_open(lua_State *L);

@@ -36,8 +36,7 @@ static bool close_may_wait(lua_State *L) {
   return may;
 }
 
-/* Pushes the release, "5.4.2". */
-static void push_release(lua_State *L) {
+void lrelease_push(lua_State *L) {
   const char *name = lua_ident ? strstr(lua_ident, "Lua 5.") : NULL;
   if (name)
     lua_pushlstring(L, name + 4, strcspn(name + 4, " "));
@@ -48,7 +47,7 @@ static void push_release(lua_State *L) {
 void lrelease_check(lua_State *L) {
   luaL_checkversion(L);
   if (close_may_wait(L)) return;
-  push_release(L);
+  lrelease_push(L);
   lua_pushfstring(L, "braid needs Lua 5.4.3 or a later 5.4, and this is Lua %s: <close> variables cannot wait in it",
                   lua_tostring(L, -1));
   lua_error(L);

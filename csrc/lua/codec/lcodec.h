@@ -28,6 +28,10 @@ int lcodec_decode(lua_State *L, const struct braid_message *message);
 /* The same, but drops the message, even when it raises. */
 int lcodec_take(lua_State *L, struct braid_message *message);
 
+/* Makes a message of the bytes at `index` and the list of boxes, or nil, at `index` + 1; the caller owns it. The bytes
+ * are those of an encoded message (core.freeze). Raises for other arguments, or that memory is out. */
+struct braid_message *lcodec_thawed(lua_State *L, int index);
+
 /* Pushes a text that says which function the message's first value is, without decoding it: "file:line" of its
  * definition or its name, "string.format". If that is a function of braid that calls the second value, it says that
  * one. */

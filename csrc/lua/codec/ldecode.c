@@ -98,7 +98,7 @@ static struct braid_object *get_object(struct decoder *d, bool code) {
   size_t number = get_size(d);
   if (number >= d->message->object_count) refuse(d);
   struct braid_object *object = d->message->objects[number];
-  if ((object->class == &braid_bytecode_class) != code) refuse(d);
+  if (code && object->class != &braid_bytecode_class) refuse(d);
   return object;
 }
 

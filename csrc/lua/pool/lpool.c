@@ -253,19 +253,13 @@ static int cpu_count(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"submit", pooljob_submit},
-    {"close", pool_close},
-    {"join", pool_join},
-    {"stats", pool_stats},
-    {"broken", pool_broken},
-    {"stop", pool_stop},
-    {"own", pool_own},
-    {"pids", pool_pids},
-    {"rest", pool_rest},
-    {"submitted", pool_submitted},
-    {"over", pool_over},
-    {"abort", pool_abort},
-    {NULL, NULL},
+    {"submit", pooljob_submit},    {"submit_frozen", pooljob_submit_frozen},
+    {"close", pool_close},         {"join", pool_join},
+    {"stats", pool_stats},         {"broken", pool_broken},
+    {"stop", pool_stop},           {"own", pool_own},
+    {"pids", pool_pids},           {"rest", pool_rest},
+    {"submitted", pool_submitted}, {"over", pool_over},
+    {"abort", pool_abort},         {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {

@@ -169,26 +169,9 @@ static struct braid_pool *receiver(lua_State *L) {
   return braid_container(object, struct braid_pool, object);
 }
 
-/* pool:submit(fn, ...) -> future. It is also the method `submit` of tables with the pool as `_core`, because a Lua
- * function between would cost a large part of the whole. */
-int pooljob_submit(lua_State *L) {
-  struct sched *sched = sched_of(L);
-  struct braid_pool *pool = receiver(L);
-  larg_function(L, 2, "fn");
-  int count = lua_gettop(L) - 1;
-  carry_wrap(L, sched, 2, 0);
-  reserve_slot(L, sched);
-  struct job_future *this = lua_newuserdatauv(L, sizeof *this, 1);
-  *this = (struct job_future){.pool = pool};
-  braid_waiter_init(&this->future.waiter, &sched->loop, BRAID_WAITER_JOB);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, sched->task_metatable);
-  lua_setmetatable(L, -2);
-  struct braid_message *call =
-      lcodec_encode_across(L, 2, count, "argument", pool->kind->apart ? braid_connection_refuse_object : NULL);
-  if (lua_istable(L, 2)) { /* from carry_wrap */
-    lua_rawgeti(L, 2, 1);
-    lua_replace(L, 2);
-  }
+/* The future, on the top of the stack, gets a job with this call, and the pool gets the job. */
+static int submit_call(lua_State *L, struct sched *sched, struct job_future *this, struct braid_message *call) {
+  struct braid_pool *pool = this->pool;
   this->job = braid_job_new(call, &this->future.waiter);
   if (!this->job) {
     braid_message_unref(call);
@@ -206,6 +189,44 @@ int pooljob_submit(lua_State *L) {
   sched->jobs++;
   if (sched->current == &sched->tree.script) sentinel_renew(L, sched); /* the job may need what the script holds now */
   return 1;
+}
+
+static struct job_future *push_future(lua_State *L, struct sched *sched, struct braid_pool *pool) {
+  reserve_slot(L, sched);
+  struct job_future *this = lua_newuserdatauv(L, sizeof *this, 1);
+  *this = (struct job_future){.pool = pool};
+  braid_waiter_init(&this->future.waiter, &sched->loop, BRAID_WAITER_JOB);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, sched->task_metatable);
+  lua_setmetatable(L, -2);
+  return this;
+}
+
+/* pool:submit(fn, ...) -> future. It is also the method `submit` of tables with the pool as `_core`, because a Lua
+ * function between would cost a large part of the whole. */
+int pooljob_submit(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  struct braid_pool *pool = receiver(L);
+  larg_function(L, 2, "fn");
+  int count = lua_gettop(L) - 1;
+  struct job_future *this = push_future(L, sched, pool);
+  return submit_call(
+      L, sched, this,
+      lcodec_encode_across(L, 2, count, "argument", pool->kind->apart ? braid_connection_refuse_object : NULL));
+}
+
+/* pool:submit_frozen(bytes, list or nil) -> future. Function and arguments come from core.freeze, of any process. */
+int pooljob_submit_frozen(lua_State *L) {
+  struct sched *sched = sched_of(L);
+  lua_settop(L, 3);
+  struct braid_pool *pool = pooljob_pool(L);
+  struct job_future *this = push_future(L, sched, pool);
+  struct braid_message *call = lcodec_thawed(L, 2);
+  const struct braid_object *which;
+  const char *why = pool->kind->apart ? braid_connection_refuse(call, &which) : NULL;
+  if (!why) return submit_call(L, sched, this, call);
+  lua_pushfstring(L, "a %s cannot be sent to another process: %s", which->class->name, why);
+  braid_message_unref(call);
+  return lerror_misuse(L, "%s", lua_tostring(L, -1));
 }
 
 /* Pushes the error of a job whose worker process ended without a reply. */

@@ -15,6 +15,9 @@ static inline struct braid_pool *pooljob_pool(lua_State *L) {
 /* The method `submit`. */
 int pooljob_submit(lua_State *L);
 
+/* The method `submit_frozen`. */
+int pooljob_submit_frozen(lua_State *L);
+
 /* The waiter of a job has arrived: ends the job's future. Runs Lua; does not raise. */
 void pooljob_arrive(struct sched *sched, struct braid_waiter *waiter);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Names of tasks, in a side table that most tasks never use. The state's own thread. */
+ * Names and ids of tasks, in side tables that most tasks never use. The state's own thread. */
 #ifndef BRAID_LTASKNAME_H
 #define BRAID_LTASKNAME_H
 
@@ -10,5 +10,9 @@ void taskname_push(lua_State *L, int index);
 
 /* Pops the value on the top of the stack: it is the task's name from now on. */
 void taskname_set(lua_State *L, int index);
+
+/* The same for its id, which a job of a cluster may have. */
+void taskname_push_id(lua_State *L, int index);
+void taskname_set_id(lua_State *L, int index);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The methods of futures. A task is a future. */
 #include <lauxlib.h>
+#include <string.h>
 
 #include "lua/base/larg.h"
 #include "lua/base/lerror.h"
@@ -229,13 +230,21 @@ static int task_daemon(lua_State *L) {
   return 1;
 }
 
-/* The __index of tasks with a name: a method, or the field `name`. Upvalue 2 is the table of methods. */
+static bool is_field(lua_State *L, const char *name) {
+  return lua_type(L, 2) == LUA_TSTRING && strcmp(lua_tostring(L, 2), name) == 0;
+}
+
+/* The __index of tasks with a name or an id: a method, or the field `name` or `id`. Upvalue 2 is the table of methods.
+ */
 static int named_index(lua_State *L) {
   lua_pushvalue(L, 2);
   if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL) return 1;
-  lua_pushliteral(L, "name");
-  if (!lua_rawequal(L, 2, -1)) return 0;
-  taskname_push(L, 1);
+  if (is_field(L, "name"))
+    taskname_push(L, 1);
+  else if (is_field(L, "id"))
+    taskname_push_id(L, 1);
+  else
+    return 0;
   return 1;
 }
 
@@ -263,14 +272,17 @@ static void push_named_class(lua_State *L, struct sched *sched) {
 
 static int task_newindex(lua_State *L) {
   check(L);
-  lua_pushliteral(L, "name");
-  if (!lua_rawequal(L, 2, -1)) return lerror_misuse(L, "a task has no field '%s' to set", lerror_text(L, 2));
+  bool id = is_field(L, "id"); /* of a job of a cluster */
+  if (!id && !is_field(L, "name")) return lerror_misuse(L, "a task has no field '%s' to set", lerror_text(L, 2));
   if (lua_type(L, 3) != LUA_TSTRING)
-    return lerror_misuse(L, "a task's name is a string, and this is a %s", luaL_typename(L, 3));
+    return lerror_misuse(L, "a task's %s is a string, and this is a %s", lua_tostring(L, 2), luaL_typename(L, 3));
   lua_settop(L, 3);
   push_named_class(L, sched_of(L));
   lua_setmetatable(L, 1);
-  taskname_set(L, 1);
+  if (id)
+    taskname_set_id(L, 1);
+  else
+    taskname_set(L, 1);
   return 0;
 }
 

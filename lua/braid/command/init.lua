@@ -12,7 +12,7 @@ local M = {}
 ---@field usage string the help text
 ---@field main fun(words: string[]): integer
 
-local NAMES = { "serve", "run", "tutorial", "advise", "ps" }
+local NAMES = { "serve", "run", "worker", "cluster", "tutorial", "advise", "ps" }
 local known = {}
 for _, name in ipairs(NAMES) do known[name] = true end
 

@@ -1,0 +1,130 @@
+-- SPDX-License-Identifier: MIT
+-- A worker's news of jobs on the way to their submitters. News of one turn go in one message. The submitter confirms
+-- it; only then is the job's message acknowledged, so a result is kept until it has arrived, or its submitter is lost.
+local core = require "braid.core"
+local daemon = require "braid.tasks.daemon"
+local wire = require "braid.cluster.wire"
+
+local M = {}
+
+local CONFIRM = 2 -- seconds until it is sent again
+local PAUSE = 0.25
+local LOST = 5 -- seconds without a subscriber until a submitter is taken for dead
+local MOST = 1 << 19 -- bytes in one message
+
+---@class braid.cluster.Courier
+---@field private _link braid.cluster.Link
+---@field private _wire braid.cluster.Wire
+---@field private _streams braid.cluster.Streams
+---@field private _bags table<string, table> submitter -> what is to be sent
+---@field private _under_way integer messages that are not confirmed
+---@field homes table<string, table> submitter -> { gone = since when, dead = true }
+local Courier = {}
+Courier.__index = Courier
+
+function M.new(link, sealing, streams)
+  local self = { _link = link, _wire = sealing, _streams = streams, _bags = {}, homes = {}, _under_way = 0 }
+  return setmetatable(self, Courier)
+end
+
+-- ---- whether submitters live ----------------------------------------------------------------------------------------
+
+local function home_of(self, home)
+  local known = self.homes[home]
+  if not known then
+    known = {}
+    self.homes[home] = known
+  end
+  return known
+end
+
+local function note(self, home, status)
+  local known, now = home_of(self, home), core.now()
+  if status == "503" then
+    known.gone = known.gone or now
+    if now - known.gone > LOST then known.dead = true end
+  else
+    known.gone, known.dead = nil, nil
+  end
+end
+
+---Whether a submitter is lost.
+function Courier:is_dead(home) return self.homes[home] ~= nil and self.homes[home].dead == true end
+
+---Asks a submitter of a job, or only whether it lives. Returns its answer: "-": it does not know the job. Suspends.
+---@param home string
+---@param id string? of the job
+---@return string?
+function Courier:ask(home, id)
+  local slot = self._link:ask(self._streams:subject("alive", home), id or "")
+  local body, status = self._link:await(slot, CONFIRM)
+  if body then note(self, home, status) end
+  return body and status ~= "503" and body or nil
+end
+
+---Asks those submitters whether they live. Returns at once.
+function Courier:look(homes)
+  for home in pairs(homes) do daemon.start(self.ask, self, home) end
+  for home in pairs(self.homes) do
+    if not homes[home] and not self._bags[home] then self.homes[home] = nil end
+  end
+end
+
+-- ---- sending --------------------------------------------------------------------------------------------------------
+
+-- Sends one message until it is confirmed, or until the submitter is lost.
+local function carry(self, home, message, done)
+  local subject = self._streams:subject("home", home)
+  self._under_way = self._under_way + 1
+  local ok, err = pcall(function()
+    while true do
+      local slot = self._link:ask(subject, message)
+      local body, status = self._link:await(slot, CONFIRM)
+      if body then note(self, home, status) end
+      if body and status ~= "503" or self:is_dead(home) then return end
+      if self._link.closed then return end
+      core.sleep(PAUSE)
+    end
+  end)
+  self._under_way = self._under_way - 1
+  if not ok then core.rethrow(err) end
+  for _, fn in ipairs(done) do fn() end
+end
+
+local function send_bag(self, home)
+  local bag = self._bags[home]
+  self._bags[home] = nil
+  carry(self, home, self._wire:seal("news", table.concat(bag)), bag.done)
+end
+
+---Sends news. `done` is called when the submitter has them, or is lost. Does not suspend.
+---@param home string
+---@param news string bytes of wire.pack_news
+---@param done fun()?
+function Courier:send(home, news, done)
+  local bag = self._bags[home]
+  if bag and bag.size + #news > MOST then
+    self._bags[home] = nil
+    daemon.start(carry, self, home, self._wire:seal("news", table.concat(bag)), bag.done)
+    bag = nil
+  end
+  if not bag then
+    bag = { size = 0, done = {} }
+    self._bags[home] = bag
+    daemon.start(send_bag, self, home)
+  end
+  bag.size = bag.size + #news
+  bag[#bag + 1] = news
+  if done then bag.done[#bag.done + 1] = done end
+end
+
+---Sends a refusal to the submitter of a job that cannot be trusted. Does not suspend.
+function Courier:refuse(home, id, worker, reason)
+  local news = wire.pack_news(id, wire.REFUSED, 1, worker, nil, reason)
+  self._link:publish(self._streams:subject("home", home), nil, self._wire:seal("news", news))
+end
+
+---Whether everything has been confirmed.
+function Courier:is_idle() return next(self._bags) == nil and self._under_way == 0 end
+
+return M

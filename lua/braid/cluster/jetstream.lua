@@ -1,0 +1,133 @@
+-- SPDX-License-Identifier: MIT
+-- JetStream's interface: questions in JSON. So nothing of it blocks, and the client's own functions for it, which do,
+-- are not needed.
+local core = require "braid.core"
+local errors = require "braid.errors"
+
+local decode, encode = core.json_decode, core.json_encode
+
+local M = {}
+
+local API = "$JS.API."
+local NO_STREAM, NO_CONSUMER, NO_MESSAGE = 10059, 10014, 10037
+local NAME_IN_USE, CONSUMER_IN_USE, WRONG_SEQUENCE = 10058, 10148, 10071
+
+M.SECOND = 1000000000
+
+---The error of what JetStream refuses; its field `code` is the server's number.
+local function refusal(what, err)
+  return errors.new("system", ("cluster: %s: %s"):format(what, err.description or "refused"), { code = err.err_code })
+end
+
+---Asks. Returns the answer; or nil and the refusal, with the server's number of it. Raises kind "disconnected".
+---Suspends.
+---@param link braid.cluster.Link
+---@param verb string "STREAM.INFO.name"
+---@param request table?
+---@param patience number?
+---@return table? answer
+---@return braid.Error? err
+function M.ask(link, verb, request, patience)
+  local text = link:call(API .. verb, request and encode(request) or "", { patience = patience })
+  local answer = decode(text)
+  if answer.error then return nil, refusal(verb, answer.error) end
+  return answer
+end
+
+---Makes the stream unless it is there. Returns what the server says of it. Suspends.
+---@param link braid.cluster.Link
+---@param config table
+function M.make_stream(link, config)
+  local made, err = M.ask(link, "STREAM.CREATE." .. config.name, config)
+  if not made and err.code == NAME_IN_USE then made, err = M.ask(link, "STREAM.INFO." .. config.name) end
+  if not made then core.rethrow(err) end
+  return made
+end
+
+---What the server says of a stream; nil: there is none. Suspends.
+function M.stream(link, name)
+  local info, err = M.ask(link, "STREAM.INFO." .. name)
+  if not info and err.code ~= NO_STREAM then core.rethrow(err) end
+  return info
+end
+
+---The names of the streams that begin so. Suspends.
+function M.stream_names(link, subject)
+  local answer, err = M.ask(link, "STREAM.NAMES", { subject = subject })
+  if not answer then core.rethrow(err) end
+  return answer.streams or {}
+end
+
+---Makes the durable consumer unless it is there. Suspends.
+function M.make_consumer(link, stream, config)
+  local made, err = M.ask(link, ("CONSUMER.DURABLE.CREATE.%s.%s"):format(stream, config.durable_name),
+    { stream_name = stream, config = config })
+  if not made and err.code ~= CONSUMER_IN_USE then return nil, err end
+  return true
+end
+
+---The consumers of a stream, as the server describes them. Suspends.
+function M.consumers(link, stream)
+  local list, offset = {}, 0
+  repeat
+    local answer, err = M.ask(link, "CONSUMER.LIST." .. stream, { offset = offset })
+    if not answer then
+      if err.code == NO_STREAM then return {} end
+      core.rethrow(err)
+    end
+    local some = answer.consumers or {}
+    table.move(some, 1, #some, #list + 1, list)
+    offset = offset + #some
+  until #some == 0 or #list >= answer.total
+  return list
+end
+
+---Publishes into a stream, and waits until a server has it. `missing` is called when there is no such stream. Returns
+---the sequence of the message, and whether it was there before; or nil and an error with `code`. Suspends.
+---@param link braid.cluster.Link
+---@param subject string
+---@param body string
+---@param opts table as of Link:call
+---@return integer? sequence
+---@return boolean|braid.Error duplicate
+function M.publish(link, subject, body, opts)
+  local answer = decode((link:call(subject, body, opts)))
+  if answer.error then return nil, refusal(subject, answer.error) end
+  return answer.seq, answer.duplicate == true
+end
+
+---The last message of a subject. Returns its body and sequence; nothing: there is none. Suspends.
+function M.last(link, stream, subject)
+  local body, status, sequence = link:call(("%sDIRECT.GET.%s.%s"):format(API, stream, subject), "", { headed = true })
+  if status == "404" then return nil end
+  return body, math.tointeger(tonumber(sequence))
+end
+
+---The first message of a subject, which may have wildcards, from this sequence on. Returns its body and sequence;
+---nothing: there is none. Suspends.
+function M.next(link, stream, subject, sequence)
+  local request = encode { seq = sequence, next_by_subj = subject }
+  local body, status, found = link:call(API .. "DIRECT.GET." .. stream, request, { headed = true })
+  if status then return nil end
+  return body, math.tointeger(tonumber(found))
+end
+
+---Deletes a message by its sequence. Returns whether it was there. Suspends.
+function M.delete(link, stream, sequence)
+  local answer, err = M.ask(link, "STREAM.MSG.DELETE." .. stream, { seq = sequence, no_erase = true })
+  if not answer and err.code ~= NO_MESSAGE and err.code ~= NO_STREAM and err.code ~= 10057 then core.rethrow(err) end
+  return answer ~= nil
+end
+
+---Drops the messages of a subject. Returns how many. Suspends.
+function M.purge(link, stream, subject)
+  local answer, err = M.ask(link, "STREAM.PURGE." .. stream, { filter = subject })
+  if answer then return answer.purged end
+  if err.code == NO_STREAM then return 0 end
+  core.rethrow(err)
+end
+
+function M.is_missing(err) return err.code == NO_STREAM or err.code == NO_CONSUMER end
+function M.is_wrong_sequence(err) return err.code == WRONG_SEQUENCE end
+
+return M

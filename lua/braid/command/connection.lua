@@ -1,0 +1,64 @@
+-- SPDX-License-Identifier: MIT
+--- The options of a command line that say which cluster is meant.
+
+local errors = require "braid.errors"
+local settings = require "braid.cluster.settings"
+
+local M = {}
+
+---What `options.read` must know.
+M.KNOWN = {
+  cluster = "string", name = "string", secret_file = "string", insecure = "flag", credentials = "string",
+  tls = "flag", ca_file = "string", replicas = "integer", patience = "number",
+}
+
+M.USAGE = [[
+  --cluster URL        the servers, nats://host:4222,... (default nats://127.0.0.1:4222)
+  --name NAME          the cluster's name (default "default")
+  --secret-file FILE   the secret; the end of its last line does not belong to it
+  --insecure           no secret; only for servers on this machine
+  --credentials FILE   credentials of NATS
+  --tls, --ca-file F   TLS, and the authorities to trust
+  --patience SECONDS   how long to wait for servers (default 30)
+]]
+
+local function secret_in(path)
+  local file, why = io.open(path, "rb")
+  if not file then error(errors.new("misuse", "--secret-file: " .. why), 0) end
+  local text = file:read("a")
+  file:close()
+  return (text:gsub("\r?\n$", ""))
+end
+
+---The settings of the cluster. Raises kind "misuse".
+---@param options table from options.read
+---@return table
+function M.settings(options)
+  return settings.read("braid", {
+    servers = options.cluster, name = options.name, insecure = options.insecure, credentials = options.credentials,
+    secret = options.secret_file and secret_in(options.secret_file) or nil,
+    tls = options.ca_file and { ca_file = options.ca_file } or options.tls, replicas = options.replicas,
+    patience = options.patience,
+  })
+end
+
+---Tells options from words: "--tag" may come several times.
+---@param words string[]
+---@param name string with its dashes
+---@return string[] values
+---@return string[] rest the other words
+function M.gather(words, name)
+  local values, rest, i = {}, {}, 1
+  while i <= #words do
+    local value = words[i]:match("^" .. name:gsub("%-", "%%-") .. "=(.*)$")
+    if words[i] == name then
+      i = i + 1
+      value = words[i] or ""
+    end
+    if value then values[#values + 1] = value else rest[#rest + 1] = words[i] end
+    i = i + 1
+  end
+  return values, rest
+end
+
+return M
