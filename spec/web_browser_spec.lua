@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A page in Chromium that uses what the web server has: fetch, EventSource and WebSocket.
 local certificates = require "spec.certificates"
+local chromium = require "spec.chromium"
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, run = helper.test, helper.run
@@ -74,16 +75,9 @@ local function page_app()
   return app
 end
 
-local function browser()
-  for _, name in ipairs { "chromium", "chromium-browser", "google-chrome" } do
-    local result = braid.process.run({ name, "--version" }, { stderr = "null" })
-    if result and result.code == 0 then return name end
-  end
-end
-
 -- Opens the page; gives what it has seen.
 local function visit(options)
-  local name = browser()
+  local name = chromium.program()
   if not name then return nil end
   return run(function()
     local app, folder = page_app(), os.tmpname()

@@ -118,6 +118,17 @@ local function headers_reader(node)
   end
 end
 
+local function is_file(node) return (node.items or node).format == "binary" end
+
+-- A form without its files, which the handler reads.
+local function without_files(node)
+  local fields, names = {}, {}
+  for _, name in ipairs(node.names) do
+    if not is_file(node.fields[name]) then fields[name], names[#names + 1] = node.fields[name], name end
+  end
+  return { kind = "object", fields = fields, names = names, strict = node.strict }
+end
+
 -- An input of a page that was left empty is absent, unless it may be any text.
 local function form_reader(node)
   return function(request)
@@ -169,12 +180,13 @@ local function part_check(part, node)
   return function(request) return check(read(request)) end
 end
 
--- A list of { part, check }.
-local function request_checks(plan)
+-- A list of { part, check }. A form that comes in pieces is the handler's.
+local function request_checks(plan, streamed)
   local checks = {}
-  for _, part in ipairs { "params", "query", "headers", "form" } do
+  for _, part in ipairs { "params", "query", "headers" } do
     if plan[part] then checks[#checks + 1] = { part, part_check(part, plan[part]) } end
   end
+  if plan.form and not streamed then checks[#checks + 1] = { "form", part_check("form", without_files(plan.form)) } end
   if plan.body then checks[#checks + 1] = { "body", body_check(plan.body) } end
   return checks
 end
@@ -246,7 +258,7 @@ local function refusal(failures) return response.response { status = 422, body =
 ---@return function
 function M.handler(plan, spec, handler)
   handler = with_answer(spec, plan, handler)
-  local checks = request_checks(plan)
+  local checks = request_checks(plan, spec.stream_body)
   if #checks == 0 then return handler end
   return function(request)
     local valid, failures = check_request(checks, request)

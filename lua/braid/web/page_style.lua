@@ -20,6 +20,7 @@ body {
   margin: 0; background: var(--ground); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
 }
+input, select, textarea, button { font: inherit; color: inherit; }
 code, pre, textarea, .path, .type {
   font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
 }
@@ -58,7 +59,7 @@ main > h2:first-of-type { margin-top: 0; }
   outline: 2px solid var(--accent); outline-offset: 2px; border-radius: 8px;
 }
 .method { color: var(--tone); font-weight: 700; font-size: .74rem; letter-spacing: .04em; min-width: 3.4rem; }
-nav .method { min-width: 2.9rem; font-size: .66rem; }
+nav .method { min-width: 3.2rem; font-size: .66rem; }
 .operation .path { font-weight: 600; overflow-wrap: anywhere; }
 .operation .what { color: var(--soft); }
 .deprecated .path { text-decoration: line-through; }
@@ -75,7 +76,6 @@ nav .method { min-width: 2.9rem; font-size: .66rem; }
 .field .name { font-weight: 600; overflow-wrap: anywhere; }
 .field .required::after { content: " *"; color: var(--bad); }
 .hint { color: var(--soft); font-size: .8rem; overflow-wrap: anywhere; }
-input, select, textarea, button { font: inherit; color: inherit; }
 input, select, textarea { width: 100%; background: var(--field); border: 1px solid var(--line); border-radius: 7px;
   padding: .35rem .55rem; }
 input:focus, select:focus, textarea:focus { outline: 2px solid var(--accent); outline-offset: -1px;
@@ -113,7 +113,9 @@ pre.wrap { white-space: pre-wrap; overflow-wrap: anywhere; }
   .columns { grid-template-columns: minmax(0, 1fr); }
 }
 @media (max-width: 40rem) {
-  header { padding: .5rem .8rem; gap: .5rem; }
+  html { scroll-padding-top: .5rem; }
+  header { position: static; padding: .5rem .8rem; gap: .5rem; }
+  header button { padding: .25rem .6rem; }
   header input { width: 100%; order: 9; }
   main { padding: .8rem; }
   .content { padding: .2rem .8rem .9rem; }

@@ -32,7 +32,8 @@ local ranges = { max_body = { 0 }, timeout = { 0 }, concurrency = { 1 } }
 ---@field query table<string, string|braid.web.Schema>? an array takes all values of a repeated name
 ---@field headers table<string, string|braid.web.Schema>? a '_' in a name is a '-' of the header
 ---@field body string|braid.web.Schema|nil of JSON
----@field form table<string, string|braid.web.Schema>? of forms
+---@field form table<string, string|braid.web.Schema>? of forms. Files (of format "binary") are for the documents only,
+--- and with stream_body so are all its fields
 ---@field response table? of answers with a status of 2xx; or a table of schemas by their status
 ---@field status integer? of an answer without a status of its own
 ---@field strict boolean? refuses unknown names in the query, the body and the form
