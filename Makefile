@@ -18,7 +18,7 @@ core/http := openssl curl url patience request coding.h coding_libraries.h codin
 core/process := terminal user fork_start child io_thread frame.h pipe outbox inbox connection.h content connection protocol.h shm_table object_table proxy.h proxy_queue proxy relay \
 	client queue_server object_server marshal worker_handle dispatch process_pool_base worker_life process_pool worker_process
 core/web := syntax head chunks target answer transport tls_transport exchange.h web_connection.h web_server.h exchange web_connection \
-	nghttp2 http2_stream http2_output http2_answer http2 http1_head http1 web_server control_socket term_guard static_file listen
+	nghttp2 http2_stream http2_output http2_answer http2 http1_head http1 web_server control_socket term_guard static_file listen notify
 # Plain C on core/work/crew: no Lua, no locks.
 kernels := simd.h montgomery prime curve factor sieve circle mandelbrot text digest words row reduce scan radix.h \
 	sort unique histogram search elementary.h operation integer expression map matmul count random compiled selection group axis window storage csv lapack

@@ -550,13 +550,43 @@ function core.set_hook(name, fn) end
 
 -- ---- the web server ------------------------------------------------------------------------------------------------
 
----@param listener integer descriptor
 ---@param max_body integer
 ---@param ... any further limits: see csrc/lua/web
 ---@return userdata? server
 ---@return string? why_not
 ---@return integer? code
-function core.web_server(listener, max_body, ...) end
+function core.web_server(max_body, ...) end
+
+---@param path string
+---@return integer? descriptor
+---@return string? why_not
+---@return integer? code
+function core.web_listen_unix(path) end
+
+---Takes a listening socket that this process was given.
+---@param descriptor integer
+---@return string? host or path
+---@return integer|string|nil port or why not
+function core.web_inherit(descriptor) end
+
+---Tells the service manager, if there is one (sd_notify(3)).
+---@param text string
+---@return boolean? ok
+---@return string? why_not
+function core.notify(text) end
+
+---@param user string?
+---@param group string?
+---@return string? bytes for drop_user
+---@return string? why_not
+function core.find_user(user, group) end
+
+---The process becomes that user for good.
+---@param bytes string of find_user
+---@param bound boolean it ends with its parent
+---@return boolean? ok
+---@return string? why_not
+function core.drop_user(bytes, bound) end
 
 ---@param host string
 ---@param port integer

@@ -9,16 +9,22 @@
 #include <string.h>
 #include <unistd.h>
 #ifdef __linux__
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #endif
 
 enum { FIRST_ROOM = 1024, MOST_ROOM = 1 << 20 };
 
-static int look(const char *name, struct passwd *entry, char *room, size_t size, struct passwd **found) {
+static bool is_number(const char *name, unsigned long *number) {
   char *end;
-  unsigned long number = strtoul(name, &end, 10);
-  bool is_number = *name >= '0' && *name <= '9' && *end == '\0' && number < UINT_MAX;
-  if (is_number) return getpwuid_r((uid_t)number, entry, room, size, found);
+  *number = strtoul(name, &end, 10);
+  return *name >= '0' && *name <= '9' && *end == '\0' && *number < UINT_MAX;
+}
+
+static int look(const char *name, struct passwd *entry, char *room, size_t size, struct passwd **found) {
+  unsigned long number;
+  if (is_number(name, &number)) return getpwuid_r((uid_t)number, entry, room, size, found);
   return getpwnam_r(name, entry, room, size, found);
 }
 
@@ -46,6 +52,24 @@ int braid_user_find(const char *name, struct braid_user *user) {
   return error;
 }
 
+int braid_group_find(const char *name, gid_t *gid) {
+  struct group entry, *found = NULL;
+  unsigned long number;
+  if (is_number(name, &number)) {
+    *gid = (gid_t)number;
+    return 0;
+  }
+  int error = ERANGE;
+  for (size_t size = FIRST_ROOM; error == ERANGE && size <= MOST_ROOM; size *= 2) {
+    char *room = malloc(size);
+    if (!room) return ENOMEM;
+    error = getgrnam_r(name, &entry, room, size, &found);
+    if (found) *gid = found->gr_gid;
+    free(room);
+  }
+  return error || found ? error : ENOENT;
+}
+
 /* The C library's functions would change all threads, and the copy of a process has only one. */
 #ifdef __linux__
 static int set_groups(int count, const gid_t *groups) { return (int)syscall(SYS_setgroups, count, groups); }
@@ -62,4 +86,17 @@ int braid_user_become(const struct braid_user *user) {
   if (is_one && geteuid() != 0) return 0;
   if (set_groups(user->group_count, user->groups) != 0) return errno;
   return set_group(user->gid) != 0 || set_user(user->uid) != 0 ? errno : 0;
+}
+
+int braid_user_drop(const struct braid_user *user, bool bound) {
+  bool root = geteuid() == 0;
+  if (!root && user->uid == geteuid() && user->gid == getegid()) return 0;
+  if (setgroups((size_t)user->group_count, user->groups) != 0) return errno;
+  if (setgid(user->gid) != 0 || setuid(user->uid) != 0) return errno;
+#ifdef __linux__
+  if (bound) prctl(PR_SET_PDEATHSIG, SIGKILL);
+#else
+  (void)bound;
+#endif
+  return 0;
 }

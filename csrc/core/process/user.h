@@ -24,4 +24,11 @@ int braid_user_find(const char *name, struct braid_user *user);
  * Returns 0 or an error number. */
 int braid_user_become(const struct braid_user *user);
 
+/* Looks for a group in the same way. */
+int braid_group_find(const char *name, gid_t *gid);
+
+/* All threads of this process become the user for good. Returns 0 or an error number. The calling thread's process
+ * still ends with its parent, if `bound`: Linux forgets that otherwise. */
+int braid_user_drop(const struct braid_user *user, bool bound);
+
 #endif

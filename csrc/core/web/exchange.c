@@ -240,5 +240,7 @@ void braid_exchange_end(struct braid_exchange *exchange, bool failed) {
 bool braid_exchange_upgrade(struct braid_exchange *exchange, const void *head, size_t size,
                             struct braid_transport *transport, struct braid_buffer *rest) {
   if (!exchange->connection || exchange->answered || !exchange->connection->protocol->upgrade) return false;
-  return exchange->connection->protocol->upgrade(exchange, head, size, transport, rest);
+  if (!exchange->connection->protocol->upgrade(exchange, head, size, transport, rest)) return false;
+  exchange->server->counts.upgraded++;
+  return true;
 }

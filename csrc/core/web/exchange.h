@@ -107,7 +107,8 @@ void braid_exchange_leave(struct braid_exchange *exchange);
 /* Gives the connection up: sends `head`, and moves the transport to *transport. What the client has sent since the
  * request is appended to `rest`. From here on the transport is the caller's, who closes its descriptor; the server does
  * not know the connection any more, and the exchange is over. False: it is answered or over, its protocol cannot, or
- * `head` could not be sent. */
+ * `head` could not be sent. The server counts
+ * the connection until braid_web_server_release. */
 bool braid_exchange_upgrade(struct braid_exchange *exchange, const void *head, size_t size,
                             struct braid_transport *transport, struct braid_buffer *rest);
 

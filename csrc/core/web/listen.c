@@ -3,6 +3,7 @@
 #include "core/web/listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,4 +53,17 @@ int braid_listen(const char *host, unsigned *port, bool shared, int *listener, c
   freeaddrinfo(addresses);
   if (!error) *port = port_of(*listener);
   return error;
+}
+
+int braid_listen_inherit(int fd, struct braid_address *address) {
+  int listens = 0, type = 0;
+  socklen_t size = sizeof listens, type_size = sizeof type;
+  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) ||
+      getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size))
+    return errno;
+  if (!listens || type != SOCK_STREAM) return EINVAL;
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC)) return errno;
+  address->size = sizeof address->bytes;
+  return getsockname(fd, (struct sockaddr *)&address->bytes, &address->size) ? errno : 0;
 }

@@ -95,10 +95,24 @@ static void on_alarm(struct braid_alarm *alarm) {
 
 /* ---- accepting ------------------------------------------------------------------------------------------------ */
 
+static void on_listener(struct braid_watch *watch, int events);
+
+static int watch_listeners(struct braid_web_server *server) {
+  int error = 0;
+  for (struct braid_web_listener *listener = server->listeners; listener && !error; listener = listener->next)
+    error = braid_watch_start(server->loop, &listener->watch, listener->fd, BRAID_READ);
+  return error;
+}
+
+static void ignore_listeners(struct braid_web_server *server) {
+  for (struct braid_web_listener *listener = server->listeners; listener; listener = listener->next)
+    braid_watch_stop(server->loop, &listener->watch);
+}
+
 /* Nothing is accepted for a while. */
-static void pause_listener(struct braid_web_server *server, int error) {
+static void pause_listeners(struct braid_web_server *server, int error) {
   server->paused = braid_time_now() + SHORTAGE_PAUSE;
-  braid_watch_stop(server->loop, &server->listener);
+  ignore_listeners(server);
   braid_web_server_alarm(server, server->paused);
   if (error == 0 || server->told_shortage) return;
   char text[256];
@@ -107,15 +121,19 @@ static void pause_listener(struct braid_web_server *server, int error) {
   server->told_shortage = true;
 }
 
+static bool is_full(const struct braid_web_server *server) {
+  return server->counts.connections + server->counts.upgraded >= server->hard_most;
+}
+
 static void listen_again(struct braid_web_server *server, int64_t now) {
   if (!server->paused) return;
-  if (now < server->paused || server->counts.connections >= server->hard_most) {
+  if (now < server->paused || is_full(server)) {
     server->paused = now < server->paused ? server->paused : now + SHORTAGE_PAUSE;
     braid_web_server_alarm(server, server->paused);
     return;
   }
   server->paused = 0;
-  if (!server->draining) braid_watch_start(server->loop, &server->listener, server->listener_fd, BRAID_READ);
+  watch_listeners(server);
 }
 
 static int take_over(struct braid_web_server *server, int fd, const struct braid_address *peer) {
@@ -130,25 +148,26 @@ static int take_over(struct braid_web_server *server, int fd, const struct braid
   if (!connection) return ENOMEM;
   unsigned most = server->options.max_connections;
   server->counts.accepted++;
-  connection->excess = most && server->counts.connections > most;
+  connection->excess = most && server->counts.connections + server->counts.upgraded > most;
   connection->protocol = &braid_http1;
   braid_web_connection_wait(connection, BRAID_WEB_IDLE);
   return 0;
 }
 
 static void on_listener(struct braid_watch *watch, int events) {
-  struct braid_web_server *server = braid_container(watch, struct braid_web_server, listener);
+  struct braid_web_listener *listener = braid_container(watch, struct braid_web_listener, watch);
+  struct braid_web_server *server = listener->server;
   (void)events;
   for (int i = 0; i < MOST_ACCEPTED; i++) {
-    if (server->counts.connections >= server->hard_most) {
-      pause_listener(server, 0);
+    if (is_full(server)) {
+      pause_listeners(server, 0);
       return;
     }
     struct braid_address peer;
-    int fd = braid_socket_accept(server->listener_fd, &peer);
+    int fd = braid_socket_accept(listener->fd, &peer);
     if (fd == -EAGAIN) return;
     if (fd < 0) {
-      pause_listener(server, -fd);
+      pause_listeners(server, -fd);
       return;
     }
     if (take_over(server, fd, &peer) == 0) server->told_shortage = false;
@@ -173,18 +192,13 @@ static unsigned raise_open_files(void) {
   return limit.rlim_cur < MOST_CONNECTIONS ? (unsigned)limit.rlim_cur : MOST_CONNECTIONS;
 }
 
-int braid_web_server_open(struct braid_web_server **opened, struct braid_loop *loop, int listener,
+int braid_web_server_open(struct braid_web_server **opened, struct braid_loop *loop,
                           const struct braid_web_options *options) {
   struct braid_web_server *server = calloc(1, sizeof *server);
-  if (!server) {
-    close(listener);
-    return ENOMEM;
-  }
+  if (!server) return ENOMEM;
   unsigned files = raise_open_files(), most = options->max_connections;
   server->loop = loop;
   server->options = *options;
-  server->listener_fd = listener;
-  server->listener.fire = on_listener;
   server->alarm.fire = on_alarm;
   server->alarm_due = BRAID_NEVER;
   server->hard_most = most ? most + most / 4 + MORE_FOR_REFUSAL : files;
@@ -198,17 +212,37 @@ int braid_web_server_open(struct braid_web_server **opened, struct braid_loop *l
   return 0;
 }
 
-int braid_web_server_start(struct braid_web_server *server) {
-  if (server->draining) return 0;
-  return braid_watch_start(server->loop, &server->listener, server->listener_fd, BRAID_READ);
+int braid_web_server_listen(struct braid_web_server *server, int fd) {
+  struct braid_web_listener *listener = calloc(1, sizeof *listener);
+  if (!listener) {
+    close(fd);
+    return ENOMEM;
+  }
+  listener->fd = fd;
+  listener->server = server;
+  listener->watch.fire = on_listener;
+  struct braid_web_listener **last = &server->listeners;
+  while (*last) last = &(*last)->next;
+  *last = listener;
+  return 0;
+}
+
+int braid_web_server_start(struct braid_web_server *server) { return watch_listeners(server); }
+
+static void close_listeners(struct braid_web_server *server) {
+  ignore_listeners(server);
+  while (server->listeners) {
+    struct braid_web_listener *listener = server->listeners;
+    server->listeners = listener->next;
+    close(listener->fd);
+    free(listener);
+  }
 }
 
 void braid_web_server_drain(struct braid_web_server *server) {
   if (server->draining) return;
   server->draining = true;
-  braid_watch_stop(server->loop, &server->listener);
-  close(server->listener_fd);
-  server->listener_fd = -1;
+  close_listeners(server);
   struct braid_list *at, *next;
   for (at = server->connections.next; at != &server->connections; at = next) {
     next = at->next;
@@ -216,6 +250,8 @@ void braid_web_server_drain(struct braid_web_server *server) {
     connection->protocol->drain(connection);
   }
 }
+
+void braid_web_server_release(struct braid_web_server *server) { server->counts.upgraded--; }
 
 bool braid_web_server_is_quiet(const struct braid_web_server *server, int64_t linger) {
   if (server->counts.exchanges > 0) return false;

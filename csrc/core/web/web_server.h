@@ -27,14 +27,21 @@ struct braid_web_security {
 
 struct braid_web_counts {
   uint64_t accepted;    /* connections, in total */
-  unsigned connections; /* connections now */
+  unsigned connections; /* connections now, without those that were upgraded */
+  unsigned upgraded;    /* connections that others have now */
   unsigned exchanges;   /* exchanges now: from the head to the end of the answer */
+};
+
+struct braid_web_listener {
+  struct braid_watch watch;
+  struct braid_web_server *server;
+  struct braid_web_listener *next;
+  int fd;
 };
 
 struct braid_web_server {
   struct braid_loop *loop;
-  struct braid_watch listener;
-  int listener_fd; /* -1: it is closed */
+  struct braid_web_listener *listeners; /* NULL: they are closed */
   struct braid_alarm alarm;
   int64_t alarm_due;
   struct braid_web_options options;
@@ -60,15 +67,18 @@ struct braid_web_server {
 
 enum { BRAID_WEB_BLOCK = 4096 };
 
-/* Takes over the listener, also when it fails. Accepts nothing before braid_web_server_start. 0 or an error number. */
-int braid_web_server_open(struct braid_web_server **server, struct braid_loop *loop, int listener,
+/* Accepts nothing before braid_web_server_start. 0 or an error number. */
+int braid_web_server_open(struct braid_web_server **server, struct braid_loop *loop,
                           const struct braid_web_options *options);
+
+/* One more listener; before the start. Takes it over, also when it fails. 0 or an error number. */
+int braid_web_server_listen(struct braid_web_server *server, int fd);
 int braid_web_server_start(struct braid_web_server *server);
 
 /* Ends every exchange and every connection. Exchanges that are ready are taken out of the loop's list. */
 void braid_web_server_close(struct braid_web_server *server);
 
-/* Closes the listener, and each connection after its current exchange. */
+/* Closes the listeners, and each connection after its current exchange. */
 void braid_web_server_drain(struct braid_web_server *server);
 
 /* Whether there is no exchange, and no connection was used for `linger` ns. */
@@ -76,6 +86,9 @@ bool braid_web_server_is_quiet(const struct braid_web_server *server, int64_t li
 
 /* A further connection, which somebody else has accepted. 0 or an error number; then it is closed. */
 int braid_web_server_adopt(struct braid_web_server *server, int fd);
+
+/* A connection that was upgraded has ended. */
+void braid_web_server_release(struct braid_web_server *server);
 
 /* The exchange with this number; NULL: both sides are done with it. */
 struct braid_exchange *braid_web_server_find(const struct braid_web_server *server, uint64_t number);

@@ -52,24 +52,48 @@ static int64_t check_time(lua_State *L, int index, const char *name) {
   return seconds < 1e9 ? (int64_t)(seconds * 1e9) : 0;
 }
 
-/* web_server(listener, max_body, max_header, idle_timeout, request_timeout, max_connections, asks) -> server | nil,
- * text, errno. Takes over the listener. It serves from server:begin on. */
+/* web_listen_unix(path) -> descriptor | nil, text, errno. Replaces a socket at which nobody listens. */
+static int web_listen_unix(lua_State *L) {
+  struct braid_address address;
+  const char *path = larg_string(L, 1, "path", NULL);
+  const struct braid_listen_options options = {.backlog = 4096, .v6only = -1};
+  int error = braid_address_unix(&address, path);
+  if (error) return push_problem(L, strerror(error), error);
+  int fd = braid_socket_listen(&address, &options);
+  if (fd < 0) return push_problem(L, strerror(-fd), -fd);
+  lua_pushinteger(L, fd);
+  return 1;
+}
+
+/* web_inherit(descriptor) -> host, port | path | nil, text: a listening socket that this process was given */
+static int web_inherit(lua_State *L) {
+  struct braid_address address;
+  char text[BRAID_ADDRESS_TEXT];
+  int port, error = braid_listen_inherit((int)larg_integer(L, 1, "descriptor", 0), &address);
+  if (error) return push_problem(L, strerror(error), error);
+  braid_address_text(&address, text, &port);
+  lua_pushstring(L, text);
+  if (address.bytes.ss_family == AF_UNIX) return 1;
+  lua_pushinteger(L, port);
+  return 2;
+}
+
+/* web_server(max_body, max_header, idle_timeout, request_timeout, max_connections) -> server | nil, text, errno. It
+ * serves from server:begin on. */
 static int web_server(lua_State *L) {
-  int listener = (int)larg_integer(L, 1, "listener", 0);
   struct braid_web_options options = {
-      .max_body = (uint64_t)larg_integer(L, 2, "max_body", 0),
-      .max_header = (uint32_t)larg_between(L, 3, "max_header", 1, 1 << 24),
-      .idle_timeout = check_time(L, 4, "idle_timeout"),
-      .request_timeout = check_time(L, 5, "request_timeout"),
-      .max_connections = (unsigned)larg_between(L, 6, "max_connections", 0, 1 << 20),
-      .asks = lua_toboolean(L, 7),
+      .max_body = (uint64_t)larg_integer(L, 1, "max_body", 0),
+      .max_header = (uint32_t)larg_between(L, 2, "max_header", 1, 1 << 24),
+      .idle_timeout = check_time(L, 3, "idle_timeout"),
+      .request_timeout = check_time(L, 4, "request_timeout"),
+      .max_connections = (unsigned)larg_between(L, 5, "max_connections", 0, 1 << 20),
   };
   struct lserver *lserver = lua_newuserdatauv(L, sizeof *lserver, 0);
   memset(lserver, 0, sizeof *lserver);
   for (int i = 0; i < LSERVER_FUNCTIONS; i++) lserver->functions[i] = LUA_NOREF;
   luaL_setmetatable(L, LSERVER_METATABLE);
   lserver->sched = sched_of(L);
-  int error = braid_web_server_open(&lserver->server, &lserver->sched->loop, listener, &options);
+  int error = braid_web_server_open(&lserver->server, &lserver->sched->loop, &options);
   if (error) return push_problem(L, strerror(error), error);
   lserver->server->context = lserver;
   return 1;
@@ -149,6 +173,22 @@ static int server_drain(lua_State *L) {
   return 0;
 }
 
+/* server:listen(descriptor) -> true | nil, text, errno: listens there, too; before server:begin. Takes the descriptor
+ * over. */
+static int server_listen(lua_State *L) {
+  int error = braid_web_server_listen(lserver_check(L)->server, (int)larg_integer(L, 2, "descriptor", 0));
+  if (error) return push_problem(L, strerror(error), error);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* server:release(): a connection that was upgraded has ended */
+static int server_release(lua_State *L) {
+  const struct lserver *lserver = larg_object(L, 1, LSERVER_METATABLE);
+  if (lserver->server) braid_web_server_release(lserver->server);
+  return 0;
+}
+
 /* server:ask(asks): whether `admit` is called for requests with a body */
 static int server_ask(lua_State *L) {
   lserver_check(L)->server->options.asks = lua_toboolean(L, 2);
@@ -194,22 +234,36 @@ static int server_wait_quiet(lua_State *L) {
   return sched_park(L, sched, deadline, quiet_k, 0);
 }
 
-/* server:counts() -> connections accepted in total, connections now, exchanges now */
+/* server:counts() -> connections accepted in total, connections now, exchanges now, upgraded connections now */
 static int server_counts(lua_State *L) {
   const struct braid_web_counts *counts = &lserver_check(L)->server->counts;
   lua_pushinteger(L, (lua_Integer)counts->accepted);
-  lua_pushinteger(L, counts->connections);
+  lua_pushinteger(L, counts->connections + counts->upgraded);
   lua_pushinteger(L, counts->exchanges);
-  return 3;
+  lua_pushinteger(L, counts->upgraded);
+  return 4;
 }
 
 void lserver_open(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"begin", server_begin},   {"secure", server_secure},     {"http2", server_http2},
-      {"adopt", server_adopt},   {"ask", server_ask},           {"close", server_close},
-      {"drain", server_drain},   {"is_quiet", server_is_quiet}, {"wait_quiet", server_wait_quiet},
-      {"counts", server_counts}, {"__gc", server_close},        {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"web_listen", web_listen}, {"web_server", web_server}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"begin", server_begin},
+                                     {"secure", server_secure},
+                                     {"http2", server_http2},
+                                     {"listen", server_listen},
+                                     {"release", server_release},
+                                     {"adopt", server_adopt},
+                                     {"ask", server_ask},
+                                     {"close", server_close},
+                                     {"drain", server_drain},
+                                     {"is_quiet", server_is_quiet},
+                                     {"wait_quiet", server_wait_quiet},
+                                     {"counts", server_counts},
+                                     {"__gc", server_close},
+                                     {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"web_listen", web_listen},
+                                       {"web_listen_unix", web_listen_unix},
+                                       {"web_inherit", web_inherit},
+                                       {"web_server", web_server},
+                                       {NULL, NULL}};
   sched_class(L, LSERVER_METATABLE, methods);
   sched_register(L, lexchange_methods);
   lua_pop(L, 1);

@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "core/net/socket.h"
+#include "core/process/user.h"
 #include "core/web/control_socket.h"
+#include "core/web/notify.h"
 #include "core/web/term_guard.h"
 #include "lua/base/larg.h"
 
@@ -153,6 +155,45 @@ static int accept_one(lua_State *L) {
   return 1;
 }
 
+/* notify(text): tells the service manager, if there is one -> true | nil, text */
+static int notify(lua_State *L) {
+  size_t size;
+  const char *text = luaL_checklstring(L, 1, &size);
+  int error = braid_notify(text, size);
+  if (error) return push_failure(L, error);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* find_user(user or nil, group or nil) -> the user as bytes | nil, text. The group is the process's, besides those that
+ * the user has; without a user it is the only one. */
+static int find_user(lua_State *L) {
+  const char *name = luaL_optstring(L, 1, NULL), *group = luaL_optstring(L, 2, NULL);
+  struct braid_user user = {.uid = getuid(), .gid = getgid(), .group_count = 0};
+  int error = name ? braid_user_find(name, &user) : 0;
+  if (!error && group) {
+    error = braid_group_find(group, &user.gid);
+    if (user.group_count < BRAID_USER_GROUPS) user.groups[user.group_count++] = user.gid;
+  }
+  if (error) return push_failure(L, error);
+  lua_pushlstring(L, (const char *)&user, sizeof user);
+  return 1;
+}
+
+/* drop_user(bytes, bound) -> true | nil, text: the process becomes that user for good; bound: it ends with its parent
+ */
+static int drop_user(lua_State *L) {
+  size_t size;
+  struct braid_user user;
+  const char *bytes = luaL_checklstring(L, 1, &size);
+  luaL_argcheck(L, size == sizeof user, 1, "a user expected");
+  memcpy(&user, bytes, sizeof user);
+  int error = braid_user_drop(&user, lua_toboolean(L, 2));
+  if (error) return push_failure(L, error);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 static void new_class(lua_State *L, const char *name, const luaL_Reg *methods) {
   luaL_newmetatable(L, name);
   luaL_setfuncs(L, methods, 0);
@@ -172,6 +213,9 @@ void lsupervise_open(lua_State *L) {
                                        {"kill", send_signal},
                                        {"term_guard", term_guard},
                                        {"accept", accept_one},
+                                       {"notify", notify},
+                                       {"find_user", find_user},
+                                       {"drop_user", drop_user},
                                        {NULL, NULL}};
   static const luaL_Reg guard_methods[] = {
       {"close", term_guard_close}, {"__close", term_guard_close}, {"__gc", term_guard_close}, {NULL, NULL}};

@@ -110,9 +110,8 @@ end
 -- The text of all workers' metrics. Without a server only this process has some.
 local function metrics_text(app, req)
   local server = request_of.server(req)
-  local snapshots, workers = { meter.snapshot(app._meter) }, 1
-  if server then snapshots, workers = server:_snapshots() end
-  return meter.text(meter.sum(snapshots), workers)
+  local snapshots = server and server:_snapshots() or { meter.snapshot(app._meter) }
+  return meter.text(meter.sum(snapshots))
 end
 
 --- Counts requests, and serves the counts in Prometheus's text format, with those of the loop and of pools: see

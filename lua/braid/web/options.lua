@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- The options of app:serve: defaults and valid values.
+local core = require "braid.core"
 local errors = require "braid.errors"
 local forwarded = require "braid.web.forwarded"
+local listeners = require "braid.web.listeners"
 local tls = require "braid.io.tls"
 
 local M = {}
@@ -9,6 +11,14 @@ local M = {}
 ---@class braid.web.ServeOptions
 ---@field host string? name or address to listen on, default "127.0.0.1"
 ---@field port integer? default 8000; 0: any that is free
+---@field listen string|string[]|nil where to listen, instead of host and port: "127.0.0.1:8000", "[::1]:8000",
+---  "unix:/run/app.sock", "unix:@name" (an abstract socket)
+---@field socket_activation boolean? listens at the sockets that the service manager has passed (systemd's LISTEN_FDS)
+---@field user string? name or number: the user that serves; root alone can say so. The sockets, the certificate and its
+---  key are opened before. With workers the supervisor stays what it was. Set `group`, too, unless it is the user's
+---@field group string? name or number
+---@field reload boolean|string[]|nil for development: serves with workers, and replaces them when a Lua file in the
+---  folder of the application's file has changed, or any file in these further folders; only for `braid serve`
 ---@field workers integer? number of processes that serve, supervised by this one; default 1: this process serves itself
 ---@field worker_timeout number? seconds without a sign of life, after which a worker is replaced (a handler computes
 ---  without end); default 30
@@ -34,7 +44,8 @@ local M = {}
 ---@field debug boolean? sends the traceback of a failing handler to the client; default false
 
 M.known = {
-  host = "string", port = "integer", workers = "integer", max_body = "integer", max_header = "integer",
+  host = "string", port = "integer", listen = "string|table", socket_activation = "boolean", user = "string|integer",
+  group = "string|integer", reload = "boolean|table", workers = "integer", max_body = "integer", max_header = "integer",
   max_connections = "integer", idle_timeout = "number", request_timeout = "number", grace = "number",
   worker_timeout = "number",
   access_log = "boolean|string|function", log = "boolean|string|function", tls = "table", debug = "boolean",
@@ -42,7 +53,7 @@ M.known = {
 }
 
 local defaults = {
-  host = "127.0.0.1", port = 8000, workers = 1, max_body = 1 << 20, max_header = 8 << 10, max_connections = 0,
+  workers = 1, max_body = 1 << 20, max_header = 8 << 10, max_connections = 0,
   idle_timeout = 60, request_timeout = 0, grace = 10, worker_timeout = 30, access_log = false, debug = false,
 }
 
@@ -72,6 +83,15 @@ function M.tls_settings(options, http2)
   return settings
 end
 
+-- The user to become, as drop_user takes it.
+local function identity(level, what, read)
+  if not read.user and not read.group then return nil end
+  local found, problem = core.find_user(read.user and tostring(read.user), read.group and tostring(read.group))
+  if found then return found end
+  errors.misuse(level + 1, "bad option '%s' to '%s' (%s: %s)", read.user and "user" or "group", what,
+    read.user or read.group, problem)
+end
+
 --- Checks options and adds the defaults.
 ---@param level integer as for errors.misuse
 ---@param what string the function, for messages
@@ -91,6 +111,8 @@ function M.read(level, what, options)
   if type(read.log) == "string" and read.log ~= "text" and read.log ~= "json" then
     errors.misuse(level + 1, "option 'log' must be \"text\", \"json\" or a function, not %q", read.log)
   end
+  read.addresses = listeners.read(level + 1, what, options or {})
+  read.identity = identity(level + 1, what, read)
   if read.proxies then read.proxies = forwarded.read(level + 1, what, read.proxies) end
   if read.tls then
     local known = {

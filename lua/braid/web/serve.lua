@@ -8,6 +8,7 @@ local server = require "braid.web.server"
 local signals = require "braid.io.signals"
 local supervisor = require "braid.web.supervisor"
 local task = require "braid.tasks.task"
+local watcher = require "braid.web.watcher"
 local worker = require "braid.web.worker"
 
 local M = {}
@@ -22,9 +23,40 @@ local function say(format, ...) io.stderr:write(("braid: " .. format .. "\n"):fo
 ---@return braid.web.Server|braid.web.Supervisor|nil
 ---@return any err
 function M.start(source, options)
-  if options.workers > 1 then return supervisor.start(source, options) end
-  return server.start(source.app or worker.load(source.file), options)
+  if options.reload and not source.file then
+    errors.misuse(2, "option 'reload' is for `braid serve FILE --reload`: a running program cannot be loaded again")
+  end
+  if options.workers > 1 or options.reload then return supervisor.start(source, options) end
+  return server.start({ app = source.app, load = function() return worker.load(source.file) end }, options)
 end
+
+-- ---- the service manager --------------------------------------------------------------------------------------------
+
+-- Tells systemd, if it has started this process. Nothing depends on whether it hears.
+local function notify(format, ...) core.notify(format:format(...)) end
+
+-- Seconds within which a sign of life must come; nil: nobody waits for one.
+local function watchdog_limit()
+  local limit = tonumber(os.getenv "WATCHDOG_USEC")
+  local pid = math.tointeger(tonumber(os.getenv "WATCHDOG_PID"))
+  if not limit or limit <= 0 or pid and pid ~= core.pid() then return nil end
+  return limit / 1e6
+end
+
+local function give_signs_of_life(limit)
+  while true do
+    notify "WATCHDOG=1"
+    core.sleep(limit / 2)
+  end
+end
+
+local function while_reloading(fn, ...)
+  notify("RELOADING=1\nMONOTONIC_USEC=%d", math.floor(core.now() * 1e6))
+  fn(...)
+  notify "READY=1"
+end
+
+-- ---- signals --------------------------------------------------------------------------------------------------------
 
 local function reload(running)
   local replaced, problem = running:reload()
@@ -52,7 +84,9 @@ end
 
 local obey = {
   TERM = function(running) running:stop() end,
-  HUP = function(running, source) core.spawn(running.reload and reload or reload_here, running, source) end,
+  HUP = function(running, source)
+    core.spawn(while_reloading, running.reload and reload or reload_here, running, source)
+  end,
   TTIN = function(running) if running.add then core.spawn(add, running) end end,
   TTOU = function(running) if running.remove then running:remove() end end,
 }
@@ -71,13 +105,19 @@ local function name_processes(running)
 end
 
 local function serve(source, options)
+  local watched = options.reload and source.file and watcher.open(source.file, options.reload)
   local running <close>, err = M.start(source, options)
   if not running then error(err, 0) end
   local taken <close> = signals.signals("TERM", "HUP", "PIPE", table.unpack(running.pids and { "TTIN", "TTOU" } or {}))
   local _ <close> = not running.pids and core.term_guard(options.grace + GUARD) or nil
   core.spawn(obey_signals, running, source, taken):daemon()
-  say("serving on %s", running.url) -- a program that reads this may send a signal at once
+  say("serving on %s", table.concat(running.urls, " and ")) -- a program that reads this may send a signal at once
   name_processes(running)
+  notify "READY=1"
+  if watchdog_limit() then core.spawn(give_signs_of_life, watchdog_limit()):daemon() end
+  if options.reload then core.spawn(watcher.watch, running, watched):daemon() end
+  running:_await_stop()
+  notify "STOPPING=1"
   running:wait()
   pools.finish_by(running._deadline or core.now() + options.grace)
 end

@@ -3,6 +3,7 @@
 -- becomes a task in the server's scope, which runs at once up to its first wait.
 local core = require "braid.core"
 local errors = require "braid.errors"
+local listeners = require "braid.web.listeners"
 local scope = require "braid.tasks.scope"
 local telemetry = require "braid.telemetry.context"
 local sync = require "braid.sync.primitives"
@@ -16,24 +17,13 @@ local websocket = require "braid.web.websocket"
 local M = {}
 
 ---@class braid.web.Server
----@field host string
----@field port integer
----@field url string "http://127.0.0.1:8000"
+---@field host string? of the first TCP address
+---@field port integer?
+---@field url string "http://127.0.0.1:8000"; of the first address
+---@field urls string[] of all; "unix:/path" of a Unix socket
 local Server = {}
 Server.__index = Server
 Server.__name = "braid.server"
-
---- Listens at the address in the options.
----@param options braid.web.ServeOptions
----@param shared boolean? other sockets may listen there, too
----@return integer? listener a descriptor
----@return integer|braid.Error port
-function M.listen(options, shared)
-  local listener, port, code = core.web_listen(options.host, options.port, shared or false)
-  if listener then return listener, port end
-  local place = ("%s:%d"):format(options.host, options.port)
-  return nil, errors.new("system", ("cannot listen on %s: %s"):format(place, port), { code = code })
-end
 
 -- New connections have this certificate. Returns the settings, which find out when its files have changed.
 local function secure(handle, options, http2)
@@ -44,26 +34,47 @@ local function secure(handle, options, http2)
   return settings
 end
 
-local function open(app, listener, options)
-  local handle, problem = core.web_server(listener, options.max_body, options.max_header, options.idle_timeout,
-    options.request_timeout, options.max_connections, app._router:asks())
-  local settings, http2
-  if handle and options.http2 ~= false then
-    http2, problem = handle:http2()
-    if not http2 and options.http2 then
-      handle:close()
-      return nil, errors.new("system", "HTTP/2 needs libnghttp2 (Debian: libnghttp2-14): " .. problem)
+-- Sets the protocols up. Returns what knows when the certificate's files have changed.
+local function prepare(handle, options)
+  local http2, problem = false, nil
+  if options.http2 ~= false then http2, problem = handle:http2() end
+  if not http2 and options.http2 then
+    return nil, "HTTP/2 needs libnghttp2 (Debian: libnghttp2-14): " .. problem
+  end
+  if not options.tls then return false end
+  local settings
+  settings, problem = secure(handle, options, http2 or false)
+  if settings then return settings end
+  return nil, ("the TLS certificate or key cannot be used (%s)"):format(errors.text(problem))
+end
+
+local function take_listeners(handle, descriptors)
+  for i, descriptor in ipairs(descriptors) do
+    local taken, problem = handle:listen(descriptor)
+    if not taken then
+      listeners.close { table.unpack(descriptors, i + 1) }
+      return nil, problem
     end
   end
-  if handle and options.tls then
-    settings, problem = secure(handle, options, http2 or false)
-    if not settings then
-      handle:close()
-      problem = ("the TLS certificate or key cannot be used (%s)"):format(errors.text(problem))
-    end
+  return true
+end
+
+-- Makes the server on the listeners, which are its own from now on.
+local function open(descriptors, addresses, options)
+  local handle, problem = core.web_server(options.max_body, options.max_header, options.idle_timeout,
+    options.request_timeout, options.max_connections)
+  local settings
+  if handle then
+    local taken
+    taken, problem = take_listeners(handle, descriptors)
+    if taken then settings, problem = prepare(handle, options) end
+    if settings ~= nil then return handle, settings end
+    handle:close()
+  else
+    listeners.close(descriptors)
   end
-  if handle and (settings or not options.tls) then return handle, settings end
-  return nil, errors.new("system", ("cannot serve on %s:%d: %s"):format(options.host, options.port, problem))
+  listeners.remove(addresses)
+  return nil, errors.new("system", ("cannot serve on %s: %s"):format(listeners.text(addresses[1]), problem))
 end
 
 -- ---- requests -------------------------------------------------------------------------------------------------------
@@ -147,6 +158,7 @@ local function run_websocket(server, app, exchange, req, entry, answer, list)
   local descriptor, rest = server._handle:upgrade(exchange, websocket.head(answer, list))
   if not descriptor then return nil, "this connection cannot become a WebSocket" end
   local cancelled, failure, place = websocket.run(answer, req, descriptor, rest, server._websockets)
+  server._handle:release()
   if failure ~= nil then app:_report(req, failure, place) end
   conclude(server, exchange, req, entry, 101, 0)
   return cancelled
@@ -295,6 +307,7 @@ local function finish(server)
   server._over = true
   server._accepted = handle:counts()
   handle:close()
+  listeners.remove(server._addresses)
   call_on_stop(server._app)
 end
 
@@ -315,23 +328,15 @@ end
 
 -- ---- the server -----------------------------------------------------------------------------------------------------
 
-local function call_on_start(app, handle)
-  for _, fn in ipairs(app:_functions "_on_start") do
-    local ok, err, place = errors.try(fn)
-    if not ok then
-      if handle then handle:close() end
-      core.rethrow(err, place)
-    end
-  end
+local function call_on_start(app)
+  for _, fn in ipairs(app:_functions "_on_start") do fn() end
 end
 
 M.living = setmetatable({}, { __mode = "k" }) -- the servers of this state, for braid.metrics
 
-local function new_server(app, options, handle, port)
-  local host = options.host
-  local server = setmetatable({ host = host, port = port, _app = app, _handle = handle }, Server)
-  server.url = ("%s://%s:%d"):format(options.tls and "https" or "http",
-    host:find(":", 1, true) and "[" .. host .. "]" or host, port)
+local function new_server(app, options, handle, addresses)
+  local server = setmetatable(listeners.described(addresses, options.tls ~= nil), Server)
+  server._app, server._handle, server._addresses = app, handle, addresses
   server._grace, server._linger, server._log = options.grace, 0, access_log.open(options)
   server._stop, server._debug, server._websockets = sync.event(), options.debug, {}
   local scheme = options.tls and "https" or "http"
@@ -340,34 +345,66 @@ local function new_server(app, options, handle, port)
   return server
 end
 
+-- Becomes the user that serves, when all that needs another one is open.
+local function drop(options, bound)
+  if not options.identity then return true end
+  local dropped, problem = core.drop_user(options.identity, bound)
+  if dropped then return true end
+  return nil, errors.new("system", ("cannot become the user %s: %s"):format(options.user or options.group, problem))
+end
+
+-- The application, after its functions of on_start.
+local function ready_app(source, options, handle, addresses)
+  local ok, app, place = errors.try(function()
+    local app = source.app or source.load()
+    app._debug = options.debug
+    call_on_start(app)
+    return app
+  end)
+  if ok then return app end
+  handle:close()
+  listeners.remove(addresses)
+  core.rethrow(app, place)
+end
+
 --- Starts a server in a task of the current scope.
----@param app braid.web.App
+---@param source {app: braid.web.App?, load: (fun(): braid.web.App)?} load: as the user that serves
 ---@param options braid.web.ServeOptions the result of options.read
----@param listener integer a descriptor; the server owns it from now on
----@param port integer
+---@param descriptors integer[] listeners; the server owns them from now on
+---@param addresses braid.web.Address[] where they listen
+---@param bound boolean? this process ends with its parent
 ---@return braid.web.Server?
 ---@return any err
-function M.start_on(app, options, listener, port)
-  local handle, settings = open(app, listener, options)
+function M.start_on(source, options, descriptors, addresses, bound)
+  local handle, settings = open(descriptors, addresses, options)
   if not handle then return nil, settings end
-  app._debug = options.debug
-  call_on_start(app, handle)
-  local server = new_server(app, options, handle, port)
+  local dropped, problem = drop(options, bound or false)
+  if not dropped then
+    handle:close()
+    listeners.remove(addresses)
+    return nil, problem
+  end
+  local app = ready_app(source, options, handle, addresses)
+  local server = new_server(app, options, handle, addresses)
   server._tls = settings
+  handle:ask(app._router:asks())
   server._task = core.spawn(serve, server)
   server._task.name = "server " .. server.url
   server._task:daemon()
   return server
 end
 
----@param app braid.web.App
+---@param source {app: braid.web.App?, load: (fun(): braid.web.App)?}
 ---@param options braid.web.ServeOptions the result of options.read
 ---@return braid.web.Server?
 ---@return any err
-function M.start(app, options)
-  local listener, port = M.listen(options)
-  if not listener then return nil, port end
-  return M.start_on(app, options, listener, port)
+function M.start(source, options)
+  local addresses, err = listeners.places(options)
+  if not addresses then return nil, err end
+  local descriptors
+  descriptors, err = listeners.open(addresses)
+  if not descriptors then return nil, err end
+  return M.start_on(source, options, descriptors, addresses)
 end
 
 --- Begins to stop: the server takes no new connections, and running requests have `grace` seconds to end; then they are
@@ -385,6 +422,9 @@ function Server:stop(grace, linger)
   websocket.close_all(self._websockets)
   self._stop:set()
 end
+
+-- Waits until it begins to stop, or has failed.
+function Server:_await_stop() self._stop:wait() end
 
 --- Waits until the server has stopped. Suspends. Raises errors of on_stop functions.
 ---@param timeout number? seconds
@@ -410,19 +450,25 @@ function Server:_replace(app)
   end):daemon()
 end
 
--- What all workers count, and how many they are.
+--- What this process counts, for app:metrics.
+---@return braid.web.Snapshot
+function Server:_snapshot()
+  return meter.snapshot(self._app._meter or meter.new(), self:stats())
+end
+
+-- What all workers count. A worker's server asks the others, too.
 function Server:_snapshots()
-  local web = self:stats()
-  return { meter.snapshot(self._app._meter or meter.new(), web, self._lag) }, 1
+  if self._ask_all then return self._ask_all(self) end
+  return { self:_snapshot() }
 end
 
 --- The server's current load.
----@return {accepted: integer, connections: integer, requests: integer} accepted: connections so far; connections: now
----  open; requests: now arriving, or not answered completely
+---@return {accepted: integer, connections: integer, requests: integer, websockets: integer} accepted: connections so
+---  far; connections: now open, with WebSockets; requests: now arriving, or not answered completely
 function Server:stats()
-  if self._over then return { accepted = self._accepted, connections = 0, requests = 0 } end
-  local accepted, connections, requests = self._handle:counts()
-  return { accepted = accepted, connections = connections, requests = requests }
+  if self._over then return { accepted = self._accepted, connections = 0, requests = 0, websockets = 0 } end
+  local accepted, connections, requests, websockets = self._handle:counts()
+  return { accepted = accepted, connections = connections, requests = requests, websockets = websockets }
 end
 
 -- The end of a `<close>` variable. Running requests may end even if the caller is cancelled.

@@ -1,15 +1,18 @@
 -- SPDX-License-Identifier: MIT
--- Several processes behind one address. Each place has its own listening socket, which the supervisor keeps open. The
--- system spreads connections over these sockets (SO_REUSEPORT). While nobody accepts at a place, because its worker has
--- died, starts, or hangs, the supervisor accepts there, and gives the connections to workers of other places. Each
--- worker is a process pool of its own, with one job that serves: so shared objects are the supervisor's. They get the
--- application, or load its file.
+-- Several processes behind the same addresses. Each place has its own listening socket for each TCP address, which the
+-- supervisor keeps open. The system spreads connections over these sockets (SO_REUSEPORT). While nobody accepts at a
+-- place, because its worker has died, starts, or hangs, the supervisor accepts there, and gives the connections to
+-- workers of other places. Unix sockets, and sockets that the service manager has passed, are the same ones for all
+-- workers. Each worker is a process pool of its own, with one job that serves: so shared objects are the supervisor's.
+-- They get the application, or load its file.
 local core = require "braid.core"
 local errors = require "braid.errors"
 local scope = require "braid.tasks.scope"
 local sync = require "braid.sync.primitives"
 local process_pool = require "braid.pools.process_pool"
-local server_module = require "braid.web.server"
+local dicts = require "braid.sync.dict"
+local listeners = require "braid.web.listeners"
+local meter = require "braid.web.meter"
 local worker_module = require "braid.web.worker"
 
 local M = {}
@@ -22,9 +25,10 @@ local SILENT = 2.5     -- seconds without a sign of life, after which others tak
 local LOOK = 0.2       -- seconds between two looks whether a place is attended
 
 ---@class braid.web.Supervisor
----@field host string
----@field port integer
----@field url string
+---@field host string? of the first TCP address
+---@field port integer?
+---@field url string of the first address
+---@field urls string[] of all
 local Supervisor = {}
 Supervisor.__index = Supervisor
 Supervisor.__name = "braid.supervisor"
@@ -48,14 +52,54 @@ local function receive(control)
   until not core.wait_fd(control:fd(), "r")
 end
 
+-- ---- metrics --------------------------------------------------------------------------------------------------------
+
+local ASK_LIMIT = 1 -- seconds until a worker must have written its metrics; else its last ones count
+
+-- Lets all workers write their metrics on the board.
+local function gather_metrics(self)
+  local waiting = {}
+  for _, worker in pairs(self._workers) do
+    if worker.is_ready and not worker.ended then
+      worker.asked = sync.event()
+      worker.control:send("A")
+      waiting[#waiting + 1] = worker
+    end
+  end
+  local deadline = core.now() + ASK_LIMIT
+  for _, worker in ipairs(waiting) do worker.asked:wait(math.max(0, deadline - core.now())) end
+end
+
+-- A worker wants the metrics of all. Questions that come together are answered together.
+local function tell_metrics(self, worker, number)
+  self._asking:with(gather_metrics, self)
+  worker.control:send("S" .. number)
+end
+
+-- What an ended worker has counted goes to those of all that have ended.
+local function keep_counts(self, worker)
+  local snapshot = self._board:get(worker.token)
+  if not snapshot then return end
+  self._ended[1] = meter.sum { meter.remains(snapshot), self._ended[1] }
+  self._board:set("ended", self._ended[1])
+  self._board:set(worker.token, nil)
+end
+
+-- ---- the life of a worker -------------------------------------------------------------------------------------------
+
 -- Handles the worker's messages until it closes its end of the control socket.
-local function listen_to(worker)
+local function listen_to(self, worker)
   for text in receive, worker.control do
     local letter = text:sub(1, 1)
     worker.heard = core.now()
     if letter == "R" then worker.is_ready = true worker.ready:set() end
     if letter == "D" then worker.drained:set() end
-    if letter == "B" then worker.accepted, worker.connections, worker.requests = text:match("B(%d+) (%d+) (%d+)") end
+    if letter == "A" and worker.asked then worker.asked:set() end
+    if letter == "S" then self._tasks:spawn(tell_metrics, self, worker, text:sub(2)):daemon() end
+    if letter == "B" then
+      worker.accepted, worker.connections, worker.requests, worker.websockets =
+        text:match("B(%d+) (%d+) (%d+) (%d+)")
+    end
   end
 end
 
@@ -96,6 +140,7 @@ local function attend(self, worker)
   worker.drained:set()
   worker.gone:set()
   worker.pool:close()
+  keep_counts(self, worker)
 end
 
 -- Begins a worker. It is not ready yet.
@@ -105,7 +150,7 @@ local function start_worker(self, place)
   local worker = {
     token = ("%d.%s"):format(self._begun, self._secret), place = place, pool = pool, ready = sync.event(),
     drained = sync.event(), gone = sync.event(), began = core.now(), heard = core.now(), accepted = 0, connections = 0,
-    requests = 0,
+    requests = 0, websockets = 0,
   }
   local ok, future = pcall(pool.submit, pool, worker_module.run, self._name, worker.token, self._plan)
   if not ok then
@@ -123,15 +168,25 @@ local function tell(worker)
   worker.control:send(("Q%.17g %.17g"):format(math.min(grace, 1e9), worker.linger))
 end
 
--- A worker has connected: it gets its listener.
+-- Sends the listeners, and the word to begin.
+local function send_listeners(self, place, control)
+  for _, list in ipairs { place.listeners, self._common } do
+    for _, listener in ipairs(list) do
+      if not send(control, "L", listener) then return false end
+    end
+  end
+  return send(control, "G")
+end
+
+-- A worker has connected: it gets its listeners.
 local function greet(self, control, pid)
   local text = receive(control)
   local worker = text and self._workers[text:match "^H(.*)$" or ""]
-  if worker and not worker.control and worker.place.listener then
+  if worker and not worker.control and worker.place.listeners then
     worker.control, worker.pid, worker.heard = control, pid, core.now()
-    if send(control, "L", worker.place.listener) then
+    if send_listeners(self, worker.place, control) then
       if worker.deadline then tell(worker) end
-      listen_to(worker)
+      listen_to(self, worker)
     end
   end
   control:close()
@@ -189,8 +244,8 @@ end
 -- ---- a place that nobody attends ------------------------------------------------------------------------------------
 
 local function close_place(place)
-  if place.listener then core.close_fd(place.listener) end
-  place.listener = nil
+  listeners.close(place.listeners or {})
+  place.listeners = nil
 end
 
 local function is_attended(place)
@@ -208,9 +263,9 @@ local function next_worker(self, place)
 end
 
 -- Gives a connection that waits at a place to another worker. False when none waits, or nobody can take it.
-local function hand_over(self, place)
+local function hand_over(self, place, listener)
   local worker = next_worker(self, place)
-  local connection = worker and place.listener and core.accept(place.listener)
+  local connection = worker and place.listeners and core.accept(listener)
   if not connection then return false end
   local sent = send(worker.control, "C", connection)
   core.close_fd(connection)
@@ -218,11 +273,11 @@ local function hand_over(self, place)
 end
 
 -- Accepts at a place as long as its worker does not.
-local function stand_in(self, place)
-  while not place.over and place.listener do
-    if is_attended(place) or not next_worker(self, place) or not core.wait_fd(place.listener, "r", LOOK) then
+local function stand_in(self, place, listener)
+  while not place.over and place.listeners do
+    if is_attended(place) or not next_worker(self, place) or not core.wait_fd(listener, "r", LOOK) then
       core.sleep(LOOK / 4)
-    elseif not hand_over(self, place) then
+    elseif not hand_over(self, place, listener) then
       core.sleep(LOOK / 4)
     end
   end
@@ -231,20 +286,22 @@ end
 -- Closes a place when its worker has closed its own end, and nobody waits any more.
 local function leave_place(self, place)
   place.worker.drained:wait(SILENT)
-  while hand_over(self, place) do end
+  for _, listener in ipairs(place.listeners or {}) do
+    while hand_over(self, place, listener) do end
+  end
   close_place(place)
 end
 
 -- ---- places ---------------------------------------------------------------------------------------------------------
 
+local TCP, COMMON = { tcp = true }, { unix = true, passed = true }
+
 local function add_place(self)
-  local listener = table.remove(self._spare)
-  if not listener then
-    local problem
-    listener, problem = server_module.listen({ host = self.host, port = self.port }, true)
-    if not listener then return nil, problem end
-  end
-  local place = { listener = listener }
+  local own, err = self._spare, "no listener"
+  self._spare = nil
+  if not own then own, err = listeners.open(self._addresses, true, TCP) end
+  if not own then return nil, err end
+  local place = { listeners = own }
   local worker, problem = start_worker(self, place)
   if not worker then
     close_place(place)
@@ -257,7 +314,7 @@ end
 
 local function attend_place(self, place)
   self._tasks:spawn(keep, self, place)
-  self._tasks:spawn(stand_in, self, place):daemon()
+  for _, listener in ipairs(place.listeners) do self._tasks:spawn(stand_in, self, place, listener):daemon() end
 end
 
 -- ---- starting and stopping ------------------------------------------------------------------------------------------
@@ -278,7 +335,9 @@ local function clean_up(self)
   for _, worker in pairs(self._workers) do kill(worker) end
   core.close_fd(self._control)
   for _, place in ipairs(self._places) do close_place(place) end
-  for _, listener in ipairs(self._spare) do core.close_fd(listener) end
+  listeners.close(self._spare or {})
+  listeners.close(self._common)
+  listeners.remove(self._addresses)
   self._over = true
 end
 
@@ -312,37 +371,61 @@ local function secret()
   return (file:read(12):gsub(".", function(c) return ("%02x"):format(c:byte()) end))
 end
 
--- Another server at the address is found only by a socket that does not want to share it.
-local function listen(options)
-  local probe, port = server_module.listen(options)
-  if not probe then return nil, port end
-  core.close_fd(probe)
-  return server_module.listen({ host = options.host, port = port }, true)
+-- Another server at an address is found only by a socket that does not want to share it.
+local function probe(addresses)
+  local found, err = listeners.open(addresses, false, TCP)
+  listeners.close(found or {})
+  return found ~= nil, err
+end
+
+-- The listeners of the first place, and those of all.
+local function listen(addresses)
+  local free, err = probe(addresses)
+  if not free then return nil, err end
+  local own, common
+  own, err = listeners.open(addresses, true, TCP)
+  if not own then return nil, err end
+  common, err = listeners.open(addresses, false, COMMON)
+  if common then return own, common end
+  listeners.close(own)
+  return nil, err
+end
+
+local function new_supervisor(plan, options, addresses, own, common)
+  local self = {
+    _plan = plan, _secret = secret(), _begun = 0, _workers = {}, _places = {}, _turn = 0, _spare = own,
+    _common = common, _addresses = addresses, _grace = options.grace, _hang_limit = options.worker_timeout,
+    _started = sync.event(), _stop = sync.event(), _board = plan.board, _ended = {}, _asking = sync.lock(),
+  }
+  for name, value in pairs(listeners.described(addresses, options.tls ~= nil)) do self[name] = value end
+  return setmetatable(self, Supervisor)
 end
 
 ---@param source {app: braid.web.App?, file: string?}
 ---@param options braid.web.ServeOptions the result of options.read
 ---@return braid.web.Supervisor?
----@return any err if it cannot listen at the address
+---@return any err if it cannot listen at the addresses
 function M.start(source, options)
-  local listener, port = listen(options)
-  if not listener then return nil, port end
-  local plan = { app = source.app, file = source.file, options = options, port = port }
+  local addresses, err = listeners.places(options)
+  if not addresses then return nil, err end
+  local own, common = listen(addresses)
+  if not own then return nil, common end
+  local plan = {
+    app = source.app, file = source.file, options = options, addresses = listeners.lent(addresses),
+    board = dicts.dict(),
+  }
+  local self = new_supervisor(plan, options, addresses, own, common)
   local encoded, problem = pcall(core.encode, plan)
-  local control, name
-  if encoded then control, name = core.control_listen() end
-  if not control then
-    core.close_fd(listener)
-    error(problem or errors.new("system", "no workers can be started: " .. name), 0)
+  if encoded then
+    self._control, self._name = core.control_listen()
+    problem = not self._control and errors.new("system", "no workers can be started: " .. self._name)
   end
-  local host = options.host
-  local self = setmetatable({
-    host = host, port = port, _plan = plan, _control = control, _name = name, _secret = secret(), _begun = 0,
-    _workers = {}, _places = {}, _turn = 0, _spare = { listener }, _grace = options.grace,
-    _hang_limit = options.worker_timeout, _started = sync.event(), _stop = sync.event(),
-  }, Supervisor)
-  self.url = ("%s://%s:%d"):format(options.tls and "https" or "http",
-    host:find(":", 1, true) and "[" .. host .. "]" or host, port)
+  if problem and not self._control then
+    listeners.close(own)
+    listeners.close(common)
+    listeners.remove(addresses)
+    error(problem, 0)
+  end
   self._task = core.spawn(supervise, self, options.workers)
   self._task.name = "supervisor " .. self.url
   self._task:daemon()
@@ -360,6 +443,9 @@ function Supervisor:stop(grace)
   self._deadline = core.now() + (grace or self._grace)
   self._stop:set()
 end
+
+-- Waits until it begins to stop, or has failed.
+function Supervisor:_await_stop() self._stop:wait() end
 
 --- Waits until the last worker has ended. Suspends.
 ---@param timeout number? seconds
@@ -442,12 +528,12 @@ function Supervisor:pids()
 end
 
 --- The sum of the loads that the workers last reported.
----@return {workers: integer, accepted: integer, connections: integer, requests: integer}
+---@return {workers: integer, accepted: integer, connections: integer, requests: integer, websockets: integer}
 function Supervisor:stats()
-  local stats = { workers = 0, accepted = 0, connections = 0, requests = 0 }
+  local stats = { workers = 0, accepted = 0, connections = 0, requests = 0, websockets = 0 }
   for _, worker in pairs(self._workers) do
     stats.workers = stats.workers + 1
-    for _, name in ipairs { "accepted", "connections", "requests" } do
+    for _, name in ipairs { "accepted", "connections", "requests", "websockets" } do
       stats[name] = stats[name] + math.tointeger(tonumber(worker[name]))
     end
   end
