@@ -811,6 +811,39 @@ describe("postgres.pool", function()
   end)
 end)
 
+describe("postgres and fork", function()
+  test("a child's end does not end its parent's connections", function()
+    local conninfo = ("host=%s port=%d user=braid dbname=postgres"):format(server.folder, server.port)
+    local out, err, code = helper.lua_process(([[
+      local braid = require "braid"
+      local forker = require "forker"
+      braid.run(function()
+        local db = assert(braid.postgres.connect(%q))
+        local pool = assert(braid.postgres.pool { conninfo = %q, max = 2 })
+        pool:value "select 1"
+        for _, closes in ipairs { true, false } do
+          local pid = forker.fork()
+          if pid == 0 then
+            local ok, reason = pcall(db.value, db, "select 1")
+            io.stdout:write(tostring(ok), " ", tostring(braid.is_error(reason, "misuse")), "\n")
+            io.stdout:flush()
+            pcall(db.close, db)
+            db, pool = nil, nil
+            collectgarbage()
+            os.exit(7, closes)
+          end
+          print(forker.wait(pid), db:value "select 2", pool:value "select 3")
+        end
+        db:close()
+        pool:close()
+      end)
+    ]]):format(conninfo, conninfo), { env = { ASAN_OPTIONS = "detect_leaks=0" } })
+    assert.equal("", err)
+    assert.equal(("false true\n7\t2\t3\n"):rep(2), out)
+    assert.equal(0, code)
+  end)
+end)
+
 describe("postgres over TLS", function()
   test("is the same, and checks the server's certificate", function()
     local pem = certificates.open()

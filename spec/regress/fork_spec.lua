@@ -200,3 +200,46 @@ describe("a process forked by a job", function()
     assert.same({ "0\n0\n", "", 0 }, { out, err, status })
   end)
 end)
+
+describe("databases of a process that forks", function()
+  -- A script in which `db` is open: the child may not use it, and its end does not disturb the parent.
+  local function check(open, query, answer)
+    local out, err, status = helper.lua_process(([[
+      local braid = require "braid"
+      local forker = require "forker"
+      braid.run(function()
+        %s
+        for _, closes in ipairs { true, false } do
+          local pid = forker.fork()
+          if pid == 0 then
+            local ok, reason = pcall(function() return %s end)
+            io.stdout:write(tostring(ok), " ", tostring(braid.is_error(reason, "misuse")), "\n")
+            io.stdout:flush()
+            pcall(function() db:close() end)
+            db = nil
+            collectgarbage()
+            os.exit(7, closes)
+          end
+          print(forker.wait(pid), %s)
+        end
+      end)
+    ]]):format(open, query, query), { env = { ASAN_OPTIONS = "detect_leaks=0" } })
+    assert.equal("", err)
+    assert.equal(("false true\n7\t%s\n"):format(answer):rep(2), out)
+    assert.equal(0, status)
+  end
+
+  helper.test("stay the parent's: SQLite", function()
+    if not pcall(require, "braid.sqlite_core") then return pending "no SQLite here" end
+    local open = [[db = assert(braid.sqlite.open()) db:execute "create table t (a)"]]
+    check(open, [[db:value "select count(*) from t"]], 0)
+  end)
+
+  helper.test("stay the parent's: Redis", function()
+    local servers = require "spec.redis_server"
+    if not servers.is_there() then return pending "no redis-server here" end
+    servers.with(function(_, _, path)
+      check(("db = assert(braid.redis.connect { unix = %q })"):format(path), [[db:incrby("key", 0)]], 0)
+    end)()
+  end)
+end)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/loop/loop.h"
 
 #define PATIENCE (20 * INT64_C(1000)) /* ns that the thread spins for more work */
 
@@ -86,7 +87,9 @@ int braid_companion_start(struct braid_companion **companion) {
   return 0;
 }
 
+/* A forked child has no companions, and one may have held the mutex: so the work stays undone, with its reference. */
 void braid_companion_submit(struct braid_companion *companion, struct braid_blocking *work) {
+  if (braid_loop_is_fork) return;
   pthread_mutex_lock(&companion->mutex);
   work->submitted = true;
   braid_list_push(&companion->row, &work->turn);
@@ -98,6 +101,7 @@ void braid_companion_submit(struct braid_companion *companion, struct braid_bloc
 
 bool braid_companion_touch(struct braid_companion *companion, const struct braid_blocking *work, void (*fn)(void *),
                            void *context) {
+  if (braid_loop_is_fork) return false;
   pthread_mutex_lock(&companion->mutex);
   bool touches = companion->current && (!work || companion->current == work);
   if (touches) fn(context);
@@ -106,6 +110,7 @@ bool braid_companion_touch(struct braid_companion *companion, const struct braid
 }
 
 void braid_companion_end(struct braid_companion *companion) {
+  if (braid_loop_is_fork) return;
   pthread_mutex_lock(&companion->mutex);
   companion->ending = true;
   atomic_store_explicit(&companion->mail, true, memory_order_release);

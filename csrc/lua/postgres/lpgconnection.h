@@ -6,6 +6,7 @@
 #include <libpq-fe.h>
 #include <lua.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #define LPGCONNECTION "braid.postgres.connection"
 
@@ -13,6 +14,7 @@ struct lpgconnection {
   PGconn *conn;     /* NULL: it is closed */
   PGresult *result; /* that Lua values are made of just now */
   bool doomed;      /* the server has said that it ends the connection */
+  pid_t owner;      /* the process that has opened it: a forked child must not end it */
 };
 
 /* The connection at index 1. */

@@ -37,18 +37,19 @@ static void push_integer(lua_State *L, const char *text, size_t size) {
 }
 
 static void push_float(lua_State *L, const char *text) {
-  if (strcmp(text, "NaN") == 0)
+  if (strcmp(text, "NaN") == 0) {
     lua_pushnumber(L, NAN);
-  else if (strcmp(text, "Infinity") == 0)
-    lua_pushnumber(L, HUGE_VAL);
-  else if (strcmp(text, "-Infinity") == 0)
-    lua_pushnumber(L, -HUGE_VAL);
-  else if (!lua_stringtonumber(L, text))
-    lpgerror_raise(L, "a float was expected, and the server has sent %s", text);
-  else if (lua_isinteger(L, -1)) {
-    lua_pushnumber(L, lua_tonumber(L, -1));
-    lua_remove(L, -2);
+    return;
   }
+  if (strcmp(text, "Infinity") == 0 || strcmp(text, "-Infinity") == 0) {
+    lua_pushnumber(L, *text == '-' ? -HUGE_VAL : HUGE_VAL);
+    return;
+  }
+  struct braid_decimal decimal = braid_decimal_read(text);
+  if (decimal.kind == BRAID_DECIMAL_FAULT || *decimal.end)
+    lpgerror_raise(L, "a float was expected, and the server has sent %s", text);
+  double number = decimal.kind == BRAID_DECIMAL_INTEGER ? (double)decimal.integer : decimal.number;
+  lua_pushnumber(L, *text == '-' && number == 0 ? -0.0 : number);
 }
 
 static int hex(char c) {

@@ -90,7 +90,7 @@ static int start(lua_State *L) {
   for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) count++;
   const char **words = push_settings(L, count);
   struct lpgconnection *connection = lua_newuserdatauv(L, sizeof *connection, 0);
-  *connection = (struct lpgconnection){0};
+  *connection = (struct lpgconnection){.owner = getpid()};
   luaL_setmetatable(L, LPGCONNECTION);
   connection->conn = PQconnectStartParams(words, words + count + 1, 0);
   if (!connection->conn) return luaL_error(L, "not enough memory");
@@ -121,11 +121,12 @@ static int connection_fd(lua_State *L) {
   return 1;
 }
 
-/* connection:close() */
+/* connection:close(). In a forked child it frees nothing: PQfinish would tell the server that the session ends, which
+ * is the parent's. */
 static int connection_close(lua_State *L) {
   struct lpgconnection *connection = lpgconnection_check(L);
   lpgconnection_forget_result(connection);
-  if (connection->conn) PQfinish(connection->conn);
+  if (connection->conn && connection->owner == getpid()) PQfinish(connection->conn);
   connection->conn = NULL;
   return 0;
 }
