@@ -7,7 +7,7 @@
 # pollers the system's own is built.
 core/base := base item.h status clock list heap deadlines buffer quota limit decimal utf8 visible thread virtual_clock block loading library file_limit nameless_file object bytecode
 core/loop := waiter poller poller_epoll poller_kqueue wakeup signal_watch thread_timer choices priorities loop blocking companion
-core/inspect := question poke answer states trace
+core/inspect := question poke answer wait_record.h wait_graph deadlocks.h states deadlocks inspect trace
 core/memory := shm range slab array
 core/sync := message ring queue primitives counter dict
 core/net := socket socket_option datagram resolve names tls.h websocket.h
@@ -34,7 +34,7 @@ lua/state := lstdin lstate lstates lquestion lwatchdog
 lua/pool := lworker.h lworkerjob lworkergarbage lworkerserve lworker lpooljob lpool lworkerhandle
 lua/io := ltls.h lfd ltls lmessages lsignal lnet ludp lsocket lfile lprocess lshell lrequest lfetch lcharset ltarget lsqlitevalue lsqlite
 lua/web := lserver.h lwebfile lcoding lexchange lserver larrival lsupervise
-lua/turn := lturn lsimulation lend lscript
+lua/turn := lwaits lturn lsimulation lend lscript
 lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap lkernelcache lcompiled lselection lgroup lmatrix lstorage llapack
 lua := lmachine lholdings lopen
 # WebSockets are a module of their own, for they need wslay and zlib.

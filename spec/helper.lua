@@ -52,7 +52,8 @@ local function unwatch() watch(os.time() + 365 * 86400, "nothing") end
 -- ---- what is left behind --------------------------------------------------------------------------------------------
 
 -- Threads that stay until the process ends.
-local LASTING = { ["braid-kernels"] = true, ["braid-answer"] = true, ["braid-nats"] = true }
+local LASTING = { ["braid-kernels"] = true, ["braid-answer"] = true, ["braid-nats"] = true,
+  ["braid-deadlocks"] = true }
 
 local function first_line(file)
   local handle <close> = io.open(file)

@@ -37,7 +37,7 @@ local CHAPTERS = {
     "advice.pilot", "advice.calibration", "experiments", "experiments.report", "experiments.machine",
     "experiments.statistics", "progress" },
   { "testing", "Tests of concurrent code", "testing", "testing.clock", "testing.trace", "testing.leaks" },
-  { "errors", "Errors, dump and trace", "errors", "debug.dump", "debug.trace" },
+  { "errors", "Errors, dump and trace", "errors", "debug.dump", "debug.deadlocks", "debug.trace" },
 }
 
 local function file_of(module)

@@ -841,6 +841,10 @@ function core.tell_state() end
 ---@return string what the other states of this process do
 function core.tell_states(seconds) end
 
+---@param mode "report"|"raise"|"off"|nil
+---@return "report"|"raise"|"off" before
+function core.deadlocks(mode) end
+
 ---@param pid integer
 ---@return userdata? question
 ---@return string? why_not "ended": there is no such process

@@ -23,6 +23,7 @@ local places = {
   ["pools.thread_pool"] = { "thread_pool", "to_thread", "default_pool" }, ["pools.process_pool"] = { "process_pool" },
   ["pools.pool"] = { "pool" }, ["supervision.supervisor"] = { "supervisor" },
   ["debug.dump"] = { "dump" }, ["debug.trace"] = { "trace" },
+  ["debug.deadlocks"] = { "deadlocks" },
   ["telemetry.metrics"] = { "metrics" },
   telemetry = { "telemetry", "span" }, cluster = { "cluster" },
   progress = { "progress" }, experiments = { "experiment" }, advice = { "advise" },

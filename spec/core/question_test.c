@@ -16,7 +16,8 @@
 
 enum { LARGE = 1 << 20 };
 
-static void collect(struct braid_buffer *text) {
+static void collect(enum braid_question_kind kind, struct braid_buffer *text) {
+  (void)kind;
   char *room = braid_buffer_reserve(text, LARGE);
   check(room != NULL);
   memset(room, 'x', LARGE);
@@ -68,7 +69,7 @@ static void is_deaf(void) {}
 /* Signals of several questions may have become one: it is asked again. */
 static int look(struct braid_question *question) {
   int error = braid_question_look(question);
-  if (error == EAGAIN && question->connection < 0) braid_question_ask(question);
+  if (error == EAGAIN && question->connection < 0) braid_question_ask(question, BRAID_QUESTION_DUMP);
   return error;
 }
 
@@ -83,7 +84,7 @@ static void an_answer_is_whole(void) {
   struct braid_question questions[3];
   for (int i = 0; i < 3; i++) {
     check(braid_question_open(&questions[i], pid) == 0);
-    check(braid_question_ask(&questions[i]) == 0);
+    check(braid_question_ask(&questions[i], BRAID_QUESTION_DUMP) == 0);
   }
   /* All are read in turn, for it is not said in which order they are answered. */
   int errors[3] = {EAGAIN, EAGAIN, EAGAIN};
@@ -105,7 +106,7 @@ static void only_who_was_asked_is_heard(void) {
   pid_t pid = begin(is_deaf);
   struct braid_question question;
   check(braid_question_open(&question, pid) == 0);
-  check(braid_question_ask(&question) == 0);
+  check(braid_question_ask(&question, BRAID_QUESTION_DUMP) == 0);
   struct sockaddr_un address;
   socklen_t size = sizeof address;
   check(getsockname(question.listener, (struct sockaddr *)&address, &size) == 0);
@@ -147,7 +148,7 @@ static void made_up_questions_are_not_answered(void) {
     sigqueue(pid, SIGURG, (union sigval){.sival_int = BRAID_QUESTION_MARK | i});
     poll(NULL, 0, 2);
   }
-  check(braid_question_ask(&question) == 0 && await(&question) == 0);
+  check(braid_question_ask(&question, BRAID_QUESTION_DUMP) == 0 && await(&question) == 0);
   braid_question_close(&question);
   end(pid);
 }
@@ -166,7 +167,7 @@ static int answered_by(const char *bytes, size_t size, bool closes) {
   struct sockaddr_un address;
   socklen_t length = sizeof address;
   signal(SIGURG, SIG_IGN);
-  check(braid_question_open(&question, getpid()) == 0 && braid_question_ask(&question) == 0);
+  check(braid_question_open(&question, getpid()) == 0 && braid_question_ask(&question, BRAID_QUESTION_DUMP) == 0);
   check(getsockname(question.listener, (struct sockaddr *)&address, &length) == 0);
   int fd = socket(AF_UNIX, SOCK_STREAM, 0);
   check(connect(fd, (struct sockaddr *)&address, length) == 0);
@@ -191,7 +192,7 @@ static void answers_are_not_believed(void) {
 static int ask_of(int *looked) {
   struct braid_question question;
   int error = braid_question_open(&question, getpid());
-  if (!error) error = braid_question_ask(&question);
+  if (!error) error = braid_question_ask(&question, BRAID_QUESTION_DUMP);
   if (looked) *looked = braid_question_look(&question);
   braid_question_close(&question);
   return error;

@@ -40,7 +40,7 @@ static void ring(void) {
 bool braid_answer_note(const siginfo_t *info) {
   if (info->si_code != SI_QUEUE) return false;
   uint32_t value = (uint32_t)info->si_value.sival_int;
-  if ((value & ~(uint32_t)BRAID_QUESTION_NUMBERS) != BRAID_QUESTION_MARK) return false;
+  if (value - BRAID_QUESTION_MARK >= BRAID_QUESTION_KINDS * BRAID_QUESTION_KIND) return false;
   uint64_t question = (uint64_t)(uint32_t)info->si_pid << 32 | value;
   for (int i = 0; i < MOST; i++) {
     uint64_t there = 0;
@@ -106,27 +106,34 @@ static void send_answer(int fd, const struct braid_buffer *text) { (void)fd, (vo
 #endif
 
 /* Connects before the answers are collected: so the asker knows at once that an answer will come. */
-static int take_questions(int connections[MOST]) {
+static int take_questions(int connections[MOST], enum braid_question_kind kinds[MOST]) {
   int count = 0;
   for (int i = 0; i < MOST; i++) {
     uint64_t question = atomic_exchange(&self.questions[i], 0);
     int connection = question ? reach(question) : -1;
-    if (connection >= 0) connections[count++] = connection;
+    if (connection < 0) continue;
+    kinds[count] = (enum braid_question_kind)(((uint32_t)question - BRAID_QUESTION_MARK) / BRAID_QUESTION_KIND);
+    connections[count++] = connection;
   }
   return count;
 }
 
 static void answer(void) {
   int connections[MOST];
-  int count = take_questions(connections);
-  bool dump = atomic_exchange(&self.dump, false);
-  if (count == 0 && !dump) return;
-  struct braid_buffer text;
-  braid_buffer_init(&text);
-  self.collect(&text);
-  if (dump) put(STDERR_FILENO, text.data, text.size);
-  for (int i = 0; i < count; i++) send_answer(connections[i], &text);
-  braid_buffer_term(&text);
+  enum braid_question_kind kinds[MOST];
+  int count = take_questions(connections, kinds);
+  for (int kind = 0; kind < BRAID_QUESTION_KINDS; kind++) {
+    bool dump = kind == BRAID_QUESTION_DUMP && atomic_exchange(&self.dump, false), asked = dump;
+    for (int i = 0; i < count; i++) asked = asked || (int)kinds[i] == kind;
+    if (!asked) continue;
+    struct braid_buffer text;
+    braid_buffer_init(&text);
+    self.collect((enum braid_question_kind)kind, &text);
+    if (dump) put(STDERR_FILENO, text.data, text.size);
+    for (int i = 0; i < count; i++)
+      if ((int)kinds[i] == kind) send_answer(connections[i], &text);
+    braid_buffer_term(&text);
+  }
 }
 
 /* ---- the thread ----------------------------------------------------------------------------------------------- */

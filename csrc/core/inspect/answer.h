@@ -8,12 +8,13 @@
 #include <signal.h>
 
 #include "core/base/buffer.h"
+#include "core/inspect/question.h"
 
 /* The thread's name when questions can reach it; askers look for this name. */
 #define BRAID_ANSWER_THREAD "braid-answer"
 
-/* Appends what the process does to the text. The thread calls it; it may take a moment. */
-typedef void braid_answer_collector(struct braid_buffer *text);
+/* Appends the answer to a question of this kind. The thread calls it; it may take a moment. */
+typedef void braid_answer_collector(enum braid_question_kind kind, struct braid_buffer *text);
 
 /* Starts the thread; if that fails, nothing is answered. `asked`: SIGURG has a handler that calls braid_answer_note.
  * Call it once. */

@@ -50,13 +50,13 @@ int braid_question_open(struct braid_question *question, pid_t pid) {
   return question->process < 0 ? errno : 0;
 }
 
-int braid_question_ask(struct braid_question *question) {
+int braid_question_ask(struct braid_question *question, enum braid_question_kind kind) {
   int error = question->listener < 0 ? listen_somewhere(question) : 0;
   if (error) return error;
   siginfo_t info = {.si_signo = SIGURG, .si_code = SI_QUEUE};
   info.si_pid = getpid();
   info.si_uid = getuid();
-  info.si_value.sival_int = BRAID_QUESTION_MARK | (int)question->number;
+  info.si_value.sival_int = (BRAID_QUESTION_MARK + (int)kind * BRAID_QUESTION_KIND) | (int)question->number;
   return syscall(SYS_pidfd_send_signal, question->process, SIGURG, &info, 0) ? errno : 0;
 }
 
@@ -126,8 +126,8 @@ int braid_question_open(struct braid_question *question, pid_t pid) {
   return ENOSYS;
 }
 
-int braid_question_ask(struct braid_question *question) {
-  (void)question;
+int braid_question_ask(struct braid_question *question, enum braid_question_kind kind) {
+  (void)question, (void)kind;
   return ENOSYS;
 }
 

@@ -11,8 +11,17 @@
 
 #include "core/base/buffer.h"
 
+/* What is asked for. */
+enum braid_question_kind {
+  BRAID_QUESTION_DUMP,   /* a text for people */
+  BRAID_QUESTION_WAITS,  /* what the tasks wait for: records (wait_record.h) */
+  BRAID_QUESTION_COUNTS, /* numbers, for `braid top`: lines of text */
+  BRAID_QUESTION_KINDS
+};
+
 enum {
-  BRAID_QUESTION_MARK = 0x6b700000, /* the signal's value is this plus the socket's number */
+  BRAID_QUESTION_MARK = 0x6b700000, /* the signal's value is this, plus the kind, plus the socket's number */
+  BRAID_QUESTION_KIND = 0x100000,   /* times the kind */
   BRAID_QUESTION_NUMBERS = 0xfffff
 };
 
@@ -30,7 +39,7 @@ int braid_question_open(struct braid_question *question, pid_t pid);
 
 /* Sends the signal. 0 or an error number. Repeat it while no answer has come: of two pending questions the system may
  * keep only one. */
-int braid_question_ask(struct braid_question *question);
+int braid_question_ask(struct braid_question *question, enum braid_question_kind kind);
 
 /* Reads what has come of the answer. 0: all of the text; EAGAIN: not all yet (`connection` tells whether it has begun);
  * ESRCH: the process has ended; or another error number. */

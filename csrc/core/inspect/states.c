@@ -5,15 +5,15 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
-#include "core/base/clock.h"
 #include "core/base/thread.h"
 #include "core/base/visible.h"
 #include "core/inspect/answer.h"
 #include "core/inspect/poke.h"
 
-enum { PATIENCE = BRAID_SECOND / 4, LOOK = 1000 /* us */ };
+enum { LOOK = 1000 /* us */, PATIENCE = 250, SHORT_PATIENCE = 30 /* looks */ };
 
 static struct {
   pthread_mutex_t asking; /* one thread asks at a time */
@@ -21,22 +21,27 @@ static struct {
   pthread_cond_t left_alone; /* nobody looks at some state any more */
   struct braid_list entries;
   int missing; /* answers that have not come */
-  pthread_once_t answers;
+  struct braid_checker checker;
 } states = {.asking = PTHREAD_MUTEX_INITIALIZER,
             .mutex = PTHREAD_MUTEX_INITIALIZER,
             .left_alone = PTHREAD_COND_INITIALIZER,
             .entries = {&states.entries, &states.entries},
-            .answers = PTHREAD_ONCE_INIT};
+            .checker = {.mutex = PTHREAD_MUTEX_INITIALIZER, .looking = PTHREAD_MUTEX_INITIALIZER, .due = BRAID_NEVER}};
+
+struct braid_checker *braid_states_checker(void) {
+  return &states.checker;
+}
 
 static struct braid_state *entry_at(struct braid_list *link) { return braid_container(link, struct braid_state, link); }
 
 /* ---- the state's own thread ----------------------------------------------------------------------------------- */
 
-void braid_state_enter(struct braid_state *state, struct braid_wakeup *wakeup) {
+void braid_state_enter(struct braid_state *state, struct braid_loop *loop) {
   state->thread = pthread_self();
   state->thread_number = braid_thread_number();
-  state->wakeup = wakeup;
+  state->loop = loop;
   braid_buffer_init(&state->told);
+  braid_buffer_init(&state->waits);
   snprintf(state->name, sizeof state->name, "script");
   pthread_mutex_lock(&states.mutex);
   braid_list_push(&states.entries, &state->link);
@@ -49,6 +54,9 @@ void braid_state_leave(struct braid_state *state) {
   if (state->awaited) states.missing--;
   state->awaited = false;
   braid_buffer_term(&state->told);
+  braid_buffer_term(&state->waits);
+  free(state->doom.text);
+  state->doom.text = NULL;
   if (state->link.next) braid_list_remove(&state->link);
   pthread_mutex_unlock(&states.mutex);
 }
@@ -81,10 +89,28 @@ void braid_state_tell(struct braid_state *state, struct braid_buffer *text) {
   braid_buffer_term(text);
 }
 
+void braid_state_tell_waits(struct braid_state *state, struct braid_buffer *list) {
+  pthread_mutex_lock(&states.mutex);
+  braid_buffer_term(&state->waits);
+  state->waits = *list;
+  state->waits_due = false;
+  atomic_store(&state->loop->rests, true);
+  pthread_mutex_unlock(&states.mutex);
+  braid_buffer_init(list);
+}
+
+struct braid_doom braid_state_take_doom(struct braid_state *state) {
+  pthread_mutex_lock(&states.mutex);
+  struct braid_doom doom = state->doom;
+  state->doom = (struct braid_doom){0};
+  pthread_mutex_unlock(&states.mutex);
+  return doom;
+}
+
 /* ---- any thread ----------------------------------------------------------------------------------------------- */
 
 void braid_state_poke(struct braid_state *state) {
-  braid_wakeup_signal(state->wakeup);
+  braid_wakeup_signal(&state->loop->wakeup);
   if (braid_answer_is_asked()) braid_poke(state->thread);
 }
 
@@ -98,45 +124,51 @@ struct braid_state *braid_states_next(struct braid_state *state) {
   return found;
 }
 
-/* Under `mutex`, as is take_answers. */
-static void ask_all(const pthread_t *except) {
+/* Under `mutex`, as is take_answers. A state that computes answers only if it is poked. */
+static void ask_all(const pthread_t *except, enum braid_state_question question) {
   states.missing = 0;
   for (struct braid_list *at = states.entries.next; at != &states.entries; at = at->next) {
     struct braid_state *state = entry_at(at);
     if (state->mute || (except && pthread_equal(state->thread, *except))) continue;
     state->awaited = true;
     states.missing++;
-    atomic_fetch_or(&state->asked, BRAID_STATE_TELL);
-    braid_state_poke(state);
+    atomic_fetch_or(&state->asked, (unsigned)question);
+    if (question == BRAID_STATE_TELL)
+      braid_state_poke(state);
+    else
+      braid_wakeup_signal(&state->loop->wakeup);
   }
 }
 
 /* Called when all states have answered or the time is up. */
-static void take_answers(struct braid_buffer *text) {
+static void take_answers(struct braid_buffer *text, const char *silent) {
   for (struct braid_list *at = states.entries.next; at != &states.entries; at = at->next) {
     struct braid_state *state = entry_at(at);
-    if (state->awaited)
-      braid_visible_format(text, "%s (thread %d): inside a C function, or starting\n", state->name,
-                           state->thread_number);
+    if (state->awaited) braid_visible_format(text, silent, state->name, state->thread_number);
     state->awaited = false;
     braid_buffer_append(text, state->told.data, state->told.size);
     braid_buffer_term(&state->told);
   }
 }
 
-bool braid_states_ask(struct braid_buffer *text, const pthread_t *except) {
-  if (pthread_mutex_trylock(&states.asking)) return false;
-  int64_t deadline = braid_clock_after((double)PATIENCE / BRAID_SECOND);
+/* The caller holds `asking`, which it gives up. */
+static void ask(struct braid_buffer *text, const pthread_t *except, enum braid_state_question question, int looks,
+                const char *silent) {
   pthread_mutex_lock(&states.mutex);
-  ask_all(except);
-  while (states.missing > 0 && braid_clock_now() < deadline) {
+  ask_all(except, question);
+  for (; states.missing > 0 && looks > 0; looks--) {
     pthread_mutex_unlock(&states.mutex);
     usleep(LOOK);
     pthread_mutex_lock(&states.mutex);
   }
-  take_answers(text);
+  take_answers(text, silent);
   pthread_mutex_unlock(&states.mutex);
   pthread_mutex_unlock(&states.asking);
+}
+
+bool braid_states_ask(struct braid_buffer *text, const pthread_t *except) {
+  if (pthread_mutex_trylock(&states.asking)) return false;
+  ask(text, except, BRAID_STATE_TELL, PATIENCE, "%s (thread %d): inside a C function, or starting\n");
   return true;
 }
 
@@ -144,6 +176,70 @@ void braid_states_tell(struct braid_buffer *text) {
   while (!braid_states_ask(text, NULL)) usleep(LOOK);
 }
 
-static void answer(void) { braid_answer_open(braid_states_tell); }
+void braid_states_count(struct braid_buffer *text) {
+  pthread_mutex_lock(&states.asking);
+  ask(text, NULL, BRAID_STATE_COUNT, SHORT_PATIENCE, "loop\t%s\t%d\tbusy\n");
+}
 
-void braid_states_answer(void) { pthread_once(&states.answers, answer); }
+/* ---- waits ---------------------------------------------------------------------------------------------------- */
+
+/* Whether what it has told is still so. A thread that has ended one of its waits meanwhile has sent mail. */
+static bool rests(const struct braid_state *state) {
+  return !atomic_load(&state->loop->mail) && atomic_load(&state->loop->rests);
+}
+
+/* Under `mutex`, as the next two. Returns how many states there are. */
+static unsigned ask_for_waits(bool anew) {
+  unsigned count = 0;
+  for (struct braid_list *at = states.entries.next; at != &states.entries; at = at->next, count++) {
+    struct braid_state *state = entry_at(at);
+    state->waits_due = anew || !rests(state);
+    state->waits_told = state->waits_due;
+    if (state->mute || !state->waits_due) continue;
+    atomic_fetch_or(&state->asked, BRAID_STATE_WAITS);
+    braid_wakeup_signal(&state->loop->wakeup); /* no signal: who computes need not tell */
+  }
+  return count;
+}
+
+static bool are_waits_due(void) {
+  for (struct braid_list *at = states.entries.next; at != &states.entries; at = at->next)
+    if (entry_at(at)->waits_due && !entry_at(at)->mute) return true;
+  return false;
+}
+
+static void take_waits(struct braid_buffer *list) {
+  for (struct braid_list *at = states.entries.next; at != &states.entries; at = at->next) {
+    struct braid_state *state = entry_at(at);
+    bool told = state->waits_told ? !state->waits_due : rests(state);
+    if (told) braid_buffer_append(list, state->waits.data, state->waits.size);
+    state->waits_due = false;
+  }
+}
+
+unsigned braid_states_waits(struct braid_buffer *list, bool anew) {
+  pthread_mutex_lock(&states.mutex);
+  unsigned count = ask_for_waits(anew);
+  for (int looks = 0; looks < SHORT_PATIENCE && are_waits_due(); looks++) {
+    pthread_mutex_unlock(&states.mutex);
+    usleep(LOOK);
+    pthread_mutex_lock(&states.mutex);
+  }
+  take_waits(list);
+  pthread_mutex_unlock(&states.mutex);
+  return count;
+}
+
+void braid_states_doom(uint64_t address, struct braid_doom doom) {
+  pthread_mutex_lock(&states.mutex);
+  for (struct braid_list *at = states.entries.next; at != &states.entries; at = at->next) {
+    struct braid_state *state = entry_at(at);
+    if ((uint64_t)(uintptr_t)state != address || state->doom.text) continue;
+    state->doom = doom;
+    doom.text = NULL;
+    atomic_fetch_or(&state->asked, BRAID_STATE_DOOM);
+    braid_wakeup_signal(&state->loop->wakeup);
+  }
+  pthread_mutex_unlock(&states.mutex);
+  free(doom.text);
+}

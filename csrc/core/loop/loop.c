@@ -78,7 +78,8 @@ void braid_loop_take_mail(struct braid_loop *loop) {
   pthread_mutex_lock(&loop->inbox_mutex);
   struct braid_wake_list mail = loop->inbox;
   loop->inbox = (struct braid_wake_list){0};
-  atomic_store_explicit(&loop->mail, false, memory_order_relaxed);
+  atomic_store_explicit(&loop->rests, false, memory_order_relaxed);
+  atomic_store_explicit(&loop->mail, false, memory_order_release);
   pthread_mutex_unlock(&loop->inbox_mutex);
   if (!mail.first) return;
   if (loop->ready.last)

@@ -23,6 +23,7 @@ enum braid_frame_kind {
   BRAID_FRAME_PING,   /* to a worker, whose I/O thread answers: checks whether it still runs */
   BRAID_FRAME_PONG,   /* from a worker: the answer to PING */
   /* ---- of the memory of arrays (shm_table.c) ---- */
+  BRAID_FRAME_SUSPECT, /* from a worker: it suspects a deadlock, which only its parent can see as a whole */
   BRAID_FRAME_SEGMENT, /* a descriptor travels with it; status: an error number if it could not be sent; body: struct
                           wire_segment */
   BRAID_FRAME_SEGMENT_LOST, /* id: the serial number of a segment that could not be received or mapped */

@@ -121,3 +121,45 @@ void braid_errand_recall(struct braid_errand *errand) {
   loop->ready = rest;
   atomic_store(&errand->under_way, false);
 }
+
+/* ---- what is under way ---------------------------------------------------------------------------------------- */
+
+/* Runs twice: what came before it was sent is read, at the latest, before its second run. The last one to leave, the
+ * I/O thread or the caller, frees it. */
+struct passage {
+  struct braid_errand errand;
+  atomic_int left; /* runs that still come */
+  atomic_int users;
+};
+
+static void leave_passage(struct passage *passage) {
+  if (atomic_fetch_sub(&passage->users, 1) == 1) free(passage);
+}
+
+static void on_passage(struct braid_errand *errand) {
+  struct passage *passage = braid_container(errand, struct passage, errand);
+  if (atomic_fetch_sub(&passage->left, 1) > 1)
+    braid_errand_send(errand);
+  else
+    leave_passage(passage);
+}
+
+bool braid_io_thread_settle(void) {
+  enum { LOOKS = 100, PERIOD = 500 * 1000 /* ns */ };
+  struct braid_io_thread *io_thread = braid_io_thread_enter();
+  struct passage *passage = io_thread ? calloc(1, sizeof *passage) : NULL;
+  bool settled = false;
+  if (passage) {
+    atomic_init(&passage->left, 2);
+    atomic_init(&passage->users, 2);
+    braid_errand_init(&passage->errand, io_thread, on_passage);
+    braid_errand_send(&passage->errand);
+    for (int i = 0; i < LOOKS && !settled; i++) {
+      settled = atomic_load(&passage->left) <= 0;
+      if (!settled) nanosleep(&(struct timespec){.tv_nsec = PERIOD}, NULL);
+    }
+    leave_passage(passage);
+  }
+  if (io_thread) braid_io_thread_leave(io_thread);
+  return settled;
+}

@@ -42,4 +42,8 @@ void braid_errand_send(struct braid_errand *errand);
  * block. */
 void braid_errand_recall(struct braid_errand *errand);
 
+/* Blocks until all that has come to this process so far was handled. False: that takes too long. Any thread but the I/O
+ * thread, which must run. */
+bool braid_io_thread_settle(void);
+
 #endif

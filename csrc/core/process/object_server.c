@@ -7,17 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/inspect/wait_record.h"
 #include "core/sync/counter.h"
 #include "core/sync/dict.h"
 #include "core/process/queue_server.h"
 #include "core/sync/primitives.h"
 #include "core/process/relay.h"
 
-/* A lock that some task of the client holds, or waits for. The lock's `owner` is the address of the holding. */
+/* A lock that some task of the client holds, or waits for. The lock's `owner` is the address of the holding, plus one:
+ * tasks have even numbers. */
 struct holding {
   struct braid_list link;
   struct braid_primitive *lock; /* with a reference */
   uint64_t owner;               /* the owner's number in the client */
+  uint64_t process;             /* the client; 0: it is not a neighbour */
 };
 
 struct visit {
@@ -72,10 +75,11 @@ static struct holding *find_holding(struct braid_client *client, const struct br
   return NULL;
 }
 
-static struct holding *new_holding(struct braid_primitive *lock, uint64_t owner) {
+static struct holding *new_holding(const struct braid_client *client, struct braid_primitive *lock, uint64_t owner) {
   struct holding *holding = malloc(sizeof *holding);
   if (!holding) return NULL;
-  *holding = (struct holding){.lock = lock, .owner = owner};
+  uint64_t process = client->channel ? 0 : (uint64_t)atomic_load(&client->table->process);
+  *holding = (struct holding){.lock = lock, .owner = owner, .process = process};
   braid_list_init(&holding->link);
   braid_object_ref(&lock->object);
   return holding;
@@ -88,7 +92,7 @@ static void free_holding(struct holding *holding) {
   free(holding);
 }
 
-static uint64_t number_of(const struct holding *holding) { return (uint64_t)(uintptr_t)holding; }
+static uint64_t number_of(const struct holding *holding) { return (uint64_t)(uintptr_t)holding | (holding != NULL); }
 
 static void abandon(struct holding *holding) {
   braid_lock_abandon(holding->lock);
@@ -98,7 +102,7 @@ static void abandon(struct holding *holding) {
 static enum braid_status acquire(struct attempt *attempt, struct braid_primitive *lock, struct braid_wait_node *node) {
   if (!attempt->holding) {
     if (find_holding(attempt->client, lock, attempt->call.owner)) return BRAID_MISUSE;
-    attempt->holding = new_holding(lock, attempt->call.owner);
+    attempt->holding = new_holding(attempt->client, lock, attempt->call.owner);
     if (!attempt->holding) return BRAID_NO_MEMORY;
   }
   enum braid_status status = braid_lock_acquire(lock, number_of(attempt->holding), node);
@@ -252,7 +256,18 @@ static enum braid_status try(struct attempt *attempt, enum braid_call_operation 
 
 /* ---- visits --------------------------------------------------------------------------------------------------- */
 
+/* Counts the reference that a visit has of the object. */
+static void keep(const struct visit *visit, bool begins) {
+  struct braid_entry *entry = visit->client ? braid_object_table_entry(visit->client->table, visit->id) : NULL;
+  if (!entry) return;
+  if (begins)
+    atomic_fetch_add(&entry->kept, 1);
+  else
+    atomic_fetch_sub(&entry->kept, 1);
+}
+
 static void free_visit(struct visit *visit) {
+  keep(visit, false);
   braid_list_remove(&visit->link);
   free_holding(visit->holding);
   braid_object_unref(visit->object);
@@ -312,6 +327,7 @@ static struct visit *new_visit(struct attempt *attempt, enum braid_call_operatio
   visit->object = attempt->entry->object;
   visit->id = attempt->entry->id;
   braid_object_ref(visit->object);
+  keep(visit, true);
   braid_list_init(&visit->link);
   braid_errand_init(&visit->errand, visit->io_thread, on_end_of_visit);
   return visit;
@@ -418,6 +434,51 @@ static void on_cancel(struct braid_connection *connection, const struct braid_fr
     return;
   }
 }
+
+/* ---- for the search for deadlocks ----------------------------------------------------------------------------- */
+
+/* A holding lives as long as the lock names it, which only changes under the guard. */
+uint64_t braid_object_server_owner(struct braid_primitive *lock, uint64_t *process) {
+  *process = 0;
+  braid_guard_enter(&lock->object.guard);
+  uint64_t owner = lock->owner;
+  if (owner & 1) {
+    const struct holding *holding = (const struct holding *)(uintptr_t)(owner - 1);
+    *process = holding->process;
+    owner = holding->process ? holding->owner : 0;
+  }
+  braid_guard_leave(&lock->object.guard);
+  return owner;
+}
+
+static void tell_owner(struct braid_buffer *list, struct braid_primitive *lock) {
+  uint64_t process, owner = braid_object_server_owner(lock, &process);
+  if (!owner) return;
+  braid_wait_record_add(list, (struct braid_wait_record){.kind = BRAID_WAIT_OWNER,
+                                                         .flags = process ? BRAID_WAIT_FAR : 0,
+                                                         .count = (uint32_t)process,
+                                                         .what = (uint64_t)(uintptr_t)&lock->object,
+                                                         .other = owner});
+}
+
+static void tell_entry(const struct braid_object_table *table, struct braid_entry *entry, void *context) {
+  uint64_t process = (uint64_t)atomic_load(&table->process), number = (uint64_t)(uintptr_t)entry->object;
+  if (!process || braid_proxy_is(entry->object)) return;
+  braid_wait_record_add(context, (struct braid_wait_record){.kind = BRAID_WAIT_EXPORT,
+                                                            .count = 1 + atomic_load(&entry->kept),
+                                                            .who = entry->id,
+                                                            .what = number,
+                                                            .other = process});
+  braid_wait_record_add(
+      context,
+      (struct braid_wait_record){.kind = BRAID_WAIT_REFS, .count = atomic_load(&entry->object->refs), .what = number});
+  if (entry->object->class == &braid_lock_class)
+    tell_owner(context, braid_container(entry->object, struct braid_primitive, object));
+}
+
+void braid_object_server_tell(struct braid_buffer *list) { braid_object_tables_visit(tell_entry, list); }
+
+bool braid_object_server_settle(void) { return braid_object_tables_are_empty() || braid_io_thread_settle(); }
 
 /* ---- open and close ------------------------------------------------------------------------------------------- */
 

@@ -18,6 +18,7 @@ struct braid_entry {
   uint64_t id;
   struct braid_object *object; /* with a reference */
   uint64_t sent;               /* how often it was sent; under the tables' mutex */
+  atomic_uint kept;            /* further references that the other end's waits and shares have; any thread reads it */
   struct braid_entry *next, *next_object;
   struct braid_share *shares; /* of a queue; for queue_server.c on the I/O thread */
 };
@@ -32,6 +33,8 @@ struct braid_import {
 
 struct braid_object_table {
   struct braid_connection *connection;
+  struct braid_list row; /* in the list of all tables */
+  atomic_int process;    /* the worker process at the other end; 0: it is the parent */
   struct braid_entry *entries[BRAID_OBJECT_TABLE_ROWS], *objects[BRAID_OBJECT_TABLE_ROWS]; /* by number, by object */
   struct braid_import *imports[BRAID_OBJECT_TABLE_ROWS];
   struct braid_import *drops; /* of objects that were destroyed; the other end must be told */
@@ -55,6 +58,14 @@ struct braid_client;
 void braid_object_table_visit(struct braid_object_table *table,
                               void (*visit)(struct braid_entry *entry, const struct braid_client *client),
                               const struct braid_client *client);
+
+/* Calls `visit` for every entry of all tables, under the mutex. Any thread. */
+void braid_object_tables_visit(void (*visit)(const struct braid_object_table *table, struct braid_entry *entry,
+                                             void *context),
+                               void *context);
+
+/* Whether no other process knows, or could know, objects of this one. Any thread. */
+bool braid_object_tables_are_empty(void);
 
 /* Returns the number of an object that is about to be sent, and counts it as sent once more. Makes an entry when there
  * is none. 0 when memory is out. Any thread. */

@@ -56,6 +56,7 @@ static struct braid_share *new_share(struct braid_entry *entry, struct braid_cli
   braid_errand_init(&share->putter, share->io_thread, on_putter_home);
   share->next = entry->shares;
   entry->shares = share;
+  atomic_fetch_add(&entry->kept, 1);
   return share;
 }
 
@@ -111,6 +112,7 @@ void braid_queue_server_end(struct braid_entry *entry, const struct braid_client
       continue;
     }
     *at = share->next;
+    atomic_fetch_sub(&entry->kept, 1);
     end_share(share);
   }
 }

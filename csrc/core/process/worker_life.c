@@ -8,7 +8,9 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "core/inspect/deadlocks.h"
 #include "core/process/marshal.h"
+#include "core/process/object_table.h"
 
 enum {
   MOST_ATTEMPTS = 10,    /* of one job: workers that may die before they begin it */
@@ -101,6 +103,11 @@ static void on_pong(struct braid_connection *connection, const struct braid_fram
   struct braid_worker_handle *worker = worker_of(connection);
   worker->heard = true;
   worker->asked = false;
+}
+
+static void on_suspect(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
+  (void)connection, (void)frame, (void)body;
+  braid_deadlocks_suspect(true);
 }
 
 static void on_failed(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
@@ -233,11 +240,14 @@ void braid_worker_life_begin(struct braid_worker_handle *worker) {
     handle_refusal(worker, error);
     return;
   }
+  struct braid_object_table *table = worker->connection.objects;
+  atomic_store(&table->process, atomic_load(&worker->pid));
   worker->connection.ended = on_connection_ended;
   braid_connection_handle(&worker->connection, BRAID_FRAME_REPLY, on_reply);
   braid_connection_handle(&worker->connection, BRAID_FRAME_READY, on_ready);
   braid_connection_handle(&worker->connection, BRAID_FRAME_FAILED, on_failed);
   braid_connection_handle(&worker->connection, BRAID_FRAME_PONG, on_pong);
+  braid_connection_handle(&worker->connection, BRAID_FRAME_SUSPECT, on_suspect);
   wait_for_end(worker);
   braid_process_pool_lock(pool);
   worker->usable = true;

@@ -241,6 +241,16 @@ void braid_worker_process_failed(struct braid_message *failure) {
   braid_connection_send(&self.connection, frame, failure);
 }
 
+bool braid_worker_process_suspect(bool ask) {
+  if (self.open && ask)
+    braid_connection_send(&self.connection, (struct braid_frame){.kind = BRAID_FRAME_SUSPECT}, NULL);
+  return self.open;
+}
+
+bool braid_worker_process_is_parent(const struct braid_connection *connection) {
+  return self.open && connection == &self.connection;
+}
+
 void braid_worker_process_end(int status) {
   braid_tally_tell();
   fflush(NULL);

@@ -21,6 +21,12 @@ struct braid_thread_pool *braid_worker_process_begin(braid_worker_process_maker 
 void braid_worker_process_ready(void);
 void braid_worker_process_failed(struct braid_message *failure);
 
+/* Whether this is a worker process. With `ask` it asks its parent to look for deadlocks. Any thread; does not block. */
+bool braid_worker_process_suspect(bool ask);
+
+/* Whether the connection is that to the parent. NULL: no. Any thread. */
+bool braid_worker_process_is_parent(const struct braid_connection *connection);
+
 /* Tells the parent that this process cannot become a worker for want of memory or descriptors. Any thread; does not
  * block. */
 void braid_worker_process_short(int error);

@@ -365,6 +365,16 @@ void pooljob_arrive(struct sched *sched, struct braid_waiter *waiter) {
   lua_pop(L, 1);
 }
 
+void pooljob_visit(lua_State *L, void (*visit)(struct job_future *future, void *context), void *context) {
+  luaL_checkstack(L, 4, NULL);
+  lregistry_table(L, &PENDING, NULL);
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    struct job_future *this = lua_touserdata(L, -1);
+    if (this && this->job) visit(this, context);
+  }
+  lua_pop(L, 1);
+}
+
 /* Threads that do not end must not post waiters that are about to be freed. */
 void pooljob_orphan(struct sched *sched) {
   lua_State *L = sched->L;

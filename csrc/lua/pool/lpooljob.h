@@ -21,6 +21,10 @@ int pooljob_submit_frozen(lua_State *L);
 /* The waiter of a job has arrived: ends the job's future. Runs Lua; does not raise. */
 void pooljob_arrive(struct sched *sched, struct braid_waiter *waiter);
 
+/* Calls `visit` for each job of this state that has not arrived. */
+struct job_future;
+void pooljob_visit(lua_State *L, void (*visit)(struct job_future *future, void *context), void *context);
+
 /* The state ends: gives up all jobs that have not arrived. Does not raise. */
 void pooljob_orphan(struct sched *sched);
 

@@ -4,6 +4,7 @@
 #include "lua/sched/ldeadlock.h"
 
 #include <lauxlib.h>
+#include <stdlib.h>
 
 #include "core/sync/primitives.h"
 #include "lua/base/lerror.h"
@@ -113,7 +114,16 @@ static void report_task(struct task *task, void *context) {
   lua_concat(L, lua_gettop(L) - report->text + 1);
 }
 
+static int raise_verdict(lua_State *L, struct sched *sched) {
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_pushstring(L, sched->verdict);
+  free(sched->verdict);
+  sched->verdict = NULL;
+  return lerror_raise(L, "deadlock", "nothing can wake these tasks any more:\n%s", lua_tostring(L, -1));
+}
+
 int deadlock_raise(lua_State *L, struct sched *sched) {
+  if (sched->verdict) return raise_verdict(L, sched);
   lua_pushliteral(L, "");
   struct report report = {L, sched, lua_gettop(L), 0};
   if (!sched->main) {

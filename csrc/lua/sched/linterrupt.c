@@ -9,7 +9,7 @@
 #include "core/base/file_limit.h"
 #include "core/base/thread.h"
 #include "core/inspect/answer.h"
-#include "core/inspect/states.h"
+#include "core/inspect/inspect.h"
 #include "core/loop/signal_watch.h"
 #include "core/work/tally.h"
 
@@ -97,5 +97,5 @@ void interrupt_end(const struct interrupt_target *wanted) {
 
 void interrupt_prepare(void) {
   braid_file_limit_prepare();
-  braid_states_answer();
+  braid_inspect_open();
 }

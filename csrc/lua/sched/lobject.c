@@ -182,3 +182,13 @@ void lobject_push(lua_State *L, struct braid_object *object) {
   lobject_fill(L, object);
   lua_remove(L, -2);
 }
+
+void lobject_visit(lua_State *L, void (*visit)(struct braid_object *object, void *context), void *context) {
+  luaL_checkstack(L, 4, NULL);
+  push_map(L);
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    struct braid_object *object = lobject_at(L, -1);
+    if (object && object->guard.shared) visit(object, context);
+  }
+  lua_pop(L, 1);
+}

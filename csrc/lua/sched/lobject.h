@@ -46,6 +46,9 @@ struct braid_object *lobject_take(lua_State *L, int index);
  * class's __share failed; its error is then on the top of the stack. Raises when memory is out. */
 bool lobject_share(lua_State *L, int index);
 
+/* Calls `visit` for each shared object of which the state has a box. May raise when memory is out. */
+void lobject_visit(lua_State *L, void (*visit)(struct braid_object *object, void *context), void *context);
+
 /* Pushes the state's box of a shared object; makes one if there is none. The caller keeps its own reference. Raises if
  * the class is not registered in this state. */
 void lobject_push(lua_State *L, struct braid_object *object);

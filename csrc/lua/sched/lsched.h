@@ -105,6 +105,10 @@ struct sched {
   int64_t polled;               /* when the loop was last polled */
   int64_t longest;              /* ns: the longest time between two polls, for metrics */
   uint32_t stamp;               /* the flags for a task that parks now: TASK_PARKED and the time */
+  uint64_t passed;              /* steps of all turns before this one */
+  uint64_t looked;              /* the same at the last look for deadlocks: see lwaits.c */
+  int64_t look;                 /* when to look next; BRAID_NEVER: after the next step */
+  char *verdict;                /* what the error of a wait says that was ended because of a deadlock; NULL: nothing */
   void *sentinel;               /* the object whose finalizer sees the end of the state */
   bool leaving;                 /* the script ends by an error or by os.exit: nothing is waited for */
   bool ending;                  /* the end of the script waits for the jobs of its pools */

@@ -35,9 +35,10 @@ static int question_new(lua_State *L) {
   return error ? refuse(L, error) : 1;
 }
 
-/* question:ask() -> true, or nil and the reason */
+/* question:ask(counts) -> true, or nil and the reason; `counts`: asks for numbers, not for a dump */
 static int question_ask(lua_State *L) {
-  int error = braid_question_ask(check(L));
+  struct braid_question *question = check(L);
+  int error = braid_question_ask(question, lua_toboolean(L, 2) ? BRAID_QUESTION_COUNTS : BRAID_QUESTION_DUMP);
   lua_pushboolean(L, 1);
   return error ? refuse(L, error) : 1;
 }

@@ -164,7 +164,8 @@ static int tell_slow(lua_State *L) {
 }
 
 void states_attend(struct sched *sched) {
-  unsigned asked = atomic_exchange(&sched->state.asked, 0);
+  enum { OURS = BRAID_STATE_TELL | BRAID_STATE_SLOW | BRAID_STATE_COUNT };
+  unsigned asked = atomic_fetch_and(&sched->state.asked, ~(unsigned)OURS);
   if (asked & BRAID_STATE_TELL) answer(sched);
   if ((asked & BRAID_STATE_SLOW) && sched->running && sched->current->co) {
     lua_pushcfunction(sched->running, tell_slow);
@@ -221,7 +222,7 @@ static void enter(lua_State *L, struct sched *sched) {
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, leave);
   lua_setfield(L, -2, "__gc");
-  braid_state_enter(&sched->state, &sched->loop.wakeup);
+  braid_state_enter(&sched->state, &sched->loop);
   if (!sched->worker) {
     sched->poke_target.poked = on_poke;
     braid_poke_add(&sched->poke_target);

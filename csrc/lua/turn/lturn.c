@@ -9,6 +9,7 @@
 #include "lua/state/lstates.h"
 #include "lua/task/lstep.h"
 #include "lua/task/lwrap.h"
+#include "lua/turn/lwaits.h"
 #include "lua/web/larrival.h"
 
 enum {
@@ -44,17 +45,31 @@ static bool run_ready(struct sched *sched) {
   return false;
 }
 
+/* The state looks for deadlocks from time to time, and once or twice more when it has nothing to do. */
+static int64_t before_look(struct sched *sched, int64_t deadline) {
+  sched->passed += sched->steps;
+  if (sched->look == BRAID_NEVER && sched->steps > 0) sched->look = sched->polled + WAITS_LOOK;
+  return deadline < sched->look ? deadline : sched->look;
+}
+
+static void attend(struct sched *sched) {
+  states_attend(sched);
+  waits_attend(sched);
+}
+
 bool turn_once(struct sched *sched, int64_t deadline) {
   if (sigint_take(sched)) return false; /* the wait that the script is in reports it */
+  if (sched->loop.ready.first) braid_state_stir(&sched->state);
   if (run_ready(sched) || braid_loop_is_fork) return true;
   if (sigint_take(sched)) return false;
   if (!braid_list_empty(&sched->abandoned)) wrap_close_all(sched->L, &sched->abandoned);
   if (deadline == BRAID_NEVER && deadlock_stands(sched)) return false;
   int64_t idle = sched->loop.idle;
-  braid_loop_poll(&sched->loop, deadline);
-  if (atomic_load_explicit(&sched->state.asked, memory_order_relaxed)) states_attend(sched);
+  braid_loop_poll(&sched->loop, before_look(sched, deadline));
+  if (atomic_load_explicit(&sched->state.asked, memory_order_relaxed)) attend(sched);
   int64_t now = braid_clock_now(), held = now - sched->polled - (sched->loop.idle - idle);
   if (held > sched->longest) sched->longest = held;
+  if (now >= sched->look) waits_look(sched, now);
   if (now - sched->polled > LONGEST) sched->interval = FIRST_LOOK;
   sched->steps = 0;
   sched->next_look = sched->interval;
@@ -81,4 +96,6 @@ void lturn_open(lua_State *L) {
   struct sched *sched = sched_open(L);
   sched->driver = &driver;
   sched->interval = sched->next_look = FIRST_LOOK;
+  sched->look = BRAID_NEVER;
+  waits_open(L);
 }

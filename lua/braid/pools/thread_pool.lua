@@ -140,7 +140,7 @@ function M.settings(options)
     path = search.lasting(package.path), cpath = search.lasting(package.cpath), preload = lua_loaders(),
     init = options.init, init_args = options.init_args, tasks_per_worker = options.tasks_per_worker,
     max_jobs_per_worker = options.max_jobs_per_worker, time_limit = options.time_limit,
-    memory_limit = options.memory_limit, name = options.name,
+    memory_limit = options.memory_limit, name = options.name, deadlocks = core.deadlocks(),
   }
 end
 

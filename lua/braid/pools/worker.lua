@@ -261,7 +261,10 @@ end
 ---@param settings table from M.settings in thread_pool.lua
 function M.main(worker, settings)
   for name, loader in pairs(settings.preload) do package.preload[name] = loader end
-  if settings.process then require "braid.pools.registry" end -- for os.exit, which it makes tell what is lost
+  if settings.process then
+    require "braid.pools.registry" -- for os.exit, which it makes tell what is lost
+    core.deadlocks(settings.deadlocks)
+  end
   function why_not(value) return worker:refusal(value) end
   if not run_init(worker, settings) then return end
   worker:ready()
