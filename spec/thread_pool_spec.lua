@@ -167,6 +167,14 @@ describe("a worker's state", function()
     _G.braid_spec_function = nil
   end)
 
+  test("inherits loaders that are C functions", function()
+    local file = assert(package.searchpath("forker", package.cpath))
+    package.preload.part_of_the_program = assert(package.loadlib(file, "luaopen_forker"))
+    finally(function() package.preload.part_of_the_program = nil end)
+    local pool <close> = braid.thread_pool(1)
+    assert.equal("function", pool:submit(function() return type(require("part_of_the_program").fork) end):result())
+  end)
+
   test("inherits package.path and the loaders of package.preload", function()
     local folder = os.tmpname()
     os.remove(folder)

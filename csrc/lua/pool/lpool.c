@@ -86,6 +86,7 @@ static int pool_new(lua_State *L) {
   sched->loop.social = braid_thread_cores() > 1;
   struct worker_settings *settings = read_settings(L, 2);
   take_modules(L, 3, settings);
+  loaders_collect(L, &settings->loaders);
   struct braid_thread_pool *pool = braid_thread_pool_new(count, worker_body, settings, worker_settings_free);
   if (!pool) {
     int error = errno;

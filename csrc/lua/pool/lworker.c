@@ -37,6 +37,7 @@ unsigned worker_depth(const struct sched *sched) {
 void worker_settings_free(void *settings) {
   struct worker_settings *this = settings;
   if (this->table) braid_message_unref(this->table);
+  loaders_term(&this->loaders);
   free(this->modules);
   free(this->path);
   free(this->cpath);
@@ -172,6 +173,7 @@ static int serve(lua_State *L) {
   set_path(L, "path", worker->settings->path);
   set_path(L, "cpath", worker->settings->cpath);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  loaders_set(L, &worker->settings->loaders);
   lua_pushcfunction(L, luaopen_braid_core);
   lua_setfield(L, -2, "braid.core");
   preload_modules(L, worker->settings);

@@ -4,6 +4,7 @@
 #define BRAID_LWORKER_H
 
 #include "core/work/thread_pool.h"
+#include "lua/pool/lloaders.h"
 #include "lua/sched/lsched.h"
 
 /* The settings of a pool's workers. */
@@ -11,6 +12,7 @@ struct worker_settings {
   struct braid_message *table; /* for lua/braid/pools/worker.lua: one encoded table */
   char *modules;               /* compiled ones, each its name, its size and its code; NULL: none */
   size_t modules_size;         /* bytes */
+  struct loaders loaders;      /* of the state that made the pool, or of the process */
   char *path, *cpath;          /* package.path and package.cpath, to find that file */
   uint64_t max_jobs;           /* after so many jobs the state is closed and made again; 0: never */
   double time_limit;           /* seconds for each job; 0: no limit */

@@ -191,7 +191,10 @@ int braid_work(lua_State *L) {
   interrupt_prepare();
   struct sched *sched = sched_of(L); /* NULL: the module was not opened in this state */
   if (sched) braid_state_mute(&sched->state);
-  braid_thread_pool_run(braid_worker_process_begin(make_lone));
+  struct braid_thread_pool *pool = braid_worker_process_begin(make_lone);
+  struct worker_settings *settings = pool->settings;
+  loaders_collect(L, &settings->loaders);
+  braid_thread_pool_run(pool);
   braid_worker_process_end(EXIT_SUCCESS);
 }
 

@@ -99,7 +99,7 @@ local function absent_loader(reason)
   end
 end
 
--- The loaders in package.preload that are Lua functions.
+-- The loaders in package.preload that are Lua functions. The C side gives threads those that are C functions.
 local function lua_loaders()
   local loaders = {}
   for name, loader in pairs(package.preload) do
