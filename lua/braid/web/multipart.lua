@@ -5,6 +5,7 @@ local core = require "braid.core"
 local errors = require "braid.errors"
 local headers = require "braid.web.headers"
 local response = require "braid.web.response"
+local scope = require "braid.tasks.scope"
 
 local M = {}
 
@@ -188,23 +189,39 @@ function Part:read(most)
   return table.concat(pieces)
 end
 
--- Writes the part to an open file. Returns its size.
-local function write_all(part, file)
-  local pieces, waiting, size = {}, 0, 0
-  local function flush()
-    local written, err = file:write(table.concat(pieces))
-    pieces, waiting = {}, 0
+-- Writes blocks to a file; the next one is read meanwhile. Gives a function that takes a block, and waits for the one
+-- before it.
+local function writer(tasks, file)
+  local writing
+  local function settle()
+    if not writing then return true end
+    local written, err = writing:result()
+    writing = nil
     return written, err
   end
+  return function(block)
+    local written, err = settle()
+    if not written then return nil, err end
+    writing = tasks:spawn(file.write, file, block)
+    return true
+  end, settle
+end
+
+-- Writes the part to an open file. Returns its size.
+local function write_all(tasks, part, file)
+  local write, settle = writer(tasks, file)
+  local pieces, waiting, size = {}, 0, 0
   for piece in part:chunks() do
     pieces[#pieces + 1] = piece
     waiting, size = waiting + #piece, size + #piece
     if waiting >= BLOCK then
-      local written, err = flush()
+      local written, err = write(table.concat(pieces))
       if not written then return nil, err end
+      pieces, waiting = {}, 0
     end
   end
-  local written, err = flush()
+  local written, err = write(table.concat(pieces))
+  if written then written, err = settle() end
   if not written then return nil, err end
   return size
 end
@@ -229,7 +246,7 @@ function Part:save(path)
   local size, err
   do
     local opened <close> = file
-    size, err = write_all(self, opened)
+    size, err = scope.scope(function(tasks) return write_all(tasks, self, opened) end)
   end
   if not size then return nil, err end
   kept, err = files.rename(temporary, path)
