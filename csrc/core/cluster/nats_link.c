@@ -32,14 +32,21 @@ struct braid_nats_link {
   pthread_mutex_t mutex;
   int socket; /* -1: none; guarded by the mutex, as the next two */
   uint32_t events;
-  bool known;  /* to epoll */
-  bool doomed; /* the owner has closed it */
+  bool known;                  /* to epoll */
+  bool doomed;                 /* the owner has closed it */
+  struct heard *first, **last; /* messages that were heard */
   natsSubscription **subscriptions;
   int count;
 };
 
+struct heard {
+  struct heard *next;
+  natsMsg *message;
+};
+
 static void unref(struct braid_nats_link *link) {
   if (atomic_fetch_sub(&link->refs, 1) > 1) return;
+  for (natsMsg *message; (message = braid_nats_link_next_heard(link));) natsMsg_Destroy(message);
   natsOptions_Destroy(link->options);
   close(link->poll);
   close(link->bell);
@@ -246,6 +253,7 @@ static struct braid_nats_link *prepare(natsOptions *options) {
   atomic_init(&link->refs, 1);
   link->options = options;
   link->socket = -1;
+  link->last = &link->first;
   pthread_mutex_init(&link->mutex, NULL);
   link->poll = epoll_create1(EPOLL_CLOEXEC);
   link->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -299,6 +307,46 @@ const char *braid_nats_link_reason(const struct braid_nats_link *link) { return 
 
 natsConnection *braid_nats_link_client(struct braid_nats_link *link) {
   return braid_nats_link_state(link) == BRAID_NATS_CONNECTED ? atomic_load(&link->client) : NULL;
+}
+
+/* When memory is out the message is lost: who waits for it asks again. */
+static void hear(natsConnection *client, natsSubscription *subscription, natsMsg *message, void *context) {
+  struct braid_nats_link *link = context;
+  struct heard *heard = malloc(sizeof *heard);
+  (void)client, (void)subscription;
+  if (!heard) {
+    natsMsg_Destroy(message);
+    return;
+  }
+  *heard = (struct heard){NULL, message};
+  pthread_mutex_lock(&link->mutex);
+  *link->last = heard;
+  link->last = &heard->next;
+  pthread_mutex_unlock(&link->mutex);
+  ring(link);
+}
+
+static void end_hearing(void *context) { unref(context); }
+
+natsStatus braid_nats_link_hear(struct braid_nats_link *link, natsSubscription **subscription, const char *subject) {
+  natsConnection *client = braid_nats_link_client(link);
+  if (!client) return NATS_CONNECTION_CLOSED;
+  natsStatus s = natsConnection_Subscribe(subscription, client, subject, hear, link);
+  if (s != NATS_OK) return s;
+  atomic_fetch_add(&link->refs, 1);
+  s = natsSubscription_SetOnCompleteCB(*subscription, end_hearing, link);
+  if (s != NATS_OK) unref(link);
+  return s;
+}
+
+natsMsg *braid_nats_link_next_heard(struct braid_nats_link *link) {
+  pthread_mutex_lock(&link->mutex);
+  struct heard *heard = link->first;
+  if (heard && !(link->first = heard->next)) link->last = &link->first;
+  pthread_mutex_unlock(&link->mutex);
+  natsMsg *message = heard ? heard->message : NULL;
+  free(heard);
+  return message;
 }
 
 void braid_nats_link_reset(struct braid_nats_link *link) {

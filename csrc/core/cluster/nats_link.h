@@ -41,6 +41,13 @@ const char *braid_nats_link_reason(const struct braid_nats_link *link);
 /* The client's connection while it is connected; else NULL: its functions could block then. */
 natsConnection *braid_nats_link_client(struct braid_nats_link *link);
 
+/* Subscribes on a thread of the client's, which hands the messages to `next_heard`. A subscription that only the owner
+ * reads does not see the message that nobody was there to answer a request. At most one for each link. */
+natsStatus braid_nats_link_hear(struct braid_nats_link *link, natsSubscription **subscription, const char *subject);
+
+/* The next message of that subscription, which is the caller's; NULL: there is none. */
+natsMsg *braid_nats_link_next_heard(struct braid_nats_link *link);
+
 /* Gives up the connection, so that the client makes a new one: for a server that does not answer. */
 void braid_nats_link_reset(struct braid_nats_link *link);
 

@@ -22,6 +22,7 @@ struct link {
   natsSubscription *subscriptions[MOST_SUBSCRIPTIONS]; /* NULL: a place that is free again */
   bool headed[MOST_SUBSCRIPTIONS];                     /* who subscribes wants to see a header */
   int count, turn;
+  int heard; /* the place of the subscription that the core hears; -1: there is none */
 };
 
 static struct link *check_any(lua_State *L) { return luaL_checkudata(L, 1, LINK); }
@@ -112,6 +113,7 @@ static int open_link(lua_State *L) {
   lua_settop(L, 1);
   struct link *link = lua_newuserdatauv(L, sizeof *link, 0);
   memset(link, 0, sizeof *link);
+  link->heard = -1;
   luaL_setmetatable(L, LINK);
   braid_nats_link_prepare();
   natsStatus s = natsOptions_Create(&options);
@@ -204,21 +206,27 @@ static int refuse(lua_State *L, natsStatus s) {
   return 2;
 }
 
-/* link:subscribe(subject, headed, queue?) -> number of the subscription | nil, reason */
+static natsStatus subscribe(struct link *link, natsConnection *client, const char *subject, bool heard, int place) {
+  natsSubscription **made = &link->subscriptions[place];
+  if (heard) link->heard = place;
+  natsStatus s =
+      heard ? braid_nats_link_hear(link->core, made, subject) : natsConnection_SubscribeSync(made, client, subject);
+  return s == NATS_OK ? natsSubscription_SetPendingLimits(*made, -1, -1) : s;
+}
+
+/* link:subscribe(subject, how?) -> number of the subscription | nil, reason. How: "headed": `take` gives the sequence;
+ * "heard": also messages that nobody is there to answer, at the cost of a thread between; for one subscription */
 static int link_subscribe(lua_State *L) {
   struct link *link = check(L);
-  const char *subject = luaL_checkstring(L, 2), *queue = luaL_optstring(L, 4, NULL);
+  const char *subject = luaL_checkstring(L, 2), *how = luaL_optstring(L, 3, "");
   natsConnection *client = braid_nats_link_client(link->core);
   if (!client) return refuse(L, NATS_CONNECTION_CLOSED);
   int place = 0;
   while (place < link->count && link->subscriptions[place]) place++;
   if (place == MOST_SUBSCRIPTIONS) return refuse(L, NATS_INSUFFICIENT_BUFFER);
-  natsSubscription **made = &link->subscriptions[place];
-  natsStatus s = queue ? natsConnection_QueueSubscribeSync(made, client, subject, queue)
-                       : natsConnection_SubscribeSync(made, client, subject);
-  if (s == NATS_OK) s = natsSubscription_SetPendingLimits(*made, -1, -1);
+  natsStatus s = subscribe(link, client, subject, strcmp(how, "heard") == 0, place);
   if (s != NATS_OK) return refuse(L, s);
-  link->headed[place] = lua_toboolean(L, 3);
+  link->headed[place] = *how;
   if (place == link->count) link->count++;
   lua_pushinteger(L, place + 1);
   return 1;
@@ -270,17 +278,28 @@ static int link_publish(lua_State *L) {
   return 1;
 }
 
-/* The next message of any subscription, which take turns; NULL: there is none. */
-static natsMsg *next_message(struct link *link, int *from) {
+/* The next message of one subscription; NULL: there is none. A NATS_NO_RESPONDERS says that one of the requests whose
+ * answers come there has no answer, but not which. */
+static natsMsg *next_of(natsSubscription *subscription, natsStatus *status) {
   natsMsg *message = NULL;
+  int waiting = 0;
+  if (!subscription || natsSubscription_GetPending(subscription, &waiting, NULL) != NATS_OK || waiting == 0)
+    return NULL;
+  *status = natsSubscription_NextMsg(&message, subscription, 0);
+  return *status == NATS_OK ? message : NULL;
+}
+
+/* The next message of any subscription, which take turns; NULL: there is none. */
+static natsMsg *next_message(struct link *link, int *from, natsStatus *status) {
+  natsMsg *message = NULL;
+  if (link->heard >= 0 && (message = braid_nats_link_next_heard(link->core))) {
+    *from = link->heard;
+    return message;
+  }
   for (int tries = 0; tries < link->count; tries++) {
-    natsSubscription *subscription = link->subscriptions[link->turn];
-    int waiting = 0;
-    if (subscription && natsSubscription_GetPending(subscription, &waiting, NULL) == NATS_OK && waiting > 0 &&
-        natsSubscription_NextMsg(&message, subscription, 0) == NATS_OK) {
-      *from = link->turn;
-      return message;
-    }
+    *from = link->turn;
+    if (link->turn != link->heard) message = next_of(link->subscriptions[link->turn], status);
+    if (message || *status == NATS_NO_RESPONDERS) return message;
     link->turn = (link->turn + 1) % link->count;
   }
   return NULL;
@@ -309,16 +328,22 @@ static int push_message(lua_State *L) {
 }
 
 /* link:take() -> number of the subscription, subject, reply or nil, data, status or nil, sequence or nil; nothing:
- * there is no message. The status is a number as text, "503". */
+ * there is no message; the number alone: one of the questions whose answers come there has none. The status is a number
+ * as text, "503". */
 static int link_take(lua_State *L) {
   int from = 0;
+  natsStatus status = NATS_OK;
   struct link *link = check(L);
   lua_settop(L, 0);
   luaL_checkstack(L, 10, NULL);
   lua_pushinteger(L, 0);
   lua_pushcfunction(L, push_message);
-  natsMsg *message = next_message(link, &from);
-  if (!message) return 0;
+  natsMsg *message = next_message(link, &from, &status);
+  if (!message && status != NATS_NO_RESPONDERS) return 0;
+  if (!message) {
+    lua_pushinteger(L, from + 1);
+    return 1;
+  }
   lua_pushlightuserdata(L, message);
   lua_pushboolean(L, link->headed[from]);
   int failed = lua_pcall(L, 2, LUA_MULTRET, 0);

@@ -2,7 +2,7 @@
 -- A worker's news of jobs on the way to their submitters. News of one turn go in one message. The submitter confirms
 -- it; only then is the job's message acknowledged, so a result is kept until it has arrived, or its submitter is lost.
 local core = require "braid.core"
-local daemon = require "braid.tasks.daemon"
+local link_of = require "braid.cluster.link"
 local wire = require "braid.cluster.wire"
 
 local M = {}
@@ -56,7 +56,7 @@ function Courier:is_dead(home) return self.homes[home] ~= nil and self.homes[hom
 ---@param id string? of the job
 ---@return string?
 function Courier:ask(home, id)
-  local slot = self._link:ask(self._streams:subject("alive", home), id or "")
+  local slot = self._link:ask(self._streams:subject("alive", home), id or "", nil, nil, "n")
   local body, status = self._link:await(slot, CONFIRM)
   if body then note(self, home, status) end
   return body and status ~= "503" and body or nil
@@ -64,7 +64,7 @@ end
 
 ---Asks those submitters whether they live. Returns at once.
 function Courier:look(homes)
-  for home in pairs(homes) do daemon.start(self.ask, self, home) end
+  for home in pairs(homes) do link_of.start(self.ask, self, home) end
   for home in pairs(self.homes) do
     if not homes[home] and not self._bags[home] then self.homes[home] = nil end
   end
@@ -77,13 +77,15 @@ local function carry(self, home, message, done)
   local subject = self._streams:subject("home", home)
   self._under_way = self._under_way + 1
   local ok, err = pcall(function()
+    local how
     while true do
-      local slot = self._link:ask(subject, message)
+      local slot = self._link:ask(subject, message, nil, nil, how)
       local body, status = self._link:await(slot, CONFIRM)
       if body then note(self, home, status) end
       if body and status ~= "503" or self:is_dead(home) then return end
       if self._link.closed then return end
-      core.sleep(PAUSE)
+      if body or how then core.sleep(PAUSE) end
+      how = "n"
     end
   end)
   self._under_way = self._under_way - 1
@@ -105,13 +107,13 @@ function Courier:send(home, news, done)
   local bag = self._bags[home]
   if bag and bag.size + #news > MOST then
     self._bags[home] = nil
-    daemon.start(carry, self, home, self._wire:seal("news", table.concat(bag)), bag.done)
+    link_of.start(carry, self, home, self._wire:seal("news", table.concat(bag)), bag.done)
     bag = nil
   end
   if not bag then
     bag = { size = 0, done = {} }
     self._bags[home] = bag
-    daemon.start(send_bag, self, home)
+    link_of.start(send_bag, self, home)
   end
   bag.size = bag.size + #news
   bag[#bag + 1] = news

@@ -5,6 +5,7 @@ local core = require "braid.core"
 local daemon = require "braid.tasks.daemon"
 local errors = require "braid.errors"
 local jetstream = require "braid.cluster.jetstream"
+local link_of = require "braid.cluster.link"
 local wire = require "braid.cluster.wire"
 
 local M = {}
@@ -94,7 +95,7 @@ local function take_values(self, job, outcome, cargo, bytes, in_pieces)
     self:fail(job, err)
   end
   if not in_pieces and self._cargo:is_here(cargo) then return finish() end
-  daemon.start(finish)
+  link_of.start(finish)
 end
 
 local ENDS = {}
@@ -185,10 +186,12 @@ local function delete_message(self, job)
   if job.sequence then jetstream.delete(self._link, self._streams:name(job.stream), job.sequence) end
 end
 
----Takes a job back that nobody waits for any more. Suspends.
+---Takes a job back that nobody waits for any more: no worker can fetch it from now on, and who has it stops it.
+---Suspends.
 function Home:withdraw(job)
+  local ok, err = pcall(delete_message, self, job)
   self._link:publish(self._streams:subject("cancel"), nil, self._wire:seal("cancel", job.id))
-  delete_message(self, job)
+  if not ok and not errors.is_error(err, "disconnected") then core.rethrow(err) end
 end
 
 -- Jobs whose last permitted try was on a worker that is lost.
@@ -196,7 +199,7 @@ local function bury(self, worker)
   for _, job in pairs(self.jobs) do
     if job.worker == worker and job.try - (job.returns or 0) >= job.max_tries then
       self:fail(job, M.died(job, "the worker that had this job was lost"))
-      daemon.start(delete_message, self, job)
+      link_of.start(delete_message, self, job)
     end
   end
 end
@@ -262,7 +265,7 @@ local function watch(self)
       look_for_workers(self)
       if now - audited > AUDIT / 4 then
         audited = now
-        if next(self.jobs) then daemon.start(function() pcall(audit, self) end) end
+        if next(self.jobs) then link_of.start(function() pcall(audit, self) end) end
       end
     end
   end

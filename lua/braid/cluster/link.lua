@@ -54,10 +54,14 @@ local function give_back(slot)
   idle[idle_count] = slot
 end
 
-local function lose_all(self)
-  local slots = self._slots
-  self._slots = {}
-  for _, slot in pairs(slots) do
+-- Nobody waits for these answers any more. `kind`: the first letter of their addresses; nil: all of them.
+local function lose(self, kind)
+  local list = {}
+  for key, slot in pairs(self._slots) do
+    if not kind or key:sub(1, 1) == kind then list[key] = slot end
+  end
+  for key, slot in pairs(list) do
+    self._slots[key] = nil
     slot.lost = true
     slot.event:set()
   end
@@ -66,6 +70,10 @@ end
 -- ---- the task of the link -------------------------------------------------------------------------------------------
 
 local function take_answer(self, subject, _, body, status, sequence)
+  if not subject then -- one of them has no answer
+    lose(self, "r")
+    return lose(self, "h")
+  end
   local key = subject:sub(#self.inbox + 1)
   local slot = self._slots[key]
   if not slot then return end
@@ -96,7 +104,7 @@ local function look(self)
   if (not up or epoch ~= self._epoch) and not self.lost_at then
     self.lost_at = core.now()
     self.up:clear()
-    lose_all(self)
+    lose(self)
   end
   if up and self.lost_at then
     self._epoch, self.lost_at, self._silent = epoch, nil, 0
@@ -139,7 +147,7 @@ local function end_all(self)
   if self.ended then return end
   self.ended, self.closed = true, true
   self.lost_at = self.lost_at or core.now()
-  lose_all(self)
+  lose(self)
   self.up:set() -- who waits for it looks at `closed`
   self._conn:close()
 end
@@ -166,11 +174,12 @@ end
 ---@param body string
 ---@param id string? of the message, so that a stream drops it if it has it already
 ---@param expected string? the sequence of the subject's last message in the stream
----@param headed boolean? the answer has a sequence
-function Link:ask(subject, body, id, expected, headed)
+---@param how "r"|"h"|"n"|nil "r": the usual; "h": the answer has a sequence; "n": if nobody is there to answer, its
+--- status is "503", and it is slower; with the others the question is then lost
+function Link:ask(subject, body, id, expected, how)
   local number = self._number + 1
   self._number = number
-  local key = (headed and "h." or "r.") .. number
+  local key = ("%s.%d"):format(how or "r", number)
   local slot = new_slot()
   slot.key = key
   self._slots[key] = slot
@@ -220,12 +229,14 @@ end
 function Link:call(subject, body, opts)
   opts = opts or {}
   local deadline = core.now() + (opts.patience or self.patience)
+  local how = opts.headed and "h" or "r"
   while true do
     self:ready(deadline)
-    local slot = self:ask(subject, body, opts.id, opts.expected, opts.headed)
+    local slot = self:ask(subject, body, opts.id, opts.expected, how)
     local answer, status, sequence = self:await(slot, math.max(0, math.min(ANSWER, deadline - core.now())))
     if answer and status ~= "503" then return answer, status, sequence end
     if core.now() >= deadline then core.rethrow(M.disconnected()) end
+    how = "n"
     if status == "503" then
       core.sleep(PAUSE)
       if opts.missing then opts.missing() end
@@ -238,13 +249,17 @@ end
 ---Calls handler(link, subject, reply, body, status) for each message. The client renews the subscription with each
 ---connection. The handler must not suspend. Waits until it is connected. Suspends.
 ---@return integer number for `unsubscribe`
-function Link:subscribe(subject, handler, headed)
+---@param how "headed"|"heard"|nil
+function Link:subscribe(subject, handler, how)
   self:ready(core.now() + self.patience)
-  local number, why = self._conn:subscribe(subject, headed or false)
+  local number, why = self._conn:subscribe(subject, how)
   if not number then core.rethrow(M.disconnected(why)) end
   self._handlers[number] = handler
   return number
 end
+
+---Starts a daemon task, unless the state is ending. Does not suspend.
+function M.start(fn, ...) pcall(daemon.start, fn, ...) end
 
 ---Ends a subscription. Does not suspend.
 function Link:unsubscribe(number)
@@ -280,7 +295,7 @@ function Link:close()
   self.closed = true
   self._task:cancel()
   self._watch:cancel()
-  lose_all(self)
+  lose(self)
   self.up:set()
 end
 
@@ -317,7 +332,8 @@ function M.open(settings)
   self._epoch = select(2, conn:state())
   self._pulse = self.inbox .. "pulse"
   self:subscribe(self.inbox .. "r.*", take_answer)
-  self:subscribe(self.inbox .. "h.*", take_answer, true)
+  self:subscribe(self.inbox .. "h.*", take_answer, "headed")
+  self:subscribe(self.inbox .. "n.*", take_answer, "heard")
   self:subscribe(self._pulse, take_pulse)
   self._task = daemon.start(serve, self)
   self._watch = daemon.start(watch_server, self)

@@ -2,9 +2,9 @@
 -- Bytes beyond what a message may hold: they are cut into pieces, which a stream keeps. What refers to them has their
 -- number, their size and their hash.
 local core = require "braid.core"
-local daemon = require "braid.tasks.daemon"
 local errors = require "braid.errors"
 local jetstream = require "braid.cluster.jetstream"
+local link_of = require "braid.cluster.link"
 local scopes = require "braid.tasks.scope"
 
 local pack, unpack = string.pack, string.unpack
@@ -105,7 +105,7 @@ end
 ---The same; then they are dropped.
 function Pieces:take_news(reference)
   local cargo, bytes = self:unpack_news(reference)
-  daemon.start(function() pcall(self.drop, self, reference) end)
+  link_of.start(function() pcall(self.drop, self, reference) end)
   return cargo, bytes
 end
 

@@ -2,11 +2,11 @@
 -- The pool of a cluster: its jobs are messages of a stream, which the workers of all machines take.
 local call = require "braid.cluster.call"
 local core = require "braid.core"
-local daemon = require "braid.tasks.daemon"
 local errors = require "braid.errors"
 local executor = require "braid.pools.executor"
 local home_of = require "braid.cluster.home"
 local jetstream = require "braid.cluster.jetstream"
+local link_of = require "braid.cluster.link"
 local pools = require "braid.pools.registry"
 local results = require "braid.cluster.results"
 local wire = require "braid.cluster.wire"
@@ -112,10 +112,10 @@ function methods:_end_job(task)
   self._live[task] = nil
   self._counts[state] = self._counts[state] + 1
   if self._tally then self._tally:remove() end
-  if job.pieces then daemon.start(function() pcall(self._cluster.pieces.drop, self._cluster.pieces, job.pieces) end) end
+  if job.pieces then link_of.start(pcall, self._cluster.pieces.drop, self._cluster.pieces, job.pieces) end
   if job.over then return end
   job.over, self._home.jobs[job.id] = true, nil
-  daemon.start(function()
+  link_of.start(function()
     if self._options.detached then core.sleep(LINGER) end
     self._home:withdraw(job)
   end)

@@ -2,7 +2,7 @@
 -- Fetches messages of one consumer ahead, as many as there is room for. The requests are plain messages; the server
 -- answers with messages of the stream, and with a status when a request ends.
 local core = require "braid.core"
-local daemon = require "braid.tasks.daemon"
+local link_of = require "braid.cluster.link"
 
 local encode = core.json_encode
 
@@ -67,7 +67,7 @@ end
 local function pause(self)
   if self._paused then return end
   self._paused = true
-  daemon.start(function()
+  link_of.start(function()
     core.sleep(PAUSE)
     if self._missing then pcall(self._missing) end
     self._paused = false

@@ -2,10 +2,10 @@
 -- Results of detached jobs: a stream keeps them for their time. Its message says first that the job is there, then how
 -- it ended. The id of the job tells the time, so that anybody who has the id finds the stream.
 local core = require "braid.core"
-local daemon = require "braid.tasks.daemon"
 local errors = require "braid.errors"
 local home_of = require "braid.cluster.home"
 local jetstream = require "braid.cluster.jetstream"
+local link_of = require "braid.cluster.link"
 
 local M = {}
 
@@ -72,7 +72,8 @@ end
 function M.future(cluster, id)
   local mine = cluster.home.jobs[id]
   if mine then return mine.task end
-  local news = ttl_of(id) and look(cluster, id)
+  local is_there = ttl_of(id) and jetstream.stream(cluster.link, cluster.streams:name((place_of(cluster, id))))
+  local news = is_there and look(cluster, id)
   if not news then
     return nil, errors.new("unknown", ("cluster: nothing is known of the job %q"):format(id))
   end
@@ -83,9 +84,9 @@ function M.future(cluster, id)
   job.task:on_done(function(task)
     if job.over or task:_state() ~= "cancelled" then return end
     job.over, cluster.home.jobs[id] = true, nil
-    daemon.start(cluster.home.withdraw, cluster.home, job)
+    link_of.start(cluster.home.withdraw, cluster.home, job)
   end)
-  daemon.start(watch, cluster, job)
+  link_of.start(watch, cluster, job)
   return job.task
 end
 

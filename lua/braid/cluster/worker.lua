@@ -9,6 +9,7 @@ local errors = require "braid.errors"
 local excerpt = require "braid.pools.excerpt"
 local home_of = require "braid.cluster.home"
 local jetstream = require "braid.cluster.jetstream"
+local link_of = require "braid.cluster.link"
 local pools = require "braid.pools.pool"
 local pull = require "braid.cluster.pull"
 local results = require "braid.cluster.results"
@@ -83,7 +84,7 @@ local function send_end(self, record, what, boxes, bytes)
     if record.ttl > 0 then results.keep(self._cluster, record.id, news) end
     self._courier:send(record.home, news, function() acknowledge(self, record) end)
   end
-  if plain then send() else daemon.start(send) end
+  if plain then send() else link_of.start(send) end
 end
 
 -- Why an error cannot be sent; nil: it can.
@@ -211,7 +212,7 @@ local function take(self, ack, message)
   if self._draining then return self:give_back(record) end
   local plain = is_free(record) and job.flags & wire.PIECES == 0
     and self._cluster.cargo:is_here(job.cargo)
-  if plain then begin(self, record, job) else daemon.start(begin, self, record, job) end
+  if plain then begin(self, record, job) else link_of.start(begin, self, record, job) end
 end
 
 ---A job that was only fetched goes back to the stream.
