@@ -32,9 +32,11 @@ local function is_public(text, owner, name)
 end
 
 -- What stands behind the public names: files, and the makers that only other modules call.
-local internal = { "/errors%.lua$", "/worker%.lua$", "/executor%.lua$", "/command/", "/tutorial/lab%.lua$",
+local internal = { "/errors%.lua$", "/link%.lua$", "/address%.lua$", "/outcome%.lua$", "/copies%.lua$",
+  "/postgres/transaction%.lua$", "/sync/view%.lua$", "/sync/npy%.lua$", "/http/cache%.lua$",
+  "/kernels/compile/%l+%.lua$", "/worker%.lua$", "/executor%.lua$", "/command/", "/tutorial/lab%.lua$",
   "/luasocket/%l+%.lua$" } -- LuaSocket's manual describes these
-local makers = { new = true, unpack = true, receive = true }
+local makers = { new = true, unpack = true, receive = true, restored = true, release = true, udp = true }
 
 local function is_internal(file)
   for _, pattern in ipairs(internal) do

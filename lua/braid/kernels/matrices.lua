@@ -55,6 +55,9 @@ M.min = reduction("min", "min")
 M.max = reduction("max", "max")
 
 ---As vectors.mean, also along an axis.
+---@param array braid.Array|braid.ArrayView
+---@param opts { axis: integer?, threads: integer? }?
+---@return number|braid.Array|nil
 function M.mean(array, opts)
   if not view.is(array) then return vectors.mean(array, opts) end
   if not (opts and opts.axis) then return vectors.mean(array:flat(), opts) end
@@ -150,8 +153,10 @@ local function map_named(expression, values, opts)
 end
 
 ---As vectors.map. Arrays of two dimensions give one of two dimensions; a row (or an array as long as a row) and a
---- column
----are repeated.
+---column are repeated.
+---@param expression string
+---@param ... any as for vectors.map
+---@return braid.Array|braid.ArrayView
 function M.map(expression, ...)
   local list = table.pack(...)
   local first = list[1]
@@ -172,6 +177,10 @@ function M.map(expression, ...)
 end
 
 ---As vectors.matmul; two arrays of two dimensions need no sizes, and give one of two dimensions.
+---@param a braid.Array|braid.ArrayView
+---@param b braid.Array|braid.ArrayView
+---@param ... any as for vectors.matmul
+---@return braid.Array|braid.ArrayView
 function M.matmul(a, b, ...)
   if not (view.is(a) and view.is(b)) then return vectors.matmul(flat_line(a), flat_line(b), ...) end
   local m, k, n = a.shape[1], a.shape[2], b.shape[2]

@@ -289,7 +289,9 @@ function Session:notify(channel, payload)
   self:value("select pg_notify($1, $2)", channel, payload or "")
 end
 
--- Whether the link can be used again by somebody else: a transaction that was left open is rolled back.
+---Whether the link can be used again by somebody else: a transaction that was left open is rolled back.
+---@param link braid.postgres.Link
+---@return boolean
 function M.clean(link)
   if link.closed then return false end
   if not link:in_transaction() then return true end

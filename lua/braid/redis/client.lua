@@ -305,7 +305,10 @@ function M.new(options, most, alone)
   }, Client)
 end
 
--- Opens the first connection. Returns true; or nil and the error.
+---Opens the first connection.
+---@param client braid.redis.Client
+---@return true? opened
+---@return braid.Error? err
 function M.open(client)
   local ok, err, place = errors.try(open, client)
   if ok then return true end

@@ -442,7 +442,8 @@ function Kernel:__call(range, ...)
   return call_lua(self, built, given, args, two)
 end
 
--- The names outside of the function that it uses.
+---The names outside of the function that it uses.
+---@return string[]
 function Kernel:outer_names()
   local names = {}
   if self.values then
@@ -533,6 +534,12 @@ local function new_kernel(fields, opts)
 end
 
 ---Makes a kernel from its text and the values of the names around it, as it was sent from another state.
+---@param text string
+---@param line integer
+---@param file string
+---@param opts table
+---@param values table<string, any>
+---@return braid.Kernel
 function M.from(text, line, file, opts, values)
   return new_kernel({ text = text, line = line, file = file, values = values, tree = parser.parse(text, line) }, opts)
 end
