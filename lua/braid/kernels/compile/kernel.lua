@@ -92,9 +92,11 @@ end
 
 -- ---- compiling ----------------------------------------------------------------------------------------------------
 
+-- A tree of the kernel's own, which the checker changes: the first time the one that was parsed already.
 local function parse(kernel)
-  local copy = parser.parse(kernel.text, kernel.line)
-  return copy
+  if kernel.taken then return parser.parse(kernel.text, kernel.line) end
+  kernel.taken = true
+  return kernel.tree
 end
 
 -- A world of one compilation: the instances of called kernels by kernel and types, callees first.

@@ -11,12 +11,11 @@ local words = {}
 for word in ([[and break do else elseif end false for function goto if in local nil not or repeat return then true
   until while]]):gmatch "%a+" do words[word] = true end
 
--- Longest first.
-local signs = {
-  "...", "<<", ">>", "//", "==", "~=", "<=", ">=", "::", "..", "+", "-", "*", "/", "%", "^", "#", "&", "~", "|", "<",
-    ">",
-  "=", "(", ")", "{", "}", "[", "]", ";", ":", ",", ".",
-}
+local signs = {}
+for sign in ([[... << >> // == ~= <= >= :: .. + - * / % ^ # & ~ | < > = ( ) { } [ ] ; : , .]]):gmatch "%S+" do
+  signs[sign] = true
+end
+local LONGEST_SIGN = 3
 
 local numerals = { "^0[xX]%x*%.?%x*[pP][+-]?%d+", "^0[xX]%x*%.?%x*", "^%d*%.?%d*[eE][+-]?%d+", "^%d*%.?%d*" }
 
@@ -79,8 +78,9 @@ local function scan(self)
   if name then return words[name] and name or "name", name, #name end
   if text:find("^%.?%d", at) then return number(self) end
   if text:find("^[\"']", at) or text:find("^%[=*%[", at) then return "string", nil, text_length(self) end
-  for _, sign in ipairs(signs) do
-    if text:sub(at, at + #sign - 1) == sign then return sign, sign, #sign end
+  for length = LONGEST_SIGN, 1, -1 do
+    local sign = text:sub(at, at + length - 1)
+    if signs[sign] then return sign, sign, #sign end
   end
   fault.raise({ line = self.line, column = at - self.start + 1 }, "an unexpected character %q", text:sub(at, at))
 end
@@ -91,7 +91,7 @@ function Lexer:next()
   local kind, value, length = scan(self)
   local token = { kind = kind, value = value, line = self.line, column = self.at - self.start + 1,
     first = self.at, last = self.at + length - 1 }
-  count_lines(self, self.at, self.at + length - 1)
+  if kind == "string" then count_lines(self, self.at, self.at + length - 1) end
   self.at = self.at + length
   self.token = token
   return token
