@@ -9,12 +9,15 @@ local M = {}
 ---@alias braid.web.Next fun(request: braid.web.Request): braid.web.Response
 ---@alias braid.web.Middleware fun(request: braid.web.Request, next: braid.web.Next): any
 
+local is_response = response.is
+
 -- The answer of a middleware.
-local function answer_of(value, ...)
+local function answer_of(value, status, headers)
+  if status == nil and is_response(value) then return value end -- the usual one: what next(request) has returned
   if value == nil then
     error("a middleware returned nothing: it returns the answer of next(request), or one of its own", 0)
   end
-  return response.of(value, ...)
+  return response.of(value, status, headers)
 end
 
 -- An error with the place where it was raised.

@@ -48,7 +48,8 @@ end
 ---@return braid.web.Headers
 function M.checked(plain)
   local headers = setmetatable({}, Headers)
-  for name, value in pairs(plain or {}) do headers[name] = value end
+  if plain == nil then return headers end
+  for name, value in pairs(plain) do headers[name] = value end
   return headers
 end
 

@@ -210,6 +210,7 @@ function M.of(value, status, header_table)
     if status ~= nil then error("a handler returned a response and a second value: a response has its status", 0) end
     return value
   end
+  if kind == "table" and status == nil and header_table == nil then return new(200, value, headers.checked()) end
   if kind ~= "table" and kind ~= "string" and kind ~= "nil" then
     error(("a handler returned a %s; it may return a table, a string, nil or a braid.web.response"):format(kind), 0)
   end
@@ -232,13 +233,13 @@ local function render_response(response)
   if not response.upgrade then check_status(status) end
   local list = response.headers
   if getmetatable(list) ~= headers.class then list = headers.checked(list) end
-  local typed = list["content-type"] ~= nil
+  local typed = rawget(list, "content-type") ~= nil
   list = next(list) and headers.list(list) or empty_list
   if response.upgrade then return 101, response, list end
   if response.stream or response.file then return render_source(response, typed, list) end
   local kind
   if type(body) == "table" then
-    body, kind = json.encode(body), json_list
+    body, kind = encode(body), json_list
   elseif type(body) == "string" then
     kind = text_list
   elseif body ~= nil then
