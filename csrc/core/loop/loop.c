@@ -24,6 +24,7 @@ int braid_loop_open(struct braid_loop *loop) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, watch_forks);
   memset(loop, 0, sizeof *loop);
+  braid_list_init(&loop->lookouts);
   int error = braid_poller_open(&loop->poller);
   if (error) return error;
   error = braid_wakeup_open(&loop->wakeup);
@@ -317,22 +318,37 @@ static void wait_for_events(struct braid_loop *loop, int64_t timeout) {
   for (int i = 0; i < count; i++) serve_event(loop, &events[i]);
 }
 
-/* Waking a thread on another core takes longer than most answers do. So after a short sleep the loop first spins: it
- * checks its inbox for about the time of a wake-up. If nothing comes, it does not spin again until a sleep was short.
- * It yields between the checks, because the thread that it waits for may need this core. */
-static bool try_briefly(struct braid_loop *loop) {
+static bool look(struct braid_loop *loop, enum braid_look how) {
+  bool came = false;
+  for (struct braid_list *at = loop->lookouts.next; at != &loop->lookouts; at = at->next) {
+    struct braid_lookout *lookout = braid_container(at, struct braid_lookout, sibling);
+    if (lookout->look(lookout, how)) came = true;
+  }
+  return came;
+}
+
+static bool spin(struct braid_loop *loop, int64_t end) {
   enum { LOOKS = 32 };
-  if (loop->patience == 0) return false;
-  int64_t end = braid_clock_now() + loop->patience;
   do {
     for (int i = 0; i < LOOKS; i++) {
-      if (atomic_load_explicit(&loop->mail, memory_order_acquire)) return true;
+      if (atomic_load_explicit(&loop->mail, memory_order_acquire) || look(loop, BRAID_LOOK_AGAIN)) return true;
       braid_thread_relax();
     }
     sched_yield();
   } while (braid_clock_now() < end);
-  loop->patience = 0;
   return false;
+}
+
+/* Waking a thread on another core takes longer than most answers do. So after a short sleep the loop first spins: it
+ * checks its inbox and its lookouts for about the time of a wake-up. If nothing comes, it does not spin again until a
+ * sleep was short. It yields between the checks, because the thread that it waits for may need this core. */
+static bool try_briefly(struct braid_loop *loop) {
+  if (loop->patience == 0) return false;
+  look(loop, BRAID_LOOK_BEGIN);
+  bool came = spin(loop, braid_clock_now() + loop->patience);
+  look(loop, BRAID_LOOK_END);
+  if (!came) loop->patience = 0;
+  return came;
 }
 
 /* Sleeps. A short sleep makes the loop spin next time. */

@@ -7,6 +7,7 @@
 #include "core/base/virtual_clock.h"
 #include "core/loop/wakeup.h"
 #include "core/base/deadlines.h"
+#include "core/base/list.h"
 #include "core/loop/poller.h"
 #include "core/loop/waiter.h"
 
@@ -24,6 +25,16 @@ struct braid_alarm {
   uint32_t place;
 };
 
+/* Something that can be looked at without a system call: what the loop waits for may be there already. When the loop
+ * spins before it sleeps, it calls `look` with BRAID_LOOK_BEGIN, then again and again, then with BRAID_LOOK_END. It
+ * never calls Lua. */
+enum braid_look { BRAID_LOOK_BEGIN, BRAID_LOOK_AGAIN, BRAID_LOOK_END };
+
+struct braid_lookout {
+  struct braid_list sibling;
+  bool (*look)(struct braid_lookout *lookout, enum braid_look how); /* AGAIN: true if something has come */
+};
+
 struct braid_slot { /* one for each descriptor number */
   struct braid_watch *watches;
   int8_t polled; /* the events that the poller was last told to report */
@@ -34,6 +45,7 @@ struct braid_loop {
   struct braid_wakeup wakeup;
   struct braid_deadlines sleepers; /* waiters' deadlines */
   struct braid_deadlines alarms;
+  struct braid_list lookouts;
   struct braid_wake_list ready; /* claimed waiters, oldest first */
   struct braid_slot *slots;
   int slot_count;
@@ -107,6 +119,12 @@ bool braid_loop_end_wait(struct braid_loop *loop, struct braid_waiter *waiter, e
 /* Starts the alarm, or moves it if it is started. False when memory is out. */
 bool braid_alarm_start(struct braid_loop *loop, struct braid_alarm *alarm, int64_t deadline);
 void braid_alarm_stop(struct braid_loop *loop, struct braid_alarm *alarm);
+
+/* From now on the loop uses the lookout, or no longer. */
+static inline void braid_lookout_start(struct braid_loop *loop, struct braid_lookout *lookout) {
+  braid_list_push(&loop->lookouts, &lookout->sibling);
+}
+static inline void braid_lookout_stop(struct braid_lookout *lookout) { braid_list_remove(&lookout->sibling); }
 
 /* Watches `fd` for `events`. Returns 0 or an error number; EPERM: the descriptor is always ready and cannot be watched
  * (a regular file). */

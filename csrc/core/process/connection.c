@@ -164,14 +164,18 @@ static void on_nudge(struct braid_errand *errand) {
 }
 
 static void draw_in_turn(struct braid_connection *connection);
+static void begin_reading(struct braid_connection *connection);
+static void end_reading(struct braid_connection *connection);
 
 static void on_retry(struct braid_alarm *alarm) {
   struct braid_connection *connection = braid_container(alarm, struct braid_connection, retry);
   on_nudge(&connection->nudge);
+  begin_reading(connection);
   if (connection->in_pipe.pipe) draw_in_turn(connection);
+  end_reading(connection);
 }
 
-/* ---- read: the I/O thread ------------------------------------------------------------------------------------- */
+/* ---- read: who holds `reading` -------------------------------------------------------------------------------- */
 
 void braid_connection_fail(struct braid_connection *connection, const char *why) {
   if (connection->fault) return;
@@ -216,11 +220,22 @@ static void handle(struct braid_connection *connection) {
   braid_inbox_shift(in);
 }
 
+/* The I/O thread, for end and the next two functions. */
+static void begin_reading(struct braid_connection *connection) {
+  if (connection->reading) pthread_mutex_lock(connection->reading);
+}
+
 static void end(struct braid_connection *connection) {
   void (*ended)(struct braid_connection *) = connection->ended;
   braid_watch_stop(&connection->io_thread->loop, &connection->watch);
   connection->ended = NULL;
   if (ended) ended(connection);
+}
+
+static void end_reading(struct braid_connection *connection) {
+  bool over = connection->over && connection->watch.events;
+  if (connection->reading) pthread_mutex_unlock(connection->reading);
+  if (over) end(connection);
 }
 
 /* Handles what a read brought; `got` is what it returned. False: there is no more now, or the connection has ended. */
@@ -231,13 +246,13 @@ static bool take_in(struct braid_connection *connection, ssize_t got, const char
     connection->shortage = ENOMEM;
   }
   if (got <= 0) {
-    end(connection);
+    connection->over = true;
     return false;
   }
   atomic_fetch_add(&connection->signs, (unsigned long long)got);
   if (fault) braid_connection_fail(connection, fault);
   handle(connection);
-  if (connection->fault) end(connection);
+  if (connection->fault) connection->over = true;
   return !connection->fault;
 }
 
@@ -267,20 +282,18 @@ static void read_in_turn(struct braid_connection *connection) {
     if (!read_some(connection, &full)) return;
 }
 
-static bool is_over(const struct braid_connection *connection) { return connection->watch.events == 0; }
-
 static void draw_all(struct braid_connection *connection) {
-  while (!is_over(connection) && draw_some(connection)) {
+  while (!connection->over && draw_some(connection)) {
   }
 }
 
 /* Reads until the pipe is empty; then the other end calls. */
 static void draw_in_turn(struct braid_connection *connection) {
   for (int i = 0; i < MOST_READS; i++) {
-    if (is_over(connection)) return;
-    if (!draw_some(connection) && !is_over(connection) && braid_pipe_await_bytes(&connection->in_pipe)) return;
+    if (connection->over) return;
+    if (!draw_some(connection) && !connection->over && braid_pipe_await_bytes(&connection->in_pipe)) return;
   }
-  if (!is_over(connection)) braid_alarm_start(&connection->io_thread->loop, &connection->retry, braid_time_now());
+  if (!connection->over) braid_alarm_start(&connection->io_thread->loop, &connection->retry, braid_time_now());
 }
 
 /* The other end calls: there are bytes in its pipe, or room in ours; or it has closed. False: it has not called. */
@@ -290,37 +303,110 @@ static bool answer_call(struct braid_connection *connection) {
   if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return false;
   if (fault) braid_connection_fail(connection, fault);
   if (got <= 0) draw_all(connection);
-  if (is_over(connection)) return false;
-  if (got <= 0 || fault) {
-    end(connection);
-    return false;
-  }
+  if (got <= 0 || fault) connection->over = true;
+  if (connection->over) return false;
   send_in_turn(connection);
   handle(connection);
   draw_in_turn(connection);
-  return !is_over(connection);
+  return !connection->over;
 }
 
-void braid_connection_read_rest(struct braid_connection *connection) {
+static void read_rest(struct braid_connection *connection) {
   bool full;
   if (!connection->in_pipe.pipe) {
-    while (!is_over(connection) && read_some(connection, &full)) {
+    while (!connection->over && read_some(connection, &full)) {
     }
     return;
   }
-  while (!is_over(connection) && answer_call(connection)) {
+  while (!connection->over && answer_call(connection)) {
   }
   draw_all(connection);
+}
+
+void braid_connection_read_rest(struct braid_connection *connection) {
+  begin_reading(connection);
+  read_rest(connection);
+  end_reading(connection);
 }
 
 static void on_event(struct braid_watch *watch, int events) {
   struct braid_connection *connection = braid_container(watch, struct braid_connection, watch);
   if (events & BRAID_WRITE) on_nudge(&connection->nudge);
   if (!(events & BRAID_READ)) return;
+  begin_reading(connection);
   if (connection->in_pipe.pipe)
     answer_call(connection);
   else
     read_in_turn(connection);
+  end_reading(connection);
+}
+
+/* A thread that looks has left frames for the I/O thread, or bytes came when it went to sleep. */
+static void on_drawer(struct braid_errand *errand) {
+  struct braid_connection *connection = braid_container(errand, struct braid_connection, drawer);
+  begin_reading(connection);
+  if (!connection->over) handle(connection);
+  if (connection->fault) connection->over = true;
+  draw_in_turn(connection);
+  end_reading(connection);
+}
+
+/* ---- look: any thread ----------------------------------------------------------------------------------------- */
+
+static bool may_look(const struct braid_connection *connection) {
+  return connection->in_pipe.pipe && !connection->over && !connection->fault && !connection->in.without_pipe;
+}
+
+/* False: somebody else reads, or there is no pipe. */
+static bool begin_look(struct braid_connection *connection) {
+  if (pthread_mutex_trylock(connection->reading)) return false;
+  if (may_look(connection)) return true;
+  pthread_mutex_unlock(connection->reading);
+  return false;
+}
+
+static bool is_light(struct braid_connection *connection, const struct braid_frame *frame) {
+  if (frame->kind != BRAID_FRAME_JOB && frame->kind != BRAID_FRAME_REPLY) return false;
+  if (fault_of(connection, frame) || frame->descriptors > 0) return false;
+  const char *body = connection->in.bytes.data + connection->in.handled + sizeof *frame;
+  return !frame->has_message || braid_content_is_light(body, (size_t)frame->size);
+}
+
+/* Handles the light frames that come first. False: another one, which is not light, comes next. */
+static bool handle_light(struct braid_connection *connection) {
+  struct braid_inbox *in = &connection->in;
+  struct braid_frame frame;
+  bool light = true;
+  while (light && !connection->fault && braid_inbox_next(in, &frame) && braid_inbox_is_whole(in, &frame)) {
+    light = is_light(connection, &frame);
+    if (!light) break;
+    connection->handlers[frame.kind](connection, &frame, braid_inbox_begin(in, &frame));
+    braid_inbox_end(in, &frame);
+  }
+  braid_inbox_shift(in);
+  return light;
+}
+
+static bool draw_light(struct braid_connection *connection) {
+  ssize_t got = braid_inbox_draw(&connection->in, &connection->in_pipe);
+  if (got > 0) atomic_fetch_add(&connection->signs, (unsigned long long)got);
+  if (got < 0 || (got > 0 && !handle_light(connection))) braid_errand_send(&connection->drawer);
+  if (got > 0 && braid_pipe_calls_writer(&connection->in_pipe)) call(connection);
+  return got > 0;
+}
+
+/* When somebody else reads, that thread says at its end that it waits. */
+bool braid_connection_look(struct braid_connection *connection, enum braid_look how) {
+  bool came = false;
+  if (!begin_look(connection)) return false;
+  switch (how) {
+    case BRAID_LOOK_BEGIN: braid_pipe_take_back(&connection->in_pipe); break;
+    case BRAID_LOOK_AGAIN: came = draw_light(connection); break;
+    case BRAID_LOOK_END:
+      if (!braid_pipe_await_bytes(&connection->in_pipe)) braid_errand_send(&connection->drawer);
+  }
+  pthread_mutex_unlock(connection->reading);
+  return came;
 }
 
 int braid_connection_descriptor(struct braid_connection *connection) { return braid_inbox_claim(&connection->in); }
@@ -331,10 +417,17 @@ void braid_connection_handle(struct braid_connection *connection, unsigned kind,
   connection->handlers[kind] = handler;
 }
 
+static void set_in_pipe(struct braid_connection *connection, struct braid_pipe *pipe) {
+  if (connection->reading) pthread_mutex_lock(connection->reading);
+  connection->in_pipe = (struct braid_pipe_end){pipe, 0};
+  if (connection->reading) pthread_mutex_unlock(connection->reading);
+}
+
 int braid_connection_open(struct braid_connection *connection, struct braid_io_thread *io_thread, int fd) {
   connection->io_thread = io_thread;
-  connection->broken = connection->full = false;
-  connection->out_pipe = connection->in_pipe = (struct braid_pipe_end){0};
+  connection->broken = connection->full = connection->over = false;
+  connection->out_pipe = (struct braid_pipe_end){0};
+  set_in_pipe(connection, NULL);
   connection->fault = NULL;
   atomic_init(&connection->signs, 0);
   atomic_init(&connection->holders, 0);
@@ -344,6 +437,7 @@ int braid_connection_open(struct braid_connection *connection, struct braid_io_t
   braid_outbox_init(&connection->out);
   braid_inbox_init(&connection->in);
   braid_errand_init(&connection->nudge, io_thread, on_nudge);
+  braid_errand_init(&connection->drawer, io_thread, on_drawer);
   if (!braid_content_begin(connection)) return ENOMEM;
   connection->fd = fd;
   int error = braid_watch_start(&io_thread->loop, &connection->watch, fd, BRAID_READ);
@@ -358,15 +452,17 @@ int braid_connection_open(struct braid_connection *connection, struct braid_io_t
 
 void braid_connection_use_pipes(struct braid_connection *connection, struct braid_pipe *out, struct braid_pipe *in) {
   connection->out_pipe = (struct braid_pipe_end){out, 0};
-  connection->in_pipe = (struct braid_pipe_end){in, 0};
+  set_in_pipe(connection, in);
 }
 
 void braid_connection_close(struct braid_connection *connection) {
+  set_in_pipe(connection, NULL); /* from now on nobody looks */
   braid_watch_stop(&connection->io_thread->loop, &connection->watch);
   braid_alarm_stop(&connection->io_thread->loop, &connection->retry);
   braid_content_end(connection);
   while (atomic_load(&connection->holders) > 0) sched_yield(); /* they are in one system call that does not block */
   braid_errand_recall(&connection->nudge);
+  braid_errand_recall(&connection->drawer);
   braid_outbox_clear(&connection->out);
   braid_inbox_term(&connection->in);
   braid_content_forget(connection);

@@ -4,7 +4,8 @@
  *
  * Shared objects use it as follows:
  * - Frames: braid_connection_handle(connection, BRAID_FRAME_OBJECTS + n, handler) when a connection opens. Handlers run
- *   on the I/O thread, without any guard, and may put frames on this and other connections.
+ *   on the I/O thread, without any guard, and may put frames on this and other connections. Those of *light* frames
+ *   (see braid_connection_look) may run on other threads, too.
  * - Objects in messages: the process has one marshal (braid_connection_use_marshal). Without it shared objects cannot
  *   be sent. Bytecode (braid_bytecode) needs no marshal: the connection sends it once, later only its place.
  * - State: connection->objects belongs to the marshal; braid_marshal.end frees it when the connection closes.
@@ -63,14 +64,19 @@ struct braid_connection {
   atomic_ullong signs; /* signs of life of the other end: bytes that came from it, and bytes that a full socket took
                           after it had read; any thread */
 
-  /* The I/O thread only. */
-  struct braid_errand nudge; /* makes the I/O thread send the rest */
-  struct braid_watch watch;
+  /* Whoever reads. That is the I/O thread; or, with this mutex, the thread that holds it. */
+  pthread_mutex_t *reading; /* the owner's; it outlives the connection. NULL: only the I/O thread reads */
   struct braid_inbox in;
   struct braid_pipe_end in_pipe; /* NULL: what comes comes through the socket */
-  struct braid_alarm retry;      /* sends again after a shortage of memory or descriptors */
   struct braid_bytecode *known_codes[BRAID_CONNECTION_CODES];
-  const char *fault;                                  /* why this end has ended it; NULL: it has not */
+  const char *fault; /* why this end has ended it; NULL: it has not */
+  bool over;         /* nothing more is read */
+
+  /* The I/O thread only. */
+  struct braid_errand nudge;  /* makes the I/O thread send the rest */
+  struct braid_errand drawer; /* makes the I/O thread read */
+  struct braid_watch watch;
+  struct braid_alarm retry;                           /* sends again after a shortage of memory or descriptors */
   int shortage;                                       /* the error number, if it was ended for want of memory; else 0 */
   void (*ended)(struct braid_connection *connection); /* called once, when the connection has ended */
   braid_connection_handler *handlers[BRAID_FRAME_KINDS];
@@ -92,6 +98,17 @@ int braid_connection_open(struct braid_connection *connection, struct braid_io_t
 /* From now on everything goes through these pipes, and the socket only wakes the other end. The pipes must stay mapped
  * until the connection is closed. Called right after it was opened. Does not block. */
 void braid_connection_use_pipes(struct braid_connection *connection, struct braid_pipe *out, struct braid_pipe *in);
+
+/* Other threads may look for frames, too. The mutex must outlive the connection. Called before it is opened. */
+static inline void braid_connection_let_look(struct braid_connection *connection, pthread_mutex_t *reading) {
+  connection->reading = reading;
+}
+
+/* A thread that waits for a light frame may look for it, instead of the I/O thread (see struct braid_lookout). From the
+ * first look to the last one the other process need not call. Light are jobs and replies that mention no shared
+ * objects. True: it has handled some. It leaves other frames, and what is malformed, to the I/O thread. Any thread,
+ * also while the connection is closed, but not after its mutex has ended; does not block. */
+bool braid_connection_look(struct braid_connection *connection, enum braid_look how);
 
 /* The input is malformed or cannot be read. Nothing more is read or sent, and the other end sees the end of the
  * connection. The first reason counts. Only in a handler; `ended` is called after it. Does not block. */

@@ -162,7 +162,8 @@ bool braid_connection_put_segment(struct braid_connection *connection, struct br
          write(connection, &frame, &(struct braid_content){.body = body, .size = size});
 }
 
-/* ---- read: the I/O thread ------------------------------------------------------------------------------------- */
+/* ---- read: who holds `reading` -------------------------------------------------------------------------------------
+ */
 
 struct reader {
   struct braid_connection *connection;
@@ -252,6 +253,19 @@ static struct braid_message *read_message(struct reader *reader) {
   if (objects != few) free(objects);
   errno = error;
   return message;
+}
+
+bool braid_content_is_light(const char *bytes, size_t size) {
+  struct reader reader = {.at = bytes, .end = bytes + size};
+  struct wire_message head;
+  struct wire_mention mention;
+  if (!take(&reader, &head, sizeof head)) return false;
+  for (uint64_t i = 0; i < head.mentions; i++) {
+    if (!take(&reader, &mention, sizeof mention) || mention.what == MENTION_OBJECT) return false;
+    if (mention.what == MENTION_NEW_CODE && mention.size > (size_t)(reader.end - reader.at)) return false;
+    if (mention.what == MENTION_NEW_CODE) reader.at += mention.size;
+  }
+  return true;
 }
 
 struct braid_message *braid_connection_message(struct braid_connection *connection, const struct braid_frame *frame,

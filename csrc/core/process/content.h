@@ -20,6 +20,10 @@ struct braid_content {
 bool braid_content_put(struct braid_connection *connection, struct braid_frame *frame,
                        const struct braid_content *content);
 
+/* Whether the message in these bytes can be read on any thread: it mentions no shared objects. False also if it is
+ * malformed. */
+bool braid_content_is_light(const char *bytes, size_t size);
+
 /* braid_content_begin: the connection opens, and both ends know nothing of each other; false when memory is out.
  * braid_content_end: it closes, and the marshal ends. braid_content_forget: then, when no thread puts frames any more,
  * drops the known bytecode. The I/O thread; nothing blocks. */

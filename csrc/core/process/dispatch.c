@@ -79,6 +79,12 @@ static void fill(struct braid_dispatch *dispatch, struct braid_worker_handle *wo
   braid_connection_flush(&worker->connection);
 }
 
+bool braid_dispatch_has_more(const struct braid_dispatch *dispatch) {
+  for (unsigned i = 0; i < dispatch->count; i++)
+    if (dispatch->workers[i].in_flight > dispatch->tasks) return true;
+  return false;
+}
+
 /* Moves one job, not yet begun, from the worker that has the most to an idle one. */
 static void share_out(struct braid_dispatch *dispatch, struct braid_worker_handle *idle) {
   enum { WORTH_IT = 100 * 1000 };

@@ -26,6 +26,9 @@ unsigned braid_dispatch_slots(unsigned tasks);
 /* True: the job went to an idle worker. False: it is in the list. */
 bool braid_dispatch_submit(struct braid_dispatch *dispatch, struct braid_job *job);
 
+/* Whether a worker has more jobs than it runs at once. */
+bool braid_dispatch_has_more(const struct braid_dispatch *dispatch);
+
 /* Assigns jobs to all workers that can take some, then jobs in advance. */
 void braid_dispatch_hand_out(struct braid_dispatch *dispatch);
 

@@ -84,6 +84,8 @@ bool braid_pipe_await_bytes(struct braid_pipe_end *end) {
   return false;
 }
 
+void braid_pipe_take_back(struct braid_pipe_end *end) { atomic_store(&end->pipe->reader.waits, 0); }
+
 bool braid_pipe_await_room(struct braid_pipe_end *end) {
   atomic_store(&end->pipe->writer.waits, 1);
   if (room_of(end) == 0) return true;

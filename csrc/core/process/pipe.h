@@ -66,4 +66,7 @@ bool braid_pipe_calls_writer(struct braid_pipe_end *end);
 bool braid_pipe_await_bytes(struct braid_pipe_end *end);
 bool braid_pipe_await_room(struct braid_pipe_end *end);
 
+/* The reader waits no longer, for it looks. */
+void braid_pipe_take_back(struct braid_pipe_end *end);
+
 #endif

@@ -124,6 +124,15 @@ static void look(struct braid_errand *errand) {
   braid_object_unref(&pool->pool.object);
 }
 
+/* A thread that waits for replies looks for them. */
+static bool look_for_replies(struct braid_lookout *lookout, enum braid_look how) {
+  struct braid_process_pool *pool = braid_container(lookout, struct braid_process_pool, pool.lookout);
+  bool came = false;
+  for (unsigned i = 0; i < pool->dispatch.count; i++)
+    if (braid_connection_look(&pool->workers[i].connection, how)) came = true;
+  return came;
+}
+
 /* ---- public functions ----------------------------------------------------------------------------------------- */
 
 static enum braid_status submit(struct braid_pool *common, struct braid_job *job) {
@@ -235,6 +244,7 @@ struct braid_pool *braid_process_pool_new(unsigned count, struct braid_process_p
   braid_dispatch_init(&pool->dispatch, pool->workers, count, plan.tasks);
   pool->plan = plan;
   pool->alarm.fire = on_alarm;
+  pool->pool.lookout.look = look_for_replies;
   unsigned slots = braid_dispatch_slots(plan.tasks);
   bool done = true;
   for (unsigned i = 0; i < count; i++) done = braid_worker_handle_init(&pool->workers[i], pool, i, slots) && done;

@@ -26,6 +26,8 @@ bool braid_worker_handle_init(struct braid_worker_handle *worker, struct braid_p
   worker->index = index;
   worker->slots = slots;
   worker->connection.fd = -1;
+  pthread_mutex_init(&worker->reading, NULL);
+  braid_connection_let_look(&worker->connection, &worker->reading);
   worker->free_slots = calloc(slots, sizeof *worker->free_slots);
   worker->jobs = calloc(slots, sizeof *worker->jobs);
   if (!worker->free_slots || !worker->jobs) return false;
@@ -34,6 +36,7 @@ bool braid_worker_handle_init(struct braid_worker_handle *worker, struct braid_p
 }
 
 void braid_worker_handle_term(struct braid_worker_handle *worker) {
+  pthread_mutex_destroy(&worker->reading);
   free(worker->free_slots);
   free(worker->jobs);
 }

@@ -30,6 +30,7 @@ struct braid_worker_handle {
   struct braid_child *child; /* NULL: none runs */
   atomic_int pid;            /* of the child, 0: none runs; any thread */
   struct braid_connection connection;
+  pthread_mutex_t reading;   /* of the connection */
   struct braid_pipes *pipes; /* of the connection */
   struct braid_errand ended; /* waits in the child's wait queue */
   bool told;                 /* it was told that no more jobs will come */

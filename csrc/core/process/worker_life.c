@@ -78,7 +78,8 @@ static void on_reply(struct braid_connection *connection, const struct braid_fra
     braid_process_pool_end_job(pool, job, BRAID_JOB_CANCELLED);
   else if (job)
     braid_dispatch_return(&pool->dispatch, job);
-  if (pool->dispatch.pending_count > 0 || pool->closed || worker->in_flight == 0) braid_process_pool_ask(pool);
+  bool idle = worker->in_flight == 0 && braid_dispatch_has_more(&pool->dispatch);
+  if (pool->dispatch.pending_count > 0 || pool->closed || idle) braid_process_pool_ask(pool);
   braid_process_pool_unlock(pool);
   if (!job && reply.message) braid_message_unref(reply.message);
 }

@@ -24,6 +24,8 @@ enum { MOST_SLOTS = 1 << 20 };
 
 static struct {
   struct braid_connection connection;
+  pthread_mutex_t reading;
+  struct braid_lookout lookout;
   struct braid_errand opener;
   braid_worker_process_maker *maker;
   bool open; /* the connection is open: this process is a worker */
@@ -33,7 +35,7 @@ static struct {
   unsigned slots;
   struct braid_job_flag *flags;
   struct braid_job **jobs; /* by slot: the last job that came for it */
-} self = {.mutex = PTHREAD_MUTEX_INITIALIZER, .told = PTHREAD_COND_INITIALIZER};
+} self = {.mutex = PTHREAD_MUTEX_INITIALIZER, .told = PTHREAD_COND_INITIALIZER, .reading = PTHREAD_MUTEX_INITIALIZER};
 
 static _Noreturn void die(int status) {
   fflush(stdout);
@@ -190,6 +192,7 @@ static void open_connection(struct braid_errand *errand) {
   struct braid_pipes *pipes = braid_pipes_map(BRAID_WORKER_PIPES);
   if (!pipes && errno != ENODEV) die_short(errno); /* a socket: the parent has no pipes */
   close(BRAID_WORKER_PIPES);
+  braid_connection_let_look(&self.connection, &self.reading);
   int error = braid_connection_open(&self.connection, io_thread, BRAID_WORKER_CONNECTION);
   if (error) die_short(error);
   if (pipes) braid_connection_use_pipes(&self.connection, &pipes->up, &pipes->down);
@@ -230,6 +233,16 @@ struct braid_thread_pool *braid_worker_process_begin(braid_worker_process_maker 
   while (!self.pool) pthread_cond_wait(&self.told, &self.mutex);
   pthread_mutex_unlock(&self.mutex);
   return self.pool;
+}
+
+static bool look(struct braid_lookout *lookout, enum braid_look how) {
+  (void)lookout;
+  return braid_connection_look(&self.connection, how);
+}
+
+void braid_worker_process_look_from(struct braid_loop *loop) {
+  self.lookout.look = look;
+  braid_lookout_start(loop, &self.lookout);
 }
 
 void braid_worker_process_ready(void) {

@@ -16,6 +16,9 @@ typedef struct braid_thread_pool *braid_worker_process_maker(const char *setting
  * one worker the caller must run. Does not return when the system refuses. The main thread. */
 struct braid_thread_pool *braid_worker_process_begin(braid_worker_process_maker *maker);
 
+/* The worker's loop may look for jobs itself, instead of the I/O thread. The worker's thread; does not block. */
+void braid_worker_process_look_from(struct braid_loop *loop);
+
 /* Tell the parent that the init has run, or has failed. The message stays the caller's; NULL: memory was out. The
  * worker's thread; do not block. */
 void braid_worker_process_ready(void);

@@ -67,6 +67,7 @@ struct braid_pool {
   struct braid_object object;
   const struct braid_pool_kind *kind;
   struct braid_list sibling;     /* in the list of pools of the state that made it; that state's thread only */
+  struct braid_lookout lookout;  /* looks for replies, in that state's loop; `look` is NULL: it has none */
   struct braid_wait_queue ended; /* who waits for the end of all workers; under object.guard */
   pthread_mutex_t mutex;
   pthread_cond_t worker_ended;

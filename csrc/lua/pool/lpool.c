@@ -70,6 +70,7 @@ void lpool_keep(lua_State *L, struct sched *sched, struct braid_pool *pool, int 
   lua_pop(L, 1);
   braid_object_ref(&pool->object); /* the state's reference, until the workers have ended */
   braid_list_push(&sched->pools, &pool->sibling);
+  if (pool->lookout.look) braid_lookout_start(&sched->loop, &pool->lookout);
   if (braid_pool_count(pool)) return;
   pool->kind->close(pool, true);
   lerror_memory(L);
@@ -227,6 +228,7 @@ void lpool_release(struct sched *sched, int64_t deadline) {
     struct braid_pool *pool = braid_container(at, struct braid_pool, sibling);
     if (!await(pool, deadline)) continue;
     braid_list_remove(at);
+    if (pool->lookout.look) braid_lookout_stop(&pool->lookout);
     braid_object_unref(&pool->object);
   }
 }

@@ -184,6 +184,7 @@ static int serve(lua_State *L) {
   worker->sched->loop.social = braid_thread_cores() > 1;
   worker->listens = true;
   braid_worker_attach(worker->core, &worker->sched->loop);
+  if (worker->settings->process) braid_worker_process_look_from(&worker->sched->loop);
   workerjob_open(L);
   sched_class(L, WORKER_METATABLE, worker_methods);
   lua_settop(L, 1);
