@@ -28,7 +28,7 @@ lua/sched := lbottom lreason ltree lseal lcopy lhook lstop.h linsist.h linterrup
 lua/codec := llist ljsontext ljson.h ljsonencode ljsondecode ljson lresp lname lcode lcodec.h lwire.h lencbuf lpath \
 	lwriter lencode ldecode ltext lcodec lcarry.h lcarry lfreight litem
 lua/task := lfailure lstep.h ltask lstep ljob lfuture lwrap lscope lwithin lcoroutine
-lua/sync := lqueue lprimitivebase lprimitives lcounter ldict larray lmapping lview lselect
+lua/sync := lqueue lprimitivebase lprimitives lcounter ldict larray lmapping lview lselect lmethods
 lua/remote := lcall lremotequeue lremoteprimitives lremote
 lua/state := lstdin lstate lstates lquestion lwatchdog
 lua/pool := lloaders lworker.h lworkerjob lworkergarbage lworkerserve lworker lpooljob lpool lworkerhandle

@@ -8,8 +8,10 @@
 #include "lua/base/larg.h"
 #include "lua/base/lerror.h"
 #include "lua/base/lfolder.h"
+#include "lua/codec/lname.h"
 #include "lua/sched/lsched.h"
 #include "lua/base/lposition.h"
+#include "lua/base/lregistry.h"
 #include "lua/base/lrelease.h"
 #include "lua/base/ltraceback.h"
 
@@ -48,29 +50,88 @@ int braid_start(lua_State *L) {
   return 1;
 }
 
+/* ---- parts ---------------------------------------------------------------------------------------------------- */
+
+typedef void open_function(lua_State *L);
+
+/* What every state needs, also a worker's: it is opened with the module. */
+static open_function *const first_parts[] = {
+    llocals_open, llist_open,   lcodec_open,  lfailure_open,  ltask_open,      lfuture_open, lwrap_open,
+    lscope_open,  lwithin_open, lstates_open, lwatchdog_open, lcoroutine_open, lturn_open,   lend_open,
+    lscript_open, lshell_open,  NULL};
+
+/* The other parts. A group of them is opened when a name or a class is asked for that none before it has. */
+static open_function *const sharing_parts[] = {
+    lqueue_open,   lprimitives_open, lcounter_open,     ldict_open,
+    larray_open,   lview_open,       lremotequeue_open, lremoteprimitives_open,
+    lremote_open,  lselect_open,     lpool_open,        lworkerhandle_open,
+    lmachine_open, lcarry_open,      lmethods_open,     NULL};
+static open_function *const io_parts[] = {ljson_open,    lfd_open,        lsignal_open, lnet_open,      lprocess_open,
+                                          lfetch_open,   ltarget_open,    ludp_open,    lresp_open,     ltls_open,
+                                          lfile_open,    lcharset_open,   lsocket_open, lmessages_open, lserver_open,
+                                          lwebfile_open, lsupervise_open, lcoding_open, lsqlite_open,   NULL};
+static open_function *const other_parts[] = {
+    lkernel_open,   lnumbers_open,   lworkloads_open,  lvectors_open,  lmap_open,     lcompiled_open, lkernelcache_open,
+    llapack_open,   lselection_open, lgroup_open,      lmatrix_open,   lmapping_open, lstorage_open,  lfreight_open,
+    lquestion_open, ltrace_open,     lsimulation_open, lholdings_open, NULL};
+
+static open_function *const *const groups[] = {sharing_parts, io_parts, other_parts};
+enum { GROUPS = sizeof groups / sizeof *groups };
+
+static void open_parts(lua_State *L, open_function *const *parts) {
+  while (*parts) (*parts++)(L);
+}
+
+/* Opens the next group. Upvalues: the module, and how many groups are open. Returns whether there was one. When memory
+ * is out the group is opened again at the next try. */
+static int open_more(lua_State *L) {
+  lua_Integer count = lua_tointeger(L, lua_upvalueindex(2));
+  lua_pushboolean(L, count < GROUPS);
+  if (count == GROUPS) return 1;
+  lua_pushvalue(L, lua_upvalueindex(1));
+  open_parts(L, groups[count]);
+  lname_outdate(L);
+  lua_pop(L, 1);
+  lua_pushinteger(L, count + 1);
+  lua_replace(L, lua_upvalueindex(2));
+  return 1;
+}
+
+/* The module has no such name yet. Upvalue: open_more. */
+static int find(lua_State *L) {
+  bool more = true;
+  while (more) {
+    lua_settop(L, 2);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_call(L, 0, 1);
+    more = lua_toboolean(L, 3);
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, 1) != LUA_TNIL) return 1;
+  }
+  return 0;
+}
+
+/* The module is on the top of the stack. */
+static void open_later(lua_State *L) {
+  lua_createtable(L, 0, 1);
+  lua_pushvalue(L, -2);
+  lua_pushinteger(L, 0);
+  lua_pushcclosure(L, open_more, 2);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, LREGISTRY_MORE);
+  lua_pushcclosure(L, find, 1);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+}
+
 int luaopen_braid_core(lua_State *L) {
-  static void (*const parts[])(lua_State *) = {
-      llocals_open,    llist_open,     ljson_open,        lcodec_open,       lfailure_open,
-      ltask_open,      lfuture_open,   lwrap_open,        lscope_open,       lqueue_open,
-      lstates_open,    lquestion_open, ltrace_open,       lwatchdog_open,    lprimitives_open,
-      lcounter_open,   ldict_open,     larray_open,       lremotequeue_open, lremoteprimitives_open,
-      lremote_open,    lselect_open,   lcoroutine_open,   lpool_open,        lworkerhandle_open,
-      lturn_open,      lend_open,      lscript_open,      lkernel_open,      lnumbers_open,
-      lworkloads_open, lvectors_open,  lmap_open,         lfd_open,          lsignal_open,
-      lnet_open,       lprocess_open,  lshell_open,       lfetch_open,       lmachine_open,
-      ltarget_open,    ludp_open,      lresp_open,        ltls_open,         lfile_open,
-      lcharset_open,   lsocket_open,   lsimulation_open,  lholdings_open,    lview_open,
-      lmapping_open,   lcompiled_open, lkernelcache_open, llapack_open,      lmessages_open,
-      lserver_open,    lwebfile_open,  lsupervise_open,   lsqlite_open,      lselection_open,
-      lgroup_open,     lmatrix_open,   lstorage_open,     lwithin_open,      lcoding_open,
-      lcarry_open,     lfreight_open,
-  };
+  enum { NAMES = 64 }; /* of the first parts */
   lrelease_check(L);
-  lua_newtable(L);
+  lua_createtable(L, 0, NAMES);
   sched_register(L, functions);
   traceback_open(L);
-  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) parts[i](L);
-  luaL_newmetatable(L, LERROR_METATABLE);
+  open_parts(L, first_parts);
+  lerror_metatable(L);
   lua_setfield(L, -2, "Error");
   lua_pushlightuserdata(L, NULL);
   lua_setfield(L, -2, "null");
@@ -78,5 +139,6 @@ int luaopen_braid_core(lua_State *L) {
   lua_setfield(L, -2, "start_folder");
   lrelease_push(L);
   lua_setfield(L, -2, "lua_release");
+  open_later(L);
   return 1;
 }

@@ -23,13 +23,6 @@ local M = {}
 ---@field not_sent table<string, string>? of an error from a worker: the parts that could not be sent, and why
 local Error = core.Error
 
-function Error:__tostring()
-  local message = self.message -- a user may have changed it
-  return type(message) == "string" and message or ("%s: a message that is a %s"):format(self.kind, type(message))
-end
-
-Error.__name = "braid.error"
-
 ---Makes an error.
 ---@param kind string
 ---@param message string
@@ -66,6 +59,11 @@ end
 local home = debug.getinfo(1, "S").source:match("^(.*[/\\])") or "@"
 local moved = home:find "^@/" and home or ("@%s/%s"):format(core.start_folder, home:sub(2)) -- see search.lua
 core.set_home(home, moved)
+
+---Where braid's own Lua files are, for core.set_home in another state: prefixes of the names of their code.
+---@return string home
+---@return string moved
+function M.home() return home, moved end
 
 -- The caller's position. Level 1 is the caller of the function that calls this. Frames of braid are skipped.
 local function where(level)

@@ -6,7 +6,8 @@ if _VERSION ~= "Lua 5.4" then
 end
 if string.packsize("T") < 8 then error("braid needs a Lua of 64 bits, and this one has 32", 0) end
 
-require("braid.search").keep((select(2, ...)))
+local search = require "braid.search"
+search.keep((select(2, ...)))
 
 -- part -> the names that it defines
 local places = {
@@ -55,10 +56,10 @@ return setmetatable(braid, {
     end
     local part = home[name]
     if not part then return nil end
+    search.load "braid.errors"
     require "braid.tasks.future"
     require "braid.tasks.task"
     local module = require("braid." .. part)
-    if part == "sync.array" then require "braid.kernels.matrices" end -- it gives arrays their operators
     local value = module
     if places[part] then value = module[name] end
     rawset(self, name, value)

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Finds modules after the program, or a worker, has changed to another folder.
+-- Finds modules after the program, or a worker, has changed to another folder. Keeps the code that workers need.
 
 local M = {}
 
@@ -29,6 +29,35 @@ function M.keep(file)
   if (file or "/"):find "^[^/]" or (core_file or "/"):find "^[^/]" then
     package.path, package.cpath = M.lasting(package.path), M.lasting(package.cpath)
   end
+end
+
+-- ---- the code of modules --------------------------------------------------------------------------------------------
+
+local chunks = {} -- by the module's name
+
+local function chunk_of(name)
+  local file = package.searchpath(name, package.path)
+  return file and loadfile(file), file
+end
+
+---Loads a module of braid like `require`, and keeps its code.
+---@param name string
+---@return any module
+function M.load(name)
+  if package.loaded[name] or package.preload[name] then return require(name) end
+  local chunk, file = chunk_of(name)
+  if not chunk then return require(name) end
+  chunks[name] = chunk
+  package.loaded[name] = chunk(name, file)
+  return package.loaded[name]
+end
+
+---The compiled code of a module. It is read from its file if it was not kept.
+---@param name string
+---@return string? code nil: it was not found
+function M.code(name)
+  local chunk = chunks[name] or chunk_of(name)
+  return chunk and string.dump(chunk)
 end
 
 return M

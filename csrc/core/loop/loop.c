@@ -344,6 +344,7 @@ static bool spin(struct braid_loop *loop, int64_t end) {
  * sleep was short. It yields between the checks, because the thread that it waits for may need this core. */
 static bool try_briefly(struct braid_loop *loop) {
   if (loop->patience == 0) return false;
+  if (!braid_list_empty(&loop->lookouts)) atomic_store(&loop->rests, false); /* something may come without a post */
   look(loop, BRAID_LOOK_BEGIN);
   bool came = spin(loop, braid_clock_now() + loop->patience);
   look(loop, BRAID_LOOK_END);

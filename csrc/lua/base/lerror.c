@@ -10,6 +10,20 @@
 #include "lua/base/lposition.h"
 #include "lua/base/ltraceback.h"
 
+/* A user may have changed the message. */
+static int text_of(lua_State *L) {
+  if (lua_getfield(L, 1, "message") == LUA_TSTRING) return 1;
+  lua_getfield(L, 1, "kind");
+  lua_pushfstring(L, "%s: a message that is a %s", luaL_tolstring(L, -1, NULL), luaL_typename(L, 2));
+  return 1;
+}
+
+void lerror_metatable(lua_State *L) {
+  if (!luaL_newmetatable(L, LERROR_METATABLE)) return;
+  lua_pushcfunction(L, text_of);
+  lua_setfield(L, -2, "__tostring");
+}
+
 /* Replaces the message on the top of the stack by an error. */
 static void wrap(lua_State *L, const char *kind) {
   lua_createtable(L, 0, 2);
@@ -17,7 +31,7 @@ static void wrap(lua_State *L, const char *kind) {
   lua_setfield(L, -2, "message");
   lua_pushstring(L, kind);
   lua_setfield(L, -2, "kind");
-  luaL_newmetatable(L, LERROR_METATABLE); /* the Lua layer may not have made it yet */
+  lerror_metatable(L);
   lua_setmetatable(L, -2);
 }
 

@@ -11,6 +11,9 @@
 #define LERROR_METATABLE "braid.error"
 #define LERROR_NO_MEMORY "not enough memory" /* Lua's own message; every state has this string */
 
+/* Pushes the metatable of errors. Raises when memory is out. */
+void lerror_metatable(lua_State *L);
+
 /* Pushes an error of this kind with a formatted message (lua_pushfstring's formats). */
 void lerror_push(lua_State *L, const char *kind, const char *format, ...);
 

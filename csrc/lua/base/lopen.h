@@ -47,6 +47,7 @@ void lremotequeue_open(lua_State *L);
 void lremoteprimitives_open(lua_State *L);
 void lremote_open(lua_State *L);
 void lselect_open(lua_State *L);
+void lmethods_open(lua_State *L);
 void lcoroutine_open(lua_State *L);
 void lpool_open(lua_State *L);
 void lworkerhandle_open(lua_State *L);

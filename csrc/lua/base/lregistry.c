@@ -48,3 +48,36 @@ void lregistry_drop(lua_State *L, const void *key, int slot) {
   luaL_unref(L, -1, slot);
   lua_pop(L, 1);
 }
+
+static bool open_more(lua_State *L) {
+  if (lua_getfield(L, LUA_REGISTRYINDEX, LREGISTRY_MORE) != LUA_TFUNCTION) return false;
+  lua_call(L, 0, 1);
+  return lua_toboolean(L, -1);
+}
+
+bool lregistry_know(lua_State *L, const char *class) {
+  int top = lua_gettop(L);
+  bool known = false, more = true;
+  while (!known && more) {
+    known = luaL_getmetatable(L, class) == LUA_TTABLE;
+    more = known || open_more(L);
+    lua_settop(L, top);
+  }
+  return known;
+}
+
+static bool push_hook(lua_State *L, const char *name) {
+  lua_pushfstring(L, "braid.%s", name);
+  if (lua_rawget(L, LUA_REGISTRYINDEX) == LUA_TFUNCTION) return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+bool lregistry_hook(lua_State *L, const char *name) {
+  if (push_hook(L, name)) return true;
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "braid.errors");
+  bool loaded = lua_pcall(L, 1, 1, 0) == LUA_OK;
+  lua_pop(L, 1);
+  return loaded && push_hook(L, name);
+}

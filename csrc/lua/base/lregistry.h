@@ -5,6 +5,7 @@
 #define BRAID_LREGISTRY_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 /* Pushes the registry's table with this key. Makes it first if it is missing, with `mode` as __mode (NULL: not weak);
  * this raises when memory is out. */
@@ -18,5 +19,16 @@ void lregistry_kept(lua_State *L, const void *key, int slot);
 /* Pushes the value in this slot and frees the slot. lregistry_drop only frees it. */
 void lregistry_take(lua_State *L, const void *key, int slot);
 void lregistry_drop(lua_State *L, const void *key, int slot);
+
+/* The registry's field with a function that opens more parts of the C module, and returns false if all are open. */
+#define LREGISTRY_MORE "braid.open_more"
+
+/* Whether a metatable is registered under this name. Opens parts of the module until it is there; this raises when
+ * memory is out. */
+bool lregistry_know(lua_State *L, const char *class);
+
+/* Pushes a function of the Lua layer (see `set_hook` in lopen.c). If it is not set, loads braid.errors first, where
+ * most of them are. False, and pushes nothing: there is none. Raises only when memory is out. */
+bool lregistry_hook(lua_State *L, const char *name);
 
 #endif

@@ -8,6 +8,7 @@
 #include "lua/codec/lcode.h"
 #include "lua/codec/lcodec.h"
 #include "lua/base/lerror.h"
+#include "lua/base/lregistry.h"
 #include "lua/codec/lname.h"
 #include "lua/sched/lobject.h"
 #include "lua/codec/lwire.h"
@@ -210,8 +211,8 @@ static void get_upvalues(struct decoder *d) {
  * is for userdata. */
 static void push_class(lua_State *L) {
   const char *name = lua_tostring(L, -1);
-  lua_pushvalue(L, -1);
-  if (lua_rawget(L, LUA_REGISTRYINDEX) != LUA_TTABLE || luaL_getmetafield(L, -1, "__gc") != LUA_TNIL)
+  bool known = lregistry_know(L, name) && luaL_getmetatable(L, name) == LUA_TTABLE;
+  if (!known || luaL_getmetafield(L, -1, "__gc") != LUA_TNIL)
     lerror_raise(L, "not_sendable", "the class %s is not registered in this state: load its module first", name);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The table of names is filled from package.loaded. It is filled again when a fingerprint of the keys and values of
- * package.loaded has changed. So a field that a module gets later is found only after the next module is loaded.
+ * package.loaded has changed. So a field that a module gets later is found only after the next module is loaded, or
+ * after lname_outdate.
  *
  * Of the globals only C functions have names, because a script's own globals do not exist in other states. Of a
  * module's tables only classes have names; other tables are data, and their content is sent.
@@ -149,6 +150,13 @@ static lua_Integer fingerprint(lua_State *L) {
     sum += (key * UINT64_C(0x9E3779B97F4A7C15) ^ value) * UINT64_C(0xD6E8FEB86659FD93);
   }
   return (lua_Integer)sum;
+}
+
+void lname_outdate(lua_State *L) {
+  lname_table(L);
+  lua_pushnil(L);
+  lua_rawsetp(L, -2, &PRINT);
+  lua_pop(L, 1);
 }
 
 bool lname_update(lua_State *L, int index) {

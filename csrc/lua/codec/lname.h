@@ -12,8 +12,11 @@
 /* Pushes the state's table of names: value -> name, address of a C function -> name. */
 void lname_table(lua_State *L);
 
-/* Updates the table at `index` if package.loaded has changed; returns whether it has. */
+/* Updates the table at `index` if package.loaded has changed, or lname_outdate was called; returns whether it did. */
 bool lname_update(lua_State *L, int index);
+
+/* A module has more fields than before. */
+void lname_outdate(lua_State *L);
 
 /* Pushes the address of the C function at `index`, by which its name is also found. False, and pushes nothing, for
  * anything else, and for a function that has data of its own. */

@@ -20,6 +20,7 @@
 #include "lua/base/lerror.h"
 #include "lua/io/lfd.h"
 #include "lua/base/lopen.h"
+#include "lua/base/lregistry.h"
 #include "lua/sched/lsched.h"
 
 #define METATABLE "braid.child"
@@ -38,16 +39,35 @@ static struct braid_child *self(lua_State *L) {
   return box->child;
 }
 
+static int children_gc(lua_State *L) {
+  braid_children_term(lua_touserdata(L, 1));
+  return 0;
+}
+
+/* Pushes it. */
+static struct braid_children *new_children(lua_State *L) {
+  struct braid_children *children = lua_newuserdatauv(L, sizeof *children, 0);
+  braid_children_init(children, &sched_open(L)->loop);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, children_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &CHILDREN);
+  return children;
+}
+
 struct braid_children *process_children(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &CHILDREN);
-  struct braid_children *children = lua_touserdata(L, -1);
-  lua_pop(L, 1);
+  bool made = lua_rawgetp(L, LUA_REGISTRYINDEX, &CHILDREN) == LUA_TUSERDATA;
+  struct braid_children *children = made ? lua_touserdata(L, -1) : new_children(L);
+  lua_pop(L, made ? 1 : 2);
   return children;
 }
 
 struct braid_child **process_box(lua_State *L) {
   struct box *box = lua_newuserdatauv(L, sizeof *box, 0);
   box->child = NULL;
+  lregistry_know(L, METATABLE); /* io.popen of a worker can be the first to need it */
   luaL_setmetatable(L, METATABLE);
   return &box->child;
 }
@@ -318,21 +338,6 @@ static int child_gc(lua_State *L) {
 
 /* ---- the module ----------------------------------------------------------------------------------------------- */
 
-static int children_gc(lua_State *L) {
-  braid_children_term(lua_touserdata(L, 1));
-  return 0;
-}
-
-static void new_children(lua_State *L) {
-  struct braid_children *children = lua_newuserdatauv(L, sizeof *children, 0);
-  braid_children_init(children, &sched_open(L)->loop);
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, children_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &CHILDREN);
-}
-
 /* Pushes a table: name -> number, for the signals of POSIX. */
 static void push_signals(lua_State *L) {
   static const struct {
@@ -363,7 +368,6 @@ void lprocess_open(lua_State *L) {
                                      {NULL, NULL}};
   static const luaL_Reg functions[] = {
       {"child_start", child_start}, {"terminal_open", terminal_open}, {"file_number", file_number}, {NULL, NULL}};
-  new_children(L);
   sched_class(L, METATABLE, methods);
   lua_pop(L, 1);
   sched_register(L, functions);

@@ -7,7 +7,7 @@
 
 #include "core/process/child.h"
 
-/* All children of the state. */
+/* All children of the state. Raises when memory is out. */
 struct braid_children *process_children(lua_State *L);
 
 /* Pushes a box for a child and returns where to store the child. A collected box releases its child. */

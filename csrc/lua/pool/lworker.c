@@ -139,10 +139,10 @@ static void introduce(lua_State *L, const struct worker *worker) {
   lua_pop(L, 1);
 }
 
-/* The loader of a module that came compiled: upvalue 1 has its code. */
+/* The loader of a module that came compiled. Upvalues: its code, which the settings own, and its size. */
 static int load_compiled(lua_State *L) {
-  size_t size;
-  const char *code = lua_tolstring(L, lua_upvalueindex(1), &size);
+  const char *code = lua_touserdata(L, lua_upvalueindex(1));
+  size_t size = (size_t)lua_tointeger(L, lua_upvalueindex(2));
   if (luaL_loadbufferx(L, code, size, luaL_checkstring(L, 1), "b") != LUA_OK) return lua_error(L);
   lua_insert(L, 1);
   lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
@@ -158,8 +158,9 @@ static void preload_modules(lua_State *L, const struct worker_settings *settings
     if (code > end) return; /* it came from another process */
     memcpy(&size, code - sizeof size, sizeof size);
     if ((size_t)(end - code) < size) return;
-    lua_pushlstring(L, code, size);
-    lua_pushcclosure(L, load_compiled, 1);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)code);
+    lua_pushinteger(L, (lua_Integer)size);
+    lua_pushcclosure(L, load_compiled, 2);
     lua_setfield(L, -2, name);
     at = code + size;
   }
@@ -168,6 +169,7 @@ static void preload_modules(lua_State *L, const struct worker_settings *settings
 /* Runs protected: serves jobs until this state gets no more. */
 static int serve(lua_State *L) {
   struct worker *worker = lua_touserdata(L, 1);
+  lua_gc(L, LUA_GCSTOP); /* there is no garbage before the first job */
   lstate_furnish(L);
   if (worker->settings->process) lstate_free_exit(L);
   set_path(L, "path", worker->settings->path);
@@ -200,6 +202,7 @@ static int serve(lua_State *L) {
     lerror_raise_system(L, worker->timer_error, "the timer for time_limit could not be made");
   worker->made = true;
   worker->tries = 0;
+  lua_gc(L, LUA_GCRESTART);
   lua_call(L, 1 + count, 0);
   return 0;
 }

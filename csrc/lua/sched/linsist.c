@@ -100,7 +100,7 @@ bool insist_stopped(struct insistence *insistence) {
 
 /* Arguments: the place, and the task or nil. Calls the Lua layer. */
 static int tell_insistence(lua_State *L) {
-  if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.insists") != LUA_TFUNCTION) return 0;
+  if (!lregistry_hook(L, "insists")) return 0;
   lua_insert(L, 1);
   lua_call(L, 2, 0);
   return 0;

@@ -172,9 +172,8 @@ void lobject_push(lua_State *L, struct braid_object *object) {
     return;
   }
   lua_pop(L, 1);
-  if (luaL_getmetatable(L, object->class->name) != LUA_TTABLE)
+  if (!lregistry_know(L, object->class->name))
     lerror_raise(L, "not_sendable", "%s is not known in this state", object->class->name);
-  lua_pop(L, 1);
   lobject_box(L, object->class);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, -3, object);

@@ -209,13 +209,15 @@ static size_t check_place(lua_State *L, const struct braid_array *array) {
 static int array_index(lua_State *L) {
   struct braid_array *array = self(L);
   if (lua_type(L, 2) == LUA_TSTRING) {
-    lua_pushvalue(L, 2);
-    if (lua_rawget(L, lua_upvalueindex(1)) == LUA_TNIL && strcmp(lua_tostring(L, 2), "shape") == 0) {
+    if (strcmp(lua_tostring(L, 2), "shape") == 0) {
       lua_createtable(L, 1, 0);
       lua_pushinteger(L, (lua_Integer)array->length);
       lua_rawseti(L, -2, 1);
+      return 1;
     }
-    return 1; /* a method, or the shape */
+    lua_pushvalue(L, 2);
+    lua_gettable(L, lua_upvalueindex(1)); /* a method; lmethods.c may have to load it */
+    return 1;
   }
   push_element(L, array, check_place(L, array));
   look_for_end(L, array);

@@ -263,7 +263,7 @@ static int failure_report(lua_State *L) {
   lua_settop(L, 1);
   if (fate_of(L, 1) == SEEN) return 0;
   set_fate(L, 1, SEEN);
-  if (lua_getfield(L, LUA_REGISTRYINDEX, "braid.report") != LUA_TFUNCTION) return 0;
+  if (!lregistry_hook(L, "report")) return 0;
   lua_rawgeti(L, 1, FAILURE_ERROR);
   lua_rawgeti(L, 1, FAILURE_PLACE);
   lua_rawgeti(L, 1, NAME);
@@ -356,7 +356,7 @@ static int report_linked(lua_State *L) {
   const struct future *future = lua_touserdata(L, 1);
   if ((future->waiter.flags & TASK_ASKED) || lua_getiuservalue(L, 1, 1) != LUA_TTABLE) return 0;
   lua_rawgeti(L, 2, FAILURE_ERROR);
-  if (is_cancel(L, 3) || lua_getfield(L, LUA_REGISTRYINDEX, "braid.report") != LUA_TFUNCTION) return 0;
+  if (is_cancel(L, 3) || !lregistry_hook(L, "report")) return 0;
   lua_insert(L, 3);
   lua_rawgeti(L, 2, FAILURE_PLACE);
   taskname_push(L, 1);

@@ -5,9 +5,13 @@ local core = require "braid.core"
 local errors = require "braid.errors"
 local items = require "braid.items"
 local progress = require "braid.progress"
+local search = require "braid.search"
 local scopes = require "braid.tasks.scope"
-local worker = require "braid.pools.worker"
 local Future = require "braid.tasks.future"
+
+search.load "braid.pools.excerpt"
+local outcome = search.load "braid.pools.outcome"
+search.load "braid.pools.worker"
 
 local M = {}
 
@@ -145,7 +149,7 @@ end
 local function submit_items(m, first, size)
   if m.single then return m.pool:submit(m.fn, m.list[first]) end
   local chunk = table.move(m.list, first, first + size - 1, 1, { n = size })
-  return m.pool:submit(worker.chunk, m.fn, chunk, m.failures ~= nil)
+  return m.pool:submit(outcome.chunk, m.fn, chunk, m.failures ~= nil)
 end
 
 local function hand_out(m)

@@ -5,6 +5,7 @@ local core = require "braid.core"
 local errors = require "braid.errors"
 local executor = require "braid.pools.executor"
 local scopes = require "braid.tasks.scope"
+local outcome = require "braid.pools.outcome"
 local worker = require "braid.pools.worker"
 
 local M = {}
@@ -21,9 +22,9 @@ local function run(limit, fn, ...)
   local handler, taken = worker.tracer()
   local scope = core.scope_enter("run", limit)
   local function finish(ok, ...)
-    local how, err, traceback = worker.settle(scope, ok, (...), not ok and taken() or nil)
+    local how, err, traceback = outcome.settle(scope, ok, (...), not ok and taken() or nil)
     if how == "done" then return ... end
-    if how == "cancelled" and scope:expired() and not core.cancelled() then err = worker.over_limit("time", limit) end
+    if how == "cancelled" and scope:expired() and not core.cancelled() then err = outcome.over_limit("time", limit) end
     core.rethrow(err, traceback)
   end
   return finish(xpcall(fn, handler, ...))
@@ -138,7 +139,7 @@ function M.new(class, options, slots)
     local args = options.init_args or {}
     local ok, err = pcall(options.init, table.unpack(args, 1, args.n or #args))
     if not ok then
-      self._broken = worker.init_failed(err)
+      self._broken = outcome.init_failed(err)
       self._closed = true
     end
   end

@@ -39,8 +39,7 @@ function M.process_pool(opts)
   local workers = options.workers or core.cpu_count()
   local settings = thread_pool.settings(options)
   settings.process = true
-  local modules = thread_pool.first_modules("braid.tasks.scope", "braid.pools.registry")
-  local pool = core.process_pool_new(workers, settings, modules)
+  local pool = core.process_pool_new(workers, settings, thread_pool.modules())
   pools.add(pool)
   return thread_pool.new(ProcessPool, pool, workers, options)
 end

@@ -115,28 +115,28 @@ end
 local compiled = {}
 
 local function compile(name)
-  if compiled[name] then return compiled[name] end
-  local file = package.searchpath(name, package.path)
-  local chunk = file and loadfile(file)
-  compiled[name] = chunk and string.pack("zs", name, string.dump(chunk)) or ""
+  if not compiled[name] then
+    local code = search.code(name)
+    compiled[name] = code and string.pack("zs", name, code) or ""
+  end
   return compiled[name]
 end
 
----Braid's own modules that the state of each worker loads first. They are compiled once: a worker then starts faster
----than by reading their files.
----@param ... string more of them
+---Braid's own modules that the state of a worker always loads, or when a job has not just returned. They are compiled
+---once: a worker then needs no files for them.
 ---@return string modules
-function M.first_modules(...)
-  local list = { compile "braid.errors", compile "braid.pools.excerpt", compile "braid.pools.worker" }
-  for _, name in ipairs { ... } do list[#list + 1] = compile(name) end
-  return table.concat(list)
+function M.modules()
+  return compile "braid.pools.worker" .. compile "braid.pools.outcome" .. compile "braid.errors"
+    .. compile "braid.pools.excerpt"
 end
 
 ---The settings for the workers of a pool.
 ---@param options braid.PoolOptions
 ---@return table
 function M.settings(options)
+  local home, moved = errors.home()
   return {
+    home = home, moved = moved,
     path = search.lasting(package.path), cpath = search.lasting(package.cpath), preload = lua_loaders(),
     init = options.init, init_args = options.init_args, tasks_per_worker = options.tasks_per_worker,
     max_jobs_per_worker = options.max_jobs_per_worker, time_limit = options.time_limit,
@@ -160,7 +160,7 @@ M.complete(ThreadPool, M.unpack)
 
 local function make(options)
   local workers = options.workers or core.cpu_count()
-  local pool = core.pool_new(workers, M.settings(options), M.first_modules())
+  local pool = core.pool_new(workers, M.settings(options), M.modules())
   return M.new(ThreadPool, pool, workers, options)
 end
 
