@@ -208,10 +208,15 @@ int pooljob_submit(lua_State *L) {
   struct braid_pool *pool = receiver(L);
   larg_function(L, 2, "fn");
   int count = lua_gettop(L) - 1;
+  carry_wrap(L, sched, 2, 0);
   struct job_future *this = push_future(L, sched, pool);
-  return submit_call(
-      L, sched, this,
-      lcodec_encode_across(L, 2, count, "argument", pool->kind->apart ? braid_connection_refuse_object : NULL));
+  struct braid_message *call =
+      lcodec_encode_across(L, 2, count, "argument", pool->kind->apart ? braid_connection_refuse_object : NULL);
+  if (lua_istable(L, 2)) { /* from carry_wrap */
+    lua_rawgeti(L, 2, 1);
+    lua_replace(L, 2);
+  }
+  return submit_call(L, sched, this, call);
 }
 
 /* pool:submit_frozen(bytes, list or nil) -> future. Function and arguments come from core.freeze, of any process. */
