@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Each thread keeps the first fault that it meets in its seat; so no lock is needed. All chunks run to their end or
- * fault, and the fault of the lowest iteration is reported, whatever the number of threads. */
+ * Each thread keeps the first fault that it meets, and other failures, in its seat; so no lock is needed. All chunks
+ * run to their end or fault, and the fault of the lowest iteration is reported, whatever the number of threads. */
 #include "kernels/compiled.h"
 
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 enum { CHUNKS = 64, GRAIN_MOST = 64 * 1024 };
 
 struct seat {
+  enum braid_status status; /* the last failure that is no fault of the kernel */
   bool faulty;
   struct braid_compiled_fault fault;
 };
@@ -18,7 +19,8 @@ struct seat {
 struct run {
   struct braid_compiled_call *call;
   const volatile unsigned char *stop;
-  struct seat *seats;
+  struct seat *seats; /* one for each thread of the team */
+  unsigned size;
   union braid_compiled_value *partial; /* for each result, for each block: its value */
   size_t blocks;
   int64_t columns;
@@ -36,7 +38,22 @@ static void note(struct run *run, int code, const struct braid_compiled_fault *f
   if (code != 2) return;
   struct seat *seat = &run->seats[braid_team_seat()];
   bool earlier = fault->i < seat->fault.i || (fault->i == seat->fault.i && fault->j < seat->fault.j);
-  if (!seat->faulty || earlier) *seat = (struct seat){true, *fault};
+  if (seat->faulty && !earlier) return;
+  seat->faulty = true;
+  seat->fault = *fault;
+}
+
+/* Takes over what the threads have kept. */
+static void take_failures(struct run *run) {
+  struct braid_compiled_call *call = run->call;
+  for (unsigned i = 0; i < run->size; i++) {
+    const struct seat *seat = &run->seats[i];
+    if (seat->status) call->status = seat->status;
+    if (!seat->faulty) continue;
+    bool earlier = seat->fault.i < call->fault.i || (seat->fault.i == call->fault.i && seat->fault.j < call->fault.j);
+    if (!call->faulty || earlier) call->fault = seat->fault;
+    call->faulty = true;
+  }
 }
 
 /* ---- kernels without a result ------------------------------------------------------------------------------------ */
@@ -116,8 +133,11 @@ static int join(struct run *run, unsigned result, union braid_compiled_value *va
   };
   struct braid_row row = {is_float ? BRAID_F64 : BRAID_I64, values, count};
   struct braid_reduced reduced;
-  run->call->status = braid_reduce(NULL, what[call->reduction], &row, NULL, &reduced);
-  if (run->call->status) return 1;
+  enum braid_status status = braid_reduce(NULL, what[call->reduction], &row, NULL, &reduced);
+  if (status) {
+    run->seats[braid_team_seat()].status = status;
+    return 1;
+  }
   if (is_float)
     joined->number = reduced.number;
   else
@@ -168,25 +188,13 @@ static void reduce(struct braid_team *team, struct run *run, size_t count) {
     return;
   }
   size_t grain = count > CHUNKS * GRAIN ? GRAIN : BRAID_ROW_BLOCK;
-  if (!braid_team_for(team, count, grain, run_block, run))
-    call->status = BRAID_CANCELLED;
-  else if (!call->status)
-    join_blocks(run);
+  if (!braid_team_for(team, count, grain, run_block, run)) call->status = BRAID_CANCELLED;
+  take_failures(run);
+  if (!call->status && !call->faulty) join_blocks(run);
   free(run->partial);
 }
 
 /* ------------------------------------------------------------------------------------------------------------------ */
-
-static void take_fault(struct run *run, unsigned seats) {
-  for (unsigned i = 0; i < seats; i++) {
-    const struct seat *seat = &run->seats[i];
-    struct braid_compiled_call *call = run->call;
-    if (!seat->faulty) continue;
-    bool earlier = seat->fault.i < call->fault.i || (seat->fault.i == call->fault.i && seat->fault.j < call->fault.j);
-    if (!call->faulty || earlier) call->fault = seat->fault;
-    call->faulty = true;
-  }
-}
 
 void braid_compiled_execute(struct braid_team *team, void *arguments) {
   struct braid_compiled_call *call = arguments;
@@ -194,6 +202,7 @@ void braid_compiled_execute(struct braid_team *team, void *arguments) {
   if (count == 0) return;
   unsigned seats = braid_team_size(team);
   struct run run = {.call = call, .stop = braid_team_flag(team), .columns = call->last[1] - call->first[1] + 1};
+  run.size = seats;
   run.seats = calloc(seats, sizeof *run.seats);
   if (!run.seats) {
     call->status = BRAID_NO_MEMORY;
@@ -206,6 +215,6 @@ void braid_compiled_execute(struct braid_team *team, void *arguments) {
     if (!braid_team_for(team, rows, grain < GRAIN_MOST ? grain : GRAIN_MOST, run_rows, &run))
       call->status = BRAID_CANCELLED;
   }
-  take_fault(&run, seats);
+  take_failures(&run);
   free(run.seats);
 }
