@@ -204,7 +204,7 @@ describe("a compressed body", function()
       assert.equal(413, post("/stream", bomb, headers).status)
     end
     local twice = post("/", encoded("gzip", encoded("br", text)), { ["Content-Encoding"] = "br, gzip" })
-    assert.equal(100000, twice:json().size)
+    assert.equal(415, twice.status)
     local unknown = post("/", "x", { ["Content-Encoding"] = "lzma" })
     assert.same({ 415, "gzip, deflate, br, zstd" }, { unknown.status, unknown.headers["accept-encoding"] })
     assert.equal(415, post("/", "x", { ["Content-Encoding"] = ("gzip,"):rep(6) }).status)

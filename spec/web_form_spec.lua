@@ -52,6 +52,8 @@ describe("a form", function()
       assert.same({ a = braid.json.array { "1", "2" }, b = "x" },
         client:post("/", { body = form { { "name=a", "1" }, { 'name="a"', "2" }, { 'name="b"', "x" } },
           headers = TYPE }):json())
+      assert.same({ a = braid.json.array { "1", "2" }, b = "x" },
+        client:post("/", { form = { a = { 1, 2 }, b = "x" } }):json())
       assert.equal(415, client:post("/", { json = {} }).status)
       assert.equal(415, upload_app():test_client():post("/", { form = { a = 1 } }).status)
     end)
@@ -77,6 +79,18 @@ describe("a form", function()
       assert.same({ "", "" }, { files[4].filename, files[5].filename })
     end)
   end, { deadline = 20 })
+
+  test("is made by a test client", function()
+    run(function()
+      local client = upload_app():test_client()
+      local answer = client:post("/", { multipart = {
+        { name = "t", body = "x" }, { name = "f", filename = "a.txt", type = "text/plain", body = "one" },
+      } }):json()
+      assert.equal("x", answer.fields.t)
+      assert.same({ name = "f", filename = "a.txt", type = "text/plain", content = "one" }, answer.files[1])
+      expect.misused("parts are strings", client.post, client, "/", { multipart = { f = { path = "README.md" } } })
+    end)
+  end)
 
   test("is read alike however its bytes arrive", function()
     run(function()

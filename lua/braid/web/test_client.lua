@@ -6,6 +6,7 @@ local errors = require "braid.errors"
 local headers = require "braid.web.headers"
 local json = require "braid.json"
 local net = require "braid.io.net"
+local query = require "braid.http.query"
 local request = require "braid.web.request"
 local response = require "braid.web.response"
 local stream = require "braid.io.stream"
@@ -85,17 +86,7 @@ end
 
 -- ---- requests -------------------------------------------------------------------------------------------------------
 
-local function escape(value)
-  return (tostring(value):gsub("[^%w._~-]", function(c) return ("%%%02X"):format(c:byte()) end))
-end
-
-local function query_text(query)
-  local pairs_of = {}
-  for name, value in pairs(query) do pairs_of[#pairs_of + 1] = escape(name) .. "=" .. escape(value) end
-  return table.concat(pairs_of, "&")
-end
-
-local known = { headers = "table", query = "table", body = "string", form = "table" }
+local known = { headers = "table", query = "table", body = "string", form = "table", multipart = "table" }
 
 -- Collects the pieces that a server would send.
 local function take_stream(app, req, source)
@@ -125,6 +116,14 @@ local function check_options(options)
   errors.check_options(1, "request", rest, known)
 end
 
+-- The parts are as of the HTTP client, but all of them are texts.
+local function multipart_body(parts, header_table)
+  local text, boundary = require("braid.http.multipart").body(parts)
+  if type(text) ~= "string" then errors.misuse(2, "bad option 'multipart' (a test client's parts are strings)") end
+  header_table["Content-Type"] = "multipart/form-data; boundary=" .. boundary
+  return text
+end
+
 -- Makes the body, and completes the headers.
 local function body_of(options, header_table)
   local body = options.body or ""
@@ -133,18 +132,19 @@ local function body_of(options, header_table)
     header_table["Content-Type"] = header_table["Content-Type"] or "application/json"
   end
   if options.form then
-    body = query_text(options.form)
+    body = query.encoded("form", options.form)
     header_table["Content-Type"] = header_table["Content-Type"] or "application/x-www-form-urlencoded"
   end
+  if options.multipart then return multipart_body(options.multipart, header_table) end
   return body
 end
 
 -- The request, and the status with which a server would refuse it.
 local function make_request(self, method, path, header_table, body, options)
-  local plain, query = path:match("^([^?]*)%??(.*)$")
-  if options.query then query = query_text(options.query) end
-  local req = request.made(method, plain, query, header_table, body)
-  if not req then return request.made(method, "/", query, header_table, body), 400 end
+  local plain, text = path:match("^([^?]*)%??(.*)$")
+  if options.query then text = query.encoded("query", options.query) end
+  local req = request.made(method, plain, text, header_table, body)
+  if not req then return request.made(method, "/", text, header_table, body), 400 end
   local cookies = cookie_header(self._cookies, req.path)
   if cookies and not header_table.cookie then header_table.Cookie = cookies end
   header_table.Host = header_table.Host or "localhost"
@@ -182,7 +182,8 @@ end
 ---@param method string
 ---@param path string may contain a query
 ---@param options {headers: table<string, string>?, query: table<string, any>?, body: string?, json: any,
----  form: table<string, any>?}?
+---  form: table<string, any>?, multipart: table?}? a list as a value of query and form repeats the name; multipart: as
+--- of braid.http.request, of strings
 ---@return braid.web.TestResponse
 function TestClient:request(method, path, options)
   if type(path) ~= "string" then
