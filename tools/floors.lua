@@ -6,8 +6,8 @@
 local LUA_FLOORS = {
   "braid.core", "braid.tls_core", "braid.websocket_core", "braid.postgres_core",
   "braid.sqlite_core", "braid.cluster_core",
-  "braid.search", "braid.errors", "braid.base64", "braid.units", "braid.progress", "braid.debug.dump",
-  "braid.debug.deadlocks",
+  "braid.search", "braid.hints", "braid.spelling", "braid.errors", "braid.missing",
+  "braid.base64", "braid.units", "braid.progress", "braid.debug.dump", "braid.debug.deadlocks",
   "braid.tasks.scope", "braid.tasks.future", "braid.pools.registry", "braid.tasks.task", "braid.items",
   "braid.tasks.daemon", "braid.tasks.gather", "braid.tasks.every", "braid.sync.queue", "braid.sync.primitives",
   "braid.sync.view", "braid.sync.npy", "braid.sync.mapping",
@@ -72,12 +72,14 @@ local LUA_FLOORS = {
   "braid.web.test_client", "braid.web.app", "braid.web", "braid.experiments.statistics",
   "braid.experiments.machine", "braid.experiments.plot", "braid.experiments.report", "braid.experiments",
   "braid.advice.calibration", "braid.advice.profile", "braid.advice.estimate", "braid.advice.pilot",
-  "braid.advice.advice", "braid.advice", "braid", "braid.tutorial.delay_server", "braid.tutorial.lab",
+  "braid.advice.advice", "braid.advice", "braid",
+  "braid.tutorial.outline", "braid.tutorial.load", "braid.tutorial.delay_server",
+  "braid.tutorial.lab",
   "braid.tutorial.concepts", "braid.tutorial.fetching", "braid.tutorial.computing", "braid.tutorial.pipeline",
   "braid.tutorial.service", "braid.tutorial.primitives",
   "braid.tutorial.cluster", "braid.tutorial.databases", "braid.tutorial.pitfalls", "braid.tutorial",
   "braid.command.options", "braid.command.serve", "braid.command.run", "braid.command.tutorial",
-  "braid.command.advise", "braid.command.ps", "braid.command.connection", "braid.command.worker",
+  "braid.command.advise", "braid.command.ps", "braid.command.env", "braid.command.connection", "braid.command.worker",
   "braid.command.cluster", "braid.command",
 }
 

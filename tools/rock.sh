@@ -8,7 +8,7 @@ lua=${LUA:-lua5.4}
 root=$PWD/build/rock examples=$PWD/examples
 rm -rf "$root"
 mkdir -p "$root/source" "$root/empty"
-cp -R Makefile bin csrc lua rockspec "$root/source"
+cp -R Makefile bin completions csrc lua man rockspec tools types "$root/source"
 cd "$root/source"
 luarocks --lua-version 5.4 --tree "$root/tree" make >"$root/log" 2>&1 || { cat "$root/log"; exit 1; }
 

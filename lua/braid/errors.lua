@@ -104,37 +104,11 @@ end
 
 -- ---- options -------------------------------------------------------------------------------------------------------
 
--- Levenshtein's distance, computed row by row.
-local function distance(a, b)
-  local row = {}
-  for j = 0, #b do row[j] = j end
-  for i = 1, #a do
-    local diagonal = row[0]
-    row[0] = i
-    for j = 1, #b do
-      local above = row[j]
-      local same = a:byte(i) == b:byte(j)
-      row[j] = math.min(above + 1, row[j - 1] + 1, diagonal + (same and 0 or 1))
-      diagonal = above
-    end
-  end
-  return row[#b]
-end
-
 ---The known name that is most similar to this one; nil if none is similar enough.
 ---@param name string
 ---@param known table<string, any>
 ---@return string?
-function M.nearest(name, known)
-  local best, least
-  for candidate in pairs(known) do
-    local d = distance(name, candidate)
-    if not least or d < least or (d == least and candidate < best) then
-      best, least = candidate, d
-    end
-  end
-  return least and least < #name and least <= math.max(2, #name // 3) and best or nil
-end
+function M.nearest(name, known) return require("braid.spelling").nearest(name, known) end
 
 ---Describes a wrong argument: "3.5" for a number, "a string" and so on.
 ---@param value any
@@ -201,7 +175,7 @@ function M.check_options(level, what, options, known)
   for name, value in pairs(options) do
     local expected = known[name]
     if not expected then
-      local nearest = type(name) == "string" and M.nearest(name, known)
+      local nearest = type(name) == "string" and require("braid.spelling").option(name, known)
       M.misuse(level + 1, "unknown option '%s' to '%s'%s", M.text(name), what,
         nearest and (" (did you mean '%s'?)"):format(nearest) or "")
     elseif not fits(value, expected) then
@@ -229,6 +203,7 @@ end
 ---@param name string the argument
 ---@param value any
 function M.check_function(level, what, name, value)
+  if value == package.loaded.braid and value then M.misuse(level + 1, "call it with a dot: braid.%s(...)", what) end
   if not fits(value, "function") then
     M.misuse(level + 1, "bad argument '%s' to '%s' (a function expected, got %s)", name, what, M.described(value))
   end
@@ -251,13 +226,26 @@ local function names_code(traceback)
   return false
 end
 
----The text for an error that ends something, with its traceback if that names the user's code.
+-- Text from elsewhere cannot command a terminal: control characters are shown, not sent. Lines and tabs stay.
+local function printable(text)
+  return (text:gsub("[^\t]+", function(piece) return core.printable(piece, true) end))
+end
+
+-- The error, and what Lua's message leaves unsaid.
+local function explained(err)
+  local text = M.text(err)
+  local hint = type(err) == "string" and require("braid.hints").of(text)
+  return hint and ("%s (%s)"):format(text, hint) or text
+end
+
+---The text for an error that ends something, with its traceback if that names the user's code. Control characters are
+---escaped.
 ---@param err any
 ---@param traceback string?
 ---@return string
 function M.told(err, traceback)
-  local text = M.text(err)
-  return traceback and names_code(traceback) and text .. "\n" .. traceback or text
+  local text = explained(err)
+  return printable(traceback and names_code(traceback) and text .. "\n" .. traceback or text)
 end
 
 ---The point in time `timeout` seconds from now; nil for nil. Raises for a negative number and for any other value.
@@ -363,10 +351,10 @@ end
 local last_shown -- the last traceback that was written to stderr
 
 local function to_stderr(err, traceback, name)
-  local text = ("braid: unhandled error%s: %s\n"):format(name and (" in task " .. name) or "", M.text(err))
+  local text = ("braid: unhandled error%s: %s\n"):format(name and (" in task " .. name) or "", explained(err))
   if traceback then text = text .. traceback .. "\n" end
   last_shown = traceback
-  io.stderr:write(text)
+  io.stderr:write(printable(text))
 end
 
 local handler = to_stderr

@@ -44,25 +44,45 @@ for part, names in pairs(places) do
   for _, name in ipairs(names) do home[name] = part end
 end
 for name, part in pairs(parts) do home[name] = part end
+home.null = "core"
 
 ---@class braid
-local braid = { _VERSION = "braid 0.1" }
+---@field null lightuserdata stands for "nothing", equal to itself in every state and process, and to `cjson.null`
+local braid = { _VERSION = "braid 0.2.0" }
+
+local function load(name)
+  search.load "braid.errors"
+  require "braid.tasks.future"
+  require "braid.tasks.task"
+  local module = require("braid." .. home[name])
+  if parts[name] then return require("braid.missing").watch(module, "braid." .. name) end
+  return module[name]
+end
+
+-- A part whose library is not there has no value, and no name here.
+local function next_name(self, name)
+  local value
+  repeat
+    name = next(home, name)
+    local ok, found = pcall(function() return name and self[name] end)
+    value = ok and found
+  until not name or value
+  return name, value or nil
+end
 
 return setmetatable(braid, {
+  __name = "braid",
   __index = function(self, name)
+    local value
     if name == "null" then
-      rawset(self, name, require("braid.core").null)
-      return rawget(self, name)
+      value = require("braid.core").null
+    elseif home[name] then
+      value = load(name)
+    else
+      return (require("braid.missing").name("braid", name, home)) -- no tail call: it looks at who called this
     end
-    local part = home[name]
-    if not part then return nil end
-    search.load "braid.errors"
-    require "braid.tasks.future"
-    require "braid.tasks.task"
-    local module = require("braid." .. part)
-    local value = module
-    if places[part] then value = module[name] end
     rawset(self, name, value)
     return value
   end,
+  __pairs = function(self) return next_name, self, nil end,
 })

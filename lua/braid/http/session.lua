@@ -16,6 +16,7 @@ local function shown(url) return (url:gsub("^(%a*:?/*)[^/?#]*@", "%1")) end
 
 -- Checks a URL. A relative one is below the session's base_url.
 local function address(self, url)
+  if url == package.loaded["braid.http"] then errors.misuse(1, "call it with a dot: braid.http.get(url)") end
   if type(url) ~= "string" then
     errors.misuse(1, "bad argument 'url' (a string expected, got %s)", errors.described(url))
   end

@@ -76,6 +76,14 @@ local function with_flat_arrays(fn, changes)
   end
 end
 
+-- name -> true, of every kernel.
+local function names_of_all()
+  local names = {}
+  for name in pairs(require "braid.kernels.vectors") do names[name] = true end
+  for name in pairs(home) do names[name] = true end
+  return names
+end
+
 ---@class braid.kernels: braid.kernels.numbers, braid.kernels.vectors, braid.kernels.random, braid.kernels.selection,
 --- braid.kernels.groups, braid.kernels.series, braid.kernels.matrices, braid.kernels.linear
 local kernels = {}
@@ -84,8 +92,16 @@ return setmetatable(kernels, {
   __index = function(self, name)
     local module = home[name] or "braid.kernels.vectors"
     local value = require(module)[name]
-    if value and not knows_views[module] then value = with_flat_arrays(value, changes_first[name]) end
+    if value == nil then return (require("braid.missing").name("braid.kernels", name, names_of_all())) end
+    if not knows_views[module] then value = with_flat_arrays(value, changes_first[name]) end
     rawset(self, name, value)
     return value
+  end,
+  __pairs = function(self)
+    local names = names_of_all()
+    return function(_, name)
+      name = next(names, name)
+      return name, name and self[name]
+    end, self, nil
   end,
 })

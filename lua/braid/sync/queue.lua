@@ -148,6 +148,10 @@ local orders = { fifo = true, lifo = true, priority = true }
 --- with one; the smallest is got first, equal ones in the order of their puts
 ---@return braid.Queue
 function M.queue(maxsize, opts)
+  if type(maxsize) == "table" then
+    errors.misuse(1, "bad argument 'maxsize' to 'queue' (an integer expected, got a table): write braid.queue(%s)",
+      math.tointeger(maxsize.maxsize) or 10)
+  end
   if maxsize ~= nil then maxsize = errors.integer(1, "queue", "maxsize", maxsize, 0) end
   errors.check_options(1, "queue", opts, queue_options)
   local order = opts and opts.order or "fifo"
