@@ -21,14 +21,56 @@ describe("braid", function()
   test("lists its commands, and fails without one", function()
     local help = command "help"
     assert.equal(0, help.code)
-    for _, name in ipairs { "serve", "run", "tutorial", "advise", "ps" } do
+    for _, name in ipairs(require("braid.command").NAMES) do
       assert.matches("braid " .. name .. " +%S", help.stdout)
-      local own = command(name, "--help")
-      assert.equal(0, own.code)
-      assert.matches("usage: braid " .. name, own.stdout)
+      for _, words in ipairs { { name, "--help" }, { name, "-h" }, { "help", name } } do
+        local own = command(table.unpack(words))
+        assert.equal(0, own.code)
+        assert.matches("^usage: [^\n]*braid " .. name, own.stdout)
+      end
     end
-    assert.equal(2, command().code)
-    assert.matches("^braid %d", command("--version").stdout)
+    local none = command()
+    assert.equal(2, none.code)
+    assert.equal("", none.stdout)
+    assert.equal(help.stdout, none.stderr)
+    assert.equal(braid._VERSION .. "\n", command("--version").stdout)
+    assert.equal(0, command("--help").code)
+  end)
+
+  test("ends with 2 for every wrong command line, and says how to get help", function()
+    for _, words in ipairs {
+      { "nothing" }, { "help", "nothing" }, { "serve" }, { "serve", "a", "b" }, { "serve", "a", "--port", "x" },
+      { "serve", "a", "--prot", "1" }, { "serve", "a", "--port" }, { "run" }, { "ps", "x" }, { "ps", "1", "2" },
+      { "advise" }, { "advise", "f", "--items", "many" }, { "tutorial", "--lang", "fr" }, { "tutorial", "X1" },
+      { "tutorial", "S999" }, { "env", "x" },
+    } do
+      local wrong = command(table.unpack(words))
+      assert.equal(2, wrong.code, table.concat(words, " "))
+      assert.equal("", wrong.stdout)
+      assert.is_not.equal("", wrong.stderr)
+      assert.not_matches("stack traceback", wrong.stderr)
+      assert.not_matches("%.lua:%d", wrong.stderr)
+    end
+    assert.matches("\nbraid help serve tells more\n$", command("serve", "a", "--prot", "1").stderr)
+  end)
+
+  test("explains every option that a subcommand takes", function()
+    for _, each in ipairs(require "tools.commands") do
+      local explained = {}
+      for _, option in ipairs(each.options) do explained[option.name] = true end
+      for name in pairs(require("braid.command." .. each.name).options or {}) do
+        assert.is_true(explained["--" .. name:gsub("_", "-")], each.name .. " " .. name)
+      end
+    end
+  end)
+
+  test("env: tells the shell where the modules are", function()
+    local told = command "env"
+    assert.equal(0, told.code)
+    local line = told.stdout .. 'cd / && exec "$0" -e "print(require([[braid]])._VERSION)"'
+    local opts = { clear_env = true, env = { PATH = os.getenv "PATH" } }
+    local ran = assert(braid.process.run({ "sh", "-c", line, helper.lua }, opts))
+    assert.equal(braid._VERSION .. "\n", ran.stdout, ran.stderr)
   end)
 
   test("names the nearest command and option", function()
@@ -36,10 +78,10 @@ describe("braid", function()
     assert.equal(2, wrong.code)
     assert.matches('no command "tutorail", did you mean "tutorial"', wrong.stderr)
     local option = command("tutorial", "S11", "--lnag", "en")
-    assert.equal(1, option.code)
+    assert.equal(2, option.code)
     assert.matches("no option %-%-lnag, did you mean %-%-lang", option.stderr)
     local row = command("tutorial", "S999")
-    assert.equal(1, row.code)
+    assert.equal(2, row.code)
     assert.matches("no row S999", row.stderr)
   end)
 
@@ -117,8 +159,52 @@ describe("braid tutorial", function()
     assert.equal(0, ran.code)
     assert.matches("S11 .-measured  braid.now.-as the document says", ran.stdout)
     assert.matches("S55 .-the document errs", ran.stdout)
-    assert.matches("2 rows, 2 green, 0 red", ran.stdout)
+    assert.matches("bound +the smallest step is < 0.1 ms", ran.stdout)
+    assert.matches("2 rows: 2 hold, 0 do not, 0 have no verdict", ran.stdout)
   end)
+
+  test("knows the document's sections by their numbers", function()
+    local outline = require "braid.tutorial.outline"
+    local function range(word) return table.concat({ outline.range(word) }, " ") end
+    for word, rows in pairs { ["五"] = "29 33", ["5"] = "29 33", ["5.2"] = "33 33", ["五.2"] = "33 33", S33 = "33 33",
+      ["S10-S19"] = "10 19", ["十"] = "56 58", ["十二"] = "", ["3.9"] = "", x = "" } do
+      assert.equal(rows, range(word), word)
+    end
+    assert.equal("5.1", outline.section_of("S29-S32").number)
+    local ran = command("tutorial", "S11", "--json")
+    assert.equal("3.1", require("braid.json").decode(ran.stdout)[1].section)
+  end)
+
+  test("lists sections and rows without running them", function()
+    local listed = command("tutorial", "--list", "--lang", "en").stdout
+    assert.matches("三 %(3%) Case one, I/O%-bound: fetching many URLs\n  3%.1 Serially\n    S10 ", listed)
+    assert.matches("\n十 %(10%) Free threading\n    S56%-S57", listed)
+    local chinese = command("tutorial", "--list").stdout
+    assert.matches("^一 核心概念辨析\n    S1 ", chinese)
+    local _, count = chinese:gsub("\n    S", "")
+    local _, english = listed:gsub("\n    S", "")
+    assert.equal(english, count)
+  end)
+
+  test("gives no verdict on a machine that is busy, and tells why", function()
+    local tutorial = require "braid.tutorial"
+    local concepts, load = require "braid.tutorial.concepts", require "braid.tutorial.load"
+    local before, wait, tries = concepts[1].run, load.await_calm, 0
+    load.await_calm = function() end
+    finally(function() concepts[1].run, load.await_calm = before, wait end)
+    concepts[1].run = function()
+      tries = tries + 1
+      return { ok = false, measured = "0.9 x", busy = "native threads get only 0.9 x" }
+    end
+    local outcome = tutorial.run({ rows = { "S1" }, lang = "en" })[1]
+    assert.equal("busy", outcome.verdict)
+    assert.equal(3, outcome.tries)
+    assert.equal(3, tries)
+    assert.matches("machine busy, no verdict: native threads get only 0.9 x %(measured 3 times%)",
+      tutorial.format(outcome, "en"))
+    concepts[1].run = function() return { ok = true, measured = "2 x" } end
+    assert.equal("confirmed", tutorial.run({ rows = { "S1" }, lang = "en" })[1].verdict)
+  end, { deadline = 60 })
 
   test("speaks Chinese by default, and JSON", function()
     assert.matches("与文档一致", command("tutorial", "S11").stdout)
@@ -141,7 +227,7 @@ describe("braid tutorial", function()
 
   test("refuses a row that is none", function()
     local ran = command("tutorial", "X1")
-    assert.equal(1, ran.code)
+    assert.equal(2, ran.code)
     assert.matches('bad row "X1"', ran.stderr)
   end)
 end)

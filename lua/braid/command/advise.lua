@@ -12,18 +12,18 @@ usage: braid advise FILE [options]
 
 FILE returns a function and a list of sample arguments: `return fn, { item, ... }`. They are run and measured, and run
 again under each model that could be best; the advice is printed as the document's decision tree with the branch taken.
---tree prints the tree with this machine's numbers.
 
+  --tree        prints the tree with this machine's numbers
   --items N     for how many items (as many as the sample has)
   --workers N   that there may be
   --isolate     a crash must not take the program with it
   --lang zh|en  what is printed: the document's lines, or English (zh)
 ]]
 
-local known = { tree = "flag", lang = "string", items = "integer", workers = "integer", isolate = "flag" }
+M.options = { tree = "flag", lang = "string", items = "integer", workers = "integer", isolate = "flag" }
 
 function M.main(words)
-  local read, rest = options.read(words, known)
+  local read, rest = options.read(words, M.options)
   if read.tree then
     print(tostring(require("braid.advice").tree(read.lang)))
     return 0

@@ -2,6 +2,7 @@
 --- The options of a command line that say which cluster is meant.
 
 local errors = require "braid.errors"
+local options = require "braid.command.options"
 local settings = require "braid.cluster.settings"
 
 local M = {}
@@ -18,28 +19,33 @@ M.USAGE = [[
   --secret-file FILE   the secret; the end of its last line does not belong to it
   --insecure           no secret; only for servers on this machine
   --credentials FILE   credentials of NATS
-  --tls, --ca-file F   TLS, and the authorities to trust
+  --tls                TLS
+  --ca-file FILE       the authorities to trust, instead of the system's
+  --replicas N         on how many servers jobs are kept (default 1)
   --patience SECONDS   how long to wait for servers (default 30)
 ]]
 
 local function secret_in(path)
   local file, why = io.open(path, "rb")
-  if not file then error(errors.new("misuse", "--secret-file: " .. why), 0) end
+  if not file then options.refuse("--secret-file: %s", why) end
   local text = file:read("a")
   file:close()
   return (text:gsub("\r?\n$", ""))
 end
 
----The settings of the cluster. Raises kind "misuse".
----@param options table from options.read
+---The settings of the cluster. Refuses a wrong command line.
+---@param given table from options.read
 ---@return table
-function M.settings(options)
-  return settings.read("braid", {
-    servers = options.cluster, name = options.name, insecure = options.insecure, credentials = options.credentials,
-    secret = options.secret_file and secret_in(options.secret_file) or nil,
-    tls = options.ca_file and { ca_file = options.ca_file } or options.tls, replicas = options.replicas,
-    patience = options.patience,
+function M.settings(given)
+  local ok, read = pcall(settings.read, "braid", {
+    servers = given.cluster, name = given.name, insecure = given.insecure, credentials = given.credentials,
+    secret = given.secret_file and secret_in(given.secret_file) or nil,
+    tls = given.ca_file and { ca_file = given.ca_file } or given.tls, replicas = given.replicas,
+    patience = given.patience,
   })
+  if not ok and errors.is_error(read, "misuse") then options.refuse("%s", read.message) end
+  if not ok then error(read, 0) end
+  return read
 end
 
 ---Tells options from words: "--tag" may come several times.

@@ -5,17 +5,22 @@ local errors = require "braid.errors"
 
 local M = {}
 
+---Raises a mistake of the command line: the command prints it and ends with status 2.
+---@param format string
+---@param ... any
+function M.refuse(format, ...) error(errors.new("misuse", format:format(...), { usage = true }), 0) end
+
 local function convert(name, value, kind)
   if kind == "string" then return value end
   local number = tonumber(value)
   if not number or (kind == "integer" and not math.tointeger(number)) then
-    error(errors.new("misuse", ("--%s: %s expected, got %q"):format(name, kind, value)), 0)
+    M.refuse("--%s: %s expected, got %q", name, kind, value)
   end
   return kind == "integer" and math.tointeger(number) or number
 end
 
 ---Reads `--name value`, `--name=value` and `--flag`. Words without dashes, and all words after `--`, are the rest.
----Raises kind "misuse" for an unknown option (it names the nearest one), and for a missing value.
+---Refuses an unknown option (it names the nearest one), and a missing value.
 ---@param words string[]
 ---@param known table<string, "string"|"number"|"integer"|"flag"> by name; dashes are underscores
 ---@return table<string, any> options
@@ -38,8 +43,7 @@ function M.read(words, known)
         local names = {}
         for option in pairs(known) do names[(option:gsub("_", "-"))] = true end
         local near = errors.nearest(name, names)
-        error(errors.new("misuse", ("there is no option --%s%s"):format(name,
-          near and (", did you mean --%s?"):format(near) or "")), 0)
+        M.refuse("there is no option --%s%s", name, near and (", did you mean --%s?"):format(near) or "")
       end
       if kind == "flag" then
         options[key] = true
@@ -48,7 +52,7 @@ function M.read(words, known)
           i = i + 1
           value = words[i]
         end
-        if not value then error(errors.new("misuse", ("--%s: %s expected"):format(name, kind)), 0) end
+        if not value then M.refuse("--%s: %s expected", name, kind) end
         options[key] = convert(name, value, kind)
       end
     end

@@ -17,7 +17,8 @@ FILE is a Lua script that returns an application (braid.web.app()).
   --workers N              processes that serve, watched over by this one (1: this one serves)
   --grace SECONDS          that running requests get when the server stops (10)
   --worker-timeout SECONDS without a sign of life, after which a worker is replaced (30)
-  --access-log             a line for each request on stderr; --log FILE appends them to a file
+  --access-log             a line for each request on stderr
+  --log FILE               appends these lines to a file
   --log-json               the lines are JSON
   --max-body BYTES         of a request's body (1048576); beyond: 413
   --max-header BYTES       of a request's line and headers (8192); beyond: 431
@@ -35,7 +36,7 @@ Signals: TERM and INT stop it (running requests end within --grace); with worker
 FILE anew and losing no request, TTIN and TTOU add and remove one.
 ]]
 
-local known = {
+M.options = {
   host = "string", port = "integer", workers = "integer", grace = "number", worker_timeout = "number",
   access_log = "flag", log = "string", log_json = "flag",
   max_body = "integer", max_header = "integer", max_connections = "integer", idle_timeout = "number",
@@ -65,7 +66,7 @@ end
 ---@param words string[]
 ---@return integer status
 function M.main(words)
-  local read, rest = options.read(words, known)
+  local read, rest = options.read(words, M.options)
   local file = rest[1]
   if #rest ~= 1 then
     io.stderr:write(M.usage)

@@ -3,7 +3,6 @@
 
 local braid = require "braid"
 local connection = require "braid.command.connection"
-local errors = require "braid.errors"
 local options = require "braid.command.options"
 
 local M = { summary = "run jobs of a cluster on this machine" }
@@ -21,16 +20,14 @@ begun, and give the rest back; a second one ends it at once.
   --id ID              the worker's name (default: host, pid and a few digits)
 ]]
 
-local KNOWN = { pool = "string", workers = "integer", id = "string" }
-for name, kind in pairs(connection.KNOWN) do KNOWN[name] = kind end
-
-local function misuse(...) error(errors.new("misuse", string.format(...)), 0) end
+M.options = { pool = "string", workers = "integer", id = "string" }
+for name, kind in pairs(connection.KNOWN) do M.options[name] = kind end
 
 local function tags_of(texts)
   local tags = {}
   for _, text in ipairs(texts) do
     local key, value = text:match("^([%w_.-]+)=(.*)$")
-    if not key then misuse("--tag: KEY=VALUE expected, got %q", text) end
+    if not key then options.refuse("--tag: KEY=VALUE expected, got %q", text) end
     tags[key] = value
   end
   return tags
@@ -55,14 +52,16 @@ end
 
 function M.main(words)
   local tags, others = connection.gather(words, "--tag")
-  local given, rest = options.read(others, KNOWN)
-  if rest[1] then misuse("worker: no arguments expected, got %q", rest[1]) end
+  local given, rest = options.read(others, M.options)
+  if rest[1] then options.refuse("worker: no arguments expected, got %q", rest[1]) end
   local kind = given.pool or "threads"
-  if kind ~= "threads" and kind ~= "processes" then misuse("--pool: threads or processes expected, got %q", kind) end
+  if kind ~= "threads" and kind ~= "processes" then
+    options.refuse("--pool: threads or processes expected, got %q", kind)
+  end
   local slots = given.workers or braid.cpu_count()
-  if slots < 1 or slots > 4096 then misuse("--workers: an integer from 1 to 4096 expected, got %d", slots) end
+  if slots < 1 or slots > 4096 then options.refuse("--workers: an integer from 1 to 4096 expected, got %d", slots) end
   local id = given.id
-  if id and not id:find("^[%w_.-]+$") then misuse("--id: letters, digits, _ . - expected, got %q", id) end
+  if id and not id:find("^[%w_.-]+$") then options.refuse("--id: letters, digits, _ . - expected, got %q", id) end
   local settings = connection.settings(given)
   braid.run(serve, settings, { id = id, kind = kind, slots = slots, tags = tags_of(tags) })
   return 0

@@ -2,6 +2,7 @@
 --- What the rows of the tutorial share: facts about the machine, a delay server, timing, and the reader's language.
 
 local braid = require "braid"
+local units = require "braid.units"
 
 ---@class braid.Lab
 ---@field lang string
@@ -108,13 +109,13 @@ function Lab.least(_, repeats, fn, ...)
   return least
 end
 
----Whether a speed-up over `k` cores is good enough: three quarters of k; or, if the machine is busy with something
----else, nearly what two native threads reach at the same time.
+---Whether a speed-up over `k` cores is good enough: `goal`, three quarters unless told otherwise, of k. If it is not,
+---and native threads of the core do not get further at this moment, the machine is busy with something else.
 ---@param ratio number
 ---@param k integer
 ---@param goal number? share of k; default 0.75
 ---@return boolean
----@return string? remark if the machine is busy
+---@return string? busy the evidence
 function Lab:holds(ratio, k, goal)
   if ratio >= (goal or 0.75) * k then return true end
   local numbers = {}
@@ -123,8 +124,17 @@ function Lab:holds(ratio, k, goal)
     return self:least(2, braid.kernels.factorize, numbers, { method = "trial", threads = threads })
   end
   local native = seconds(1) / seconds(k)
-  local remark = self:say("(机器正忙: 此刻原生线程也只有 %.2f 倍)", "(the machine is busy: native threads get %.2f x now)", native)
-  return native < 0.9 * k and ratio >= 0.75 * native, remark
+  if native >= 0.9 * k then return false end
+  return false, self:say("此刻原生线程在 %d 核上也只有 %.2f 倍", "native threads get only %.2f x on %d cores now",
+    table.unpack(self.lang == "zh" and { k, native } or { native, k }))
+end
+
+---A model's name in the reader's language.
+---@param kind string "inline", "tasks", "threads", "processes"
+---@return string
+function Lab:kind(kind)
+  local names = { inline = "直接调用", tasks = "协程", threads = "线程", processes = "进程" }
+  return self.lang == "zh" and names[kind] or kind
 end
 
 ---Formats rows of cells as a table with aligned columns.
@@ -133,15 +143,12 @@ end
 function Lab.table(_, cells)
   local widths = {}
   for _, row in ipairs(cells) do
-    for i, cell in ipairs(row) do widths[i] = math.max(widths[i] or 0, utf8.len(cell)) end
+    for i, cell in ipairs(row) do widths[i] = math.max(widths[i] or 0, units.width(cell)) end
   end
   local lines = {}
   for n, row in ipairs(cells) do
     local padded = {}
-    for i, cell in ipairs(row) do
-      local space = (" "):rep(widths[i] - utf8.len(cell))
-      padded[i] = i == 1 and cell .. space or space .. cell
-    end
+    for i, cell in ipairs(row) do padded[i] = units.pad(cell, i == 1 and widths[i] or -widths[i]) end
     lines[n] = table.concat(padded, "  ")
   end
   return table.concat(lines, "\n")

@@ -44,18 +44,24 @@ local function run(kind, sentinel)
     joined = (queue:join(0.05)) and true or false }
 end
 
+local function yes(self, joined)
+  return joined and self:say("返回了", "returned") or self:say("还在等", "still waits")
+end
+
 return {
   {
     row = "S29-S32", says = { zh = "线程 + Queue(10): 生产 10, 消费 10; 哨兵 q.put(None)",
       en = "threads + Queue(10): 10 produced, 10 consumed; a sentinel ends it" },
+    needs = { zh = "两种方式都消费 10 个; 哨兵留下 1 个, join 等不到; close() 不留下, < 1.6 s",
+      en = "both ways consume 10; a sentinel leaves 1 and join() waits; close() leaves none, in < 1.6 s" },
     run = function(self)
       local sentinel, closing = run("threads", true), run("threads", false)
       return {
         measured = self:say(
           "哨兵: 消费 %d, %.2fs, 队列里剩下 %d, join %s\nclose(): 消费 %d, %.2fs, 队列里剩下 %d, join %s",
           "sentinel: %d consumed, %.2fs, left in the queue %d, join %s\nclose():  %d consumed, %.2fs, left in the queue %d, join %s",
-          sentinel.consumed, sentinel.seconds, sentinel.left, sentinel.joined, closing.consumed, closing.seconds,
-          closing.left, closing.joined),
+          sentinel.consumed, sentinel.seconds, sentinel.left, yes(self, sentinel.joined), closing.consumed, closing.seconds,
+          closing.left, yes(self, closing.joined)),
         ok = sentinel.consumed == 10 and closing.consumed == 10 and sentinel.left == 1 and closing.left == 0 and
           closing.joined and not sentinel.joined and closing.seconds < 1.6,
         verdict = "wrong", reason = self:say("哨兵留在队列里, 之后的 join() 会一直等; close() 才对",
@@ -65,6 +71,8 @@ return {
   },
   {
     row = "S33", says = { zh = "asyncio 版本: 另写一遍", en = "the asyncio version: written anew" },
+    needs = { zh = "消费 10 个, 1 个线程, < 1.6 s",
+      en = "10 consumed on 1 thread in < 1.6 s" },
     run = function(self)
       local result = run("tasks", false)
       return {

@@ -41,12 +41,25 @@ local function siblings(opts)
   local a, b = braid.spawn(slow), braid.spawn(slow)
   local ok = pcall(braid.gather, { a, braid.spawn(fail), b }, opts)
   braid.wait { a, b }
-  return ("%s: %s, %s"):format(ok and "ok" or "raised", a:state(), b:state())
+  return { ok = ok, a:state(), b:state() }
+end
+
+local function both(states, state) return states[1] == state and states[2] == state end
+
+local STATES = { done = "完成", cancelled = "被取消" }
+
+local function told(self, states)
+  local first, second = states[1], states[2]
+  return self:say("%s; 其他两个: %s, %s", "%s; the two others: %s, %s", states.ok and self:say("返回", "returns") or
+    self:say("抛出错误", "raises"), self.lang == "zh" and STATES[first] or first,
+    self.lang == "zh" and STATES[second] or second)
 end
 
 return {
   {
     row = "S51", says = { zh = "多进程下全局变量不共享, 需用 Manager 或 Queue", en = "globals are not shared; use a Manager or a Queue" },
+    needs = { zh = "全局变量仍是 0; counter、dict、queue 都是 4",
+      en = "the global stays 0; counter, dict and queue are 4" },
     run = function(self)
       local lines, ok = {}, true
       for _, kind in ipairs { "threads", "processes" } do
@@ -56,7 +69,7 @@ return {
         local counter, dict, queue = braid.counter(), braid.dict(), braid.queue()
         pool:map(function(i) count_shared(counter, dict, queue, i) end, { 1, 2, 3, 4 })
         lines[#lines + 1] = self:say("%s: 全局变量 %d; counter %d, dict %d, queue %d",
-          "%s: the global %d; counter %d, dict %d, queue %d", kind, tutorial_total, counter:get(), -- luacheck: ignore 113
+          "%s: the global %d; counter %d, dict %d, queue %d", self:kind(kind), tutorial_total, counter:get(), -- luacheck: ignore 113
           dict:get "total", queue:size())
         ok = ok and tutorial_total == 0 and counter:get() == 4 and dict:get "total" == 4 and queue:size() == 4 -- luacheck: ignore 113
       end
@@ -67,6 +80,8 @@ return {
   {
     row = "S52", says = { zh = "协程中调用阻塞函数会阻塞整个事件循环: 用 asyncio.to_thread",
       en = "a blocking call in a coroutine blocks the whole loop: use asyncio.to_thread" },
+    needs = { zh = "阻塞时间隔 >= 290 ms; to_thread 时 < 150 ms; BRAID_DEBUG=1 指出那个函数",
+      en = "blocking: a gap of >= 290 ms; to_thread: < 150 ms; BRAID_DEBUG=1 names the function" },
     run = function(self)
       braid.to_thread(math.abs, 1)
       local held, free = longest_gap(block), longest_gap(function() braid.to_thread(block) end)
@@ -84,6 +99,8 @@ return {
   },
   {
     row = "S53", says = { zh = "线程池中异常会被吞掉: 必须 future.result()", en = "a pool swallows errors: call future.result()" },
+    needs = { zh = "error() 和 result() 都是 boom; 没人问的错误报告一次",
+      en = "error() and result() give boom; what nobody asks for is reported once" },
     run = function(self)
       local reported = {}
       braid.on_unhandled(function(err) reported[#reported + 1] = tostring(err) end)
@@ -108,6 +125,8 @@ return {
   },
   {
     row = "S54", says = { zh = "lambda、嵌套函数会报错", en = "lambdas and nested functions fail" },
+    needs = { zh = "嵌套函数得到 42; 文件被拒绝, 错误里有 sinks",
+      en = "a nested function gives 42; a file is refused, and the error names sinks" },
     run = function(self)
       local pool <close> = braid.process_pool(1)
       local factor = 3
@@ -116,20 +135,22 @@ return {
       local log <close> = assert(io.tmpfile())
       local sinks = { file = log }
       local ok, err = pcall(pool.submit, pool, function() sinks.file:write "x" end)
-      return { measured = ("nested: %d; %s"):format(nested, tostring(err)),
+      return { measured = self:say("嵌套函数: %d; %s", "nested: %d; %s", nested, tostring(err)),
         ok = nested == 42 and not ok and tostring(err):find("sinks", 1, true), verdict = "better",
         reason = self:say("这里它们能传递", "here they travel") }
     end,
   },
   {
     row = "S55", says = { zh = "asyncio.gather 中一个失败会取消其他", en = "one failure in asyncio.gather cancels the others" },
+    needs = { zh = "默认: 其他任务被取消; continue 和 return_errors: 其他任务完成",
+      en = "default: the others are cancelled; continue and return_errors: they finish" },
     run = function(self)
       local default, continue, collect = siblings(), siblings { on_error = "continue" }, siblings { return_errors = true }
       return {
-        measured = ("gather                    %s\non_error = \"continue\"     %s\nreturn_errors = true      %s"):format(default,
-          continue, collect),
-        ok = default == "raised: cancelled, cancelled" and continue == "raised: done, done" and
-          collect == "ok: done, done", verdict = "wrong",
+        measured = ("gather                    %s\non_error = \"continue\"     %s\nreturn_errors = true      %s"):format(
+          told(self, default), told(self, continue), told(self, collect)),
+        ok = not default.ok and both(default, "cancelled") and not continue.ok and both(continue, "done") and
+          collect.ok and both(collect, "done"), verdict = "wrong",
         reason = self:say("asyncio.gather 其实让其他任务继续 (on_error = \"continue\"); 这里默认取消",
           "asyncio.gather in fact lets them run on (on_error = \"continue\"); here they are cancelled by default"),
       }
@@ -137,6 +158,8 @@ return {
   },
   {
     row = "S56-S57", says = { zh = "Python 3.13 自由线程: 未来多线程也能真正并行", en = "Python 3.13: threads may become parallel some day" },
+    needs = { zh = "线程 >= 0.75 × 核数 (最多 8) 倍",
+      en = "threads get >= 0.75 x cores (8 at most)" },
     run = function(self)
       local numbers, cells = {}, {}
       for i = 1, 8 do numbers[i] = lab.PRIME end
@@ -150,14 +173,16 @@ return {
         best = math.max(best, serial / seconds)
         cells[#cells + 1] = ("%d: %.2f x"):format(count, serial / seconds)
       end
-      local ok, remark = self:holds(best, math.min(8, self.cores))
-      return { measured = self:say("线程 %s %s", "threads %s %s", table.concat(cells, "   "), remark or ""),
-        ok = ok, verdict = "better",
+      local ok, busy = self:holds(best, math.min(8, self.cores))
+      return { measured = self:say("线程 %s", "threads %s", table.concat(cells, "   ")), ok = ok, busy = busy,
+        verdict = "better",
         reason = self:say("这里现在就能", "here they are today") }
     end,
   },
   {
     row = "S58", says = { zh = "多进程仍是 CPU 并行的稳妥选择", en = "processes remain the safe choice" },
+    needs = { zh = "崩溃的任务: worker_died; 进程池继续工作",
+      en = "the crashed job fails with worker_died; the pool goes on" },
     run = function(self)
       local pool <close> = braid.process_pool(2)
       local core = pool:submit(function() return require("braid.core").pid() end):result()

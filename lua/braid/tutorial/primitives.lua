@@ -67,11 +67,14 @@ return {
   {
     row = "S39-S43", says = { zh = "互斥 Lock | 信号量 Semaphore | 事件 Event | 队列 Queue | 等待 join / await: 两套类型",
       en = "Lock, Semaphore, Event, Queue, join / await: two sets of types" },
+    needs = { zh = "三种模型: 锁 4000, 信号量最多 2, 事件 0→3, 队列 100, 错误 boom; 200000 次自增不丢",
+      en = "in all three models: lock 4,000, semaphore 2 at most, event 0→3, queue 100, the error boom; no increment of 200,000 is lost" },
     run = function(self)
-      local cells, ok = { { "", "lock", "semaphore(2)", "event", "queue", "join", "result" } }, true
+      local cells, ok = { { "", self:say("锁", "lock"), self:say("信号量(2)", "semaphore(2)"), self:say("事件", "event"),
+        self:say("队列", "queue"), "join", self:say("结果", "result") } }, true
       for _, kind in ipairs { "tasks", "threads", "processes" } do
         local found = column(kind)
-        cells[#cells + 1] = { kind, tostring(found.lock), tostring(found.semaphore), found.event,
+        cells[#cells + 1] = { self:kind(kind), tostring(found.lock), tostring(found.semaphore), found.event,
           tostring(found.queue), found.joined, found.result }
         ok = ok and found.lock == 4000 and found.semaphore == 2 and found.event == "0→3" and found.queue == 100 and
           found.result == "boom"
@@ -91,6 +94,8 @@ return {
   {
     row = "S44", says = { zh = "asyncio.Semaphore(10): 最多 10 个并发请求; 完成 100 个请求",
       en = "asyncio.Semaphore(10): at most 10 at once; 100 requests done" },
+    needs = { zh = "100 个请求, 服务器同时看到的最多正好 10 个",
+      en = "100 requests, and the server sees exactly 10 at once at most" },
     run = function(self)
       local base = self:server()
       assert(braid.http.post(base .. "/reset"))
@@ -111,6 +116,8 @@ return {
   {
     row = "S45-S50", says = { zh = "决策树: CPU 密集 → 多进程 (或 numpy/numba/Cython); 有同步库 → 线程池; 有异步库 → asyncio",
       en = "the decision tree: CPU-bound: processes (or numpy/numba/Cython); blocking library: threads; else asyncio" },
+    needs = { zh = "计算: 建议线程或进程; 等待: 建议协程; 原生内核比 Lua 快",
+      en = "computing: threads or processes are advised; waiting: tasks; the kernel is faster than Lua" },
     run = function(self)
       local advise = require "braid.advice"
       local lab = require "braid.tutorial.lab"
@@ -123,8 +130,9 @@ return {
       for _, n in ipairs(numbers) do lab.factorize(n) end
       local lua = braid.now() - start
       return {
-        measured = ("%s\nfactorize x 8: %s; sleep x 6: %s; kernel %.4fs, Lua %.2fs"):format(
-          advise.tree and tostring(advise.tree(self.lang)) or "", computing.model, waiting.model, kernel, lua),
+        measured = self:say("%s\nfactorize × 8: %s; sleep × 6: %s; 原生内核 %.4fs, Lua %.2fs",
+          "%s\nfactorize x 8: %s; sleep x 6: %s; kernel %.4fs, Lua %.2fs", tostring(advise.tree(self.lang)),
+          self:kind(computing.model), self:kind(waiting.model), kernel, lua),
         ok = (computing.model == "threads" or computing.model == "processes" or self.cores < 2) and
           waiting.model == "tasks" and kernel < lua,
         verdict = "better", reason = self:say("由测量决定", "measured, not guessed"),
