@@ -64,6 +64,12 @@ DESTDIR ?=
 LUADIR ?= $(PREFIX)/share/lua/5.4
 LIBDIR ?= $(PREFIX)/lib/lua/5.4
 BINDIR ?= $(PREFIX)/bin
+DATADIR ?= $(PREFIX)/share
+MANDIR ?= $(DATADIR)/man
+PCDIR ?= $(PREFIX)/lib/pkgconfig
+BASHDIR ?= $(DATADIR)/bash-completion/completions
+ZSHDIR ?= $(DATADIR)/zsh/site-functions
+FISHDIR ?= $(DATADIR)/fish/vendor_completions.d
 CFLAGS ?= -O3 -g -fno-plt
 BUILD ?= build
 # Further flags for the compiler and the linker: the sanitizers' (see `asan`).
@@ -83,7 +89,7 @@ refuse = $(if $(findstring $2,$3),$(error $1 must not hold $4: it cannot be quot
 ROUND := (
 CURLY := {
 unmeant = $(subst $$$(CURLY),,$(subst $$$(ROUND),,$(subst $$$$,,$1)))
-PLACES := PREFIX DESTDIR LUADIR LIBDIR BINDIR
+PLACES := PREFIX DESTDIR LUADIR LIBDIR BINDIR DATADIR MANDIR PCDIR BASHDIR ZSHDIR FISHDIR
 $(foreach name,$(PLACES) BUILD CURDIR,$(call refuse,$(name),$(NEWLINE),$($(name)),an end of line))
 $(foreach name,$(PLACES) BUILD,$(call refuse,$(name),$$,$(call unmeant,$(value $(name))),a $$ (write $$$$)))
 $(foreach name,$(PLACES),$(if $(filter ~%,$($(name))),$(error $(name) must not begin with ~: write $$$$HOME)))
@@ -487,27 +493,23 @@ PROGRAMS ?= tasks queue pool codec
 bench-compare: ## the figures of bench/ (PROGRAMS) beside those of another revision, REV=...; ROUNDS, default 9
 	@$(LUA) tools/compare.lua $(call quote,$(MAKE)) $(call quote,$(LUA)) $(call quote,$(REV)) $(ROUNDS) $(PROGRAMS)
 
-docs: all ## the manual of the Lua functions, into build/docs; says what it lacks
+docs: all ## the manual as a site, into build/docs (index.html); says what it lacks
 	@rm -rf build/docs && mkdir -p build/docs
-	@$(TREE) $(LUA) tools/manual.lua build/docs
+	@$(TREE) $(LUA) tools/site.lua build/docs
+
+generated: all ## write anew what is made of the comments: types/braid.lua, man/, completions/
+	@$(TREE) $(LUA) tools/generate.lua
 
 docs-check: all ## every public function has its comment, every Lua block of the guides runs
 	@$(TREE) $(LUA) tools/docs.lua
 
-LUA_FILES := $(shell cd lua && find braid -name '*.lua' 2>/dev/null)
-SHARE := $(call quote,$(DESTDIR)$(LUADIR))
-LIB := $(call quote,$(DESTDIR)$(LIBDIR))
-BIN := $(call quote,$(DESTDIR)$(BINDIR))
+INSTALL = $(foreach name,$(PLACES),$(name)=$(call quote,$($(name)))) tools/install.sh
 
 install: all ## into PREFIX (/usr/local), below DESTDIR
-	@set -e; for file in $(LUA_FILES); do mkdir -p -- $(SHARE)/$$(dirname $$file); install -m 644 -- lua/$$file $(SHARE)/$$file; done
-	@mkdir -p -- $(LIB)/braid $(BIN)
-	@install -m 755 -- $(filter %.so,$(MODULES)) $(LIB)/braid
-	@install -m 755 -- $(wildcard bin/*) $(BIN)
+	@$(INSTALL) install $(filter %.so,$(MODULES))
 
-uninstall: ## take it out again
-	rm -rf -- $(SHARE)/braid $(LIB)/braid
-	rm -f -- $(foreach file,$(notdir $(wildcard bin/*)),$(BIN)/$(file))
+uninstall: ## take out exactly what was installed
+	@$(INSTALL) uninstall
 
 # What the rockspec builds.
 rock_modules:
@@ -523,6 +525,6 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
 
 .PHONY: all without_openssl without_wslay without_pq without_sqlite without_nats c_tests host test lint format asan ubsan tsan sanitized coverage valgrind torture check demo \
-	env fuzz stress asan_stress ubsan_stress tsan_stress sanitized_stress bench docs docs-check install uninstall rock_modules \
+	env fuzz stress asan_stress ubsan_stress tsan_stress sanitized_stress bench docs docs-check generated install uninstall rock_modules \
 	rock clean help arm64 arm64_tests musl musl_tests
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -14,6 +14,8 @@ local M = {}
 ---@field parameters comments.Entry[]
 ---@field results comments.Entry[]
 ---@field types string all that its types name
+---@field lines string[] the comment as it stands, without the dashes
+---@field is_method boolean whether it is called with a colon
 
 -- A type may hold blanks, inside brackets or after `fun(...):`. Returns the type and what follows it.
 local function split_type(text)
@@ -72,6 +74,8 @@ local function parse(lines)
       table.insert(block.fields, last)
     elseif tag == "class" then
       block.class, block.parent = words:match("^([%w_.]+):?%s*([%w_.]*)")
+    elseif tag == "alias" then
+      block.alias, last = words, nil
     elseif tag then
       last = nil
     elseif last then
@@ -92,11 +96,12 @@ local function types_of(...)
   return table.concat(words, " ")
 end
 
--- The name that a line of code after a comment defines, and whose it is: "Queue", "put".
+-- The name that a line of code after a comment defines, whose it is ("Queue", "put"), and what stands between: "." or
+-- ":", or "" where a value is given to it.
 local function defined(code)
-  local owner, name = code:match("^function ([%w_]+)[.:]([%w_]+)%s*%(")
-  if not owner then owner, name = code:match("^([%w_]+)%.([%w_]+)%s*=") end
-  return owner, name
+  local owner, sign, name = code:match("^function ([%w_]+)([.:])([%w_]+)%s*%(")
+  if not owner then owner, sign, name = code:match("^([%w_]+)%.()([%w_]+)%s*=") end
+  return owner, name, sign
 end
 
 -- The comments of a file, each with the line of code behind it ("" when there is none).
@@ -114,22 +119,25 @@ local function blocks(file)
   return list
 end
 
----What a file says of its module (`text`), of the module's functions (`items`), and of its classes.
+---What a file says of its module (`text`), of the module's functions (`items`), of its classes, and of its aliases (the
+---lines of each).
 ---@param file string
----@return { text: string, items: comments.Item[], classes: table[] }
+---@return { text: string, items: comments.Item[], classes: table[], aliases: string[][] }
 function M.read(file)
-  local found, owners = { text = "", items = {}, classes = {} }, {}
+  local found, owners = { text = "", items = {}, classes = {}, aliases = {} }, {}
   for _, raw in ipairs(blocks(file)) do
     local block = parse(raw.lines)
-    local owner, name = defined(raw.code)
+    local owner, name, sign = defined(raw.code)
+    if block.alias then table.insert(found.aliases, raw.lines) end
     if block.class then
       local class = { name = block.class, parent = block.parent ~= "" and block.parent or nil, text = block.text,
-        fields = block.fields, items = {} }
+        fields = block.fields, items = {}, lines = raw.lines }
       local variables = raw.code:match("^local ([%w_, ]+)=") or ""
       if not variables:find "^M%s*$" then table.insert(found.classes, class) end
       for variable in variables:gmatch "[%w_]+" do owners[variable] = variable ~= "M" and class or nil end
     elseif name and not name:find "^_" then
-      local item = { name = name, text = block.text, parameters = block.parameters, results = block.results }
+      local item = { name = name, text = block.text, parameters = block.parameters, results = block.results,
+        lines = raw.lines, is_method = sign == ":" or sign ~= "." and owners[owner] ~= nil }
       item.types = types_of(block.parameters, block.results)
       table.insert(owners[owner] and owners[owner].items or found.items, item)
     elseif raw.code == "" and found.text == "" and #block.parameters == 0 then

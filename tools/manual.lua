@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The manual, from the LuaCATS comments that the language server reads: a page of Markdown for each chapter with every
--- public function, class, method and field, by the name that a program uses. What has no comment is named: an error.
--- usage: lua tools/manual.lua FOLDER      (in the root of the tree, with the tree's paths)
+-- What the LuaCATS comments say of every public function, class, method and field, by the name that a program uses, in
+-- chapters; and what has no comment. The site and the editor's file are made of it. Needs the built tree.
 local braid = require "braid"
 local core = require "braid.core"
 local comments = require "tools.comments"
@@ -55,15 +54,6 @@ local PARTS = { "http", "web", "json", "process", "net", "redis", "file", "webso
 local CLASSES = { "Task", "Scope", "Queue", "Lock", "Semaphore", "Event", "Condition", "Barrier", "Counter", "Dict",
   "Array" }
 
--- The names that the face of braid has: see lua/braid/init.lua.
-local function homes()
-  local face = getmetatable(braid).__index
-  for i = 1, debug.getinfo(face, "u").nups do
-    local name, value = debug.getupvalue(face, i)
-    if name == "home" then return value end
-  end
-end
-
 -- value -> the name under which a program has it; and the names, of which one may be missing in the manual.
 local function public_functions()
   local names, list = {}, {}
@@ -72,7 +62,7 @@ local function public_functions()
     names[value] = name
     list[#list + 1] = name
   end
-  for name in pairs(homes()) do add("braid." .. name, braid[name]) end
+  for name in pairs(braid) do add("braid." .. name, braid[name]) end
   for _, part in ipairs(PARTS) do
     for name, value in pairs(braid[part]) do add(("braid.%s.%s"):format(part, name), value) end
   end
@@ -93,67 +83,33 @@ local function public_methods()
   return list
 end
 
--- ---- pages ----------------------------------------------------------------------------------------------------------
-
 -- "task_pool" for braid.TaskPool: what a variable of that class is called.
 local function variable(class)
   return (class:match("[^.]+$"):gsub("(%l)(%u)", "%1_%2"):lower())
 end
 
-local function signature(name, item)
-  local words = {}
-  for i, parameter in ipairs(item.parameters) do
-    words[i] = parameter.optional and parameter.name .. "?" or parameter.name
-  end
-  return ("%s(%s)"):format(name, table.concat(words, ", "))
-end
-
-local function described(entry)
-  local text = entry.name and ("`%s` "):format(entry.name) or ""
-  text = ("%s(`%s`)"):format(text, entry.type)
-  return entry.text ~= "" and text .. ": " .. entry.text or text
-end
-
-local function write_item(out, name, item)
-  local function say(...) out[#out + 1] = table.concat { ... } end
-  say("### `", signature(name, item), "`\n")
-  if item.text ~= "" then say(item.text, "\n") end
-  for _, parameter in ipairs(item.parameters) do say("- ", described(parameter)) end
-  for i, result in ipairs(item.results) do say("- ", i == 1 and "returns " or "and ", described(result)) end
-  if #item.parameters + #item.results > 0 then say("") end
-end
-
-local function write_class(out, class)
-  local function say(...) out[#out + 1] = table.concat { ... } end
-  say("## ", class.name, "\n")
-  if class.text ~= "" then say(class.text, "\n") end
-  if class.parent then say("Has all that ", class.parent, " has, and:\n") end
-  for _, field in ipairs(class.fields) do
-    if not field.name:find "^_" then say("- ", described(field)) end
-  end
-  if #class.fields > 0 then say("") end
-  for _, item in ipairs(class.items) do write_item(out, variable(class.name) .. ":" .. item.name, item) end
-end
-
 -- ---- what was told, and is lacking ----------------------------------------------------------------------------------
 
-local folder = arg[1]
 local names, wanted = public_functions()
-local told, lacking, index = {}, 0, { "# braid: the manual\n" }
+local told, lacking = {}, {}
 
-local function lacks(format, ...)
-  lacking = lacking + 1
-  print("manual: " .. format:format(...))
-end
+local function lacks(format, ...) lacking[#lacking + 1] = format:format(...) end
 
-local function write_page(file, lines)
-  local handle <close> = assert(io.open(folder .. "/" .. file .. ".md", "w"))
-  assert(handle:write(table.concat(lines, "\n"), "\n"))
+local function suspends(item)
+  local text = item.text
+  for _, result in ipairs(item.results) do text = text .. "\n" .. result.text end
+  return text:find "[Ss]uspend" ~= nil
 end
 
 local function tell(name, item, where)
   told[name] = true
   if item.text == "" and #item.results == 0 then lacks("%s: %s is not explained", where, name) end
+  item.suspends = suspends(item)
+  for _, parameter in ipairs(item.parameters) do
+    if parameter.name == "timeout" and not item.suspends then
+      lacks("%s: %s has a timeout, and does not say whether it suspends", where, name)
+    end
+  end
 end
 
 -- ---- the classes that a program meets -------------------------------------------------------------------------------
@@ -192,38 +148,48 @@ for module, found in pairs(modules) do
 end
 reach "braid.Executor braid.Error"
 
--- ---- all pages ------------------------------------------------------------------------------------------------------
+-- ---- the chapters --------------------------------------------------------------------------------------------------
 
--- A module's functions and classes, at the end of the page; their names go into the list.
-local function add_module(out, module, list)
+---@class manual.Item: comments.Item
+---@field path string "braid.queue", "braid.Queue:put"
+---@field shown string as a program writes it: "queue:put"
+---@field suspends boolean
+
+-- What a module has for a chapter, at its end.
+local function add_module(chapter, module)
   local file, found, loaded = file_of(module), modules[module], require("braid." .. module)
-  if found.text ~= "" then out[#out + 1] = (#out > 1 and "---\n\n" or "") .. found.text .. "\n" end
+  local section = { module = module, text = found.text, items = {}, classes = {}, aliases = found.aliases }
   for _, item in ipairs(found.items) do
     local name = name_of(item, loaded)
     if name and not told[name] then
-      write_item(out, name, item)
+      item.path, item.shown = name, name
       tell(name, item, file)
-      list[#list + 1] = name
+      table.insert(section.items, item)
     end
   end
   for _, class in ipairs(found.classes) do
     if class.public then
-      write_class(out, class)
-      list[#list + 1] = class.name
-      for _, item in ipairs(class.items) do tell(class.name .. ":" .. item.name, item, file) end
+      class.variable = variable(class.name)
+      table.insert(section.classes, class)
+      for _, item in ipairs(class.items) do
+        item.path = class.name .. ":" .. item.name
+        item.shown = class.variable .. ":" .. item.name
+        tell(item.path, item, file)
+      end
     end
   end
+  table.insert(chapter.sections, section)
+  chapter.size = chapter.size + #section.items + #section.classes
 end
 
+local M = { chapters = {}, lacking = lacking, names = wanted }
+
 for _, chapter in ipairs(CHAPTERS) do
-  local page, title = chapter[1], chapter[2]
-  local out, list = { "# " .. title .. "\n" }, {}
-  for i = 3, #chapter do add_module(out, chapter[i], list) end
-  if #list == 0 then lacks("the page %s is empty", page) end
-  write_page(page, out)
-  index[#index + 1] = ("- [%s](%s.md): `%s`"):format(title, page, table.concat(list, "`, `"))
+  local made = { name = chapter[1], title = chapter[2], sections = {}, size = 0 }
+  for i = 3, #chapter do add_module(made, chapter[i]) end
+  if made.size == 0 then lacks("the page %s is empty", made.name) end
+  table.insert(M.chapters, made)
 end
-write_page("index", index)
 
 for _, name in ipairs(wanted) do
   if not told[name] then lacks("%s has no comment", name) end
@@ -233,5 +199,6 @@ for _, name in ipairs(public_methods()) do
   local inherited = name:gsub("Semaphore:", "Lock:"):gsub("Condition:", "Lock:")
   if not (told[name] or told[plain] or told[inherited]) then lacks("%s has no comment", name) end
 end
-print(("manual: %d chapters, %d names lack a comment"):format(#CHAPTERS, lacking))
-os.exit(lacking == 0)
+table.sort(lacking)
+
+return M

@@ -20,23 +20,46 @@ local function in_folder(fn)
   sh([[rm -rf "$1"]], folder)
 end
 
-local NAMES = { "u v", "u'v", 'u"v', "u;touch w", "u&v", "u#v", "u`v", "u\\v", "u(v", "u%v" }
+local NAMES = { "u v'\"w", "u;touch w&#`\\(%v" }
 
 describe("make", function()
-  test("uninstall takes out what is its own and nothing beside it", function()
+  local function is_built() return lfs.attributes "build/braid/core.so" ~= nil end
+
+  -- What stands in a folder, folders with a slash at the end.
+  local function listing(folder)
+    return sh([[
+      cd "$1" && export LC_ALL=C && find . -mindepth 1 \( -type d -printf '%p/\n' -o -printf '%p\n' \) | sort]],
+      folder).stdout
+  end
+
+  test("uninstall takes out exactly what install brought", function()
+    if not is_built() then return pending "the modules are built elsewhere" end
     for _, name in ipairs(NAMES) do
       in_folder(function(folder)
-        local result = sh([[
-          cd "$1" && mkdir -p u/share/lua/5.4/braid "$2/share/lua/5.4/braid" "$2/lib/lua/5.4/braid" "$2/bin" &&
-          touch u/file "$2/file" "$2/share/lua/5.4/braid/init.lua" "$2/bin/braid" "$2/bin/other" && cd "$3" &&
-          make -s uninstall PREFIX="$1/$2" && cd "$1" && export LC_ALL=C && find . -type f | sort && ls -A]],
-          folder, name, lfs.currentdir())
+        sh([[cd "$1" && mkdir -p u "$2/bin" "$2/share/lua/5.4/braid" "$2/share/fish" && touch u/file "$2/bin/other" \
+          "$2/share/lua/5.4/braid/mine.lua"]], folder, name)
+        local before = listing(folder)
+        local result = sh([[make -s -o all install PREFIX="$1/$2" DESTDIR=]], folder, name)
         assert.equal(0, result.code, result.stderr)
-        local left = { "./" .. name .. "/bin/other", "./" .. name .. "/file", "./u/file" }
-        table.sort(left)
-        assert.equal(table.concat(left, "\n") .. "\n" .. "u\n" .. name .. "\n", result.stdout)
+        assert.equal("", result.stderr)
+        assert.is_true(#listing(folder) > #before + 5000)
+        assert.equal(0, sh([[make -s -o all install PREFIX="$1/$2" DESTDIR=]], folder, name).code) -- once more
+        result = sh([[make -s uninstall PREFIX="$1/$2"]], folder, name)
+        assert.equal(0, result.code, result.stderr)
+        assert.equal(before, listing(folder))
       end)
     end
+  end, { deadline = 240 })
+
+  test("uninstall says that nothing is installed, and does nothing", function()
+    in_folder(function(folder)
+      sh([[cd "$1" && mkdir -p u/share/lua/5.4/braid && touch u/share/lua/5.4/braid/init.lua]], folder)
+      local before = listing(folder)
+      local result = sh([[make -s uninstall PREFIX="$1/u"]], folder)
+      assert.equal(2, result.code)
+      assert.matches("braid is not installed in " .. folder:gsub("%p", "%%%0"), result.stderr)
+      assert.equal(before, listing(folder))
+    end)
   end)
 
   test("refuses what it cannot quote, and does nothing", function()
@@ -49,26 +72,44 @@ describe("make", function()
       end
     end
     assert.matches("must not begin with ~", sh([[make -s uninstall PREFIX='~/u']]).stderr)
-    assert.matches("rm %-rf %-%- '/nowhere/u%$v/share", sh([[make -n uninstall PREFIX='/nowhere/u$$v']]).stdout)
+    assert.matches("PREFIX='/nowhere/u%$v' ", sh([[make -n uninstall PREFIX='/nowhere/u$$v']]).stdout)
   end)
 
   test("takes a place that begins with a dash for a place", function()
-    local result = sh("make -n uninstall PREFIX=-u")
-    assert.matches("rm %-rf %-%- '%-u/share", result.stdout)
-    assert.matches("rm %-f %-%- '%-u/bin'/braid", result.stdout)
-  end)
-
-  test("install goes to the place that was named", function()
-    if not lfs.attributes "build/braid/core.so" then return pending "the modules are built elsewhere" end
+    if not is_built() then return pending "the modules are built elsewhere" end
     in_folder(function(folder)
       local result = sh([[
-        make -s -o all install PREFIX="$1/u v" DESTDIR= && cd "$1" && ls -A && cd / &&
-        LUA_PATH="$1/u v/share/lua/5.4/?.lua;$1/u v/share/lua/5.4/?/init.lua;;" LUA_CPATH="$1/u v/lib/lua/5.4/?.so;;" \
-          "$1/u v/bin/braid" --version]], folder)
+        make -s -o all install DESTDIR="$1/" PREFIX=-u && make -s uninstall DESTDIR="$1/" PREFIX=-u]], folder)
       assert.equal(0, result.code, result.stderr)
-      assert.equal("u v\n" .. braid._VERSION .. "\n", result.stdout)
+      assert.equal("", listing(folder))
     end)
   end)
+
+  test("what is installed works from any prefix, through a link, as another user", function()
+    if not is_built() then return pending "the modules are built elsewhere" end
+    in_folder(function(folder)
+      local as = sh("id -u").stdout == "0\n" and "setpriv --reuid=65534 --clear-groups " or ""
+      local result = sh(([[
+        make -s -o all install PREFIX="$1/u v" DESTDIR= && chmod 755 "$1" && cd / && ls -A "$1" &&
+        ln -s "$1/u v/bin/braid" "$1/link" && unset LUA_PATH LUA_CPATH &&
+        %s"$1/u v/bin/braid" --version && %s"$1/link" --version &&
+        eval "$(%s"$1/link" env)" && "$2" -e 'print(package.searchpath("braid", package.path))' &&
+        PKG_CONFIG_PATH="$1/u v/lib/pkgconfig" pkg-config --modversion braid &&
+        PKG_CONFIG_PATH="$1/u v/lib/pkgconfig" pkg-config --variable=luadir braid]]):format(as, as, as), folder,
+        helper.lua)
+      assert.equal(0, result.code, result.stderr)
+      local version = braid._VERSION .. "\n"
+      assert.equal("u v\n" .. version .. version .. folder .. "/u v/share/lua/5.4/braid/init.lua\n" ..
+        version:match "[%d.]+" .. "\n", (result.stdout:gsub("[^\n]*\n$", "")))
+      assert.matches("/u\\? v/share/lua/5.4\n$", result.stdout)
+      local completion = sh([[
+        bash -c '. "$1"; COMP_WORDS=(braid ser); COMP_CWORD=1; _braid; echo "${COMPREPLY[@]}"' - "$1"]],
+        folder .. "/u v/share/bash-completion/completions/braid")
+      assert.equal("serve\n", completion.stdout, completion.stderr)
+      local page = sh([[MANWIDTH=80 man "$1" 2>&1 | head -30]], folder .. "/u v/share/man/man1/braid.1").stdout
+      if page ~= "" and not page:find "not found" then assert.matches("serve, measure", page) end
+    end)
+  end, { deadline = 120 })
 
   test("env is right in a folder with blanks and quotes in its path", function()
     in_folder(function(folder)
@@ -106,7 +147,8 @@ describe("the rock", function()
     local build = rockspec().build
     local words = {}
     for name, value in pairs(build.variables) do
-      words[#words + 1] = name .. "=" .. value:gsub("%$%(([%u_]+)%)", { LUADIR = "/rock/lua", LIBDIR = "/rock/lib",
+      words[#words + 1] = name .. "=" .. value:gsub("%$%(([%u_]+)%)", { PREFIX = "/rock", LUADIR = "/rock/lua",
+        LIBDIR = "/rock/lib",
         BINDIR = "/rock/bin", LUA_INCDIR = "/usr/include/lua5.4", CURL_INCDIR = "/usr/include" })
     end
     words[#words + 1] = "BUILD=build/none"

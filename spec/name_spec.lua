@@ -1,0 +1,128 @@
+-- SPDX-License-Identifier: MIT
+-- The public names: all are seen by pairs and by the editor's file; one that is not there says what was meant.
+local assert = require "luassert"
+local braid = require "braid"
+local helper = require "spec.helper"
+
+local test, describe = helper.test, require("busted").describe
+
+local function script(text, ...)
+  return assert(braid.process.run({ helper.lua, "-e", text, ... }, { timeout = 20 * helper.slowness }))
+end
+
+local function message_of(fn, ...)
+  local ok, err = pcall(fn, ...)
+  assert.is_false(ok)
+  return tostring(err)
+end
+
+describe("a name that is not there", function()
+  test("can be asked for", function()
+    assert.is_nil(braid.telepathy)
+    if braid.telepathy then error "there" end
+    local value = braid.telepathy and braid.telepathy.send(1) or "none"
+    assert.equal("none", value)
+    assert.is_nil(braid["tele pathy"])
+    assert.is_nil(braid[1])
+    assert.is_nil(braid.http.getter)
+  end)
+
+  test("says the nearest when it is called, at the caller's line", function()
+    local line = debug.getinfo(1, "l").currentline
+    assert.equal(("spec/name_spec.lua:%d: braid.spwan: did you mean spawn?"):format(line + 2),
+      message_of(function() braid.spwan(print) end))
+    assert.matches("braid.htp: did you mean http%?$", message_of(function() braid.htp.get "http://x" end))
+    assert.matches("braid.quue: did you mean queue%?$", message_of(function() return braid.quue {} end))
+    assert.matches("braid.http.gte: did you mean get%?$", message_of(function() return braid.http.gte "x" end))
+    assert.matches("braid.kernels.summ: did you mean sum%?$", message_of(function() return braid.kernels.summ() end))
+    assert.matches("braid.zzzzzzz: there is no such name$", message_of(function() braid.zzzzzzz() end))
+  end)
+
+  test("is understood in the words of other ecosystems", function()
+    assert.matches("did you mean spawn", message_of(function() braid.create_task(print) end))
+    assert.matches("did you mean lock", message_of(function() braid.Mutex() end))
+    assert.matches("did you mean queue", message_of(function() braid.channel(1) end))
+    assert.matches("did you mean thread_pool", message_of(function() braid.ThreadPoolExecutor() end))
+    assert.matches("suspends its task by itself", message_of(function() braid.await(print) end))
+  end)
+
+  test("says it in the report where the line cannot be read", function()
+    local ran = script [[
+      load("local braid = require 'braid' braid.run(function() braid.spwan(print) end)", "=no file")()]]
+    assert.equal(1, ran.code)
+    assert.matches("attempt to call a nil value %(field 'spwan'%) %(braid.spwan: did you mean spawn%?%)", ran.stderr)
+  end)
+
+  test("costs little in a loop, and remembers no more than it must", function()
+    local before = collectgarbage "count"
+    for i = 1, 20000 do
+      if braid["name" .. i] then error "there" end
+    end
+    collectgarbage()
+    assert.is_true(collectgarbage "count" - before < 500)
+  end)
+end)
+
+describe("all names", function()
+  test("are seen by pairs, with their values", function()
+    local seen = {}
+    for name, value in pairs(braid) do
+      seen[name] = true
+      assert.equal(braid[name], value)
+    end
+    for _, name in ipairs { "run", "spawn", "http", "web", "null", "queue", "kernels", "json", "testing" } do
+      assert.is_true(seen[name], name)
+    end
+    local kernels = {}
+    for name in pairs(braid.kernels) do kernels[name] = true end
+    assert.is_true(kernels.sum and kernels.compile and kernels.factorize and kernels.histogram)
+  end)
+
+  test("are in the file for editors, and no other", function()
+    local file <close> = assert(io.open "types/braid.lua")
+    local text = file:read "a"
+    assert(load(text))
+    for name, value in pairs(braid) do
+      local pattern = type(value) == "function" and "\nfunction braid%." .. name .. "%(" or
+        "\n%-%-%-@field " .. name .. " "
+      if name ~= "array" then assert.matches(pattern, text) end
+    end
+    for name in text:gmatch "\nfunction braid%.([%w_]+)%(" do assert.is_not_nil(braid[name], name) end
+    for part, name in text:gmatch "\nfunction braid%.([%w_]+)%.([%w_]+)%(" do
+      if part ~= "array" then assert.is_not_nil(braid[part][name], part .. "." .. name) end
+    end
+  end)
+end)
+
+describe("a mistake that other ecosystems suggest", function()
+  test("is answered with what to write", function()
+    finally(braid.http.close)
+    assert.matches("unknown option 'max_workers' to 'thread_pool' %(did you mean 'workers'%?%)",
+      message_of(braid.thread_pool, { max_workers = 4 }))
+    assert.matches("unknown option 'params' to 'get' %(did you mean 'query'%?%)",
+      message_of(braid.http.get, "http://127.0.0.1:1/", { params = {} }))
+    assert.matches("write braid.queue%(10%)", message_of(braid.queue, { maxsize = 10 }))
+    assert.matches("{id}", message_of(function() braid.web.app():get("/items/:id", print) end))
+    assert.matches("call it with a dot: braid.http.get%(url%)", message_of(function() braid.http:get "http://x" end))
+    assert.matches("call it with a dot: braid.map%(", message_of(function() braid:map(print, {}) end))
+    assert.matches("did you mean 'return_errors'", message_of(braid.gather, {}, { return_exceptions = true }))
+  end)
+
+  test("of holding a lock is answered in the report", function()
+    local ran = script [[local braid = require "braid"
+      braid.run(function() local held <close> = braid.lock():acquire() end)]]
+    assert.equal(1, ran.code)
+    assert.matches("non%-closable value %(lock:acquire%(%) .- `local held <close> = lock:hold%(%)`%)", ran.stderr)
+  end)
+end)
+
+describe("a report", function()
+  test("cannot command a terminal", function()
+    local ran = script [[local braid = require "braid"
+      braid.spawn(error, "a\27[2Jb\tc")
+      braid.run(function() braid.sleep(0) error("d\27]0;x\7e\xC2\x9Bf", 0) end)]]
+    assert.matches("a\\x1b%[2Jb\tc", ran.stderr)
+    assert.matches("d\\x1b%]0;x\\x07e\\xc2\\x9bf", ran.stderr)
+    assert.not_matches("[\1-\8\11-\31\127]", (ran.stderr:gsub("[\n\t]", "")))
+  end)
+end)
