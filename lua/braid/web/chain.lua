@@ -9,11 +9,10 @@ local M = {}
 ---@alias braid.web.Next fun(request: braid.web.Request): braid.web.Response
 ---@alias braid.web.Middleware fun(request: braid.web.Request, next: braid.web.Next): any
 
-local is_response = response.is
+local class, getmetatable, xpcall = response.class, getmetatable, xpcall
 
--- The answer of a middleware.
+-- The answer of a middleware that is not what next(request) has returned.
 local function answer_of(value, status, headers)
-  if status == nil and is_response(value) then return value end -- the usual one: what next(request) has returned
   if value == nil then
     error("a middleware returned nothing: it returns the answer of next(request), or one of its own", 0)
   end
@@ -30,6 +29,7 @@ end
 -- from is kept in the request, because it is raised again.
 local function finish(endpoint, req)
   local ok, value, status, headers = xpcall(endpoint, placed, req)
+  if ok and status == nil and getmetatable(value) == class then return value end
   if ok then return response.of(value, status, headers) end
   if response.is(value) then return value end
   if not rawget(req, "_traceback") then req._traceback = errors.told(value[1], value[2]) end
@@ -44,7 +44,11 @@ function M.around(list, endpoint)
   local function chain(req) return finish(endpoint, req) end
   for i = #list, 1, -1 do
     local middleware, rest = list[i], chain
-    chain = function(req) return answer_of(middleware(req, rest)) end
+    chain = function(req)
+      local value, status, headers = middleware(req, rest)
+      if status == nil and getmetatable(value) == class then return value end -- the usual one
+      return answer_of(value, status, headers)
+    end
   end
   return chain
 end

@@ -17,6 +17,7 @@ local M = {}
 ---@field upgrade {agreement: braid.websocket.Agreement, spec: table, fn: function}? the connection becomes a WebSocket
 local Response = { __name = "braid.response" }
 Response.__index = Response
+M.class = Response
 
 local reasons = {
   [400] = "Bad Request",
@@ -210,7 +211,9 @@ function M.of(value, status, header_table)
     if status ~= nil then error("a handler returned a response and a second value: a response has its status", 0) end
     return value
   end
-  if kind == "table" and status == nil and header_table == nil then return new(200, value, headers.checked()) end
+  if kind == "table" and status == nil and header_table == nil then
+    return setmetatable({ status = 200, body = value, headers = setmetatable({}, headers.class) }, Response)
+  end
   if kind ~= "table" and kind ~= "string" and kind ~= "nil" then
     error(("a handler returned a %s; it may return a table, a string, nil or a braid.web.response"):format(kind), 0)
   end
