@@ -97,6 +97,7 @@ struct braid_tls_functions {
   void (*close)(struct braid_tls *tls);
   enum braid_tls_status (*handshake)(struct braid_tls *tls);
   enum braid_tls_status (*read)(struct braid_tls *tls, char *data, size_t room, size_t *count);
+  bool (*has_more)(const struct braid_tls *tls);
   enum braid_tls_status (*write)(struct braid_tls *tls, const char *data, size_t size, size_t *count);
   enum braid_tls_status (*flush)(struct braid_tls *tls);
   enum braid_tls_status (*finish)(struct braid_tls *tls);
@@ -153,9 +154,14 @@ static inline enum braid_tls_status braid_tls_handshake(struct braid_tls *tls) {
 }
 
 /* DONE with at least one byte. It may have further bytes that the socket does not show any more: so wait only after
- * WANT_READ or WANT_WRITE. A failure comes after the bytes before it. */
+ * WANT_READ or WANT_WRITE, or when braid_tls_has_more says no. A failure comes after the bytes before it. */
 static inline enum braid_tls_status braid_tls_read(struct braid_tls *tls, char *data, size_t room, size_t *count) {
   return braid_tls_functions_of(tls)->read(tls, data, room, count);
+}
+
+/* After a read that gave bytes: whether there is more that the socket does not show, bytes or a failure. */
+static inline bool braid_tls_has_more(const struct braid_tls *tls) {
+  return braid_tls_functions_of(tls)->has_more(tls);
 }
 
 /* Encrypts and sends. DONE: `count` bytes were taken, at least one, maybe not all; whatever the socket did not take of

@@ -225,11 +225,14 @@ static enum braid_tls_status tls_read(struct braid_tls *tls, char *data, size_t 
     }
     *count += piece;
   } while (*count < room && SSL_has_pending(tls->ssl));
+  tls->more = status == BRAID_TLS_DONE ? SSL_has_pending(tls->ssl) : status != BRAID_TLS_WANT_READ;
   if (*count > 0) return BRAID_TLS_DONE; /* a failure is sticky: the next call tells it */
   if (status == BRAID_TLS_WANT_READ && braid_tls_transport_pending(&tls->transport) > FLOOD && !tls->finished)
     return fail(tls, BRAID_TLS_CLOSED, EPIPE, "the other side asks, and reads no answers");
   return status;
 }
+
+static bool has_more(const struct braid_tls *tls) { return tls->more; }
 
 static enum braid_tls_status tls_flush(struct braid_tls *tls) {
   braid_tls_transport_flush(&tls->transport);
@@ -309,6 +312,7 @@ const struct braid_tls_functions braid_tls_table = {
     .close = tls_close,
     .handshake = tls_handshake,
     .read = tls_read,
+    .has_more = has_more,
     .write = tls_write,
     .flush = tls_flush,
     .finish = tls_finish,

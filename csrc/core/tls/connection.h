@@ -21,6 +21,7 @@ struct braid_tls {
   bool settled;  /* and our last part of the handshake is sent */
   bool finished; /* close_notify is written, or a write was cut */
   bool cut;      /* see braid_tls_cut */
+  bool more;     /* see braid_tls_has_more */
   bool failed;
   struct braid_tls_failure failure;
 };

@@ -26,7 +26,7 @@ static ssize_t refusal(struct braid_transport *transport, enum braid_tls_status 
 static ssize_t tls_read(struct braid_transport *transport, void *data, size_t size) {
   size_t count;
   enum braid_tls_status status = braid_tls_read(tls_of(transport), data, size, &count);
-  transport->more = status == BRAID_TLS_DONE;
+  transport->more = status == BRAID_TLS_DONE && braid_tls_has_more(tls_of(transport));
   if (status != BRAID_TLS_DONE) return refusal(transport, status, &transport->read_wants);
   transport->read_wants = BRAID_READ;
   return (ssize_t)count;
