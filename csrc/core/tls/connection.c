@@ -211,13 +211,18 @@ static enum braid_tls_status tls_handshake(struct braid_tls *tls) {
 
 /* ---- bytes ---------------------------------------------------------------------------------------------------- */
 
+/* SSL_get_error wants an empty list of errors. It almost always is, and looking costs less than clearing. */
+static void clear_errors(void) {
+  if (ERR_peek_error()) ERR_clear_error();
+}
+
 static enum braid_tls_status tls_read(struct braid_tls *tls, char *data, size_t room, size_t *count) {
   size_t piece;
   *count = 0;
   enum braid_tls_status status = tls->settled ? BRAID_TLS_DONE : tls_handshake(tls);
   if (status != BRAID_TLS_DONE) return status;
   if (tls->failed) return BRAID_TLS_FAILED;
-  ERR_clear_error();
+  clear_errors();
   do {
     if (SSL_read_ex(tls->ssl, data + *count, room - *count, &piece) != 1) {
       status = outcome(tls, 0);
@@ -250,7 +255,7 @@ static enum braid_tls_status tls_write(struct braid_tls *tls, const char *data, 
     braid_tls_failure_set(&tls->failure, BRAID_TLS_CLOSED, EPIPE, "writing has ended");
     return BRAID_TLS_FAILED;
   }
-  ERR_clear_error();
+  clear_errors();
   if (size > BURST) size = BURST;
   while (*count < size && braid_tls_transport_pending(&tls->transport) == 0) {
     if (SSL_write_ex(tls->ssl, data + *count, size - *count, &piece) != 1) return outcome(tls, 0);
@@ -263,7 +268,7 @@ static enum braid_tls_status tls_finish(struct braid_tls *tls) {
   enum braid_tls_status status = tls_handshake(tls);
   if (status != BRAID_TLS_DONE) return status;
   if (!tls->finished && !tls->failed) {
-    ERR_clear_error();
+    clear_errors();
     tls->finished = true;
     SSL_shutdown(tls->ssl);
   }
