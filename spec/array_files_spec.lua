@@ -159,8 +159,15 @@ describe("a table in text", function()
     assert.is_nil(value)
     assert.equal(2, err.record)
     assert.matches("record 2 has 1 fields, the table has 2 columns", err.message, 1, true)
-    assert.matches("no integers", failure(read, "a\n1.5\n", { types = { a = "i32" } }))
-    assert.matches("no numbers", failure(read, "a\nx\n", { types = { a = "f64" } }))
+    assert.equal(3, err.line)
+    local said = failure(read, "a\n1.5\n", { types = { a = "i32" } })
+    assert.matches(":2: column 'a' has \"1.5\", which is no integer", said, 1, true)
+    assert.matches("no number", failure(read, "a\nx\n", { types = { a = "f64" } }))
+    for _, case in ipairs { { 'a,b\n"x\n\ny",1\n\nz,w\n', 6, 2, { types = { b = "f64" } } },
+      { "# note\na,b\r\n\r\n1,2\r\n1\r\n", 5, 2, { skip = 1 } } } do
+      local _, wrong = read(case[1], case[4])
+      assert.same({ case[2], case[3] }, { wrong.line, wrong.record })
+    end
     assert.same({ names = {} }, read "")
     assert.equal(0, #read("a,b\n").a)
   end)

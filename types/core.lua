@@ -669,6 +669,14 @@ function core.compiled_folder(path, ours) end
 ---@return string? text that differs between versions of the file; nil: there is none that can be executed
 function core.compiled_file(path) end
 
+---@param csv userdata
+---@param column integer
+---@param whole boolean
+---@return integer? record
+---@return integer? line
+---@return string? text
+function core.csv_find(csv, column, whole) end
+
 ---@param text string
 ---@return string digits 32 hexadecimal ones
 function core.compiled_hash(text) end

@@ -126,7 +126,7 @@ void braid_csv_term(struct braid_csv *csv) {
 struct piece {
   enum braid_csv_kind *kinds;
   bool uneven;
-  size_t record, fields;
+  size_t record, fields, at;
 };
 
 struct reading {
@@ -308,6 +308,7 @@ static void read_piece(void *context, size_t first, size_t last) {
         at += *at == '\r' && end - at > 1 ? 2 : 1;
         continue;
       }
+      piece->at = (size_t)(at - csv->text);
       at = quotes ? read_record(csv, piece, at, record_end(at, end), record, &piece->fields)
                   : read_plain_record(csv, piece, at, end, record, &piece->fields);
       piece->uneven = piece->fields != csv->columns;
@@ -327,6 +328,7 @@ static void join(struct reading *reading) {
     csv->uneven = true;
     csv->bad_record = piece->record;
     csv->bad_fields = piece->fields;
+    csv->bad_at = piece->at;
   }
 }
 
@@ -345,4 +347,26 @@ void braid_csv_read(struct braid_team *team, void *arguments) {
   }
   free(reading.pieces);
   free(kinds);
+}
+
+bool braid_csv_find(const struct braid_csv *csv, size_t column, bool whole, size_t *record, size_t *at,
+                    const char **from, const char **to) {
+  const char *place = csv->text, *end = csv->text + csv->size;
+  for (*record = 0; place < end; (*record)++) {
+    const char *stop = record_end(place, end);
+    *at = (size_t)(place - csv->text);
+    if (is_empty(place, stop)) {
+      (*record)--;
+    } else {
+      bool quoted;
+      const char *field = place;
+      for (size_t i = 0; i <= column; i++) {
+        field = braid_csv_field(field, stop, csv->separator, from, to, &quoted);
+        if (i < column && field++ == stop) return false;
+      }
+      if (read_number(*from, *to).kind > (whole ? BRAID_CSV_INTEGER : BRAID_CSV_FLOAT)) return true;
+    }
+    place = stop < end ? stop + 1 : end;
+  }
+  return false;
 }

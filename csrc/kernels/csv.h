@@ -28,7 +28,7 @@ struct braid_csv {
   size_t records; /* known after braid_csv_count */
   /* the outcome */
   bool uneven; /* a record has not as many fields as there are columns: the first such one, and how many it has */
-  size_t bad_record, bad_fields;
+  size_t bad_record, bad_fields, bad_at; /* bad_at: where it begins in the text */
   enum braid_status status;
   /* within */
   size_t *starts; /* where each piece begins, and at last the size; owned */
@@ -42,6 +42,11 @@ void braid_csv_count(struct braid_team *team, void *arguments);
 
 /* A kernel, after braid_csv_count: reads the fields of the wanted columns, and finds their kinds. */
 void braid_csv_read(struct braid_team *team, void *arguments);
+
+/* A field of a column that is no number, or (`whole`) no integer: sets its record, from 0, its bytes, and where its
+ * record begins. False: there is none. Any thread; reads the text from its beginning. */
+bool braid_csv_find(const struct braid_csv *csv, size_t column, bool whole, size_t *record, size_t *at,
+                    const char **from, const char **to);
 
 /* Frees what the count has allocated. */
 void braid_csv_term(struct braid_csv *csv);

@@ -177,7 +177,23 @@ static int csv_new(lua_State *L) {
 
 struct step {
   struct braid_csv *csv; /* on the stack below */
+  const char *begin;     /* of the file's text */
 };
+
+/* The number of the line in which a place is. */
+static lua_Integer line_of(const char *begin, const char *place) {
+  lua_Integer line = 1;
+  for (; (begin = memchr(begin, '\n', (size_t)(place - begin))); begin++) line++;
+  return line;
+}
+
+/* Where the file's text begins: that of the array which the table keeps. */
+static const char *begin_of(lua_State *L) {
+  lua_getiuservalue(L, 1, 1);
+  const char *begin = larray_check(L, -1, "text").data;
+  lua_pop(L, 1);
+  return begin;
+}
 
 static void run_count(struct braid_team *team, void *arguments) {
   braid_csv_count(team, ((struct step *)arguments)->csv);
@@ -211,7 +227,8 @@ static int finish_read(lua_State *L, void *arguments) {
     lua_pushnil(L);
     lua_pushinteger(L, (lua_Integer)csv->bad_record + 1);
     lua_pushinteger(L, (lua_Integer)csv->bad_fields);
-    return 3;
+    lua_pushinteger(L, line_of(((struct step *)arguments)->begin, csv->text + csv->bad_at));
+    return 4;
   }
   static const char letters[] = {[BRAID_CSV_INTEGER] = 'i', [BRAID_CSV_FLOAT] = 'f', [BRAID_CSV_TEXT] = 't'};
   luaL_Buffer kinds;
@@ -224,8 +241,8 @@ static int finish_read(lua_State *L, void *arguments) {
 static const struct lkernel read_kernel = {"read_csv", run_read, finish_read, NULL};
 
 /* csv_read(table, numbers or false, integers, ...) -> for each column "i", "f" or "t"; or nil, and the number of a
- * record that has another number of fields, and that number. `numbers` (f64) and `integers` (i64) of a column have an
- * element for each record. Suspends. */
+ * record that has another number of fields, that number, and the line in the file. `numbers` (f64) and `integers` (i64)
+ * of a column have an element for each record. Suspends. */
 static int csv_read(lua_State *L) {
   struct braid_csv *csv = larg_object(L, 1, METATABLE);
   if (!csv->starts || lua_gettop(L) != 1 + 2 * (int)csv->columns)
@@ -239,8 +256,22 @@ static int csv_read(lua_State *L) {
     lrow_check_count(L, &integers, "integers", csv->records);
     csv->column[i] = (struct braid_csv_column){.numbers = numbers.data, .integers = integers.data};
   }
-  ((struct step *)lkernel_new(L, &read_kernel, sizeof(struct step)))->csv = csv;
+  const char *begin = begin_of(L);
+  *(struct step *)lkernel_new(L, &read_kernel, sizeof(struct step)) = (struct step){csv, begin};
   return lkernel_run(L, 0, csv->size < 16384);
+}
+
+/* csv_find(table, column, whole) -> the first record, from 1, whose field is no number, or with `whole` no integer; its
+ * line in the file, and the field's text. Nothing if there is none. Takes as long as the file is large. */
+static int csv_find(lua_State *L) {
+  const struct braid_csv *csv = larg_object(L, 1, METATABLE);
+  size_t column = (size_t)larg_between(L, 2, "column", 1, (lua_Integer)csv->columns), record, at;
+  const char *from, *to;
+  if (!braid_csv_find(csv, column - 1, lua_toboolean(L, 3), &record, &at, &from, &to)) return 0;
+  lua_pushinteger(L, (lua_Integer)record + 1);
+  lua_pushinteger(L, line_of(begin_of(L), csv->text + at));
+  lua_pushlstring(L, from, (size_t)(to - from));
+  return 3;
 }
 
 /* Pushes a field's text; doubled quotes become one. */
@@ -290,6 +321,7 @@ void lstorage_open(lua_State *L) {
       {"csv_count", csv_count},
       {"csv_read", csv_read},
       {"csv_texts", csv_texts},
+      {"csv_find", csv_find},
       {NULL, NULL},
   };
   sched_class(L, METATABLE, methods);

@@ -57,8 +57,10 @@ local function column_of(table_, number, kind, numbers, integers, asked, path, n
   local want = asked or (kind == "i" and "i64" or kind == "f" and "f64" or "text")
   if want == "text" then return core.csv_texts(table_, number) end
   if kind == "t" or (kind == "f" and want ~= "f64" and want ~= "f32") then
-    return nil, errors.new("system", ("%s: column '%s' has fields that are no %s"):format(path, name,
-      kind == "t" and "numbers" or "integers"), { path = path, column = name })
+    local whole = want ~= "f64" and want ~= "f32"
+    local record, line, text = core.csv_find(table_, number, whole)
+    return nil, errors.new("system", ("%s:%d: column '%s' has %q, which is no %s"):format(path, line or 1, name,
+      text or "", whole and "integer" or "number"), { path = path, column = name, record = record, line = line })
   end
   local from = kind == "i" and want ~= "f64" and integers or numbers
   return from:type() == want and from or make_array(want, from)
@@ -90,7 +92,8 @@ end
 --- header: the first line has names; default true, else columns are called "column 1" and so on. columns: only these.
 --- types: "f64", "i32" ... or "text" by name. skip: lines before the table
 ---@return table<string, braid.Array|string[]>? columns by name; `columns.names` is the list of all names
----@return braid.Error? err kind "system"; `record` counts the records behind the header, from 1
+---@return braid.Error? err kind "system"; `line` is the line in the file, `record` counts the records behind the
+--- header, from 1
 function M.read_csv(path, opts)
   errors.check_options(1, "read_csv", opts, read_options)
   opts = opts or {}
@@ -106,11 +109,10 @@ function M.read_csv(path, opts)
     list[2 * at - 1] = take and core.array_new("f64", records)
     list[2 * at] = take and core.array_new("i64", records)
   end
-  local kinds, record, fields = core.csv_read(csv, table.unpack(list, 1, 2 * #names))
+  local kinds, record, fields, line = core.csv_read(csv, table.unpack(list, 1, 2 * #names))
   if not kinds then
-    return nil, errors.new("system", ("%s: record %d has %d fields, the table has %d columns"):format(path, record,
-      fields,
-      #names), { path = path, record = record })
+    return nil, errors.new("system", ("%s:%d: record %d has %d fields, the table has %d columns"):format(path, line,
+      record, fields, #names), { path = path, record = record, line = line })
   end
   local columns = { names = names }
   for at, name in ipairs(names) do
