@@ -31,17 +31,20 @@ static int push_function(lua_State *L, const struct lpgcolumns *columns, Oid oid
   return oid == LPG_JSON || oid == LPG_JSONB ? columns->json : 0;
 }
 
+/* What is known of a column's type; pushes up to two functions. */
+static void find_type(lua_State *L, const PGresult *result, const struct lpgcolumns *columns, int column,
+                      struct lpgtype *type) {
+  *type = (struct lpgtype){.oid = PQftype(result, column)};
+  type->function = push_function(L, columns, type->oid);
+  type->element = type->function ? 0 : lpgtype_element(type->oid);
+  if (type->element) type->of_element = push_function(L, columns, type->element);
+}
+
 void lpgresult_columns(lua_State *L, const PGresult *result, struct lpgcolumns *columns) {
   int count = columns->count = PQnfields(result);
   luaL_checkstack(L, 3 * count + LUA_MINSTACK, "a row");
   columns->all = lua_newuserdatauv(L, (size_t)count * sizeof *columns->all, 0);
-  for (int i = 0; i < count; i++) {
-    struct lpgtype *type = &columns->all[i];
-    *type = (struct lpgtype){.oid = PQftype(result, i)};
-    type->function = push_function(L, columns, type->oid);
-    type->element = type->function ? 0 : lpgtype_element(type->oid);
-    if (type->element) type->of_element = push_function(L, columns, type->element);
-  }
+  for (int i = 0; i < count; i++) find_type(L, result, columns, i, &columns->all[i]);
   push_names(L, result, columns);
 }
 
@@ -106,20 +109,31 @@ static void push_result(lua_State *L, const PGresult *result, struct lpgcolumns 
   set_outcome(L, (PGresult *)result);
 }
 
+static void push_value(lua_State *L, const PGresult *result, struct lpgcolumns *columns, int shape) {
+  struct lpgtype type;
+  if (PQnfields(result) == 0 || (!(shape & LPG_KEEP_NULLS) && PQgetisnull(result, 0, 0))) {
+    lua_pushnil(L);
+    return;
+  }
+  find_type(L, result, columns, 0, &type);
+  columns->all = &type;
+  push_field(L, result, columns, 0, 0);
+  columns->all = NULL;
+}
+
 static void push_first(lua_State *L, const PGresult *result, struct lpgcolumns *columns, int shape) {
   int base = lua_gettop(L);
   if (PQntuples(result) == 0) {
     lua_pushnil(L);
     return;
   }
-  lpgresult_columns(L, result, columns);
-  if ((shape & LPG_SHAPE) == LPG_FIRST)
+  if ((shape & LPG_SHAPE) == LPG_FIRST) {
+    lpgresult_columns(L, result, columns);
     lpgresult_row(L, result, columns, 0, shape);
-  else if (columns->count == 0 || (!(shape & LPG_KEEP_NULLS) && PQgetisnull(result, 0, 0)))
-    lua_pushnil(L);
-  else
-    push_field(L, result, columns, 0, 0);
-  lua_replace(L, base + 1);
+  } else {
+    push_value(L, result, columns, shape);
+  }
+  lua_insert(L, base + 1);
   lua_settop(L, base + 1);
 }
 

@@ -19,6 +19,8 @@ local MOST_QUICK = 1024 -- statements that are remembered
 ---@field private _settings table
 ---@field private _resources braid.ResourcePool of links
 ---@field private _shared table<braid.postgres.Link, braid.Lease> links that quick statements use
+---@field private _order braid.postgres.Link[] the same links
+---@field private _at integer the place of the last one that was chosen
 ---@field private _leaving braid.postgres.Link? one of these that gets no more statements
 ---@field private _opened braid.Event? set when a task that waits for a further one has it
 ---@field private _quick table<string, table> statement -> what it needs to be prepared elsewhere
@@ -28,10 +30,17 @@ Pool.__index = Pool
 
 -- ---- a connection for one caller ------------------------------------------------------------------------------------
 
+function Pool:_unshare(link)
+  self._shared[link] = nil
+  for at, each in ipairs(self._order) do
+    if each == link then return table.remove(self._order, at) end
+  end
+end
+
 local function end_sharing(self, link)
   local lease = self._shared[link]
   if not lease then return end
-  self._shared[link] = nil
+  self:_unshare(link)
   if self._leaving == link then self._leaving = nil end
   if link.closed then lease:discard() else lease:release() end
 end
@@ -94,11 +103,25 @@ local function query_alone(link, self, request, ...)
   return slot.value
 end
 
--- The link with the fewest statements under way, without the one that is to be given back.
+local LOOKS = 4 -- busy links that are compared
+
+-- A link without statements under way; or that of the next few which has the fewest. Not the one that is to be given
+-- back.
 local function least_busy(self)
-  local best
-  for link in pairs(self._shared) do
-    if link ~= self._leaving and (not best or link.pending < best.pending) then best = link end
+  local order, leaving, at, best, looks = self._order, self._leaving, self._at, nil, 0
+  local count = #order
+  for _ = 1, count do
+    at = at % count + 1
+    local link = order[at]
+    if link ~= leaving then
+      if link.pending == 0 then
+        self._at = at
+        return link
+      end
+      if not best or link.pending < best.pending then best, self._at = link, at end
+      looks = looks + 1
+      if looks == LOOKS and self._resources._leased >= self._max then break end
+    end
   end
   return best
 end
@@ -111,7 +134,7 @@ local function sweep(self)
     local ok, err = pcall(core.sleep, IDLE)
     for link, lease in pairs(self._shared) do
       if not ok then
-        self._shared[link] = nil
+        self:_unshare(link)
         lease:discard()
       elseif link.pending == 0 and core.now() - (link.answered or 0) > IDLE then
         end_sharing(self, link)
@@ -141,6 +164,7 @@ local function open_shared(self)
   if not ok then core.rethrow(lease, place) end
   local link = lease.resource
   self._shared[link], link.on_answer = lease, self._on_answer
+  self._order[#self._order + 1] = link
   begin_sweeping(self)
   return link
 end
@@ -176,7 +200,7 @@ local function on_answer(self)
     if not self._shared[link] then return end
     if link.closed or (self._closed and link.pending == 0) then
       end_sharing(self, link)
-    else
+    elseif self._leaving or self._closed or self._resources._waiting > 0 then
       give_way(self, link)
     end
   end
@@ -251,8 +275,8 @@ function Pool:__close() self:close() end
 ---@param opts table those of the resource pool; and `timeout`
 ---@return braid.postgres.Pool
 function M.new(settings, types, opts)
-  local self = setmetatable({ _settings = settings, _shared = {}, _quick = {}, _count = 0, _max = opts.max or 10,
-    _timeout = opts.timeout }, Pool)
+  local self = setmetatable({ _settings = settings, _shared = {}, _order = {}, _at = 0, _quick = {}, _count = 0,
+    _max = opts.max or 10, _timeout = opts.timeout }, Pool)
   self._on_answer = on_answer(self)
   self._resources = resources.resource_pool {
     create = function() return links.open(settings, types) end, destroy = links.close, check = links.is_open,

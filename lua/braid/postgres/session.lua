@@ -60,7 +60,7 @@ local function perform(self, what, shape, sql, ...)
     return self:_query(request, table.unpack(params, 1, count))
   end
   check_sql(what, sql)
-  return self:_query({ sql = sql, shape = shape }, ...)
+  return self:_query({ sql = sql, shape = shape, sent = false, types = nil }, ...)
 end
 
 function Session:_query(request, ...) return self:_use(query, request, ...) end
