@@ -136,6 +136,22 @@ describe("array.mmap", function()
     end
   end)
 
+  test("is what read_csv does: a table that is truncated meanwhile is an error, or was read before", function()
+    local lines = { "a,b" }
+    for i = 1, 300000 do lines[i + 1] = i .. ",0.5" end
+    local text = table.concat(lines, "\n")
+    helper.run(function()
+      for step = 1, 5 do
+        local path = path_of(".csv", text)
+        local reader = braid.spawn(kernels.read_csv, path)
+        braid.sleep(0.001 * step)
+        truncate(path, 4096)
+        local columns, err = reader:result()
+        assert.is_true(columns ~= nil and #columns.a == 300000 or braid.is_error(err, "system"), tostring(err))
+      end
+    end)
+  end)
+
   test("ends a program that gets SIGBUS from elsewhere", function()
     local path = path_of(".raw", "12345678")
     local _, _, code = helper.lua_process(([[

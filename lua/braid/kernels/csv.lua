@@ -84,19 +84,7 @@ local function open_table(text, first, separator, header)
   return core.csv_new(text, after, separator, #head), names
 end
 
----Reads a table from a file of text (RFC 4180). A column of integers becomes an i64 array, a column of numbers f64 (a
----missing number is NaN), any other a list of texts. Suspends.
----@param path string
----@param opts { separator: string?, header: boolean?, columns: (string|integer)[]?, types: table<string, string>?,
---- skip: integer? }?
---- header: the first line has names; default true, else columns are called "column 1" and so on. columns: only these.
---- types: "f64", "i32" ... or "text" by name. skip: lines before the table
----@return table<string, braid.Array|string[]>? columns by name; `columns.names` is the list of all names
----@return braid.Error? err kind "system"; `line` is the line in the file, `record` counts the records behind the
---- header, from 1
-function M.read_csv(path, opts)
-  errors.check_options(1, "read_csv", opts, read_options)
-  opts = opts or {}
+local function read_table(path, opts)
   local text, why = read_text(path)
   if not text then return nil, why end
   local first = after_mark(text, skip_lines(text, opts.skip or 0))
@@ -129,8 +117,25 @@ function M.read_csv(path, opts)
   return columns
 end
 
-local write_options = { separator = "string", header = "boolean", names = "table" }
+---Reads a table from a file of text (RFC 4180). A column of integers becomes an i64 array, a column of numbers f64 (a
+---missing number is NaN), any other a list of texts. Suspends.
+---@param path string
+---@param opts { separator: string?, header: boolean?, columns: (string|integer)[]?, types: table<string, string>?,
+--- skip: integer? }?
+--- header: the first line has names; default true, else columns are called "column 1" and so on. columns: only these.
+--- types: "f64", "i32" ... or "text" by name. skip: lines before the table
+---@return table<string, braid.Array|string[]>? columns by name; `columns.names` is the list of all names
+---@return braid.Error? err kind "system"; `line` is the line in the file, `record` counts the records behind the
+--- header, from 1
+function M.read_csv(path, opts)
+  errors.check_options(1, "read_csv", opts, read_options)
+  local ok, columns, err = errors.try(read_table, path, opts or {})
+  if ok then return columns, err end
+  if errors.is_error(columns, "system") then return nil, columns end -- the file was truncated meanwhile
+  core.rethrow(columns, err)
+end
 
+local write_options = { separator = "string", header = "boolean", names = "table" }
 
 -- A field as text: in quotes where it has a separator, a quote, or a blank.
 local function field_of(value, separator)
