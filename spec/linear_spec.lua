@@ -5,9 +5,14 @@ local helper = require "spec.helper"
 local braid = require "braid"
 
 local describe, assert = describe, assert
-local test = helper.test
 local misused = expect.misused
 local array, kernels = braid.array, braid.kernels
+
+local there = pcall(kernels.eigh, array("f64", { shape = { 1, 1 } }))
+local function test(name, fn)
+  if there then return helper.test(name, fn) end
+  pending(name .. " (no LAPACK here)") -- luacheck: ignore
+end
 
 local function random(rows, columns, seed)
   return kernels.random(rows * columns, { seed = seed, distribution = "normal" }):reshape(rows, columns)

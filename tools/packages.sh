@@ -15,6 +15,7 @@ nats_there() { program nats-server || [ -x /usr/sbin/nats-server ]; }
 python_module() { ${PYTHON:-/usr/bin/python3} -c "import $1" >/dev/null 2>&1; }
 node_module() { program node && [ -d "/usr/share/nodejs/$1" ]; }
 postgres_there() { program initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
+library() { ${PYTHON:-/usr/bin/python3} -c "import ctypes; ctypes.CDLL('$1')" >/dev/null 2>&1; }
 lua_module() { ${LUA:-lua5.4} -e "require '$1'" >/dev/null 2>&1; }
 
 debian= brew= rocks=
@@ -58,6 +59,7 @@ need_for_test() {
   need coreutils coreutils program timeout
   need openssl openssl program openssl
   need python3 python3 program python3
+  need liblapack3 lapack library liblapack.so.3
   need redis-server redis program redis-server
   need postgresql postgresql postgres_there
   need lua-redis - lua_redis_there
