@@ -87,11 +87,20 @@ local function query_on(connection, request, ...)
   return connection:query(request.sql, READER, request.most, request.shape, ...)
 end
 
+local MOST_WRITERS = 1024 -- statements that are remembered
+
+-- The next time such a statement goes to the main connection at once.
+local function remember_writer(self, sql)
+  self._writers = self._writers + 1
+  if self._writers > MOST_WRITERS then self._writes, self._writers = {}, 1 end
+  self._writes[sql] = true
+end
+
 -- Whether the reader has answered, and the answer. It refuses what would write, and does not know temporary tables.
 local function ask_reader(self, request, ...)
   local function answer(value, err)
     if err == false then
-      self._writes[request.sql] = true
+      remember_writer(self, request.sql)
       return false
     end
     if errors.is_error(err, "sqlite") and err.code == "SQLITE_ERROR" then return false end
@@ -455,7 +464,7 @@ function M.open(functions, path, opts)
   if not main then return nil, err end
   local self = setmetatable({
     path = path, _main = main, _readers = {}, _all = {}, _turn = core.semaphore_new(1, false), _depth = 0,
-    _patience = patience, _writes = setmetatable({}, { __mode = "k" }),
+    _patience = patience, _writes = {}, _writers = 0,
   }, Database)
   err = opts.wal and run_sql(self, "PRAGMA journal_mode = WAL") or nil
   err = err or opts.foreign_keys and run_sql(self, "PRAGMA foreign_keys = ON") or nil
