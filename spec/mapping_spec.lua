@@ -102,6 +102,20 @@ describe("array.mmap", function()
     end
   end)
 
+  test("gives back descriptors of arrays that nobody uses any more", function()
+    local path = path_of(".raw", "12345678")
+    local out, err, code = helper.lua_process(([[
+      local array = require "braid".array
+      for i = 1, 2000 do assert(assert(array.mmap(%q, { type = "u8" }))[1] == 49) end
+      local kept = {}
+      for i = 1, 200 do
+        local a, err = array.mmap(%q, { type = "u8" })
+        if not a then print(require "braid".is_error(err, "system")) break end
+        kept[i] = a
+      end]]):format(path, path), { limits = "-n 64" })
+    assert.same({ "true\n", "", 0 }, { out, err, code })
+  end)
+
   test("survives a file that is truncated: who uses it fails", function()
     local path = path_of(".raw", ("\1"):rep(1 << 20))
     local a = assert(array.mmap(path, { type = "i32", writable = true }))

@@ -33,6 +33,10 @@ static int array_map(lua_State *L) {
   sched_open(L);
   lobject_box(L, &braid_array_class);
   int fd = open_file(path, lua_toboolean(L, 5));
+  if (fd < 0 && (errno == EMFILE || errno == ENFILE)) { /* arrays that nobody uses any more may have some */
+    lua_gc(L, LUA_GCCOLLECT);
+    fd = open_file(path, lua_toboolean(L, 5));
+  }
   if (fd < 0) return lerror_system(L, errno, path);
   struct braid_shm *segment = braid_shm_new_named(fd);
   if (!segment) {
