@@ -35,7 +35,7 @@ lua/pool := lloaders lworker.h lworkerjob lworkergarbage lworkerserve lworker lp
 lua/io := ltls.h lfd ltls lmessages lsignal lnet ludp lsocket lfile lprocess lshell lrequest lfetch lcharset ltarget lsqlitevalue lsqlite
 lua/web := lserver.h lwebfile lcoding lexchange lserver larrival lsupervise
 lua/turn := lwaits lturn lsimulation lend lscript
-lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap lkernelcache lcompiled lselection lgroup lmatrix lstorage llapack
+lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap lkernelcache lcompiled lselection lgroup lmatrix lstorage lcsv llapack
 lua := lmachine lholdings lopen
 # WebSockets are a module of their own, for they need wslay and zlib.
 core/websocket := sha1 text_check deflate websocket

@@ -70,10 +70,11 @@ static open_function *const io_parts[] = {ljson_open,    lfd_open,        lsigna
                                           lfetch_open,   ltarget_open,    ludp_open,    lresp_open,     ltls_open,
                                           lfile_open,    lcharset_open,   lsocket_open, lmessages_open, lserver_open,
                                           lwebfile_open, lsupervise_open, lcoding_open, lsqlite_open,   NULL};
-static open_function *const other_parts[] = {
-    lkernel_open,   lnumbers_open,   lworkloads_open,  lvectors_open,  lmap_open,     lcompiled_open, lkernelcache_open,
-    llapack_open,   lselection_open, lgroup_open,      lmatrix_open,   lmapping_open, lstorage_open,  lfreight_open,
-    lquestion_open, ltrace_open,     lsimulation_open, lholdings_open, NULL};
+static open_function *const other_parts[] = {lkernel_open,  lnumbers_open,    lworkloads_open,   lvectors_open,
+                                             lmap_open,     lcompiled_open,   lkernelcache_open, llapack_open,
+                                             lcsv_open,     lselection_open,  lgroup_open,       lmatrix_open,
+                                             lmapping_open, lstorage_open,    lfreight_open,     lquestion_open,
+                                             ltrace_open,   lsimulation_open, lholdings_open,    NULL};
 
 static open_function *const *const groups[] = {sharing_parts, io_parts, other_parts};
 enum { GROUPS = sizeof groups / sizeof *groups };

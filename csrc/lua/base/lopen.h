@@ -39,6 +39,7 @@ void lmapping_open(lua_State *L);
 void lcompiled_open(lua_State *L);
 void lkernelcache_open(lua_State *L);
 void llapack_open(lua_State *L);
+void lcsv_open(lua_State *L);
 void lselection_open(lua_State *L);
 void lgroup_open(lua_State *L);
 void lmatrix_open(lua_State *L);
