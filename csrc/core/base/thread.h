@@ -66,8 +66,9 @@ bool braid_thread_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mut
 /* Keeps this library mapped until the process ends. Any thread; may call dlopen. */
 void braid_thread_pin(void);
 
-/* Starts a thread that blocks every signal: the main thread handles them. Also keeps this library mapped: lua_close of
- * the state that loaded it would unmap the thread's code. Returns 0 or an error number. */
+/* Starts a thread that blocks every signal but SIGBUS, which is about its own access: the main thread handles them.
+ * Also keeps this library mapped: lua_close of the state that loaded it would unmap the thread's code. Returns 0 or an
+ * error number. */
 int braid_thread_start(pthread_t *thread, void *(*body)(void *), void *argument);
 
 /* The system's id of the calling thread; the process's id where threads have none. */
