@@ -162,8 +162,8 @@ describe("random numbers", function()
     misused("(low < high, both finite, expected, got 0.0 and inf)", kernels.random, 5, { high = math.huge })
     misused("(integers of u8, low <= high, expected, got nil and 256)", kernels.random, 5,
       { type = "u8", high = 256 })
-    misused("bad option 'distribution' (\"uniform\" or \"normal\" expected, got \"even\")", kernels.random, 5,
-      { distribution = "even" })
+    misused("bad option 'distribution' (\"uniform\", \"normal\", \"exponential\", \"poisson\" or \"binomial\" "
+      .. "expected, got \"even\")", kernels.random, 5, { distribution = "even" })
     for _, opts in ipairs { { deviation = -1 }, { deviation = 0 / 0 }, { mean = 1 / 0 } } do
       opts.distribution = "normal"
       misused("bad options 'mean' and 'deviation' (finite numbers, deviation >= 0, expected", kernels.random, 5, opts)

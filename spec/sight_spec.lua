@@ -353,7 +353,10 @@ describe("braid ps", function()
   test("says that it has no descriptors to look with", function()
     local source = [[
       local dump, files = require "braid.debug.dump", {}
-      repeat files[#files + 1] = io.open "/dev/null" until not io.open "/dev/null"
+      repeat
+        local file = io.open "/dev/null"
+        files[#files + 1] = file
+      until not file
       local ok, err = pcall(dump.processes)
       print(ok, err.kind, err.code, err.message)]]
     local result = braid.process.run { "sh", "-c", 'ulimit -n 40; exec "$@"', "sh", helper.lua, "-e", source }

@@ -18,6 +18,7 @@ local measure = [[
   end
   local function measure(work, warm, count)
     for _ = 1, warm do work() end
+    braid.sleep(0.2) -- a thread opens what it waits with when it first has nothing to do
     collectgarbage() collectgarbage()
     local memory, files, threads = resident(), entries "/proc/self/fd", entries "/proc/self/task"
     for _ = 1, count do work() end
