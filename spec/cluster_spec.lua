@@ -114,6 +114,16 @@ describe("a cluster's pool", function()
     assert.equal(1, cluster:stats().workers)
   end, { words = { "--id", "w1", "--tag", "gpu=yes" } }))
 
+  test("costs nothing while it has no jobs", with(function(cluster)
+    local pool <close> = cluster:pool()
+    assert.equal(3, pool:submit(add, 1, 2):result())
+    local count = 0
+    local subscription = cluster.link:subscribe("$JS.API.>", function() count = count + 1 end)
+    braid.sleep(1)
+    cluster.link:unsubscribe(subscription)
+    assert.is_true(count <= 20, count .. " requests in a second")
+  end))
+
   test("gives jobs only to workers that have what they require", with(function(cluster, _, server)
     local pool <close> = cluster:pool { requires = { gpu = "yes" } }
     local future = pool:submit(function() return "ran" end)

@@ -62,8 +62,10 @@ function Cluster:prepare_jobs(stream, requires)
     ok, err = jetstream.make_consumer(self.link, self.streams:name(stream), config)
   end
   if not ok then core.rethrow(err) end
-  self.link:publish(self.streams:subject("classes"), nil, "")
 end
+
+---Tells the workers that there may be jobs of another kind.
+function Cluster:announce_jobs() self.link:publish(self.streams:subject("classes"), nil, "") end
 
 ---An id for a new job; of a detached one it tells how long its result stays.
 function Cluster:next_id(ttl)

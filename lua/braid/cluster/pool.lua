@@ -253,7 +253,10 @@ end
 -- ---- making one -----------------------------------------------------------------------------------------------------
 
 -- Makes the stream, and the consumer for what the jobs require. Suspends.
-function methods:_prepare() self._cluster:prepare_jobs(self._stream, self._options.requires) end
+function methods:_prepare()
+  self._cluster:prepare_jobs(self._stream, self._options.requires)
+  self._cluster:announce_jobs()
+end
 
 ---Makes a pool. Suspends.
 ---@param cluster braid.cluster.Cluster
