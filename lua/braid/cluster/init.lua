@@ -8,6 +8,7 @@ local home = require "braid.cluster.home"
 local inspection = require "braid.cluster.inspection"
 local jetstream = require "braid.cluster.jetstream"
 local link = require "braid.cluster.link"
+local objects = require "braid.cluster.objects"
 local pieces = require "braid.cluster.pieces"
 local pool = require "braid.cluster.pool"
 local results = require "braid.cluster.results"
@@ -93,6 +94,50 @@ function Cluster:future(id)
   return results.future(self, id)
 end
 
+-- ---- shared objects -------------------------------------------------------------------------------------------------
+
+---A queue: each item is given to one get, of any machine. Suspends.
+---@param name string
+---@param opts { maxsize: integer?, durable: boolean? }? durable: in files of the servers
+---@return braid.cluster.Queue
+function Cluster:queue(name, opts) return objects.get(self, "queue", name, opts) end
+
+---A dict. Suspends.
+---@param name string
+---@return braid.cluster.Dict
+function Cluster:dict(name) return objects.get(self, "dict", name) end
+
+---A counter. Suspends.
+---@param name string
+---@return braid.cluster.Counter
+function Cluster:counter(name) return objects.get(self, "counter", name) end
+
+---An event. Suspends.
+---@param name string
+---@return braid.cluster.Event
+function Cluster:event(name) return objects.get(self, "event", name) end
+
+---A lock. Suspends.
+---@param name string
+---@param opts { lease: number? }? lease: seconds after which the lock of a lost owner is free, default 10
+---@return braid.cluster.Lock
+function Cluster:lock(name, opts) return objects.get(self, "lock", name, opts) end
+
+---A semaphore with n units. Suspends.
+---@param name string
+---@param n integer
+---@param opts { lease: number? }?
+---@return braid.cluster.Semaphore
+function Cluster:semaphore(name, n, opts) return objects.get(self, "semaphore", name, n, opts) end
+
+---A limiter. The clocks of the machines must agree. Suspends.
+---@param name string
+---@param opts { rate: number, per: number?, burst: integer? }
+---@return braid.Limiter
+function Cluster:limiter(name, opts) return objects.get(self, "limiter", name, opts) end
+
+Cluster.__braid_pack = objects.refuse_to_be_sent
+
 -- ---- what it tells --------------------------------------------------------------------------------------------------
 
 ---The workers that are there: a list of { id, host, pid, pool, slots, running, fetched, done, failed, tags, since }.
@@ -119,6 +164,9 @@ function Cluster:purge() return inspection.purge(self) end
 function Cluster:close()
   if self.closed then return end
   self.closed = true
+  for _, object in pairs(self.objects) do
+    if object.stop_renewing then object:stop_renewing() end
+  end
   self.home:close()
   self.link:close()
 end
@@ -133,7 +181,8 @@ function M.open(settings)
   local made, err = link.open(settings)
   if not made then core.rethrow(err) end
   local nats = settings_of.nats()
-  local self = setmetatable({ name = settings.cluster, link = made, settings = settings, _number = 0 }, Cluster)
+  local self = { name = settings.cluster, link = made, settings = settings, objects = {}, _number = 0 }
+  setmetatable(self, Cluster)
   self.wire = wire.new(nats, settings.secret)
   self.streams = streams.new(made, settings)
   self.cargo = cargo.new(nats, made, self.streams)

@@ -119,15 +119,16 @@ function M.delete(link, stream, sequence)
   return answer ~= nil
 end
 
----Drops the messages of a subject. Returns how many. Suspends.
-function M.purge(link, stream, subject)
-  local answer, err = M.ask(link, "STREAM.PURGE." .. stream, { filter = subject })
+---Drops the messages of a subject, or those before a sequence. Returns how many. Suspends.
+function M.purge(link, stream, subject, before)
+  local answer, err = M.ask(link, "STREAM.PURGE." .. stream, { filter = subject, seq = before })
   if answer then return answer.purged end
   if err.code == NO_STREAM then return 0 end
   core.rethrow(err)
 end
 
 function M.is_missing(err) return err.code == NO_STREAM or err.code == NO_CONSUMER end
+function M.is_no_message(err) return err.code == NO_MESSAGE end
 function M.is_wrong_sequence(err) return err.code == WRONG_SEQUENCE end
 
 return M

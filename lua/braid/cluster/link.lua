@@ -33,6 +33,10 @@ function M.disconnected(what)
   return errors.new("disconnected", "cluster: " .. (what or "no server answers"))
 end
 
+---The error of bytes that are not trusted.
+---@param why string
+function M.refused(why) return errors.new("refused", "cluster: a value is not taken: " .. why) end
+
 -- ---- answers --------------------------------------------------------------------------------------------------------
 
 local idle, idle_count, MOST_IDLE = {}, 0, 256

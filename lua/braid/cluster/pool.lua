@@ -7,6 +7,7 @@ local executor = require "braid.pools.executor"
 local home_of = require "braid.cluster.home"
 local jetstream = require "braid.cluster.jetstream"
 local link_of = require "braid.cluster.link"
+local objects = require "braid.cluster.objects"
 local pools = require "braid.pools.registry"
 local results = require "braid.cluster.results"
 local wire = require "braid.cluster.wire"
@@ -279,6 +280,8 @@ function M.new(cluster, opts)
   end
   return executor.new(ClusterPool, self, options)
 end
+
+ClusterPool.__braid_pack = objects.refuse_to_be_sent
 
 errors.guard(ClusterPool, methods, { submit = true })
 

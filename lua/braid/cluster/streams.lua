@@ -59,6 +59,7 @@ end
 local function config_of(self, what)
   local kind, rest = what:match("^(%a+)_?(.*)$")
   local config = self._configs[what] or KINDS[kind](self, rest)
+  if self._configs[what] then config.subjects = { self:subject(what, ">") } end
   config.name = self:name(what)
   config.subjects = config.subjects or { self:subject(kind, rest == "" and ">" or rest .. ".>") }
   config.storage = config.storage or (self.file and "file" or "memory")

@@ -8,6 +8,7 @@ local daemon = require "braid.tasks.daemon"
 local errors = require "braid.errors"
 local excerpt = require "braid.pools.excerpt"
 local home_of = require "braid.cluster.home"
+local inside = require "braid.cluster.inside"
 local jetstream = require "braid.cluster.jetstream"
 local link_of = require "braid.cluster.link"
 local pools = require "braid.pools.pool"
@@ -48,6 +49,7 @@ local function pool_for(self, job)
   end
   pool = pools.pool(self._kind, {
     workers = self._slots, time_limit = job.time_limit, memory_limit = job.memory_limit, name = "cluster",
+    init = inside.prepare, init_args = { self._cluster.settings },
   })
   self._pools[key] = pool
   return pool
