@@ -386,8 +386,9 @@ torture: all c_tests $(HELPERS) $(CODEC_MEMORY) ## the fiercest garbage collecti
 
 # Items in queues while tasks, threads and processes come and go: plainly and under each sanitizer, for STRESS_SECONDS.
 STRESS_SECONDS := 600
-stress: all ## queues under cancels and kills for STRESS_SECONDS, under each sanitizer, too
+stress: all ## queues under cancels and kills for STRESS_SECONDS, under each sanitizer, too; 100,000 jobs of a cluster
 	$(TREE) $(LUA) spec/conservation.lua $(STRESS_SECONDS)
+	$(TREE) $(LUA) spec/cluster_stress.lua
 	@set -e; for flavour in asan ubsan tsan; do $(MAKE) $${flavour}_stress; done
 
 asan_stress:

@@ -165,7 +165,7 @@ function Cluster:close()
   if self.closed then return end
   self.closed = true
   for _, object in pairs(self.objects) do
-    if object.stop_renewing then object:stop_renewing() end
+    if object._stop then object:_stop() end
   end
   self.home:close()
   self.link:close()

@@ -158,8 +158,8 @@ local function try(self)
   return result
 end
 
----@private The cluster is closed: its leases end by themselves.
-function Lock:stop_renewing() self._rest:set() end
+-- The cluster is closed: its leases end by themselves.
+function Lock:_stop() self._rest:set() end
 
 local function own(self, task)
   for holder, mine in pairs(self._mine) do

@@ -22,6 +22,7 @@ local CONSUMER = "queue"
 ---@field private _subject string
 ---@field private _most integer
 ---@field private _kv braid.cluster.Kv
+---@field private _gets table[] those that wait, the oldest first
 local Queue = { __name = "braid.cluster.queue" }
 Queue.__index = Queue
 
@@ -126,26 +127,50 @@ local function take(self, ack, message)
   return value
 end
 
+-- Takes the get out of the row of those that wait.
+local function leave(self, get)
+  for i, each in ipairs(self._gets) do
+    if each == get then return table.remove(self._gets, i) end
+  end
+end
+
+-- An item is for the first get in the row; it goes back if there is none, because a get was cancelled. A status ends
+-- one request.
+local function take_answer(self, subject, ack, body, status)
+  local gets = self._gets
+  if not status then
+    local first = table.remove(gets, 1)
+    if not first then return self._cluster.link:publish(ack, nil, "-NAK") end
+    first.ack, first.body = ack, body
+    return first.came:set()
+  end
+  for i, get in ipairs(gets) do
+    if get.inbox == subject and status ~= "100" then
+      table.remove(gets, i)
+      return get.came:set()
+    end
+  end
+end
+
 -- One request for an item: its acknowledgement address and its bytes; nothing when none came.
 local function fetch(self, seconds)
-  local link, came = self._cluster.link, core.event_new()
-  local inbox, ack, body, status = ("%sq.%s"):format(link.inbox, self._cluster:next_id(0)), nil, nil, nil
-  local over = false
-  local number = link:subscribe(inbox, function(_, _, reply, data, code)
-    if code == "100" then return end
-    if over then return code or link:publish(reply, nil, "-NAK") end
-    ack, body, status, over = reply, data, code, true
-    came:set()
-  end)
+  local cluster = self._cluster
+  self._inbox = self._inbox or ("%sq.%s."):format(cluster.link.inbox, cluster:next_id(0))
+  if not self._subscribed then
+    self._subscribed = true
+    cluster.link:subscribe(self._inbox .. "*", function(_, ...) take_answer(self, ...) end)
+  end
+  self._number = (self._number or 0) + 1
+  local get = { came = core.event_new(), inbox = self._inbox .. self._number }
+  self._gets[#self._gets + 1] = get
   local waits = seconds > 0
   local request = { batch = 1, expires = waits and math.ceil(seconds * 1e9) or nil, no_wait = not waits or nil }
-  link:publish(self._next, inbox, core.json_encode(request))
-  local ok, err = pcall(came.wait, came, seconds + 1)
-  if not ok and body and not status then link:publish(ack, nil, "-NAK") end
-  over = true
-  link:unsubscribe(number)
+  cluster.link:publish(self._next, get.inbox, core.json_encode(request))
+  local ok, err = pcall(get.came.wait, get.came, seconds + 1)
+  leave(self, get)
+  if not ok and get.body then cluster.link:publish(get.ack, nil, "-NAK") end
   if not ok then core.rethrow(err) end
-  if not status then return ack, body end
+  return get.ack, get.body
 end
 
 local function get(self, what, deadline)
@@ -275,7 +300,7 @@ function M.new(cluster, name, opts, counter)
   local token = kv.token(name)
   local self = setmetatable({
     _cluster = cluster, _what = "queue_" .. token, _most = math.tointeger(opts.maxsize or 0),
-    _kv = kv.open(cluster, "kv"), _key = "queue_" .. token, _done = counter(cluster, "queue " .. name),
+    _kv = kv.open(cluster, "kv"), _key = "queue_" .. token, _done = counter(cluster, "queue " .. name), _gets = {},
   }, Queue)
   self._subject = cluster.streams:subject(self._what, "item")
   self._next = ("$JS.API.CONSUMER.MSG.NEXT.%s.%s"):format(stream_of(self), CONSUMER)

@@ -6,7 +6,7 @@ local jetstream = require "braid.cluster.jetstream"
 local M = {}
 
 local SECOND = jetstream.SECOND
-local MOST_CODE = 1 << 28
+local MOST_CODE = 100000 -- functions
 local DAY = 86400
 
 ---@class braid.cluster.Streams
@@ -40,7 +40,7 @@ function Streams:subject(...) return table.concat({ "braid", self.cluster, ... }
 local KINDS = {}
 
 function KINDS.code()
-  return { max_msgs_per_subject = 1, max_bytes = MOST_CODE, discard = "old", allow_direct = true }
+  return { max_msgs_per_subject = 1, max_msgs = MOST_CODE, discard = "old", allow_direct = true }
 end
 
 function KINDS.jobs(self, what)

@@ -25,6 +25,7 @@ local MOST_AHEAD = 256
 local CLASSES = 5 -- seconds between looks for new kinds of jobs
 local STALE = 1 -- seconds that a fetched job waits here before it goes back, while others may be free
 local MOST_POOLS = 8
+local MOST_RECENT = 10000
 
 ---@class braid.cluster.Worker
 ---@field private _held table<string, table> job id -> its record
@@ -57,8 +58,17 @@ end
 
 -- ---- the end of a job -----------------------------------------------------------------------------------------------
 
+-- Remembers the last jobs that have ended: a message that comes twice is not run again.
+local function remember(self, id)
+  self._recent[id] = true
+  self._recent_count = self._recent_count + 1
+  if self._recent_count < MOST_RECENT then return end
+  self._before, self._recent, self._recent_count = self._recent, {}, 0
+end
+
 local function acknowledge(self, record, how)
   self._held[record.id] = nil
+  if not how then remember(self, record.id) end
   self._count = self._count - 1
   self._cluster.link:publish(record.ack, nil, how or "+ACK")
   for _, each in ipairs(self._pulls) do each:ask() end
@@ -188,6 +198,8 @@ end
 -- "$JS.ACK.stream.consumer.delivered.sequence...": how often it was delivered.
 local function try_of(ack) return math.tointeger(tonumber(ack:match("^%$JS%.ACK%.[^.]+%.[^.]+%.(%d+)%.") or "1")) end
 
+local function sequence_of(ack) return ack:match("^%$JS%.ACK%.[^.]+%.[^.]+%.%d+%.(%d+)%.") end
+
 local function refuse(self, ack, reason, unsigned)
   local id, home = wire.peek_job(unsigned)
   if id then self._courier:refuse(home, id, self.id, reason) end
@@ -199,14 +211,18 @@ local function take(self, ack, message)
   local body, reason, unsigned = self._cluster.wire:open("job", message)
   if not body then return refuse(self, ack, reason, unsigned) end
   local job = wire.unpack_job(body)
-  if self._held[job.id] then -- delivered again, because we were slow: what is held goes on
-    self._held[job.id].ack = ack
+  local held = self._held[job.id]
+  if held and held.sequence == sequence_of(ack) then -- delivered again, because we were slow: what is held goes on
+    held.ack = ack
     return
+  end
+  if held or self._recent[job.id] or self._before[job.id] then
+    return self._cluster.link:publish(ack, nil, "+TERM")
   end
   if job.ttl == 0 and self._courier:is_dead(job.home) then return self._cluster.link:publish(ack, nil, "+TERM") end
   local record = {
-    id = job.id, ack = ack, home = job.home, try = try_of(ack), returns = 0, max_tries = job.max_tries,
-    ttl = job.ttl, since = core.now(),
+    id = job.id, ack = ack, sequence = sequence_of(ack), home = job.home, try = try_of(ack), returns = 0,
+    max_tries = job.max_tries, ttl = job.ttl, since = core.now(),
   }
   self._held[job.id] = record
   self._count = self._count + 1
@@ -398,7 +414,7 @@ function M.start(settings, opts)
   local self = setmetatable({
     _cluster = cluster, _courier = courier.new(cluster.link, cluster.wire, cluster.streams), _held = {}, _count = 0,
     _running = 0, _done = 0, _failed = 0, _seconds = AHEAD * opts.slots, _ended = core.now(), _pools = {},
-    _pool_count = 0, _pulls = {},
+    _pool_count = 0, _pulls = {}, _recent = {}, _before = {}, _recent_count = 0,
     _known = {}, _kind = opts.kind, _slots = opts.slots, _tags = opts.tags, _host = hostname(), _pid = core.pid(),
     _since = os.time(), _classes = core.event_new(), _busy = core.event_new(),
   }, Worker)
