@@ -11,8 +11,9 @@ local _ENV = _G -- luacheck: ignore 211/_ENV (not busted's: a job's globals are 
 -- The thread sanitizer holds signals back until a call blocks.
 local late_signals = os.getenv "BRAID_LATE_SIGNALS" and "signals come late"
 
--- What a kind cannot do, and why.
-local kinds = {
+-- What a kind cannot do, and why. spec/cluster_executor_spec.lua gives kinds of its own, with functions: `pool` makes a
+-- pool, `inner` is a kind for pools inside jobs, `ended` is called after each case, `beyond_it` tells from an error that a case is beyond the kind, and why.
+local kinds = (...) or {
   { name = "inline", beyond = {
     later = "submit returns when the job has ended", cpu = "nobody else could stop it", workers = "it has none",
   } },
@@ -25,13 +26,19 @@ local kinds = {
 local function case(name, fn, needs, opts)
   for _, kind in ipairs(kinds) do
     local title = ("%s: %s"):format(kind.name, name)
-    local why = needs and kind.beyond[needs]
+    local why = needs and kind.beyond[needs] or kind.beyond[name]
     if why then
       describe(title, function() pending(why) end)
     else
+      local make = kind.pool or function(options) return braid.pool(kind.name, options) end
       test(title, function()
-        run(fn, function(options) return braid.pool(kind.name, options) end, kind.name)
-      end, opts)
+        local ok, err = pcall(run, fn, make, kind.inner or kind.name)
+        if kind.ended then kind.ended() end
+        if ok then return end
+        local reason = kind.beyond_it and kind.beyond_it(err)
+        if reason then helper.leave_out(reason) end
+        error(err, 0)
+      end, kind.deadline and { deadline = kind.deadline } or opts)
     end
   end
 end
@@ -1667,6 +1674,7 @@ describe("futures of jobs", function()
     assert.equal(1, index)
   end, "later")
 
+  if kinds[1].pool then return end
   test("of all kinds stand in one list", function()
     run(function()
       local pools, futures = {}, {}
@@ -1683,7 +1691,7 @@ describe("futures of jobs", function()
 end)
 
 describe("outside every task", function()
-  for _, kind in ipairs(kinds) do
+  for _, kind in ipairs(kinds[1].pool and {} or kinds) do
     test(kind.name .. ": a script uses a pool", function()
       local pool <close> = braid.pool(kind.name, { workers = 2 })
       assert.equal(3, pool:submit(add, 1, 2):result())
