@@ -7,7 +7,9 @@ local describe, it, pending, assert = describe, it, pending, assert
 local _ENV = _G -- luacheck: ignore 211/_ENV
 
 if not nats.is_there() then
-  describe("a cluster's pool", function() it("does what every pool does", function() pending("no nats-server here") end) end)
+  describe("a cluster's pool", function()
+    it("does what every pool does", function() pending("there is no nats-server here, or no libnats") end)
+  end)
   return
 end
 

@@ -12,7 +12,8 @@ local _ENV = _G -- luacheck: ignore 211/_ENV (not busted's: a job's globals are 
 local late_signals = os.getenv "BRAID_LATE_SIGNALS" and "signals come late"
 
 -- What a kind cannot do, and why. spec/cluster_executor_spec.lua gives kinds of its own, with functions: `pool` makes a
--- pool, `inner` is a kind for pools inside jobs, `ended` is called after each case, `beyond_it` tells from an error that a case is beyond the kind, and why.
+-- pool, `ended` is called after each case, `beyond_it` tells from an error that a case is beyond the kind, and why.
+-- `inner` is a kind for pools inside jobs.
 local kinds = (...) or {
   { name = "inline", beyond = {
     later = "submit returns when the job has ended", cpu = "nobody else could stop it", workers = "it has none",
