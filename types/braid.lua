@@ -2383,7 +2383,8 @@ local web_TestClient = {}
 ---@param method string
 ---@param path string may contain a query
 ---@param options {headers: table<string, string>?, query: table<string, any>?, body: string?, json: any,
----  form: table<string, any>?}?
+---  form: table<string, any>?, multipart: table?}? a list as a value of query and form repeats the name; multipart: as
+--- of braid.http.request, of strings
 ---@return braid.web.TestResponse
 function web_TestClient:request(method, path, options) end
 
@@ -2908,6 +2909,46 @@ function cluster_Cluster:pool(opts) end
 ---@return braid.Error? err kind "unknown"
 function cluster_Cluster:future(id) end
 
+---A queue: each item is given to one get, of any machine. Suspends.
+---@param name string
+---@param opts { maxsize: integer?, durable: boolean? }? durable: in files of the servers
+---@return braid.cluster.Queue
+function cluster_Cluster:queue(name, opts) end
+
+---A dict. Suspends.
+---@param name string
+---@return braid.cluster.Dict
+function cluster_Cluster:dict(name) end
+
+---A counter. Suspends.
+---@param name string
+---@return braid.cluster.Counter
+function cluster_Cluster:counter(name) end
+
+---An event. Suspends.
+---@param name string
+---@return braid.cluster.Event
+function cluster_Cluster:event(name) end
+
+---A lock. Suspends.
+---@param name string
+---@param opts { lease: number? }? lease: seconds after which the lock of a lost owner is free, default 10
+---@return braid.cluster.Lock
+function cluster_Cluster:lock(name, opts) end
+
+---A semaphore with n units. Suspends.
+---@param name string
+---@param n integer
+---@param opts { lease: number? }?
+---@return braid.cluster.Semaphore
+function cluster_Cluster:semaphore(name, n, opts) end
+
+---A limiter. The clocks of the machines must agree. Suspends.
+---@param name string
+---@param opts { rate: number, per: number?, burst: integer? }
+---@return braid.Limiter
+function cluster_Cluster:limiter(name, opts) end
+
 ---The workers that are there: a list of { id, host, pid, pool, slots, running, fetched, done, failed, tags, since }.
 ---Suspends.
 ---@return table[]
@@ -2957,6 +2998,199 @@ function ClusterPool:map() end
 ---@return { workers: integer, queued: integer, running: integer, done: integer, failed: integer, cancelled: integer,
 --- bytes_in: integer, bytes_out: integer, busy: number } of this pool's jobs; `workers` of the whole cluster
 function ClusterPool:stats() end
+
+---@class braid.cluster.Queue
+local cluster_Queue = {}
+
+---Closes the queue for all machines: puts fail from now on. Gets return the items that are left, and then fail with
+---kind "closed". `immediate = true` drops the items. Suspends.
+---@param opts { immediate: boolean? }?
+function cluster_Queue:close(opts) end
+
+---Whether the queue is closed. Suspends.
+---@return boolean
+function cluster_Queue:closed() end
+
+---Puts a value into the queue. Returns when a server has it. Suspends, also while the queue is full.
+---@param value any not nil; use braid.null instead
+---@param timeout number? seconds
+---@return boolean? ok
+---@return braid.Error? err kind "timeout" or "closed"
+function cluster_Queue:put(value, timeout) end
+
+---Like put, but does not wait for room: kind "full". Suspends.
+---@param value any
+---@return boolean? ok
+---@return braid.Error? err
+function cluster_Queue:try_put(value) end
+
+---Puts the values of a list, in order. If it ends early, the error has a field `count`: so many were put. Suspends.
+---@param list any[]
+---@param timeout number? seconds, for all of them
+---@return boolean? ok
+---@return braid.Error? err
+function cluster_Queue:put_many(list, timeout) end
+
+---Removes and returns the next value. Suspends while the queue is empty.
+---@param timeout number? seconds
+---@return any? value
+---@return braid.Error? err kind "timeout" or "closed"
+function cluster_Queue:get(timeout) end
+
+---Like get, but does not wait for an item: kind "empty". Suspends.
+---@return any? value
+---@return braid.Error? err
+function cluster_Queue:try_get() end
+
+---Gets up to `max` values: waits for the first one, and takes what else is there. Suspends.
+---@param max integer
+---@param timeout number? seconds
+---@return any[]? values
+---@return braid.Error? err kind "timeout" or "closed"
+function cluster_Queue:get_many(max, timeout) end
+
+---Iterates over the items until the queue is closed and empty. Each step suspends.
+---@return fun(): any
+function cluster_Queue:items() end
+
+---The number of items. Suspends.
+---@return integer
+function cluster_Queue:size() end
+
+---Whether the queue has no items. Suspends.
+---@return boolean
+function cluster_Queue:is_empty() end
+
+---The maximal number of items; 0: no limit.
+---@return integer
+function cluster_Queue:maxsize() end
+
+---Whether the queue has `maxsize` items. Suspends.
+---@return boolean
+function cluster_Queue:is_full() end
+
+---Says that an item from the queue has been processed. Raises kind "misuse" if it is called too often. Suspends.
+function cluster_Queue:task_done() end
+
+---Waits until every item that was put has been processed. Suspends.
+---@param timeout number? seconds
+---@return boolean? ok
+---@return braid.Error? err kind "timeout"
+function cluster_Queue:join(timeout) end
+
+---Keys are strings, numbers (not NaN) and booleans.
+---@class braid.cluster.Dict
+local cluster_Dict = {}
+
+---The value, or nil if there is none. Suspends.
+---@param key string|number|boolean
+---@return any? value a copy
+function cluster_Dict:get(key) end
+
+---Sets a value; nil removes the key. Suspends.
+---@param key string|number|boolean
+---@param value any
+---@return boolean ok
+function cluster_Dict:set(key, value) end
+
+---Sets the value to fn(old value), atomically: when another one has changed it meanwhile, fn is called again. Suspends.
+---@param key string|number|boolean
+---@param fn fun(value: any?): any? nil removes the key
+---@param timeout number? seconds
+---@return any? value the new value
+---@return braid.Error? err kind "timeout"
+function cluster_Dict:update(key, fn, timeout) end
+
+---The keys, in no particular order. Suspends.
+---@return (string|number|boolean)[]
+function cluster_Dict:keys() end
+
+---The number of keys. Suspends.
+---@return integer
+function cluster_Dict:size() end
+
+---@class braid.cluster.Counter
+local cluster_Counter = {}
+
+---Adds n, and returns the new value. Suspends.
+---@param n integer? default 1
+---@return integer
+function cluster_Counter:add(n) end
+
+---The value. Suspends.
+---@return integer
+function cluster_Counter:get() end
+
+---Sets the value. Suspends.
+---@param value integer
+function cluster_Counter:set(value) end
+
+---@class braid.cluster.Event
+local cluster_Event = {}
+
+---Sets the event: who waits on any machine goes on. Suspends.
+function cluster_Event:set() end
+
+---Clears the event. Suspends.
+function cluster_Event:clear() end
+
+---Whether the event is set. Suspends.
+---@return boolean
+function cluster_Event:is_set() end
+
+---Waits until the event is set. Suspends.
+---@param timeout number? seconds
+---@return boolean? ok
+---@return braid.Error? err kind "timeout"
+function cluster_Event:wait(timeout) end
+
+---A lock that belongs to one task of one machine at a time.
+---@class braid.cluster.Lock
+---@field token integer? grows with each owner: what the lock protects can refuse smaller ones
+local cluster_Lock = {}
+
+---Takes it. Suspends.
+---@param timeout number? seconds
+---@return boolean? ok
+---@return braid.Error? err kind "timeout"; of a lock "owner_died": its last owner ended while holding it, so take it
+--- again
+function cluster_Lock:acquire(timeout) end
+
+---Like acquire, but does not wait for others: kind "empty". Suspends.
+---@return boolean? ok
+---@return braid.Error? err
+function cluster_Lock:try_acquire() end
+
+---Releases it. Raises kind "misuse" if the task does not have it, also when its lease is over. Suspends.
+function cluster_Lock:release() end
+
+---Whether somebody has it. Suspends.
+---@return boolean
+function cluster_Lock:locked() end
+
+---Takes it for a `<close>` variable. Suspends.
+---@param timeout number? seconds
+---@return table? held
+---@return braid.Error? err as acquire's
+function cluster_Lock:hold(timeout) end
+
+---Calls fn while it is held. Suspends.
+---@param fn fun(...): ...
+---@param ... any
+---@return any ... what fn returned; nil and an error if it could not be taken
+function cluster_Lock:with(fn, ...) end
+
+---A semaphore whose units are leases.
+---@class braid.cluster.Semaphore: braid.cluster.Lock
+local cluster_Semaphore = {}
+
+---Releases units. Raises kind "misuse" if this process has not so many. Suspends.
+---@param n integer? default 1
+function cluster_Semaphore:release(n) end
+
+---The number of free units. Suspends.
+---@return integer
+function cluster_Semaphore:value() end
 
 ---Encodes a value. A table is a list if its keys are 1, 2, 3 ... or if it is marked as a list (`array`); any other
 ---table is an object, also an empty one. Raises kind "json", with `path`, for a value that JSON cannot express: NaN,
