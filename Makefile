@@ -25,7 +25,7 @@ kernels := simd.h montgomery prime curve factor sieve circle mandelbrot text dig
 lua/base := lrelease lfolder lregistry lposition ltraceback lerror larg lopen.h
 lua/sched := lbottom lreason ltree lseal lcopy lhook lstop.h linsist.h linterrupt ltrace ltaskname lsched.h ldeadlock.h \
 	lsentinel lsigint.h lsched ldeadlock lsigint linsist lstop lheld llocals lobject
-lua/codec := llist ljsontext ljson.h ljsonencode ljsondecode ljson lresp lname lcode lcodec.h lwire.h lencbuf lpath \
+lua/codec := llist lslice ljsontext ljson.h ljsonencode ljsondecode ljson lresp lname lcode lcodec.h lwire.h lencbuf lpath \
 	lwriter lencode ldecode ltext lcodec lcarry.h lcarry lfreight litem
 lua/task := lfailure lstep.h ltask lstep ljob lfuture lwrap lscope lwithin lcoroutine
 lua/sync := lqueue lprimitivebase lprimitives lcounter ldict larray lmapping lview lselect lmethods

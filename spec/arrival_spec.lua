@@ -104,3 +104,27 @@ for _, kind in ipairs { "threads", "processes" } do
     end)
   end)
 end
+
+describe("what a fresh worker does first", function()
+  for _, kind in ipairs { "threads", "processes" } do
+    helper.test("may be a chunk of map whose errors cannot be sent whole: " .. kind, function()
+      helper.run(function()
+        local workers <close> = braid.pool(kind, 1)
+        local function fail(n) error { code = n, file = io.stdout } end
+        local _, failures = workers:map(fail, { 1, 2, 3 }, { return_errors = true, chunk = 3 })
+        for i = 1, 3 do assert.equal(i, failures[i].code) end
+      end)
+    end)
+
+    helper.test("may be an error of the core that is shown as text: " .. kind, function()
+      helper.run(function()
+        local workers <close> = braid.pool(kind, 1)
+        local function text(queue)
+          local _, err = queue:try_get()
+          return tostring(err)
+        end
+        assert.matches("nothing is there", workers:submit(text, braid.queue(1)):result())
+      end)
+    end)
+  end
+end)

@@ -13,7 +13,7 @@ local LUA_FLOORS = {
   "braid.sync.view", "braid.sync.npy", "braid.sync.mapping",
   "braid.sync.array", "braid.sync.dict", "braid.sync.limiter", "braid.sync.resource_pool",
   "braid.telemetry.context",
-  "braid.pools.excerpt", "braid.pools.outcome", "braid.pools.worker", "braid.pools.executor", "braid.pools.inline",
+  "braid.pools.excerpt", "braid.pools.worker", "braid.pools.outcome", "braid.pools.executor", "braid.pools.inline",
   "braid.pools.task_pool", "braid.pools.thread_pool", "braid.pools.process_pool", "braid.pools.pool",
   "braid.supervision.child", "braid.supervision.supervisor",
   "braid.io.descriptor",

@@ -19,6 +19,9 @@
 ---@field List table the metatable of lists: decoded ones, results, what json.array marks
 ---@field list_others fun(list: table, n: integer): any[]?, integer[]? other keys than 1 to n and "n"; integers apart
 ---@field list_has_hole fun(list: table, n: integer): boolean
+---@field list_new fun(n: integer): table empty, with room for n elements
+---@field list_fill fun(list: table, first: integer, items: table, n: integer) list[first] = items[1] and so on
+---@field slice fun(list: table, first: integer, n: integer): table stands for n elements; is sent as a table with `n`
 ---@field EACCES integer numbers of errors of the system
 ---@field EADDRINUSE integer
 ---@field lua_release string as "5.4.6"

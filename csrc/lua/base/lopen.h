@@ -22,6 +22,7 @@ void lfreight_open(lua_State *L);
 void lfailure_open(lua_State *L);
 void ltask_open(lua_State *L);
 void llist_open(lua_State *L);
+void lslice_open(lua_State *L);
 void ljson_open(lua_State *L);
 void lresp_open(lua_State *L);
 void lsqlite_open(lua_State *L);

@@ -132,9 +132,18 @@ static int get_kept(struct decoder *d) {
 /* ---- tables --------------------------------------------------------------------------------------------------- */
 
 static void get_sequence(struct decoder *d, lua_Integer count) {
+  lua_State *L = d->L;
   for (lua_Integer i = 1; i <= count; i++) {
-    get_value(d);
-    lua_rawseti(d->L, -2, i);
+    uint8_t tag = left(d) > sizeof(int32_t) ? *d->at : WIRE_END;
+    if (tag >= WIRE_SMALL) {
+      lua_pushinteger(L, *d->at++ & ~WIRE_SMALL);
+    } else if (tag == WIRE_INT32) {
+      d->at++;
+      get_int32(d);
+    } else {
+      get_value(d);
+    }
+    lua_rawseti(L, -2, i);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "lua/sched/lobject.h"
 #include "lua/base/lposition.h"
 #include "lua/codec/lname.h"
+#include "lua/codec/lslice.h"
 #include "lua/codec/lwriter.h"
 
 static void put_value(struct writer *w);
@@ -117,6 +118,43 @@ static void put_content(struct writer *w, int has_metatable) {
     put_metatable(w);
     lua_pop(L, 1);
   }
+  w->depth--;
+  w->frame = frame.outer;
+}
+
+/* Writes the slice on the top of the stack as a table. */
+static void put_slice(struct writer *w, const struct slice *slice) {
+  lua_State *L = w->L;
+  int list = lua_gettop(L) + 1;
+  struct path_frame frame = {.outer = w->frame, .step = {PATH_FIELD, list + 1, 0}};
+  uint32_t count = (uint32_t)slice->count;
+  check_stack(w);
+  lua_getiuservalue(L, -1, 1);
+  w->frame = &frame;
+  w->depth++;
+  writer_need(w, WRITER_MARGIN);
+  writer_byte(w, WIRE_ARRAY);
+  writer_byte(w, hint_of(1));
+  writer_raw(w, &count, sizeof count);
+  for (lua_Integer i = 0; i < slice->count && !w->stale; i++) {
+    if (lslice_element(L, list, slice->first + i) == LUA_TNUMBER) {
+      count_value(w);
+      writer_number(w, -1);
+      lua_pop(L, 1);
+      continue;
+    }
+    lua_pushinteger(L, i + 1);
+    lua_insert(L, -2);
+    put_value(w);
+    frame.node = 0;
+    lua_pop(L, 2);
+  }
+  lua_pushliteral(L, "n");
+  writer_string(w, -1);
+  lua_pushinteger(L, slice->count);
+  writer_number(w, -1);
+  writer_byte(w, WIRE_END);
+  lua_settop(L, list - 1);
   w->depth--;
   w->frame = frame.outer;
 }
@@ -364,6 +402,11 @@ static void put_userdata(struct writer *w) {
   int has_metatable;
   if (lobject_is_box(L, -1, &object) && object) {
     put_object(w, object);
+    return;
+  }
+  const struct slice *slice = lslice_test(L, -1);
+  if (slice) {
+    put_slice(w, slice);
     return;
   }
   if (writer_repeat(w, identity) || writer_name(w, false)) return;

@@ -9,9 +9,8 @@ local search = require "braid.search"
 local scopes = require "braid.tasks.scope"
 local Future = require "braid.tasks.future"
 
-search.load "braid.pools.excerpt"
-local outcome = search.load "braid.pools.outcome"
-search.load "braid.pools.worker"
+for _, name in ipairs { "braid.pools.excerpt", "braid.pools.worker", "braid.pools.outcome" } do search.load(name) end
+local outcome = require "braid.pools.outcome"
 
 local M = {}
 
@@ -148,7 +147,8 @@ end
 
 local function submit_items(m, first, size)
   if m.single then return m.pool:submit(m.fn, m.list[first]) end
-  local chunk = table.move(m.list, first, first + size - 1, 1, { n = size })
+  local chunk = m.pool._measured and core.slice(m.list, first, size) -- it is sent at once
+    or table.move(m.list, first, first + size - 1, 1, { n = size })
   return m.pool:submit(outcome.chunk, m.fn, chunk, m.failures ~= nil)
 end
 
@@ -165,7 +165,7 @@ local function hand_out(m)
 end
 
 local function take_chunk(m, first, size, results, seconds, failed)
-  table.move(results, 1, size, first, m.results)
+  core.list_fill(m.results, first, results, size)
   if failed then table.move(failed, 1, size, first, m.failures) end
   local fitting = seconds > 0 and CHUNK_SECONDS / seconds * size or math.huge
   m.largest = math.max(1, math.min(fitting, size * GROWTH)) // 1 | 0
@@ -250,7 +250,7 @@ function Executor:map(fn, list, opts)
     pool = self, fn = fn, list = row.items, n = n, next = 1, size = size, single = size == 1, largest = 1,
     ahead = size and self._ahead or math.min(self._ahead, self._slots * 4), live = {}, sizes = {}, count = 0,
     arrived = arrived, arrive = function(future) arrived:try_put(future) end,
-    results = {}, failures = opts.return_errors and {} or nil, bar = bar,
+    results = core.list_new(n), failures = opts.return_errors and {} or nil, bar = bar,
   }
   local ok, failed, place = errors.try(take_all, m, opts.timeout and core.now() + opts.timeout)
   if not ok then

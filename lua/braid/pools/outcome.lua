@@ -3,6 +3,7 @@
 local core = require "braid.core"
 local errors = require "braid.errors"
 local excerpt = require "braid.pools.excerpt"
+local worker = require "braid.pools.worker"
 
 local M = {}
 
@@ -93,19 +94,13 @@ end
 
 -- ---- errors on their way home --------------------------------------------------------------------------------------
 
--- Why a value cannot be sent home; nil: it can. For jobs that run in the pool's own state every value can.
-local why_not = function() end
-
----In a worker: what this state's errors are asked before they are sent home.
----@param fn fun(value: any): string? why the value cannot be sent
-function M.set_refusal(fn) why_not = fn end
 
 -- The part of an error that can be sent. A value that is no table and cannot be sent becomes its text.
 local function fit(err)
-  local why = type(err) == "table" and why_not(err)
+  local why = type(err) == "table" and worker.refusal(err)
   if not why then return err end
-  local rest = excerpt.of(err, why_not)
-  if why_not(rest) == nil then return rest end
+  local rest = excerpt.of(err, worker.refusal)
+  if worker.refusal(rest) == nil then return rest end
   return errors.new("not_sendable", ("the job failed with %s, of which this cannot be sent: %s"):format(
     errors.text(err), (errors.text(why):gsub("^argument 1", "error"))))
 end
@@ -139,7 +134,7 @@ end
 ---@return number seconds the time that it took
 ---@return table? failures only with keep
 function M.chunk(fn, items, keep)
-  local start, results = core.now(), {}
+  local start, results = core.now(), core.list_new(items.n)
   local failures
   if keep then
     failures = {}
@@ -147,7 +142,7 @@ function M.chunk(fn, items, keep)
   else
     for i = 1, items.n do results[i] = (fn(items[i])) end
   end
-  return results, core.now() - start, failures
+  return core.slice(results, 1, items.n), core.now() - start, failures
 end
 
 -- ---- in a worker ----------------------------------------------------------------------------------------------------

@@ -5,15 +5,13 @@ local core = require "braid.core"
 
 local M = {}
 
-local known -- braid.pools.outcome, once it was needed
+-- Loaded when the first job has not just returned. It requires this file.
+local OUTCOME = "braid.pools.outcome"
 
-local function outcome(worker)
-  if not known then
-    known = require "braid.pools.outcome"
-    known.set_refusal(function(value) return worker:refusal(value) end)
-  end
-  return known
-end
+---Why a value cannot be sent home; nil: it can. Jobs that run in the state that submits them can return every value.
+---@param value any
+---@return string?
+function M.refusal(value) end -- luacheck: ignore 212
 
 -- The pools that jobs have made. Nil: no job has made one, because that loads the module.
 local function registry() return package.loaded["braid.pools.registry"] end
@@ -41,7 +39,7 @@ local function serve(worker, settings)
   local spawn_now, serve_jobs = core.spawn_now, worker.serve
   local handler, taken = M.tracer()
   local function finish(job, scope, ok, ...)
-    return outcome(worker).finish(job, settings, scope, not ok and taken() or nil, ok, ...)
+    return require(OUTCOME).finish(job, settings, scope, not ok and taken() or nil, ok, ...)
   end
   repeat
     local job, more = worker:job(), true
@@ -74,7 +72,7 @@ local function run_init(worker, settings)
   scope:_leave()
   if ok then return true end
   if worker:short(err) then error(err, 0) end -- another try may succeed
-  worker:broken(outcome(worker).init_error(err), taken())
+  worker:broken(require(OUTCOME).init_error(err), taken())
 end
 
 -- Finishes jobs that init, and ended jobs, have left in pools before the worker ends, unless the worker is stopped.
@@ -94,6 +92,7 @@ end
 ---@param settings table from M.settings in thread_pool.lua
 function M.main(worker, settings)
   for name, loader in pairs(settings.preload) do package.preload[name] = loader end
+  function M.refusal(value) return worker:refusal(value) end
   core.set_home(settings.home, settings.moved)
   if settings.process then core.deadlocks(settings.deadlocks) end
   if not run_init(worker, settings) then return end
