@@ -3,9 +3,9 @@
 local braid = require "braid"
 local expect = require "spec.expect"
 local helper = require "spec.helper"
-local serving = require "spec.web_server".serving
+local web_server = require "spec.web_server"
 local web = braid.web
-local test, run = helper.test, helper.run
+local test, run, serving = helper.test, helper.run, web_server.serving
 local misused, stderr_of, eventually = expect.misused, expect.stderr_of, expect.eventually
 
 -- Middleware that notes its name before and after the rest.
@@ -170,6 +170,43 @@ describe("a mounted application", function()
     end)
   end)
 
+  test("sees its own path in its streams, too", function()
+    local app, inner, seen = web.app(), web.app(), {}
+    inner:get("/write/{id}", function(request)
+      return web.response { stream = function(write) write(request.mount .. " " .. request.params.id) end }
+    end)
+    inner:get("/pieces/{id}", function(request)
+      local left = 2
+      return web.response { stream = function()
+        left = left - 1
+        return left >= 0 and request.path or nil
+      end }
+    end)
+    app:use(function(request, next)
+      local answer = next(request)
+      seen[#seen + 1] = request.path
+      return answer
+    end)
+    app:mount("/in", inner)
+    local client = app:test_client()
+    assert.equal("/in 7", client:get("/in/write/7").body)
+    assert.equal("/pieces/8/pieces/8", client:get("/in/pieces/8").body)
+    assert.same({ "/in/write/7", "/in/pieces/8" }, seen)
+  end)
+
+  test("has WebSockets, as groups have", function()
+    run(function()
+      local app, chat, seen = web.app(), web.app(), {}
+      chat:websocket("/{room}", { use = { noting(seen, "own") } }, function(ws, request)
+        ws:send(request.mount .. " " .. request.params.room)
+      end)
+      app:group("/api", { use = { noting(seen, "group") } }):mount("/chat", chat)
+      local ws <close> = assert(app:test_client():websocket "/api/chat/tea")
+      assert.equal("/api/chat tea", (ws:receive(5)))
+      assert.equal("group own /own /group", table.concat(seen, " "))
+    end)
+  end)
+
   test("must be an application, and another one", function()
     local app = web.app()
     misused("'app' to 'mount' (a braid.web.app() expected, got a table)", function() app:mount("/x", {}) end)
@@ -295,6 +332,22 @@ describe("a route's limit", function()
     assert.equal("ab", first:result())
     assert.equal(200, assert(session:get("/one")).status)
   end))
+
+  test("of concurrency ends with a client that leaves, and with a limit of time", serving(function(app)
+    app:get("/one", { concurrency = 1, timeout = 5 }, function(request)
+      if request.query.wait then braid.sleep(60) end
+      return "x"
+    end)
+  end, function(session, _, server)
+    local stream = web_server.connect(server)
+    stream:write "GET /one?wait=1 HTTP/1.1\r\nHost: x\r\n\r\n"
+    eventually(function() return server:stats().requests == 1 end)
+    assert.equal(503, assert(session:get("/one")).status)
+    stream:close()
+    eventually(function() return assert(session:get("/one")).status == 200 end)
+    assert.equal(504, assert(session:get("/one?wait=1")).status)
+    assert.equal(200, assert(session:get("/one")).status)
+  end, { request_timeout = 0.1 }))
 
   test("of the body is its own", serving(function(app)
     app:post("/small", { max_body = 3 }, function(request) return request.body end)

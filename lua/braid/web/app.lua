@@ -249,14 +249,52 @@ end
 
 local recover -- defined below
 
--- What has to be restored after a mounted application has answered.
-local function remember(req)
-  local before = { path = req.path, params = req.params }
-  for _, name in ipairs { "mount", "_depth", "_not_found" } do before[name] = rawget(req, name) end
-  return setmetatable({}, { __close = function()
-    for _, name in ipairs { "mount", "_depth", "_not_found" } do req[name] = before[name] end
-    req.path, req.params = before.path, before.params
-  end })
+-- What a mounted application sees differently.
+local VIEW = { "path", "params", "mount", "_depth", "_not_found" }
+
+local function view_of(req)
+  local view = {}
+  for _, name in ipairs(VIEW) do view[name] = rawget(req, name) end
+  return view
+end
+
+local function show(req, view)
+  for _, name in ipairs(VIEW) do rawset(req, name, view[name]) end
+end
+
+-- A stream or a WebSocket's handler runs later, and sees then what the mounted application has seen.
+local function keep_view(req, answer)
+  if not response.is(answer) or not (answer.stream or answer.upgrade) then return end
+  local view, stream, upgrade = view_of(req), answer.stream, answer.upgrade
+  if upgrade then
+    local fn = upgrade.fn
+    upgrade.fn = function(ws, request)
+      show(req, view)
+      return fn(ws, request)
+    end
+  elseif response.is_writer(stream) then
+    answer.stream = function(write)
+      show(req, view)
+      return stream(write)
+    end
+  else
+    answer.stream = function()
+      show(req, view)
+      return stream()
+    end
+  end
+end
+
+-- The answer, by the application's own hook if it fails.
+local function recovered(app, req)
+  if not app._on_error then return answer_of(app, req) end
+  local ok, value, status, headers = xpcall(answer_of, keep_traceback, app, req)
+  if ok then return value, status, headers end
+  if response.is(value) then return value end
+  local answer = recover(app, req, value)
+  if answer then return answer end
+  req._traceback = req._traceback or type(value) == "table" and value.traceback or nil
+  error(error_in(value), 0)
 end
 
 --- Answers for an application in which this one is mounted.
@@ -265,18 +303,14 @@ end
 ---@param outer braid.web.App
 ---@return any ... as a handler
 function App:_mounted(req, depth, outer)
-  local _ <close> = remember(req)
+  local before = view_of(req)
+  local _ <close> = setmetatable({}, { __close = function() show(req, before) end })
   local mount, below = router.split(req.path, depth)
   req._not_found = outer._not_found or rawget(req, "_not_found")
   req.mount, req.path, req._depth = (rawget(req, "mount") or "") .. mount, below, (rawget(req, "_depth") or 0) + depth
-  if not self._on_error then return answer_of(self, req) end
-  local ok, value, status, headers = xpcall(answer_of, keep_traceback, self, req)
-  if ok then return value, status, headers end
-  if response.is(value) then return value end
-  local answer = recover(self, req, value)
-  if answer then return answer end
-  req._traceback = req._traceback or value.traceback
-  error(error_in(value), 0)
+  local value, status, headers = recovered(self, req)
+  keep_view(req, value)
+  return value, status, headers
 end
 
 --- What the route of a path wants for the request's body.

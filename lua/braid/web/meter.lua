@@ -35,6 +35,7 @@ function Meter:count(method, route, status, seconds)
   method, route = METHODS[method] or "other", route or ""
   local key = ("%s %d %s"):format(method, status, route)
   self.requests[key] = (self.requests[key] or 0) + 1
+  if status == 101 then return end -- how long a WebSocket lives is no time of an answer
   key = method .. " " .. route
   local times = self.times[key]
   if not times then
