@@ -139,7 +139,9 @@ local function page_app()
       for file in request:files() do files[#files + 1] = file.filename .. "=" .. file:read() end
       return { files = table.concat(files, ","), title = request.valid.form.title }
     end)
-  app:get("/text", { query = { q = "string" } }, function(request) return "text " .. request.valid.query.q end)
+  app:get("/text/{rest:path}", { query = { q = "string" } }, function(request)
+    return request.params.rest .. " " .. request.valid.query.q
+  end)
   return app
 end
 
@@ -221,10 +223,11 @@ describe("the page of an application", function()
         try_out(browser)
       end
       upload(browser)
-      open(browser, "get_text")
-      set(browser, "get_text", "q", "a&b=c")
-      assert.same({ "200", "text a&b=c" }, { send(browser, "get_text") })
-      expect.contains(browser:value "document.querySelector('#get_text .curl').textContent", "curl -H 'Authorization: ")
+      open(browser, "get_text_rest")
+      set(browser, "get_text_rest", "rest", "a b/$& c")
+      set(browser, "get_text_rest", "q", "a&b=c")
+      assert.same({ "200", "a b/$& c a&b=c" }, { send(browser, "get_text_rest") })
+      expect.contains(browser:value "document.querySelector('#get_text_rest .curl').textContent", "curl -H 'Authorization: ")
       browser:value [[(() => { const search = byId("search"); search.value = "upload";
         search.dispatchEvent(new Event("input")); })()]]
       assert.equal(1, browser:value "document.querySelectorAll('.operation:not([hidden])').length")

@@ -117,6 +117,7 @@ local function parameters_of(state, route)
   for name, kind in route.path:gmatch "{([%a_][%w_]*):?(%l*)}" do
     local node = plan.params and plan.params.fields[name] or { kind = kinds[kind] or "string" }
     list[#list + 1] = parameter(state, name, "path", node)
+    list[#list]["x-rest"] = kind == "path" or nil -- it may have slashes, for which OpenAPI has no word
   end
   for _, part in ipairs(parts) do
     local node = plan[part[1]]

@@ -57,7 +57,7 @@ function limits(schema) {
 }
 
 const SAMPLES = { date: "2026-01-31", time: "12:00:00Z", "date-time": "2026-01-31T12:00:00Z", email: "ada@example.org",
-  uuid: "123e4567-e89b-12d3-a456-426614174000", uri: "https://example.org/", ipv4: "192.0.2.1", ipv6: "2001:db8::1",
+  uuid: "123e4567-e89b-12d3-a456-426614174000", uri: "urn:isbn:0451450523", ipv4: "192.0.2.1", ipv6: "2001:db8::1",
   hostname: "example.org", byte: "aGVsbG8=" };
 
 function sample(raw, depth) {
@@ -155,6 +155,7 @@ function parameterRows(operation) {
       "/" + PLACES[parameter.in] + "/" + name.replace(/~/g, "~0").replace(/\//g, "~1"));
     if (parameter.description) entry.row.lastChild.append(make("div", { class: "hint" }, parameter.description));
     entry.place = parameter.in;
+    entry.rest = parameter["x-rest"];
     return entry;
   });
 }
@@ -191,7 +192,10 @@ function buildRequest(method, path, rows, body) {
   let target = path;
   for (const row of rows) {
     const values = row.read();
-    if (row.place === "path") target = target.replace("{" + row.name + "}", encodeURIComponent(values[0] ?? ""));
+    if (row.place === "path") {
+      const whole = row.rest ? (values[0] ?? "").split("/") : [values[0] ?? ""];
+      target = target.replace("{" + row.name + "}", () => whole.map(encodeURIComponent).join("/"));
+    }
     else if (row.place === "query") values.forEach((value) => query.append(row.name, value));
     else if (values.length) headers[row.name] = values.join(", ");
   }
