@@ -227,7 +227,8 @@ describe("the page of an application", function()
       set(browser, "get_text_rest", "rest", "a b/$& c")
       set(browser, "get_text_rest", "q", "a&b=c")
       assert.same({ "200", "a b/$& c a&b=c" }, { send(browser, "get_text_rest") })
-      expect.contains(browser:value "document.querySelector('#get_text_rest .curl').textContent", "curl -H 'Authorization: ")
+      local command = browser:value "document.querySelector('#get_text_rest .curl').textContent"
+      expect.contains(command, "curl -H 'Authorization: Bearer x'")
       browser:value [[(() => { const search = byId("search"); search.value = "upload";
         search.dispatchEvent(new Event("input")); })()]]
       assert.equal(1, browser:value "document.querySelectorAll('.operation:not([hidden])').length")

@@ -184,6 +184,56 @@ describe("a body", function()
   end)
 end)
 
+describe("a hostile request", function()
+  -- What fn takes, in seconds of the processor.
+  local function time(fn)
+    local began = os.clock()
+    fn()
+    return os.clock() - began
+  end
+
+  test("is checked in linear time", function()
+    run(function()
+      local app = web.app()
+      local spec = { form = {
+        n = "number?", i = "integer?", d = { "string?", format = "date-time" }, v = { "string?", format = "ipv6" },
+        e = { "string?", format = "email" }, h = { "string?", format = "hostname" }, u = { "string?", format = "uri" },
+        b = { "string?", format = "byte" },
+      } }
+      app:post("/", spec, function() return {} end)
+      app:get("/{x:number}", function(request) return request.cookies end)
+      local client = app:test_client()
+      for name, value in pairs {
+        n = ("1"):rep(500000) .. "x", i = ("1"):rep(500000), d = ("T"):rep(500000) .. " ", v = (":"):rep(300000),
+        e = ("a"):rep(250000) .. "@" .. ("a."):rep(125000), h = ("a."):rep(250000), u = ("a"):rep(500000),
+        b = ("="):rep(300000),
+      } do
+        assert.is_true(time(function()
+          assert.equal(422, client:post("/", { form = { [name] = value } }).status, name)
+        end) < 2 * helper.slowness, name)
+      end
+      assert.is_true(time(function()
+        assert.equal(404, client:get("/" .. ("1"):rep(100000) .. "x").status)
+        assert.equal(200, client:get("/1", { headers = { Cookie = ("a"):rep(100000) } }).status)
+      end) < 2 * helper.slowness)
+    end)
+  end, { deadline = 60 })
+
+  test("gets a short answer, however deep its mistake is", function()
+    run(function()
+      local node = { "object", fields = {} }
+      node.items = node
+      local client = client_of("/", { body = node })
+      local name = ("x"):rep(2000)
+      local body_text = ('{"%s":'):format(name):rep(400) .. "1" .. ("}"):rep(400)
+      local answer
+      assert.is_true(time(function() answer = client:post("/", { body = body_text }) end) < 2 * helper.slowness)
+      assert.equal(422, answer.status)
+      assert.is_true(#answer.body < 10000)
+    end)
+  end)
+end)
+
 describe("parameters, headers and forms", function()
   test("are checked, all at once", function()
     run(function()

@@ -23,6 +23,7 @@ local function is_time(text)
 end
 
 local function is_date_time(text)
+  if #text > 64 then return false end -- the time of the pattern grows with the square
   local date, time = text:match "^(%S-)[Tt ](%S+)$"
   return date ~= nil and is_date(date) and is_time(time)
 end
@@ -70,6 +71,7 @@ local function count_groups(text)
 end
 
 local function is_ipv6(text)
+  if #text > 45 then return false end
   local head, tail = text:match "^(.-)::(.*)$"
   if not head then return count_groups(text) == 8 end
   local before, after = count_groups(head), count_groups(tail)

@@ -2,6 +2,7 @@
 -- What named proxies say of the client: X-Forwarded-* or Forwarded (RFC 7239). Nobody else is believed. The lists are
 -- read from their end, because only what a proxy has added itself is known to be true.
 local errors = require "braid.errors"
+local trimmed = require("braid.web.headers").trimmed
 local networks = require "braid.web.networks"
 
 local M = {}
@@ -60,7 +61,7 @@ end
 
 local function words_of(text)
   local list = {}
-  for word in ((text or "") .. ","):gmatch "%s*([^,]-)%s*," do list[#list + 1] = word end
+  for word in ((text or "") .. ","):gmatch "([^,]*)," do list[#list + 1] = trimmed(word) end
   if list[#list] == "" then list[#list] = nil end
   return list
 end
@@ -109,7 +110,7 @@ local function read_forwarded(text)
   for _, element in ipairs(split_outside(text, ",")) do
     local pairs_of = {}
     for _, pair in ipairs(split_outside(element, ";")) do
-      local name, value = pair:match "^%s*([%w-]+)=(.-)%s*$"
+      local name, value = trimmed(pair):match "^([%w-]+)=(.*)$"
       if name then pairs_of[name:lower()] = (value:match '^"(.*)"$' or value):gsub("\\(.)", "%1") end
     end
     hops[#hops + 1] = {

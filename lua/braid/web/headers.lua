@@ -83,6 +83,15 @@ function M.add_word(headers, name, word)
   headers[name] = before .. ", " .. word
 end
 
+--- A text without blanks at its ends. The time is linear, also for hostile texts, which it is not for patterns.
+---@param text string
+---@return string
+function M.trimmed(text)
+  local first, last = text:find "[^ \t]", #text
+  while last > 0 and (text:byte(last) == 32 or text:byte(last) == 9) do last = last - 1 end
+  return text:sub(first or 1, last)
+end
+
 -- content-type -> Content-Type
 local function spelled(name) return (("-" .. name):gsub("%-%l", string.upper):sub(2)) end
 

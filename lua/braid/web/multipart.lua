@@ -59,9 +59,9 @@ end
 local function read_headers(text)
   local list = {}
   for line in (text .. "\r\n"):gmatch "(.-)\r\n" do
-    local name, value = line:match "^([%w!#$%%&'*+.^_`|~-]+):[ \t]*(.-)[ \t]*$"
+    local name, value = line:match "^([%w!#$%%&'*+.^_`|~-]+):(.*)$"
     if not name then broken "a part has a bad header" end
-    list[#list + 1], list[#list + 2] = name, value
+    list[#list + 1], list[#list + 2] = name, headers.trimmed(value)
   end
   return headers.received(list)
 end

@@ -157,8 +157,9 @@ end
 
 function lazy.cookies(request)
   local cookies = {}
-  for name, value in (request.headers.cookie or ""):gmatch("%s*([^=;%s]+)=([^;]*)") do
-    if cookies[name] == nil then cookies[name] = value:match('^"(.*)"$') or value end
+  for pair in (request.headers.cookie or ""):gmatch("[^;]+") do
+    local name, value = pair:match("^%s*([^=%s]+)=(.*)$")
+    if name and cookies[name] == nil then cookies[name] = value:match('^"(.*)"$') or value end
   end
   return cookies
 end

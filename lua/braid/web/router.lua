@@ -117,7 +117,10 @@ local function choose(routes, method) return routes[method] or method == "HEAD" 
 
 local function integer_of(segment) return segment:find("^%-?%d+$") and math.tointeger(tonumber(segment)) end
 
+local MOST_DIGITS = 400 -- the time that the patterns below take grows with the square
+
 local function number_of(segment)
+  if #segment > MOST_DIGITS then return nil end
   return (segment:find("^%-?%d+%.?%d*$") or segment:find("^%-?%d+%.?%d*[eE][+-]?%d+$")) and tonumber(segment)
 end
 

@@ -8,7 +8,9 @@ local schema = require "braid.web.schema"
 
 local M = {}
 
-local MOST_FAILURES = 100 -- in one answer: a large body of nothing but mistakes is no large answer
+-- In one answer: a large body of nothing but mistakes is no large answer.
+local MOST_FAILURES = 100
+local MOST_NAME, MOST_PLACE = 200, 2000 -- bytes
 
 local null, List = core.null, core.List
 local type, getmetatable, setmetatable, math_type, tointeger = type, getmetatable, setmetatable, math.type,
@@ -21,6 +23,7 @@ local utf8_len, find = utf8.len, string.find
 
 local function escaped(name)
   if type(name) ~= "string" then return tostring(name) end
+  if #name > MOST_NAME then name = name:sub(1, MOST_NAME) .. "..." end
   if not utf8_len(name) then name = name:gsub("[\x80-\xFF]", "?") end
   return (name:gsub("~", "~0"):gsub("/", "~1"))
 end
@@ -39,7 +42,8 @@ function M.add(list, name, failure)
   end
   for _, each in ipairs(failure) do
     if #list == MOST_FAILURES then break end
-    list[#list + 1] = { at = prefix .. each.at, message = each.message }
+    local at = #each.at > MOST_PLACE and "/..." or each.at -- only recursion is so deep
+    list[#list + 1] = { at = prefix .. at, message = each.message }
   end
   return list
 end
@@ -65,7 +69,7 @@ local function integer_of(value)
   return math_type(value) == "float" and tointeger(value)
 end
 
-local function number_of(value) return type(value) == "number" and value end
+local function number_of(value) return type(value) == "number" and value - value == 0 and value end
 
 local function counted(count, noun) return ("%d %s%s"):format(count, noun, count == 1 and "" or "s") end
 
@@ -125,10 +129,13 @@ local truths = {
   ["true"] = true, ["1"] = true, yes = true, on = true, ["false"] = false, ["0"] = false, no = false, off = false,
 }
 
+local MOST_DIGITS = 400 -- the time that the patterns of a number take grows with the square
+
 -- kind -> what a text means; a text that means nothing stays, and the check refuses it.
 local meanings = {
   integer = function(text) return find(text, "^%-?%d+$") and tointeger(tonumber(text)) or text end,
   number = function(text)
+    if #text > MOST_DIGITS then return text end
     local plain = find(text, "^%-?%d+%.?%d*$") or find(text, "^%-?%d+%.?%d*[eE][+-]?%d+$")
       or find(text, "^%-?%.%d+$")
     return plain and tonumber(text) or text
