@@ -7,7 +7,7 @@
 # pollers the system's own is built.
 core/base := base item.h status clock list heap deadlines buffer quota limit decimal utf8 visible thread virtual_clock block loading library file_limit nameless_file object bytecode
 core/loop := waiter poller poller_epoll poller_kqueue wakeup signal_watch thread_timer choices priorities loop blocking companion
-core/inspect := question poke answer wait_record.h wait_graph deadlocks.h states deadlocks inspect trace
+core/inspect := question poke answer wait_record.h wait_graph deadlocks.h sampling.h states deadlocks inspect sampler trace
 core/memory := shm range slab array
 core/sync := message ring queue primitives counter dict
 core/net := socket socket_option datagram resolve names tls.h websocket.h
@@ -30,7 +30,7 @@ lua/codec := llist lslice ljsontext ljson.h ljsonencode ljsondecode ljson lresp 
 lua/task := lfailure lstep.h ltask lstep ljob lfuture lwrap lscope lwithin lcoroutine
 lua/sync := lqueue lprimitivebase lprimitives lcounter ldict larray lmapping lview lselect lmethods
 lua/remote := lcall lremotequeue lremoteprimitives lremote
-lua/state := lstdin lstate lstates lquestion lwatchdog
+lua/state := lstdin lstate lsample lstates lquestion lwatchdog
 lua/pool := lloaders lworker.h lworkerjob lworkergarbage lworkerserve lworker lpooljob lpool lworkerhandle
 lua/io := ltls.h lfd ltls lmessages lsignal lnet ludp lsocket lfile lprocess lshell lrequest lfetch lcharset ltarget lsqlitevalue lsqlite
 lua/web := lserver.h lwebfile lcoding lexchange lserver larrival lsupervise

@@ -81,8 +81,9 @@ local LUA_FLOORS = {
   "braid.tutorial.service", "braid.tutorial.primitives",
   "braid.tutorial.cluster", "braid.tutorial.databases", "braid.tutorial.pitfalls", "braid.tutorial",
   "braid.command.options", "braid.command.serve", "braid.command.run", "braid.command.tutorial",
-  "braid.command.advise", "braid.command.ps", "braid.command.env", "braid.command.connection", "braid.command.worker",
-  "braid.command.cluster", "braid.command",
+  "braid.profile.stacks", "braid.profile.forms", "braid.profile.page", "braid.profile.collector",
+  "braid.command.advise", "braid.command.ps", "braid.command.profile", "braid.command.env",
+  "braid.command.connection", "braid.command.worker", "braid.command.cluster", "braid.command",
 }
 
 local failures = 0

@@ -87,6 +87,14 @@ function core.now() end
 ---@return number seconds since 1970
 function core.wall_time() end
 
+---@param fd integer of a Unix socket
+---@return integer? pid of the process at the other end
+---@return integer? user
+function core.peer_process(fd) end
+
+---@return integer
+function core.user_id() end
+
 ---@param digits integer even, at most 32
 ---@return string
 function core.random_hex(digits) end

@@ -58,7 +58,7 @@ typedef void open_function(lua_State *L);
 static open_function *const first_parts[] = {
     llocals_open,    llist_open, lslice_open, lcodec_open,  lfailure_open, ltask_open,
     lfuture_open,    lwrap_open, lscope_open, lwithin_open, lstates_open,  lwatchdog_open,
-    lcoroutine_open, lturn_open, lend_open,   lscript_open, lshell_open,   NULL};
+    lcoroutine_open, lturn_open, lend_open,   lscript_open, lshell_open, lsample_open, NULL};
 
 /* The other parts. A group of them is opened when a name or a class is asked for that none before it has. */
 static open_function *const sharing_parts[] = {

@@ -23,6 +23,7 @@ static struct {
   _Atomic(sem_t *) wakeup; /* NULL: it is not there yet */
   sem_t own;               /* which that is, where a semaphore needs no name */
   braid_answer_collector *collect;
+  void (*_Atomic begin_profile)(int connection); /* NULL: nobody can */
   atomic_bool asked;
   atomic_bool dump;
   _Atomic uint64_t questions[MOST]; /* 0: none */
@@ -70,17 +71,17 @@ static void put(int fd, const char *bytes, size_t size) {
 
 #ifdef __linux__
 
-/* Connects to the asker. -1 when it is gone, or is not allowed to ask. */
-static int reach(uint64_t question) {
+/* Connects to the asker; pid 0: to whichever process. -1 when it is gone, or is not allowed to ask. */
+static int reach(uint32_t pid, unsigned number) {
   struct sockaddr_un address;
   struct ucred peer;
-  socklen_t size = braid_question_address(&address, (unsigned)question);
+  socklen_t size = braid_question_address(&address, number);
   struct timeval patience = {.tv_sec = 1};
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience); /* an asker that does not read delays others */
   if (connect(fd, (struct sockaddr *)&address, size) == 0 && braid_question_peer(fd, &peer) == 0 &&
-      (uint32_t)peer.pid == question >> 32 && (peer.uid == 0 || peer.uid == geteuid()))
+      (pid == 0 || (uint32_t)peer.pid == pid) && (peer.uid == 0 || peer.uid == geteuid()))
     return fd;
   close(fd);
   return -1;
@@ -96,8 +97,8 @@ static void send_answer(int fd, const struct braid_buffer *text) {
 
 #else
 
-static int reach(uint64_t question) {
-  (void)question;
+static int reach(uint32_t pid, unsigned number) {
+  (void)pid, (void)number;
   return -1;
 }
 
@@ -105,14 +106,29 @@ static void send_answer(int fd, const struct braid_buffer *text) { (void)fd, (vo
 
 #endif
 
+int braid_answer_reach(unsigned number) { return reach(0, number); }
+
+static void begin_profile(int connection) {
+  void (*begin)(int) = atomic_load(&self.begin_profile);
+  if (begin)
+    begin(connection);
+  else
+    close(connection);
+}
+
 /* Connects before the answers are collected: so the asker knows at once that an answer will come. */
 static int take_questions(int connections[MOST], enum braid_question_kind kinds[MOST]) {
   int count = 0;
   for (int i = 0; i < MOST; i++) {
     uint64_t question = atomic_exchange(&self.questions[i], 0);
-    int connection = question ? reach(question) : -1;
+    int connection = question ? reach((uint32_t)(question >> 32), (unsigned)question) : -1;
     if (connection < 0) continue;
-    kinds[count] = (enum braid_question_kind)(((uint32_t)question - BRAID_QUESTION_MARK) / BRAID_QUESTION_KIND);
+    enum braid_question_kind kind = ((uint32_t)question - BRAID_QUESTION_MARK) / BRAID_QUESTION_KIND;
+    if (kind == BRAID_QUESTION_PROFILE) {
+      begin_profile(connection);
+      continue;
+    }
+    kinds[count] = kind;
     connections[count++] = connection;
   }
   return count;
@@ -198,5 +214,7 @@ void braid_answer_open(braid_answer_collector *collect) {
   braid_thread_pin();
   braid_answer_start(collect, take_signal());
 }
+
+void braid_answer_profiles(void (*begin)(int connection)) { atomic_store(&self.begin_profile, begin); }
 
 bool braid_answer_is_asked(void) { return atomic_load(&self.asked); }

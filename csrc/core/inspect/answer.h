@@ -24,6 +24,14 @@ void braid_answer_start(braid_answer_collector *collect, bool asked);
  * else is answered than SIGQUIT. This library stays mapped. Once. */
 void braid_answer_open(braid_answer_collector *collect);
 
+/* Has the thread pass connections of processes that want a profile to this function, which takes them over and does not
+ * block. */
+void braid_answer_profiles(void (*begin)(int connection));
+
+/* Connects to the socket with this number (see question.h) of a process of our own user or of root. -1: that cannot be.
+ * Blocks for a moment. */
+int braid_answer_reach(unsigned number);
+
 /* Whether SIGURG has our handler. Any thread. */
 bool braid_answer_is_asked(void);
 

@@ -50,14 +50,21 @@ int braid_question_open(struct braid_question *question, pid_t pid) {
   return question->process < 0 ? errno : 0;
 }
 
-int braid_question_ask(struct braid_question *question, enum braid_question_kind kind) {
-  int error = question->listener < 0 ? listen_somewhere(question) : 0;
-  if (error) return error;
+static int send_signal(const struct braid_question *question, enum braid_question_kind kind, unsigned number) {
   siginfo_t info = {.si_signo = SIGURG, .si_code = SI_QUEUE};
   info.si_pid = getpid();
   info.si_uid = getuid();
-  info.si_value.sival_int = (BRAID_QUESTION_MARK + (int)kind * BRAID_QUESTION_KIND) | (int)question->number;
+  info.si_value.sival_int = (BRAID_QUESTION_MARK + (int)kind * BRAID_QUESTION_KIND) | (int)number;
   return syscall(SYS_pidfd_send_signal, question->process, SIGURG, &info, 0) ? errno : 0;
+}
+
+int braid_question_ask(struct braid_question *question, enum braid_question_kind kind) {
+  int error = question->listener < 0 ? listen_somewhere(question) : 0;
+  return error ? error : send_signal(question, kind, question->number);
+}
+
+int braid_question_profile(struct braid_question *question, unsigned number) {
+  return send_signal(question, BRAID_QUESTION_PROFILE, number & BRAID_QUESTION_NUMBERS);
 }
 
 /* ESRCH when the process has ended: its pidfd is readable then. Else EAGAIN. */
@@ -128,6 +135,11 @@ int braid_question_open(struct braid_question *question, pid_t pid) {
 
 int braid_question_ask(struct braid_question *question, enum braid_question_kind kind) {
   (void)question, (void)kind;
+  return ENOSYS;
+}
+
+int braid_question_profile(struct braid_question *question, unsigned number) {
+  (void)question, (void)number;
   return ENOSYS;
 }
 

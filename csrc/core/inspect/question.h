@@ -13,9 +13,10 @@
 
 /* What is asked for. */
 enum braid_question_kind {
-  BRAID_QUESTION_DUMP,   /* a text for people */
-  BRAID_QUESTION_WAITS,  /* what the tasks wait for: records (wait_record.h) */
-  BRAID_QUESTION_COUNTS, /* numbers, for `braid top`: lines of text */
+  BRAID_QUESTION_DUMP,    /* a text for people */
+  BRAID_QUESTION_WAITS,   /* what the tasks wait for: records (wait_record.h) */
+  BRAID_QUESTION_COUNTS,  /* numbers, for `braid top`: lines of text */
+  BRAID_QUESTION_PROFILE, /* a profile, as long as the connection is open: see sampler.h */
   BRAID_QUESTION_KINDS
 };
 
@@ -40,6 +41,9 @@ int braid_question_open(struct braid_question *question, pid_t pid);
 /* Sends the signal. 0 or an error number. Repeat it while no answer has come: of two pending questions the system may
  * keep only one. */
 int braid_question_ask(struct braid_question *question, enum braid_question_kind kind);
+
+/* Sends the signal that asks for a profile, which goes to the socket with this number of ours. 0 or an error number. */
+int braid_question_profile(struct braid_question *question, unsigned number);
 
 /* Reads what has come of the answer. 0: all of the text; EAGAIN: not all yet (`connection` tells whether it has begun);
  * ESRCH: the process has ended; or another error number. */

@@ -22,6 +22,7 @@ static struct {
   struct braid_list entries;
   int missing; /* answers that have not come */
   struct braid_checker checker;
+  atomic_bool profiled; /* a profile runs */
 } states = {.asking = PTHREAD_MUTEX_INITIALIZER,
             .mutex = PTHREAD_MUTEX_INITIALIZER,
             .left_alone = PTHREAD_COND_INITIALIZER,
@@ -42,6 +43,8 @@ void braid_state_enter(struct braid_state *state, struct braid_loop *loop) {
   state->loop = loop;
   braid_buffer_init(&state->told);
   braid_buffer_init(&state->waits);
+  braid_buffer_init(&state->sampling.lines);
+  pthread_mutex_init(&state->sampling.mutex, NULL);
   snprintf(state->name, sizeof state->name, "script");
   pthread_mutex_lock(&states.mutex);
   braid_list_push(&states.entries, &state->link);
@@ -57,6 +60,7 @@ void braid_state_leave(struct braid_state *state) {
   braid_buffer_term(&state->waits);
   free(state->doom.text);
   state->doom.text = NULL;
+  braid_buffer_term(&state->sampling.lines);
   if (state->link.next) braid_list_remove(&state->link);
   pthread_mutex_unlock(&states.mutex);
 }
@@ -180,6 +184,12 @@ void braid_states_count(struct braid_buffer *text) {
   pthread_mutex_lock(&states.asking);
   ask(text, NULL, BRAID_STATE_COUNT, SHORT_PATIENCE, "loop\t%s\t%d\tbusy\n");
 }
+
+/* ---- profiles ------------------------------------------------------------------------------------------------- */
+
+bool braid_states_begin_profile(void) { return !atomic_exchange(&states.profiled, true); }
+
+void braid_states_end_profile(void) { atomic_store(&states.profiled, false); }
 
 /* ---- waits ---------------------------------------------------------------------------------------------------- */
 

@@ -10,6 +10,7 @@
 #include "core/base/buffer.h"
 #include "core/base/list.h"
 #include "core/inspect/deadlocks.h"
+#include "core/inspect/sampling.h"
 #include "core/loop/loop.h"
 
 /* The data of deadlocks.c. */
@@ -29,11 +30,12 @@ struct braid_checker {
 };
 
 enum braid_state_question {
-  BRAID_STATE_TELL = 1,  /* what it does; the answer is braid_state_tell */
-  BRAID_STATE_SLOW = 2,  /* which step holds its loop */
-  BRAID_STATE_WAITS = 4, /* what its tasks wait for; the answer is braid_state_tell_waits */
-  BRAID_STATE_DOOM = 8,  /* whether a wait is to end: braid_state_take_doom */
-  BRAID_STATE_COUNT = 16 /* its numbers; the answer is braid_state_tell */
+  BRAID_STATE_TELL = 1,   /* what it does; the answer is braid_state_tell */
+  BRAID_STATE_SLOW = 2,   /* which step holds its loop */
+  BRAID_STATE_WAITS = 4,  /* what its tasks wait for; the answer is braid_state_tell_waits */
+  BRAID_STATE_DOOM = 8,   /* whether a wait is to end: braid_state_take_doom */
+  BRAID_STATE_COUNT = 16, /* its numbers; the answer is braid_state_tell */
+  BRAID_STATE_SAMPLE = 32 /* what runs now, for a profile: see sampler.h */
 };
 
 /* A wait that is to end with an error, because it is a part of a deadlock. */
@@ -57,6 +59,7 @@ struct braid_state {
   struct braid_doom doom;
   unsigned seen; /* how many threads look at it now */
   struct braid_loop *loop;
+  struct braid_sampling sampling;
 };
 
 /* ---- the state's own thread ---- */
@@ -116,5 +119,9 @@ unsigned braid_states_waits(struct braid_buffer *list, bool anew);
 void braid_states_doom(uint64_t address, struct braid_doom doom);
 
 struct braid_checker *braid_states_checker(void);
+
+/* A profile of the process begins; false: another one runs. */
+bool braid_states_begin_profile(void);
+void braid_states_end_profile(void);
 
 #endif

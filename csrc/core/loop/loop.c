@@ -356,7 +356,9 @@ static bool try_briefly(struct braid_loop *loop) {
 static void sleep_socially(struct braid_loop *loop, int64_t timeout) {
   enum { SHORT = 100 * 1000, PATIENCE = 30 * 1000 };
   int64_t began = braid_clock_now();
+  atomic_store_explicit(&loop->sleeping, true, memory_order_relaxed);
   wait_for_events(loop, timeout);
+  atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
   int64_t slept = braid_clock_now() - began;
   loop->idle += slept;
   if (loop->social && slept < SHORT) loop->patience = PATIENCE;

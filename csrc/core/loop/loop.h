@@ -57,6 +57,7 @@ struct braid_loop {
   bool social;            /* other threads answer this one: after a short sleep it spins before it sleeps again */
   int64_t patience;       /* ns that it may spin next time; 0: it does not */
   int64_t idle;           /* total ns asleep */
+  atomic_bool sleeping;   /* it waits for events now; for others to look at */
   atomic_bool mail;       /* the inbox is not empty; read without the mutex */
   atomic_bool rests;      /* for its owner: nothing has come in or run since it was set; cleared before `mail` is */
   atomic_uint interrupts; /* how often braid_loop_interrupt was called */

@@ -77,6 +77,7 @@ void lcharset_open(lua_State *L);
 void lmessages_open(lua_State *L);
 void ltarget_open(lua_State *L);
 void lstates_open(lua_State *L);
+void lsample_open(lua_State *L);
 void lquestion_open(lua_State *L);
 void ltrace_open(lua_State *L);
 void lwatchdog_open(lua_State *L);

@@ -14,6 +14,7 @@
 #include "lua/base/lerror.h"
 #include "lua/base/lopen.h"
 #include "lua/sched/lsched.h"
+#include "lua/state/lsample.h"
 #include "lua/sync/larray.h"
 
 #define METATABLE "braid.kernel"
@@ -22,6 +23,7 @@ struct call {
   const struct lkernel *kernel; /* NULL: the arguments are freed */
   struct braid_team *team;      /* NULL: it does not run */
   enum braid_status stopped;    /* why it was stopped; 0: it was not */
+  int64_t began;                /* when its team did, during a profile; 0: no profile */
   unsigned torn;                /* braid_shm_torn at its beginning */
   _Alignas(max_align_t) char arguments[];
 };
@@ -62,6 +64,7 @@ void *lkernel_new(lua_State *L, const struct lkernel *kernel, size_t size) {
 static int finish(lua_State *L, struct call *call) {
   end_team(call);
   braid_trace_note(BRAID_TRACE_KERNEL_END, call);
+  sample_kernel(sched_of(L), L, call->kernel->name, call->began);
   if (call->stopped) {
     release(call);
     return sched_raise(L, sched_of(L), call->stopped);
@@ -117,6 +120,7 @@ int lkernel_run(lua_State *L, unsigned threads, bool small) {
     if (sched_enter(L, sched)) return sched_pass(L, sched, run_here_k, (lua_KContext)call);
     return run_here(L, call);
   }
+  if (atomic_load_explicit(&sched->state.sampling.rate, memory_order_relaxed)) call->began = braid_clock_now();
   sched_begin(L, sched);
   call->team = braid_team_start(call->kernel->run, call->arguments, threads);
   if (call->team) return await(L, call);

@@ -46,9 +46,10 @@ struct watched {
  * share one table, which is set when the module is opened: see lturn.c. While a test simulates, another one is set: see
  * lsimulation.c. */
 struct sched_driver {
-  bool (*turn)(struct sched *sched, int64_t deadline);     /* turn_once */
-  void (*attend)(struct sched *sched);                     /* states_attend: answers what the state was asked */
-  unsigned (*choose)(struct sched *sched, unsigned count); /* the case, from 0, with which a select begins */
+  bool (*turn)(struct sched *sched, int64_t deadline);          /* turn_once */
+  void (*attend)(struct sched *sched);                          /* states_attend: answers what the state was asked */
+  void (*sample)(struct sched *sched, lua_State *L, int level); /* sample_take: the state was asked for a sample */
+  unsigned (*choose)(struct sched *sched, unsigned count);      /* the case, from 0, with which a select begins */
 };
 
 /* The part of a worker that the scheduler knows. */
@@ -199,6 +200,13 @@ int sched_pass(lua_State *L, struct sched *sched, lua_KFunction k, lua_KContext 
 /* Answers if somebody has asked what the state does. */
 static inline void sched_attend(struct sched *sched) {
   if (atomic_load_explicit(&sched->state.asked, memory_order_relaxed)) sched->driver->attend(sched);
+}
+
+/* Called by the hook first of all, while the frames are as they were when the profile asked. Where a function is about
+ * to be called, its caller has run. */
+static inline void sched_sample(struct sched *sched, lua_State *L, const lua_Debug *ar) {
+  unsigned asked = atomic_load_explicit(&sched->state.asked, memory_order_relaxed);
+  if (asked & BRAID_STATE_SAMPLE) sched->driver->sample(sched, L, ar->event == LUA_HOOKCALL);
 }
 
 /* In a worker: ends the jobs that somebody has asked to end. */

@@ -213,6 +213,7 @@ static void hurry(lua_State *L, struct sched *sched) {
 static void act(lua_State *L, lua_Debug *ar) {
   struct sched *sched = sched_open(L);
   stop_follow(sched, L);
+  sched_sample(sched, L, ar);
   if (sched->stopper.hurries) {
     hurry(L, sched);
     return;

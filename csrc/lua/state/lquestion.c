@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/base/visible.h"
 #include "core/inspect/question.h"
@@ -39,6 +40,13 @@ static int question_new(lua_State *L) {
 static int question_ask(lua_State *L) {
   struct braid_question *question = check(L);
   int error = braid_question_ask(question, lua_toboolean(L, 2) ? BRAID_QUESTION_COUNTS : BRAID_QUESTION_DUMP);
+  lua_pushboolean(L, 1);
+  return error ? refuse(L, error) : 1;
+}
+
+/* question:profile(number) -> true, or nil and the reason: it shall send a profile to the socket with this number */
+static int question_profile(lua_State *L) {
+  int error = braid_question_profile(check(L), (unsigned)larg_integer(L, 2, "number", 0));
   lua_pushboolean(L, 1);
   return error ? refuse(L, error) : 1;
 }
@@ -124,14 +132,33 @@ static int printable(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"ask", question_ask},
-                                   {"look", question_look},
-                                   {"__close", question_close},
-                                   {"__gc", question_close},
-                                   {NULL, NULL}};
+/* peer_process(fd) -> the process at the other end of a Unix socket, and its user; or nothing */
+static int peer_process(lua_State *L) {
+#ifdef __linux__
+  struct ucred peer;
+  if (braid_question_peer((int)larg_integer(L, 1, "fd", 0), &peer)) return 0;
+  lua_pushinteger(L, peer.pid);
+  lua_pushinteger(L, peer.uid);
+  return 2;
+#else
+  (void)L;
+  return 0;
+#endif
+}
+
+/* user_id() -> the number of the user as whom this process runs */
+static int user_id(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)geteuid());
+  return 1;
+}
+
+static const luaL_Reg methods[] = {{"ask", question_ask},       {"look", question_look},  {"profile", question_profile},
+                                   {"__close", question_close}, {"__gc", question_close}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"question_new", question_new},
                                      {"numbers", numbers},
+                                     {"peer_process", peer_process},
+                                     {"user_id", user_id},
                                      {"other_space", other_space},
                                      {"printable", printable},
                                      {NULL, NULL}};

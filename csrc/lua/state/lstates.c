@@ -15,6 +15,7 @@
 #include "lua/base/lposition.h"
 #include "lua/codec/lcodec.h"
 #include "lua/sched/ltaskname.h"
+#include "lua/state/lsample.h"
 
 /* ---- report of a state ---------------------------------------------------------------------------------------- */
 
@@ -166,6 +167,7 @@ static int tell_slow(lua_State *L) {
 void states_attend(struct sched *sched) {
   enum { OURS = BRAID_STATE_TELL | BRAID_STATE_SLOW | BRAID_STATE_COUNT };
   unsigned asked = atomic_fetch_and(&sched->state.asked, ~(unsigned)OURS);
+  if (asked & BRAID_STATE_SAMPLE) sample_take(sched, sched->stopper.computing, 0);
   if (asked & BRAID_STATE_TELL) answer(sched);
   if ((asked & BRAID_STATE_SLOW) && sched->running && sched->current->co) {
     lua_pushcfunction(sched->running, tell_slow);

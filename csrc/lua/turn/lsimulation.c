@@ -22,6 +22,7 @@
 #include "lua/sched/lbottom.h"
 #include "lua/sched/ldeadlock.h"
 #include "lua/sched/lsigint.h"
+#include "lua/state/lsample.h"
 #include "lua/state/lstates.h"
 #include "lua/task/lstep.h"
 #include "lua/task/lwrap.h"
@@ -407,7 +408,7 @@ static void set_changes(struct simulation *simulation) {
 }
 
 static void install(lua_State *L, struct simulation *simulation, bool solitary) {
-  static const struct sched_driver driver = {simulated_turn, states_attend, choose_case};
+  static const struct sched_driver driver = {simulated_turn, states_attend, sample_take, choose_case};
   struct sched *sched = sched_of(L);
   simulation->sched = sched;
   simulation->before = sched->driver;

@@ -6,6 +6,7 @@
 #include "lua/pool/lpooljob.h"
 #include "lua/sched/ldeadlock.h"
 #include "lua/sched/lsigint.h"
+#include "lua/state/lsample.h"
 #include "lua/state/lstates.h"
 #include "lua/task/lstep.h"
 #include "lua/task/lwrap.h"
@@ -92,7 +93,7 @@ void turn_take_replies(struct sched *sched) {
 static unsigned choose(struct sched *sched, unsigned count) { return sched->turns++ % count; }
 
 void lturn_open(lua_State *L) {
-  static const struct sched_driver driver = {turn_once, states_attend, choose};
+  static const struct sched_driver driver = {turn_once, states_attend, sample_take, choose};
   struct sched *sched = sched_open(L);
   sched->driver = &driver;
   sched->interval = sched->next_look = FIRST_LOOK;

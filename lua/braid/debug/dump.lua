@@ -78,6 +78,26 @@ function M.command_line(pid)
   return core.printable(words)
 end
 
+---The children of a process.
+---@param pid integer
+---@return integer[]
+function M.children(pid)
+  local list = {}
+  for _, thread in ipairs(numbers_in(("/proc/%d/task"):format(pid))) do
+    local text = read(("/proc/%d/task/%d/children"):format(pid, thread)) or ""
+    for child in text:gmatch "%d+" do list[#list + 1] = math.tointeger(tonumber(child)) end
+  end
+  return list
+end
+
+---Whether a process has loaded braid, as far as this user may see.
+---@param pid integer
+---@return boolean
+function M.uses_braid(pid)
+  local maps = read(("/proc/%d/maps"):format(pid))
+  return maps ~= nil and maps ~= "" and (has_module(maps) ~= nil or answers(pid))
+end
+
 -- One value of /proc/PID/status.
 local function status_of(pid, name)
   local status = read(("/proc/%d/status"):format(pid))
@@ -108,8 +128,11 @@ local function begins_to_answer(pid, patience)
   return true
 end
 
--- Why a process cannot be asked; nil if it can. A process that does not expect the signal never gets it.
-local function obstacle(pid, patience)
+---Why a process cannot be asked; nil if it can. A process that does not expect the signal never gets it. Suspends.
+---@param pid integer
+---@param patience number seconds
+---@return string?
+function M.obstacle(pid, patience)
   if has_ended(pid) then return "has ended" end -- a zombie has no maps
   local maps = read(("/proc/%d/maps"):format(pid))
   if not maps and not has_ended(pid) then
@@ -168,7 +191,7 @@ function M.ask(pid, patience)
     return trouble(pid, why)
   end
   patience = patience or CONNECT
-  local refusal = obstacle(pid, patience)
+  local refusal = M.obstacle(pid, patience)
   if refusal then return failure("closed", pid, refusal) end
   return converse(question, pid, patience)
 end
