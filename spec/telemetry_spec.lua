@@ -5,6 +5,7 @@ local helper = require "spec.helper"
 local scripted = require "spec.scripted_server"
 local braid = require "braid"
 local context = require "braid.telemetry.context"
+local core = require "braid.core"
 local telemetry = require "braid.telemetry"
 local test, misused, answer = helper.test, expect.misused, scripted.answer
 
@@ -267,6 +268,18 @@ describe("the context of a span", function()
     chain(spans, "mine", "inside")
     assert.is_nil(spans.mine.parentSpanId)
     assert.same({ { traceId = spans.put.traceId, spanId = spans.put.spanId } }, { table.unpack(spans.mine.links) })
+  end))
+
+  test("goes along to other machines without what is shared here", with(function(base)
+    local _ <close> = braid.telemetry { endpoint = base, service = "shop" }
+    local bytes, objects = core.freeze("argument", print, 1)
+    assert.same({ print, 1 }, { core.thaw(bytes, objects) })
+    braid.span("far", nil, function()
+      bytes, objects = core.freeze("argument", job, 1)
+      assert.is_truthy(bytes:find(context.current().span, 1, true))
+    end)
+    assert.equal("function", type((core.thaw(bytes, objects))))
+    context.swap(nil)
   end))
 
   test("stays out of values: priorities, tables by reference, closed queues", with(function(base)

@@ -23,7 +23,7 @@ static int set_home(lua_State *L) {
 
 /* set_hook(name, fn): sets a function of the Lua layer that the C layer calls.
  *   "callback"   fn(function, future): runs a callback of a future
- *   "carry"      fn(value, queue or nil) -> what is sent instead of the value: see lcarry.h
+ *   "carry"      fn(value, to) -> what is sent instead of the value: see lcarry.h
  *   "forget"     fn(): an item is about to be received
  *   "unwrap"     fn(carrier) -> value: such a value was received
  *   "closing"    fn(count): that many tasks did not end when the state did

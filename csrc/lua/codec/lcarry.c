@@ -8,16 +8,16 @@
 
 static const char CLASS; /* registry key, by address: the metatable of such tables */
 
-void carry_wrap(lua_State *L, struct sched *sched, int index, int queue) {
+void carry_wrap(lua_State *L, struct sched *sched, int index, int to) {
   if (__builtin_expect(!sched->carries, true)) return;
   index = lua_absindex(L, index);
   luaL_checkstack(L, 4, NULL);
   lua_getfield(L, LUA_REGISTRYINDEX, "braid.carry");
   lua_pushvalue(L, index);
-  if (queue)
-    lua_pushvalue(L, queue);
+  if (to > 0)
+    lua_pushvalue(L, to);
   else
-    lua_pushnil(L);
+    lua_pushboolean(L, to == CARRY_FAR_JOB);
   lua_call(L, 2, 1);
   lua_replace(L, index);
 }

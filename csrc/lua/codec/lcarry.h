@@ -7,9 +7,12 @@
 
 #include "lua/sched/lsched.h"
 
-/* The value at `index` is about to be sent: replaces it by a table that has it as element 1, and the context, if there
- * is one. `queue`: the stack index of the queue; 0: it is a job's function. May raise that memory is out. */
-void carry_wrap(lua_State *L, struct sched *sched, int index, int queue);
+/* Instead of the stack index of a queue: the value is a job's function; the job goes to another machine. */
+enum { CARRY_JOB = 0, CARRY_FAR_JOB = -1 };
+
+/* The value at `index` is about to be sent to the queue at stack index `to`, or by a job: replaces it by a table that
+ * has it as element 1, and the context, if there is one. May raise that memory is out. */
+void carry_wrap(lua_State *L, struct sched *sched, int index, int to);
 
 /* An item is about to be pushed: the current task takes no part any more in what the item before has brought. */
 void carry_begin(lua_State *L, struct sched *sched);

@@ -35,7 +35,7 @@ static int push_parts(lua_State *L) {
  * errors. "argument": it is a job, and the context of its span goes along. */
 static int freeze(lua_State *L) {
   const char *what = larg_string(L, 1, "what", NULL);
-  if (*what == 'a') carry_wrap(L, sched_of(L), 2, 0);
+  if (*what == 'a') carry_wrap(L, sched_of(L), 2, CARRY_FAR_JOB);
   struct braid_message *message = lcodec_encode_across(L, 2, lua_gettop(L) - 1, what, border);
   lua_pushcfunction(L, push_parts);
   lua_pushlightuserdata(L, message);

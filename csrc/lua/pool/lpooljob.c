@@ -208,7 +208,7 @@ int pooljob_submit(lua_State *L) {
   struct braid_pool *pool = receiver(L);
   larg_function(L, 2, "fn");
   int count = lua_gettop(L) - 1;
-  carry_wrap(L, sched, 2, 0);
+  carry_wrap(L, sched, 2, CARRY_JOB);
   struct job_future *this = push_future(L, sched, pool);
   struct braid_message *call =
       lcodec_encode_across(L, 2, count, "argument", pool->kind->apart ? braid_connection_refuse_object : NULL);

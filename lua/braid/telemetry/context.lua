@@ -69,19 +69,20 @@ end
 
 -- ---- jobs and items of queues ---------------------------------------------------------------------------------------
 
--- What is sent instead of a value: { value, context or false }.
+-- What is sent instead of a value: { value, context or false, whether it goes to another machine }.
 local Carrier = { __name = "braid.telemetry.Carrier" }
 
 function Carrier:__braid_pack()
-  local context, sink = self[2] or {}, M.sink or {}
+  local context, sink = self[2] or {}, not self[3] and M.sink or {} -- shared objects stay on the machine
   return M.open, self[1], context.trace, context.span, context.sampled, context.state, sink.inbox, sink.dropped,
     sink.sample
 end
 
-local function carry(value, queue)
-  local context = core.locals()[KEY]
-  if not context and (queue or not M.sink) or queue and M.sink and queue == M.sink.inbox then return value end
-  return setmetatable({ value, context or false }, Carrier)
+-- `to`: a queue; false: a worker gets the value as a job; true: one of another machine does.
+local function carry(value, to)
+  local context, sink = core.locals()[KEY], M.sink
+  if not context and (to or not sink) or sink and to == sink.inbox then return value end
+  return setmetatable({ value, context or false, to == true }, Carrier)
 end
 
 -- The current task takes part in the context of what it has received. In a span of its own it stays in that, which is
