@@ -55,10 +55,10 @@ int braid_start(lua_State *L) {
 typedef void open_function(lua_State *L);
 
 /* What every state needs, also a worker's: it is opened with the module. */
-static open_function *const first_parts[] = {
-    llocals_open,    llist_open, lslice_open, lcodec_open,  lfailure_open, ltask_open,
-    lfuture_open,    lwrap_open, lscope_open, lwithin_open, lstates_open,  lwatchdog_open,
-    lcoroutine_open, lturn_open, lend_open,   lscript_open, lshell_open, lsample_open, NULL};
+static open_function *const first_parts[] = {llocals_open, llist_open,     lslice_open,     lcodec_open, lfailure_open,
+                                             ltask_open,   lfuture_open,   lwrap_open,      lscope_open, lwithin_open,
+                                             lstates_open, lwatchdog_open, lcoroutine_open, lturn_open,  lend_open,
+                                             lscript_open, lshell_open,    lsample_open,    NULL};
 
 /* The other parts. A group of them is opened when a name or a class is asked for that none before it has. */
 static open_function *const sharing_parts[] = {
