@@ -1,7 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- Proves that the documentation is true: every public function has a comment with its parameters, and every Lua block
--- of the README and the guides runs. A block behind a line `<!-- not run: why -->` is only compiled.
+-- of the README and the guides runs, and every example of the reference. A block behind a line `<!-- not run: why -->` is only compiled.
 -- usage: lua tools/docs.lua      (in the root of the tree, with the tree's paths)
+
+local examples = require "tools.site.examples"
+local manual = require "tools.manual"
 
 local failures = 0
 
@@ -99,8 +102,29 @@ local function check_blocks(file)
   end
 end
 
+-- ---- every example of the reference --------------------------------------------------------------------------------
+
+local is_name = {}
+for _, chapter in ipairs(manual.chapters) do
+  for _, section in ipairs(chapter.sections) do
+    for _, item in ipairs(section.items) do is_name[item.path] = true end
+    for _, class in ipairs(section.classes) do
+      is_name[class.name] = true
+      for _, item in ipairs(class.items) do is_name[item.path] = true end
+    end
+  end
+end
+
+local function check_example(example)
+  for _, name in ipairs(example.names) do
+    if not is_name[name] then complain("%s:%d: there is no %s", example.file, example.line, name) end
+  end
+  run(example.file, example.line - 1, 'local braid = require "braid"\n' .. example.text .. "\n")
+end
+
 for _, file in ipairs(files "find lua -name '*.lua' | sort") do check_comments(file) end
-local guides = files "ls README*.md docs/*.md examples/README.md 2>/dev/null"
+local guides = files "ls README*.md docs/*.md docs/zh/*.md examples/README.md 2>/dev/null"
 for _, file in ipairs(guides) do check_blocks(file) end
-print(("docs: %d guides, %d out of order"):format(#guides, failures))
+for _, example in ipairs(examples.list) do check_example(example) end
+print(("docs: %d guides, %d examples, %d out of order"):format(#guides, #examples.list, failures))
 os.exit(failures == 0)

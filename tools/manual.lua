@@ -8,7 +8,7 @@ local comments = require "tools.comments"
 local CHAPTERS = {
   { "tasks", "Tasks, futures and scopes", "tasks.task", "tasks.future", "tasks.scope", "tasks.gather", "tasks.every" },
   { "shared", "Shared objects", "sync.queue", "sync.primitives", "sync.dict", "sync.array",
-    "sync.view", "sync.npy",
+    "sync.view", "sync.npy", "sync.mapping",
     "sync.resource_pool",
     "sync.limiter" },
   { "pools", "Pools", "pools.executor", "pools.pool", "pools.inline", "pools.task_pool", "pools.thread_pool",
@@ -55,11 +55,38 @@ local PARTS = { "http", "web", "json", "process", "net", "redis", "file", "webso
 local CLASSES = { "Task", "Scope", "Queue", "Lock", "Semaphore", "Event", "Condition", "Barrier", "Counter", "Dict",
   "Array" }
 
+local function kernel_modules()
+  local list = {}
+  for _, chapter in ipairs(CHAPTERS) do
+    for i = 3, #chapter do
+      if chapter[i]:find "^kernels%." then list[#list + 1] = require("braid." .. chapter[i]) end
+    end
+  end
+  return list
+end
+
+-- Functions of kernels by their names. Some are wrapped for arrays of two dimensions: then the module's own stands for
+-- it, unless another module has the very function.
+local function add_kernels(add)
+  local known = {}
+  for _, is_exact in ipairs { true, false } do
+    for _, module in ipairs(kernel_modules()) do
+      for name, value in pairs(module) do
+        local public = rawequal(braid.kernels[name], value) or not is_exact and braid.kernels[name] ~= nil
+        if public and not known[name] then
+          known[name] = true
+          add("braid.kernels." .. name, value)
+        end
+      end
+    end
+  end
+end
+
 -- value -> the name under which a program has it; and the names, of which one may be missing in the manual.
 local function public_functions()
   local names, list = {}, {}
   local function add(name, value)
-    if type(value) ~= "function" then return end
+    if type(value) ~= "function" and not (getmetatable(value) or {}).__call then return end
     names[value] = name
     list[#list + 1] = name
   end
@@ -67,9 +94,8 @@ local function public_functions()
   for _, part in ipairs(PARTS) do
     for name, value in pairs(braid[part]) do add(("braid.%s.%s"):format(part, name), value) end
   end
-  for _, part in ipairs { "numbers", "vectors", "random", "selection", "groups", "series", "comparisons", "linear" } do
-    for name, value in pairs(require("braid.kernels." .. part)) do add("braid.kernels." .. name, value) end
-  end
+  for name, value in pairs(braid.array) do add("braid.array." .. name, value) end
+  add_kernels(add)
   return names, list
 end
 

@@ -71,9 +71,21 @@ say '---@field null lightuserdata "nothing": equal to itself in every state and 
 for _, part in ipairs(parts) do say("---@field ", part:match "[%w_]+$", " ", part) end
 say "local braid = {}"
 say ""
+-- A part that can be called, as braid.array: its arguments and results on one line.
+local function write_call(item)
+  comment({ (item.text:gsub("\n", "\n---")) })
+  local words, results = {}, {}
+  for i, parameter in ipairs(item.parameters) do words[i] = parameter.name .. ": " .. parameter.type end
+  for i, result in ipairs(item.results) do results[i] = result.type end
+  say("---@overload fun(", table.concat(words, ", "), "): ", table.concat(results, ", "))
+end
+
 for _, part in ipairs(parts) do
   say("---@class ", part)
-  say("braid.", part:match "[%w_]+$", " = {}")
+  for_each_item(function(item)
+    if item.path == part then write_call(item) end
+  end)
+  say(part, " = {}")
   say ""
 end
 for _, chapter in ipairs(manual.chapters) do
@@ -85,7 +97,9 @@ for _, chapter in ipairs(manual.chapters) do
     for _, class in ipairs(section.classes) do
       if not is_part[class.name] then write_class(class) end
     end
-    for _, item in ipairs(section.items) do write_function(item.path, item) end
+    for _, item in ipairs(section.items) do
+      if not is_part[item.path] then write_function(item.path, item) end
+    end
   end
 end
 say "return braid"

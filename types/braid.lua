@@ -6,6 +6,7 @@
 ---@class braid
 ---@field _VERSION string
 ---@field null lightuserdata "nothing": equal to itself in every state and process, and to `cjson.null`
+---@field array braid.array
 ---@field process braid.process
 ---@field net braid.net
 ---@field file braid.file
@@ -19,6 +20,11 @@
 ---@field kernels braid.kernels
 ---@field testing braid.testing
 local braid = {}
+
+---@class braid.array
+---Makes an array: `braid.array(type, source)`.
+---@overload fun(type: string, source: integer|number[]|braid.Array|string|{ shape: integer[]?, values: table? }): braid.Array|braid.ArrayView
+braid.array = {}
 
 ---@class braid.process
 braid.process = {}
@@ -689,6 +695,35 @@ function ArrayView:slice(first, last) end
 ---@param columns integer? -1: as many as fit; nil: one dimension
 ---@return braid.Array|braid.ArrayView
 function ArrayView:reshape(rows, columns) end
+
+---Reads an array from a `.npy` file, or a table of arrays by name from a `.npz` archive. Suspends.
+---@param path string
+---@return braid.Array|braid.ArrayView|table|nil
+---@return braid.Error? err kind "system": it cannot be read, or is not of numpy's format
+function braid.array.load(path) end
+
+---Writes an array as `.npy`, or a table of arrays by name as a `.npz` archive. The file is complete, or the old one.
+---Suspends.
+---@param path string
+---@param what braid.Array|braid.ArrayView|table<string, braid.Array|braid.ArrayView>
+---@return boolean? ok
+---@return braid.Error? err
+function braid.array.save(path, what) end
+
+---Maps a file as an array: numpy's `.npy`, or with `type` the plain elements of any file, from the byte `offset` on.
+---It reads nothing at first, so a file may be larger than the memory. Without `writable` the array cannot be written.
+---With it, what is written goes to the file, in the system's own time; `array:sync()` waits until it is on the disk.
+---Sending the array to another process maps the file there. May block for the file.
+---
+---If another program truncates the file, elements behind its new end are lost: who uses the array then, or runs a
+---kernel on it meanwhile, fails with kind "system". The program goes on.
+---@param path string
+---@param opts { type: string?, shape: integer[]?, offset: integer?, writable: boolean?, create: boolean? }? shape:
+--- { n } or { rows, columns }; default: as many elements as fit. create: makes the file of zeroes, in the place of
+--- an older one, with numpy's header if it is called *.npy; needs type and shape, and can be written
+---@return braid.Array|braid.ArrayView|nil
+---@return braid.Error? err kind "system": it cannot be mapped, or has fewer elements
+function braid.array.mmap(path, opts) end
 
 ---@class braid.ResourcePool
 local ResourcePool = {}
@@ -3301,14 +3336,6 @@ function braid.kernels.hash(list, opts) end
 ---@return {lines: integer, words: integer, bytes: integer}|braid.Error totals or the error of kind "system"
 function braid.kernels.word_count(list, opts) end
 
----The sum. For integers it is an integer. For floats it is a float, whose error is at most
----(38 + log2(n / 1024)) * 2^-53 times the sum of the absolute values. 0 for an empty array. Suspends, except for short
----arrays.
----@param array braid.Array
----@param opts { threads: integer? }?
----@return number
-function braid.kernels.sum(array, opts) end
-
 ---The sum of the products a[i] * b[i], with the same error as sum. An integer if both arrays have integers. Suspends,
 ---except for short arrays.
 ---@param a braid.Array
@@ -3316,18 +3343,6 @@ function braid.kernels.sum(array, opts) end
 ---@param opts { threads: integer? }?
 ---@return number
 function braid.kernels.dot(a, b, opts) end
-
----The smallest element; NaN if there is one; nil for an empty array. Suspends, except for short arrays.
----@param array braid.Array
----@param opts { threads: integer? }?
----@return number?
-function braid.kernels.min(array, opts) end
-
----The largest element; NaN if there is one; nil for an empty array. Suspends, except for short arrays.
----@param array braid.Array
----@param opts { threads: integer? }?
----@return number?
-function braid.kernels.max(array, opts) end
 
 ---The index of the first smallest element, or of the first NaN; nil for an empty array. Suspends, except for short
 ---arrays.
@@ -3342,12 +3357,6 @@ function braid.kernels.argmin(array, opts) end
 ---@param opts { threads: integer? }?
 ---@return integer?
 function braid.kernels.argmax(array, opts) end
-
----The mean, a float; nil for an empty array. Suspends, except for short arrays.
----@param array braid.Array
----@param opts { threads: integer? }?
----@return number?
-function braid.kernels.mean(array, opts) end
 
 ---The variance, a float: the sum of the squared differences from the mean, divided by n - ddof. nil unless n > ddof.
 ---Suspends, except for short arrays.
@@ -3402,46 +3411,6 @@ function braid.kernels.histogram(array, bins, opts) end
 ---@param opts { side: "left"|"right"?, out: braid.Array?, threads: integer? }? out: of i64, as long as values
 ---@return braid.Array|integer places of i64; an integer for a number
 function braid.kernels.searchsorted(sorted, values, opts) end
-
----The product of two matrices, which are stored row by row: a is m x k, b is k x n. Missing k and n are computed from m
----and the lengths. Without m both matrices are square. It computes in doubles, also for integers. Whether a product is
----rounded before it is added depends on the processor. Suspends, except for small matrices.
----@param a braid.Array
----@param b braid.Array
----@param m integer? rows of a
----@param k integer? columns of a, rows of b
----@param n integer? columns of b
----@param opts { out: braid.Array?, type: string?, threads: integer? }? may be given in place of m, k or n. out: the
---- array for the result, which must not overlap a or b. type: type of a new array, default "f64"; integers are
---- converted as in map
----@return braid.Array out m x n
----@overload fun(a: braid.Array, b: braid.Array, opts: table?): braid.Array
-function braid.kernels.matmul(a, b, m, k, n, opts) end
-
----Computes an expression for each element. Values are given by name, `map("a*x + sqrt(y)", { a = 2, x = X, y = Y })`,
----or in the order in which the variables first appear, `map("a*x + sqrt(y)", 2, X, Y)`. A value is an array or a
----number; all arrays have the same length. Suspends, except for short arrays.
----
----The language: numbers, pi, inf, nan. + - * / // % ^ as in Lua. < <= > >= == ~= (or !=), `and`, `or`, `not`: true is
----1, false is 0, and every operand that is not 0 is true (a < b < c is refused). Functions: sqrt exp exp2 log log2
----log10 sin cos tan asin acos atan sinh cosh tanh erf abs sign floor ceil, round (halves to even), isnan, isinf, log(x,
----base), atan(y, x) or atan2(y, x), hypot(x, y), pow(x, y), min and max of two or more (NaN if one is NaN; the first of
----equal ones), where(condition, then, otherwise).
----
----It computes in doubles. The error of exp and log is below 1 unit in the last place, of sin and cos below 2.5.
----
----It computes in integers, exactly and modulo 2^64, if all arrays, all numbers and the result's type are integers, and
----every operation gives integers: + - * // %, ^2, comparisons, logic, abs sign floor ceil round min max where. If there
----are arrays of u64 and none of signed types, integers among the values are u64, too: those from 2^63 on are negative
----in Lua. If arrays of u64 meet arrays of signed types, or a negative number in the expression, and the order of
----integers matters (< <= > >= // % min max abs sign), everything is computed in doubles.
----@param expression string
----@param ... table|braid.Array|number the values of the variables by name, or one after the other; then the options:
---- `{ out = array, type = string, threads = integer }`. out: the array for the result; it is one of the arrays, or
---- overlaps none. type: the type of a new array, default "f64". In an array of integers doubles are rounded towards
---- zero; results out of the type's range are clamped, NaN becomes 0, x / 0 is clamped, and 0 / 0 becomes 0
----@return braid.Array out
-function braid.kernels.map(expression, ...) end
 
 ---Fills an array with random numbers. Element i depends only on the seed and i. Uniform floats: low <= x < high (f32
 ---may round up to high). Uniform integers: low <= x <= high. Normal and exponential numbers in an array of integers
@@ -3585,6 +3554,35 @@ function braid.kernels.convolve(a, b, opts) end
 ---@return braid.Array f64, #array - n + 1 elements
 function braid.kernels.windows(array, n, what, opts) end
 
+---As vectors.sum; with `axis = 1` one sum for each column of a two-dimensional array, with 2 one for each row.
+function braid.kernels.sum() end
+
+---As vectors.min, also along an axis.
+function braid.kernels.min() end
+
+---As vectors.max, also along an axis.
+function braid.kernels.max() end
+
+---As vectors.mean, also along an axis.
+---@param array braid.Array|braid.ArrayView
+---@param opts { axis: integer?, threads: integer? }?
+---@return number|braid.Array|nil
+function braid.kernels.mean(array, opts) end
+
+---As vectors.map. Arrays of two dimensions give one of two dimensions; a row (or an array as long as a row) and a
+---column are repeated.
+---@param expression string
+---@param ... any as for vectors.map
+---@return braid.Array|braid.ArrayView
+function braid.kernels.map(expression, ...) end
+
+---As vectors.matmul; two arrays of two dimensions need no sizes, and give one of two dimensions.
+---@param a braid.Array|braid.ArrayView
+---@param b braid.Array|braid.ArrayView
+---@param ... any as for vectors.matmul
+---@return braid.Array|braid.ArrayView
+function braid.kernels.matmul(a, b, ...) end
+
 ---a where the mask is not 0, else b. A row and a column are repeated, as in `map`. Suspends, except for short masks.
 ---@param mask braid.Array|braid.ArrayView
 ---@param a braid.Array|braid.ArrayView|number
@@ -3652,6 +3650,25 @@ function braid.kernels.svd(a) end
 ---@return braid.ArrayView vectors n x n: column i belongs to value i
 function braid.kernels.eigh(a) end
 
+---Reads a table from a file of text (RFC 4180). A column of integers becomes an i64 array, a column of numbers f64 (a
+---missing number is NaN), any other a list of texts. Suspends.
+---@param path string
+---@param opts { separator: string?, header: boolean?, columns: (string|integer)[]?, types: table<string, string>?,
+--- skip: integer? }?
+--- header: the first line has names; default true, else columns are called "column 1" and so on. columns: only these.
+--- types: "f64", "i32" ... or "text" by name. skip: lines before the table
+---@return table<string, braid.Array|string[]>? columns by name; `columns.names` is the list of all names
+---@return braid.Error? err kind "system"; `record` counts the records behind the header, from 1
+function braid.kernels.read_csv(path, opts) end
+
+---Writes columns as a table in text, with a line of names. Suspends for short moments between lines.
+---@param path string
+---@param columns table<string, braid.Array|any[]>
+---@param opts { separator: string?, header: boolean?, names: string[]? }? names: the order of the columns
+---@return boolean? ok
+---@return braid.Error? err
+function braid.kernels.write_csv(path, columns, opts) end
+
 ---A kernel. Calling it runs it over a range: `kernel(n, ...)` for 1 to n, `kernel({ from, to }, ...)`, or
 ---`kernel({ from, to, from, to }, ...)` with two indices. Suspends.
 ---@class braid.Kernel
@@ -3671,6 +3688,20 @@ function Kernel:source() end
 ---@return { native: boolean, types: string[]?, seconds: number?, cached: boolean?, vectorized: boolean?, file: string,
 --- reason: string? }
 function Kernel:info() end
+
+---Compiles a Lua function, or the text of one, to a native kernel that runs on all cores. See docs/kernels.md for the
+---language. Types come from the arguments of the first call for each list of types; that call compiles, and suspends.
+---Kind "compile": the function uses what kernels lack; `line` and `column` tell where.
+---@param fn function|string
+---@param opts { reduce: "sum"|"min"|"max"|"product"|function|{ init: number?, fn: function }|nil, name: string?,
+--- unchecked: boolean?, fast_math: boolean?, types: string[]? }?
+---@return braid.Kernel
+function braid.kernels.compile(fn, opts) end
+
+---Options for one call of a kernel: its last argument.
+---@param opts { threads: integer? }
+---@return table
+function braid.kernels.options(opts) end
 
 ---Runs fn(item) here for each item of the sample, the first item twice. Then the models that could be best make pilot
 ---runs with the sample. Advises which model to use for many such items. The first call measures this machine. That

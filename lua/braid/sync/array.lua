@@ -127,12 +127,7 @@ local function shaped(type, opts)
   return array:set(values)
 end
 
----Makes an array.
----@param type string "f64", "f32", "i64", "i32", "i16", "i8", "u64", "u32", "u16" or "u8"
----@param source integer|number[]|braid.Array|string|{ shape: integer[]?, values: table? } the number of elements, which
---- are 0; or the elements (see set); or a table with `shape`, { rows, columns }, and `values`, a flat list or a list of
---- rows
----@return braid.Array|braid.ArrayView
+-- `braid.array(type, source)`.
 local function make(_, type, source)
   if not types[type] then
     local nearest = _G.type(type) == "string" and errors.nearest(type, types)
@@ -149,7 +144,12 @@ local function make(_, type, source)
   return _G.type(source) == "number" and array or array:set(source)
 end
 
----`braid.array(type, source)` makes an array. It has further functions as fields (see braid.kernels).
+---Makes an array: `braid.array(type, source)`.
+---@param type string "f64", "f32", "i64", "i32", "i16", "i8", "u64", "u32", "u16" or "u8"
+---@param source integer|number[]|braid.Array|string|{ shape: integer[]?, values: table? } the number of elements, which
+--- are 0; or the elements (see set); or a table with `shape`, { rows, columns }, and `values`, a flat list or a list of
+--- rows
+---@return braid.Array|braid.ArrayView
 M.array = setmetatable({}, { __call = make })
 
 M.array.load, M.array.save, M.array.mmap = npy.load, npy.save, mapping.mmap
