@@ -201,6 +201,17 @@ local function brief(text)
   return line:match "^(.-[.:]) " or line
 end
 
+-- The first sentence of a guide's text: of its first paragraph that is neither code nor a table.
+local function first_sentence(text)
+  for paragraph in (text:gsub("```.-\n```", "") .. "\n\n"):gmatch "(.-)\n\n+" do
+    local line = plain(paragraph)
+    if not paragraph:find "^%s*[#|<-]" and line:find "%S" then
+      return line:match "^.-。" or line:match "^(.-%.) " or line
+    end
+  end
+  return ""
+end
+
 local function context(page)
   return {
     name = function(text) return address_of(page, text) end,
@@ -233,7 +244,7 @@ end
 local function cards(group)
   local out = { ("<h2>%s</h2>\n<ul class=\"cards\">"):format(markdown.escape(group.title)) }
   for _, page in ipairs(group.pages) do
-    local said = page.chapter and page.summary or page.text and brief(page.text:gsub("^#[^\n]*\n", "")) or ""
+    local said = page.chapter and page.summary or page.text and first_sentence(page.text) or ""
     out[#out + 1] = ('<li><a href="%s"><b>%s</b><span>%s</span></a></li>'):format(page.path, markdown.escape(
       page.short or page.title), markdown.escape(said))
   end
