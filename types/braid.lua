@@ -3658,7 +3658,8 @@ function braid.kernels.eigh(a) end
 --- header: the first line has names; default true, else columns are called "column 1" and so on. columns: only these.
 --- types: "f64", "i32" ... or "text" by name. skip: lines before the table
 ---@return table<string, braid.Array|string[]>? columns by name; `columns.names` is the list of all names
----@return braid.Error? err kind "system"; `record` counts the records behind the header, from 1
+---@return braid.Error? err kind "system"; `line` is the line in the file, `record` counts the records behind the
+--- header, from 1
 function braid.kernels.read_csv(path, opts) end
 
 ---Writes columns as a table in text, with a line of names. Suspends for short moments between lines.
