@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- Proves that the documentation is true: every public function has a comment with its parameters, and every Lua block
--- of the README and the guides runs, and every example of the reference. A block behind a line `<!-- not run: why -->` is only compiled.
+-- Proves that the documentation is true: every public function has a comment with its parameters; every Lua block of
+-- the README and the guides runs, and every example of the reference. A block behind a line `<!-- not run: why -->` is
+-- only compiled.
 -- usage: lua tools/docs.lua      (in the root of the tree, with the tree's paths)
 
 local examples = require "tools.site.examples"
