@@ -771,12 +771,13 @@ describe("postgres.pool", function()
     local update = "update l set n = n + 1 where id = $1"
     for _ = 1, 10 do pool:query(update, 2) pool:value("select $1::int", 0) end
     local other <close> = assert(postgres.connect(server.options()))
-    local held = braid.event()
+    local locked, held = braid.event(), braid.event()
     local holder = braid.spawn(other.transaction, other, function(tx)
       tx:query("select * from l where id = 1 for update")
+      locked:set()
       held:wait()
     end)
-    braid.sleep(0.05)
+    locked:wait()
     local blocked = braid.spawn(pool.query, pool, update, 1)
     local behind = {}
     for i = 1, 10 do behind[i] = braid.spawn(pool.value, pool, "select $1::int", i) end
