@@ -118,6 +118,27 @@ describe("a .npz archive", function()
     assert.equal(50, kernels.sum(arrays.x))
   end)
 
+  test("is compressed if that is wanted, as numpy reads it", function()
+    local path = path_of ".npz"
+    local x = kernels.random(3000000, { type = "u8", low = 0, high = 3, seed = 1 })
+    local m = array("i32", { shape = { 2, 3 }, values = { 1, 2, 3, 4, 5, 6 } })
+    assert(array.save(path, { x = x, m = m, none = array("f64", 0) }, { compressed = true }))
+    assert.is_true(#bytes_of(path) < 1500000)
+    local read = assert(array.load(path))
+    assert.equal(x:tostring(), read.x:tostring())
+    assert.same(m:totable(), read.m:totable())
+    assert.equal(0, #read.none)
+    local numpy = helper.run(function()
+      return braid.process.run { "/usr/bin/python3", "-c", "import sys, numpy; a = numpy.load(sys.argv[1]); "
+        .. "print(a['x'].sum(), a['m'].tolist(), len(a['none']))", path }
+    end)
+    if numpy and numpy.code == 0 then
+      assert.equal(("%d [[1, 2, 3], [4, 5, 6]] 0\n"):format(kernels.sum(x)), numpy.stdout)
+    end
+    misused("'compressed'", array.save, path, x, { compressed = true })
+    misused("did you mean 'compressed'", array.save, path, { x = x }, { compress = true })
+  end)
+
   test("that is compressed and damaged anywhere is an error, or has what it says", function()
     local path = path_of(".npz", compressed)
     for at = 1, #compressed do

@@ -753,6 +753,12 @@ function core.storage_crc(text, array) end
 ---@return braid.Error?
 function core.storage_sync(array) end
 
+---@param text string
+---@param array braid.Array
+---@return braid.Array? packed of u8
+---@return braid.Error?
+function core.storage_deflate(text, array) end
+
 ---@param packed braid.Array of u8
 ---@param skip integer
 ---@param array braid.Array

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/http/coding.h"
+#include "core/http/encoder.h"
 
 enum { PIECE = 4 << 20, LEAST_MAPPED = 1 << 20 };
 
@@ -92,6 +93,26 @@ void braid_storage_inflate(struct braid_team *team, void *arguments) {
   }
   this->result = inflate_all(team, this, state) ? BRAID_INFLATED : BRAID_INFLATED_NOT;
   braid_coding_deflate.close(state);
+}
+
+static bool deflate_all(struct braid_team *team, struct braid_deflation *this, struct braid_encoder *encoder) {
+  if (!braid_encoder_run(encoder, this->head, this->head_size, BRAID_ENCODER_GO_ON, &this->out)) return false;
+  for (size_t done = 0, now; done < this->size && !this->status; done += now) {
+    now = this->size - done < PIECE ? this->size - done : PIECE;
+    if (!braid_encoder_run(encoder, this->data + done, now, BRAID_ENCODER_GO_ON, &this->out)) return false;
+    if (braid_team_stopped(team)) this->status = BRAID_CANCELLED;
+  }
+  return braid_encoder_run(encoder, NULL, 0, BRAID_ENCODER_FINISH, &this->out);
+}
+
+/* A stream of gzip is a header, the bytes as zip has them, and a trailer. */
+void braid_storage_deflate(struct braid_team *team, void *arguments) {
+  struct braid_deflation *this = arguments;
+  this->missing = !strstr(braid_encoder_names(), "gzip");
+  if (this->missing) return;
+  struct braid_encoder *encoder = braid_encoder_open("gzip", -1);
+  if (!encoder || !deflate_all(team, this, encoder)) this->status = BRAID_NO_MEMORY;
+  if (encoder) braid_encoder_close(encoder);
 }
 
 /* ---- checksums --------------------------------------------------------------------------------------------------- */

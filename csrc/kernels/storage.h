@@ -3,6 +3,7 @@
 #ifndef BRAID_STORAGE_H
 #define BRAID_STORAGE_H
 
+#include "core/base/buffer.h"
 #include "core/base/status.h"
 #include "core/work/crew.h"
 
@@ -42,6 +43,19 @@ struct braid_inflation {
 
 /* The kernel; `arguments` is a braid_inflation. */
 void braid_storage_inflate(struct braid_team *team, void *arguments);
+
+/* Bytes to be compressed for a zip archive: a head, and more. */
+struct braid_deflation {
+  const char *head, *data;
+  size_t head_size, size;
+  struct braid_buffer out; /* as gzip's: its header, what belongs into the archive, and its trailer. Owned */
+  bool missing;            /* there is no zlib */
+  enum braid_status status;
+};
+enum { BRAID_GZIP_HEADER = 10, BRAID_GZIP_TRAILER = 8 };
+
+/* The kernel; `arguments` is a braid_deflation. */
+void braid_storage_deflate(struct braid_team *team, void *arguments);
 
 /* CRC-32 (ISO 3309, as zip has it) of more bytes, after `crc` (0 at first). Any thread; does not block. */
 uint32_t braid_storage_crc(uint32_t crc, const void *data, size_t size);

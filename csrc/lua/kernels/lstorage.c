@@ -138,10 +138,46 @@ static int storage_inflate(lua_State *L) {
   return lkernel_run(L, 1, this->size < 65536 && packed.count < 65536);
 }
 
+static void release_deflate(void *arguments) { braid_buffer_term(&((struct braid_deflation *)arguments)->out); }
+
+static int finish_deflate(lua_State *L, void *arguments) {
+  const struct braid_deflation *this = arguments;
+  lrow_check_status(L, this->status);
+  if (this->missing) {
+    lua_pushnil(L);
+    lerror_push(L, "system", "compressing needs zlib (Debian: zlib1g)");
+    return 2;
+  }
+  size_t size = this->out.size - BRAID_GZIP_HEADER - BRAID_GZIP_TRAILER;
+  memcpy(larray_new(L, BRAID_U8, size).data, this->out.data + BRAID_GZIP_HEADER, size);
+  return 1;
+}
+
+static const struct lkernel deflate_kernel = {"deflate", braid_storage_deflate, finish_deflate, release_deflate};
+
+/* storage_deflate(text, array) -> u8 array: the text and the array's bytes, compressed as zip has them; or nil, err.
+ * Suspends. */
+static int storage_deflate(lua_State *L) {
+  size_t size;
+  const char *text = larg_string(L, 1, "text", &size);
+  struct braid_row row = lrow_check(L, 2, "array");
+  struct braid_deflation *this = lkernel_new(L, &deflate_kernel, sizeof *this);
+  this->head = text;
+  this->head_size = size;
+  this->data = row.data;
+  this->size = bytes_of(&row);
+  return lkernel_run(L, 1, this->size < 16384);
+}
+
 void lstorage_open(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"storage_move", storage_move}, {"storage_size", storage_size},       {"storage_crc", storage_crc},
-      {"storage_sync", storage_sync}, {"storage_inflate", storage_inflate}, {NULL, NULL},
+      {"storage_move", storage_move},
+      {"storage_size", storage_size},
+      {"storage_crc", storage_crc},
+      {"storage_sync", storage_sync},
+      {"storage_inflate", storage_inflate},
+      {"storage_deflate", storage_deflate},
+      {NULL, NULL},
   };
   sched_register(L, functions);
 }

@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- Arrays in files of numpy's formats: `.npy` has one array; `.npz` is a zip archive of such files. Those that are
---- compressed can be read, and are not written. The format is that of numpy's documentation ("NPY format", version 1.0
---- and 2.0).
+--- Arrays in files of numpy's formats: `.npy` has one array; `.npz` is a zip archive of such files. The format is that
+--- of numpy's documentation ("NPY format", version 1.0 and 2.0).
 
 local core = require "braid.core"
 local errors = require "braid.errors"
@@ -236,21 +235,30 @@ end
 
 local function size_of(array) return #array * M.width(array:type()) end
 
--- A zip archive of arrays, stored.
-local function archive_of(path, arrays)
+-- A zip archive of arrays: its pieces.
+local function archive_of(path, arrays, compressed)
   local names, pieces, directory, offset = {}, {}, {}, 0
   for name in pairs(arrays) do names[#names + 1] = name end
   table.sort(names)
   for _, name in ipairs(names) do
     local header, flat = header_of(arrays[name]), flat_of(arrays[name])
     local size, file = #header + size_of(flat), name .. ".npy"
-    if offset + size > 0xFFFFFFFF then return refuse(path, "above 4 GiB: save the arrays as files of their own") end
+    local content, method, packed = { header, flat }, STORED, size
+    if compressed then
+      local array, err = core.storage_deflate(header, flat)
+      if not array then return nil, err end
+      content, method, packed = { array }, DEFLATED, #array
+    end
+    if offset + math.max(size, packed) > 0xFFFFFFFF then
+      return refuse(path, "above 4 GiB: save the arrays as files of their own")
+    end
     local crc = core.storage_crc(header, flat)
-    local about = ("<I2I2I2I2I2I4I4I4I2I2"):pack(20, 0, 0, 0, 0x21, crc, size, size, #file, 0)
+    local about = ("<I2I2I2I2I2I4I4I4I2I2"):pack(20, 0, method, 0, 0x21, crc, packed, size, #file, 0)
     local head = "PK\3\4" .. about .. file
-    table.move({ head, header, flat }, 1, 3, #pieces + 1, pieces)
+    pieces[#pieces + 1] = head
+    table.move(content, 1, #content, #pieces + 1, pieces)
     directory[#directory + 1] = ENTRY .. ("<I2"):pack(20) .. about .. ("<I2I2I2I4I4"):pack(0, 0, 0, 0, offset) .. file
-    offset = offset + #head + size
+    offset = offset + #head + packed
   end
   local list = table.concat(directory)
   pieces[#pieces + 1] = list .. END .. ("<I2I2I2I2I4I4I2"):pack(0, 0, #names, #names, #list, offset, 0)
@@ -263,11 +271,17 @@ local function is_array(value) return getmetatable(value) == core.Array or view.
 ---Suspends.
 ---@param path string
 ---@param what braid.Array|braid.ArrayView|table<string, braid.Array|braid.ArrayView>
+---@param opts { compressed: boolean? }? compressed: of an archive, as numpy.savez_compressed does
 ---@return boolean? ok
 ---@return braid.Error? err
-function M.save(path, what)
+function M.save(path, what, opts)
   if type(path) ~= "string" then
     errors.misuse(1, "bad argument 'path' to 'save' (a string expected, got %s)", errors.described(path))
+  end
+  errors.check_options(1, "save", opts, { compressed = "boolean" })
+  local compressed = opts and opts.compressed
+  if is_array(what) and compressed then
+    errors.misuse(1, "the option 'compressed' of 'save' is for a table of arrays by name")
   end
   if is_array(what) then return write_pieces(path, { header_of(what), flat_of(what) }) end
   if type(what) ~= "table" or next(what) == nil then
@@ -279,7 +293,7 @@ function M.save(path, what)
       errors.misuse(1, "bad argument 'array' to 'save' (arrays by name expected, got %s)", errors.described(array))
     end
   end
-  local pieces, err = archive_of(path, what)
+  local pieces, err = archive_of(path, what, compressed)
   if not pieces then return nil, err end
   return write_pieces(path, pieces)
 end
