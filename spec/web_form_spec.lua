@@ -212,6 +212,16 @@ describe("a streamed form", function()
       { names = { table.unpack(answer.names) }, fields = answer.fields, again = answer.again, late = answer.late })
   end), { deadline = 30 })
 
+  test("says when a file cannot be written, and goes on with the next one", in_folder(function(session)
+    local big = ("x"):rep(2 << 20)
+    local answer = assert(session:post("/save", { multipart = {
+      { name = "f", filename = "", content = big }, { name = "g", filename = "good", content = "g" },
+    } })):json()
+    expect.contains(answer.sizes[""], "irectory")
+    assert.equal(1, answer.sizes.good)
+    assert.equal("good", names_in())
+  end), { deadline = 30 })
+
   test("that breaks off or is too large leaves nothing behind", in_folder(function(session, _, server)
     local text = form { { 'name="f"; filename="x"', ("x"):rep(300000) } }
     local stream <close> = web_server.connect(server)

@@ -184,6 +184,29 @@ describe("a body", function()
   end)
 end)
 
+describe("worker processes", function()
+  test("have the same checks", function()
+    run(function()
+      local app = web.app()
+      local node = { "object", fields = { name = { "string", max = 5 }, n = { "integer", default = 3 } } }
+      node.fields.children = { "array?", items = node }
+      local spec = { params = { id = { "integer", max = 9 } }, body = node, response = node }
+      app:post("/{id:int}", spec, function(request) return request.valid.body end)
+      app:openapi()
+      app:use(web.compress { min_size = 1 })
+      local server <close> = assert(app:start { port = 0, workers = 2 })
+      local session <close> = braid.http.session { base_url = server.url }
+      local answer = assert(session:post("/5", { json = { name = "a", x = 1, children = { { name = "b" } } } }))
+      assert.same({ name = "a", n = 3, children = array { { name = "b", n = 3 } } }, answer:json())
+      assert.equal(422, assert(session:post("/10", { json = { name = "abcdef" } })).status)
+      local document = assert(session:get "/openapi.json"):json()
+      assert.equal("#/components/schemas/Schema",
+        document.paths["/{id}"].post.requestBody.content["application/json"].schema["$ref"])
+      expect.contains(assert(session:get "/docs").body, "<!doctype html>")
+    end)
+  end, { deadline = 30 })
+end)
+
 describe("a hostile request", function()
   -- What fn takes, in seconds of the processor.
   local function time(fn)

@@ -5,6 +5,8 @@
 
 #include "core/memory/array.h"
 #include "core/base/buffer.h"
+#include "core/http/decoder.h"
+#include "core/http/encoder.h"
 #include "core/sync/counter.h"
 #include "core/sync/dict.h"
 #include "core/sync/primitives.h"
@@ -317,6 +319,50 @@ static bool fill_choices(void) {
   return through;
 }
 
+enum { TEXT = 100000 };
+
+static bool compress(const char *name, const char *text, struct braid_buffer *out) {
+  struct braid_encoder *encoder = braid_encoder_open(name, 0);
+  if (!encoder) return false;
+  bool done = braid_encoder_run(encoder, text, TEXT / 2, BRAID_ENCODER_FLUSH, out) &&
+              braid_encoder_run(encoder, text + TEXT / 2, TEXT / 2, BRAID_ENCODER_FINISH, out);
+  braid_encoder_close(encoder);
+  return done;
+}
+
+static bool decompress(const char *name, const struct braid_buffer *in, struct braid_buffer *out) {
+  const char *problem;
+  struct braid_decoder *decoder = braid_decoder_open(name, strlen(name), &problem);
+  if (!decoder) return false;
+  bool done = braid_decoder_feed(decoder, in->data, in->size) && !braid_decoder_pull(decoder, out, TEXT + 1) &&
+              braid_decoder_complete(decoder);
+  braid_decoder_close(decoder);
+  return done;
+}
+
+static bool code_text(void) {
+  static const char *const names[] = {"gzip", "br", "zstd"};
+  static char text[TEXT];
+  for (size_t i = 0; i < TEXT; i++) text[i] = (char)('a' + i * i % 1009 % 26);
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    struct braid_buffer small = {0}, plain = {0};
+    if (!strstr(braid_encoder_names(), names[i])) continue;
+    bool through = compress(names[i], text, &small) && decompress(names[i], &small, &plain);
+    if (through) check(plain.size == TEXT && memcmp(plain.data, text, TEXT) == 0);
+    braid_buffer_term(&small);
+    braid_buffer_term(&plain);
+    if (!through) return false;
+  }
+  return true;
+}
+
+/* Whether zlib, brotli and zstd are here is found out once, in memory that stays. */
+static void codings_survive(void) {
+  braid_encoder_names();
+  braid_coding_names();
+  memory.living = 0;
+  fail_each_once(code_text);
+}
 static void choices_survive(void) { fail_each_once(fill_choices); }
 static void deadlines_survive(void) { fail_each_once(fill_deadlines); }
 static void message_survives(void) { fail_each_once(send_message); }
@@ -345,4 +391,5 @@ CHECK_MAIN({"memory is out: buffer", buffer_survives}, {"memory is out: heap", h
            {"memory is out: primitive", primitive_survives}, {"memory is out: loop", loop_survives},
            {"memory is out: factor", factor_survives}, {"memory is out: sieve", sieve_survives},
            {"memory is out: words", words_survive}, {"memory is out: dict", dict_survives},
-           {"memory is out: what a queue lends", loans_survive}, {"memory is out: a pool of threads", pool_survives})
+           {"memory is out: what a queue lends", loans_survive}, {"memory is out: a pool of threads", pool_survives},
+           {"memory is out: codings", codings_survive})
