@@ -112,6 +112,14 @@ local function unwrap(carrier)
 end
 
 ---Receives a job's function or an item from another state. Called where that is decoded.
+---@param value any
+---@param trace string? of the context; nil: there is none
+---@param span string?
+---@param sampled boolean?
+---@param state string?
+---@param inbox braid.Queue? of the sink there
+---@param dropped braid.Counter?
+---@param sample number?
 ---@return any value
 function M.open(value, trace, span, sampled, state, inbox, dropped, sample)
   M.begin()
