@@ -104,6 +104,17 @@ describe("app:openapi", function()
       assert.same({ "tenant", "id" }, { described.parameters[1].name, described.parameters[2].name })
       assert.equal(404, client:get("/docs").status)
     end)
+    run(function()
+      local outer, shop = web.app(), web.app():openapi { title = "Shop" }
+      shop:get("/a-b", print):get("/a_b", print)
+      outer:mount("/shop", shop)
+      local client = outer:test_client()
+      local document = client:get("/shop/openapi.json"):json()
+      assert.equal("/shop", document.servers[1].url)
+      assert.same({ "get_a_b", "get_a_b2" },
+        { document.paths["/a-b"].get.operationId, document.paths["/a_b"].get.operationId })
+      expect.contains(client:get("/shop/docs").body, 'data-source="/shop/openapi.json"')
+    end)
     expect.misused("did you mean 'title'?", function() web.app():openapi { titel = "x" } end)
   end)
 

@@ -24,13 +24,15 @@ local function all_routes(router, prefix, list)
   return list
 end
 
--- The text of the document. It is made again when there are more routes.
+-- The text of the document. It is made again when there are more routes, or when the application is mounted elsewhere.
 local function document_of(app, info)
-  local count, text
-  return function()
+  local count, place, text
+  return function(mount)
     local routes = all_routes(app._router, "", {})
-    if count ~= #routes then
-      text, count = json.encode(openapi.document(routes, info), { sort_keys = true }), #routes
+    if count ~= #routes or place ~= mount then
+      local document = openapi.document(routes, info)
+      if mount and not document.servers then document.servers = { { url = mount } } end
+      text, count, place = json.encode(document, { sort_keys = true }), #routes, mount
     end
     return text
   end
@@ -48,8 +50,8 @@ function M.add(app, options)
   }
   local source, page = options.path or "/openapi.json", options.page
   local document = document_of(app, info)
-  app:get(source, { hidden = true }, function()
-    return response.response { body = document(), headers = { ["Content-Type"] = "application/json" } }
+  app:get(source, { hidden = true }, function(request)
+    return response.response { body = document(request.mount), headers = { ["Content-Type"] = "application/json" } }
   end)
   if page == false then return end
   app:get(type(page) == "string" and page or "/docs", { hidden = true }, function(request)

@@ -56,15 +56,21 @@ local function written(state, node, nullable)
   return schema
 end
 
--- The name of a schema among the components: one for each table that the program wrote.
-local function name_for(state, node)
-  local base = (node.title or "Schema"):gsub("[^%w._-]", "_")
+-- The name, or the name and a number if it is among the taken ones.
+local function unique(taken, base)
   local name, number = base, 1
-  while state.taken[name] do
+  while taken[name] do
     number = number + 1
     name = base .. number
   end
-  state.taken[name], state.names[node.source or node] = true, name
+  taken[name] = true
+  return name
+end
+
+-- The name of a schema among the components: one for each table that the program wrote.
+local function name_for(state, node)
+  local name = unique(state.taken, (node.title or "Schema"):gsub("[^%w._-]", "_"))
+  state.names[node.source or node] = name
   return name
 end
 
@@ -173,9 +179,9 @@ local function operation(state, route, path)
   local spec = route.spec
   local id = spec.name or (route.method:lower() .. path):gsub("[^%w]+", "_"):gsub("_$", "")
   return {
-    operationId = id, summary = spec.summary, description = spec.description, tags = spec.tags and listed(spec.tags),
-    deprecated = spec.deprecated, parameters = parameters_of(state, route), requestBody = body_of(state, route.plan),
-    responses = answers_of(state, route),
+    operationId = unique(state.ids, id), summary = spec.summary, description = spec.description,
+    tags = spec.tags and listed(spec.tags), deprecated = spec.deprecated, parameters = parameters_of(state, route),
+    requestBody = body_of(state, route.plan), responses = answers_of(state, route),
   }
 end
 
@@ -197,7 +203,7 @@ local methods = { GET = true, POST = true, PUT = true, PATCH = true, DELETE = tr
 ---@param info {title: string, version: string, description: string?, servers: table?}
 ---@return table document
 function M.document(routes, info)
-  local state = { schemas = {}, names = {}, taken = {}, recursive = {}, errors = refusal }
+  local state = { schemas = {}, names = {}, taken = {}, ids = {}, recursive = {}, errors = refusal }
   local paths = {}
   for _, route in ipairs(routes) do
     if methods[route.method] and route.spec and not route.spec.hidden then
