@@ -34,7 +34,7 @@ lua/state := lstdin lstate lsample lstates lquestion lwatchdog
 lua/pool := lloaders lworker.h lworkerjob lworkergarbage lworkerserve lworker lpooljob lpool lworkerhandle
 lua/io := ltls.h lfd ltls lmessages lsignal lnet ludp lsocket lfile lprocess lshell lrequest lfetch lcharset ltarget lsqlitevalue lsqlite
 lua/web := lserver.h lwebfile lcoding lexchange lserver larrival lsupervise
-lua/turn := lwaits lturn lsimulation lend lscript
+lua/turn := lobserver lcounts lwaits lturn lsimulation lend lscript
 lua/kernels := lkernel lnumbers lworkloads lrow lvectors lmap lkernelcache lcompiled lselection lgroup lmatrix lstorage lcsv llapack
 lua := lmachine lholdings lopen
 # WebSockets are a module of their own, for they need wslay and zlib.

@@ -83,7 +83,9 @@ local LUA_FLOORS = {
   "braid.command.options", "braid.command.serve", "braid.command.run", "braid.command.tutorial",
   "braid.profile.stacks", "braid.profile.forms", "braid.profile.page", "braid.profile.collector",
   "braid.command.advise", "braid.command.ps", "braid.command.profile", "braid.command.env",
-  "braid.command.connection", "braid.command.worker", "braid.command.cluster", "braid.command",
+  "braid.command.connection", "braid.command.worker", "braid.command.cluster",
+  "braid.command.top.sample", "braid.command.top.views", "braid.command.top.screen", "braid.command.top.keys",
+  "braid.command.top", "braid.command",
 }
 
 local failures = 0

@@ -913,7 +913,17 @@ function core.idle_time() end
 
 ---@param fd integer
 ---@return integer? columns nil: no terminal
+---@return integer? rows
 function core.terminal(fd) end
+
+---@param fd integer
+---@return string? settings
+---@return string? reason
+function core.terminal_raw(fd) end
+
+---@param fd integer
+---@param settings string
+function core.terminal_restore(fd, settings) end
 
 ---@return { name: string, release: string, arch: string, load: number? } load: of the last minute
 function core.system() end

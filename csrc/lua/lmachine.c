@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
+#include <termios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,14 +90,47 @@ static int flush_output(lua_State *L) {
   return 2;
 }
 
-/* terminal(fd) -> columns of the terminal; 80 if it does not tell; nil if the descriptor is no terminal */
+/* terminal(fd) -> columns and rows of the terminal; 80, 24 if it does not tell; nil if the descriptor is no terminal */
 static int terminal(lua_State *L) {
   int fd = (int)larg_between(L, 1, "fd", 0, INT_MAX);
   if (!isatty(fd)) return 0;
   struct winsize size = {0};
   bool told = ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
   lua_pushinteger(L, told ? size.ws_col : 80);
-  return 1;
+  lua_pushinteger(L, told && size.ws_row > 0 ? size.ws_row : 24);
+  return 2;
+}
+
+/* terminal_raw(fd) -> the terminal's settings, for terminal_restore; from now on it gives each key at once, and shows
+ * none. Nil and the reason if that fails. */
+static int terminal_raw(lua_State *L) {
+  int fd = (int)larg_between(L, 1, "fd", 0, INT_MAX);
+  struct termios before, raw;
+  if (tcgetattr(fd, &before) == 0) {
+    raw = before;
+    raw.c_iflag &= (tcflag_t) ~(BRKINT | ICRNL | INPCK | ISTRIP | IXON);
+    raw.c_lflag &= (tcflag_t) ~(ECHO | ICANON | IEXTEN | ISIG);
+    raw.c_cc[VMIN] = 1;
+    raw.c_cc[VTIME] = 0;
+    lua_pushlstring(L, (const char *)&before, sizeof before);
+    if (tcsetattr(fd, TCSAFLUSH, &raw) == 0) return 1;
+  }
+  int error = errno;
+  lua_pushnil(L);
+  lua_pushstring(L, strerror(error));
+  return 2;
+}
+
+/* terminal_restore(fd, settings) */
+static int terminal_restore(lua_State *L) {
+  int fd = (int)larg_between(L, 1, "fd", 0, INT_MAX);
+  struct termios settings;
+  size_t size;
+  const char *bytes = larg_string(L, 2, "settings", &size);
+  if (size != sizeof settings) return larg_error(L, 2, "settings", "what terminal_raw has returned");
+  memcpy(&settings, bytes, size);
+  tcsetattr(fd, TCSAFLUSH, &settings);
+  return 0;
 }
 
 static void set_field(lua_State *L, const char *name, const char *value) {
@@ -122,11 +156,10 @@ static int system_facts(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"thread_time", thread_time},     {"wall_time", wall_time},
-    {"children_time", children_time}, {"idle_time", idle_time},
-    {"terminal", terminal},           {"flush_output", flush_output},
-    {"system", system_facts},         {"longest_turn", longest_turn},
-    {"random_hex", random_hex},       {NULL, NULL},
+    {"thread_time", thread_time},   {"wall_time", wall_time},       {"children_time", children_time},
+    {"idle_time", idle_time},       {"terminal_raw", terminal_raw}, {"terminal_restore", terminal_restore},
+    {"terminal", terminal},         {"flush_output", flush_output}, {"system", system_facts},
+    {"longest_turn", longest_turn}, {"random_hex", random_hex},     {NULL, NULL},
 };
 
 void lmachine_open(lua_State *L) { sched_register(L, functions); }

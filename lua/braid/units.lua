@@ -76,4 +76,19 @@ function M.width(text)
   return width
 end
 
+---Cuts a text to a width; what was cut is marked by an ellipsis.
+---@param text string
+---@param width integer
+---@return string
+function M.cut(text, width)
+  if #text <= width or M.width(text) <= width then return text end
+  local used = 0
+  for at, code in utf8.codes(text, true) do
+    local size = M.width(utf8.char(code))
+    if used + size > width - 1 then return width > 0 and text:sub(1, at - 1) .. "…" or "" end
+    used = used + size
+  end
+  return text
+end
+
 return M

@@ -189,6 +189,7 @@ void braid_deadlocks_tell(struct braid_buffer *text) {
   look_init(&look);
   pthread_mutex_lock(&self->looking);
   take_look(&look, false);
+  atomic_store(&self->stands, look.count > 0);
   pthread_mutex_unlock(&self->looking);
   if (look.count > 0) {
     add(text, "deadlock: nothing can wake these tasks any more\n", -1);
@@ -196,6 +197,8 @@ void braid_deadlocks_tell(struct braid_buffer *text) {
   }
   look_term(&look);
 }
+
+bool braid_deadlocks_stand(void) { return atomic_load(&braid_states_checker()->stands); }
 
 void braid_deadlocks_collect(struct braid_buffer *list) { collect(list, false); }
 
@@ -295,6 +298,7 @@ static bool look_around(bool anew, bool still) {
   look_init(&look);
   pthread_mutex_lock(&self->looking);
   take_look(&look, anew);
+  atomic_store(&self->stands, look.count > 0);
   bool stands = look.count > 0, here = stands && braid_deadlocks_mode() == BRAID_DEADLOCK_RAISE;
   if (!here) here = !is_worker(still);
   if (stands && here && has_news(&look)) report(&look);

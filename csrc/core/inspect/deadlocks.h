@@ -27,6 +27,9 @@ enum braid_deadlock_mode braid_deadlocks_mode(void);
 /* Something has waited for long. `still`: its state does nothing else now. Does not block. */
 void braid_deadlocks_suspect(bool still);
 
+/* Whether one stood at the last look. Does not block. */
+bool braid_deadlocks_stand(void);
+
 /* Appends the deadlocks that stand, as text for people. Blocks for 0.2 s at most, or while worker processes answer. */
 void braid_deadlocks_tell(struct braid_buffer *text);
 

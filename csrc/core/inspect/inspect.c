@@ -11,7 +11,10 @@
 static void collect(enum braid_question_kind kind, struct braid_buffer *text) {
   switch (kind) {
     case BRAID_QUESTION_WAITS: braid_deadlocks_collect(text); break;
-    case BRAID_QUESTION_COUNTS: braid_states_count(text); break;
+    case BRAID_QUESTION_COUNTS:
+      braid_states_count(text);
+      if (braid_deadlocks_stand()) braid_deadlocks_tell(text);
+      break;
     default: braid_states_tell(text); braid_deadlocks_tell(text);
   }
 }

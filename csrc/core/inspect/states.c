@@ -6,8 +6,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/base/thread.h"
 #include "core/base/visible.h"
 #include "core/inspect/answer.h"
@@ -136,6 +138,7 @@ static void ask_all(const pthread_t *except, enum braid_state_question question)
     if (state->mute || (except && pthread_equal(state->thread, *except))) continue;
     state->awaited = true;
     states.missing++;
+    atomic_store(&state->asked_at, braid_clock_now());
     atomic_fetch_or(&state->asked, (unsigned)question);
     if (question == BRAID_STATE_TELL)
       braid_state_poke(state);
@@ -145,10 +148,11 @@ static void ask_all(const pthread_t *except, enum braid_state_question question)
 }
 
 /* Called when all states have answered or the time is up. */
-static void take_answers(struct braid_buffer *text, const char *silent) {
+static void take_answers(struct braid_buffer *text,
+                         void (*tell_silent)(const struct braid_state *state, struct braid_buffer *text)) {
   for (struct braid_list *at = states.entries.next; at != &states.entries; at = at->next) {
     struct braid_state *state = entry_at(at);
-    if (state->awaited) braid_visible_format(text, silent, state->name, state->thread_number);
+    if (state->awaited) tell_silent(state, text);
     state->awaited = false;
     braid_buffer_append(text, state->told.data, state->told.size);
     braid_buffer_term(&state->told);
@@ -157,7 +161,7 @@ static void take_answers(struct braid_buffer *text, const char *silent) {
 
 /* The caller holds `asking`, which it gives up. */
 static void ask(struct braid_buffer *text, const pthread_t *except, enum braid_state_question question, int looks,
-                const char *silent) {
+                void (*tell_silent)(const struct braid_state *state, struct braid_buffer *text)) {
   pthread_mutex_lock(&states.mutex);
   ask_all(except, question);
   for (; states.missing > 0 && looks > 0; looks--) {
@@ -165,14 +169,18 @@ static void ask(struct braid_buffer *text, const pthread_t *except, enum braid_s
     usleep(LOOK);
     pthread_mutex_lock(&states.mutex);
   }
-  take_answers(text, silent);
+  take_answers(text, tell_silent);
   pthread_mutex_unlock(&states.mutex);
   pthread_mutex_unlock(&states.asking);
 }
 
+static void tell_stuck(const struct braid_state *state, struct braid_buffer *text) {
+  braid_visible_format(text, "%s (thread %d): inside a C function, or starting\n", state->name, state->thread_number);
+}
+
 bool braid_states_ask(struct braid_buffer *text, const pthread_t *except) {
   if (pthread_mutex_trylock(&states.asking)) return false;
-  ask(text, except, BRAID_STATE_TELL, PATIENCE, "%s (thread %d): inside a C function, or starting\n");
+  ask(text, except, BRAID_STATE_TELL, PATIENCE, tell_stuck);
   return true;
 }
 
@@ -180,9 +188,18 @@ void braid_states_tell(struct braid_buffer *text) {
   while (!braid_states_ask(text, NULL)) usleep(LOOK);
 }
 
+/* Fields with tabs between them: see lcounts.c. */
+static void tell_busy(const struct braid_state *state, struct braid_buffer *text) {
+  char rest[64];
+  braid_buffer_append(text, "loop\t", 5);
+  braid_visible_append(text, state->name, strlen(state->name), false);
+  snprintf(rest, sizeof rest, "\t%d\tbusy\n", state->thread_number);
+  braid_buffer_append(text, rest, strlen(rest));
+}
+
 void braid_states_count(struct braid_buffer *text) {
   pthread_mutex_lock(&states.asking);
-  ask(text, NULL, BRAID_STATE_COUNT, SHORT_PATIENCE, "loop\t%s\t%d\tbusy\n");
+  ask(text, NULL, BRAID_STATE_COUNT, SHORT_PATIENCE, tell_busy);
 }
 
 /* ---- profiles ------------------------------------------------------------------------------------------------- */

@@ -25,6 +25,7 @@ struct braid_checker {
   int more;                                  /* looks that still follow a hint */
   int64_t told;                              /* when the parent was last asked to look; under `looking`, as the next */
   uint64_t reported[BRAID_CHECKER_REPORTED]; /* waits that were reported */
+  atomic_bool stands;                        /* a deadlock stood at the last look */
   atomic_int mode;                           /* enum braid_deadlock_mode */
   struct braid_deadlock_ties ties;           /* written once */
 };
@@ -51,8 +52,9 @@ struct braid_state {
   pthread_t thread;
   int thread_number;
   char name[96]; /* "script", "worker 2 of pool NAME"; its own thread writes it, and reads it without the mutex */
-  bool mute;     /* it is not asked what it does */
-  bool awaited;  /* a thread waits for its answer */
+  atomic_llong asked_at;      /* when it was last asked for an answer */
+  bool mute;                  /* it is not asked what it does */
+  bool awaited;               /* a thread waits for its answer */
   struct braid_buffer told;   /* the answer */
   bool waits_told, waits_due; /* it was asked what it waits for; it has not answered */
   struct braid_buffer waits;  /* what it told last */

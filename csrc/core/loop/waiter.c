@@ -14,6 +14,13 @@ void braid_wait_queue_init(struct braid_wait_queue *queue, struct braid_guard *g
   queue->guard = guard;
 }
 
+unsigned braid_wait_queue_length(const struct braid_wait_queue *queue) {
+  enum { MOST = 1000 };
+  unsigned count = 0;
+  for (const struct braid_list *at = queue->nodes.next; at != &queue->nodes && count < MOST; at = at->next) count++;
+  return count;
+}
+
 void braid_waiter_init(struct braid_waiter *waiter, struct braid_loop *home, enum braid_waiter_kind kind) {
   *waiter = (struct braid_waiter){.home = home, .kind = (uint8_t)kind};
   braid_wait_node_init(&waiter->node, 0);

@@ -62,6 +62,9 @@ void braid_wait_queue_init(struct braid_wait_queue *queue, struct braid_guard *g
 /* Removes all nodes without waking them. For an object that ends while nodes wait, as when a Lua state closes. */
 void braid_wait_queue_dissolve(struct braid_wait_queue *queue);
 
+/* How many nodes wait, but at most 1000. Under the queue's guard. */
+unsigned braid_wait_queue_length(const struct braid_wait_queue *queue);
+
 /* Home thread. The new waiter counts as claimed: nobody can wake it before it is armed. */
 void braid_waiter_init(struct braid_waiter *waiter, struct braid_loop *home, enum braid_waiter_kind kind);
 

@@ -53,6 +53,13 @@ static enum braid_status stand(struct braid_primitive *primitive, struct braid_w
   return BRAID_WAIT;
 }
 
+struct braid_primitive_facts braid_primitive_look(struct braid_primitive *primitive) {
+  enter(primitive);
+  struct braid_primitive_facts facts = {primitive->count, braid_wait_queue_length(&primitive->waiters)};
+  leave(primitive, NULL);
+  return facts;
+}
+
 int64_t braid_primitive_count(struct braid_primitive *primitive) {
   enter(primitive);
   int64_t count = primitive->count;

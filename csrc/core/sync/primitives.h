@@ -67,6 +67,12 @@ void braid_barrier_abort(struct braid_primitive *primitive);
 /* All waiters get BRAID_BROKEN. Then a new round begins, and the barrier is not broken. */
 void braid_barrier_reset(struct braid_primitive *primitive);
 
+struct braid_primitive_facts {
+  int64_t count;
+  unsigned waiters;
+};
+struct braid_primitive_facts braid_primitive_look(struct braid_primitive *primitive);
+
 /* Returns `count`, read under the guard. */
 int64_t braid_primitive_count(struct braid_primitive *primitive);
 

@@ -391,6 +391,7 @@ enum braid_status braid_queue_task_done(struct braid_queue *queue) {
   braid_guard_enter(&queue->object.guard);
   bool others = has_unfinished(queue, 2), counted = queue->unfinished > 0;
   if (counted) queue->unfinished--;
+  queue->finished += counted;
   if (counted && !others) braid_wait_queue_claim_all(&queue->joiners, BRAID_OK, &woken);
   braid_guard_leave(&queue->object.guard);
   braid_loop_post_all(&woken);
@@ -411,7 +412,9 @@ static void empty(struct braid_queue *queue, struct braid_queue *rest) {
       .cells = queue->cells, .capacity = queue->capacity, .first = queue->first, .size = queue->size};
   queue->cells = NULL;
   queue->capacity = queue->first = queue->size = 0;
-  queue->unfinished -= rest->size < queue->unfinished ? rest->size : queue->unfinished; /* not those in work */
+  size_t dropped = rest->size < queue->unfinished ? rest->size : queue->unfinished; /* not those in work */
+  queue->unfinished -= dropped;
+  queue->finished += dropped;
 }
 
 static void drop_all(struct braid_queue *rest) {
@@ -474,7 +477,12 @@ void braid_queue_leave(struct braid_queue *queue) {
 
 struct braid_queue_facts braid_queue_look(struct braid_queue *queue) {
   enter(queue);
-  struct braid_queue_facts facts = {queue->size, queue->maxsize, queue->closed};
+  struct braid_queue_facts facts = {.size = queue->size,
+                                    .maxsize = queue->maxsize,
+                                    .arrived = queue->unfinished + queue->finished,
+                                    .getters = braid_wait_queue_length(&queue->getters),
+                                    .putters = braid_wait_queue_length(&queue->putters),
+                                    .closed = queue->closed};
   leave(queue);
   return facts;
 }

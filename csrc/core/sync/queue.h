@@ -17,8 +17,9 @@ struct braid_queue {
   size_t capacity, first, size;
   size_t maxsize; /* 0: no bound */
   size_t unfinished;
-  size_t reserved; /* places that are kept for later puts: see braid_queue_reserve */
-  size_t leased;   /* items that another process has: see braid_queue_lease */
+  uint64_t finished; /* items that are done, or were dropped */
+  size_t reserved;   /* places that are kept for later puts: see braid_queue_reserve */
+  size_t leased;     /* items that another process has: see braid_queue_lease */
   uint64_t arrivals;
   enum braid_queue_order order;
   bool closed, dropped;   /* dropped: closed at once; items are not kept */
@@ -93,6 +94,8 @@ void braid_queue_leave(struct braid_queue *queue);
 
 struct braid_queue_facts {
   size_t size, maxsize;
+  uint64_t arrived;          /* items that were ever put */
+  unsigned getters, putters; /* who wait */
   bool closed;
 };
 struct braid_queue_facts braid_queue_look(struct braid_queue *queue);

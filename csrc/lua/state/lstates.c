@@ -165,7 +165,7 @@ static int tell_slow(lua_State *L) {
 }
 
 void states_attend(struct sched *sched) {
-  enum { OURS = BRAID_STATE_TELL | BRAID_STATE_SLOW | BRAID_STATE_COUNT };
+  enum { OURS = BRAID_STATE_TELL | BRAID_STATE_SLOW };
   unsigned asked = atomic_fetch_and(&sched->state.asked, ~(unsigned)OURS);
   if (asked & BRAID_STATE_SAMPLE) sample_take(sched, sched->stopper.computing, 0);
   if (asked & BRAID_STATE_TELL) answer(sched);

@@ -10,6 +10,7 @@
 #include "lua/state/lstates.h"
 #include "lua/task/lstep.h"
 #include "lua/task/lwrap.h"
+#include "lua/turn/lcounts.h"
 #include "lua/turn/lwaits.h"
 #include "lua/web/larrival.h"
 
@@ -55,6 +56,7 @@ static int64_t before_look(struct sched *sched, int64_t deadline) {
 
 static void attend(struct sched *sched) {
   states_attend(sched);
+  counts_attend(sched);
   waits_attend(sched);
 }
 

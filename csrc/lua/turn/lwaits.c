@@ -24,6 +24,7 @@
 #include "lua/sched/ltaskname.h"
 #include "lua/task/ljob.h"
 #include "lua/task/ltask.h"
+#include "lua/turn/lobserver.h"
 
 enum {
   TICK = 27,   /* time is told in units of 2^27 ns, as tasks note it when they park */
@@ -374,42 +375,12 @@ static int tell(lua_State *L) {
 
 /* ---- questions ------------------------------------------------------------------------------------------------ */
 
-static const char OBSERVER; /* its address is the registry's key of the coroutine that looks at the others */
-
-static int make_observer(lua_State *L) {
-  lua_newthread(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &OBSERVER);
-  return 0;
-}
-
-/* The frames of the script must be as they are while it waits. So a coroutine looks at them. NULL: memory is out. */
-static lua_State *observer(struct sched *sched) {
-  lua_State *L = sched->L;
-  if (!lua_checkstack(L, 4)) return NULL;
-  bool found = lua_rawgetp(L, LUA_REGISTRYINDEX, &OBSERVER) == LUA_TTHREAD;
-  lua_State *other = found ? lua_tothread(L, -1) : NULL;
-  lua_pop(L, 1);
-  if (found) return other;
-  lua_pushcfunction(L, make_observer);
-  if (lua_pcall(L, 0, 0, 0) == LUA_OK) return observer(sched);
-  lua_pop(L, 1);
-  return NULL;
-}
-
 /* If something fails, the list lacks the state, which then counts as one that goes on. */
 static void answer(struct sched *sched) {
   struct braid_buffer list;
   braid_buffer_init(&list);
   struct telling telling = {.sched = sched, .list = &list};
-  lua_State *L = observer(sched);
-  if (L) {
-    lua_pushcfunction(L, tell);
-    lua_pushlightuserdata(L, &telling);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-      lua_pop(L, 1);
-      braid_buffer_term(&list);
-    }
-  }
+  if (!observer_call(sched, tell, &telling)) braid_buffer_term(&list);
   braid_state_tell_waits(&sched->state, &list);
 }
 

@@ -12,7 +12,7 @@ local M = {}
 ---@field usage string the help text
 ---@field main fun(words: string[]): integer
 
-local NAMES = { "serve", "run", "worker", "cluster", "tutorial", "advise", "ps", "profile", "env" }
+local NAMES = { "serve", "run", "worker", "cluster", "tutorial", "advise", "ps", "top", "profile", "env" }
 M.NAMES = NAMES
 local known = {}
 for _, name in ipairs(NAMES) do known[name] = true end

@@ -160,17 +160,17 @@ local function trouble(pid, why)
 end
 
 -- Repeats the question until the answer begins. Returns the complete text.
-local function converse(question, pid, patience)
+local function converse(question, pid, patience, counts)
   local began, ask_next, answering = core.now(), 0, false
   while true do
     local now = core.now()
     if not answering and now >= ask_next then
-      local ok, why = question:ask()
+      local ok, why = question:ask(counts)
       if not ok then return trouble(pid, why) end
       ask_next = now + AGAIN
     end
     local text, state = question:look()
-    if text then return core.printable(text, true) end
+    if text then return text end
     if text == nil then return trouble(pid, state) end
     answering = state
     if not answering and now - began > patience then return failure("timeout", pid, silence(pid, patience)) end
@@ -179,12 +179,7 @@ local function converse(question, pid, patience)
   end
 end
 
----The dump of another process that uses braid. The user must own it, or be root. Suspends.
----@param pid integer
----@param patience number? seconds until the answer must begin; default 1
----@return string? text with control characters escaped
----@return table? err kind "closed": it cannot be asked, "timeout": it did not answer
-function M.ask(pid, patience)
+local function ask(pid, patience, counts)
   local question <close>, why = core.question_new(pid)
   if not question then
     if why == "ended" then return nil, errors.new("closed", ("there is no process %d"):format(pid)) end
@@ -193,7 +188,23 @@ function M.ask(pid, patience)
   patience = patience or CONNECT
   local refusal = M.obstacle(pid, patience)
   if refusal then return failure("closed", pid, refusal) end
-  return converse(question, pid, patience)
+  return converse(question, pid, patience, counts)
 end
+
+---The dump of another process that uses braid. The user must own it, or be root. Suspends.
+---@param pid integer
+---@param patience number? seconds until the answer must begin; default 1
+---@return string? text with control characters escaped
+---@return table? err kind "closed": it cannot be asked, "timeout": it did not answer
+function M.ask(pid, patience)
+  local text, err = ask(pid, patience, false)
+  return text and core.printable(text, true), err
+end
+
+---The numbers of another process, for `braid top`: lines of fields with tabs between them. Suspends.
+---@param pid integer
+---@return string? text as it came
+---@return table? err as for `ask`
+function M.count(pid) return ask(pid, nil, true) end
 
 return M
