@@ -36,6 +36,12 @@ static void waits(uint64_t number, enum braid_wait_kind kind, uint64_t what, uin
   put((struct braid_wait_record){.kind = (uint8_t)kind, .who = number, .what = what, .other = other});
 }
 
+/* Waits for a lock that another task holds. */
+static void waits_for_lock(uint64_t number, uint64_t lock, uint64_t holder) {
+  waits(number, BRAID_WAIT_FOR_LOCK, lock, 0);
+  put((struct braid_wait_record){.kind = BRAID_WAIT_OWNER, .what = lock, .other = holder});
+}
+
 /* How many tasks never go on. */
 static size_t stuck(void) {
   size_t count;
@@ -55,10 +61,10 @@ static void a_ring_of_locks_is_one(void) {
   task(A, STATE);
   task(B, STATE);
   task(C, STATE);
-  waits(A, BRAID_WAIT_FOR_LOCK, LOCK, B);
-  waits(B, BRAID_WAIT_FOR_LOCK, LOCK + 8, C);
+  waits_for_lock(A, LOCK, B);
+  waits_for_lock(B, LOCK + 8, C);
   check(stuck() == 0); /* C may go on */
-  waits(C, BRAID_WAIT_FOR_LOCK, LOCK + 16, A);
+  waits_for_lock(C, LOCK + 16, A);
   check(stuck() == 3);
 }
 
@@ -110,6 +116,26 @@ static void what_has_moved_goes_on(void) {
   braid_buffer_term(&before);
 }
 
+static void a_lock_that_changes_hands_is_held_by_nobody(void) {
+  struct braid_buffer before;
+  size_t count;
+  begin();
+  task(A, STATE);
+  waits_for_lock(A, LOCK, A);
+  check(stuck() == 1);
+  before = list;
+  braid_buffer_init(&list);
+  process(HERE, 1);
+  state(STATE, 0);
+  task(A, STATE);
+  task(B, STATE);
+  waits(B, BRAID_WAIT_FOR_TASK, B, 0);
+  waits_for_lock(A, LOCK, B);
+  free(braid_wait_graph_find(&list, &before, &count));
+  check(count == 0);
+  braid_buffer_term(&before);
+}
+
 static void a_scope_waits_for_all_its_children(void) {
   begin();
   task(A, STATE);
@@ -152,6 +178,7 @@ CHECK_MAIN({"wait graph: a ring of locks is a deadlock", a_ring_of_locks_is_one}
            {"wait graph: an open state wakes what it knows", an_open_state_wakes_what_it_knows},
            {"wait graph: who is not known may wake", who_is_not_known_may_wake},
            {"wait graph: what has moved goes on", what_has_moved_goes_on},
+           {"wait graph: a lock that changes hands", a_lock_that_changes_hands_is_held_by_nobody},
            {"wait graph: a scope waits for all its children", a_scope_waits_for_all_its_children},
            {"wait graph: jobs are followed into processes", jobs_are_followed_into_processes},
            {"wait graph: a list that is cut short", a_list_that_is_cut_short_is_read_as_far_as_it_goes})

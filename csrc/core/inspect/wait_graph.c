@@ -229,9 +229,7 @@ static const struct node *awaited(const struct graph *graph, const struct node *
   const struct node *node;
   switch (wait->kind) {
     case BRAID_WAIT_FOR_TASK: return find(graph, task->process, TASK, wait->what);
-    case BRAID_WAIT_FOR_LOCK:
-      return wait->other ? find(graph, wait->flags & BRAID_WAIT_FAR ? wait->count : task->process, TASK, wait->other)
-                         : NULL;
+    case BRAID_WAIT_FOR_LOCK: node = find(graph, task->process, OBJECT, wait->what); return node ? node->link : NULL;
     case BRAID_WAIT_FOR_JOB: node = find(graph, task->process, JOB, wait->what); return node ? node->link : NULL;
     case BRAID_WAIT_FOR_FAR_JOB: node = find(graph, wait->count, TICKET, wait->what); return node ? node->link : NULL;
     case BRAID_WAIT_FOR_FAR_LOCK:
@@ -297,16 +295,23 @@ static bool mark_more(const struct graph *graph, struct node **nodes, size_t cou
   return more;
 }
 
-/* What was not there before, or has run since, counts as something that goes on. */
+static bool is_same(const struct node *node, const struct node *old) {
+  if (!old || !old->known || old->self->what != node->self->what) return false;
+  if (node->kind == STATE) return old->self->other == node->self->other;
+  return old->wait && node->wait && old->self->count == node->self->count;
+}
+
+/* What was not there before, or has run since, counts as something that goes on. A lock that has another holder than
+ * before may just have been handed over. */
 static void compare(const struct graph *before, struct node **nodes, size_t count) {
   for (size_t i = 0; i < count; i++) {
     struct node *node = nodes[i];
     const struct node *old = find(before, node->process, node->kind, node->id);
-    if (!node->known || node->kind == PROCESS) continue;
-    bool same = old && old->known && old->self->what == node->self->what;
-    if (node->kind == STATE) same = same && old->self->other == node->self->other;
-    if (node->kind == TASK) same = same && old->wait && node->wait && old->self->count == node->self->count;
-    if (!same) node->goes_on = true;
+    bool moves = node->kind == TASK || node->kind == STATE;
+    if (moves && node->known && !is_same(node, old)) node->goes_on = true;
+    if (node->kind != OBJECT || !node->link) continue;
+    bool held = old && old->link && old->link->process == node->link->process && old->link->id == node->link->id;
+    if (!held) node->link = NULL;
   }
 }
 

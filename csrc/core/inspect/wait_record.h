@@ -16,7 +16,7 @@ enum braid_wait_kind {
   /* ---- what task `who` waits for; a task without such a record can go on by itself ---- */
   BRAID_WAIT_FOR_SCOPE,      /* the end of the children of scope `what` */
   BRAID_WAIT_FOR_TASK,       /* the end of task `what` */
-  BRAID_WAIT_FOR_LOCK,       /* lock `what`, that `other` holds: a task, with BRAID_WAIT_FAR in process `count` */
+  BRAID_WAIT_FOR_LOCK,       /* lock `what` */
   BRAID_WAIT_FOR_OBJECT,     /* shared object `what`: who knows it may end the wait */
   BRAID_WAIT_FOR_LOCAL,      /* an object that only its own state knows */
   BRAID_WAIT_FOR_JOB,        /* the end of job `what`, which a thread runs */

@@ -451,11 +451,12 @@ uint64_t braid_object_server_owner(struct braid_primitive *lock, uint64_t *proce
   return owner;
 }
 
+/* Holders in this process are told by their states. */
 static void tell_owner(struct braid_buffer *list, struct braid_primitive *lock) {
   uint64_t process, owner = braid_object_server_owner(lock, &process);
-  if (!owner) return;
+  if (!owner || !process) return;
   braid_wait_record_add(list, (struct braid_wait_record){.kind = BRAID_WAIT_OWNER,
-                                                         .flags = process ? BRAID_WAIT_FAR : 0,
+                                                         .flags = BRAID_WAIT_FAR,
                                                          .count = (uint32_t)process,
                                                          .what = (uint64_t)(uintptr_t)&lock->object,
                                                          .other = owner});

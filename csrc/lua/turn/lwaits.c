@@ -69,15 +69,9 @@ static bool waits_for_others(const struct sched *sched, struct task *task) {
          !(worker && worker->settings->time_limit > 0);
 }
 
-static struct braid_wait_record for_lock(struct braid_primitive *lock) {
-  struct braid_wait_record wait = {.kind = BRAID_WAIT_FOR_LOCK, .what = id(&lock->object)};
-  uint64_t process;
-  wait.other = braid_object_server_owner(lock, &process);
-  if (process) {
-    wait.flags = BRAID_WAIT_FAR;
-    wait.count = (uint32_t)process;
-  }
-  return wait;
+/* Its holder's state tells that it holds the lock. */
+static struct braid_wait_record for_lock(const struct braid_primitive *lock) {
+  return (struct braid_wait_record){.kind = BRAID_WAIT_FOR_LOCK, .what = id(&lock->object)};
 }
 
 static struct braid_wait_record for_object(const struct braid_object *object) {
@@ -290,6 +284,17 @@ static void tell_box(struct braid_object *object, void *context) {
   if (!braid_proxy_is(object)) hold(context, object);
 }
 
+/* A lock that was handed over to a task which has not gone on yet is told by nobody: then its waiters count as ones
+ * that go on. */
+static void tell_held(struct telling *telling) {
+  struct braid_list *held = &telling->sched->held;
+  for (struct braid_list *at = held->next; at != held; at = at->next) {
+    struct braid_primitive *lock = braid_container(at, struct braid_primitive, held);
+    add(telling, (struct braid_wait_record){
+                     .kind = BRAID_WAIT_OWNER, .what = id(&lock->object), .other = braid_lock_owner(lock)});
+  }
+}
+
 static void hold_all(struct telling *telling, const struct braid_message *message) {
   for (uint32_t i = 0; message && i < message->object_count; i++) tell_box(message->objects[i], telling);
 }
@@ -358,6 +363,7 @@ static void tell_state(struct telling *telling) {
                                           .other = sched->passed});
   if (worker) tell_worker(telling, worker);
   tell_pools(telling);
+  tell_held(telling);
 }
 
 static int tell(lua_State *L) {
