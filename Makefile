@@ -386,8 +386,9 @@ torture: all c_tests $(HELPERS) $(CODEC_MEMORY) ## the fiercest garbage collecti
 
 # Items in queues while tasks, threads and processes come and go: plainly and under each sanitizer, for STRESS_SECONDS.
 STRESS_SECONDS := 600
-stress: all ## queues under cancels and kills for STRESS_SECONDS, under each sanitizer, too; 100,000 jobs of a cluster
+stress: all ## queues under cancels and kills, waits that all end, for STRESS_SECONDS, under each sanitizer, too; a cluster
 	$(TREE) $(LUA) spec/conservation.lua $(STRESS_SECONDS)
+	$(TREE) $(LUA) spec/calm.lua $(STRESS_SECONDS)
 	$(TREE) $(LUA) spec/cluster_stress.lua
 	@set -e; for flavour in asan ubsan tsan; do $(MAKE) $${flavour}_stress; done
 
@@ -402,6 +403,7 @@ tsan_stress:
 
 sanitized_stress: host
 	$(TREE) BRAID_SLOWNESS=8 BRAID_LUA=$(abspath $(HOST)) $(CALM) $(HOST) spec/conservation.lua $(STRESS_SECONDS)
+	$(TREE) BRAID_SLOWNESS=8 BRAID_LUA=$(abspath $(HOST)) $(CALM) $(HOST) spec/calm.lua $(STRESS_SECONDS)
 
 # Any bytes for what reads bytes (clang's libFuzzer), each for FUZZ_SECONDS; begins with messages and texts of every kind.
 FUZZ_SECONDS := 600

@@ -277,6 +277,10 @@ describe("no deadlock", function()
     ]]
   end, { deadline = 30 })
 
+  test("is found while everything but one waits, again and again", function()
+    require("spec.calm").run(5, os.time())
+  end, { deadline = 60 })
+
   test("is looked for when that is switched off", function()
     local stderr, stdout = run [[
       print(braid.deadlocks "off", braid.deadlocks())
