@@ -35,6 +35,21 @@ local function pairs_of(events, cat)
 end
 
 describe("trace", function()
+  test("names the steps of workers by their jobs", function()
+    local path = os.tmpname() .. ".json"
+    braid.trace(path, helper.run, function()
+      local pool <close> = braid.thread_pool(1)
+      for i = 1, 3 do pool:submit(function() braid.sleep(0.01 * i) end):result() end
+    end)
+    local here, count = debug.getinfo(1, "l").currentline - 2, 0
+    for _, event in ipairs(json.decode(read(path)).traceEvents) do
+      assert.are_not.equal("a C function", event.name)
+      if event.ph == "X" and event.cat == "task" and event.name == "trace_spec.lua:" .. here then count = count + 1 end
+    end
+    assert.is_true(count >= 4, count)
+    os.remove(path)
+  end)
+
   test("has tasks by name, jobs on the threads that ran them, and their arrows", function()
     local path = os.tmpname()
     local sum = helper.run(function()

@@ -9,6 +9,7 @@
 
 #include <lauxlib.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/process/connection.h"
 #include "lua/base/larg.h"
@@ -114,8 +115,17 @@ static int run_k(lua_State *L, int status, lua_KContext context) {
   return lua_gettop(L) - 1;
 }
 
+/* In a trace the steps of the worker's task have the name of its job. */
+static void name_steps(lua_State *L, const struct active *active) {
+  lcodec_push_callee(L, active->job->call);
+  const char *name = lua_tostring(L, -1), *file = strrchr(name, '/');
+  braid_trace_record(BRAID_TRACE_NAME, active->task, file ? file + 1 : name);
+  lua_pop(L, 1);
+}
+
 int workerjob_run(lua_State *L) {
   struct active *active = lua_touserdata(L, 1);
+  if (braid_trace_is_on()) name_steps(L, active);
   int count = lcodec_decode(L, active->job->call);
   active->stop.spared = NULL;
   if (stop_stands(&active->stop)) stop_soon(active->worker->sched);

@@ -11,24 +11,33 @@
 #include "lua/base/lopen.h"
 #include "lua/base/lposition.h"
 
-/* Whether the value at `index` is a Lua function of the user. For any function `ar` describes its definition. */
-static bool is_users(lua_State *L, int index, lua_Debug *ar) {
-  if (!lua_isfunction(L, index)) return false;
+enum origin { NO_LUA_FUNCTION, BRAIDS, USERS };
+
+/* Whose Lua function the value at `index` is. For any function `ar` describes its definition. */
+static enum origin origin_of(lua_State *L, int index, lua_Debug *ar) {
+  if (!lua_isfunction(L, index)) return NO_LUA_FUNCTION;
   lua_pushvalue(L, index);
   lua_getinfo(L, ">S", ar);
-  return *ar->what != 'C' && !position_is_ours(ar);
+  if (*ar->what == 'C') return NO_LUA_FUNCTION;
+  return position_is_ours(ar) ? BRAIDS : USERS;
 }
 
 void trace_name_by(lua_State *L, int index, const void *whose) {
   lua_Debug ar = {.what = "C"}, other;
   char name[16 + LUA_IDSIZE];
   if (!lua_checkstack(L, 1)) return;
-  bool found = is_users(L, index, &ar);
-  for (int i = index + 1; i <= lua_gettop(L) && !found; i++)
-    if ((found = is_users(L, i, &other))) ar = other;
+  enum origin origin = origin_of(L, index, &ar);
+  for (int i = index + 1; i <= lua_gettop(L) && origin != USERS; i++) {
+    enum origin next = origin_of(L, i, &other);
+    if (next > origin) origin = next;
+    if (next == USERS) ar = other;
+  }
   const char *file = strrchr(ar.short_src, '/');
   snprintf(name, sizeof name, "%s:%d", file ? file + 1 : ar.short_src, ar.linedefined);
-  braid_trace_record(BRAID_TRACE_NAME, whose, *ar.what == 'C' ? "a C function" : name);
+  braid_trace_record(BRAID_TRACE_NAME, whose,
+                     origin == USERS    ? name
+                     : origin == BRAIDS ? "braid" /* as of a task that serves a worker's jobs */
+                                        : "a C function");
 }
 
 /* trace_start() -> whether the trace was started; false: somebody traces already */

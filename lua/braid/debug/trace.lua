@@ -62,6 +62,11 @@ local function collect()
     if not what then break end
     origin = origin or time
     duration = math.max(duration, time - origin)
+    local step = "step" .. track .. ":" .. whose
+    if what == "name" and open[step] and names[whose] ~= name then -- a worker goes on with another job
+      add("task", whose, track, open[step], time)
+      open[step] = time
+    end
     if what == "name" or what == "kernel" then names[whose] = name end
     if what == "step" or what == "run" or what == "kernel" then
       open[what .. track .. ":" .. whose] = time
