@@ -150,6 +150,13 @@ static void tell_whom(struct braid_buffer *text, const struct braid_wait_stuck *
   tell_label(text, other);
 }
 
+static void tell_time(struct braid_buffer *text, const struct braid_wait_stuck *stuck) {
+  char words[48];
+  uint32_t ticks = ((uint32_t)(braid_clock_now() >> BRAID_WAIT_TICK) - stuck->since) & BRAID_WAIT_TICKS;
+  snprintf(words, sizeof words, ", for %.1f s", (double)((int64_t)ticks << BRAID_WAIT_TICK) / (double)BRAID_SECOND);
+  add(text, words, -1);
+}
+
 static void tell_stuck(struct braid_buffer *text, const struct look *look, const struct braid_wait_stuck *stuck) {
   add(text, "  ", -1);
   tell_label(text, stuck);
@@ -158,6 +165,7 @@ static void tell_stuck(struct braid_buffer *text, const struct look *look, const
     add(text, ": ", -1);
     add(text, (const char *)(stuck->text + 1) + label + 1, (int)stuck->text->count - label - 1);
   }
+  tell_time(text, stuck);
   if (stuck->for_whom < look->count) tell_whom(text, stuck, &look->stuck[stuck->for_whom]);
   if (stuck->kind == BRAID_WAIT_FOR_POOL) add(text, ", for a worker that is free", -1);
   add(text, "\n", -1);

@@ -51,6 +51,9 @@ struct braid_wait_record {
   uint64_t who, what, other;
 };
 
+/* Times of waits are counted in units of 2^27 ns (0.13 s), and only their last bits are kept. */
+enum { BRAID_WAIT_TICK = 27, BRAID_WAIT_TICKS = 0x3ffff };
+
 /* The bytes of a record, with its text. */
 static inline size_t braid_wait_record_size(const struct braid_wait_record *record) {
   size_t text = record->kind == BRAID_WAIT_TEXT ? record->count : 0;

@@ -27,7 +27,6 @@
 #include "lua/turn/lobserver.h"
 
 enum {
-  TICK = 27,   /* time is told in units of 2^27 ns, as tasks note it when they park */
   LONG = 3,    /* ticks that a wait lasts before it is suspicious */
   SHARE = 500, /* looks take at most this part of the time */
   MOST_TEXTS = 256
@@ -50,7 +49,7 @@ static void add(struct telling *telling, struct braid_wait_record record) {
 
 static uint32_t ticks_since(const struct task *task) {
   enum { MASK = UINT32_MAX / TASK_SINCE };
-  return ((uint32_t)(braid_clock_now() >> TICK) - task->waiter.flags / TASK_SINCE) & MASK;
+  return ((uint32_t)(braid_clock_now() >> BRAID_WAIT_TICK) - task->waiter.flags / TASK_SINCE) & MASK;
 }
 
 /* Whether a deadline of a scope around the task ends its wait. */
@@ -233,7 +232,7 @@ static void tell_text(struct telling *telling, struct task *task) {
   struct sched *sched = telling->sched;
   struct braid_buffer text;
   int top = lua_gettop(L);
-  if (ticks_since(task) < LONG || telling->texts++ >= MOST_TEXTS) return;
+  if (telling->texts++ >= MOST_TEXTS) return;
   luaL_checkstack(L, 12, "too deep to report");
   push_name(L, sched, task);
   const char *name = lua_tostring(L, -1);
@@ -241,7 +240,7 @@ static void tell_text(struct telling *telling, struct task *task) {
   braid_buffer_init(&text); /* nothing below raises */
   braid_visible_format(&text, "%s (%s, thread %d)", name, sched->state.name, sched->state.thread_number);
   braid_buffer_append(&text, "\t", 1);
-  braid_visible_format(&text, "waits in %s, for %.1f s", lua_tostring(L, -1), sched_waited(task));
+  braid_visible_format(&text, "waits in %s", lua_tostring(L, -1));
   add(telling, (struct braid_wait_record){.kind = BRAID_WAIT_TEXT, .count = (uint32_t)text.size, .who = id(task)});
   braid_buffer_append(telling->list, text.data, text.size);
   if (text.size % sizeof blanks) braid_buffer_append(telling->list, blanks, sizeof blanks - text.size % sizeof blanks);
