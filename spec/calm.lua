@@ -40,8 +40,8 @@ function WAYS.ring(pools)
 end
 
 local function hold(first, second, seconds)
-  local one <close> = first:hold()
-  local other <close> = second:hold()
+  local one <close> = first:hold() -- luacheck: ignore
+  local other <close> = second:hold() -- luacheck: ignore
   require("braid").sleep(seconds)
 end
 

@@ -18,7 +18,7 @@
 #include "core/inspect/wait_graph.h"
 
 enum { PAUSE = 150 * 1000 /* us between the two halves of a look: longer than a tick of the time of waits */ };
-static const int64_t AGAIN = BRAID_SECOND, RARELY = 8 * BRAID_SECOND;
+static const int64_t AGAIN = BRAID_SECOND, RARELY = 8 * BRAID_SECOND, LONGEST = 16 * BRAID_SECOND;
 
 /* ---- worker processes ----------------------------------------------------------------------------------------- */
 
@@ -81,8 +81,23 @@ static void collect_all(struct braid_buffer *list, bool anew) {
   }
 }
 
+/* Whether all states of all processes have told. */
+static bool is_whole(const struct braid_buffer *list) {
+  int64_t missing = 1; /* this process, then states, and children */
+  for (size_t at = 0; at + sizeof(struct braid_wait_record) <= list->size;) {
+    struct braid_wait_record record;
+    memcpy(&record, list->data + at, sizeof record);
+    at += braid_wait_record_size(&record);
+    if (record.kind == BRAID_WAIT_PROCESS) missing += (int64_t)record.count - 1;
+    if (record.kind == BRAID_WAIT_STATE) missing--;
+    if (record.kind == BRAID_WAIT_CHILD) missing++;
+  }
+  return missing <= 0;
+}
+
 struct look {
   struct braid_buffer before, now;
+  bool whole;                     /* nobody was too slow to tell */
   struct braid_wait_stuck *stuck; /* refers to `now` */
   size_t count;
 };
@@ -105,9 +120,11 @@ static void take_look(struct look *look, bool anew) {
   collect_all(&look->before, anew);
   struct braid_wait_stuck *guess = braid_wait_graph_find(&look->before, &look->before, &count);
   free(guess);
+  look->whole = is_whole(&look->before);
   if (count == 0) return;
   usleep(PAUSE);
   collect_all(&look->now, false);
+  look->whole = look->whole && is_whole(&look->now);
   look->stuck = braid_wait_graph_find(&look->now, &look->before, &look->count);
 }
 
@@ -299,8 +316,10 @@ static bool is_worker(bool still) {
   return self->ties.has_parent(ask);
 }
 
-/* True: a deadlock stands. In a worker process only its parent reports, because only the parent sees all. */
-static bool look_around(bool anew, bool still) {
+enum finding { NOTHING, TOO_LITTLE, DEADLOCK }; /* TOO_LITTLE: not all have told what they wait for */
+
+/* In a worker process only its parent reports, because only the parent sees all. */
+static enum finding look_around(bool anew, bool still) {
   struct braid_checker *self = braid_states_checker();
   struct look look;
   look_init(&look);
@@ -312,29 +331,36 @@ static bool look_around(bool anew, bool still) {
   if (stands && here && has_news(&look)) report(&look);
   pthread_mutex_unlock(&self->looking);
   look_term(&look);
-  return stands;
+  return stands ? DEADLOCK : look.whole ? NOTHING : TOO_LITTLE;
 }
 
 /* ---- the thread ----------------------------------------------------------------------------------------------- */
 
+/* A look finds nothing while a state is on the way to rest, or is slow to tell. So some more follow a hint; and if not
+ * all have told, further ones, ever more rarely, for one that has not told may compute for hours. Under the mutex. */
+static void plan(struct braid_checker *self, enum finding finding) {
+  if (finding == DEADLOCK || self->due != BRAID_NEVER) return;
+  if (finding == NOTHING && self->more-- <= 0) return;
+  self->due = self->looked + self->pause;
+  self->pause = self->pause * 2 < LONGEST ? self->pause * 2 : LONGEST;
+}
+
 static void *run(void *ignored) {
   struct braid_checker *self = braid_states_checker();
-  enum { MORE = 2 };
   (void)ignored;
   braid_thread_name("braid-deadlocks");
   pthread_mutex_lock(&self->mutex);
   for (;;) {
     while (braid_clock_now() < self->due) braid_thread_condition_wait(&self->hinted, &self->mutex, self->due);
-    bool still = self->still;
-    int more = self->more;
+    bool still = self->still, anew = self->pause > AGAIN;
     self->due = BRAID_NEVER;
     self->still = false;
     pthread_mutex_unlock(&self->mutex);
-    bool stands = braid_deadlocks_mode() != BRAID_DEADLOCK_OFF && look_around(more < MORE, still);
+    bool off = braid_deadlocks_mode() == BRAID_DEADLOCK_OFF;
+    enum finding finding = off ? NOTHING : look_around(anew, still);
     pthread_mutex_lock(&self->mutex);
     self->looked = braid_clock_now();
-    if (!stands && self->due == BRAID_NEVER && self->more > 0)
-      self->due = self->looked + AGAIN * (MORE + 1 - self->more--);
+    if (!off) plan(self, finding);
   }
   return NULL;
 }
@@ -355,6 +381,7 @@ void braid_deadlocks_suspect(bool still) {
   if (!self->started) start();
   self->still = self->still || still;
   self->more = MORE;
+  self->pause = AGAIN;
   int64_t next = still ? 0 : self->looked + AGAIN;
   if (next < self->due) self->due = next;
   pthread_cond_signal(&self->hinted);

@@ -23,6 +23,7 @@ struct braid_checker {
   int64_t looked;                            /* when the last look ended */
   bool still;                                /* the hint was of a state that does nothing else */
   int more;                                  /* looks that still follow a hint */
+  int64_t pause;                             /* ns until the next of them */
   int64_t told;                              /* when the parent was last asked to look; under `looking`, as the next */
   uint64_t reported[BRAID_CHECKER_REPORTED]; /* waits that were reported */
   atomic_bool stands;                        /* a deadlock stood at the last look */

@@ -189,8 +189,8 @@ static struct braid_thread_pool *make_lone(const char *bytes, size_t size, struc
 int braid_work(lua_State *L) {
   lrelease_check(L);
   interrupt_prepare();
-  struct sched *sched = sched_of(L); /* NULL: the module was not opened in this state */
-  if (sched) braid_state_mute(&sched->state);
+  struct sched *sched = sched_of(L);           /* NULL: the module was not opened in this state */
+  if (sched) braid_state_leave(&sched->state); /* it does nothing more */
   struct braid_thread_pool *pool = braid_worker_process_begin(make_lone);
   struct worker_settings *settings = pool->settings;
   loaders_collect(L, &settings->loaders);

@@ -38,14 +38,12 @@ local SHORTEST, LONGEST, FIRST = 0.2, 60, 0.5 -- seconds between samples; before
 
 -- ---- settings -------------------------------------------------------------------------------------------------------
 
-local function misuse(text, ...) error(errors.new("misuse", text:format(...)), 0) end
-
 local function choose_view(name)
   if not name then return nil end
   local number = views.by_name[name:lower()]
   if number then return views.list[number] end
   local near = errors.nearest(name:lower(), views.by_name)
-  misuse("--view: there is no table %q%s", name, near and (", did you mean %q?"):format(near) or "")
+  options.refuse("--view: there is no table %q%s", name, near and (", did you mean %q?"):format(near) or "")
 end
 
 local function choose_column(view, title)
@@ -53,13 +51,13 @@ local function choose_column(view, title)
   for _, column in ipairs(view.columns) do
     if column.title:lower() == title:lower() or column.key == title:lower() then return column.key end
   end
-  misuse("--sort: the table %s has no column %q", view.name, title)
+  options.refuse("--sort: the table %s has no column %q", view.name, title)
 end
 
 local function read_settings(read, pid)
   local delay = read.delay or 2
   if not (delay >= SHORTEST and delay <= LONGEST) then
-    misuse("--delay: %g to %g seconds expected, got %g", SHORTEST, LONGEST, delay)
+    options.refuse("--delay: %g to %g seconds expected, got %g", SHORTEST, LONGEST, delay)
   end
   local view = choose_view(read.view) or views.list[pid and views.by_name.tasks or 1]
   return { delay = delay, view = view, only = read.view ~= nil, sort = choose_column(view, read.sort),
