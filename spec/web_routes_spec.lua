@@ -333,8 +333,16 @@ describe("a route's limit", function()
     assert.equal(200, assert(session:get("/one")).status)
   end))
 
+  test("of time is instead of the server's", serving(function(app)
+    app:get("/long", { timeout = 60 }, function() braid.sleep(0.4) return "long" end)
+    app:get("/usual", function() braid.sleep(60) end)
+  end, function(session)
+    assert.equal("long", assert(session:get("/long")).body)
+    assert.equal(504, assert(session:get("/usual")).status)
+  end, { request_timeout = 0.15 }))
+
   test("of concurrency ends with a client that leaves, and with a limit of time", serving(function(app)
-    app:get("/one", { concurrency = 1, timeout = 5 }, function(request)
+    app:get("/one", { concurrency = 1 }, function(request)
       if request.query.wait then braid.sleep(60) end
       return "x"
     end)

@@ -288,6 +288,13 @@ static int exchange_fate(lua_State *L) {
   return 1;
 }
 
+/* server:untime(number): request_timeout is no limit for it any more */
+static int exchange_untime(lua_State *L) {
+  struct braid_exchange *exchange = lserver_exchange(L);
+  if (exchange) braid_list_remove(&exchange->unanswered);
+  return 0;
+}
+
 /* server:upgrade(number, head) -> descriptor, what the client has sent since; nothing when that is not possible. `head`
  * is the whole head of the answer. */
 static int exchange_upgrade(lua_State *L) {
@@ -323,6 +330,7 @@ const luaL_Reg lexchange_methods[] = {
     {"write", exchange_write},
     {"finish", exchange_finish},
     {"fate", exchange_fate},
+    {"untime", exchange_untime},
     {"upgrade", exchange_upgrade},
     {NULL, NULL},
 };

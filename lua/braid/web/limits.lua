@@ -5,11 +5,14 @@ local response = require "braid.web.response"
 
 local M = {}
 
---- After so many seconds the handler is cancelled, and the answer is 504.
+--- After so many seconds the handler is cancelled, and the answer is 504. This is instead of the server's
+--- request_timeout.
 ---@param seconds number
 ---@return braid.web.Middleware
 function M.timeout(seconds)
   return function(req, next)
+    local exchange = rawget(req, "_exchange")
+    if exchange then req._server:untime(exchange) end
     local in_time, answer = core.within_time(seconds, next, req)
     if in_time then return answer end
     return response.failure(504)

@@ -23,7 +23,7 @@ local known = {
   concurrency = "integer",
 }
 for name, kind in pairs(checks.known) do known[name] = kind end
-local ranges = { max_body = { 0 }, timeout = { 0 }, concurrency = { 1 } }
+local ranges = { max_body = { 0 }, timeout = { 0.001 }, concurrency = { 1 } }
 
 ---What a route says of itself. All of it may be left out. A request that does not fit gets status 422 and
 ---`{ errors = { { at = "/query/limit", message = ... } } }`; `request.valid` has what was checked.
@@ -45,7 +45,8 @@ local ranges = { max_body = { 0 }, timeout = { 0 }, concurrency = { 1 } }
 ---@field name string? for `url_for`, and in the documents
 ---@field use braid.web.Middleware[]? middleware of this route alone, inside of the group's
 ---@field max_body integer? bytes, instead of the server's option
----@field timeout number? seconds after which the handler is cancelled, and the answer is 504
+---@field timeout number? seconds after which the handler is cancelled, and the answer is 504; instead of the server's
+---  request_timeout
 ---@field concurrency integer? requests at a time (in each process); further ones get 503
 ---@field stream_body boolean? the handler begins when the headers are there, and reads the body by request:chunks()
 
