@@ -340,6 +340,7 @@ lint: ## luacheck, the floors, and the format where clang-format 14 is there
 	@$(LUA) tools/floors.lua
 	@$(LUA) tools/variables.lua
 	@$(LUA) tools/core_names.lua
+	@if [ -f $(CORE_MODULE) ]; then $(TREE) $(LUA) tools/generate.lua --check; fi
 	@if clang-format --version 2>/dev/null | grep -q 'version 14'; then for file in $(C_FILES); do \
 		clang-format $$file | cmp -s - $$file || { echo "$$file: not in the format that 'make format' gives it"; bad=1; }; \
 	done; test -z "$$bad"; fi

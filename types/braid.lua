@@ -2927,6 +2927,9 @@ function cluster_Cluster.class_of(requires) end
 ---Makes the stream and the consumer for jobs with these requirements. Suspends.
 function cluster_Cluster:prepare_jobs() end
 
+---Tells the workers that there may be jobs of another kind.
+function cluster_Cluster:announce_jobs() end
+
 ---An id for a new job; of a detached one it tells how long its result stays.
 function cluster_Cluster:next_id() end
 
