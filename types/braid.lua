@@ -706,9 +706,10 @@ function braid.array.load(path) end
 ---Suspends.
 ---@param path string
 ---@param what braid.Array|braid.ArrayView|table<string, braid.Array|braid.ArrayView>
+---@param opts { compressed: boolean? }? compressed: of an archive, as numpy.savez_compressed does
 ---@return boolean? ok
 ---@return braid.Error? err
-function braid.array.save(path, what) end
+function braid.array.save(path, what, opts) end
 
 ---Maps a file as an array: numpy's `.npy`, or with `type` the plain elements of any file, from the byte `offset` on.
 ---It reads nothing at first, so a file may be larger than the memory. Without `writable` the array cannot be written.
