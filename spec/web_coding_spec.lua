@@ -136,6 +136,18 @@ describe("web.compress", function()
     end)
   end)
 
+  test("takes gzip for streams when the client has no other wish", function()
+    run(function()
+      local app = web.app()
+      prepare(app)
+      local client = app:test_client()
+      for path, coding in pairs { ["/stream"] = "gzip", ["/text"] = "zstd", ["/files/web.md"] = "zstd" } do
+        local answer = client:get(path, { headers = { ["Accept-Encoding"] = "gzip, deflate, br, zstd" } })
+        assert.equal(coding, answer.headers["content-encoding"], path)
+      end
+    end)
+  end)
+
   test("leaves alone what is not worth it", function()
     run(function()
       local app = web.app()

@@ -157,6 +157,7 @@ end
 local known = { codings = "table", level = "integer", min_size = "integer", types = "table" }
 local ranges = { level = { 1, 19 }, min_size = { 0 } }
 local usual = { "zstd", "br", "gzip" }
+local lasting = { "gzip", "br", "zstd" } -- of streams, which may be many and long: the first needs the least memory
 
 local function check_codings(codings)
   local names = {}
@@ -193,8 +194,9 @@ end
 --- with Cache-Control: no-transform, stays as it is. (Secrets and what a client has sent should not be compressed
 --- together.)
 ---@param options {codings: string[]?, level: integer?, min_size: integer?, types: string[]?}? codings: in the order of
---- preference, default { "zstd", "br", "gzip" }; level: default 3, 4 or 6; min_size: bytes, default 1024; types: media
---- types instead of the usual ones, "text/*" for all of a kind
+--- preference, default { "zstd", "br", "gzip" }, of streams { "gzip", "br", "zstd" }, which needs less memory; level:
+--- default 3, 4 or 6; min_size: bytes, default 1024; types: media types instead of the usual ones, "text/*" for all of
+--- a kind
 ---@return fun(request: braid.web.Request, next: function): braid.web.Response middleware
 function M.compress(options)
   errors.check_options(1, "compress", options, known)
@@ -209,7 +211,9 @@ function M.compress(options)
     local kind = type_of(answer)
     if not kind or not is_compressible(kind, settings.types) then return answer end
     settings.here = settings.here or available(codings)
-    compress(answer, M.choose(request.headers["accept-encoding"], settings.here), settings)
+    settings.lasting = settings.lasting or available(options.codings or lasting)
+    local list = answer.stream and settings.lasting or settings.here
+    compress(answer, M.choose(request.headers["accept-encoding"], list), settings)
     return answer
   end
 end
