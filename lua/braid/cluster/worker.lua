@@ -253,7 +253,7 @@ end
 
 local function room(self)
   if self._draining then return 0 end
-  local ahead = math.min(MOST_AHEAD, self._slots * AHEAD / self._seconds // 1 | 0)
+  local ahead = math.min(MOST_AHEAD, self._slots * AHEAD / math.max(self._seconds, 1e-9)) // 1 | 0
   return math.max(0, self._slots + ahead - self._count)
 end
 
