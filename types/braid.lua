@@ -2131,7 +2131,8 @@ function web_Routes:mount(prefix, app) end
 ---@field name string? for `url_for`, and in the documents
 ---@field use braid.web.Middleware[]? middleware of this route alone, inside of the group's
 ---@field max_body integer? bytes, instead of the server's option
----@field timeout number? seconds after which the handler is cancelled, and the answer is 504
+---@field timeout number? seconds after which the handler is cancelled, and the answer is 504; instead of the server's
+---  request_timeout
 ---@field concurrency integer? requests at a time (in each process); further ones get 503
 ---@field stream_body boolean? the handler begins when the headers are there, and reads the body by request:chunks()
 
@@ -2250,8 +2251,9 @@ function braid.web.sessions(opts) end
 --- with Cache-Control: no-transform, stays as it is. (Secrets and what a client has sent should not be compressed
 --- together.)
 ---@param options {codings: string[]?, level: integer?, min_size: integer?, types: string[]?}? codings: in the order of
---- preference, default { "zstd", "br", "gzip" }; level: default 3, 4 or 6; min_size: bytes, default 1024; types: media
---- types instead of the usual ones, "text/*" for all of a kind
+--- preference, default { "zstd", "br", "gzip" }, of streams { "gzip", "br", "zstd" }, which needs less memory; level:
+--- default 3, 4 or 6; min_size: bytes, default 1024; types: media types instead of the usual ones, "text/*" for all of
+--- a kind
 ---@return fun(request: braid.web.Request, next: function): braid.web.Response middleware
 function braid.web.compress(options) end
 

@@ -3,6 +3,7 @@
  * behind. One thread. */
 #include <errno.h>
 
+#include "core/inspect/wait_graph.h"
 #include "core/memory/array.h"
 #include "core/base/buffer.h"
 #include "core/http/decoder.h"
@@ -299,6 +300,26 @@ static bool count_words(void) {
   return !list.out_of_memory;
 }
 
+/* A hundred tasks that wait for each other in a ring. Without memory less is told, and no deadlock is found. */
+static bool find_deadlock(void) {
+  enum { TASKS = 100, FIRST = 8 };
+  struct braid_buffer list;
+  size_t count;
+  braid_buffer_init(&list);
+  braid_wait_record_add(&list, (struct braid_wait_record){.kind = BRAID_WAIT_PROCESS, .who = 1, .count = 1});
+  braid_wait_record_add(&list, (struct braid_wait_record){.kind = BRAID_WAIT_STATE, .who = 1});
+  for (uint64_t i = 0; i < TASKS; i++) {
+    uint64_t task = FIRST + 8 * i, next = FIRST + 8 * ((i + 1) % TASKS);
+    braid_wait_record_add(&list, (struct braid_wait_record){.kind = BRAID_WAIT_TASK, .who = task, .what = 1});
+    braid_wait_record_add(&list, (struct braid_wait_record){.kind = BRAID_WAIT_FOR_TASK, .who = task, .what = next});
+  }
+  bool complete = list.size == (2 + 2 * TASKS) * sizeof(struct braid_wait_record);
+  free(braid_wait_graph_find(&list, &list, &count));
+  braid_buffer_term(&list);
+  check(count == 0 || count == TASKS);
+  return complete && count == TASKS;
+}
+
 static void buffer_survives(void) { fail_each_once(fill_buffer); }
 static void heap_survives(void) { fail_each_once(fill_heap); }
 static bool fill_choices(void) {
@@ -383,6 +404,7 @@ static void words_survive(void) { fail_each_once(count_words); }
 static void dict_survives(void) { fail_each_once(fill_dict); }
 static void loans_survive(void) { fail_each_once(lend_items); }
 static void pool_survives(void) { fail_each_once(make_lone_pool); }
+static void waits_survive(void) { fail_each_once(find_deadlock); }
 
 CHECK_MAIN({"memory is out: buffer", buffer_survives}, {"memory is out: heap", heap_survives},
            {"memory is out: deadlines", deadlines_survive}, {"memory is out: choices", choices_survive},
@@ -392,4 +414,4 @@ CHECK_MAIN({"memory is out: buffer", buffer_survives}, {"memory is out: heap", h
            {"memory is out: factor", factor_survives}, {"memory is out: sieve", sieve_survives},
            {"memory is out: words", words_survive}, {"memory is out: dict", dict_survives},
            {"memory is out: what a queue lends", loans_survive}, {"memory is out: a pool of threads", pool_survives},
-           {"memory is out: codings", codings_survive})
+           {"memory is out: codings", codings_survive}, {"memory is out: a graph of waits", waits_survive})
