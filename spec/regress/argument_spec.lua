@@ -28,7 +28,7 @@ describe("an argument", function()
 
   test("that is no whole number is none", function()
     for _, bad in ipairs { 1.5, 0 / 0, math.huge, "2", {} } do
-      misused("'maxsize' to 'queue' (an integer from 0 expected", braid.queue, bad)
+      misused("'maxsize' to 'queue' (an integer", braid.queue, bad)
       misused("'n' to 'semaphore' (an integer from 0 expected", braid.semaphore, bad)
       misused("option 'workers' to 'thread_pool' (integer expected", braid.thread_pool, { workers = bad })
     end
