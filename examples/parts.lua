@@ -23,7 +23,7 @@ braid.run(function()
   local ticks
   for count in braid.every(0.02) do
     ticks = count
-    if count == 5 then break end
+    if count >= 5 then break end
     braid.sleep(0.005)                       -- the work of a tick does not delay the next one
   end
   say("第 %d 次在 %.2f s", "tick %d after %.2f s", ticks, braid.now() - start)
