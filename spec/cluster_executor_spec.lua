@@ -52,10 +52,10 @@ local kind = {
   name = "cluster", inner = "threads", beyond = {
     cpu = "cluster_loss_spec.lua cancels such jobs", workers = "workers are not the pool's",
     ["is cancelled with its caller, and its jobs are, too"] = ON_ONE_MACHINE,
-    ["backlog: submit waits while so many jobs have not ended"] = ON_ONE_MACHINE,
     ["of a block that is cancelled: its jobs are, too"] = ON_ONE_MACHINE,
-    ["stats count"] = "a pool of a cluster does not know how long its jobs ran",
-    ["are checked"] = "workers are not the pool's; cluster_spec.lua checks the others",
+    ["backlog: submit waits while so many jobs have not ended"] = ON_ONE_MACHINE,
+    ["are checked"] = "cluster_spec.lua checks its own options",
+    ["a number is the number of workers"] = "workers are not the pool's",
   },
   pool = pool, ended = ended, beyond_it = beyond_it, deadline = 60,
 }

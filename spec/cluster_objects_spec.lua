@@ -224,11 +224,12 @@ describe("a cluster's", function()
   end)
 
   test("limiter limits all", function(one, two)
-    local a, b = one:limiter("r", { rate = 10, burst = 2 }), two:limiter("r", { rate = 10, burst = 2 })
+    local opts = { rate = 1, per = 2 * helper.slowness, burst = 2 }
+    local a, b = one:limiter("r", opts), two:limiter("r", opts)
     assert.is_true(a:try_acquire())
     assert.is_true(b:try_acquire())
     fails("empty", a:try_acquire())
-    assert.is_true(b:acquire(1, 5))
+    assert.is_true(b:acquire(1, 5 * helper.slowness))
   end)
 
   test("objects travel to jobs", function(one, _, server)

@@ -12,7 +12,7 @@ local reference = require "tools.site.reference"
 -- list.
 local GUIDES = {
   { "Begin", "install", "tasks", "threads-and-processes", "pitfalls" },
-  { "Talk to the world", "http", "web", "websocket", "streams", "files", "json", "databases", "blocking" },
+  { "Talk to the world", "http", "web", "websocket", "streams", "files", "json", "databases", "cluster", "blocking" },
   { "Compute", "kernels", "experiments", "scaling" },
   { "Run it", "testing", "busted", "supervision", "deployment", "security", "embedding" },
   { "Coming from elsewhere", "from-python", "from-go", "from-node", "from-luasocket", "comparison" },

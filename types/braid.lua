@@ -2928,13 +2928,16 @@ local cluster_Cluster = {}
 function cluster_Cluster.class_of(requires) end
 
 ---Makes the stream and the consumer for jobs with these requirements. Suspends.
-function cluster_Cluster:prepare_jobs() end
+---@param stream string
+---@param requires table<string, string>
+function cluster_Cluster:prepare_jobs(stream, requires) end
 
 ---Tells the workers that there may be jobs of another kind.
 function cluster_Cluster:announce_jobs() end
 
 ---An id for a new job; of a detached one it tells how long its result stays.
-function cluster_Cluster:next_id() end
+---@param ttl integer
+function cluster_Cluster:next_id(ttl) end
 
 ---A pool whose jobs run on the workers of the cluster. Suspends.
 ---@param opts { max_tries: integer?, time_limit: number?, memory_limit: number?, backlog: integer?, detached: boolean?,

@@ -8,6 +8,8 @@ local M = {}
 
 ---Calls the function. The results leave the state as bytes, and a list of boxes of what these refer to: the process
 ---around it only hands them on.
+---@param fn function
+---@param ... any
 function M.call(fn, ...) return freeze("result", fn(...)) end
 
 return M

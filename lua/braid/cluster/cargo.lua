@@ -133,6 +133,7 @@ function Cargo:unpack(bytes)
 end
 
 ---Whether `unpack` would not suspend.
+---@param bytes string
 function Cargo:is_here(bytes)
   if bytes == "" or self._lists[bytes] then return true end
   local at = 1

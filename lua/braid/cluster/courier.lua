@@ -49,6 +49,7 @@ local function note(self, home, status)
 end
 
 ---Whether a submitter is lost.
+---@param home string
 function Courier:is_dead(home) return self.homes[home] ~= nil and self.homes[home].dead == true end
 
 ---Asks a submitter of a job, or only whether it lives. Returns its answer: "-": it does not know the job. Suspends.
@@ -63,6 +64,7 @@ function Courier:ask(home, id)
 end
 
 ---Asks those submitters whether they live. Returns at once.
+---@param homes table<string, true>
 function Courier:look(homes)
   for home in pairs(homes) do link_of.start(self.ask, self, home) end
   for home in pairs(self.homes) do
@@ -121,6 +123,10 @@ function Courier:send(home, news, done)
 end
 
 ---Sends a refusal to the submitter of a job that cannot be trusted. Does not suspend.
+---@param home string
+---@param id string
+---@param worker string
+---@param reason string
 function Courier:refuse(home, id, worker, reason)
   local news = wire.pack_news(id, wire.REFUSED, 1, worker, nil, reason)
   self._link:publish(self._streams:subject("home", home), nil, self._wire:seal("news", news))

@@ -60,6 +60,8 @@ function Counter:set(value)
 end
 
 ---@private
+---@param cluster braid.cluster.Cluster
+---@param name string
 function M.counter(cluster, name)
   return setmetatable({ _kv = kv.open(cluster, "kv"), _key = "counter_" .. kv.token(name) }, Counter)
 end
@@ -93,6 +95,8 @@ function Event:wait(timeout)
 end
 
 ---@private
+---@param cluster braid.cluster.Cluster
+---@param name string
 function M.event(cluster, name)
   return setmetatable({ _kv = kv.open(cluster, "kv"), _key = "event_" .. kv.token(name) }, Event)
 end

@@ -32,6 +32,7 @@ Home.__index = Home
 -- ---- the end of a job -----------------------------------------------------------------------------------------------
 
 ---The body of the task that is a job's future. It is started when the job begins to run, or when it has ended.
+---@param job table
 function M.body(job)
   if not job.outcome then
     job.event = core.event_new()
@@ -60,6 +61,8 @@ function Home:settle(job, outcome)
 end
 
 ---Ends a job with an error.
+---@param job table
+---@param err any
 function Home:fail(job, err)
   job.err = err
   self:settle(job, raise_error)
@@ -120,7 +123,7 @@ local function begin(job)
   core.start_now(job.task)
 end
 
-local function take_one(self, id, what, try, worker, cargo, bytes)
+local function take_one(self, id, what, try, worker, cargo, bytes, seconds)
   local job = self.jobs[id]
   if not job then return end
   local in_pieces = what >= IN_PIECES
@@ -128,7 +131,7 @@ local function take_one(self, id, what, try, worker, cargo, bytes)
   if what == wire.RETURNED then
     job.returns, job.asked = (job.returns or 0) + 1, nil
   else
-    job.worker, job.try = worker, try
+    job.worker, job.try, job.seconds, job.bytes_in = worker, try, seconds, #bytes
     if what == wire.BEGUN then return begin(job) end
     if ENDS[what] then ENDS[what](self, job, cargo, bytes, in_pieces) end
   end
@@ -145,8 +148,8 @@ end
 ---Takes news whose signature was checked. Does not suspend.
 ---@param body string
 function Home:take(body)
-  for _, id, what, try, worker, cargo, bytes in wire.each_news(body) do
-    take_one(self, id, what, try, worker, cargo, bytes)
+  for _, id, what, try, worker, cargo, bytes, seconds in wire.each_news(body) do
+    take_one(self, id, what, try, worker, cargo, bytes, seconds)
   end
 end
 
@@ -188,6 +191,7 @@ end
 
 ---Takes a job back that nobody waits for any more: no worker can fetch it from now on, and who has it stops it.
 ---Suspends.
+---@param job table
 function Home:withdraw(job)
   local ok, err = pcall(delete_message, self, job)
   self._link:publish(self._streams:subject("cancel"), nil, self._wire:seal("cancel", job.id))

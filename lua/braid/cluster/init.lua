@@ -49,6 +49,8 @@ end
 local ACK_WAIT = 5
 
 ---Makes the stream and the consumer for jobs with these requirements. Suspends.
+---@param stream string
+---@param requires table<string, string>
 function Cluster:prepare_jobs(stream, requires)
   local class, text = self.class_of(requires)
   self.streams:need(stream)
@@ -69,6 +71,7 @@ end
 function Cluster:announce_jobs() self.link:publish(self.streams:subject("classes"), nil, "") end
 
 ---An id for a new job; of a detached one it tells how long its result stays.
+---@param ttl integer
 function Cluster:next_id(ttl)
   self._number = self._number + 1
   local id = ("%s.%d"):format(self.link.id, self._number)
@@ -176,6 +179,7 @@ Cluster.__close = Cluster.close
 function Cluster:__tostring() return ("braid.cluster: %s"):format(self.name) end
 
 ---@private Connects with checked settings. Suspends.
+---@param settings table
 ---@return braid.cluster.Cluster
 function M.open(settings)
   local made, err = link.open(settings)

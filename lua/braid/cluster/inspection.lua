@@ -22,6 +22,7 @@ function M.workers(cluster)
 end
 
 ---Numbers of the whole cluster. Suspends.
+---@param cluster braid.cluster.Cluster
 function M.stats(cluster)
   local stats = { workers = 0, slots = 0, queued = 0, running = 0, fetched = 0 }
   for _, worker in ipairs(M.workers(cluster)) do
@@ -74,6 +75,7 @@ end
 
 ---The jobs that have not ended, the oldest first: a list of { id, pool, storage, sequence, since, detached, tries,
 ---worker, running }. Suspends.
+---@param cluster braid.cluster.Cluster
 function M.jobs(cluster)
   local list, held = {}, held_jobs(cluster)
   for _, storage in ipairs(STORAGES) do add_jobs(cluster, storage, held, list) end
@@ -81,6 +83,7 @@ function M.jobs(cluster)
 end
 
 ---Takes away the jobs that no worker has; they end as cancelled. Returns how many. Suspends.
+---@param cluster braid.cluster.Cluster
 function M.purge(cluster)
   local gone = {}
   for _, job in ipairs(M.jobs(cluster)) do

@@ -45,6 +45,8 @@ function M.make_stream(link, config)
 end
 
 ---What the server says of a stream; nil: there is none. Suspends.
+---@param link braid.cluster.Link
+---@param name string
 function M.stream(link, name)
   local info, err = M.ask(link, "STREAM.INFO." .. name)
   if not info and err.code ~= NO_STREAM then core.rethrow(err) end
@@ -52,6 +54,8 @@ function M.stream(link, name)
 end
 
 ---The names of the streams that begin so. Suspends.
+---@param link braid.cluster.Link
+---@param subject string
 function M.stream_names(link, subject)
   local answer, err = M.ask(link, "STREAM.NAMES", { subject = subject })
   if not answer then core.rethrow(err) end
@@ -59,6 +63,9 @@ function M.stream_names(link, subject)
 end
 
 ---Makes the durable consumer unless it is there. Suspends.
+---@param link braid.cluster.Link
+---@param stream string
+---@param config table
 function M.make_consumer(link, stream, config)
   local made, err = M.ask(link, ("CONSUMER.DURABLE.CREATE.%s.%s"):format(stream, config.durable_name),
     { stream_name = stream, config = config })
@@ -67,6 +74,8 @@ function M.make_consumer(link, stream, config)
 end
 
 ---The consumers of a stream, as the server describes them. Suspends.
+---@param link braid.cluster.Link
+---@param stream string
 function M.consumers(link, stream)
   local list, offset = {}, 0
   repeat
@@ -97,6 +106,9 @@ function M.publish(link, subject, body, opts)
 end
 
 ---The last message of a subject. Returns its body and sequence; nothing: there is none. Suspends.
+---@param link braid.cluster.Link
+---@param stream string
+---@param subject string
 function M.last(link, stream, subject)
   local body, status, sequence = link:call(("%sDIRECT.GET.%s.%s"):format(API, stream, subject), "", { headed = true })
   if status == "404" then return nil end
@@ -105,6 +117,10 @@ end
 
 ---The first message of a subject, which may have wildcards, from this sequence on. Returns its body and sequence;
 ---nothing: there is none. Suspends.
+---@param link braid.cluster.Link
+---@param stream string
+---@param subject string
+---@param sequence integer
 function M.next(link, stream, subject, sequence)
   local request = encode { seq = sequence, next_by_subj = subject }
   local body, status, found = link:call(API .. "DIRECT.GET." .. stream, request, { headed = true })
@@ -113,6 +129,9 @@ function M.next(link, stream, subject, sequence)
 end
 
 ---Deletes a message by its sequence. Returns whether it was there. Suspends.
+---@param link braid.cluster.Link
+---@param stream string
+---@param sequence integer
 function M.delete(link, stream, sequence)
   local answer, err = M.ask(link, "STREAM.MSG.DELETE." .. stream, { seq = sequence, no_erase = true })
   if not answer and err.code ~= NO_MESSAGE and err.code ~= NO_STREAM and err.code ~= 10057 then core.rethrow(err) end
@@ -120,6 +139,10 @@ function M.delete(link, stream, sequence)
 end
 
 ---Drops the messages of a subject, or those before a sequence. Returns how many. Suspends.
+---@param link braid.cluster.Link
+---@param stream string
+---@param subject string
+---@param before integer?
 function M.purge(link, stream, subject, before)
   local answer, err = M.ask(link, "STREAM.PURGE." .. stream, { filter = subject, seq = before })
   if answer then return answer.purged end
@@ -127,8 +150,14 @@ function M.purge(link, stream, subject, before)
   core.rethrow(err)
 end
 
+---Whether an error says that there is no such stream or consumer.
+---@param err any
 function M.is_missing(err) return err.code == NO_STREAM or err.code == NO_CONSUMER end
+---Whether an error says that there is no such message.
+---@param err any
 function M.is_no_message(err) return err.code == NO_MESSAGE end
+---Whether an error says that the last message was not the expected one.
+---@param err any
 function M.is_wrong_sequence(err) return err.code == WRONG_SEQUENCE end
 
 return M

@@ -274,9 +274,16 @@ local function make(class, cluster, name, units, opts)
 end
 
 ---@private
+---@param cluster braid.cluster.Cluster
+---@param name string
+---@param opts table?
 function M.lock(cluster, name, opts) return make(Lock, cluster, name, 1, opts) end
 
 ---@private
+---@param cluster braid.cluster.Cluster
+---@param name string
+---@param n integer
+---@param opts table?
 function M.semaphore(cluster, name, n, opts)
   return make(Semaphore, cluster, name, errors.integer(2, "semaphore", "n", n, 1), opts)
 end

@@ -92,6 +92,7 @@ end
 function M.unpack(kind, ...) return setmetatable({ _recipe = table.pack(kind, ...) }, CLASSES[kind]) end
 
 ---@private For what belongs to one process.
+---@param self table
 function M.refuse_to_be_sent(self)
   core.rethrow(errors.new("not_sendable", ("a %s belongs to its process: use braid.cluster there"):format(
     getmetatable(self).__name)))

@@ -28,6 +28,7 @@ function M.new(nats, link, streams)
 end
 
 ---Whether the bytes are too many for one message.
+---@param size integer
 function Pieces:is_large(size) return size > self._link:max_payload() - MARGIN end
 
 -- Runs fn(i) for 1 to n, several at once, as tasks of a scope.
@@ -85,15 +86,19 @@ function Pieces:get(reference)
 end
 
 ---Drops the bytes. Suspends.
+---@param reference string
 function Pieces:drop(reference)
   local id = unpack(REFERENCE, reference)
   jetstream.purge(self._link, self._streams:name("pieces"), subject_of(self, id, "*"))
 end
 
 ---The reference to results and their cargo.
+---@param cargo string
+---@param bytes string
 function Pieces:put_news(cargo, bytes) return self:put(pack("<s4", cargo) .. bytes) end
 
 ---The cargo and the bytes for which the reference stands. Suspends.
+---@param reference string
 ---@return string cargo
 ---@return string bytes
 function Pieces:unpack_news(reference)
@@ -103,6 +108,7 @@ function Pieces:unpack_news(reference)
 end
 
 ---The same; then they are dropped.
+---@param reference string
 function Pieces:take_news(reference)
   local cargo, bytes = self:unpack_news(reference)
   link_of.start(function() pcall(self.drop, self, reference) end)

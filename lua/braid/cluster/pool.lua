@@ -105,6 +105,7 @@ local function message_of(self, job, bytes, boxes)
   end
   local message = cluster.wire:seal("job", wire.pack_job(job))
   job.cargo, job.bytes = nil, nil
+  self._bytes_out = self._bytes_out + #message
   return message
 end
 
@@ -112,6 +113,7 @@ function methods:_end_job(task)
   local job, state = self._live[task], task:_state()
   self._live[task] = nil
   self._counts[state] = self._counts[state] + 1
+  self._busy, self._bytes_in = self._busy + (job.seconds or 0), self._bytes_in + (job.bytes_in or 0)
   if self._tally then self._tally:remove() end
   if job.pieces then link_of.start(pcall, self._cluster.pieces.drop, self._cluster.pieces, job.pieces) end
   if job.over then return end
@@ -198,7 +200,7 @@ function methods:stats()
   for _ in pairs(self._home.workers) do workers = workers + 1 end
   return {
     workers = workers, queued = queued, running = running, done = counts.done, failed = counts.failed,
-    cancelled = counts.cancelled, bytes_in = 0, bytes_out = 0, busy = 0,
+    cancelled = counts.cancelled, bytes_in = self._bytes_in, bytes_out = self._bytes_out, busy = self._busy,
   }
 end
 
@@ -267,7 +269,8 @@ function M.new(cluster, opts)
   local options = check(opts, cluster.streams.file and "file" or "memory")
   local self = {
     _cluster = cluster, _home = cluster.home, _options = options, _slots = cluster.home:slots(), _ahead = AHEAD,
-    _measured = true, _live = {}, _counts = { done = 0, failed = 0, cancelled = 0 },
+    _measured = true, _live = {}, _bytes_in = 0, _bytes_out = 0, _busy = 0,
+    _counts = { done = 0, failed = 0, cancelled = 0 },
   }
   self._stream = "jobs_" .. options.storage
   self._subject = cluster.streams:subject("jobs", options.storage, (cluster.class_of(options.requires)))

@@ -9,7 +9,7 @@ local encode = core.json_encode
 local M = {}
 
 local SECOND = 1000000000
-local EXPIRES, BEAT = 30, 5 -- seconds
+local EXPIRES, BEAT = 30, 1 -- seconds
 local SILENT = 3 * BEAT -- a request of which nothing was heard for so long is forgotten
 local PAUSE = 0.2 -- seconds after a refusal
 
@@ -50,7 +50,7 @@ local function count_message(self)
   if left == 0 then close_request(self, key) end
 end
 
--- Asks for as many messages as there is room for; not for few of many, so that requests are rare.
+---Asks for as many messages as there is room for; not for few of many, so that requests are rare.
 function Pull:ask()
   if self.closed or self._paused or self._link.lost_at then return end
   local room = self._room()
@@ -84,6 +84,10 @@ end
 
 local function take(self, subject, reply, body, status)
   self._heard = core.now()
+  if not subject then -- nobody is there to answer: the consumer is gone, or has no leader just now
+    forget_all(self)
+    return pause(self)
+  end
   if status then return take_status(self, subject, status) end
   count_message(self)
   self._take(reply, body)
@@ -127,6 +131,7 @@ function M.open(link, stream, consumer, callbacks)
   end)
   function self._listener()
     forget_all(self)
+    if self._missing then pcall(self._missing) end -- the servers may have lost the consumer
     self:ask()
   end
   link:on_connection(self._listener)

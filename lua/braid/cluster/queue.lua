@@ -138,6 +138,14 @@ end
 -- one request.
 local function take_answer(self, subject, ack, body, status)
   local gets = self._gets
+  if not subject then -- nobody is there to answer
+    self._gets = {}
+    for _, get in ipairs(gets) do
+      get.alone = true
+      get.came:set()
+    end
+    return
+  end
   if not status then
     local first = table.remove(gets, 1)
     if not first then return self._cluster.link:publish(ack, nil, "-NAK") end
@@ -170,6 +178,7 @@ local function fetch(self, seconds)
   leave(self, get)
   if not ok and get.body then cluster.link:publish(get.ack, nil, "-NAK") end
   if not ok then core.rethrow(err) end
+  if get.alone then core.sleep(math.min(LOOK, seconds)) end
   return get.ack, get.body
 end
 

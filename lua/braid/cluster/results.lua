@@ -36,6 +36,8 @@ function M.announce(cluster, id) put(cluster, id, "result", PENDING) end
 
 ---Keeps the news that ended the job. Suspends.
 ---@param news string
+---@param cluster braid.cluster.Cluster
+---@param id string
 function M.keep(cluster, id, news) put(cluster, id, "result", news) end
 
 -- The news that ended the job; "pending"; nil: nothing is known of it.

@@ -34,6 +34,7 @@ end
 function Streams:name(what) return ("braid_%s_%s"):format(self.cluster, what) end
 
 ---A subject of the cluster.
+---@param ... any
 function Streams:subject(...) return table.concat({ "braid", self.cluster, ... }, ".") end
 
 -- Kinds of streams -> their configuration; `what` is the rest of the name.
@@ -90,6 +91,7 @@ function Streams:need(what, config)
 end
 
 ---Looks whether the stream is still the one that it was, and makes it again if not. Suspends.
+---@param what string
 function Streams:renew(what)
   if make(self, what) then tell_loss(self, what) end
 end
@@ -102,6 +104,7 @@ function Streams:look()
 end
 
 ---Calls fn(what) when the server has lost a stream with its content.
+---@param fn function
 function Streams:on_loss(fn) self._on_loss[fn] = true end
 
 return M

@@ -37,6 +37,8 @@ function M.decode(cluster, text, once)
 end
 
 ---Drops the pieces of a value that nobody needs any more. Suspends.
+---@param cluster braid.cluster.Cluster
+---@param text string
 function M.drop(cluster, text)
   if text:sub(1, 1) == PIECES then cluster.pieces:drop(text:sub(2)) end
 end

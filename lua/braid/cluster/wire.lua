@@ -38,6 +38,8 @@ function Wire:seal(kind, body)
 end
 
 ---The body of a message; or nil, why not, and the body of which nothing must be believed.
+---@param kind string
+---@param message string
 ---@return string? body
 ---@return string? reason
 ---@return string? unsigned
@@ -82,6 +84,7 @@ function M.pack_job(job)
 end
 
 ---Who has submitted the job; nil for bytes that are none. For bytes that nobody has signed.
+---@param body string
 ---@return string? id
 ---@return string? home
 function M.peek_job(body)
@@ -105,7 +108,7 @@ end
 -- Kinds of news. The first five end the job.
 M.DONE, M.FAILED, M.CANCELLED, M.DIED, M.REFUSED, M.BEGUN, M.RETURNED = 1, 2, 3, 4, 5, 6, 7
 
-local NEWS = "<s2BI2s1s4s4"
+local NEWS = "<s2BI2ds1s4s4"
 
 ---The bytes of one piece of news.
 ---@param id string the job
@@ -114,16 +117,18 @@ local NEWS = "<s2BI2s1s4s4"
 ---@param worker string
 ---@param cargo string?
 ---@param bytes string?
-function M.pack_news(id, what, try, worker, cargo, bytes)
-  return pack(NEWS, id, what, try, worker, cargo or "", bytes or "")
+---@param seconds number? that it ran
+function M.pack_news(id, what, try, worker, cargo, bytes, seconds)
+  return pack(NEWS, id, what, try, seconds or 0, worker, cargo or "", bytes or "")
 end
 
----Iterates over the news in a body: position, id, what, try, worker, cargo, bytes.
+---Iterates over the news in a body: position, id, what, try, worker, cargo, bytes, seconds.
+---@param body string
 function M.each_news(body)
   return function(_, at)
     if at > #body then return nil end
-    local id, what, try, worker, cargo, bytes, next_at = unpack(NEWS, body, at)
-    return next_at, id, what, try, worker, cargo, bytes
+    local id, what, try, seconds, worker, cargo, bytes, next_at = unpack(NEWS, body, at)
+    return next_at, id, what, try, worker, cargo, bytes, seconds
   end, nil, 1
 end
 

@@ -81,7 +81,7 @@ local function news_of(self, record, what, boxes, bytes)
   if cluster.pieces:is_large(#packed + #bytes) then
     what, bytes, packed = what + home_of.IN_PIECES, cluster.pieces:put_news(packed, bytes), ""
   end
-  return wire.pack_news(record.id, what, record.try, self.id, packed, bytes)
+  return wire.pack_news(record.id, what, record.try, self.id, packed, bytes, record.seconds)
 end
 
 local function send_end(self, record, what, boxes, bytes)
@@ -135,7 +135,8 @@ local function finish(self, record)
   local future = record.future
   local state = future:_state()
   local now = core.now()
-  learn(self, now - record.began, now)
+  record.seconds = now - record.began
+  learn(self, record.seconds, now)
   self._running = self._running - 1
   if record.dropped then return acknowledge(self, record, record.nak and "-NAK" or nil) end
   if state == "done" then
