@@ -89,7 +89,8 @@ describe("all names", function()
     end
     for name in text:gmatch "\nfunction braid%.([%w_]+)%(" do assert.is_not_nil(braid[name], name) end
     for part, name in text:gmatch "\nfunction braid%.([%w_]+)%.([%w_]+)%(" do
-      assert.is_not_nil(braid[part][name], part .. "." .. name)
+      local is_there, module = pcall(function() return braid[part] end) -- its library may not be installed
+      if is_there then assert.is_not_nil(module[name], part .. "." .. name) end
     end
   end)
 end)
