@@ -2,6 +2,7 @@
  * Connections: frames and messages over a socket, and through pipes; both ends served by one I/O thread. */
 #include "core/process/connection.h"
 
+#include <sched.h>
 #include <sys/socket.h>
 
 #include "check.h"
@@ -12,6 +13,8 @@ static struct braid_errand opener;
 static int ends[2];
 static atomic_int came, ended, opened, shared_code;
 static atomic_ullong sum, bytes;
+static pthread_t looker;
+static atomic_int looked, pongs;  /* replies that the looker has handled; PONGs, which it must not handle */
 static struct braid_pipes *pipes; /* NULL: everything goes through the socket */
 
 static void on_job(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
@@ -37,9 +40,16 @@ static void on_reply(struct braid_connection *connection, const struct braid_fra
     check(message->bytes[0] == 'x' && message->bytes[message->size - 1] == 'x');
   }
   if (message) braid_message_unref(message);
+  if (pthread_equal(pthread_self(), looker)) atomic_fetch_add(&looked, 1);
   atomic_fetch_add(&sum, frame->id);
   atomic_fetch_add(&bytes, frame->value);
   atomic_fetch_add(&came, 1);
+}
+
+static void on_pong(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
+  (void)connection, (void)frame, (void)body;
+  check(!pthread_equal(pthread_self(), looker) && atomic_load(&came) == 0);
+  atomic_fetch_add(&pongs, 1);
 }
 
 static void on_end(struct braid_connection *connection) {
@@ -56,6 +66,7 @@ static void open_both(struct braid_errand *errand) {
   if (pipes) braid_connection_use_pipes(&far, &pipes->up, &pipes->down);
   near.ended = on_end;
   braid_connection_handle(&near, BRAID_FRAME_REPLY, on_reply);
+  braid_connection_handle(&near, BRAID_FRAME_PONG, on_pong);
   braid_connection_handle(&far, BRAID_FRAME_JOB, on_job);
   atomic_store(&opened, 1);
 }
@@ -172,6 +183,52 @@ static void small_messages_through_pipes(void) { through_pipes(small_messages); 
 static void messages_of_all_sizes_through_pipes(void) { through_pipes(messages_of_all_sizes); }
 static void code_travels_once_through_pipes(void) { through_pipes(code_travels_once); }
 
+/* Looks for a while, until so many replies came. The I/O thread reads what comes later. */
+static void look_for(int replies) {
+  braid_connection_look(&near, BRAID_LOOK_BEGIN);
+  for (int i = 0; i < 300 && atomic_load(&came) < replies; i++) {
+    braid_connection_look(&near, BRAID_LOOK_AGAIN);
+    sched_yield();
+  }
+  braid_connection_look(&near, BRAID_LOOK_END);
+  until(&came, replies);
+}
+
+static void who_waits_looks(void) {
+  static pthread_mutex_t reading = PTHREAD_MUTEX_INITIALIZER;
+  looker = pthread_self();
+  braid_connection_let_look(&near, &reading);
+  begin();
+  for (int i = 1; i <= 500; i++) {
+    put((uint64_t)i, 10, NULL);
+    braid_connection_flush(&near);
+    look_for(i);
+  }
+  check(atomic_load(&sum) == 500ull * 501 / 2 && atomic_load(&looked) > 0);
+  end();
+  braid_connection_look(&near, BRAID_LOOK_AGAIN); /* it is closed: nothing happens */
+  braid_connection_let_look(&near, NULL);
+}
+
+/* The I/O thread handles a frame that is not light, and what follows comes after it. */
+static void other_frames_are_left(void) {
+  static pthread_mutex_t reading = PTHREAD_MUTEX_INITIALIZER;
+  struct braid_message *message = braid_message_new("", 0, NULL, 0);
+  looker = pthread_self();
+  braid_connection_let_look(&near, &reading);
+  begin();
+  check(braid_connection_put(&far, (struct braid_frame){.kind = BRAID_FRAME_PONG}, NULL, 0));
+  check(braid_connection_send(&far, (struct braid_frame){.kind = BRAID_FRAME_REPLY, .id = 1}, message));
+  look_for(1);
+  check(atomic_load(&pongs) == 1);
+  end();
+  braid_connection_let_look(&near, NULL);
+  braid_message_unref(message);
+}
+
+static void who_waits_looks_into_pipes(void) { through_pipes(who_waits_looks); }
+static void other_frames_are_left_in_pipes(void) { through_pipes(other_frames_are_left); }
+
 /* A worker that could not map the pipes says so through the socket. */
 static void frames_also_come_through_the_socket(void) {
   int fd;
@@ -216,5 +273,7 @@ CHECK_MAIN({"connection: small messages, many in one call", small_messages},
            {"connection: small messages through pipes", small_messages_through_pipes},
            {"connection: messages of all sizes through pipes", messages_of_all_sizes_through_pipes},
            {"connection: code travels once through pipes", code_travels_once_through_pipes},
+           {"connection: who waits looks into pipes", who_waits_looks_into_pipes},
+           {"connection: a thread that looks leaves other frames to the I/O thread", other_frames_are_left_in_pipes},
            {"connection: frames also come through the socket", frames_also_come_through_the_socket},
            {"connection: a pipe that lies ends the connection", a_pipe_that_lies_ends_the_connection})
