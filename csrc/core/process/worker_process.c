@@ -260,8 +260,11 @@ bool braid_worker_process_suspect(bool ask) {
   return self.open;
 }
 
-bool braid_worker_process_is_parent(const struct braid_connection *connection) {
-  return self.open && connection == &self.connection;
+bool braid_worker_process_is_parents(struct braid_proxy *proxy) {
+  braid_guard_enter(&proxy->object.guard);
+  bool parents = self.open && proxy->connection == &self.connection;
+  braid_guard_leave(&proxy->object.guard);
+  return parents;
 }
 
 void braid_worker_process_end(int status) {

@@ -27,8 +27,9 @@ void braid_worker_process_failed(struct braid_message *failure);
 /* Whether this is a worker process. With `ask` it asks its parent to look for deadlocks. Any thread; does not block. */
 bool braid_worker_process_suspect(bool ask);
 
-/* Whether the connection is that to the parent. NULL: no. Any thread. */
-bool braid_worker_process_is_parent(const struct braid_connection *connection);
+/* Whether the object's home is the parent. Any thread. */
+struct braid_proxy;
+bool braid_worker_process_is_parents(struct braid_proxy *proxy);
 
 /* Tells the parent that this process cannot become a worker for want of memory or descriptors. Any thread; does not
  * block. */

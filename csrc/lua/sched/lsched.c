@@ -235,6 +235,7 @@ static int close_sched(lua_State *L) {
   struct sched *sched = lua_touserdata(L, 1);
   braid_loop_close(&sched->loop);
   free(sched->job_slots.free);
+  free(sched->verdict);
   braid_block_trim();
   return 0;
 }

@@ -104,9 +104,9 @@ static enum braid_wait_kind kind_of_call(enum braid_call_operation operation) {
 }
 
 /* An object of the parent process. Those of child processes are not followed. */
-static struct braid_wait_record for_proxy(const struct braid_proxy *proxy, const struct braid_wait_queue *queue) {
+static struct braid_wait_record for_proxy(struct braid_proxy *proxy, const struct braid_wait_queue *queue) {
   struct braid_wait_record wait = {.what = proxy->id};
-  if (!braid_worker_process_is_parent(proxy->connection)) return wait;
+  if (!braid_worker_process_is_parents(proxy)) return wait;
   if (queue->guard == &braid_proxies.guard)
     wait.kind = (uint8_t)kind_of_call(braid_container(queue, struct braid_proxy_call, waiters)->operation);
   else if (proxy->queue && (queue == &proxy->queue->getters || queue == &proxy->queue->putters))
