@@ -15,7 +15,7 @@ local GUIDES = {
   { "Talk to the world", "http", "web", "websocket", "streams", "files", "json", "databases", "cluster", "blocking" },
   { "Compute", "kernels", "experiments", "scaling" },
   { "Run it", "testing", "busted", "supervision", "deployment", "security", "embedding" },
-  { "Coming from elsewhere", "from-python", "from-go", "from-node", "from-luasocket", "comparison" },
+  { "Coming from elsewhere", "from-python", "from-fastapi", "from-go", "from-node", "from-luasocket", "comparison" },
   { "About braid", "CONCURRENCY", "stability" },
 }
 local TREE_FILES = { "README.md", "CHANGELOG.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "bench/README.md" }

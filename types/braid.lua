@@ -2162,6 +2162,44 @@ function web_Group:use(middleware) end
 ---@field url string the whole address
 ---@field mount string? the path's beginning that this application does not see, because it is mounted there
 ---@field id string of this request, as in the access log; from a named proxy its X-Request-Id
+local web_Request = {}
+
+--- An iterator over the pieces of the body as they come. With `stream_body` in the route's options the handler begins
+--- before the body has arrived; the client cannot send faster than this is called. A compressed body is decompressed
+--- (gzip, deflate, br, zstd), with `max_body` as its limit. Each step suspends.
+---@return fun(): string?
+function web_Request:chunks() end
+
+--- Gives the session a new id (with a store) or a new signature, as it should have after a login. Its data stays.
+function web_Request:renew_session() end
+
+--- Calls a function after the answer was sent. It runs in the request's task and may wait; the server's grace counts
+--- it. A failure is reported.
+---@param fn fun()
+function web_Request:after(fn) end
+
+--- The body, decoded from JSON. If the body is not JSON, ends the handler with status 400.
+---@return any value null is braid.null
+function web_Request:json() end
+
+--- The fields of a form (application/x-www-form-urlencoded or multipart/form-data), decoded; a name that comes again
+--- has a list of its values. Files are left out. With `stream_body` the files come first: `for file in
+--- request:files()`, then this gives the fields. For a body of another type, ends the handler with status 415; for a
+--- broken one 400.
+---@return table<string, string|string[]>
+function web_Request:form() end
+
+--- An iterator over the files of a form (multipart/form-data). Each is read before the next one is asked for:
+--- `file:read()`, `file:chunks()`, `file:save(path)`; otherwise it is dropped. With `stream_body` they are read while
+--- they come, so they may be larger than memory; `max_body` is the limit of all together. Suspends. For a body of
+--- another type, ends the handler with status 415; for a broken one 400.
+---@return fun(): braid.web.Part?
+function web_Request:files() end
+
+--- All values of a name in the query, in order.
+---@param name string
+---@return string[]
+function web_Request:query_all(name) end
 
 ---@class braid.web.Response
 ---@field status integer
@@ -2220,6 +2258,31 @@ function braid.web.abort(status, message) end
 ---@field title string? the name of an object in the documents
 ---@field description string? for the documents
 ---@field example any for the documents
+
+---A part of a form: a file that the client sends. It is read while it comes; what was not read when the next one is
+---asked for is dropped.
+---@class braid.web.Part
+---@field name string of the field
+---@field filename string as the client calls it, without folders
+---@field type string its media type
+---@field headers braid.web.Headers
+local web_Part = {}
+
+--- An iterator over the bytes as they come. Each step may suspend.
+---@return fun(): string?
+function web_Part:chunks() end
+
+--- All of it. Suspends. Beyond the limit the handler ends with status 413.
+---@param most integer? bytes; default: the limit of the request's body
+---@return string
+function web_Part:read(most) end
+
+--- Writes it to a file, which is there under its name only when it is complete; the file that was there before stays
+--- until then. Suspends.
+---@param path string
+---@return integer? size bytes
+---@return braid.Error? err kind system
+function web_Part:save(path) end
 
 ---@class braid.web.CookieOptions
 ---@field path string? default "/"

@@ -30,10 +30,9 @@ local M = {}
 ---@field url string the whole address
 ---@field mount string? the path's beginning that this application does not see, because it is mounted there
 ---@field id string of this request, as in the access log; from a named proxy its X-Request-Id
-local Request = {}
-Request.__name = "braid.request"
+local Request, methods = { __name = "braid.request" }, {}
 
-local methods, lazy = {}, {}
+local lazy = {}
 
 function Request.__index(request, key)
   local load = lazy[key]
