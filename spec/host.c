@@ -77,15 +77,20 @@ static int run(lua_State *L) {
     lua_pushcfunction(L, luaopen_braid_cluster_core);
     lua_setfield(L, -2, "braid.cluster_core");
   }
+  bool both = strcmp(argv[1], "-e") == 0 && argc > 3; /* -e CODE SCRIPT */
   lua_newtable(L);
   for (int i = 0; i < argc; i++) {
     lua_pushstring(L, argv[i]);
-    lua_rawseti(L, -2, i - 1);
+    lua_rawseti(L, -2, i - (both ? 3 : 1));
   }
   lua_setglobal(L, "arg");
   lua_getglobal(L, "debug");
   lua_getfield(L, -1, "traceback");
   int handler = lua_gettop(L), status = load(L, argv, &first);
+  if (both && status == LUA_OK && (status = lua_pcall(L, 0, 0, handler)) == LUA_OK) {
+    status = luaL_loadfile(L, argv[3]);
+    first = 4;
+  }
   for (int i = first; i < argc && status == LUA_OK; i++) lua_pushstring(L, argv[i]);
   if (status == LUA_OK) status = lua_pcall(L, argc - first, 0, handler);
   lua_pushboolean(L, status == LUA_OK);
