@@ -4,6 +4,7 @@ local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, run = helper.test, helper.run
+local in_virtual_time = helper.in_virtual_time
 local raises = expect.raises
 
 local function on_close(fn) return setmetatable({}, { __close = fn }) end
@@ -65,7 +66,7 @@ describe("cancel", function()
   end, { deadline = 10 })
 
   test("every later suspension raises again: pcall cannot swallow it", function()
-    run(function()
+    in_virtual_time(function()
       local swallowed = 0
       local queue, event, lock = braid.queue(), braid.event(), braid.lock()
       cancelled_midway(function()
@@ -189,7 +190,7 @@ describe("cancel", function()
   end
 
   test("cancelling a task leaves its siblings alone", function()
-    run(function()
+    in_virtual_time(function()
       local sibling = braid.spawn(function() braid.sleep(0.02) return "whole" end)
       cancelled_midway(braid.sleep, 60)
       assert.equal("whole", sibling:result())
@@ -228,7 +229,7 @@ describe("cancel", function()
   end, { deadline = 20 })
 
   test("the waiter of a cancelled task is told, and is not cancelled itself", function()
-    run(function()
+    in_virtual_time(function()
       local task = braid.spawn(braid.sleep, 60)
       local waiter = braid.spawn(function()
         local ok, err = pcall(task.result, task)
@@ -265,7 +266,7 @@ describe("shield", function()
   end)
 
   test("runs to its end though the caller is cancelled", function()
-    run(function()
+    in_virtual_time(function()
       local finished, after = false, false
       local task = cancelled_midway(function()
         braid.shield(function()
@@ -283,7 +284,7 @@ describe("shield", function()
   end, { deadline = 10 })
 
   test("lets clean-up wait in a cancelled task", function()
-    run(function()
+    in_virtual_time(function()
       local queue, unshielded = braid.queue(), nil
       cancelled_midway(function()
         local _ <close> = on_close(function()
@@ -321,7 +322,7 @@ describe("a cancelled wait gives back what it was given", function()
   end)
 
   test("a get cancelled in the step in which the item came", function()
-    run(function()
+    in_virtual_time(function()
       local queue = braid.queue()
       local task = braid.spawn(queue.get, queue)
       braid.sleep(0.005)
@@ -339,7 +340,7 @@ describe("a cancelled wait gives back what it was given", function()
   end)
 
   test("a get cancelled in that step passes the item to the next in line", function()
-    run(function()
+    in_virtual_time(function()
       local queue = braid.queue()
       local first = braid.spawn(queue.get, queue)
       braid.sleep(0.002)
@@ -358,7 +359,7 @@ describe("a cancelled wait gives back what it was given", function()
   end, { deadline = 10 })
 
   test("a cancelled put has not put", function()
-    run(function()
+    in_virtual_time(function()
       local queue = braid.queue(1)
       queue:put("old")
       local task = cancelled_midway(queue.put, queue, "new")
@@ -370,7 +371,7 @@ describe("a cancelled wait gives back what it was given", function()
   end)
 
   test("a cancelled waiter for a lock does not hold it", function()
-    run(function()
+    in_virtual_time(function()
       local lock = braid.lock()
       lock:acquire()
       local first = braid.spawn(function() lock:acquire() end)
@@ -387,7 +388,7 @@ describe("a cancelled wait gives back what it was given", function()
   end)
 
   test("a lock handed to a task that is cancelled in that step goes on to the next", function()
-    run(function()
+    in_virtual_time(function()
       local lock = braid.lock()
       lock:acquire()
       local first = braid.spawn(function() return lock:with(function() braid.sleep(0) return "first" end) end)
@@ -404,7 +405,7 @@ describe("a cancelled wait gives back what it was given", function()
   end)
 
   test("a semaphore's permits are all there after cancels", function()
-    run(function()
+    in_virtual_time(function()
       local semaphore = braid.semaphore(2)
       semaphore:acquire()
       semaphore:acquire()
@@ -433,7 +434,7 @@ describe("a cancelled wait gives back what it was given", function()
   end)
 
   test("a cancelled condition wait holds no lock and eats no notification", function()
-    run(function()
+    in_virtual_time(function()
       local condition = braid.condition()
       local function waiter()
         return condition:with(function() return condition:wait() end)

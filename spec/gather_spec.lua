@@ -4,6 +4,7 @@ local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, run = helper.test, helper.run
+local in_virtual_time = helper.in_virtual_time
 local raises = expect.raises
 
 local function after(seconds, value) return function() braid.sleep(seconds) return value end end
@@ -241,7 +242,7 @@ describe("gather", function()
   end)
 
   test("limit is reached and never exceeded", function()
-    run(function()
+    in_virtual_time(function()
       local now, most, list = 0, 0, {}
       for i = 1, 20 do
         list[i] = function()
@@ -260,7 +261,7 @@ describe("gather", function()
   end)
 
   test("with a limit, a failure keeps those that have not started from starting", function()
-    run(function()
+    in_virtual_time(function()
       local started, list = 0, {}
       for i = 1, 10 do
         list[i] = function()
@@ -303,7 +304,7 @@ end)
 
 describe("map", function()
   test("calls fn with item and index, results in order", function()
-    run(function()
+    in_virtual_time(function()
       local results = braid.map(function(item, index)
         braid.sleep(0.01 / index)
         return item .. index
@@ -313,7 +314,7 @@ describe("map", function()
   end)
 
   test("takes gather's options", function()
-    run(function()
+    in_virtual_time(function()
       local now, most = 0, 0
       local results, errors = braid.map(function(item)
         now = now + 1
@@ -336,7 +337,7 @@ end)
 
 describe("race", function()
   test("gives the results of the first and cancels the others", function()
-    run(function()
+    in_virtual_time(function()
       local closed = 0
       local function loser()
         local _ <close> = setmetatable({}, { __close = function() closed = closed + 1 end })

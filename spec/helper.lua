@@ -170,6 +170,10 @@ end
 ---@return ... fn's results
 function M.run(fn, ...) return braid.run(fn, ...) end
 
+--- Runs fn as a program in virtual time, in several orders of what the model leaves open.
+---@param fn fun()
+function M.in_virtual_time(fn) braid.testing.run(fn, { schedules = 10 }) end
+
 -- ---- scripts --------------------------------------------------------------------------------------------------------
 
 local function quoted(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end

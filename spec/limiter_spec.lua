@@ -3,6 +3,7 @@
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, run = helper.test, helper.run
+local in_virtual_time = helper.in_virtual_time
 local require = require -- known to workers, as this file's globals are not
 
 -- Of turns at these times, none may come earlier than rate and burst allow since `start`, when nobody had asked yet.
@@ -97,7 +98,7 @@ describe("a limiter", function()
   end)
 
   test("fills up to its burst in a rest, and no more", function()
-    run(function()
+    in_virtual_time(function()
       local limiter = braid.limiter { rate = 1000, burst = 3 }
       limiter:acquire(3)
       braid.sleep(0.02)

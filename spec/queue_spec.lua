@@ -4,6 +4,7 @@ local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, run = helper.test, helper.run
+local in_virtual_time = helper.in_virtual_time
 local fails = expect.fails
 
 local function misuse(fn, ...) return expect.misused(nil, fn, ...) end
@@ -69,7 +70,7 @@ describe("queue", function()
   end)
 
   test("a getter waits for a putter", function()
-    run(function()
+    in_virtual_time(function()
       local queue, log = braid.queue(), {}
       braid.spawn(function()
         local value = queue:get()
@@ -84,7 +85,7 @@ describe("queue", function()
   end)
 
   test("a putter waits for room", function()
-    run(function()
+    in_virtual_time(function()
       local queue, put = braid.queue(2), 0
       local producer = braid.spawn(function() for i = 1, 5 do queue:put(i) put = put + 1 end end)
       braid.sleep(0.005)
@@ -119,7 +120,7 @@ describe("queue", function()
   end)
 
   test("a getter in line is not overtaken by one that comes later", function()
-    run(function()
+    in_virtual_time(function()
       local queue = braid.queue()
       local first = braid.spawn(queue.get, queue)
       braid.sleep(0.005)
@@ -144,7 +145,7 @@ describe("queue", function()
   end)
 
   test("get and put time out and leave nothing behind", function()
-    run(function()
+    in_virtual_time(function()
       local queue = braid.queue(1)
       fails("timeout", queue:get(0.005))
       queue:put("a")
@@ -225,7 +226,7 @@ describe("queue", function()
   end)
 
   test("get_many waits for the first item only", function()
-    run(function()
+    in_virtual_time(function()
       local queue = braid.queue()
       local task = braid.spawn(queue.get_many, queue, 10)
       braid.sleep(0.005)
@@ -235,7 +236,7 @@ describe("queue", function()
   end)
 
   test("put_many waits for room", function()
-    run(function()
+    in_virtual_time(function()
       local queue, got = braid.queue(2), {}
       local task = braid.spawn(queue.put_many, queue, { 1, 2, 3, 4, 5 })
       braid.sleep(0.005)
@@ -325,7 +326,7 @@ describe("close", function()
   end)
 
   test("releases waiting getters", function()
-    run(function()
+    in_virtual_time(function()
       local queue, released = braid.queue(), 0
       local tasks = {}
       for i = 1, 3 do
@@ -342,7 +343,7 @@ describe("close", function()
   end, { deadline = 10 })
 
   test("a waiting put fails", function()
-    run(function()
+    in_virtual_time(function()
       local queue = braid.queue(1)
       queue:put("in")
       local task = braid.spawn(function() fails("closed", queue:put("out")) end)
@@ -364,7 +365,7 @@ describe("close", function()
   end)
 
   test("immediate drops the rest and releases getters, putters and joiners", function()
-    run(function()
+    in_virtual_time(function()
       local full, empty = braid.queue(1), braid.queue()
       full:put("dropped")
       local putter = braid.spawn(function() fails("closed", full:put("x")) return "putter" end)
@@ -450,7 +451,7 @@ end)
 
 describe("join", function()
   test("waits until each item is done", function()
-    run(function()
+    in_virtual_time(function()
       local queue, done = braid.queue(), 0
       for i = 1, 5 do queue:put(i) end
       local worker = braid.spawn(function()

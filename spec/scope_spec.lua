@@ -4,6 +4,7 @@ local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, run = helper.test, helper.run
+local in_virtual_time = helper.in_virtual_time
 local raises = expect.raises
 
 local function on_close(fn) return setmetatable({}, { __close = fn }) end
@@ -18,7 +19,7 @@ describe("braid.scope", function()
   end)
 
   test("ends when its children have ended", function()
-    run(function()
+    in_virtual_time(function()
       local log = {}
       braid.scope(function(scope)
         scope:spawn(function() braid.sleep(0.02) log[#log + 1] = "slow" end)
@@ -30,7 +31,7 @@ describe("braid.scope", function()
   end)
 
   test("waits for braid.spawn'ed children too, and for theirs", function()
-    run(function()
+    in_virtual_time(function()
       local ended = 0
       braid.scope(function()
         braid.spawn(function()
@@ -52,7 +53,7 @@ describe("braid.scope", function()
   end)
 
   test("a failing child cancels its siblings and the body, and its error comes out as it is", function()
-    run(function()
+    in_virtual_time(function()
       local value, log = {}, {}
       local ok, err = pcall(braid.scope, function(scope)
         scope:spawn(function()
@@ -101,7 +102,7 @@ describe("braid.scope", function()
   end, { deadline = 10 })
 
   test("two failures come out as a group", function()
-    run(function()
+    in_virtual_time(function()
       local err = raises("group", braid.scope, function(scope)
         scope:spawn(function()
           pcall(braid.sleep, 60)
@@ -171,7 +172,7 @@ describe("braid.scope", function()
   end)
 
   test("a cancelled child is no failure", function()
-    run(function()
+    in_virtual_time(function()
       local sibling
       braid.scope(function(scope)
         local task = scope:spawn(braid.sleep, 60)
@@ -200,7 +201,7 @@ describe("braid.scope", function()
   end, { deadline = 10 })
 
   test("cancel may come from a child", function()
-    run(function()
+    in_virtual_time(function()
       local others = {}
       braid.scope(function(scope)
         others[1] = scope:spawn(braid.sleep, 60)
@@ -224,7 +225,7 @@ describe("braid.scope", function()
   end, { deadline = 10 })
 
   test("cancelling an inner scope leaves the outer one alone", function()
-    run(function()
+    in_virtual_time(function()
       local outer_child
       braid.scope(function(outer)
         outer_child = outer:spawn(function() braid.sleep(0.02) return "whole" end)
@@ -239,7 +240,7 @@ describe("braid.scope", function()
   end, { deadline = 10 })
 
   test("cancelling an outer scope ends the inner one", function()
-    run(function()
+    in_virtual_time(function()
       local closed = 0
       braid.scope(function(outer)
         outer:spawn(function()
@@ -273,7 +274,7 @@ describe("braid.scope", function()
   end, { deadline = 10 })
 
   test("its timeout does nothing when it ends in time", function()
-    run(function()
+    in_virtual_time(function()
       assert.equal("in time", braid.scope(function() braid.sleep(0.001) return "in time" end, { timeout = 0.05 }))
       braid.sleep(0.08)
     end)
@@ -323,7 +324,7 @@ end)
 
 describe("local scope <close>", function()
   test("waits for the children at the end of the block", function()
-    run(function()
+    in_virtual_time(function()
       local log = {}
       do
         local scope <close> = braid.scope()
@@ -336,7 +337,7 @@ describe("local scope <close>", function()
   end)
 
   test("braid.spawn in the block belongs to it, after the block no longer", function()
-    run(function()
+    in_virtual_time(function()
       local inside
       do
         local _ <close> = braid.scope()
@@ -425,7 +426,7 @@ describe("timeout and move_on_after", function()
   end, { deadline = 10 })
 
   test("timeout of nil never fires", function()
-    run(function() assert.equal(3, braid.timeout(nil, function(a) braid.sleep(0.01) return a end, 3)) end)
+    in_virtual_time(function() assert.equal(3, braid.timeout(nil, function(a) braid.sleep(0.01) return a end, 3)) end)
   end)
 
   test("fn's own error wins", function()
@@ -454,7 +455,7 @@ describe("timeout and move_on_after", function()
   end, { deadline = 10 })
 
   test("an inner deadline leaves the outer body going", function()
-    run(function()
+    in_virtual_time(function()
       local after = braid.timeout(5, function()
         raises("timeout", braid.timeout, 0.01, braid.sleep, 60)
         braid.sleep(0.001)
@@ -465,7 +466,7 @@ describe("timeout and move_on_after", function()
   end, { deadline = 10 })
 
   test("a timeout that was in time does not fire later", function()
-    run(function()
+    in_virtual_time(function()
       for _ = 1, 100 do braid.timeout(0.01, braid.sleep, 0) end
       braid.sleep(0.03)
     end)

@@ -3,6 +3,7 @@
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, run = helper.test, helper.run
+local in_virtual_time = helper.in_virtual_time
 
 describe("select", function()
   test("gets from the queue that has an item", function()
@@ -17,7 +18,7 @@ describe("select", function()
   end)
 
   test("waits until a case is ready", function()
-    run(function()
+    in_virtual_time(function()
       local a, b = braid.queue(), braid.queue()
       braid.spawn(function() braid.sleep(0.01) a:put("later") end)
       local index, value = braid.select { { b, "get" }, { a, "get" } }
@@ -48,7 +49,7 @@ describe("select", function()
   end)
 
   test("a waiting put happens when room is made", function()
-    run(function()
+    in_virtual_time(function()
       local queue = braid.queue(1)
       queue:put(1)
       local task = braid.spawn(function() return (braid.select { { queue, "put", 2 } }) end)
@@ -60,7 +61,7 @@ describe("select", function()
   end)
 
   test("sees the end of a future", function()
-    run(function()
+    in_virtual_time(function()
       local queue = braid.queue()
       local task = braid.spawn(function() braid.sleep(0.01) return "done" end)
       assert.equal(2, (braid.select { { queue, "get" }, { task } }))
@@ -69,7 +70,7 @@ describe("select", function()
   end)
 
   test("sees an event", function()
-    run(function()
+    in_virtual_time(function()
       local queue, event = braid.queue(), braid.event()
       braid.spawn(function() braid.sleep(0.01) event:set() end)
       assert.equal(2, (braid.select { { queue, "get" }, { event } }))
@@ -91,7 +92,7 @@ describe("select", function()
   end)
 
   test("when several become ready in one step, only one happens", function()
-    run(function()
+    in_virtual_time(function()
       local a, b = braid.queue(), braid.queue()
       local task = braid.spawn(function() return braid.select { { a, "get" }, { b, "get" } } end)
       braid.sleep(0.005)
@@ -144,7 +145,7 @@ describe("select", function()
   end)
 
   test("after a timeout nothing has happened and nothing stays queued", function()
-    run(function()
+    in_virtual_time(function()
       local empty, full = braid.queue(), braid.queue(1)
       full:put("old")
       local ok, index = pcall(braid.select, { { empty, "get" }, { full, "put", "new" } }, 0.01)
@@ -168,7 +169,7 @@ describe("select", function()
   end)
 
   test("a cancelled select has not taken its item", function()
-    run(function()
+    in_virtual_time(function()
       local a, b = braid.queue(), braid.queue()
       local task = braid.spawn(function() return braid.select { { a, "get" }, { b, "get" } } end)
       braid.sleep(0.005)
@@ -183,7 +184,7 @@ describe("select", function()
   end)
 
   test("the losing branches are left: the next item goes to the next in line", function()
-    run(function()
+    in_virtual_time(function()
       local a, b = braid.queue(), braid.queue()
       local first = braid.spawn(function() return braid.select { { a, "get" }, { b, "get" } } end)
       braid.sleep(0.002)
@@ -214,7 +215,7 @@ describe("select", function()
   end)
 
   test("100 cases", function()
-    run(function()
+    in_virtual_time(function()
       local cases, queues = {}, {}
       for i = 1, 100 do
         queues[i] = braid.queue()

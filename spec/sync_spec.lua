@@ -4,6 +4,7 @@ local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, run = helper.test, helper.run
+local in_virtual_time = helper.in_virtual_time
 local fails = expect.fails
 
 local function misused(fn, ...) return expect.misused(nil, fn, ...) end
@@ -43,7 +44,7 @@ describe("lock", function()
   end)
 
   test("acquire times out, and is not in line afterwards", function()
-    run(function()
+    in_virtual_time(function()
       local lock = braid.lock()
       lock:acquire()
       local other = braid.spawn(function()
@@ -121,7 +122,7 @@ describe("lock", function()
   end)
 
   test("its owner ended while holding: the next waiter is told, and the lock stays usable", function()
-    run(function()
+    in_virtual_time(function()
       local lock = braid.lock()
       local owner = braid.spawn(function()
         lock:acquire()
@@ -137,7 +138,7 @@ describe("lock", function()
   end, { deadline = 10 })
 
   test("of two waiters of an owner that ended, the second still gets in", function()
-    run(function()
+    in_virtual_time(function()
       local lock = braid.lock()
       local owner = braid.spawn(function()
         lock:acquire()
@@ -165,7 +166,7 @@ end)
 
 describe("semaphore", function()
   test("lets exactly n in", function()
-    run(function()
+    in_virtual_time(function()
       local semaphore, inside, most = braid.semaphore(3), 0, 0
       braid.scope(function(scope)
         for _ = 1, 20 do
@@ -198,7 +199,7 @@ describe("semaphore", function()
   end)
 
   test("one that comes later does not overtake those in line", function()
-    run(function()
+    in_virtual_time(function()
       local semaphore = braid.semaphore(1)
       semaphore:acquire()
       local waiter = braid.spawn(function() return semaphore:acquire() end)
@@ -211,7 +212,7 @@ describe("semaphore", function()
   end)
 
   test("release takes a count", function()
-    run(function()
+    in_virtual_time(function()
       local semaphore, entered = braid.semaphore(3), 0
       for _ = 1, 3 do semaphore:acquire() end
       local tasks = {}
@@ -290,7 +291,7 @@ end)
 
 describe("event", function()
   test("releases all waiters, and those that come later", function()
-    run(function()
+    in_virtual_time(function()
       local event, released, tasks = braid.event(), 0, {}
       for i = 1, 5 do
         tasks[i] = braid.spawn(function()
@@ -321,7 +322,7 @@ describe("event", function()
   end)
 
   test("set and clear in one step still releases who waited", function()
-    run(function()
+    in_virtual_time(function()
       local event = braid.event()
       local waiter = braid.spawn(event.wait, event)
       braid.sleep(0.005)
@@ -343,7 +344,7 @@ end)
 
 describe("condition", function()
   test("wait releases the lock, and has it again afterwards", function()
-    run(function()
+    in_virtual_time(function()
       local condition, log = braid.condition(), {}
       local waiter = braid.spawn(function()
         condition:acquire()
@@ -410,7 +411,7 @@ describe("condition", function()
   end)
 
   test("wait_for waits until the predicate holds", function()
-    run(function()
+    in_virtual_time(function()
       local condition, value = braid.condition(), 0
       local waiter = braid.spawn(function()
         return condition:with(function()
@@ -458,7 +459,7 @@ end)
 
 describe("barrier", function()
   test("holds n back and numbers them 1..n", function()
-    run(function()
+    in_virtual_time(function()
       local barrier, passed, tasks = braid.barrier(3), 0, {}
       for i = 1, 3 do
         tasks[i] = braid.spawn(function()
@@ -491,7 +492,7 @@ describe("barrier", function()
   end, { deadline = 10 })
 
   test("abort releases the waiters with an error", function()
-    run(function()
+    in_virtual_time(function()
       local barrier = braid.barrier(3)
       local function waiter()
         local place, err = barrier:wait()

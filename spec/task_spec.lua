@@ -4,6 +4,7 @@ local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, run = helper.test, helper.run
+local in_virtual_time = helper.in_virtual_time
 local raises = expect.raises
 
 describe("braid.run", function()
@@ -104,7 +105,7 @@ describe("braid.spawn", function()
   end)
 
   test("a failure cancels nobody", function()
-    run(function()
+    in_virtual_time(function()
       local sibling = braid.spawn(function() braid.sleep(0.03) return "alive" end)
       local failing = braid.spawn(function() error("x", 0) end)
       braid.sleep(0.01)
@@ -168,7 +169,7 @@ describe("braid.spawn", function()
 
   test("a daemon is cancelled at the end, not awaited", function()
     local closed, ticks = false, 0
-    run(function()
+    in_virtual_time(function()
       local task = braid.spawn(function()
         local _ <close> = setmetatable({}, { __close = function() closed = true end })
         while true do braid.sleep(0.005) ticks = ticks + 1 end
@@ -182,7 +183,7 @@ describe("braid.spawn", function()
 
   test("a daemon does not end before the other children have ended", function()
     local seen
-    run(function()
+    in_virtual_time(function()
       local ticks = 0
       local daemon = braid.spawn(function() while true do braid.sleep(0.005) ticks = ticks + 1 end end)
       daemon:daemon()
@@ -298,7 +299,7 @@ end)
 
 describe("a task as a future", function()
   test("several may wait for one result", function()
-    run(function()
+    in_virtual_time(function()
       local task = braid.spawn(function() braid.sleep(0.01) return {} end)
       local first = braid.spawn(function() return task:result() end)
       local second = braid.spawn(function() return task:result() end)
@@ -307,7 +308,7 @@ describe("a task as a future", function()
   end)
 
   test("result's timeout raises and leaves the task alone", function()
-    run(function()
+    in_virtual_time(function()
       local task = braid.spawn(function() braid.sleep(0.05) return "later" end)
       raises("timeout", task.result, task, 0.005)
       raises("timeout", task.result, task, 0)
@@ -317,7 +318,7 @@ describe("a task as a future", function()
   end)
 
   test("wait says whether it has ended", function()
-    run(function()
+    in_virtual_time(function()
       local task = braid.spawn(function() braid.sleep(0.03) end)
       assert.is_false(task:wait(0))
       assert.is_false(task:wait(0.005))
@@ -399,7 +400,7 @@ describe("a task as a future", function()
   end)
 
   test("on_done is called once, with the future", function()
-    run(function()
+    in_virtual_time(function()
       local calls, given = 0, nil
       local task = braid.spawn(function() braid.sleep(0.01) end)
       task:on_done(function(future) calls = calls + 1 given = future end)
@@ -469,7 +470,7 @@ end)
 
 describe("braid.wrap", function()
   test("is an iterator whose inside may suspend", function()
-    run(function()
+    in_virtual_time(function()
       local got = {}
       for value in braid.wrap(function()
         for i = 1, 3 do braid.sleep(0.001) coroutine.yield(i) end
@@ -573,7 +574,7 @@ describe("where Lua can and cannot yield", function()
   end
 
   test("in a plain coroutine a suspending call says why it cannot, and the task goes on", function()
-    run(function()
+    in_virtual_time(function()
       local thread = coroutine.create(function() braid.sleep(0.001) end)
       local ok, err = coroutine.resume(thread)
       assert.is_false(ok)
