@@ -79,7 +79,7 @@ end
 
 braid.run(function()
   local workers = { start_worker() }
-  local cluster <close> = braid.cluster { servers = url, insecure = true, name = "bench" .. how }
+  local cluster <close> = braid.cluster { servers = url, insecure = true }
   local pool <close> = cluster:pool { storage = how == "file" and "file" or nil }
   pool:submit(inc, 1):result()
   if how == "factorize" then
