@@ -245,7 +245,8 @@ local function has_begun(record) return record.future ~= nil and record.future:r
 
 local function cancel(self, id)
   local record = self._held[id]
-  if not record or record.dropped then return end
+  if not record then return remember(self, id) end -- it is still under way, or another worker's
+  if record.dropped then return end
   record.dropped = true
   if record.future and not record.future:done() then record.future:cancel() else acknowledge(self, record) end
 end
