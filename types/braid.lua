@@ -2995,11 +2995,12 @@ function cluster_Cluster.class_of(requires) end
 ---@param requires table<string, string>
 function cluster_Cluster:prepare_jobs(stream, requires) end
 
----Tells the workers that there may be jobs of another kind.
+---Tells the workers that there may be jobs of another kind. Does not suspend.
 function cluster_Cluster:announce_jobs() end
 
 ---An id for a new job; of a detached one it tells how long its result stays.
----@param ttl integer
+---@param ttl integer seconds; 0: it is not detached
+---@return string
 function cluster_Cluster:next_id(ttl) end
 
 ---A pool whose jobs run on the workers of the cluster. Suspends.
@@ -3099,9 +3100,19 @@ local ClusterPool = {}
 ---@return braid.Future future `future.id` is the name of a detached job: cluster:future(id)
 function ClusterPool:submit(fn, ...) end
 
----As of other pools. A chunk is one message.
-function ClusterPool:map() end
+---As of other pools. A chunk is one message. Raises the first failure, and then cancels the jobs that have not begun.
+---Suspends.
+---@param fn fun(item: any): any
+---@param list any[] may have named items
+---@param opts { chunk: integer?, timeout: number?, return_errors: boolean?, progress: (boolean|table)? }? chunk: items
+--- of one job, default: the pool's `chunk`, or as many as it measures; timeout: seconds for all items; then raises kind
+--- "timeout" and cancels the rest; return_errors: errors of fn are returned, not raised; progress: true, the options of
+--- a bar, or a bar
+---@return table results in order, with `n`; results of named items under their names; only the first value of each call
+---@return table? errors only with return_errors: errors[i], or errors[name]
+function ClusterPool:map(fn, list, opts) end
 
+---Numbers of this pool. Does not suspend.
 ---@return { workers: integer, queued: integer, running: integer, done: integer, failed: integer, cancelled: integer,
 --- bytes_in: integer, bytes_out: integer, busy: number } of this pool's jobs; `workers` of the whole cluster
 function ClusterPool:stats() end

@@ -10,6 +10,8 @@ local M = {}
 ---around it only hands them on.
 ---@param fn function
 ---@param ... any
+---@return string bytes
+---@return userdata[]? boxes
 function M.call(fn, ...) return freeze("result", fn(...)) end
 
 return M

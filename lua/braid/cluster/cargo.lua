@@ -24,6 +24,11 @@ local MOST_LISTS = 256
 local Cargo = {}
 Cargo.__index = Cargo
 
+---The cargo of one connection. Does not suspend.
+---@param nats table the C module
+---@param link braid.cluster.Link
+---@param streams braid.cluster.Streams
+---@return braid.cluster.Cargo
 function M.new(nats, link, streams)
   local self = setmetatable({
     _link = link, _streams = streams, _digest = nats.digest, _hashes = {}, _boxes = {}, _lists = {}, _count = 0,
@@ -134,6 +139,7 @@ end
 
 ---Whether `unpack` would not suspend.
 ---@param bytes string
+---@return boolean
 function Cargo:is_here(bytes)
   if bytes == "" or self._lists[bytes] then return true end
   local at = 1

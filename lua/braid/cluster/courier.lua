@@ -22,6 +22,11 @@ local MOST = 1 << 19 -- bytes in one message
 local Courier = {}
 Courier.__index = Courier
 
+---The courier of one worker. Does not suspend.
+---@param link braid.cluster.Link
+---@param sealing braid.cluster.Wire
+---@param streams braid.cluster.Streams
+---@return braid.cluster.Courier
 function M.new(link, sealing, streams)
   local self = { _link = link, _wire = sealing, _streams = streams, _bags = {}, homes = {}, _under_way = 0 }
   return setmetatable(self, Courier)
@@ -50,6 +55,7 @@ end
 
 ---Whether a submitter is lost.
 ---@param home string
+---@return boolean
 function Courier:is_dead(home) return self.homes[home] ~= nil and self.homes[home].dead == true end
 
 ---Asks a submitter of a job, or only whether it lives. Returns its answer: "-": it does not know the job. Suspends.
@@ -133,6 +139,7 @@ function Courier:refuse(home, id, worker, reason)
 end
 
 ---Whether everything has been confirmed.
+---@return boolean
 function Courier:is_idle() return next(self._bags) == nil and self._under_way == 0 end
 
 return M

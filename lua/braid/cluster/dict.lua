@@ -100,6 +100,9 @@ end
 function Dict:size() return #self._kv:keys() end
 
 ---@private
+---@param cluster braid.cluster.Cluster
+---@param name string
+---@return braid.cluster.Dict
 function M.new(cluster, name)
   return setmetatable({ _cluster = cluster, _kv = kv.open(cluster, "dict_" .. kv.token(name)) }, Dict)
 end

@@ -62,6 +62,7 @@ end
 ---@private
 ---@param cluster braid.cluster.Cluster
 ---@param name string
+---@return braid.cluster.Counter
 function M.counter(cluster, name)
   return setmetatable({ _kv = kv.open(cluster, "kv"), _key = "counter_" .. kv.token(name) }, Counter)
 end
@@ -97,6 +98,7 @@ end
 ---@private
 ---@param cluster braid.cluster.Cluster
 ---@param name string
+---@return braid.cluster.Event
 function M.event(cluster, name)
   return setmetatable({ _kv = kv.open(cluster, "kv"), _key = "event_" .. kv.token(name) }, Event)
 end

@@ -33,6 +33,7 @@ Home.__index = Home
 
 ---The body of the task that is a job's future. It is started when the job begins to run, or when it has ended.
 ---@param job table
+---@return any ... the job's results; raises what the job raised
 function M.body(job)
   if not job.outcome then
     job.event = core.event_new()
@@ -77,6 +78,7 @@ end
 ---The error of a job whose workers were lost.
 ---@param job table
 ---@param text string?
+---@return braid.Error err kind "worker_died"
 function M.died(job, text)
   local where = job.worker and ("it was last on worker %s"):format(job.worker) or "no worker has told that it began"
   return errors.new("worker_died", ("%s (%s)"):format(text or "the workers that had this job were lost", where), {
@@ -276,6 +278,7 @@ local function watch(self)
 end
 
 ---The slots of all workers.
+---@return integer
 function Home:slots()
   local count = 0
   for _, worker in pairs(self.workers) do count = count + (worker.slots or 0) end
@@ -295,6 +298,12 @@ local function take_purge(self, message)
 end
 
 ---Makes it, and subscribes. Suspends.
+---@param link braid.cluster.Link
+---@param sealing braid.cluster.Wire
+---@param cargo braid.cluster.Cargo
+---@param pieces braid.cluster.Pieces
+---@param streams braid.cluster.Streams
+---@return braid.cluster.Home
 function M.new(link, sealing, cargo, pieces, streams)
   local self = setmetatable({
     id = link.id, jobs = {}, workers = {}, _link = link, _wire = sealing, _cargo = cargo, _pieces = pieces,

@@ -67,11 +67,12 @@ function Cluster:prepare_jobs(stream, requires)
   if not ok then core.rethrow(err) end
 end
 
----Tells the workers that there may be jobs of another kind.
+---Tells the workers that there may be jobs of another kind. Does not suspend.
 function Cluster:announce_jobs() self.link:publish(self.streams:subject("classes"), nil, "") end
 
 ---An id for a new job; of a detached one it tells how long its result stays.
----@param ttl integer
+---@param ttl integer seconds; 0: it is not detached
+---@return string
 function Cluster:next_id(ttl)
   self._number = self._number + 1
   local id = ("%s.%d"):format(self.link.id, self._number)

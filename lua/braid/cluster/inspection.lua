@@ -23,6 +23,7 @@ end
 
 ---Numbers of the whole cluster. Suspends.
 ---@param cluster braid.cluster.Cluster
+---@return { workers: integer, slots: integer, queued: integer, running: integer, fetched: integer }
 function M.stats(cluster)
   local stats = { workers = 0, slots = 0, queued = 0, running = 0, fetched = 0 }
   for _, worker in ipairs(M.workers(cluster)) do
@@ -76,6 +77,7 @@ end
 ---The jobs that have not ended, the oldest first: a list of { id, pool, storage, sequence, since, detached, tries,
 ---worker, running }. Suspends.
 ---@param cluster braid.cluster.Cluster
+---@return table[]
 function M.jobs(cluster)
   local list, held = {}, held_jobs(cluster)
   for _, storage in ipairs(STORAGES) do add_jobs(cluster, storage, held, list) end
@@ -84,6 +86,7 @@ end
 
 ---Takes away the jobs that no worker has; they end as cancelled. Returns how many. Suspends.
 ---@param cluster braid.cluster.Cluster
+---@return integer count
 function M.purge(cluster)
   local gone = {}
   for _, job in ipairs(M.jobs(cluster)) do

@@ -37,6 +37,7 @@ end
 ---Makes the stream unless it is there. Returns what the server says of it. Suspends.
 ---@param link braid.cluster.Link
 ---@param config table
+---@return table info
 function M.make_stream(link, config)
   local made, err = M.ask(link, "STREAM.CREATE." .. config.name, config)
   if not made and err.code == NAME_IN_USE then made, err = M.ask(link, "STREAM.INFO." .. config.name) end
@@ -47,6 +48,7 @@ end
 ---What the server says of a stream; nil: there is none. Suspends.
 ---@param link braid.cluster.Link
 ---@param name string
+---@return table? info
 function M.stream(link, name)
   local info, err = M.ask(link, "STREAM.INFO." .. name)
   if not info and err.code ~= NO_STREAM then core.rethrow(err) end
@@ -56,6 +58,7 @@ end
 ---The names of the streams that begin so. Suspends.
 ---@param link braid.cluster.Link
 ---@param subject string
+---@return string[]
 function M.stream_names(link, subject)
   local answer, err = M.ask(link, "STREAM.NAMES", { subject = subject })
   if not answer then core.rethrow(err) end
@@ -66,6 +69,8 @@ end
 ---@param link braid.cluster.Link
 ---@param stream string
 ---@param config table
+---@return boolean? ok
+---@return braid.Error? err
 function M.make_consumer(link, stream, config)
   local made, err = M.ask(link, ("CONSUMER.DURABLE.CREATE.%s.%s"):format(stream, config.durable_name),
     { stream_name = stream, config = config })
@@ -76,6 +81,7 @@ end
 ---The consumers of a stream, as the server describes them. Suspends.
 ---@param link braid.cluster.Link
 ---@param stream string
+---@return table[]
 function M.consumers(link, stream)
   local list, offset = {}, 0
   repeat
@@ -109,6 +115,8 @@ end
 ---@param link braid.cluster.Link
 ---@param stream string
 ---@param subject string
+---@return string? body
+---@return integer? sequence
 function M.last(link, stream, subject)
   local body, status, sequence = link:call(("%sDIRECT.GET.%s.%s"):format(API, stream, subject), "", { headed = true })
   if status == "404" then return nil end
@@ -121,6 +129,8 @@ end
 ---@param stream string
 ---@param subject string
 ---@param sequence integer
+---@return string? body
+---@return integer? sequence
 function M.next(link, stream, subject, sequence)
   local request = encode { seq = sequence, next_by_subj = subject }
   local body, status, found = link:call(API .. "DIRECT.GET." .. stream, request, { headed = true })
@@ -132,6 +142,7 @@ end
 ---@param link braid.cluster.Link
 ---@param stream string
 ---@param sequence integer
+---@return boolean
 function M.delete(link, stream, sequence)
   local answer, err = M.ask(link, "STREAM.MSG.DELETE." .. stream, { seq = sequence, no_erase = true })
   if not answer and err.code ~= NO_MESSAGE and err.code ~= NO_STREAM and err.code ~= 10057 then core.rethrow(err) end
@@ -143,6 +154,7 @@ end
 ---@param stream string
 ---@param subject string
 ---@param before integer?
+---@return integer count
 function M.purge(link, stream, subject, before)
   local answer, err = M.ask(link, "STREAM.PURGE." .. stream, { filter = subject, seq = before })
   if answer then return answer.purged end
@@ -152,12 +164,15 @@ end
 
 ---Whether an error says that there is no such stream or consumer.
 ---@param err any
+---@return boolean
 function M.is_missing(err) return err.code == NO_STREAM or err.code == NO_CONSUMER end
 ---Whether an error says that there is no such message.
 ---@param err any
+---@return boolean
 function M.is_no_message(err) return err.code == NO_MESSAGE end
 ---Whether an error says that the last message was not the expected one.
 ---@param err any
+---@return boolean
 function M.is_wrong_sequence(err) return err.code == WRONG_SEQUENCE end
 
 return M

@@ -33,6 +33,7 @@ end
 ---@param cluster braid.cluster.Cluster
 ---@param what string the stream's name: "kv", or of its own object
 ---@param storage string?
+---@return braid.cluster.Kv
 function M.open(cluster, what, storage)
   cluster.streams:need(what, stream_config(storage))
   return setmetatable({ _cluster = cluster, _what = what, _prefix = cluster.streams:subject(what, "") }, Kv)

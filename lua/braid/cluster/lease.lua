@@ -277,6 +277,7 @@ end
 ---@param cluster braid.cluster.Cluster
 ---@param name string
 ---@param opts table?
+---@return braid.cluster.Lock
 function M.lock(cluster, name, opts) return make(Lock, cluster, name, 1, opts) end
 
 ---@private
@@ -284,6 +285,7 @@ function M.lock(cluster, name, opts) return make(Lock, cluster, name, 1, opts) e
 ---@param name string
 ---@param n integer
 ---@param opts table?
+---@return braid.cluster.Semaphore
 function M.semaphore(cluster, name, n, opts)
   return make(Semaphore, cluster, name, errors.integer(2, "semaphore", "n", n, 1), opts)
 end

@@ -29,12 +29,14 @@ Link.__index = Link
 
 ---The error of a wait that no server answers.
 ---@param what string?
+---@return braid.Error err kind "disconnected"
 function M.disconnected(what)
   return errors.new("disconnected", "cluster: " .. (what or "no server answers"))
 end
 
 ---The error of bytes that are not trusted.
 ---@param why string
+---@return braid.Error err kind "refused"
 function M.refused(why) return errors.new("refused", "cluster: a value is not taken: " .. why) end
 
 -- ---- answers --------------------------------------------------------------------------------------------------------
@@ -168,6 +170,12 @@ end
 -- ---- sending --------------------------------------------------------------------------------------------------------
 
 ---Publishes a message; returns whether the client has taken it. Does not suspend.
+---@param subject string
+---@param reply string? the address for answers
+---@param body string
+---@param id string? of the message, so that a stream drops it if it has it already
+---@param expected string? the sequence of the subject's last message in the stream
+---@return boolean
 function Link:publish(subject, reply, body, id, expected)
   if self.closed then return false end
   return self._conn:publish(subject, reply, body, id, expected) ~= nil
@@ -180,6 +188,7 @@ end
 ---@param expected string? the sequence of the subject's last message in the stream
 ---@param how "r"|"h"|"n"|nil "r": the usual; "h": the answer has a sequence; "n": if nobody is there to answer, its
 --- status is "503", and it is slower; with the others the question is then lost
+---@return table slot for `await`
 function Link:ask(subject, body, id, expected, how)
   local number = self._number + 1
   self._number = number
@@ -252,8 +261,10 @@ end
 
 ---Calls handler(link, subject, reply, body, status) for each message. The client renews the subscription with each
 ---connection. The handler must not suspend. Waits until it is connected. Suspends.
----@return integer number for `unsubscribe`
+---@param subject string
+---@param handler fun(link: braid.cluster.Link, subject: string, reply: string?, body: string, status: string?)
 ---@param how "headed"|"heard"|nil
+---@return integer number for `unsubscribe`
 function Link:subscribe(subject, handler, how)
   self:ready(core.now() + self.patience)
   local number, why = self._conn:subscribe(subject, how)
@@ -263,9 +274,12 @@ function Link:subscribe(subject, handler, how)
 end
 
 ---Starts a daemon task, unless the state is ending. Does not suspend.
+---@param fn function
+---@param ... any its arguments
 function M.start(fn, ...) pcall(daemon.start, fn, ...) end
 
 ---Ends a subscription. Does not suspend.
+---@param number integer of `subscribe`
 function Link:unsubscribe(number)
   self._handlers[number] = false
   if not self.closed and self._conn:unsubscribe(number) then self._handlers[number] = nil end
@@ -274,15 +288,19 @@ end
 ---Calls fn(link), as a task, after each new connection.
 ---@param fn fun(link: braid.cluster.Link)
 function Link:on_connection(fn) self._listeners[fn] = true end
+---Takes a function back that was given to `on_connection`.
+---@param fn fun(link: braid.cluster.Link)
 function Link:forget(fn) self._listeners[fn] = nil end
 
 ---The bytes of the largest message.
+---@return integer
 function Link:max_payload()
   self._payload = self._conn:max_payload() or self._payload
   return self._payload
 end
 
 ---The address of the server; nil while there is none.
+---@return string?
 function Link:server() return not self.closed and self._conn:server() or nil end
 
 -- ---- opening and closing --------------------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ M.recipes = setmetatable({}, { __mode = "k" })
 ---@param kind string
 ---@param name string
 ---@param ... any further arguments of its maker
+---@return table object
 function M.get(cluster, kind, name, ...)
   if type(name) ~= "string" or name == "" then
     errors.misuse(2, "bad argument 'name' to '%s' (a text expected, got %s)", kind,
@@ -89,6 +90,9 @@ for _, class in pairs(CLASSES) do
 end
 
 ---@private The object in another state.
+---@param kind string
+---@param ... any the name, and further arguments of its maker
+---@return table object
 function M.unpack(kind, ...) return setmetatable({ _recipe = table.pack(kind, ...) }, CLASSES[kind]) end
 
 ---@private For what belongs to one process.

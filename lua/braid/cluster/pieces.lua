@@ -23,12 +23,18 @@ local REFERENCE = "<s2I4I8c32"
 local Pieces = {}
 Pieces.__index = Pieces
 
+---The pieces of one connection. Does not suspend.
+---@param nats table the C module
+---@param link braid.cluster.Link
+---@param streams braid.cluster.Streams
+---@return braid.cluster.Pieces
 function M.new(nats, link, streams)
   return setmetatable({ _link = link, _streams = streams, _digest = nats.digest, _count = 0 }, Pieces)
 end
 
 ---Whether the bytes are too many for one message.
 ---@param size integer
+---@return boolean
 function Pieces:is_large(size) return size > self._link:max_payload() - MARGIN end
 
 -- Runs fn(i) for 1 to n, several at once, as tasks of a scope.
@@ -92,9 +98,10 @@ function Pieces:drop(reference)
   jetstream.purge(self._link, self._streams:name("pieces"), subject_of(self, id, "*"))
 end
 
----The reference to results and their cargo.
+---The reference to results and their cargo. Suspends.
 ---@param cargo string
 ---@param bytes string
+---@return string reference
 function Pieces:put_news(cargo, bytes) return self:put(pack("<s4", cargo) .. bytes) end
 
 ---The cargo and the bytes for which the reference stands. Suspends.
@@ -107,8 +114,10 @@ function Pieces:unpack_news(reference)
   return cargo, whole:sub(at)
 end
 
----The same; then they are dropped.
+---The same; then they are dropped. Suspends.
 ---@param reference string
+---@return string cargo
+---@return string bytes
 function Pieces:take_news(reference)
   local cargo, bytes = self:unpack_news(reference)
   link_of.start(function() pcall(self.drop, self, reference) end)

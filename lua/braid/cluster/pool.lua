@@ -177,7 +177,16 @@ end
 
 local map = methods.map
 
----As of other pools. A chunk is one message.
+---As of other pools. A chunk is one message. Raises the first failure, and then cancels the jobs that have not begun.
+---Suspends.
+---@param fn fun(item: any): any
+---@param list any[] may have named items
+---@param opts { chunk: integer?, timeout: number?, return_errors: boolean?, progress: (boolean|table)? }? chunk: items
+--- of one job, default: the pool's `chunk`, or as many as it measures; timeout: seconds for all items; then raises kind
+--- "timeout" and cancels the rest; return_errors: errors of fn are returned, not raised; progress: true, the options of
+--- a bar, or a bar
+---@return table results in order, with `n`; results of named items under their names; only the first value of each call
+---@return table? errors only with return_errors: errors[i], or errors[name]
 function methods:map(fn, list, opts)
   self._slots = self._home:slots()
   if self._options.chunk and (opts == nil or type(opts) == "table" and opts.chunk == nil) then
@@ -190,6 +199,7 @@ end
 
 -- ---- what it tells --------------------------------------------------------------------------------------------------
 
+---Numbers of this pool. Does not suspend.
 ---@return { workers: integer, queued: integer, running: integer, done: integer, failed: integer, cancelled: integer,
 --- bytes_in: integer, bytes_out: integer, busy: number } of this pool's jobs; `workers` of the whole cluster
 function methods:stats()

@@ -298,7 +298,11 @@ local function prepare(self, durable)
 end
 
 ---@private
+---@param cluster braid.cluster.Cluster
+---@param name string
+---@param opts table?
 ---@param counter fun(cluster: table, name: string): table
+---@return braid.cluster.Queue
 function M.new(cluster, name, opts, counter)
   errors.check_options(1, "queue", opts, KNOWN)
   errors.check_ranges(1, "queue", opts, { maxsize = { 0 } })

@@ -20,6 +20,10 @@ local DAY = 86400
 local Streams = {}
 Streams.__index = Streams
 
+---The streams of a cluster. Does not suspend.
+---@param link braid.cluster.Link
+---@param settings table of the cluster, checked
+---@return braid.cluster.Streams
 function M.new(link, settings)
   local self = setmetatable({
     _link = link, cluster = settings.cluster, _replicas = settings.replicas, file = settings.replicas > 1,
@@ -31,10 +35,12 @@ end
 
 ---The stream's name.
 ---@param what string "code", "jobs_memory", ...
+---@return string
 function Streams:name(what) return ("braid_%s_%s"):format(self.cluster, what) end
 
 ---A subject of the cluster.
 ---@param ... any
+---@return string
 function Streams:subject(...) return table.concat({ "braid", self.cluster, ... }, ".") end
 
 -- Kinds of streams -> their configuration; `what` is the rest of the name.

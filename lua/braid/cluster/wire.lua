@@ -28,11 +28,13 @@ Wire.__index = Wire
 
 ---@param nats table the C module
 ---@param secret string
+---@return braid.cluster.Wire
 function M.new(nats, secret) return setmetatable({ _signer = nats.signer(secret) }, Wire) end
 
 ---Makes a message.
 ---@param kind string "job", "result", ...
 ---@param body string
+---@return string message
 function Wire:seal(kind, body)
   return HEAD .. self._signer:sign(kind .. "\0" .. M.FORMAT .. "\0" .. body) .. body
 end
@@ -118,12 +120,16 @@ local NEWS = "<s2BI2ds1s4s4"
 ---@param cargo string?
 ---@param bytes string?
 ---@param seconds number? that it ran
+---@return string
 function M.pack_news(id, what, try, worker, cargo, bytes, seconds)
   return pack(NEWS, id, what, try, seconds or 0, worker, cargo or "", bytes or "")
 end
 
 ---Iterates over the news in a body: position, id, what, try, worker, cargo, bytes, seconds.
 ---@param body string
+---@return fun(state: nil, position: integer): integer?, ...
+---@return nil
+---@return integer position
 function M.each_news(body)
   return function(_, at)
     if at > #body then return nil end

@@ -235,6 +235,7 @@ local function take(self, ack, message)
 end
 
 ---A job that was only fetched goes back to the stream.
+---@param record table of `_held`
 function Worker:give_back(record)
   record.dropped = true
   self._courier:send(record.home, wire.pack_news(record.id, wire.RETURNED, record.try, self.id))
@@ -400,6 +401,7 @@ function Worker:close()
 end
 
 ---The address of the server that it is connected to.
+---@return string?
 function Worker:server() return self._cluster.link:server() end
 
 local function hostname()
