@@ -243,9 +243,11 @@ describe("a server that is lost", function()
     local pool <close> = cluster:pool { storage = "file" }
     local futures = {}
     for i = 1, 20 do futures[i] = pool:submit(function(x) require "braid".sleep(0.1) return x * x end, i) end
+    local large = pool:submit(function(text) return #text end, ("x"):rep(3 << 20)) -- goes in pieces
     server:stop()
     braid.sleep(0.5)
     server:start()
+    assert.equal(3 << 20, large:result(20))
     for i = 1, 20 do assert.equal(i * i, futures[i]:result(20)) end
     assert.equal(3, pool:submit(add, 1, 2):result(10))
   end))

@@ -65,6 +65,7 @@ describe("braid", function()
   end)
 
   test("env: tells the shell where the modules are", function()
+    if os.getenv "BRAID_LUA" then return pending "the sanitizers' host has the modules in it" end
     local told = command "env"
     assert.equal(0, told.code)
     local line = told.stdout .. 'cd / && exec "$0" -e "print(require([[braid]])._VERSION)"'

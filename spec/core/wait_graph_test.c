@@ -75,7 +75,7 @@ static void an_open_state_wakes_what_it_knows(void) {
   check(stuck() == 1);
   task(B, STATE);
   check(stuck() == 0);
-  begin();
+  braid_buffer_term(&list);
   braid_buffer_init(&list);
   process(HERE, 1);
   state(STATE, BRAID_WAIT_OPEN);

@@ -46,8 +46,9 @@ function Streams:subject(...) return table.concat({ "braid", self.cluster, ... }
 -- Kinds of streams -> their configuration; `what` is the rest of the name.
 local KINDS = {}
 
+-- Jobs in files need them after a restart of the server: so code and pieces are always in files.
 function KINDS.code()
-  return { max_msgs_per_subject = 1, max_msgs = MOST_CODE, discard = "old", allow_direct = true }
+  return { max_msgs_per_subject = 1, max_msgs = MOST_CODE, discard = "old", allow_direct = true, storage = "file" }
 end
 
 function KINDS.jobs(self, what)
@@ -57,7 +58,9 @@ function KINDS.jobs(self, what)
   }
 end
 
-function KINDS.pieces() return { max_age = DAY * SECOND, allow_direct = true, discard = "old" } end
+function KINDS.pieces()
+  return { max_age = DAY * SECOND, allow_direct = true, discard = "old", storage = "file" }
+end
 
 function KINDS.results(_, ttl)
   return { max_age = math.tointeger(tonumber(ttl)) * SECOND, allow_direct = true, max_msgs_per_subject = 1 }
