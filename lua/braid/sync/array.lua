@@ -153,6 +153,5 @@ end
 M.array = setmetatable({}, { __call = make })
 
 M.array.load, M.array.save, M.array.mmap = npy.load, npy.save, mapping.mmap
-M.array.map = mapping.mmap -- its other name
 
 return M
