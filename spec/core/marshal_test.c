@@ -45,10 +45,10 @@ static void every_kind_goes_on_and_comes_home(void) {
   for (unsigned kind = 0; kind < BRAID_PROXY_KINDS; kind++) {
     neighbours_open(&n);
     struct braid_object *object = new_of((enum braid_proxy_kind)kind);
-    check(!braid_connection_refuse_object(object));
+    check(!braid_marshal_refuse(object));
     struct braid_object *middle = neighbours_send(&n, HOME, object);
     check(middle && braid_proxy_is(middle) && braid_proxy_of(middle)->kind == kind);
-    check(!braid_connection_refuse_object(middle));
+    check(!braid_marshal_refuse(middle));
     struct braid_object *far = neighbours_send(&n, MIDDLE_FAR, middle);
     check(far && far != middle && braid_proxy_is(far) && braid_proxy_of(far)->kind == kind);
     bool has_lock = kind == BRAID_PROXY_CONDITION || kind == BRAID_PROXY_DICT;
@@ -114,14 +114,13 @@ static void others_stay(void) {
   static const struct braid_class class = {"braid.thing", NULL};
   struct braid_object thing, *mentioned[2];
   const struct braid_object *which = NULL;
-  braid_marshal_use();
   braid_object_init(&thing, &class);
-  check(braid_connection_refuse_object(&thing) != NULL);
+  check(braid_marshal_refuse(&thing) != NULL);
   struct braid_object *event = new_of(BRAID_PROXY_EVENT);
   mentioned[0] = event;
   mentioned[1] = &thing;
   struct braid_message *message = braid_message_new("", 0, mentioned, 2);
-  check(braid_connection_refuse(message, &which) != NULL && which == &thing);
+  check(braid_marshal_refuse_message(message, &which) != NULL && which == &thing);
   braid_message_unref(message);
   braid_object_unref(event);
 }

@@ -46,13 +46,12 @@ static inline void on_connection_end(struct braid_connection *connection) {
 static inline void neighbours_open(struct neighbours *n) {
   memset(n, 0, sizeof *n);
   n->io_thread.users = 1;
-  braid_marshal_use();
   check(braid_loop_open(&n->io_thread.loop) == 0);
   for (int i = 0; i < ENDS; i += 2) {
     int ends[2];
     check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
     for (int k = 0; k < 2; k++) {
-      check(braid_connection_open(&n->connections[i + k], &n->io_thread, ends[k]) == 0);
+      check(braid_connection_open(&n->connections[i + k], &n->io_thread, ends[k], &braid_marshal) == 0);
       n->connections[i + k].ended = on_connection_end;
       braid_connection_handle(&n->connections[i + k], BRAID_FRAME_JOB, on_object);
     }

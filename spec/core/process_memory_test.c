@@ -202,7 +202,7 @@ static bool join_both(void) {
   memset(&connection, 0, sizeof connection);
   check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
   check(braid_loop_open(&io_thread.loop) == 0);
-  int error = braid_connection_open(&connection, &io_thread, ends[0]);
+  int error = braid_connection_open(&connection, &io_thread, ends[0], &braid_marshal);
   check(error == 0 || error == ENOMEM);
   if (!error)
     braid_connection_close(&connection);
@@ -213,10 +213,7 @@ static bool join_both(void) {
   return !error;
 }
 
-static void connections_survive(void) {
-  braid_marshal_use();
-  fail_each_once(join_both);
-}
+static void connections_survive(void) { fail_each_once(join_both); }
 
 /* ---- workers ---------------------------------------------------------------------------------------------------- */
 
@@ -249,7 +246,6 @@ static bool start_worker(void) {
 }
 
 static void workers_survive(void) {
-  braid_marshal_use();
   survive_each_failure(start_worker); /* where its connection fails for that it is the worker that ends */
 }
 

@@ -98,7 +98,6 @@ static struct braid_process_plan plan_of(const char *how) {
 }
 
 static void begin(unsigned count, const char *how) {
-  braid_marshal_use();
   check(braid_loop_open(&loop) == 0);
   pool = braid_process_pool_new(count, plan_of(how));
   check(pool != NULL);

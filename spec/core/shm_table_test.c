@@ -37,10 +37,10 @@ static void on_end(struct braid_connection *connection) {
 
 static void open_connections(struct braid_errand *errand) {
   (void)errand;
-  check(braid_connection_open(&near, io_thread, ends[0]) == 0);
+  check(braid_connection_open(&near, io_thread, ends[0], &braid_marshal) == 0);
   near.ended = on_end;
   braid_connection_handle(&near, BRAID_FRAME_REPLY, on_message);
-  if (with_far) check(braid_connection_open(&far, io_thread, ends[1]) == 0);
+  if (with_far) check(braid_connection_open(&far, io_thread, ends[1], &braid_marshal) == 0);
   if (with_far) braid_connection_handle(&far, BRAID_FRAME_JOB, on_message);
   atomic_store(&opened, 1);
 }
@@ -64,7 +64,6 @@ static void on_io_thread(void (*run)(struct braid_errand *), int state) {
 static void begin(bool both) {
   atomic_int *counters[] = {&opened, &ended, &came, &refused, &last_error};
   for (size_t i = 0; i < sizeof counters / sizeof *counters; i++) atomic_store(counters[i], 0);
-  braid_marshal_use();
   with_far = both;
   io_thread = braid_io_thread_enter();
   check(io_thread && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include "core/process/marshal.h"
 #include "core/process/worker_handle.h"
 #include "check.h"
 
@@ -30,7 +31,7 @@ static inline void workers_open(struct workers *w, unsigned slots) {
     struct braid_worker_handle *worker = &w->workers[i];
     check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
     check(braid_worker_handle_init(worker, NULL, i, slots));
-    check(braid_connection_open(&worker->connection, &w->io_thread, ends[0]) == 0);
+    check(braid_connection_open(&worker->connection, &w->io_thread, ends[0], &braid_marshal) == 0);
     worker->flags = braid_job_flags_new(slots, &fd);
     check(worker->flags != NULL);
     close(fd);

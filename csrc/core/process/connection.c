@@ -423,8 +423,10 @@ static void set_in_pipe(struct braid_connection *connection, struct braid_pipe *
   if (connection->reading) pthread_mutex_unlock(connection->reading);
 }
 
-int braid_connection_open(struct braid_connection *connection, struct braid_io_thread *io_thread, int fd) {
+int braid_connection_open(struct braid_connection *connection, struct braid_io_thread *io_thread, int fd,
+                          const struct braid_marshal *marshal) {
   connection->io_thread = io_thread;
+  connection->marshal = marshal;
   connection->broken = connection->full = connection->over = false;
   connection->out_pipe = (struct braid_pipe_end){0};
   set_in_pipe(connection, NULL);

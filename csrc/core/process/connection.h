@@ -6,8 +6,8 @@
  * - Frames: braid_connection_handle(connection, BRAID_FRAME_OBJECTS + n, handler) when a connection opens. Handlers run
  *   on the I/O thread, without any guard, and may put frames on this and other connections. Those of *light* frames
  *   (see braid_connection_look) may run on other threads, too.
- * - Objects in messages: the process has one marshal (braid_connection_use_marshal). Without it shared objects cannot
- *   be sent. Bytecode (braid_bytecode) needs no marshal: the connection sends it once, later only its place.
+ * - Objects in messages: the connection has a marshal. Without one shared objects cannot be sent. Bytecode
+ *   (braid_bytecode) needs no marshal: the connection sends it once, later only its place.
  * - State: connection->objects belongs to the marshal; braid_marshal.end frees it when the connection closes.
  * - Waits of the other end on objects that live here: errands of the I/O thread (io_thread.h), whose waiters join the
  *   wait queues.
@@ -26,8 +26,6 @@ struct braid_connection;
 
 /* How shared objects travel. */
 struct braid_marshal {
-  /* NULL: the object may travel. Else a sentence that says why not. Any thread. */
-  const char *(*refuse)(const struct braid_object *object);
   /* A frame that refers to the object is about to be put. Puts the segments that the other end needs for it. False when
    * memory is out. Under the connection's mutex; any thread. */
   bool (*prepare)(struct braid_connection *connection, struct braid_object *object);
@@ -50,8 +48,9 @@ enum { BRAID_CONNECTION_CODES = 256 };
 struct braid_connection {
   struct braid_io_thread *io_thread;
   int fd;
-  void *owner;   /* for the code that opened it */
-  void *objects; /* for the marshal */
+  void *owner;                         /* for the code that opened it */
+  const struct braid_marshal *marshal; /* NULL: no shared objects are sent */
+  void *objects;                       /* for the marshal */
 
   pthread_mutex_t mutex; /* protects the fields up to sent_codes */
   struct braid_outbox out;
@@ -82,18 +81,10 @@ struct braid_connection {
   braid_connection_handler *handlers[BRAID_FRAME_KINDS];
 };
 
-/* To be called before the first connection is opened. Any thread; does not block. */
-void braid_connection_use_marshal(const struct braid_marshal *marshal);
-
-/* NULL: the object may travel. Else a sentence that says why not. Any thread; does not block. */
-const char *braid_connection_refuse_object(const struct braid_object *object);
-
-/* The same for all objects of a message; if one may not, *which is that object. */
-const char *braid_connection_refuse(const struct braid_message *message, const struct braid_object **which);
-
 /* Opens a connection on a non-blocking socket. Takes over the socket when it succeeds. Returns 0 or an error number.
- * The I/O thread; does not block. */
-int braid_connection_open(struct braid_connection *connection, struct braid_io_thread *io_thread, int fd);
+ * `marshal` may be NULL; then no message may refer to shared objects. The I/O thread; does not block. */
+int braid_connection_open(struct braid_connection *connection, struct braid_io_thread *io_thread, int fd,
+                          const struct braid_marshal *marshal);
 
 /* From now on everything goes through these pipes, and the socket only wakes the other end. The pipes must stay mapped
  * until the connection is closed. Called right after it was opened. Does not block. */
@@ -126,7 +117,7 @@ void braid_connection_handle(struct braid_connection *connection, unsigned kind,
 bool braid_connection_put(struct braid_connection *connection, struct braid_frame frame, const void *body, size_t size);
 
 /* The same, with a message after the bytes. The message stays the caller's. The caller has checked it with
- * braid_connection_refuse. */
+ * braid_marshal_refuse_message. */
 bool braid_connection_put_message(struct braid_connection *connection, struct braid_frame frame, const void *body,
                                   size_t size, struct braid_message *message);
 

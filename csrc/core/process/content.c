@@ -27,26 +27,8 @@ struct wire_mention {
   uint64_t size; /* of the bytecode, which follows */
 };
 
-static const struct braid_marshal *marshal;
-
-void braid_connection_use_marshal(const struct braid_marshal *that) { marshal = that; }
-
 static struct braid_bytecode *code_of(struct braid_object *object) {
   return braid_container(object, struct braid_bytecode, object);
-}
-
-const char *braid_connection_refuse_object(const struct braid_object *object) {
-  if (object->class == &braid_bytecode_class || object->class == &braid_pool_class) return NULL;
-  return marshal ? marshal->refuse(object) : "it belongs to this process";
-}
-
-const char *braid_connection_refuse(const struct braid_message *message, const struct braid_object **which) {
-  const char *why = NULL;
-  for (uint32_t i = 0; i < message->object_count && !why; i++) {
-    *which = message->objects[i];
-    why = braid_connection_refuse_object(*which);
-  }
-  return why;
 }
 
 /* ---- write: under the mutex ----------------------------------------------------------------------------------- */
@@ -75,7 +57,7 @@ static bool append_code(struct braid_connection *connection, struct braid_byteco
 static bool append_object(struct braid_connection *connection, struct braid_object *object) {
   struct wire_mention mention = {.what = MENTION_OBJECT};
   struct braid_wire_object wire = {0};
-  if (!marshal || !marshal->write(connection, object, &wire)) return false;
+  if (!connection->marshal || !connection->marshal->write(connection, object, &wire)) return false;
   return append(connection, &mention, sizeof mention) && append(connection, &wire, sizeof wire);
 }
 
@@ -136,7 +118,7 @@ static bool prepare(struct braid_connection *connection, const struct braid_mess
   for (uint32_t i = 0; message && i < message->object_count; i++) {
     struct braid_object *object = message->objects[i];
     if (object->class == &braid_bytecode_class || object->class == &braid_pool_class) continue;
-    if (!marshal || !marshal->prepare(connection, object)) return false;
+    if (!connection->marshal || !connection->marshal->prepare(connection, object)) return false;
   }
   return true;
 }
@@ -210,6 +192,7 @@ static struct braid_object *read_mention(struct reader *reader) {
   if (!take(reader, &mention, sizeof mention)) return NULL;
   if (mention.what == MENTION_POOL) return read_pool();
   if (mention.what != MENTION_OBJECT) return read_code(reader, &mention);
+  const struct braid_marshal *marshal = reader->connection->marshal;
   if (!take(reader, &wire, sizeof wire) || !marshal) return NULL;
   return marshal->read(reader->connection, &wire);
 }
@@ -312,11 +295,11 @@ bool braid_content_begin(struct braid_connection *connection) {
   memset(connection->sent_codes, 0, sizeof connection->sent_codes);
   memset(connection->known_codes, 0, sizeof connection->known_codes);
   connection->objects = NULL;
-  return !marshal || marshal->begin(connection);
+  return !connection->marshal || connection->marshal->begin(connection);
 }
 
 void braid_content_end(struct braid_connection *connection) {
-  if (marshal) marshal->end(connection);
+  if (connection->marshal) connection->marshal->end(connection);
 }
 
 static void drop_codes(struct braid_bytecode **codes) {

@@ -31,9 +31,19 @@ static enum braid_proxy_kind kind_of(const struct braid_object *object) {
   return (enum braid_proxy_kind)kind;
 }
 
-static const char *refuse(const struct braid_object *object) {
+const char *braid_marshal_refuse(const struct braid_object *object) {
+  bool by_connection = object->class == &braid_bytecode_class || object->class == &braid_pool_class;
   bool known = kind_of(object) != BRAID_PROXY_KINDS || braid_proxy_is(object) || object->class == &braid_array_class;
-  return known ? NULL : "it belongs to this process";
+  return known || by_connection ? NULL : "it belongs to this process";
+}
+
+const char *braid_marshal_refuse_message(const struct braid_message *message, const struct braid_object **which) {
+  const char *why = NULL;
+  for (uint32_t i = 0; i < message->object_count && !why; i++) {
+    *which = message->objects[i];
+    why = braid_marshal_refuse(*which);
+  }
+  return why;
 }
 
 /* ---- write ---------------------------------------------------------------------------------------------------- */
@@ -294,12 +304,4 @@ static void end(struct braid_connection *connection) {
   connection->objects = NULL;
 }
 
-static void use(void) {
-  static const struct braid_marshal marshal = {refuse, prepare, write_object, read_object, begin, end};
-  braid_connection_use_marshal(&marshal);
-}
-
-void braid_marshal_use(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, use);
-}
+const struct braid_marshal braid_marshal = {prepare, write_object, read_object, begin, end};

@@ -5,8 +5,14 @@
 
 #include "core/process/connection.h"
 
-/* Must be called before the first connection is opened; may be called again. Any thread; does not block. */
-void braid_marshal_use(void);
+/* For braid_connection_open. */
+extern const struct braid_marshal braid_marshal;
+
+/* NULL: the object may travel. Else a sentence that says why not. Any thread; does not block. */
+const char *braid_marshal_refuse(const struct braid_object *object);
+
+/* The same for all objects of a message; if one may not, *which is that object. */
+const char *braid_marshal_refuse_message(const struct braid_message *message, const struct braid_object **which);
 
 /* The process at the other end has ended, and no more frames come. Takes back what it had of our objects; its own
  * objects are gone. This must happen before anybody learns of its death. Closing the connection does it again. The I/O

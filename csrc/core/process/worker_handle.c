@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/base/limit.h"
+#include "core/process/marshal.h"
 
 extern char **environ;
 
@@ -124,7 +125,7 @@ static int start_with(struct braid_worker_handle *worker, struct braid_io_thread
 }
 
 static int open_connection(struct braid_worker_handle *worker, struct braid_io_thread *io_thread, int end) {
-  int error = braid_connection_open(&worker->connection, io_thread, end);
+  int error = braid_connection_open(&worker->connection, io_thread, end, &braid_marshal);
   if (!error && worker->pipes)
     braid_connection_use_pipes(&worker->connection, &worker->pipes->down, &worker->pipes->up);
   return error;

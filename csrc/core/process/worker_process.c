@@ -193,7 +193,7 @@ static void open_connection(struct braid_errand *errand) {
   if (!pipes && errno != ENODEV) die_short(errno); /* a socket: the parent has no pipes */
   close(BRAID_WORKER_PIPES);
   braid_connection_let_look(&self.connection, &self.reading);
-  int error = braid_connection_open(&self.connection, io_thread, BRAID_WORKER_CONNECTION);
+  int error = braid_connection_open(&self.connection, io_thread, BRAID_WORKER_CONNECTION, &braid_marshal);
   if (error) die_short(error);
   if (pipes) braid_connection_use_pipes(&self.connection, &pipes->up, &pipes->down);
   self.connection.ended = on_parent_gone;
@@ -223,7 +223,6 @@ static void belong_to_parent(void) {
 
 struct braid_thread_pool *braid_worker_process_begin(braid_worker_process_maker *maker) {
   belong_to_parent();
-  braid_marshal_use();
   self.maker = maker;
   struct braid_io_thread *io_thread = braid_io_thread_enter();
   if (!io_thread) die_short(errno);

@@ -6,6 +6,7 @@
 
 #include "lua/base/larg.h"
 #include "lua/codec/lcode.h"
+#include "lua/codec/lencbuf.h"
 #include "lua/codec/ltext.h"
 #include "lua/base/lerror.h"
 #include "lua/base/lopen.h"
@@ -47,10 +48,10 @@ static int encode(lua_State *L) {
 /* decode(parcel) -> values; may be called several times */
 static int decode(lua_State *L) { return lcodec_decode(L, check(L)->message); }
 
-/* set_transfer_limits(bytes, values): limits for each message, in all states. */
+/* set_transfer_limits(bytes, values): limits for each message of this state; for tests. */
 static int set_transfer_limits(lua_State *L) {
   lua_Integer bytes = larg_integer(L, 1, "bytes", 1), values = larg_integer(L, 2, "values", 1);
-  lcodec_limit((size_t)bytes, (size_t)values);
+  encbuf_limit(L, (size_t)bytes, (size_t)values);
   return 0;
 }
 

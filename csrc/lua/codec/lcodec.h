@@ -37,10 +37,4 @@ struct braid_message *lcodec_thawed(lua_State *L, int index);
  * one. */
 void lcodec_push_callee(lua_State *L, const struct braid_message *message);
 
-/* Sets the limits for the bytes and values of each message, in all states. Any thread. */
-void lcodec_limit(size_t bytes, size_t values);
-
-/* Whether the limits allow a message of one value with so many bytes. Any thread. */
-bool lcodec_allows(size_t bytes);
-
 #endif

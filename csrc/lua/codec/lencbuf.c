@@ -11,8 +11,10 @@ enum {
   KEPT_BYTES = 64 * 1024, /* an encode buffer keeps up to this for the next message */
   FIRST_PLACES = 64,
   KEPT_PLACES = 1024,
-  FIRST_OBJECTS = 8
+  FIRST_OBJECTS = 8,
+  MOST_VALUES = 1000 * 1000 * 1000
 };
+static const size_t MOST_BYTES = (size_t)2 << 30;
 
 static const char ENCBUF; /* registry key */
 
@@ -37,9 +39,11 @@ struct encbuf *encbuf_open(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &ENCBUF);
   struct encbuf *buffer = lua_touserdata(L, -1);
   if (!buffer || buffer->busy) {
+    size_t most_bytes = buffer ? buffer->most_bytes : MOST_BYTES,
+           most_values = buffer ? buffer->most_values : MOST_VALUES;
     lua_pop(L, 1);
     buffer = lua_newuserdatauv(L, sizeof *buffer, 0);
-    *buffer = (struct encbuf){0};
+    *buffer = (struct encbuf){.most_bytes = most_bytes, .most_values = most_values};
     if (luaL_newmetatable(L, "braid.encbuf")) {
       lua_pushcfunction(L, free_encbuf);
       lua_setfield(L, -2, "__gc");
@@ -50,6 +54,22 @@ struct encbuf *encbuf_open(lua_State *L) {
   }
   buffer->busy = true;
   return buffer;
+}
+
+void encbuf_limit(lua_State *L, size_t bytes, size_t values) {
+  struct encbuf *buffer = encbuf_open(L);
+  buffer->most_bytes = bytes;
+  buffer->most_values = values;
+  encbuf_close(buffer);
+  lua_pop(L, 1);
+}
+
+bool encbuf_allows(lua_State *L, size_t bytes) {
+  struct encbuf *buffer = encbuf_open(L);
+  bool allows = bytes <= buffer->most_bytes;
+  encbuf_close(buffer);
+  lua_pop(L, 1);
+  return allows;
 }
 
 static void shrink(struct braid_buffer *buffer) {

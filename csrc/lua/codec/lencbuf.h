@@ -21,13 +21,20 @@ struct encbuf {
   size_t place_room, place_count;
   struct braid_object **objects; /* each with a reference */
   uint32_t object_room, object_count;
-  struct braid_buffer laters; /* values that will be written later */
-  struct braid_buffer nodes;  /* the paths to them */
+  struct braid_buffer laters;     /* values that will be written later */
+  struct braid_buffer nodes;      /* the paths to them */
+  size_t most_bytes, most_values; /* the limits of a message */
   bool busy;
 };
 
 /* Pushes an empty encode buffer. Raises when memory is out. */
 struct encbuf *encbuf_open(lua_State *L);
+
+/* Sets the limits of this state's messages. Raises when memory is out. */
+void encbuf_limit(lua_State *L, size_t bytes, size_t values);
+
+/* Whether they allow a message of one value with so many bytes. Raises when memory is out. */
+bool encbuf_allows(lua_State *L, size_t bytes);
 
 /* Empties the buffer and makes it available for the next message. */
 void encbuf_close(struct encbuf *buffer);

@@ -6,10 +6,13 @@
 #include <string.h>
 
 #include "lua/base/lerror.h"
-#include "lua/codec/lcodec.h"
+#include "lua/codec/lencbuf.h"
 #include "lua/codec/lwire.h"
 
-enum { MOST_HEAD = 2 + (sizeof(size_t) * 8 + 6) / 7 }; /* the number of values, a tag, a size */
+enum {
+  MOST_HEAD = 2 + (sizeof(size_t) * 8 + 6) / 7, /* the number of values, a tag, a size */
+  SURE = 64 * 1024                              /* bytes of a string for which no limit is looked up */
+};
 
 /* A userdata with the message that is being decoded. */
 struct taken {
@@ -49,7 +52,7 @@ struct braid_message *ltext_encode(lua_State *L, int index) {
     head[count++] = (uint8_t)(left > 0x7F ? left | 0x80 : left);
     if (left <= 0x7F) break;
   }
-  if (!lcodec_allows(count + size)) return NULL;
+  if (size > SURE && !encbuf_allows(L, count + size)) return NULL;
   struct braid_message *message = braid_message_seal(NULL, count + size, NULL, 0);
   if (!message) {
     lerror_memory(L); /* does not return */

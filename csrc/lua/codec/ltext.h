@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A fast path for messages of one string: the bytes are copied once into the message, and once into the receiver's
- * string. The wire format is that of lencode.c and ldecode.c. The state's own thread; nothing blocks. */
+ * A fast path for messages of one string: the bytes are copied once into the message, and once into the
+ * receiver's string. The wire format is that of lencode.c and ldecode.c. The state's own thread; nothing blocks. */
 #ifndef BRAID_LTEXT_H
 #define BRAID_LTEXT_H
 

@@ -2,7 +2,6 @@
  * The parts of a writer that do not depend on the type of the values. */
 #include "lua/codec/lwriter.h"
 
-#include <stdatomic.h>
 #include <lauxlib.h>
 #include <stdarg.h>
 
@@ -15,26 +14,11 @@ enum { FIRST_ROOM = 1024 };
 
 enum slot { ENCBUF, NAMES, KEPT };
 
-static struct {
-  atomic_size_t bytes; /* of a message */
-  atomic_size_t values;
-} most = {(size_t)2 << 30, 1000 * 1000 * 1000};
-
-void lcodec_limit(size_t bytes, size_t values) {
-  atomic_store(&most.bytes, bytes);
-  atomic_store(&most.values, values);
-}
-
-bool lcodec_allows(size_t bytes) {
-  return bytes <= atomic_load_explicit(&most.bytes, memory_order_relaxed) &&
-         atomic_load_explicit(&most.values, memory_order_relaxed) > 0;
-}
-
 static int slot(const struct writer *w, enum slot which) { return w->base + (int)which; }
 
 static void set_end(struct writer *w) {
   size_t room = w->buffer->room;
-  w->end = writer_start(w) + (room < w->most_bytes ? room : w->most_bytes);
+  w->end = writer_start(w) + (room < w->buffer->most_bytes ? room : w->buffer->most_bytes);
 }
 
 void writer_open(struct writer *w, lua_State *L, const char *what) {
@@ -44,8 +28,7 @@ void writer_open(struct writer *w, lua_State *L, const char *what) {
   lua_pushnil(L);
   lua_pushnil(L);
   w->nodes = (struct path_nodes){.buffer = &w->buffer->nodes, .kept = slot(w, KEPT)};
-  w->most_bytes = atomic_load_explicit(&most.bytes, memory_order_relaxed);
-  w->values_left = atomic_load_explicit(&most.values, memory_order_relaxed);
+  w->values_left = w->buffer->most_values;
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
   w->globals = lua_topointer(L, -1);
   lua_pop(L, 1);
@@ -85,10 +68,9 @@ void writer_raise_memory(struct writer *w) {
 /* ---- bytes ---------------------------------------------------------------------------------------------------- */
 
 void writer_grow(struct writer *w, size_t more) {
-  size_t used = writer_place(w);
-  if (more > w->most_bytes || used > w->most_bytes - more)
-    writer_refuse(w, "with this the message would be larger than %I bytes, which is the limit",
-                  (LUAI_UACINT)w->most_bytes);
+  size_t used = writer_place(w), most = w->buffer->most_bytes;
+  if (more > most || used > most - more)
+    writer_refuse(w, "with this the message would be larger than %I bytes, which is the limit", (LUAI_UACINT)most);
   size_t room = used + more + WRITER_MARGIN;
   if (room < w->buffer->room * 2) room = w->buffer->room * 2;
   if (!encbuf_reserve(w->buffer, room)) writer_raise_memory(w);

@@ -27,7 +27,7 @@ struct writer {
   uint8_t *at, *end; /* in the encode buffer: where to write, and the end of the room */
   struct path_frame *frame;
   const void *globals;
-  size_t most_bytes, values_left;
+  size_t values_left;
   struct path_nodes nodes;
   size_t laters_done; /* bytes of buffer->laters that are processed */
   int base;           /* the stack index of the encode buffer */

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 
 #include "core/process/child.h"
-#include "core/process/connection.h"
+#include "core/process/marshal.h"
 #include "lua/base/larg.h"
 #include "lua/base/lerror.h"
 #include "lua/base/lregistry.h"
@@ -211,7 +211,7 @@ int pooljob_submit(lua_State *L) {
   carry_wrap(L, sched, 2, CARRY_JOB);
   struct job_future *this = push_future(L, sched, pool);
   struct braid_message *call =
-      lcodec_encode_across(L, 2, count, "argument", pool->kind->apart ? braid_connection_refuse_object : NULL);
+      lcodec_encode_across(L, 2, count, "argument", pool->kind->apart ? braid_marshal_refuse : NULL);
   if (lua_istable(L, 2)) { /* from carry_wrap */
     lua_rawgeti(L, 2, 1);
     lua_replace(L, 2);
@@ -227,7 +227,7 @@ int pooljob_submit_frozen(lua_State *L) {
   struct job_future *this = push_future(L, sched, pool);
   struct braid_message *call = lcodec_thawed(L, 2);
   const struct braid_object *which;
-  const char *why = pool->kind->apart ? braid_connection_refuse(call, &which) : NULL;
+  const char *why = pool->kind->apart ? braid_marshal_refuse_message(call, &which) : NULL;
   if (!why) return submit_call(L, sched, this, call);
   lua_pushfstring(L, "a %s cannot be sent to another process: %s", which->class->name, why);
   braid_message_unref(call);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/process/marshal.h"
 #include "core/process/process_pool.h"
 #include "core/process/worker_process.h"
 #include "lua/base/larg.h"
@@ -124,7 +125,7 @@ static void check_depth(lua_State *L) {
 /* Arguments: settings, modules, plan. Fills the plan; when it raises, the plan is filled in part. */
 static int make_plan(lua_State *L) {
   struct braid_process_plan *plan = lua_touserdata(L, 3);
-  plan->table = lcodec_encode_across(L, 1, 1, "settings", braid_connection_refuse_object);
+  plan->table = lcodec_encode_across(L, 1, 1, "settings", braid_marshal_refuse);
   plan->argv = make_arguments(L, &plan->own);
   read_settings(L, 1, 2, plan);
   return 0;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/process/connection.h"
+#include "core/process/marshal.h"
 #include "lua/base/larg.h"
 #include "lua/base/lerror.h"
 #include "lua/base/lopen.h"
@@ -156,7 +156,7 @@ static int job_limit(lua_State *L) {
 
 struct braid_message *workerjob_encode_reply(lua_State *L, int index, int count, const char *what) {
   bool apart = worker_of(sched_open(L))->settings->process;
-  return lcodec_encode_across(L, index, count, what, apart ? braid_connection_refuse_object : NULL);
+  return lcodec_encode_across(L, index, count, what, apart ? braid_marshal_refuse : NULL);
 }
 
 /* job:done(...): sends the results; raises when they cannot be sent */

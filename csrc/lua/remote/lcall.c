@@ -2,6 +2,7 @@
  * Calls of proxies: sending, waiting, cancelling, and what all kinds do with an answer. */
 #include "lua/remote/lcall.h"
 
+#include "core/process/marshal.h"
 #include "lua/base/larg.h"
 #include "lua/codec/lcodec.h"
 #include "lua/base/lerror.h"
@@ -25,7 +26,7 @@ struct braid_item lcall_item(lua_State *L, int index) {
   const struct braid_object *which;
   if (item.tag != BRAID_ITEM_MESSAGE) return item;
   struct braid_message *message = (struct braid_message *)(uintptr_t)item.bits;
-  const char *why = braid_connection_refuse(message, &which);
+  const char *why = braid_marshal_refuse_message(message, &which);
   if (!why) return item;
   const char *name = which->class->name;
   braid_message_unref(message);

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * Counters and dicts that live in another process, for Lua. Also installs the marshal, which lets shared objects be
- * sent. Proxies inherit the methods that are written in Lua (lua/braid/sync) from the metatables of the objects
- * themselves. */
-#include "core/process/marshal.h"
+ * Counters and dicts that live in another process, for Lua. Proxies inherit the methods that are written in Lua
+ * (lua/braid/sync) from the metatables of the objects themselves. */
+#include "lua/remote/lcall.h"
 
 #include "lua/base/larg.h"
-#include "lua/remote/lcall.h"
 #include "lua/base/lerror.h"
 #include "lua/codec/litem.h"
 #include "lua/base/lopen.h"
@@ -105,7 +103,6 @@ static int finish_dict(lua_State *L, struct sched *sched, enum braid_call_operat
 /* --------------------------------------------------------------------------------------------------------------- */
 
 void lremote_open(lua_State *L) {
-  braid_marshal_use();
   lcall_class(L, BRAID_PROXY_COUNTER, "braid.counter", counter_methods, finish_counter);
   lcall_class(L, BRAID_PROXY_DICT, "braid.dict", dict_methods, finish_dict);
 }
