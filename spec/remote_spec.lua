@@ -31,6 +31,30 @@ local function die()
   braid.sleep(60)
 end
 
+-- The names of an object's methods and metamethods that are written in C.
+local function methods(object)
+  local names = {}
+  for name, value in pairs(debug.getmetatable(object)) do
+    local is_method = type(name) == "string" and type(value) == "function" and debug.getinfo(value, "S").what == "C"
+    if is_method and name ~= "__gc" and name ~= "__share" then names[#names + 1] = name end
+  end
+  table.sort(names)
+  return table.concat(names, " ")
+end
+
+describe("a proxy", function()
+  case("has the methods of its object", function(pool)
+    for kind, object in pairs {
+      queue = braid.queue(), lock = braid.lock(), semaphore = braid.semaphore(1), event = braid.event(),
+      condition = braid.condition(), barrier = braid.barrier(2), counter = braid.counter(), dict = braid.dict(),
+    } do
+      local here = methods(object)
+      assert.matches("%l", here)
+      assert.equal(kind .. " " .. here, kind .. " " .. pool:submit(methods, object):result())
+    end
+  end)
+end)
+
 describe("a cancelled job", function()
   case("can still use what does not suspend", function(pool)
     local counter, dict, queue, begun = braid.counter(), braid.dict(), braid.queue(1), braid.event()
