@@ -1,18 +1,33 @@
 -- SPDX-License-Identifier: MIT
 -- Rows S1-S9: the same functions under each model: who runs when and where, how long four kinds of work take, what a
 -- call costs, and what it costs to start a worker and to switch to another one.
---   lua5.4 examples/models.lua [--models inline,tasks,threads,processes] [--workers 2] [--lang en]
+--   lua5.4 examples/models.lua [--models inline,tasks,threads,processes,cluster] [--workers 2] [--lang en]
 package.path = (arg[0]:match "^(.*[/\\])" or "./") .. "?.lua;" .. package.path
 local braid = require "braid"
 local core = require "braid.core"
 local tour = require "tour"
 
-local options = tour.options { models = "inline,tasks,threads,processes", workers = 2 }
+local options = tour.options { models = "inline,tasks,threads,processes,cluster", workers = 2 }
+local server <close> = tour.server()
 local models = {}
 for model in options.models:gmatch "%w+" do models[#models + 1] = model end
-local server <close> = tour.server()
+
+-- The cluster of this machine, when it is wanted: a server and a worker.
+local function start_farm()
+  for i, model in ipairs(models) do
+    if model == "cluster" then
+      local farm, why = tour.farm()
+      if farm then farm:worker("farm", options.workers) else print(why) table.remove(models, i) end
+      return farm
+    end
+  end
+end
+
+local farm <close> = start_farm()
+local cluster <close> = farm and braid.cluster { servers = farm.url, insecure = true }
 
 local function pool_of(model)
+  if model == "cluster" then return cluster:pool() end
   return braid.pool(model, model ~= "inline" and options.workers or nil)
 end
 
@@ -110,15 +125,18 @@ for _, model in ipairs(models) do
   end
   local small, large = ("x"):rep(1024), ("x"):rep(1024 * 1024)
   local kilo, mega = cost(small, 300), cost(large, 20)
-  print(("    %-10s %9.1f us %7.0f MB/s %7.0f MB/s"):format(model, cost(nil, 300) * 1e6,
+  print(("    %-10s %9.1f us %7.1f MB/s %7.1f MB/s"):format(model, cost(nil, 300) * 1e6,
     2 * 1024 / kilo / 1e6, 2 * 1024 * 1024 / mega / 1e6))
 end
 
 -- ---- S7-S9: starting and switching ----------------------------------------------------------------------------------
 
+local function queue_here() return braid.queue(1) end
+local function queue_of_cluster(name) return cluster:queue(name, { maxsize = 1 }) end
+
 -- Seconds for each time that one lets the other go on.
-local function switch(pool, count)
-  local left, right = braid.queue(1), braid.queue(1)
+local function switch(pool, count, make_queue)
+  local left, right = make_queue "left", make_queue "right"
   local function strike(mine, theirs)
     for _ = 1, count do
       mine:get()
@@ -148,37 +166,53 @@ print(("S7  %-10s %12s %12s"):format("", "start", "switch"))
 for _, model in ipairs(models) do
   if model ~= "inline" then
     local start = braid.now()
-    local pool <close> = braid.pool(model, 2)
+    if model == "cluster" then farm:worker("second", 2) end
+    local pool <close> = pool_of(model)
     pool:submit(function() end):result()
     local started = braid.now() - start
-    local cost = model == "processes" and switch_processes(1000) or switch(pool, model == "tasks" and 20000 or 1000)
+    local cost
+    if model == "processes" then
+      cost = switch_processes(1000)
+    elseif model == "cluster" then
+      cost = switch(pool, 50, queue_of_cluster)
+    else
+      cost = switch(pool, model == "tasks" and 20000 or 1000, queue_here)
+    end
     print(("    %-10s %9.1f us %9.2f us"):format(model, started * 1e6, cost * 1e6))
   end
 end
 
+-- braid worker farm: 2 threads, cluster "default" at nats://127.0.0.1:33951
 -- S1  inline     one thread, never at the same instant
---     ###########################.................................
---     ...........................###########################......
--- S1  tasks      one thread, never at the same instant
---     #########..........########.........#########...............
---     .........##########........#########.........########.......
--- S1  threads    two threads, at the same instant
---     ..########################################..................
 --     ##########################..................................
+--     ..........................########################..........
+-- S1  tasks      one thread, never at the same instant
+--     #########........########........########...................
+--     .........########........########........########...........
+-- S1  threads    two threads, at the same instant
+--     #########################...................................
+--     .########################...................................
 -- S1  processes  two threads, at the same instant
---     .###############################............................
---     ###############################.............................
+--     #########################...................................
+--     .########################...................................
+-- S1  cluster    two threads, at the same instant
+--     #########################...................................
+--     ...##########################...............................
 -- S4  4 items of   network      disk   compute      hash
---     inline       0.450 s   0.095 s   0.182 s   0.064 s
---     tasks        0.209 s   0.108 s   0.162 s   0.029 s
---     threads      0.222 s   0.062 s   0.117 s   0.067 s
---     processes    0.250 s   0.101 s   0.113 s   0.093 s
+--     inline       0.411 s   0.060 s   0.097 s   0.029 s
+--     tasks        0.203 s   0.054 s   0.116 s   0.035 s
+--     threads      0.211 s   0.037 s   0.052 s   0.016 s
+--     processes    0.225 s   0.044 s   0.055 s   0.020 s
+--     cluster      0.211 s   0.046 s   0.058 s   0.022 s
 -- S5  a call            empty         1 KB         1 MB
---     inline           2.3 us    1007 MB/s 1044659 MB/s
---     tasks            9.6 us     419 MB/s  597692 MB/s
---     threads          3.5 us      56 MB/s    1709 MB/s
---     processes      163.5 us      11 MB/s     733 MB/s
+--     inline           3.1 us   646.2 MB/s 778597.3 MB/s
+--     tasks            4.9 us   401.1 MB/s 466744.3 MB/s
+--     threads        137.9 us    52.4 MB/s  2174.9 MB/s
+--     processes      103.7 us    13.4 MB/s   966.0 MB/s
+--     cluster       1447.5 us     1.3 MB/s    37.2 MB/s
 -- S7                    start       switch
---     tasks           58.7 us      0.36 us
---     threads       1268.5 us      0.43 us
---     processes     6555.0 us      8.88 us
+--     tasks           63.2 us      0.18 us
+--     threads       5265.3 us     19.38 us
+--     processes     4797.7 us      4.79 us
+-- braid worker second: 2 threads, cluster "default" at nats://127.0.0.1:33951
+--     cluster      24496.1 us   6907.36 us

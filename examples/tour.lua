@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- What the examples share: their options, the document's words, and the delay server that they start by themselves.
+--- What the examples share: their options, the document's words, and the servers that they start by themselves.
 
 local braid = require "braid"
 
@@ -69,6 +69,12 @@ function tour.say(line, ...)
   print(tour.words[line]:format(...))
 end
 
+local function interpreter()
+  local i = 0
+  while arg[i - 1] do i = i - 1 end
+  return arg[i]
+end
+
 local Server = {}
 Server.__index = Server
 
@@ -83,11 +89,56 @@ end
 --- `<close>` variable. `url` is where it is.
 function tour.server(base_url)
   if base_url and base_url ~= "" then return setmetatable({ url = base_url:gsub("/$", "") }, Server) end
-  local interpreter = 0
-  while arg[interpreter - 1] do interpreter = interpreter - 1 end
-  local process = assert(braid.process.start { arg[interpreter], here .. "delay_server.lua", "--port", "0" })
+  local process = assert(braid.process.start { interpreter(), here .. "delay_server.lua", "--port", "0" })
   local line = assert(process:read("l", 10))
   return setmetatable({ process = process, url = "http://" .. line:match "(%S+)$" }, Server)
+end
+
+-- ---- a cluster of one machine ---------------------------------------------------------------------------------------
+
+local Farm = {}
+Farm.__index = Farm
+
+--- Starts a worker with so many slots. Returns its process.
+function Farm:worker(id, slots)
+  local worker = assert(braid.process.start({
+    interpreter(), here .. "../bin/braid", "worker", "--cluster", self.url, "--insecure", "--workers", tostring(slots),
+    "--id", id,
+  }, { stdin = "null" }))
+  self.workers[#self.workers + 1] = worker
+  print((worker:read("l")))
+  return worker
+end
+
+function Farm:__close()
+  for _, worker in ipairs(self.workers) do
+    worker:kill("TERM") -- it would end what it has begun, and give back the rest
+    worker:wait(5)
+  end
+  self.server:kill("KILL")
+  self.server:wait(5)
+  os.execute(("rm -rf '%s'"):format(self.folder))
+end
+
+--- Starts a NATS server with JetStream, for a `<close>` variable; `url` is where it is. Returns nil and a sentence when
+--- it cannot.
+function tour.farm()
+  if not pcall(require, "braid.cluster_core") then
+    return nil, "A cluster needs libnats (Debian: apt-get install libnats-dev, then build braid again)."
+  end
+  local folder = os.tmpname()
+  os.remove(folder)
+  for _, program in ipairs { "nats-server", "/usr/sbin/nats-server" } do
+    local listener = assert(braid.net.listen("127.0.0.1", 0))
+    local port = listener.port
+    listener:close()
+    local server = braid.process.start({ program, "-a", "127.0.0.1", "-p", tostring(port), "-js", "-sd", folder },
+      { stdout = "null", stderr = "null", stdin = "null" })
+    if server then
+      return setmetatable({ server = server, folder = folder, workers = {}, url = "nats://127.0.0.1:" .. port }, Farm)
+    end
+  end
+  return nil, "A cluster needs nats-server (Debian: apt-get install nats-server)."
 end
 
 return tour

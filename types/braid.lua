@@ -3793,16 +3793,17 @@ function braid.kernels.options(opts) end
 ---the machine meanwhile, the advice says so, and its `certainty` is "low". Suspends.
 ---@param fn fun(item: any): any
 ---@param sample any[] not empty; the more similar to the other items, the better
----@param opts { items: integer?, workers: integer?, isolate: boolean?, kernel: function?, lang: "zh"|"en"? }?
---- items: the number of items to advise for (default: the sample's); workers: the number of workers (default:
---- estimated); isolate: a crash must not end the program; kernel: the same work in native code, called with all items
---- at once; lang: the language of the text
+---@param opts { items: integer?, workers: integer?, isolate: boolean?, kernel: function?,
+--- cluster: (braid.cluster.Cluster|table)?, lang: "zh"|"en"? }? items: the number of items to advise for (default: the
+--- sample's); workers: the number of workers (default: estimated); isolate: a crash must not end the program; kernel:
+--- the same work in native code, called with all items at once; cluster: one more model, a cluster or the options of
+--- braid.cluster; lang: the language of the text
 function braid.advise(fn, sample, opts) end
 
 ---@class braid.ModelSpec
----@field kind "inline"|"tasks"|"threads"|"processes"|"kernel"
+---@field kind "inline"|"tasks"|"threads"|"processes"|"kernel"|"cluster"
 ---@field name string? the name in the report; default: the kind
----@field workers integer?
+---@field workers integer? not of a cluster: it has those that were started
 ---@field chunk integer? as for map
 
 ---@class braid.ExperimentOptions
@@ -3818,6 +3819,7 @@ function braid.advise(fn, sample, opts) end
 ---@field limit number? seconds after which no further round begins, once each model has five runs; default 30
 ---@field verify boolean? false: the results of the models may differ
 ---@field kernel (fun(items: any[]): any[])? the same work in native code, for the model "kernel"
+---@field cluster (braid.cluster.Cluster|table)? for the model "cluster": a cluster, or the options of braid.cluster
 ---@field progress (boolean|table)? a bar on stderr
 
 ---Does the same work under each model and measures it. The pools are opened before the clock starts; the time for that

@@ -19,7 +19,9 @@ local words = {
     tasks = "asyncio(单机最高吞吐)",
     small = "任务太小,或没有可以重叠的部分 → 直接调用",
     own_kernel = "没有给出 kernel",
+    machines = "(或一台机器不够: 多台机器)",
     absent = "没有",
+    slots = "%d 个位置合计是单核的 %.2f 倍",
     start = "启动 %s", worker = "每多一个 %s", job = "每个任务 %s", item = "成批时每项 %s", rate = "%s/s",
     gain = "%d 个核心合计是单核的 %.2f 倍",
     profile = "每项 %s: 计算 %s (%.0f %%), 阻塞等待 %s, 可让出的等待 %s",
@@ -56,7 +58,9 @@ local words = {
     tasks = "asyncio (the highest throughput of one machine)",
     small = "too small, or nothing to overlap → just call it",
     own_kernel = "no kernel was given",
+    machines = "(or one machine is too small: several machines)",
     absent = "none",
+    slots = "%d slots together are %.2f times one core",
     start = "start %s", worker = "each further %s", job = "each job %s", item = "in chunks each item %s", rate = "%s/s",
     gain = "%d cores together are %.2f times one",
     profile = "each item %s: computing %s (%.0f %%), blocked %s, suspended %s",
@@ -88,24 +92,29 @@ M.languages = words
 
 local NAMES = {
   inline = "braid.inline_pool", tasks = "braid.task_pool", threads = "braid.thread_pool",
-  processes = "braid.process_pool", kernel = "braid.kernels",
+  processes = "braid.process_pool", kernel = "braid.kernels", cluster = "braid.cluster",
 }
 
 ---@type string[] in the order of how much care their use needs
-M.models = { "inline", "tasks", "threads", "processes", "kernel" }
+M.models = { "inline", "tasks", "threads", "processes", "kernel", "cluster" }
 
 -- ---- the tree -------------------------------------------------------------------------------------------------------
 
 -- Draws the document's tree. `branch(place)` returns the text after a branch, `leaf(model, computing)` that of a leaf.
-local function draw_tree(w, branch, leaf)
+-- The cluster is in it when one was named.
+local function draw_tree(w, named, branch, leaf)
+  local kernel = leaf("kernel", true)
+  if named then
+    kernel = table.concat({ kernel, "│   └── " .. w.machines, "│       └── " .. leaf("cluster", true) }, "\n")
+  end
   return table.concat({
     w.question .. branch "question",
     "├── " .. w.yes .. " → " .. w.processes .. branch "yes",
     "│   ├── " .. leaf("processes", true),
     "│   ├── " .. w.no_gil,
     "│   │   └── " .. leaf("threads", true),
-    "│   └── " .. w.kernel,
-    "│       └── " .. leaf("kernel", true),
+    named and "│   ├── " .. w.kernel or "│   └── " .. w.kernel,
+    (named and "│   │   └── " or "│       └── ") .. kernel,
     "├── " .. w.no .. branch "no",
     "│   ├── " .. w.sync .. branch "sync",
     "│   │   └── " .. w.threads,
@@ -133,7 +142,7 @@ end
 ---@return string
 function M.tree(costs, lang)
   local w = words[lang] or words.en
-  return draw_tree(w, function(place)
+  return draw_tree(w, false, function(place)
     return place == "yes" and "  [" .. w.gain:format(costs.cores, costs.gain) .. "]" or ""
   end, function(model)
     if model == "kernel" then return NAMES.kernel end
@@ -144,7 +153,7 @@ end
 -- ---- the advice -----------------------------------------------------------------------------------------------------
 
 ---@class braid.Advice
----@field model "inline"|"tasks"|"threads"|"processes"|"kernel"
+---@field model "inline"|"tasks"|"threads"|"processes"|"kernel"|"cluster"
 ---@field workers integer
 ---@field chunk integer items in each job
 ---@field predicted number seconds for all items, with the time to open and close the pool
@@ -154,7 +163,8 @@ end
 ---@field predictions table<string, braid.Prediction>
 ---@field profile braid.Profile the measurements
 ---@field costs braid.Costs the costs of this machine
----@field others number? cores that other programs used meanwhile, on average; nil: the system does not tell
+---@field others number? cores that other programs used meanwhile, on average; nil: the system does not tell, or workers
+--- of a cluster may be among them
 ---@field busy boolean whether that was more than a tenth of the machine
 ---@field certainty "high"|"low" low: the machine was busy, the model was only estimated, or another one is as good
 local Advice = {}
@@ -207,6 +217,8 @@ local function list_reasons(self)
   say("%s", profile_text(w, p))
   say("%s", nature(self, w))
   if self.cpu_bound and self.costs.cores > 1 then say(w.gain, self.costs.cores, self.costs.gain) end
+  local cluster = self.costs.cluster
+  if self.cpu_bound and cluster then say(w.slots, cluster.slots, cluster.gain) end
   if p.elsewhere > 0 then say(w.elsewhere, units.seconds(p.elsewhere)) end
   if p.refusal then
     say(w.refusal, p.refusal)
@@ -270,7 +282,7 @@ function Class.__tostring(self)
     yes = self.cpu_bound, no = not self.cpu_bound, sync = not self.cpu_bound and blocks,
     async = not self.cpu_bound and not blocks,
   }
-  local tree = draw_tree(w, function(place)
+  local tree = draw_tree(w, self.costs.cluster ~= nil, function(place)
     if place == "question" then return "  [" .. profile_text(w, p) .. "]" end
     return way[place] and "  ◀" or ""
   end, function(model, computing) return leaf_text(self, w, model, computing) end)

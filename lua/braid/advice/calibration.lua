@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Measures what each model costs on this machine: its start, each job, each item, each byte; and the speed of all cores
--- together. Each state measures once, in some tenths of a second.
+-- together. Each state measures once, in some tenths of a second; a cluster each time, because workers come and go.
+local clusters = require "braid.experiments.cluster"
 local core = require "braid.core"
 local pools = require "braid.pools.pool"
 local statistics = require "braid.experiments.statistics"
@@ -53,6 +54,10 @@ end
 ---@field item number seconds for each item of a job that has several
 ---@field byte number seconds for each byte that is sent
 
+---@class braid.ClusterCost: braid.Cost
+---@field slots integer of all its workers
+---@field gain number how many times as fast they are together as one core of this machine
+
 -- Returns the seconds for a job and for a further item in it, measured with many small jobs and few large ones.
 local function dispatch_costs(pool, can_chunk)
   local jobs, items, chunk = 400, 8000, 200
@@ -88,20 +93,26 @@ local function remote_cost(kind, cores)
   return cost
 end
 
--- How many times as fast all cores together are as one alone, with the present load of the machine.
-local function core_gain(cores)
-  if cores == 1 then return 1 end
+-- How many times as fast all workers of a pool together are as this core alone, with the present load of the machines.
+local function gain_of(together, workers, rounds)
   local list, gains = {}, {}
-  for i = 1, cores * 2 do list[i] = 1000000 end
+  for i = 1, workers * 2 do list[i] = 1000000 end
   local alone <close> = pools.pool("inline")
-  local together <close> = pools.pool("threads", cores)
   together:map(count_up, list, { chunk = 1 })
-  for i = 1, 7 do
+  for i = 1, rounds do
     local one = seconds(alone.map, alone, count_up, list)
     gains[i] = one / seconds(together.map, together, count_up, list, { chunk = 1 })
   end
-  return math.max(1, math.min(cores, statistics.median(gains)))
+  return statistics.median(gains)
 end
+
+local function core_gain(cores)
+  if cores == 1 then return 1 end
+  local together <close> = pools.pool("threads", cores)
+  return math.max(1, math.min(cores, gain_of(together, cores, 7)))
+end
+
+local MOST_SLOTS = 8 -- of so many the gain is measured; it grows with the others
 
 ---@class braid.Costs
 ---@field cores integer the number of usable cores
@@ -109,7 +120,19 @@ end
 ---@field inline braid.Cost
 ---@field tasks braid.Cost
 ---@field threads braid.Cost
+---@field cluster braid.ClusterCost? if one was named
 ---@field processes braid.Cost? nil if processes cannot be used here
+
+local function cluster_cost(cluster)
+  local began = core.now()
+  local pool <close>, slots = clusters.open(cluster)
+  local cost = { start = core.now() - began, worker = 0, slots = slots }
+  cost.job, cost.item = dispatch_costs(pool, true)
+  cost.byte = byte_cost(pool, cost.job)
+  local some = math.min(slots, MOST_SLOTS)
+  cost.gain = math.max(0.1, gain_of(pool, some, 3)) * slots / some
+  return cost
+end
 
 local costs
 
@@ -130,6 +153,16 @@ function M.costs()
   end
   costs = found
   return costs
+end
+
+---The same, and those of a cluster, which are measured each time. Suspends.
+---@param cluster braid.cluster.Cluster?
+---@return braid.Costs
+function M.costs_with(cluster)
+  local found = {}
+  for name, value in pairs(M.costs()) do found[name] = value end
+  found.cluster = cluster and cluster_cost(cluster)
+  return found
 end
 
 return M

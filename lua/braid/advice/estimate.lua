@@ -10,7 +10,7 @@ local CHUNK_SECONDS = 1e-3
 local MOST = { tasks = 1000, threads = 256, processes = 32 }
 
 ---@class braid.Prediction
----@field model "inline"|"tasks"|"threads"|"processes"|"kernel"
+---@field model "inline"|"tasks"|"threads"|"processes"|"kernel"|"cluster"
 ---@field workers integer
 ---@field chunk integer items in each job
 ---@field start number seconds to open the pool, to warm it up, and to close it
@@ -55,8 +55,8 @@ local function estimate_remote(kind, costs, p, n, workers)
   local carried = (p.bytes_in + p.bytes_out) * cost.byte
   local here = p.encode_in + p.decode_out + carried + cost.item + (cost.job + p.ship / 2) / chunk
   local there = p.decode_in + p.encode_out + p.ship / 2 / chunk
-  local gain = math.min(workers, costs.gain)
-  local slower = math.min(workers, costs.cores) / gain
+  local gain = math.min(workers, cost.gain or costs.gain)
+  local slower = math.min(workers, cost.slots or costs.cores) / gain
   local cpu = n * (here + there + p.cpu + p.elsewhere) / gain + p.blocked + p.suspended
   local round = chunk * (p.cpu * slower + p.blocked + p.suspended + there)
   local rounds = math.ceil(jobs / workers) * round
@@ -67,6 +67,8 @@ end
 function estimate.threads(...) return estimate_remote("threads", ...) end
 
 function estimate.processes(...) return estimate_remote("processes", ...) end
+
+function estimate.cluster(...) return estimate_remote("cluster", ...) end
 
 -- A kernel gets all items in one call.
 function estimate.kernel(_, p, n) return prediction("kernel", core.cpu_count(), 1, 0, n * p.kernel) end
@@ -109,6 +111,8 @@ function M.all(costs, p, n, wish)
   for _, kind in ipairs { "threads", "processes" } do
     if costs[kind] then predictions[kind] = best_remote(kind, costs, p, n, wish) end
   end
+  local cluster = costs.cluster -- its workers are there
+  if cluster then predictions.cluster = estimate.cluster(costs, p, n, math.min(cluster.slots, n)) end
   return predictions
 end
 

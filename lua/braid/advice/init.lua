@@ -4,6 +4,7 @@
 -- faster.
 local advice = require "braid.advice.advice"
 local calibration = require "braid.advice.calibration"
+local clusters = require "braid.experiments.cluster"
 local core = require "braid.core"
 local errors = require "braid.errors"
 local estimates = require "braid.advice.estimate"
@@ -21,7 +22,7 @@ local NEAR = 1.5
 
 -- The reason why a model cannot be chosen; nil: it can.
 local function obstacle(kind, p, isolate)
-  local remote = kind == "threads" or kind == "processes"
+  local remote = kind == "threads" or kind == "processes" or kind == "cluster"
   if remote and p.refusal then return "refusal" end
   if p.failures[kind] then return "failure" end
   if isolate and kind ~= "processes" then return "isolate" end
@@ -51,7 +52,8 @@ local function untried(predictions, chosen, obstacles, estimated)
 end
 
 local known = {
-  items = "integer", workers = "integer", isolate = "boolean", kernel = "function", lang = "string",
+  items = "integer", workers = "integer", isolate = "boolean", kernel = "function", cluster = "table",
+  lang = "string",
 }
 
 local function check(fn, sample, opts)
@@ -61,6 +63,7 @@ local function check(fn, sample, opts)
       type(sample) == "table" and "an empty one" or "a " .. type(sample))
   end
   errors.check_options(2, "advise", opts, known)
+  clusters.check("advise", opts and opts.cluster)
   for _, name in ipairs { "items", "workers" } do
     if opts and opts[name] and opts[name] < 1 then
       errors.misuse(2, "bad option '%s' to 'advise' (an integer from 1 expected, got %d)", name, opts[name])
@@ -76,6 +79,7 @@ end
 ---@field items any[] the items of the sample
 ---@field count integer the number of items to advise for
 ---@field kernel? fun(items: any[]): any
+---@field cluster? braid.cluster.Cluster
 ---@field costs braid.Costs
 ---@field profile braid.Profile
 
@@ -94,17 +98,21 @@ end
 ---the machine meanwhile, the advice says so, and its `certainty` is "low". Suspends.
 ---@param fn fun(item: any): any
 ---@param sample any[] not empty; the more similar to the other items, the better
----@param opts { items: integer?, workers: integer?, isolate: boolean?, kernel: function?, lang: "zh"|"en"? }?
---- items: the number of items to advise for (default: the sample's); workers: the number of workers (default:
---- estimated); isolate: a crash must not end the program; kernel: the same work in native code, called with all items
---- at once; lang: the language of the text
+---@param opts { items: integer?, workers: integer?, isolate: boolean?, kernel: function?,
+--- cluster: (braid.cluster.Cluster|table)?, lang: "zh"|"en"? }? items: the number of items to advise for (default: the
+--- sample's); workers: the number of workers (default: estimated); isolate: a crash must not end the program; kernel:
+--- the same work in native code, called with all items at once; cluster: one more model, a cluster or the options of
+--- braid.cluster; lang: the language of the text
 function M.advise(fn, sample, opts)
   check(fn, sample, opts)
   opts = opts or {}
-  local n, costs, others = opts.items or sample.n or #sample, calibration.costs(), machine.others()
+  local named <close> = clusters.hold(opts.cluster)
+  local n, costs, others = opts.items or sample.n or #sample, calibration.costs_with(named.cluster), machine.others()
   local p = profiles.measure(fn, sample)
   if opts.kernel then profiles.measure_kernel(p, opts.kernel, sample) end
-  local case = { fn = fn, items = sample, count = n, kernel = opts.kernel, costs = costs, profile = p }
+  local case = {
+    fn = fn, items = sample, count = n, kernel = opts.kernel, cluster = named.cluster, costs = costs, profile = p,
+  }
   local predictions = estimates.all(costs, p, n, opts.workers)
   local chosen, obstacles = choose(predictions, p, opts.isolate)
   local candidate, estimated = chosen, chosen.seconds
@@ -117,7 +125,8 @@ function M.advise(fn, sample, opts)
   return advice.new {
     model = chosen.model, workers = chosen.workers, chunk = chosen.chunk, predicted = chosen.seconds, items = n,
     predictions = predictions, obstacles = obstacles, profile = p, costs = costs, isolate = opts.isolate,
-    lang = opts.lang or "zh", others = others(), load = machine.facts().load,
+    others = not named.cluster and others() or nil, -- its workers may be on this machine
+    lang = opts.lang or "zh", load = machine.facts().load,
   }
 end
 

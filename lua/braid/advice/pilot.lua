@@ -44,7 +44,7 @@ end
 -- Opens the pool of a prediction. Returns it, and a function that runs a list in it. A kernel has no pool.
 local function open(one, chunk, case)
   if one.model == "kernel" then return nil, function(list) case.kernel(list) end end
-  local pool = pools.pool(one.model, one.workers)
+  local pool = one.model == "cluster" and case.cluster:pool() or pools.pool(one.model, one.workers)
   return pool, function(list, careful)
     local _, failures = pool:map(case.fn, list, { chunk = chunk, return_errors = careful })
     if failures and next(failures) then error(select(2, next(failures)), 0) end

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Measures the same work under each model: a warm-up, rounds until the medians are stable, and one more round that
 -- records each item and compares the results.
+local clusters = require "braid.experiments.cluster"
 local core = require "braid.core"
 local errors = require "braid.errors"
 local machine = require "braid.experiments.machine"
@@ -23,41 +24,48 @@ local function watched(work)
     local began, used = core.now(), core.thread_time()
     local value = work(item)
     return { value = value, began = began, ended = core.now(), cpu = core.thread_time() - used,
-      where = ("%d:%d"):format(core.pid(), core.thread_id()) }
+      where = ("%s:%d:%d"):format(core.host_name(), core.pid(), core.thread_id()) }
   end
 end
 
 -- ---- a model --------------------------------------------------------------------------------------------------------
 
 ---@class braid.ModelSpec
----@field kind "inline"|"tasks"|"threads"|"processes"|"kernel"
+---@field kind "inline"|"tasks"|"threads"|"processes"|"kernel"|"cluster"
 ---@field name string? the name in the report; default: the kind
----@field workers integer?
+---@field workers integer? not of a cluster: it has those that were started
 ---@field chunk integer? as for map
 
 local model_options = { kind = "string", name = "string", workers = "integer", chunk = "integer" }
 
-local kinds = { inline = true, tasks = true, threads = true, processes = true, kernel = true }
+local kinds = { inline = true, tasks = true, threads = true, processes = true, kernel = true, cluster = true }
 
 local function read_model(entry, opts)
   if type(entry) == "string" then entry = { kind = entry } end
   errors.check_options(3, "experiment's models", entry, model_options)
   if not kinds[entry.kind] then
-    errors.misuse(3, "bad option 'models' to 'experiment' (\"inline\", \"tasks\", \"threads\", \"processes\" or " ..
-      "\"kernel\" expected, got %s)", tostring(entry.kind))
+    errors.misuse(3, "bad option 'models' to 'experiment' (\"inline\", \"tasks\", \"threads\", \"processes\", " ..
+      "\"kernel\" or \"cluster\" expected, got %s)", tostring(entry.kind))
   elseif entry.kind == "kernel" and not opts.kernel then
     errors.misuse(3, "the model \"kernel\" needs the option 'kernel', a function of all items")
+  elseif entry.kind == "cluster" and not opts.cluster then
+    errors.misuse(3, "the model \"cluster\" needs the option 'cluster', a cluster or the options of braid.cluster")
+  elseif entry.kind == "cluster" and entry.workers then
+    errors.misuse(3, "bad option 'workers' to the model \"cluster\" (it has the workers that were started)")
   end
   return {
-    kind = entry.kind, name = entry.name or entry.kind, workers = entry.workers or opts.workers,
+    kind = entry.kind, name = entry.name or entry.kind,
+    workers = entry.kind ~= "cluster" and (entry.workers or opts.workers) or nil,
     chunk = entry.chunk or opts.chunk, times = {},
   }
 end
 
 -- Makes the model's pool and measures the time until the first job is back.
-local function open_model(model)
+local function open_model(model, cluster)
   local began = core.now()
-  if model.kind ~= "kernel" then
+  if model.kind == "cluster" then
+    model.pool, model.workers = clusters.open(cluster)
+  elseif model.kind ~= "kernel" then
     model.pool = pools.pool(model.kind, model.kind ~= "inline" and model.workers or nil)
     model.pool:submit(nothing):result()
     model.workers = model.kind ~= "tasks" and model.pool:stats().workers or model.workers
@@ -105,6 +113,25 @@ local function lanes_by_overlap(spans)
   return lanes
 end
 
+-- Other machines count their time from another moment: an item that seems to be outside of the run was there, so the
+-- first one of its thread counts as begun with the run.
+local function align(records, began, ended)
+  local first, shift = {}, {}
+  for i = 1, records.n do
+    local record = records[i]
+    local where = record.where
+    first[where] = math.min(first[where] or math.huge, record.began)
+    if record.began < began or record.ended > ended then shift[where] = true end
+  end
+  for i = 1, records.n do
+    local record = records[i]
+    local zero = first[record.where]
+    if shift[record.where] then
+      record.began, record.ended = began + (record.began - zero), began + (record.ended - zero)
+    end
+  end
+end
+
 local function read_spans(model, records, began)
   local spans, total = {}, 0
   for i = 1, records.n do
@@ -136,11 +163,12 @@ local function watch_model(model, opts)
   local records = run_model(model, opts, watched(opts.work))
   model.wall = core.now() - began
   model.cpu = core.thread_time() - here
+  if model.kind == "cluster" then align(records, began, began + model.wall) end
   read_spans(model, records, began)
   local results = { n = records.n }
   for i = 1, records.n do
     results[i] = records[i].value
-    if model.kind == "threads" or model.kind == "processes" then model.cpu = model.cpu + records[i].cpu end
+    if model.kind ~= "inline" and model.kind ~= "tasks" then model.cpu = model.cpu + records[i].cpu end
   end
   return results
 end
@@ -193,9 +221,9 @@ local function run_rounds(models, opts, bar, deadline)
   until not active or (core.now() >= deadline and not short)
 end
 
-local function warm_up(models, opts, bar)
+local function warm_up(models, opts, cluster, bar)
   for _, model in ipairs(models) do
-    open_model(model)
+    open_model(model, cluster)
     for _ = 1, opts.warmup or 1 do
       run_model(model, opts, opts.work)
       if bar then bar:advance() end
@@ -217,13 +245,14 @@ end
 local known = {
   name = "string", work = "function", items = "table", models = "table", repeats = "integer", warmup = "integer",
   workers = "integer", chunk = "integer", limit = "number", verify = "boolean", kernel = "function",
-  progress = "boolean|table",
+  cluster = "table", progress = "boolean|table",
 }
 
 local function check(opts)
   if opts == nil then errors.misuse(2, "bad argument 'opts' to 'experiment' (a table expected, got nil)") end
   errors.check_options(2, "experiment", opts, known)
   errors.check_function(2, "experiment", "work", opts.work)
+  clusters.check("experiment", opts.cluster)
   if not opts.items or (opts.items.n or #opts.items) == 0 then
     errors.misuse(2, "bad option 'items' to 'experiment' (a list that is not empty expected)")
   end
@@ -242,6 +271,7 @@ local function read_models(opts)
   if not list then
     list = pools.kinds()
     if opts.kernel then list[#list + 1] = "kernel" end
+    if opts.cluster then list[#list + 1] = "cluster" end
   end
   local models = {}
   for i, entry in ipairs(list) do models[i] = read_model(entry, opts) end
@@ -258,9 +288,10 @@ local function close_pools(models)
 end
 
 local function measure(models, opts, bar)
+  local named <close> = clusters.hold(opts.cluster)
   local held <close> = close_pools(models)
   local deadline = core.now() + (opts.limit or 30)
-  warm_up(models, opts, bar)
+  warm_up(models, opts, named.cluster, bar)
   run_rounds(models, opts, bar, deadline)
   conclude(models, opts, bar)
 end
@@ -278,6 +309,7 @@ end
 ---@field limit number? seconds after which no further round begins, once each model has five runs; default 30
 ---@field verify boolean? false: the results of the models may differ
 ---@field kernel (fun(items: any[]): any[])? the same work in native code, for the model "kernel"
+---@field cluster (braid.cluster.Cluster|table)? for the model "cluster": a cluster, or the options of braid.cluster
 ---@field progress (boolean|table)? a bar on stderr
 
 ---Does the same work under each model and measures it. The pools are opened before the clock starts; the time for that
@@ -290,7 +322,7 @@ function M.experiment(opts)
   local facts, time, others = machine.facts(), os.time(), machine.others()
   local bar, held <close> = progress.from_option(opts.progress, nil, "runs")
   measure(models, opts, bar)
-  facts.others = others()
+  facts.others = not opts.cluster and others() or nil -- workers of a cluster may be on this machine
   return report.new(opts, models, facts, time)
 end
 

@@ -37,7 +37,7 @@ local Report = {}
 local Class = { __name = "braid.report", __index = Report }
 
 -- The colour of each model in the charts.
-local COLORS = { inline = 1, tasks = 2, threads = 3, processes = 4, kernel = 5 }
+local COLORS = { inline = 1, tasks = 2, threads = 3, processes = 4, kernel = 5, cluster = 6 }
 
 ---@param opts braid.ExperimentOptions
 ---@param models table[]
