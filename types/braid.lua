@@ -2134,7 +2134,8 @@ function web_Routes:mount(prefix, app) end
 ---@field timeout number? seconds after which the handler is cancelled, and the answer is 504; instead of the server's
 ---  request_timeout
 ---@field concurrency integer? requests at a time (in each process); further ones get 503
----@field stream_body boolean? the handler begins when the headers are there, and reads the body by request:chunks()
+---@field stream_body boolean? the handler begins when the headers are there, and reads the body by request:chunks();
+---  default: only for forms with files of more than 1 MiB, where neither `timeout` nor `concurrency` is set
 
 ---A part of an application's routes, with a common prefix and middleware of its own.
 ---@class braid.web.Group: braid.web.Routes
@@ -2152,7 +2153,7 @@ function web_Group:use(middleware) end
 ---@field params table<string, string|number> the values of the route's parameters
 ---@field valid {params: table?, query: table?, headers: table?, body: any, form: table?}? what the route has checked
 ---@field headers braid.web.Headers names are case-insensitive
----@field body string suspends if the route has stream_body
+---@field body string suspends if it is streamed
 ---@field cookies table<string, string>
 ---@field session table of this client, with the middleware braid.web.sessions; saved when it has changed
 ---@field peer string? the address of the other end; nil at a Unix socket
@@ -2184,15 +2185,16 @@ function web_Request:json() end
 
 --- The fields of a form (application/x-www-form-urlencoded or multipart/form-data), decoded; a name that comes again
 --- has a list of its values. Files are left out. With `stream_body` the files come first: `for file in
---- request:files()`, then this gives the fields. For a body of another type, ends the handler with status 415; for a
+--- request:files()`, then this gives the fields; of a large form without the option, this first takes all of it into
+--- memory. For a body of another type, ends the handler with status 415; for a
 --- broken one 400.
 ---@return table<string, string|string[]>
 function web_Request:form() end
 
 --- An iterator over the files of a form (multipart/form-data). Each is read before the next one is asked for:
---- `file:read()`, `file:chunks()`, `file:save(path)`; otherwise it is dropped. With `stream_body` they are read while
---- they come, so they may be larger than memory; `max_body` is the limit of all together. Suspends. For a body of
---- another type, ends the handler with status 415; for a broken one 400.
+--- `file:read()`, `file:chunks()`, `file:save(path)`; otherwise it is dropped. With `stream_body`, or in a form of more
+--- than 1 MiB, they are read while they come, once, so they may be larger than memory; `max_body` is the limit of all
+--- together. Suspends. For a body of another type, ends the handler with status 415; for a broken one 400.
 ---@return fun(): braid.web.Part?
 function web_Request:files() end
 

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "core/base/virtual_clock.h"
@@ -14,7 +15,8 @@
 
 enum {
   INDEX_BITS = 24, /* of an exchange's number: its slot; the other bits count its uses */
-  KEPT = 16 << 10  /* bytes of a buffer that is kept for the next exchange */
+  KEPT = 16 << 10, /* bytes of a buffer that is kept for the next exchange */
+  LARGE = 1 << 20  /* bytes of a form; larger ones are streamed */
 };
 
 /* ---- life ----------------------------------------------------------------------------------------------------- */
@@ -57,6 +59,7 @@ struct braid_exchange *braid_exchange_new(struct braid_web_connection *connectio
   exchange->max_body = server->options.max_body;
   exchange->news = exchange->refusal = exchange->status = 0;
   exchange->escaped = exchange->streamed = exchange->body_ended = exchange->asks_leave = false;
+  exchange->large_form = false;
   exchange->answered = exchange->gives_stream = exchange->stream_ended = exchange->failed = false;
   exchange->left = exchange->late = false;
   server->counts.exchanges++;
@@ -194,6 +197,26 @@ void braid_exchange_admit(struct braid_exchange *exchange, uint64_t max_body, bo
   exchange->max_body = max_body;
   exchange->streamed = streamed;
   if (exchange->connection) exchange->connection->protocol->admitted(exchange);
+}
+
+bool braid_exchange_has_large_form(const struct braid_exchange *exchange, uint64_t max_body) {
+  static const char type[] = "multipart/form-data";
+  const struct braid_head *head = &exchange->head;
+  struct braid_field field;
+  bool large = max_body > LARGE && !(head->flags & BRAID_HEAD_LENGTH && head->length <= LARGE);
+  return large && !exchange->server->options.request_timeout &&
+         braid_field_find(exchange->text + head->fields.at, head->fields.size, "content-type", &field) &&
+         field.value_size >= sizeof type - 1 && strncasecmp(field.value, type, sizeof type - 1) == 0;
+}
+
+bool braid_exchange_asks(const struct braid_exchange *exchange) {
+  const struct braid_web_options *options = &exchange->server->options;
+  return options->asks || braid_exchange_has_large_form(exchange, options->max_body);
+}
+
+bool braid_exchange_owes_rest(const struct braid_exchange *exchange, unsigned status) {
+  return exchange->large_form && status < 400 && !exchange->body_ended && !exchange->refusal &&
+         braid_exchange_lives(exchange);
 }
 
 void braid_exchange_want(struct braid_exchange *exchange) {

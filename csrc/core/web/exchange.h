@@ -60,6 +60,7 @@ struct braid_exchange {
   bool held;                             /* the owner has it */
   bool escaped;                          /* the path has escapes of '/' or NUL */
   bool streamed, body_ended, asks_leave; /* of the body. asks_leave: 100 Continue is due */
+  bool large_form;                       /* it is streamed for this reason alone: the owner has not asked for it */
   bool answered, gives_stream, stream_ended, failed; /* of the answer */
   bool left, late;
   bool placed, kept; /* the owner's own */
@@ -76,6 +77,15 @@ static inline bool braid_exchange_lives(const struct braid_exchange *exchange) {
 
 /* After BRAID_NEWS_ASKED: sets the limit of the body, and whether the owner takes it in pieces. */
 void braid_exchange_admit(struct braid_exchange *exchange, uint64_t max_body, bool streamed);
+
+/* Whether the body is a form with files (multipart/form-data) that may be large, with this limit. It can be streamed
+ * although the owner says nothing: a form has a reader that takes pieces. Not with a limit of time for answers, which
+ * would count the time of the client, too. */
+bool braid_exchange_has_large_form(const struct braid_exchange *exchange, uint64_t max_body);
+
+/* Whether the rest of a large form is due before an answer with this status. A client that still sends may see only
+ * that it cannot; this is good enough for a refusal. */
+bool braid_exchange_owes_rest(const struct braid_exchange *exchange, unsigned status);
 
 /* What has come of a streamed body since the last braid_exchange_forget; it may be nothing. If nothing is there and the
  * client waits for leave to send it, it gets that now. */
@@ -119,6 +129,9 @@ struct braid_exchange *braid_exchange_new(struct braid_web_connection *connectio
 
 /* Sets the path's normal form from the head. Returns 0, or the status of the refusal. */
 unsigned braid_exchange_set_path(struct braid_exchange *exchange);
+
+/* Whether the owner decides about a body that is announced. */
+bool braid_exchange_asks(const struct braid_exchange *exchange);
 
 /* Tells the owner. */
 void braid_exchange_tell(struct braid_exchange *exchange, unsigned news);

@@ -25,9 +25,9 @@ enum phase {
 };
 
 enum {
-  BODY_ROOM = 64 << 10,   /* bytes of a streamed body that may wait for the owner */
+  BODY_ROOM = 256 << 10,  /* bytes of a streamed body that may wait for the owner */
   STREAM_ROOM = 64 << 10, /* bytes of a streamed answer that may wait for the client */
-  DIRECT = 64 << 10,      /* bytes of a body that are read at once */
+  DIRECT = 256 << 10,     /* bytes of a body that are read at once */
   LEAST_ROOM = 1024,      /* of the block, behind a head, for a body */
   MOST_DRAINED = 16 << 20 /* bytes that a client may still send after its answer */
 };
@@ -226,7 +226,7 @@ static bool begin_exchange(struct braid_web_connection *connection) {
     refuse(connection, refusal);
   } else if (!is_chunked(exchange) && exchange->head.length == 0) {
     end_body(connection);
-  } else if (connection->server->options.asks) {
+  } else if (braid_exchange_asks(exchange)) {
     exchange->asks_leave = exchange->head.flags & BRAID_HEAD_CONTINUE;
     connection->phase = ASKED;
     braid_web_connection_wait(connection, BRAID_WEB_FREE);

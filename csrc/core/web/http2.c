@@ -180,7 +180,7 @@ static void begin_exchange(struct braid_http2_stream *stream) {
   if (connection->excess) refusal = give_up(stream->http2);
   if (refusal) {
     refuse(stream, refusal);
-  } else if (stream->input_ended || !connection->server->options.asks) {
+  } else if (stream->input_ended || !braid_exchange_asks(exchange)) {
     start_body(stream);
   } else {
     braid_exchange_tell(exchange, BRAID_NEWS_ASKED);

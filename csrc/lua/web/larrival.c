@@ -161,7 +161,7 @@ static void start(struct sched *sched, struct braid_exchange *exchange, lua_CFun
 
 /* ---- news ----------------------------------------------------------------------------------------------------- */
 
-/* (exchange) -> most, streamed */
+/* (exchange) -> most, streamed; nil: the application says nothing of it */
 static int call_admit(lua_State *L) {
   struct braid_exchange *exchange = lua_touserdata(L, 1);
   push_function(L, exchange, LSERVER_ADMIT);
@@ -176,7 +176,8 @@ static void admit(struct sched *sched, struct braid_exchange *exchange) {
   bool streamed = false;
   if (call_back(L, sched, call_admit, exchange, 2)) {
     most = (uint64_t)luaL_optinteger(L, -2, (lua_Integer)most);
-    streamed = lua_toboolean(L, -1);
+    exchange->large_form = lua_isnil(L, -1) && braid_exchange_has_large_form(exchange, most);
+    streamed = lua_toboolean(L, -1) || exchange->large_form;
     lua_pop(L, 2);
   }
   braid_exchange_admit(exchange, most, streamed);

@@ -103,6 +103,23 @@ static int exchange_body(lua_State *L) {
   return 1;
 }
 
+/* server:is_large_form(number) -> whether the body is streamed for this reason alone */
+static int exchange_is_large_form(lua_State *L) {
+  const struct braid_exchange *exchange = lserver_exchange(L);
+  if (!exchange) return 0;
+  lua_pushboolean(L, exchange->large_form);
+  return 1;
+}
+
+/* server:owes_rest(number, status) -> whether the rest of the body has to be read before an answer with this status */
+static int exchange_owes_rest(lua_State *L) {
+  const struct braid_exchange *exchange = lserver_exchange(L);
+  unsigned status = (unsigned)larg_integer(L, 3, "status", 100);
+  if (!exchange) return 0;
+  lua_pushboolean(L, braid_exchange_owes_rest(exchange, status));
+  return 1;
+}
+
 /* server:max_body(number) -> the limit of the body, in bytes */
 static int exchange_max_body(lua_State *L) {
   const struct braid_exchange *exchange = lserver_exchange(L);
@@ -202,15 +219,17 @@ static struct braid_exchange *unanswered(lua_State *L) {
   return exchange && !exchange->answered ? exchange : NULL;
 }
 
-/* server:respond(number, status, body, headers) -> true; nothing when nobody waits for the answer any more; nil and a
- * text when it cannot be sent. `headers` is a list: name, value, name, value, ...; or lines, each with its CR LF. */
+/* server:respond(number, status, body, headers) -> true; nothing when nobody waits for the answer any more, or when the
+ * rest of the body is due; nil and a text when it cannot be sent. `headers` is a list: name, value, name, value, ...;
+ * or lines, each with its CR LF. */
 static int exchange_respond(lua_State *L) {
   struct braid_exchange *exchange = unanswered(L);
   size_t size;
   struct braid_answer answer = {.kind = BRAID_ANSWER_BODY, .status = (unsigned)larg_integer(L, 3, "status", 100)};
   answer.body = larg_string(L, 4, "body", &size);
   answer.size = size;
-  return exchange ? send_answer(L, exchange, &answer, 5) : 0;
+  if (!exchange || braid_exchange_owes_rest(exchange, answer.status)) return 0;
+  return send_answer(L, exchange, &answer, 5);
 }
 
 /* server:respond_file(number, status, file, headers, offset, size): as respond. Takes over the file's descriptor. */
@@ -322,6 +341,8 @@ const luaL_Reg lexchange_methods[] = {
     {"request", exchange_request},
     {"peer", exchange_peer},
     {"body", exchange_body},
+    {"is_large_form", exchange_is_large_form},
+    {"owes_rest", exchange_owes_rest},
     {"max_body", exchange_max_body},
     {"piece", exchange_piece},
     {"respond", exchange_respond},

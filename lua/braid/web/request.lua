@@ -20,7 +20,7 @@ local M = {}
 ---@field params table<string, string|number> the values of the route's parameters
 ---@field valid {params: table?, query: table?, headers: table?, body: any, form: table?}? what the route has checked
 ---@field headers braid.web.Headers names are case-insensitive
----@field body string suspends if the route has stream_body
+---@field body string suspends if it is streamed
 ---@field cookies table<string, string>
 ---@field session table of this client, with the middleware braid.web.sessions; saved when it has changed
 ---@field peer string? the address of the other end; nil at a Unix socket
@@ -106,11 +106,15 @@ local function next_piece(request)
   return nil
 end
 
--- An iterator that gives one text.
-local function once(text)
+local PIECE = 256 << 10 -- bytes of a body that has come
+
+-- An iterator over the pieces of a text.
+local function pieces_of(text)
+  local at = 1
   return function()
-    local piece = text ~= "" and text or nil
-    text = ""
+    if at > #text then return nil end
+    local piece = at == 1 and #text <= PIECE and text or text:sub(at, at + PIECE - 1)
+    at = at + PIECE
     return piece
   end
 end
@@ -118,7 +122,7 @@ end
 -- The body as it was sent: an iterator over its pieces.
 local function sent_pieces(request)
   local body = rawget(request, "_content") or request._exchange and ask(request, "body")
-  if body then return once(body) end
+  if body then return pieces_of(body) end
   return function() return next_piece(request) end
 end
 
@@ -139,13 +143,14 @@ end
 ---@return fun(): string?
 function methods:chunks()
   local body = rawget(self, "body")
-  if body then return once(body) end
+  if body then return pieces_of(body) end
   local pieces, codings = sent_pieces(self), codings_of(self)
   if not codings then return pieces end
   return decoding.pieces(codings, pieces, limit_of(self))
 end
 
 function lazy.body(request)
+  if rawget(request, "_form") then errors.misuse(1, "the body is read already: as a form, while it came") end
   local codings = codings_of(request)
   local body = not codings and ask(request, "body")
   if body then return body end
@@ -276,6 +281,9 @@ function methods:json()
   return value
 end
 
+-- Whether the body is streamed because it is a large form, although its route does not say so.
+local function is_large_form(request) return request._exchange and request._server:is_large_form(request._exchange) end
+
 -- A form that comes in pieces has one reader. One that is there can be read again.
 local function form_reader(request)
   local reader = rawget(request, "_form")
@@ -290,10 +298,12 @@ end
 
 --- The fields of a form (application/x-www-form-urlencoded or multipart/form-data), decoded; a name that comes again
 --- has a list of its values. Files are left out. With `stream_body` the files come first: `for file in
---- request:files()`, then this gives the fields. For a body of another type, ends the handler with status 415; for a
+--- request:files()`, then this gives the fields; of a large form without the option, this first takes all of it into
+--- memory. For a body of another type, ends the handler with status 415; for a
 --- broken one 400.
 ---@return table<string, string|string[]>
 function methods:form()
+  if not rawget(self, "_form") and is_large_form(self) then local _ = self.body end -- its files can be read later
   local reader = form_reader(self)
   if reader then return reader:fields() end
   local kind = self.headers["content-type"] or ""
@@ -306,11 +316,14 @@ function methods:form()
 end
 
 --- An iterator over the files of a form (multipart/form-data). Each is read before the next one is asked for:
---- `file:read()`, `file:chunks()`, `file:save(path)`; otherwise it is dropped. With `stream_body` they are read while
---- they come, so they may be larger than memory; `max_body` is the limit of all together. Suspends. For a body of
---- another type, ends the handler with status 415; for a broken one 400.
+--- `file:read()`, `file:chunks()`, `file:save(path)`; otherwise it is dropped. With `stream_body`, or in a form of more
+--- than 1 MiB, they are read while they come, once, so they may be larger than memory; `max_body` is the limit of all
+--- together. Suspends. For a body of another type, ends the handler with status 415; for a broken one 400.
 ---@return fun(): braid.web.Part?
 function methods:files()
+  if rawget(self, "_form") and is_large_form(self) then
+    errors.misuse(1, "the files of a form of more than 1 MiB can be asked for once: they are read while they come")
+  end
   local reader = form_reader(self)
   if not reader then response.abort(415, "a form with files (multipart/form-data) is expected") end
   return function() return reader:next_file() end

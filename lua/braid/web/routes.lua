@@ -48,7 +48,8 @@ local ranges = { max_body = { 0 }, timeout = { 0.001 }, concurrency = { 1 } }
 ---@field timeout number? seconds after which the handler is cancelled, and the answer is 504; instead of the server's
 ---  request_timeout
 ---@field concurrency integer? requests at a time (in each process); further ones get 503
----@field stream_body boolean? the handler begins when the headers are there, and reads the body by request:chunks()
+---@field stream_body boolean? the handler begins when the headers are there, and reads the body by request:chunks();
+---  default: only for forms with files of more than 1 MiB, where neither `timeout` nor `concurrency` is set
 
 local function check_middleware(what, list)
   for i = 1, #list do errors.check_function(2, what, "use", list[i]) end
@@ -96,6 +97,12 @@ local function in_order(spec, handler)
   return spec, handler
 end
 
+-- A limit for the handler must not count the time in which the client sends.
+local function streams_body(spec)
+  if spec.stream_body == nil and (spec.timeout or spec.concurrency) then return false end
+  return spec.stream_body
+end
+
 local function add(owner, method, path, spec, handler, mount, depth)
   local what = method == "*" and "any" or method:lower()
   spec, handler = in_order(spec, handler)
@@ -110,8 +117,8 @@ local function add(owner, method, path, spec, handler, mount, depth)
   local plan = checks.read(owner._prefix .. path, spec)
   handler = checks.handler(plan, spec, handler)
   local route = {
-    handler = handler, stream_body = spec.stream_body, max_body = spec.max_body, name = spec.name, mount = mount,
-    depth = depth, spec = spec, plan = plan,
+    handler = handler, stream_body = streams_body(spec), max_body = spec.max_body, name = spec.name,
+    mount = mount, depth = depth, spec = spec, plan = plan,
   }
   local layers = layers_of(owner, spec)
   if #layers > 0 then

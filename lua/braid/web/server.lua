@@ -164,10 +164,16 @@ local function run_websocket(server, app, exchange, req, entry, answer, list)
   return cancelled
 end
 
+-- Drops what has not come yet of a large form that its handler has not read to the end.
+local function drop_rest(handle, exchange, status)
+  while handle:owes_rest(exchange, status) and handle:piece(exchange) do end
+end
+
 -- Returns the error to raise if the task was cancelled.
 local function send_answer(server, app, exchange, req, entry, status, body, headers)
   local handle = server._handle
   local size, cancelled, refused
+  drop_rest(handle, exchange, status)
   if type(body) == "table" and body.upgrade then
     cancelled, refused = run_websocket(server, app, exchange, req, entry, body, headers)
     if not refused then return cancelled end
