@@ -59,7 +59,8 @@ describe("braid profile", function()
         for _, job in ipairs(jobs) do job:result() end
         sorts(0.3)
         local array = braid.array("f64", 3000000)
-        for _ = 1, 5 do braid.kernels.sort(array) end
+        local till = os.clock() + 0.3
+        repeat braid.kernels.sort(array) until os.clock() >= till
       end)
       print(arg[0] ~= nil, ...)
       os.exit(3)

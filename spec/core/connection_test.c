@@ -184,10 +184,11 @@ static void small_messages_through_pipes(void) { through_pipes(small_messages); 
 static void messages_of_all_sizes_through_pipes(void) { through_pipes(messages_of_all_sizes); }
 static void code_travels_once_through_pipes(void) { through_pipes(code_travels_once); }
 
-/* Looks for a while, until so many replies came. The I/O thread reads what comes later. */
+/* Looks for a while, until so many replies came, or longer if a look has never met one: on a busy machine the other
+ * side may be slow. The I/O thread reads what comes later. */
 static void look_for(int replies) {
   braid_connection_look(&near, BRAID_LOOK_BEGIN);
-  for (int i = 0; i < 300 && atomic_load(&came) < replies; i++) {
+  for (int i = 0; atomic_load(&came) < replies && i < (atomic_load(&looked) ? 300 : 1000000); i++) {
     braid_connection_look(&near, BRAID_LOOK_AGAIN);
     sched_yield();
   }
