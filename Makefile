@@ -190,6 +190,7 @@ TREE := LUA_PATH=$(call quote,$(TREE_LUA_PATH)) LUA_CPATH=$(call quote,$(TREE_LU
 
 # ---- building ------------------------------------------------------------------------------------------------------
 QUIET := $(if $(V),,@)
+MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := all
 
 all: $(MODULES) ## build the C modules into build/ (V=1 shows the commands)
@@ -468,10 +469,12 @@ check: ## all of the above
 	@set -e; for target in test asan ubsan tsan valgrind torture; do $(MAKE) $$target; done
 
 # ---- using ---------------------------------------------------------------------------------------------------------
+# In the language of the terminal: Chinese or English.
+DEMO_LANG = $(if $(filter zh%,$(firstword $(LC_ALL) $(LC_MESSAGES) $(LANG))),zh,en)
 demo: ## install what is missing, build, fetch five pages one by one and at once
 	@tools/packages.sh build
 	@$(MAKE) -j$(CORES) all
-	@$(TREE) $(LUA) examples/fetch.lua
+	@$(TREE) $(LUA) examples/fetch.lua --lang $(DEMO_LANG)
 
 env: ## print the lines that let Lua and the shell find the tree: eval "$(make -s env)"
 	@printf '%s\n' $(call quote,export $(TREE);export PATH=$(call quote,$(CURDIR)/bin:)"$$PATH")

@@ -46,9 +46,58 @@ describe("a name that is not there", function()
     assert.matches("suspends its task by itself", message_of(function() braid.await(print) end))
   end)
 
-  test("says it in the report where the line cannot be read", function()
+  test("says it in chunks that no file has, and in a REPL", function()
+    local text = "local braid = require 'braid'\nlocal a, b = 1, 2\nbraid.spwan(print, a, b)"
+    for _, name in ipairs { "=stdin", "@no file", "text" } do
+      assert.matches(":3: braid.spwan: did you mean spawn%?$", message_of(load(text, name)))
+    end
+    local ran = assert(braid.process.run({ helper.lua, "-i" }, { timeout = 20 * helper.slowness,
+      stdin = "braid = require 'braid'\nbraid.spwan(print)\nbraid.http.gte 'x'\nprint(braid.telepathy)\n" }))
+    assert.matches("stdin:1: braid.spwan: did you mean spawn%?", ran.stderr)
+    assert.matches("stdin:1: braid.http.gte: did you mean get%?", ran.stderr)
+    assert.matches("\nnil\n", ran.stdout)
+  end)
+
+  test("says it when pcall calls it", function()
+    assert.matches("did you mean spawn%?$", message_of(function() assert(pcall(braid.spwan, print)) end))
+    local ok, err = pcall(braid.http.gte, "x")
+    assert.is_false(ok)
+    assert.matches("braid.http.gte: did you mean get%?$", tostring(err))
+    local b, _ = braid, nil
+    ok, err = xpcall(b.slep, tostring, 1)
+    assert.is_false(ok)
+    assert.matches("braid.slep: did you mean sleep%?$", err)
+    assert.same({ true, nil }, { pcall(rawget, b, b.telepathy) })
+  end)
+
+  test("is what the line does with it", function()
+    local lines = {
+      { "braid.nme(1)", "call" }, { "return braid.nme { a = 1 }", "call" }, { "braid.nme 'x'", "call" },
+      { "braid.nme.get 'x'", "index" }, { "braid.nme:get()", "index" }, { "return braid.nme[1]", "index" },
+      { "print(pcall(braid.nme, 1, 2))", "pcall" }, { "pcall(braid.nme)", "pcall" },
+      { "print(braid.nme, 1)", "other" }, { "print(1, braid.nme)", "other" }, { "return braid.nme == nil", "other" },
+      { "if braid.nme then print(1) end", "other" }, { "x = braid.nme print(1)", "other" },
+      { "local x = braid.nme print(x)", "other" }, { "return braid.nme and braid.nme(1)", "other" },
+      { "return { braid.nme }", "other" }, { "return function() return braid.nme(1) end", nil },
+      { "braid.nme(function() return 1 end, { 1, 2, 3 }, ...)", "call" }, { "return not braid.nme", "other" },
+      { "braid.nme(a and b or c, #d)", "call" },
+    }
+    for _, line in ipairs(lines) do
+      for _, before in ipairs { "", "local braid = 1\n", "local a, b, c\nlocal braid, e = 1, 2\n" } do
+        local found = require("braid.bytecode").uses(load(before .. line[1]))
+        local _, number = before:gsub("\n", "")
+        assert.equal(line[2], (found[number + 1] or {}).nme, before .. line[1])
+      end
+    end
+    local far = ("local x = 1\n"):rep(150) .. "\n\n\n" .. ("print(1)\n"):rep(300) .. "braid.nme()"
+    assert.equal("call", require("braid.bytecode").uses(load(far))[454].nme)
+    assert.is_nil(require("braid.bytecode").uses(load(string.dump(load(far), true))))
+    assert.is_nil(require("braid.bytecode").uses(print))
+  end)
+
+  test("says it in the report of a stripped chunk", function()
     local ran = script [[
-      load("local braid = require 'braid' braid.run(function() braid.spwan(print) end)", "=no file")()]]
+      load(string.dump(load "local braid = require 'braid' braid.run(function() braid.spwan(print) end)", true))()]]
     assert.equal(1, ran.code)
     assert.matches("attempt to call a nil value %(field 'spwan'%) %(braid.spwan: did you mean spawn%?%)", ran.stderr)
   end)

@@ -6,7 +6,7 @@
 local LUA_FLOORS = {
   "braid.core", "braid.tls_core", "braid.websocket_core", "braid.postgres_core",
   "braid.sqlite_core", "braid.cluster_core",
-  "braid.search", "braid.hints", "braid.spelling", "braid.errors", "braid.missing",
+  "braid.search", "braid.hints", "braid.spelling", "braid.errors", "braid.bytecode", "braid.missing",
   "braid.base64", "braid.units", "braid.progress", "braid.debug.dump", "braid.debug.deadlocks",
   "braid.tasks.scope", "braid.tasks.future", "braid.pools.registry", "braid.tasks.task", "braid.items",
   "braid.tasks.daemon", "braid.tasks.gather", "braid.tasks.every", "braid.sync.queue", "braid.sync.primitives",

@@ -35,7 +35,7 @@ need() { # need DEBIAN_PACKAGE BREW_PACKAGE|rock:ROCK QUESTION...
 
 need_for_build() {
   need make make program make
-  need gcc gcc program "${CC:-cc}"
+  need gcc gcc program ${CC:-cc}
   need libc6-dev gcc header stdlib.h libc
   need pkg-config pkg-config program pkg-config
   need lua5.4 lua@5.4 program "${LUA:-lua5.4}"
