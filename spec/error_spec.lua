@@ -224,14 +224,16 @@ describe("a failure nobody asked for", function()
     assert.equal("", stderr)
   end)
 
-  test("an on_unhandled that raises does not break the run", function()
-    local stdout, _, code = lua [[
+  test("an on_unhandled that raises does not break the run, and both errors are on stderr", function()
+    local stdout, stderr, code = lua [[
       local braid = require "braid"
       braid.on_unhandled(function() error "handler" end)
       pcall(braid.run, function() braid.spawn(function() error("x", 0) end) end)
       print(braid.run(function() braid.sleep(0) return "again" end))
     ]]
     assert.equal("again\n", stdout)
+    assert.matches("unhandled error: x\n", stderr, 1, true)
+    assert.matches("handler", stderr, 1, true)
     assert.equal(0, code)
   end)
 

@@ -852,7 +852,7 @@ function Executor:close() end
 ---@field init fun(...)? runs once in each worker; if it raises, the pool is broken
 ---@field init_args any[]? the arguments of init
 ---@field max_jobs_per_worker integer? after so many jobs the worker gets a new state or process. Not for tasks
----@field tasks_per_worker integer? jobs that a worker runs at once, as tasks of its loop; default 1. Not for tasks
+---@field tasks_per_worker integer? jobs that a worker runs at once, as tasks of its loop; default 1
 ---@field backlog integer? submit suspends while so many jobs are unfinished
 ---@field time_limit number? seconds for a job; then it is stopped and fails with kind "limit". A job of an inline or
 --- task pool is stopped at its next wait

@@ -375,13 +375,15 @@ function M.swap_handler(fn)
   return before
 end
 
----Reports an error. If the handler fails, reports the handler's error instead.
+---Reports an error. If the handler fails, both errors are reported on stderr.
 ---@param err any
 ---@param traceback string?
 ---@param name string?
 function M.report(err, traceback, name)
   local ok, failure = pcall(handler, err, traceback, name)
-  if not ok then to_stderr(failure, nil, "on_unhandled") end
+  if ok then return end
+  to_stderr(err, traceback, name)
+  to_stderr(failure, nil, "on_unhandled")
 end
 
 core.set_hook("report", M.report)

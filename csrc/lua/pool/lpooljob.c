@@ -296,7 +296,7 @@ static int unpack(lua_State *L) {
   if (this->job->outcome == BRAID_JOB_DONE && count == 1) {
     this->future.waiter.flags |= TASK_SINGLE;
   } else if (this->job->outcome == BRAID_JOB_CANCELLED) {
-    lua_pushnil(L);
+    return 0; /* who cancelled it may have left the error there */
   } else if (this->job->outcome != BRAID_JOB_DONE) {
     lua_settop(L, 3); /* the error and its traceback */
     failure_make(L);

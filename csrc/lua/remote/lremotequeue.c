@@ -46,6 +46,7 @@ static int put_k(lua_State *L, int ignored, lua_KContext context) {
 static int try_at_home(lua_State *L, struct braid_proxy *proxy, enum braid_call_operation operation,
                        struct braid_queue_cell cell) {
   struct lcall_words words = {.cell = cell, .deadline = LARG_ONCE, .masked = true};
+  if (operation == BRAID_QUEUE_TRY_GET) braid_proxy_settle(proxy); /* a closed queue may be drained by what was taken */
   return lcall_perform(L, proxy, operation, &words);
 }
 

@@ -24,6 +24,10 @@ static void push_reason(lua_State *L, const void *canceller) {
 
 void reason_push_error(lua_State *L, const void *canceller, const char *what) {
   push_reason(L, canceller);
+  reason_make_error(L, what);
+}
+
+void reason_make_error(lua_State *L, const char *what) {
   int reason = lua_gettop(L);
   if (lua_isnil(L, reason))
     lerror_push(L, "cancelled", "%s", what);

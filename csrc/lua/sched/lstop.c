@@ -12,6 +12,7 @@ enum {
   SWITCH = 1000,             /* instructions that a change of coroutine counts for: each counts its own */
   CLEAN_UP = 1000 * 1000,    /* instructions to clean up before the code is stopped again: about 10 ms */
   BUDGET = 10 * 1000 * 1000, /* instructions of a stop in all */
+  MOMENT = 1000 * 1000,      /* ns: LOOK for code that calls slow C functions */
   HELD = 100 * 1000 * 1000,  /* ns: CLEAN_UP for code that calls slow C functions */
   HELD_BUDGET = 10,          /* HELD times this is the time in all */
   SOON = LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT
@@ -73,6 +74,10 @@ static int64_t sample(struct sched *sched) {
 static bool is_hard(const struct stop *stop) {
   return stop && (stop->spent >= BUDGET || stop->held >= (int64_t)HELD * HELD_BUDGET);
 }
+
+/* Whether the code has computed for a moment without a wait. Code that has just waited should come to its next wait:
+ * otherwise what it was given, for example a lock or an item, is lost before the code can do anything with it. */
+static bool computes(const struct stop *stop) { return stop->spent >= LOOK || stop->held >= MOMENT; }
 
 /* Whether the code has had its time to clean up since it was stopped last. */
 static bool is_overdue(const struct stop *stop) {
@@ -172,7 +177,7 @@ void stop_note(struct sched *sched) {
 static void press(lua_State *L, struct sched *sched, struct stop *stop) {
   struct task *task = sched->current;
   const void *canceller = task == stop->spared ? NULL : tree_canceller(&sched->tree, task);
-  bool raise = canceller && (!insist_told(task, canceller) || is_overdue(stop));
+  bool raise = canceller && (insist_told(task, canceller) ? is_overdue(stop) : computes(stop));
   hook_arm(&sched->hooks, L, LUA_MASKCOUNT, raise && is_hard(stop) ? 1 : LOOK);
   if (!raise) return;
   insist_tell(task, canceller);

@@ -184,6 +184,18 @@ static int future_linked(lua_State *L) {
 
 /* ---- changing it ---------------------------------------------------------------------------------------------- */
 
+/* The reason is at 2. A worker is not told, so the error that a cancelled job will have is made here. */
+static bool cancel_job(lua_State *L, struct future *future) {
+  if (!job_cancel(future)) return false;
+  if (lua_isnil(L, 2)) return true;
+  lua_pushvalue(L, 2);
+  reason_make_error(L, "cancelled");
+  lua_pushnil(L);
+  failure_make(L);
+  lua_setiuservalue(L, 1, 1); /* replaced if the job ends in another way */
+  return true;
+}
+
 /* future:cancel(reason?) -> true if the future had not ended. */
 static int future_cancel(lua_State *L) {
   struct sched *sched = sched_of(L);
@@ -191,7 +203,7 @@ static int future_cancel(lua_State *L) {
   lua_settop(L, 2);
   bool alive = !has_ended(future);
   if (alive && future->waiter.kind == BRAID_WAITER_JOB) {
-    alive = job_cancel(future);
+    alive = cancel_job(L, future);
   } else if (alive) {
     struct task *task = braid_container(future, struct task, future);
     reason_set(L, task);

@@ -146,9 +146,13 @@ static int next_task(lua_State *L, int status, lua_KContext context) {
 
 static int task_body(lua_State *L) { return lua_yieldk(L, 0, 0, next_task); }
 
+/* Code that a cancel of the scope is about to end learns of it here, too: its error is an echo, not one more failure.
+ */
 static void spawn_checks(lua_State *L, struct sched *sched, struct scope *scope) {
   sched_check_fork(L);
   if (scope->flags & SCOPE_ENDED) lerror_misuse(L, "this scope has ended: nothing can be spawned into it");
+  if ((scope->flags & SCOPE_CANCELLED) && tree_canceller(&sched->tree, sched->current) == scope)
+    sched_raise_now(L, sched, BRAID_CANCELLED);
   if (scope->flags & SCOPE_CANCELLED)
     lerror_misuse(L, "this scope has failed or was cancelled: nothing can be spawned into it");
   if (sched->closing) lerror_misuse(L, "the script has ended: nothing can be spawned any more");

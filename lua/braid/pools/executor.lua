@@ -41,7 +41,7 @@ local most_workers = { thread_pool = { workers = { 1, 65536 } }, process_pool = 
 ---@field init fun(...)? runs once in each worker; if it raises, the pool is broken
 ---@field init_args any[]? the arguments of init
 ---@field max_jobs_per_worker integer? after so many jobs the worker gets a new state or process. Not for tasks
----@field tasks_per_worker integer? jobs that a worker runs at once, as tasks of its loop; default 1. Not for tasks
+---@field tasks_per_worker integer? jobs that a worker runs at once, as tasks of its loop; default 1
 ---@field backlog integer? submit suspends while so many jobs are unfinished
 ---@field time_limit number? seconds for a job; then it is stopped and fails with kind "limit". A job of an inline or
 --- task pool is stopped at its next wait
@@ -368,14 +368,24 @@ end
 
 local shutdown_options = { wait = "boolean", cancel_pending = "boolean" }
 
+-- Whether a job of this pool calls.
+function Executor._serves_caller() return false end
+
+local function refuse_own(self)
+  if not self:_serves_caller() then return end
+  errors.misuse(1, "a job cannot wait for the end of its own pool: use shutdown{wait = false} there")
+end
+
 ---Takes no more jobs. Submitted jobs still run; with `cancel_pending` those that have not begun are cancelled. With
 ---`wait` (the default) it returns when all jobs have ended. It can be called again. Suspends.
 ---@param opts { wait: boolean?, cancel_pending: boolean? }?
 function Executor:shutdown(opts)
   errors.check_options(1, "shutdown", opts, shutdown_options)
   opts = opts or {}
+  local waits = opts.wait ~= false
+  if waits then refuse_own(self) end
   self:_close(opts.cancel_pending or false)
-  if opts.wait ~= false then self:_join() end
+  if waits then self:_join() end
 end
 
 ---Takes no more jobs, and waits until all have ended. Suspends.
@@ -385,6 +395,8 @@ end
 
 -- The end of a `<close>` variable. If an error ends the block, or a cancel ends the wait, all jobs are cancelled.
 function Executor:_leave(err)
+  if err == nil then refuse_own(self) end
+  if self:_serves_caller() then return end
   self:_close(err ~= nil)
   local ok, failure, place = true, nil, nil
   if err == nil then ok, failure, place = errors.try(self._join, self) end

@@ -111,11 +111,12 @@ function methods:_stop()
   for task in pairs(self._live) do task:cancel() end
 end
 
-function methods:_join()
+function methods:_serves_caller()
   local current = core.current()
-  if self._live[current] then
-    errors.misuse(1, "a job cannot wait for the end of its own pool: use shutdown{wait = false} there")
-  end
+  return current ~= nil and self._live[current] ~= nil
+end
+
+function methods:_join()
   core.look()
   while true do
     local task = next(self._live)

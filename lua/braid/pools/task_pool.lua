@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The pool whose jobs are tasks of this state's loop. At most `workers` of them run at once.
+-- The pool whose jobs are tasks of this state's loop. At most `workers` of them run at once, or `tasks_per_worker`
+-- times as many.
 local core = require "braid.core"
 local errors = require "braid.errors"
 local executor = require "braid.pools.executor"
@@ -96,7 +97,7 @@ end
 ---@return braid.TaskPool
 function M.task_pool(opts)
   local options = executor.options("task_pool", opts)
-  local self = inline.new(TaskPool, options, options.workers or MOST_TASKS)
+  local self = inline.new(TaskPool, options, (options.workers or MOST_TASKS) * (options.tasks_per_worker or 1))
   self._queue, self._first, self._last = {}, 1, 0
   self._tally = core.tally_new("tasks", options.name)
   self._handle = setmetatable({ count = 0, weak = setmetatable({ pool = self }, { __mode = "v" }) }, Handle)

@@ -49,10 +49,9 @@ function methods:_stop()
   self._core:stop()
 end
 
+function methods:_serves_caller() return self._nested ~= nil end
+
 function methods:_join()
-  if self._nested then
-    errors.misuse(1, "a job cannot wait for the end of its own pool: use shutdown{wait = false} there")
-  end
   self._core:join()
 end
 
