@@ -144,10 +144,17 @@ static void let_go(struct braid_nats_link *link) {
   if (atomic_exchange(&link->held, false)) unref(link);
 }
 
+static void give_up(struct braid_nats_link *link, const char *why) {
+  strncpy(link->reason, why, sizeof link->reason - 1);
+  enter(link, BRAID_NATS_CLOSED);
+  let_go(link);
+}
+
+/* By the owner; or the client has given up, because a server has refused it twice. */
 static void on_closed(natsConnection *client, void *context) {
-  (void)client;
-  enter(context, BRAID_NATS_CLOSED);
-  let_go(context);
+  const char *told = NULL;
+  natsStatus status = natsConnection_GetLastError(client, &told);
+  give_up(context, told && *told ? told : natsStatus_GetText(status));
 }
 
 /* Slow consumers and the like: the protocols above notice what is missing. */
@@ -213,9 +220,7 @@ static void *connect_first(void *argument) {
   natsStatus status = natsConnection_Connect(&client, link->options);
   if (status != NATS_OK) {
     const char *told = nats_GetLastError(NULL);
-    strncpy(link->reason, told && *told ? told : natsStatus_GetText(status), sizeof link->reason - 1);
-    enter(link, BRAID_NATS_CLOSED);
-    let_go(link);
+    give_up(link, told && *told ? told : natsStatus_GetText(status));
     unref(link);
     nats_ReleaseThreadMemory();
     return NULL;
@@ -303,7 +308,9 @@ enum braid_nats_state braid_nats_link_state(const struct braid_nats_link *link) 
 
 unsigned braid_nats_link_epoch(const struct braid_nats_link *link) { return atomic_load(&link->epoch); }
 
-const char *braid_nats_link_reason(const struct braid_nats_link *link) { return link->reason; }
+const char *braid_nats_link_reason(const struct braid_nats_link *link) {
+  return braid_nats_link_state(link) == BRAID_NATS_CLOSED ? link->reason : "";
+}
 
 natsConnection *braid_nats_link_client(struct braid_nats_link *link) {
   return braid_nats_link_state(link) == BRAID_NATS_CONNECTED ? atomic_load(&link->client) : NULL;

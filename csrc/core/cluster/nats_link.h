@@ -11,8 +11,8 @@
 enum braid_nats_state {
   BRAID_NATS_CONNECTING, /* for the first time */
   BRAID_NATS_CONNECTED,
-  BRAID_NATS_LOST, /* connecting again */
-  BRAID_NATS_CLOSED
+  BRAID_NATS_LOST,  /* connecting again */
+  BRAID_NATS_CLOSED /* for good */
 };
 
 struct braid_nats_link;
@@ -35,7 +35,7 @@ enum braid_nats_state braid_nats_link_state(const struct braid_nats_link *link);
 /* How often it has been connected. Any thread. */
 unsigned braid_nats_link_epoch(const struct braid_nats_link *link);
 
-/* Why it could not connect; "" when it could. Constant after the state has left BRAID_NATS_CONNECTING. */
+/* Why it is BRAID_NATS_CLOSED; "" when it is not. Any thread. */
 const char *braid_nats_link_reason(const struct braid_nats_link *link);
 
 /* The client's connection while it is connected; else NULL: its functions could block then. */

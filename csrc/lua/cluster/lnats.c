@@ -74,8 +74,12 @@ static natsStatus set_servers(lua_State *L, natsOptions *options) {
 
 static natsStatus set_credentials(lua_State *L, natsOptions *options) {
   const char *file = field(L, "credentials_file"), *user = field(L, "user"), *token = field(L, "token");
+  const char *key = field(L, "nkey");
   natsStatus s = NATS_OK;
-  if (file) s = natsOptions_SetUserCredentialsFromFiles(options, file, NULL);
+  if (file && key)
+    s = natsOptions_SetNKeyFromSeed(options, key, file);
+  else if (file)
+    s = natsOptions_SetUserCredentialsFromFiles(options, file, NULL);
   if (s == NATS_OK && user) s = natsOptions_SetUserInfo(options, user, field(L, "password"));
   if (s == NATS_OK && token) s = natsOptions_SetToken(options, token);
   return s;

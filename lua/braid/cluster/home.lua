@@ -275,6 +275,7 @@ local function watch(self)
       end
     end
   end
+  if self._link.refusal then fail_all(self, link_of.disconnected(self._link.refusal)) end
 end
 
 ---The slots of all workers.

@@ -206,9 +206,9 @@ end
 ---@param opts { servers: (string|string[])?, name: string?, secret: string?, insecure: boolean?,
 --- credentials: (string|table)?, tls: (boolean|table)?, replicas: integer?, patience: number? }? servers: default
 --- "nats://127.0.0.1:4222"; secret: workers run only what is signed with it; insecure: without a secret, for servers on
---- this machine; credentials: a file of NATS, or { user, password }, or { token }; tls: true, or { ca_file, cert, key,
---- server_name, verify }; replicas: servers that have each message, default 1; patience: seconds without a server until
---- waits fail, default 30
+--- this machine; credentials: a file of NATS, or { user, password }, { token }, or { nkey, file } with the file of its
+--- seed; tls: true, or { ca_file, cert, key, server_name, verify }; replicas: servers that have each message, default
+--- 1; patience: seconds without a server until waits fail, default 30
 ---@return braid.cluster.Cluster
 function M.cluster(opts) return M.open(settings_of.read("cluster", opts)) end
 

@@ -19,6 +19,8 @@ local PAUSE = 0.1 -- seconds until a question is asked again that nobody was the
 ---@field patience number seconds without a server until waits fail
 ---@field up braid.Event set while it is connected
 ---@field lost_at number? since when it is not connected
+---@field over braid.Event set when the client has given up, because a server has refused it
+---@field refusal string? why
 ---@field inbox string the beginning of addresses for answers
 ---@field private _conn userdata
 ---@field private _slots table<string, table> who waits for the answer at the address
@@ -32,6 +34,23 @@ Link.__index = Link
 ---@return braid.Error err kind "disconnected"
 function M.disconnected(what)
   return errors.new("disconnected", "cluster: " .. (what or "no server answers"))
+end
+
+-- What the client tells, as it is, and in words.
+local ENDED = "the server has ended the connection; if it requires certificates, it wants another tls.cert"
+local REASONS = {
+  { "^Authorization Violation$", "the server refuses the credentials (Authorization Violation)" },
+  { "^SSL handshake error: %d+:", "TLS: " },
+  { "^Expected 'PONG', got ''$", ENDED },
+  { "^SSL_%a+ error.*", ENDED },
+  { "^Secure Connection not available$", "the server has no TLS" },
+  { "^No server available for connection$", "no server answers" },
+}
+
+local function reason_of(told)
+  local text = told:gsub("^%([%w_]+%.c:%d+%): ", "")
+  for _, each in ipairs(REASONS) do text = text:gsub(each[1], each[2]) end
+  return text ~= "" and text or nil
 end
 
 ---The error of bytes that are not trusted.
@@ -103,10 +122,11 @@ local function tell(self)
   for listener in pairs(self._listeners) do daemon.start(listener, self) end
 end
 
--- Notices that the connection was lost or made again.
+-- Notices that the connection was lost or made again, or that the client has given up.
 local function look(self)
-  local state, epoch = self._conn:state()
+  local state, epoch, reason = self._conn:state()
   local up = state == "connected"
+  if state == "closed" then self.refusal = reason_of(reason) or "the connection has ended" end
   if (not up or epoch ~= self._epoch) and not self.lost_at then
     self.lost_at = core.now()
     self.up:clear()
@@ -121,7 +141,7 @@ end
 
 local function read_in(self)
   local conn, fd = self._conn, self._conn:fd()
-  while not self.closed do
+  while not self.closed and not self.refusal do
     core.wait_fd(fd, "r")
     if self.closed then return end
     conn:turn()
@@ -155,6 +175,7 @@ local function end_all(self)
   self.lost_at = self.lost_at or core.now()
   lose(self)
   self.up:set() -- who waits for it looks at `closed`
+  if self.refusal then self.over:set() end
   self._conn:close()
 end
 
@@ -227,6 +248,7 @@ end
 ---@param deadline number?
 function Link:ready(deadline)
   if self.lost_at and not self.closed then self.up:wait(errors.time_left(deadline)) end
+  if self.refusal then core.rethrow(M.disconnected(self.refusal)) end
   if self.closed then core.rethrow(errors.new("closed", "cluster: it is closed")) end
   if self.lost_at then core.rethrow(M.disconnected()) end
 end
@@ -295,13 +317,16 @@ function Link:forget(fn) self._listeners[fn] = nil end
 ---The bytes of the largest message.
 ---@return integer
 function Link:max_payload()
-  self._payload = self._conn:max_payload() or self._payload
+  self._payload = not self.closed and self._conn:max_payload() or self._payload
   return self._payload
 end
 
 ---The address of the server; nil while there is none.
 ---@return string?
-function Link:server() return not self.closed and self._conn:server() or nil end
+function Link:server()
+  local server = not self.closed and self._conn:server()
+  return server and settings_of.shown(server) or nil
+end
 
 -- ---- opening and closing --------------------------------------------------------------------------------------------
 
@@ -338,17 +363,18 @@ end
 function M.open(settings)
   local nats = settings_of.nats()
   local conn, why = nats.open(settings)
-  if not conn then return nil, M.disconnected(why) end
+  if not conn then return nil, M.disconnected(reason_of(why)) end
   local ok, state, reason = pcall(connect, conn, core.now() + settings.patience)
   if not ok or state ~= "connected" then
     conn:close()
     if not ok then core.rethrow(state) end
-    return nil, M.disconnected(reason ~= "" and reason or nil)
+    return nil, M.disconnected(reason and reason_of(reason))
   end
   local id = nats.random(9):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
   local self = setmetatable({
     _conn = conn, _slots = {}, _handlers = {}, _listeners = {}, _number = 0, _silent = 0, patience = settings.patience,
-    inbox = ("_INBOX.braid.%s."):format(id), id = id, up = core.event_new(), _payload = conn:max_payload() or 1 << 20,
+    inbox = ("_INBOX.braid.%s."):format(id), id = id, up = core.event_new(),
+    over = core.event_new(), _payload = conn:max_payload() or 1 << 20,
   }, Link)
   self.up:set()
   self._epoch = select(2, conn:state())

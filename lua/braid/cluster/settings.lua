@@ -23,10 +23,15 @@ local KNOWN = {
   servers = "string|table", name = "string", secret = "string", insecure = "boolean", credentials = "string|table",
   tls = "boolean|table", replicas = "integer", patience = "number",
 }
-local CREDENTIALS = { user = "string", password = "string", token = "string", file = "string" }
+local CREDENTIALS = { user = "string", password = "string", token = "string", file = "string", nkey = "string" }
 local TLS = { ca_file = "string", cert = "string", key = "string", server_name = "string", verify = "boolean" }
 local URL, PORT = "nats://127.0.0.1:4222", 4222
 local MOST_NAME = 48
+
+---An address without the password that may be in it.
+---@param server string
+---@return string
+function M.shown(server) return (server:gsub("//[^/]*@", "//")) end
 
 -- The addresses, each with its scheme.
 local function servers_of(what, given)
@@ -62,17 +67,31 @@ local function secret_of(what, opts, servers)
   end
   for _, server in ipairs(servers) do
     if not is_loopback(server) then
-      errors.misuse(3, "bad option 'insecure' to '%s' (only for servers on this machine, and %s is not)", what, server)
+      errors.misuse(3, "bad option 'insecure' to '%s' (only for servers on this machine, and %s is not)", what,
+        M.shown(server))
     end
   end
   return "insecure"
+end
+
+local function check_file(what, option, path)
+  if not path then return end
+  local file, why = io.open(path, "rb")
+  if not file then errors.misuse(4, "bad option '%s' to '%s' (%s)", option, what, why) end
+  file:close()
 end
 
 local function add_credentials(what, settings, given)
   if given == nil then return end
   if type(given) == "string" then given = { file = given } end
   errors.check_options(3, what .. "' credentials '", given, CREDENTIALS)
-  settings.credentials_file, settings.user = given.file, given.user
+  check_file(what, "credentials", given.file)
+  if given.nkey and not given.file then
+    errors.misuse(3, "bad option 'credentials' to '%s' (the nkey needs a 'file' with its seed)", what)
+  elseif (given.user == nil) ~= (given.password == nil) then
+    errors.misuse(3, "bad option 'credentials' to '%s' (a user and a password expected)", what)
+  end
+  settings.credentials_file, settings.nkey, settings.user = given.file, given.nkey, given.user
   settings.password, settings.token = given.password, given.token
 end
 
@@ -81,6 +100,10 @@ local function add_tls(what, settings, given)
   settings.tls = true
   if given == true then return end
   errors.check_options(3, what .. "' tls '", given, TLS)
+  for _, option in ipairs { "ca_file", "cert", "key" } do check_file(what, option, given[option]) end
+  if (given.cert == nil) ~= (given.key == nil) then
+    errors.misuse(3, "bad option 'tls' to '%s' (a certificate 'cert' and its 'key' expected)", what)
+  end
   settings.ca_file, settings.cert, settings.key = given.ca_file, given.cert, given.key
   settings.server_name, settings.unverified = given.server_name, given.verify == false
 end

@@ -404,6 +404,13 @@ end
 ---@return string?
 function Worker:server() return self._cluster.link:server() end
 
+---Waits until its servers refuse it, for good. Returns why. Suspends.
+---@return string
+function Worker:lost()
+  self._cluster.link.over:wait()
+  return self._cluster.link.refusal
+end
+
 local function hostname()
   local file <close> = io.open("/proc/sys/kernel/hostname")
   return file and file:read("l") or "unknown"

@@ -10,7 +10,8 @@ local M = {}
 ---What `options.read` must know.
 M.KNOWN = {
   cluster = "string", name = "string", secret_file = "string", insecure = "flag", credentials = "string",
-  tls = "flag", ca_file = "string", replicas = "integer", patience = "number",
+  nkey = "string", tls = "flag", ca_file = "string", cert = "string", key = "string", replicas = "integer",
+  patience = "number",
 }
 
 M.USAGE = [[
@@ -18,9 +19,12 @@ M.USAGE = [[
   --name NAME          the cluster's name (default "default")
   --secret-file FILE   the secret; the end of its last line does not belong to it
   --insecure           no secret; only for servers on this machine
-  --credentials FILE   credentials of NATS
+  --credentials FILE   credentials of NATS; with --nkey the seed of that key
+  --nkey KEY           the public key of the user, "U..."
   --tls                TLS
   --ca-file FILE       the authorities to trust, instead of the system's
+  --cert FILE          our certificate, for servers that require one
+  --key FILE           its private key
   --replicas N         on how many servers jobs are kept (default 1)
   --patience SECONDS   how long to wait for servers (default 30)
 ]]
@@ -33,14 +37,22 @@ local function secret_in(path)
   return (text:gsub("\r?\n$", ""))
 end
 
+local function credentials_of(given)
+  return given.nkey and { nkey = given.nkey, file = given.credentials } or given.credentials
+end
+
+local function tls_of(given)
+  if not (given.ca_file or given.cert or given.key) then return given.tls end
+  return { ca_file = given.ca_file, cert = given.cert, key = given.key }
+end
+
 ---The settings of the cluster. Refuses a wrong command line.
 ---@param given table from options.read
 ---@return table
 function M.settings(given)
   local ok, read = pcall(settings.read, "braid", {
-    servers = given.cluster, name = given.name, insecure = given.insecure, credentials = given.credentials,
-    secret = given.secret_file and secret_in(given.secret_file) or nil,
-    tls = given.ca_file and { ca_file = given.ca_file } or given.tls, replicas = given.replicas,
+    servers = given.cluster, name = given.name, insecure = given.insecure, credentials = credentials_of(given),
+    secret = given.secret_file and secret_in(given.secret_file) or nil, tls = tls_of(given), replicas = given.replicas,
     patience = given.patience,
   })
   if not ok and errors.is_error(read, "misuse") then options.refuse("%s", read.message) end
