@@ -82,6 +82,43 @@ describe("app:openapi", function()
     assert.is_nil(document.components.schemas.Schema2)
   end)
 
+  test("describes alternatives", function()
+    local cat, dog = { "object", title = "Cat", fields = { a = "integer" } }, { b = "string" }
+    local told, document = operation("post", "/u", {
+      body = { "any", of = { cat, dog } }, query = { n = { "any?", of = { "integer", "string" } } },
+      response = { x = { "any?", of = { cat, "boolean" } } },
+    })
+    local reference = { ["$ref"] = "#/components/schemas/Cat" }
+    assert.same({ anyOf = array { reference,
+      { type = "object", required = array { "b" }, properties = { b = { type = "string" } } } } },
+      told.requestBody.content["application/json"].schema)
+    assert.same({ anyOf = array { { type = "integer" }, { type = "string" } } }, told.parameters[1].schema)
+    assert.same({ anyOf = array { reference, { type = "boolean" }, { type = "null" } } },
+      told.responses["200"].content["application/json"].schema.properties.x)
+    assert.same({ "Cat", "Errors" }, (function(names)
+      for name in pairs(document.components.schemas) do names[#names + 1] = name end
+      table.sort(names)
+      return names
+    end) {})
+  end)
+
+  test("describes security", function()
+    local app = web.app()
+    local schemes = { bearer = { type = "http", scheme = "bearer" },
+      key = { type = "apiKey", name = "X-Key", ["in"] = "header" } }
+    app:openapi { security = schemes }
+    app:get("/a", { security = { "bearer", "key" } }, print):get("/b", print)
+    local document = document_of(app)
+    assert.same(array { { bearer = array {} }, { key = array {} } }, document.paths["/a"].get.security)
+    assert.is_nil(document.paths["/b"].get.security)
+    assert.same(schemes, document.components.securitySchemes)
+    expect.misused("key: a scheme of OpenAPI", function()
+      web.app():openapi { security = { key = { type = "apiKey", name = "X-Key" } } }
+    end)
+    app:get("/c", { security = { "other" } }, print)
+    run(function() assert.equal(500, app:test_client():get("/openapi.json").status) end)
+  end)
+
   test("knows later routes, groups and mounted applications, and no hidden ones", function()
     local app, inner = web.app(), web.app()
     app:openapi { title = "Shop", version = "2", description = "D", servers = { { url = "https://x" } },
@@ -136,7 +173,8 @@ end)
 local EVIL = "<img src=x onerror=\"window.evil = true\"></script><script>window.evil = true</script>"
 
 local function page_app()
-  local app = web.app():openapi { title = "Test " .. EVIL, version = "1", description = EVIL }
+  local app = web.app():openapi { title = "Test " .. EVIL, version = "1", description = EVIL,
+    security = { [EVIL] = { type = "apiKey", name = "X-Key", ["in"] = "header" } } }
   app:post("/items/{id:int}", { summary = EVIL, tags = { EVIL }, status = 201, params = { id = { "integer", max = 9 } },
     query = { tag = { "array?", items = "string" }, kind = { "string?", enum = { "a", "b" } } },
     headers = { x_trace = "string?" },
@@ -152,6 +190,13 @@ local function page_app()
     end)
   app:get("/text/{rest:path}", { query = { q = "string" } }, function(request)
     return request.params.rest .. " " .. request.valid.query.q
+  end)
+  local cat, dog = { "object", title = EVIL, fields = { lives = "integer" } }, { name = "string" }
+  app:post("/union", {
+    security = { EVIL }, query = { n = { "any?", of = { "integer", { "string", enum = { "all" } } } } },
+    body = { pet = { "any", of = { cat, dog } } },
+  }, function(request)
+    return { pet = request.valid.body.pet, n = request.valid.query.n, key = request.headers["x-key"] }
   end)
   return app
 end
@@ -216,6 +261,22 @@ local function upload(browser)
   assert.same({ files = "a.txt=one,b.txt=two", title = "T" }, braid.json.decode(text))
 end
 
+local function try_alternatives(browser)
+  local id = "post_union"
+  open(browser, id)
+  assert.equal('{"pet":{"lives":0}}', browser:value(
+    ("JSON.stringify(JSON.parse(document.querySelector('#%s [name=body]').value))"):format(id)))
+  assert.equal(EVIL .. " or object",
+    browser:value(("document.querySelector('#%s .schema li .type').textContent"):format(id)))
+  assert.equal(2, browser:value(("document.querySelectorAll('#%s .schema li li li').length"):format(id)))
+  set(browser, id, "X-Key", "k")
+  set(browser, id, "n", "all")
+  set(browser, id, "body", '{"pet": {"name": "Rex"}}')
+  local status, text = send(browser, id)
+  assert.equal("200", status)
+  assert.same({ pet = { name = "Rex" }, n = "all", key = "k" }, braid.json.decode(text))
+end
+
 local function check_layout(browser, width)
   browser:resize(width, 800, width < 600)
   assert.is_true(browser:value "document.documentElement.scrollWidth" <= width, "the page is wider than its window")
@@ -228,12 +289,13 @@ describe("the page of an application", function()
       local server <close> = assert(page_app():start { port = 0 })
       local browser <close> = chromium.open(server.url .. "/docs")
       if not browser then return pending "Chromium is not here" end
-      browser:wait "document.querySelectorAll('.operation').length === 3"
+      browser:wait "document.querySelectorAll('.operation').length === 4"
       for _, width in ipairs { 1280, 390 } do
         check_layout(browser, width)
         try_out(browser)
       end
       upload(browser)
+      try_alternatives(browser)
       open(browser, "get_text_rest")
       set(browser, "get_text_rest", "rest", "a b/$& c")
       set(browser, "get_text_rest", "q", "a&b=c")

@@ -341,6 +341,86 @@ describe("an answer", function()
   end)
 end)
 
+describe("a union", function()
+  local cat = { "object", title = "Cat", fields = { kind = { "string", enum = { "cat" } }, lives = "integer" } }
+  local dog = { "object", title = "Dog", fields = {
+    kind = { "string", enum = { "dog" } }, name = { "string", min = 2 },
+  } }
+
+  local function answers(spec, ...)
+    local app = web.app()
+    app:post("/", spec, function(request) return { valid = request.valid } end)
+    local results, requests = {}, { ... }
+    run(function()
+      local client = app:test_client()
+      for i, request in ipairs(requests) do
+        local answer = client:post(request.path or "/", { json = request.json })
+        results[i] = { answer.status, answer:json().valid or answer:json().errors }
+      end
+    end)
+    return results
+  end
+
+  test("takes the first alternative that fits", function()
+    local pet = { "any", of = { cat, dog } }
+    local results = answers({ body = { pet = pet, id = { "any?", of = { "integer", { "string", format = "uuid" } } } },
+      query = { limit = { "any", of = { "integer", { "string", enum = { "all" } } }, default = "all" } } },
+      { json = { pet = { kind = "cat", lives = 7, name = "x" }, id = 4 } },
+      { json = { pet = { kind = "dog", name = "Rex" } }, path = "/?limit=5" },
+      { json = { pet = { kind = "dog", name = "R" }, id = "x" }, path = "/?limit=many" },
+      { json = { pet = 5, id = true } })
+    assert.same({ { 200, { query = { limit = "all" }, body = { pet = { kind = "cat", lives = 7 }, id = 4 } } },
+      { 200, { query = { limit = 5 }, body = { pet = { kind = "dog", name = "Rex" } } } } }, { results[1], results[2] })
+    assert.same({ 422, braid.json.array {
+      { at = "/query/limit", message = "must be an integer, or must be one of all" },
+      { at = "/body/id", message = "must be an integer, or must be of the format uuid" },
+      { at = "/body/pet/name", message = "must have at least 2 characters" },
+    } }, results[3])
+    assert.same({ 422, braid.json.array {
+      { at = "/body/id", message = "must be an integer, or must be a string" },
+      { at = "/body/pet", message = "must be an object" },
+    } }, results[4])
+  end)
+
+  test("may be a whole body, the items of a list, and an answer", function()
+    local app = web.app()
+    app:post("/", { body = { "any", of = { { "array", items = { "any", of = { "integer", "boolean" } } }, cat } },
+      response = { "any", of = { { "array" }, { id = "integer" } } } }, function(request)
+      return request.valid.body[1] ~= nil and request.valid.body or { id = 1, secret = 2 }
+    end)
+    run(function()
+      local client = app:test_client()
+      assert.equal("[1,false]", client:post("/", { json = { 1, false } }).body)
+      assert.equal('{"id":1}', client:post("/", { json = { kind = "cat", lives = 1 } }).body)
+      assert.equal("/body/1", client:post("/", { json = { 1, "x" } }):json().errors[1].at)
+    end)
+  end)
+
+  test("that stands in itself is checked in linear time", function()
+    local node = { "any" }
+    node.of = { { kind = { "string", enum = { "a" } }, child = "any?" }, { kind = { "string", enum = { "b" } } } }
+    node.of[1].child = { "any?", of = { { "object", fields = { a = node } }, { "object", fields = { b = node } } } }
+    node.of[2].child = node.of[1].child
+    local value = { kind = "c" }
+    for i = 1, 40 do value = { kind = "b", child = { [i % 2 == 0 and "a" or "b"] = value } } end
+    local results = answers({ body = node }, { json = value })
+    assert.equal(422, results[1][1])
+  end)
+
+  test("is misuse where it makes no sense", function()
+    local function route(spec)
+      return function() web.app():post("/", spec, print) end
+    end
+    expect.misused("'of' is empty", route { body = { "any", of = {} } })
+    expect.misused("list what it may be", route { body = { "any", of = { "any" } } })
+    expect.misused("the '?' belongs", route { body = { "any", of = { "string?" } } })
+    expect.misused('schema \'query.x\': "object" cannot be here',
+      route { query = { x = { "any", of = { "integer", "object" } } } })
+    expect.misused("there is no type", route { body = { "any", of = { "integer", "strin" } } })
+    expect.misused("default", route { body = { a = { "any", of = { "integer" }, default = "x" } } })
+  end)
+end)
+
 describe("a mistake in a schema", function()
   local function refuses(part, spec, path)
     expect.misused(part, function() web.app():post(path or "/", spec, print) end)

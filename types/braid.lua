@@ -1936,7 +1936,8 @@ local web_App = {}
 --- out, without anything from elsewhere. They tell what the routes say of themselves (params, query, headers, body,
 --- response, summary, tags ...), also of routes that are added later and of mounted applications.
 ---@param options {title: string?, version: string?, description: string?, servers: {url: string}[]?, path: string?,
---- page: string|false|nil}? path: default "/openapi.json"; page: default "/docs", false: none
+--- page: string|false|nil, security: table<string, table>?}? path: default "/openapi.json"; page: default "/docs",
+--- false: none; security: schemes of OpenAPI by the names that routes use in their `security`
 ---@return braid.web.App self
 function web_App:openapi(options) end
 
@@ -2126,6 +2127,7 @@ function web_Routes:mount(prefix, app) end
 ---@field summary string? for the documents, as the rest
 ---@field description string?
 ---@field tags string[]?
+---@field security string[]? names of `app:openapi{ security = ... }`, of which one is enough; middleware checks it
 ---@field deprecated boolean?
 ---@field hidden boolean? leaves the route out of the documents
 ---@field name string? for `url_for`, and in the documents
@@ -2256,6 +2258,7 @@ function braid.web.abort(status, message) end
 --- "byte" (base64), "password" and "binary" (not checked); of numbers "int32", and "int64", "float", "double"
 ---@field items string|braid.web.Schema|nil what each item of an array is; of an object: each field not in `fields`
 ---@field fields table<string, string|braid.web.Schema>? of an object
+---@field of (string|braid.web.Schema)[]? of "any": the alternatives; the first that the value fits is taken
 ---@field strict boolean? an object with other fields is refused; otherwise they are left out
 ---@field title string? the name of an object in the documents
 ---@field description string? for the documents

@@ -34,7 +34,8 @@ end
 --- out, without anything from elsewhere. They tell what the routes say of themselves (params, query, headers, body,
 --- response, summary, tags ...), also of routes that are added later and of mounted applications.
 ---@param options {title: string?, version: string?, description: string?, servers: {url: string}[]?, path: string?,
---- page: string|false|nil}? path: default "/openapi.json"; page: default "/docs", false: none
+--- page: string|false|nil, security: table<string, table>?}? path: default "/openapi.json"; page: default "/docs",
+--- false: none; security: schemes of OpenAPI by the names that routes use in their `security`
 ---@return braid.web.App self
 function App:openapi(options)
   require("braid.web.documents").add(self, options)

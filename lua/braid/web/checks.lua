@@ -13,7 +13,7 @@ local M = {}
 M.known = {
   params = "table", query = "table", headers = "table", body = "string|table", form = "table",
   response = "string|table", status = "integer", strict = "boolean", summary = "string", description = "string",
-  tags = "table", deprecated = "boolean", hidden = "boolean",
+  tags = "table", security = "table", deprecated = "boolean", hidden = "boolean",
 }
 
 ---@class braid.web.RoutePlan

@@ -9,7 +9,7 @@ local M = {}
 
 local known = {
   title = "string", version = "string", description = "string", servers = "table", path = "string",
-  page = "string|boolean",
+  page = "string|boolean", security = "table",
 }
 
 -- The routes of an application and of those that are mounted in it, with their whole paths.
@@ -22,6 +22,23 @@ local function all_routes(router, prefix, list)
     end
   end
   return list
+end
+
+-- type -> what such a scheme must have
+local schemes = {
+  http = "scheme", apiKey = "in", oauth2 = "flows", openIdConnect = "openIdConnectUrl", mutualTLS = "type",
+}
+
+local EXAMPLES = [[{ type = "http", scheme = "bearer" } or { type = "apiKey", name = "X-Key", ["in"] = "header" }]]
+
+local function check_security(security)
+  for name, scheme in pairs(security or {}) do
+    local needed = type(scheme) == "table" and schemes[scheme.type]
+    if type(name) ~= "string" or not needed or scheme[needed] == nil or scheme.type == "apiKey" and not scheme.name then
+      errors.misuse(2, "bad option 'security' of 'openapi' (%s: a scheme of OpenAPI expected, as %s)",
+        errors.text(name), EXAMPLES)
+    end
+  end
 end
 
 -- The text of the document. It is made again when there are more routes, or when the application is mounted elsewhere.
@@ -44,9 +61,10 @@ end
 function M.add(app, options)
   errors.check_options(1, "openapi", options, known)
   options = options or {}
+  check_security(options.security)
   local info = {
     title = options.title or "API", version = options.version or "0.1.0", description = options.description,
-    servers = options.servers,
+    servers = options.servers, security = options.security,
   }
   local source, page = options.path or "/openapi.json", options.page
   local document = document_of(app, info)

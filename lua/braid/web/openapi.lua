@@ -46,6 +46,11 @@ local function written(state, node, nullable)
     schema.items = node.items and describe(state, node.items, true) or {}
     if node.default then schema.default = listed(node.default) end
   end
+  if node.of then
+    schema.anyOf = {}
+    for i, alternative in ipairs(node.of) do schema.anyOf[i] = describe(state, alternative, true) end
+    if nullable then table.insert(schema.anyOf, { type = "null" }) end
+  end
   if node.enum then schema.enum = listed(node.enum, nullable) end
   if node.example ~= nil then schema.examples = { node.example } end
   if node.pattern then
@@ -95,6 +100,7 @@ local function find_recursive(node, above, recursive)
   end
   above[node] = true
   for _, field in pairs(node.fields or {}) do find_recursive(field, above, recursive) end
+  for _, alternative in ipairs(node.of or {}) do find_recursive(alternative, above, recursive) end
   if node.items then find_recursive(node.items, above, recursive) end
   above[node] = nil
 end
@@ -175,6 +181,19 @@ local function answers_of(state, route)
   return answers
 end
 
+-- Each of the named schemes alone is enough.
+local function requirements(state, route)
+  local list = {}
+  for i, name in ipairs(route.spec.security) do
+    if not state.security[name] then
+      error(("%s %s names the security %q, which app:openapi{ security = ... } does not have"):format(route.method,
+        route.path, name), 0)
+    end
+    list[i] = { [name] = json.array {} }
+  end
+  return json.array(list)
+end
+
 local function operation(state, route, path)
   local spec = route.spec
   local id = spec.name or (route.method:lower() .. path):gsub("[^%w]+", "_"):gsub("_$", "")
@@ -182,6 +201,7 @@ local function operation(state, route, path)
     operationId = unique(state.ids, id), summary = spec.summary, description = spec.description,
     tags = spec.tags and listed(spec.tags), deprecated = spec.deprecated, parameters = parameters_of(state, route),
     requestBody = body_of(state, route.plan), responses = answers_of(state, route),
+    security = spec.security and requirements(state, route),
   }
 end
 
@@ -200,10 +220,11 @@ local methods = { GET = true, POST = true, PUT = true, PATCH = true, DELETE = tr
 
 --- Describes routes.
 ---@param routes braid.web.Route[]
----@param info {title: string, version: string, description: string?, servers: table?}
+---@param info {title: string, version: string, description: string?, servers: table?, security: table?}
 ---@return table document
 function M.document(routes, info)
-  local state = { schemas = {}, names = {}, taken = {}, ids = {}, recursive = {}, errors = refusal }
+  local state = { schemas = {}, names = {}, taken = {}, ids = {}, recursive = {}, errors = refusal,
+    security = info.security or {} }
   local paths = {}
   for _, route in ipairs(routes) do
     if methods[route.method] and route.spec and not route.spec.hidden then
@@ -215,7 +236,9 @@ function M.document(routes, info)
   return {
     openapi = "3.1.0", paths = paths, servers = info.servers and listed(info.servers),
     info = { title = info.title, version = info.version, description = info.description },
-    components = next(state.schemas) and { schemas = state.schemas } or nil,
+    components = (next(state.schemas) or info.security) and {
+      schemas = next(state.schemas) and state.schemas or nil, securitySchemes = info.security,
+    } or nil,
   }
 end
 

@@ -27,14 +27,20 @@ function resolve(schema) {
     const keys = schema.$ref.slice(2).split("/").map((key) => key.replace(/~1/g, "/").replace(/~0/g, "~"));
     schema = keys.reduce((at, key) => at && at[key], doc);
   }
-  if (schema && schema.anyOf) return resolve(schema.anyOf[0]);
-  return schema || {};
+  const found = alternatives(schema);
+  return found.length === 1 ? resolve(found[0]) : schema || {};
+}
+
+// Those of a union, without null.
+function alternatives(schema) {
+  return ((schema && schema.anyOf) || []).filter((each) => each.type !== "null");
 }
 
 const typeOf = (schema) => [].concat(schema.type || "any").find((type) => type !== "null") || "null";
 
 function typeText(raw) {
-  const schema = resolve(raw), type = typeOf(schema);
+  const schema = resolve(raw), type = typeOf(schema), union = alternatives(schema);
+  if (union.length) return union.map(typeText).join(" or ");
   let text = type === "array" ? "array of " + typeText(schema.items || {}) : schema.title || type;
   if (schema.format) text += " (" + schema.format + ")";
   return text;
@@ -65,6 +71,7 @@ function sample(raw, depth) {
   if (schema.examples && schema.examples.length) return schema.examples[0];
   if (schema.default !== undefined) return schema.default;
   if (schema.enum) return schema.enum[0];
+  if (schema.anyOf) return sample(alternatives(schema)[0], depth);
   if (depth > 6) return null;
   if (type === "object") {
     const value = {};
@@ -79,9 +86,20 @@ function sample(raw, depth) {
   return null;
 }
 
+// Each alternative that has fields, with its name.
+function unionTree(union, depth) {
+  const list = make("ul");
+  for (const each of union) {
+    const tree = schemaTree(each, depth);
+    if (tree.childElementCount) list.append(make("li", {}, make("span", { class: "type" }, typeText(each)), tree));
+  }
+  return list;
+}
+
 function schemaTree(raw, depth) {
   const schema = resolve(raw), list = make("ul");
   const inner = typeOf(schema) === "array" ? resolve(schema.items) : schema;
+  if (inner.anyOf) return unionTree(alternatives(inner), depth + 1);
   const required = inner.required || [];
   for (const [name, field] of Object.entries(inner.properties || {})) {
     const target = resolve(field), must = required.includes(name);
@@ -89,7 +107,7 @@ function schemaTree(raw, depth) {
       make("span", { class: "type" }, typeText(field)), " ",
       make("span", { class: "hint" }, [target.description, limits(target)].filter(Boolean).join(" · ")));
     const below = typeOf(target) === "array" ? resolve(target.items) : target;
-    if (below.properties && depth < 5) item.append(schemaTree(below, depth + 1));
+    if ((below.properties || below.anyOf) && depth < 5) item.append(schemaTree(below, depth + 1));
     list.append(item);
   }
   return list;
@@ -156,6 +174,20 @@ function parameterRows(operation) {
     if (parameter.description) entry.row.lastChild.append(make("div", { class: "hint" }, parameter.description));
     entry.place = parameter.in;
     entry.rest = parameter["x-rest"];
+    return entry;
+  });
+}
+
+// Keys that the Authorization field and cookies do not give.
+function keyRows(operation) {
+  const schemes = (doc.components || {}).securitySchemes || {};
+  return (operation.security || []).flatMap((each) => Object.keys(each)).filter((name) => {
+    const scheme = schemes[name] || {};
+    return scheme.type === "apiKey" && scheme.in !== "cookie";
+  }).map((name) => {
+    const { name: field, in: place } = schemes[name];
+    const entry = fieldRow(field, { type: "string", format: "password" }, false, name, "/security/" + name);
+    entry.place = place;
     return entry;
   });
 }
@@ -288,7 +320,8 @@ function responsesView(operation) {
 }
 
 function fill(view, method, path, operation) {
-  const rows = parameterRows(operation), body = bodyInput(operation);
+  const rows = keyRows(operation).concat(parameterRows(operation)), body = bodyInput(operation);
+  const needed = (operation.security || []).flatMap((each) => Object.keys(each));
   view.answer = make("div", { class: "answer", "aria-live": "polite" });
   view.button = make("button", { class: "send", type: "submit" }, "Send");
   const form = make("form", { on: { submit: (event) => {
@@ -296,6 +329,7 @@ function fill(view, method, path, operation) {
     send(view, method, path, rows, body);
   } } },
   operation.description ? make("p", { class: "description" }, operation.description) : "",
+  needed.length ? make("p", { class: "hint security" }, "Needs " + needed.join(" or ")) : "",
   rows.length ? make("h3", {}, "Parameters") : "", ...rows.map((row) => row.row),
   body ? make("h3", {}, "Body") : "");
   if (body && body.schema) form.append(make("div", { class: "columns" }, body.node, schemaView(body.schema)));

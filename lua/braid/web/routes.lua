@@ -40,6 +40,7 @@ local ranges = { max_body = { 0 }, timeout = { 0.001 }, concurrency = { 1 } }
 ---@field summary string? for the documents, as the rest
 ---@field description string?
 ---@field tags string[]?
+---@field security string[]? names of `app:openapi{ security = ... }`, of which one is enough; middleware checks it
 ---@field deprecated boolean?
 ---@field hidden boolean? leaves the route out of the documents
 ---@field name string? for `url_for`, and in the documents

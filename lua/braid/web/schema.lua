@@ -20,6 +20,7 @@ local M = {}
 --- "byte" (base64), "password" and "binary" (not checked); of numbers "int32", and "int64", "float", "double"
 ---@field items string|braid.web.Schema|nil what each item of an array is; of an object: each field not in `fields`
 ---@field fields table<string, string|braid.web.Schema>? of an object
+---@field of (string|braid.web.Schema)[]? of "any": the alternatives; the first that the value fits is taken
 ---@field strict boolean? an object with other fields is refused; otherwise they are left out
 ---@field title string? the name of an object in the documents
 ---@field description string? for the documents
@@ -31,6 +32,7 @@ local M = {}
 ---@field names string[]? of the fields, sorted
 ---@field fields table<string, braid.web.SchemaNode>?
 ---@field items braid.web.SchemaNode?
+---@field of braid.web.SchemaNode[]? the alternatives
 ---@field source table? what the program wrote; the same table may be read several times
 
 local words = { string = true, integer = true, number = true, boolean = true, object = true, array = true, any = true }
@@ -44,7 +46,7 @@ local own = {
   array = { min = lengths.min, max = lengths.max, items = "string|table" },
   integer = { min = values.min, max = values.max, format = "string", enum = "table" },
   number = { min = values.min, max = values.max, format = "string", enum = "table" },
-  boolean = { enum = "table" }, any = {},
+  boolean = { enum = "table" }, any = { of = "table" },
   object = { fields = "table", items = "string|table", strict = "boolean" },
 }
 for _, options in pairs(own) do
@@ -116,6 +118,18 @@ local function read_fields(state, place, fields)
   return nodes, names
 end
 
+local function read_alternatives(state, place, forms)
+  local nodes = {}
+  for i, form in ipairs(forms) do
+    local inner = ("%s.of[%d]"):format(place, i)
+    nodes[i] = read(state, inner, form)
+    if nodes[i].kind == "any" then refuse(inner, "\"any\" is no alternative: list what it may be") end
+    if nodes[i].optional then refuse(inner, "the '?' belongs to the \"any\" around it") end
+  end
+  if #nodes == 0 then refuse(place, "'of' is empty") end
+  return nodes
+end
+
 local function read_table(state, place, form)
   local word, fields = form[1], form.fields
   local plain = word == nil
@@ -134,6 +148,7 @@ local function read_table(state, place, form)
     node.fields, node.names = read_fields(state, place, fields or {})
     node.open = fields == nil and form.items == nil
   end
+  if form.of then node.of = read_alternatives(state, place, form.of) end
   if form.items ~= nil then node.items = read(state, place .. ".items", form.items) end
   return node
 end
@@ -176,6 +191,14 @@ function M.read_part(place, form, strict)
   return node
 end
 
+-- Whether a value can be one text.
+local function is_flat(node)
+  for _, alternative in ipairs(node.of or {}) do
+    if not is_flat(alternative) then return false, alternative.kind end
+  end
+  return node.kind ~= "object" and node.kind ~= "array", node.kind
+end
+
 --- Refuses fields that cannot be written as text: objects, and arrays of other than simple values.
 ---@param place string
 ---@param node braid.web.SchemaNode
@@ -183,8 +206,10 @@ end
 function M.check_flat(place, node, lists)
   for name, field in pairs(node.fields) do
     local inner = field.kind == "array" and lists and field.items or field
-    if inner.kind == "object" or inner.kind == "array" and (inner ~= field or not lists) then
-      refuse(place .. "." .. name, "%q cannot be here", inner.kind)
+    local flat, kind = is_flat(inner)
+    local bare = lists and inner == field and field.kind == "array" -- its items are texts
+    if not flat and not bare then
+      refuse(place .. "." .. name, "%q cannot be here", kind)
     end
   end
 end

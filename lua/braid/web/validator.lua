@@ -272,6 +272,49 @@ local function of_object(node, mode, made)
   end
 end
 
+-- ---- alternatives ---------------------------------------------------------------------------------------------------
+
+local function joined(reasons)
+  local list, seen = {}, {}
+  for _, reason in ipairs(reasons) do
+    if not seen[reason] then list[#list + 1] = reason end
+    seen[reason] = true
+  end
+  return table.concat(list, ", or ")
+end
+
+-- Takes the first alternative that fits. If none does, what is wrong is told of the object or list that needs the
+-- fewest changes; else of all.
+local function first_fit(checks, value)
+  local reasons, nearest = {}, nil
+  for i = 1, #checks do
+    local checked, failure = checks[i](value)
+    if not failure then return checked end
+    if type(failure) == "string" then
+      reasons[#reasons + 1] = failure
+    elseif not nearest or #failure < #nearest then
+      nearest = failure
+    end
+  end
+  return nil, nearest or joined(reasons)
+end
+
+-- In a schema that stands in itself, each alternative would look at all that is below. So what is known of a table is
+-- kept until the whole check is over: `made.known`.
+local function of_union(node, mode, made)
+  local checks = {}
+  for i, alternative in ipairs(node.of) do checks[i] = check_of(alternative, mode, made) end
+  made.has_unions = true
+  return function(value)
+    local known = made.known
+    if not known or type(value) ~= "table" then return first_fit(checks, value) end
+    local results = known[node] or {}
+    known[node] = results
+    results[value] = results[value] or table.pack(first_fit(checks, value))
+    return table.unpack(results[value], 1, 2)
+  end
+end
+
 -- ---- all ------------------------------------------------------------------------------------------------------------
 
 -- `made`: node -> check; of a node that stands in itself a call of the check that will be made.
@@ -283,6 +326,8 @@ function check_of(node, mode, made)
     check = of_array(node, mode, made)
   elseif node.kind == "object" then
     check = of_object(node, mode, made)
+  elseif node.of then
+    check = of_union(node, mode, made)
   else
     check = simple[node.kind](node)
     if node.enum then check = with_enum(node, check) end
@@ -307,6 +352,7 @@ local function check_defaults(place, node, seen)
   end
   for name, field in pairs(node.fields or {}) do check_defaults(place .. "." .. name, field, seen) end
   if node.items then check_defaults(place .. ".items", node.items, seen) end
+  for i, alternative in ipairs(node.of or {}) do check_defaults(("%s.of[%d]"):format(place, i), alternative, seen) end
 end
 
 --- Makes the check of a schema. Raises misuse for a default that does not fit.
@@ -316,7 +362,15 @@ end
 ---@return braid.web.Check
 function M.new(place, node, mode)
   check_defaults(place, node, {})
-  return check_of(node, mode, {})
+  local made = {}
+  local check = check_of(node, mode, made)
+  if not made.has_unions then return check end
+  return function(value)
+    made.known = {}
+    local checked, failure = check(value)
+    made.known = nil
+    return checked, failure
+  end
 end
 
 --- Reads a schema and makes its check.
