@@ -87,6 +87,11 @@ describe("an HTTP proxy", function()
     ["with a status"] = { "HTTP/1.1 407 Log in\r\n\r\n", "proxy", "407 Log in", 407 },
     ["with something else"] = { "SSH-2.0-x\r\n\r\n", "proxy", "not HTTP" },
     ["by its silence and end"] = { "", "proxy", "without an answer" },
+    ["by an answer that is cut in its head"] = { "HTTP/1.1 200 OK\r\n", "proxy", "in the middle" },
+    ["by an answer that is cut in its status"] = { "HTTP/1.1 200", "proxy", "not HTTP" },
+    ["with a status of four digits"] = { "HTTP/1.1 2000 OK\r\n\r\n", "proxy", "not HTTP" },
+    ["after an interim answer"] = { "HTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 407 Log in\r\n\r\n", "proxy", "407", 407 },
+    ["with interim answers alone"] = { ("HTTP/1.1 100 Go on\r\n\r\n"):rep(200), "proxy", "1xx" },
     ["without an end"] = { ("x"):rep(100000), "limit", "65536" },
   } do
     test("refuses " .. name, with_proxy(function(stream)

@@ -306,6 +306,9 @@ describe("a handshake fails", function()
     ["with an unknown parameter"] = GOOD .. DEFLATE .. "; level=9\r\n\r\n",
     ["with a window of 16 bits"] = GOOD .. DEFLATE .. "; server_max_window_bits=16\r\n\r\n",
     ["with a window without a number"] = GOOD .. DEFLATE .. "; client_max_window_bits\r\n\r\n",
+    ["cut short behind a header"] = GOOD .. "X-More: y\r\n",
+    ["with a status of four digits"] = GOOD:gsub("101", "1010") .. "\r\n",
+    ["in HTTP/1.0"] = GOOD:gsub("1%.1", "1.0", 1) .. "\r\n",
     ["with a broken header"] = GOOD .. "what is this\r\n\r\n",
   }
   for what, bytes in pairs(cases) do
@@ -330,6 +333,14 @@ describe("a handshake fails", function()
       end)
     end)
   end
+
+  test("with the status of a server of HTTP/1.0", function()
+    run(function()
+      answering("HTTP/1.0 403 Forbidden\r\n\r\n", function(url)
+        assert.equal(403, fails("http", websocket.connect(url)).status)
+      end)
+    end)
+  end)
 
   test("where an extension was not wanted", function()
     run(function()

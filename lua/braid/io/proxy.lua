@@ -8,6 +8,7 @@ local errors = require "braid.errors"
 local M = {}
 
 local HEAD = 65536 -- bytes of an HTTP proxy's answer
+local MOST_INTERIM = 100 -- answers 1xx before it
 
 local PORTS = { http = 80, socks5 = 1080, socks5h = 1080 }
 
@@ -47,6 +48,22 @@ end
 
 -- ---- HTTP -----------------------------------------------------------------------------------------------------------
 
+-- The status and the reason of an answer. Answers 1xx come before the one that counts.
+local function final_answer(stream, left)
+  for _ = 1, MOST_INTERIM do
+    local head, err = stream:read_until("\r\n\r\n", HEAD, left())
+    if err then return nil, nil, err end
+    if not head then return nil, refused("the proxy has closed the connection without an answer") end
+    local status, reason = head:match("^HTTP/1%.[01] (%d%d%d)%f[ \r] ?([^\r\n]*)\r\n")
+    if not status then return nil, refused("the proxy's answer is not HTTP") end
+    if head:sub(-4) ~= "\r\n\r\n" then
+      return nil, refused("the proxy has closed the connection in the middle of its answer")
+    end
+    if status:sub(1, 1) ~= "1" then return status, reason end
+  end
+  return nil, refused("the proxy's answer is not HTTP: answers 1xx without an end")
+end
+
 local function connect_http(stream, proxy, host, port, left)
   local place = (host:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(host, port)
   local login = proxy.user and base64.encode(proxy.user .. ":" .. proxy.password)
@@ -54,14 +71,9 @@ local function connect_http(stream, proxy, host, port, left)
   local request = ("CONNECT %s HTTP/1.1\r\nHost: %s\r\n%s\r\n"):format(place, place, login or "")
   local sent, err = stream:write(request, left())
   if not sent then return nil, err end
-  local head
-  head, err = stream:read_until("\r\n\r\n", HEAD, left())
-  if not head then
-    if err then return nil, err end
-    return refused("the proxy has closed the connection without an answer")
-  end
-  local status, reason = head:match("^HTTP/1%.[01] (%d%d%d) ?([^\r\n]*)")
-  if not status then return refused("the proxy's answer is not HTTP") end
+  local status, reason
+  status, reason, err = final_answer(stream, left)
+  if not status then return nil, err end
   if status:sub(1, 1) == "2" then return true end
   return nil, errors.new("proxy", ("the proxy refuses: %s %s"):format(status, reason), { status = tonumber(status) })
 end

@@ -164,11 +164,13 @@ end
 ---@return braid.websocket.Headers? headers
 ---@return braid.Error|braid.websocket.Terms|false terms false: messages are not compressed
 function M.read(head, key, opts)
-  local status, reason, lines = head:match("^HTTP/1%.1 (%d%d%d) ?([^\r\n]*)\r\n(.*)\r\n$")
+  local version, status, reason, lines = head:match("^HTTP/1%.([01]) (%d%d%d)%f[ \r] ?([^\r\n]*)\r\n(.*)\r\n$")
   local headers = status and headers_of(lines)
-  if not headers then return refused(nil, nil, "the server's answer is not HTTP/1.1") end
+  if not headers or head:sub(-4) ~= "\r\n\r\n" then
+    return refused(nil, nil, "the server's answer is not HTTP/1.1, or cut short")
+  end
   status = math.tointeger(status)
-  if status ~= 101 then
+  if status ~= 101 or version ~= "1" then
     return refused(status, headers, "the server refuses the handshake: %d %s", status, reason)
   end
   local wrong = fault(headers, key, opts.protocols)
