@@ -180,6 +180,38 @@ describe("secrets", function()
   end)
 end)
 
+describe("a head", function()
+  for what, lines in pairs {
+    ["with two lengths"] = "Content-Length: 3\r\nContent-Length: 5",
+    ["with a list of lengths"] = "Content-Length: 3, 4",
+    ["with a signed length"] = "Content-Length: +3",
+    ["with a length in two words"] = "Content-Length: 3 4",
+    ["with a length beyond all bounds"] = "Content-Length: 99999999999999999999",
+  } do
+    test(what .. " is an error", scripted.with(function() return "HTTP/1.1 200 OK\r\n" .. lines .. "\r\n\r\nabcde" end,
+      function(base)
+        local session <close> = http.session { base_url = base }
+        local err = fails("http", session:get("/"))
+        assert.equal("WEIRD_SERVER_REPLY", err.code)
+        assert.is_truthy(err.message:find("Content-Length", 1, true))
+      end))
+  end
+
+  test("may say the same length twice", scripted.with(function()
+    return "HTTP/1.1 200 OK\r\nContent-Length: 3 , 3\r\ncontent-length:3\r\n\r\nabc"
+  end, function(base)
+    local session <close> = http.session {}
+    assert.equal("abc", assert(session:get(base)).body)
+  end))
+
+  test("with a very long line is an error that says so", scripted.with(function()
+    return answer(200, "", { ["X-Long"] = ("y"):rep(2000000) })
+  end, function(base)
+    local session <close> = http.session {}
+    assert.is_truthy(fails("http", session:get(base)).message:find("too long", 1, true))
+  end))
+end)
+
 describe("a proxy that refuses", function()
   test("is an error with its status", scripted.with(function()
     return answer(407, "", { ["Proxy-Authenticate"] = 'Basic realm="p"' })

@@ -34,6 +34,8 @@ describe("retry", function()
     assert.same({ 418, 418, 200 }, seen)
     misused("'retries'", session.get, session, base, { retry = {}, retries = 1 })
     misused("tries", session.get, session, base, { retry = { tries = 0 } })
+    misused("got_nothing", session.get, session, base, { retry = { on = { "got_nothing" } } })
+    misused("5030", session.get, session, base, { retry = { on = { 5030 } } })
   end))
 
   test("takes codes of errors", scripted.with(function(_, _, number) return number > 1 and answer(200, "ok") end,
@@ -54,6 +56,9 @@ describe("timeouts", function()
     fails("timeout", session:get(base, { timeouts = { connect = 1, read = 0.5, total = math.huge } }))
     misused("'timeout'", session.get, session, base, { timeouts = { total = 1 }, timeout = 1 })
     misused("timeouts.connect", session.get, session, base, { timeouts = { connect = -1 } })
+    misused("'connect_timeout'", session.get, session, base, { timeouts = { connect = 1 }, connect_timeout = 1 })
+    misused("'idle_timeout'", session.get, session, base, { timeouts = { read = 1 }, idle_timeout = 1 })
+    fails("timeout", session:get(base, { timeouts = { read = 5 }, timeout = 0.05 }))
   end))
 end)
 

@@ -20,6 +20,7 @@ local function with_two(fn)
   local function handle(request)
     local there = request.headers.host:find("^localhost") ~= nil
     places.log[#places.log + 1] = (there and "other " or "") .. request.target .. " " .. own(request)
+    assert(not there or not request.headers["proxy-authorization"])
     if request.target == "/here" then return answer(302, "elsewhere", { Location = "/end" }) end
     if request.target == "/away" then return answer(302, "elsewhere", { Location = places.other .. "/end" }) end
     if request.target == "/out" then return answer(302, "elsewhere", { Location = places.other .. "/home" }) end
@@ -52,7 +53,9 @@ describe("what belongs to an origin", function()
 
   test("stays at home also as a header, a bearer or in the URL", with_two(function(base, _, log)
     local session <close> = http.session {}
-    assert(session:get(base .. "/away", { headers = { Cookie = "b=2", Authorization = "Basic xyz" } }))
+    assert(session:get(base .. "/away", {
+      headers = { Cookie = "b=2", Authorization = "Basic xyz", ["Proxy-Authorization"] = "Basic uvw" },
+    }))
     assert(session:get(base .. "/away", { auth = { bearer = "token" } }))
     local response = assert(session:get((base:gsub("//", "//user:word@")) .. "/away"))
     assert.is_nil(response.url:find("word", 1, true))
@@ -93,7 +96,7 @@ describe("a redirect", function()
       local response = assert(session:get("/" .. status))
       assert.equal(followed and 200 or status, response.status)
       assert.equal(base .. (followed and "/end" or "/" .. status), response.url)
-      assert.equal(followed and status or nil, response.history and response.history[1].status)
+      assert.equal(followed and status or nil, response.history[1] and response.history[1].status)
     end
   end))
 

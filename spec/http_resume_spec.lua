@@ -26,6 +26,11 @@ local function serving(state)
       return answer(416, "", headers)
     end
     if first then headers["Content-Range"] = ("bytes %d-%d/%d"):format(first, #content - 1, #content) end
+    if first and state.least then -- as much of the rest as the server likes
+      local last = math.min(first + state.least, #content) - 1
+      headers["Content-Range"] = ("bytes %d-%d/%d"):format(first, last, #content)
+      return answer(206, content:sub(first + 1, last + 1), headers)
+    end
     local reply = answer(first and 206 or 200, content:sub((first or 0) + 1), headers)
     if not state.cut then return reply end
     stream:write(reply:sub(1, reply:find("\r\n\r\n", 1, true) + 3 + state.cut))
@@ -89,6 +94,17 @@ describe("a download", function()
     local response = assert(session:get("/", { file = path, resume = true, retry = { tries = 3, backoff = 0.01 } }))
     assert.equal(CONTENT, content_of(response.file))
     assert.equal("bytes=300-", log[2].headers.range)
+  end))
+
+  test("is no file while the server has sent a part of the rest", with(function(session, path, state)
+    cut(session, path, state, 300)
+    state.least = 600
+    local response, err = session:get("/", { file = path, resume = true })
+    assert.is_nil(response)
+    assert.equal("PARTIAL_FILE", err.code)
+    assert.is_nil(content_of(path))
+    assert(session:get("/", { file = path, resume = true }))
+    assert.equal(CONTENT, content_of(path))
   end))
 
   test("begins anew when there is another version", with(function(session, path, state)

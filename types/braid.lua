@@ -1620,7 +1620,7 @@ function braid.http.close() end
 --- body stays as it came
 ---@field retries integer|braid.http.Retries|boolean? most retries of an idempotent request; default 0; true: 3
 ---@field retry braid.http.Retry? the same as a table that says more; excludes `retries`
----@field timeouts braid.http.Timeouts? excludes timeout, connect_timeout and idle_timeout
+---@field timeouts braid.http.Timeouts? its total, connect and read exclude timeout, connect_timeout and idle_timeout
 ---@field tls braid.http.Tls?
 ---@field resolve table<string, string>? "host:port" -> address to connect to, for this request; the Host header and the
 --- certificate are still the URL's
@@ -1677,7 +1677,7 @@ function braid.http.close() end
 ---@field http_version "1.0"|"1.1"|"2"|"3"
 ---@field headers braid.http.Headers
 ---@field timing braid.http.Timing
----@field history braid.http.Response[]? the redirects that led to it, in their order; nil: there were none
+---@field history braid.http.Response[] the redirects that led to it, in their order
 ---@field cached "fresh"|"revalidated"|"stale"|nil the body was kept by the option `cache`; revalidated: the server has
 --- said that it is still right; stale: the server has failed, and said before that it may be used then
 ---@field reason string what the server says beside the status; "" if nothing

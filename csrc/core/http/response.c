@@ -25,7 +25,8 @@ void braid_response_reset(struct braid_response *response) {
   response->head.size = response->body.size = 0;
   response->received = response->dropped = 0;
   response->status = 0;
-  response->problem = NULL;
+  response->length = -1;
+  response->problem = response->fault = NULL;
   response->located = response->headed = response->begun = response->oversize = false;
 }
 
@@ -59,7 +60,27 @@ static void begin_head(struct braid_response *response, const char *line, size_t
   response->head.size = 0;
   response->status = status && line + size - status > 4 ? atoi(status) : 0;
   response->located = response->headed = false;
+  response->length = -1;
   end_body(response);
+}
+
+/* Reads a Content-Length: one number, or the same several times. libcurl takes the last of different ones, and forgets
+ * what is too large; then nobody knows where the body ends. False: it is wrong. */
+static bool read_length(struct braid_response *response, const char *text, size_t size) {
+  int64_t length = -1;
+  for (size_t i = 0;; i++) {
+    bool ends = i == size || text[i] == ',' || text[i] == '\r' || text[i] == '\n';
+    if (ends || text[i] == ' ' || text[i] == '\t') {
+      if (length >= 0 && response->length >= 0 && length != response->length) return false;
+      if (length >= 0) response->length = length;
+      if (ends && response->length < 0) return false;
+      if (ends && (i == size || text[i] != ',')) return true;
+      length = -1;
+    } else {
+      if (text[i] < '0' || text[i] > '9' || length > (INT64_MAX - 9) / 10) return false;
+      length = (length < 0 ? 0 : length * 10) + text[i] - '0';
+    }
+  }
 }
 
 /* A line that goes on where the one before it ended: a header in several lines is one. */
@@ -77,6 +98,10 @@ bool braid_response_head(struct braid_response *response, const char *line, size
   if (response->head.size + size > MOST_HEAD) return false;
   if (!between && (*line == ' ' || *line == '\t')) return unfold(response, line, size);
   if (size > 9 && strncasecmp(line, "location:", 9) == 0) response->located = true;
+  if (size > 15 && strncasecmp(line, "content-length:", 15) == 0 && !read_length(response, line + 15, size - 15)) {
+    response->fault = "the Content-Length of the answer is wrong";
+    return false;
+  }
   if (*line == '\r' || *line == '\n') {
     response->headed = true;
     response->begun = is_last(response);

@@ -13,6 +13,8 @@ struct braid_response {
   struct braid_buffer body;
   struct braid_decoder *decoder; /* of a compressed body that has begun */
   const char *problem;           /* why the body cannot be decompressed; NULL: no error */
+  const char *fault;             /* why the head cannot be believed; NULL: no error */
+  int64_t length;                /* the Content-Length of the last head so far; -1: it has none */
   int64_t dropped;               /* bytes of a redirect's body */
   int64_t received, max_body;    /* bytes of the whole body so far, and its limit; 0: no limit */
   size_t window;                 /* bytes that may wait to be taken; what is more is not yet decompressed */
@@ -35,7 +37,7 @@ void braid_response_term(struct braid_response *response);
 void braid_response_shrink(struct braid_response *response);
 
 /* Adds a line of a head, with its line end. A status line begins a new head; heads of 1xx are replaced.
- * Trailers are dropped. False: the head is too large, or memory is out. */
+ * Trailers are dropped. False: the head is too large or has a fault, or memory is out. */
 bool braid_response_head(struct braid_response *response, const char *line, size_t size);
 
 /* Whether a piece of this size has to wait until the body so far is taken. */

@@ -78,6 +78,9 @@ static void settle(struct braid_transfer *transfer) {
   if (transfer->code == CURLE_OK && !response->headed) /* libcurl takes the connection's end for that of the head */
     explain(transfer, CURLE_PARTIAL_FILE, "the connection was closed within the head of the answer");
   if (transfer->code == CURLE_OK) braid_response_close(response);
+  if (transfer->code == CURLE_OUT_OF_MEMORY && response->head.size > 0 && !response->headed) /* so libcurl says it */
+    explain(transfer, CURLE_RECV_ERROR, "a header of the answer is too long");
+  if (response->fault) explain(transfer, CURLE_WEIRD_SERVER_REPLY, response->fault);
   if (response->problem) explain(transfer, CURLE_BAD_CONTENT_ENCODING, response->problem);
   if (response->oversize) transfer->code = CURLE_FILESIZE_EXCEEDED;
 }

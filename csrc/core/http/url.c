@@ -3,6 +3,7 @@
 #include "core/http/url.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/http/curl.h"
 
@@ -50,11 +51,23 @@ static const char *fill(struct braid_url *url, CURLU *handle) {
   return problem ? problem : take(handle, CURLUPART_URL, &url->text);
 }
 
+/* Whether it has a host that all readers of URLs see: others read "http:///host" and "http://host\\@other" otherwise.
+ */
+static bool is_clear(const char *text) {
+  const char *place = text + strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+  place = *place == ':' ? place + 1 : text;
+  if (strncmp(place, "//", 2) != 0) return true; /* it has no host of its own */
+  place += 2;
+  size_t size = strcspn(place, "/?#");
+  return size > 0 && !memchr(place, '\\', size);
+}
+
 struct braid_url braid_url_read(const char *base, const char *text) {
   struct braid_url url = {0};
   CURLU *handle = curl_url();
   unsigned flags = CURLU_URLENCODE | CURLU_NON_SUPPORT_SCHEME | (base ? CURLU_ALLOW_SPACE : 0);
   if (!handle) url.problem = "there is no memory for it";
+  if (!url.problem && !is_clear(text)) url.problem = "its host is missing or has a backslash";
   if (!url.problem && base && curl_url_set(handle, CURLUPART_URL, base, 0) != CURLUE_OK)
     url.problem = "its base is none";
   if (!url.problem && curl_url_set(handle, CURLUPART_URL, text, flags) != CURLUE_OK) url.problem = "it is malformed";

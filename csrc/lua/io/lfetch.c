@@ -376,12 +376,14 @@ static int url_read(lua_State *L) {
   return 4;
 }
 
-/* http_plain(url) -> whether it begins with http:// or https://, is in ASCII, and has neither user nor password. */
+/* http_plain(url) -> whether it begins with http:// or https://, is in ASCII, and has neither user nor password, nor a
+ * backslash, and a host. */
 static int url_is_plain(lua_State *L) {
   size_t size = 0;
   const char *url = lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &size) : "";
   bool plain = strncasecmp(url, "http://", 7) == 0 || strncasecmp(url, "https://", 8) == 0;
-  for (size_t i = 0; plain && i < size; i++) plain = url[i] != '@' && (unsigned char)url[i] < 0x80;
+  for (size_t i = 0; plain && i < size; i++) plain = url[i] != '@' && url[i] != '\\' && (unsigned char)url[i] < 0x80;
+  plain = plain && !strstr(url, ":///");
   lua_pushboolean(L, plain);
   return 1;
 }

@@ -44,14 +44,15 @@ end
 ---@return boolean
 function M.has_own(record)
   local fields = record.fields
-  return (record.user or record.cookies or record.cert or fields.authorization or fields.cookie or fields.host) ~= nil
+  return (record.user or record.cookies or record.cert or fields.authorization or fields.cookie or fields.host
+    or fields["proxy-authorization"]) ~= nil
 end
 
 ---The record for another origin than the one that its cookies, user and password were given for.
 ---@param record table
 ---@return table
 function M.for_strangers(record)
-  local bare = without_headers(record, { "authorization", "cookie", "host" })
+  local bare = without_headers(record, { "authorization", "cookie", "host", "proxy-authorization" })
   return changed(bare, {
     user = false, password = false, digest = false, cookies = false, cert = false, key = false,
   })

@@ -49,7 +49,7 @@ local M = {}
 --- body stays as it came
 ---@field retries integer|braid.http.Retries|boolean? most retries of an idempotent request; default 0; true: 3
 ---@field retry braid.http.Retry? the same as a table that says more; excludes `retries`
----@field timeouts braid.http.Timeouts? excludes timeout, connect_timeout and idle_timeout
+---@field timeouts braid.http.Timeouts? its total, connect and read exclude timeout, connect_timeout and idle_timeout
 ---@field tls braid.http.Tls?
 ---@field resolve table<string, string>? "host:port" -> address to connect to, for this request; the Host header and the
 --- certificate are still the URL's
@@ -461,15 +461,19 @@ function M.changed(record, headers, content)
   return copy
 end
 
+local OLDER = { retry = { "retries" }, tls = { "verify", "ca_file" } }
+local OLDER_TIMES = { total = "timeout", connect = "connect_timeout", read = "idle_timeout" }
+
 -- Two forms of one option: the older one, and the table.
 local function check_forms(options)
-  for name, older in pairs {
-    retry = { "retries" }, timeouts = { "timeout", "connect_timeout", "idle_timeout" },
-    tls = { "verify", "ca_file" },
-  } do
-    for _, other in ipairs(options[name] ~= nil and older or {}) do
-      if options[other] ~= nil then errors.misuse(1, "the options '%s' and '%s' exclude each other", name, other) end
-    end
+  local function exclude(name, other)
+    if options[other] ~= nil then errors.misuse(1, "the options '%s' and '%s' exclude each other", name, other) end
+  end
+  for name, older in pairs(OLDER) do
+    for _, other in ipairs(options[name] ~= nil and older or {}) do exclude(name, other) end
+  end
+  for name, other in pairs(OLDER_TIMES) do
+    if type(options.timeouts) == "table" and options.timeouts[name] ~= nil then exclude("timeouts." .. name, other) end
   end
 end
 

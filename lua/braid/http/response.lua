@@ -32,7 +32,7 @@ end
 ---@field http_version "1.0"|"1.1"|"2"|"3"
 ---@field headers braid.http.Headers
 ---@field timing braid.http.Timing
----@field history braid.http.Response[]? the redirects that led to it, in their order; nil: there were none
+---@field history braid.http.Response[] the redirects that led to it, in their order
 ---@field cached "fresh"|"revalidated"|"stale"|nil the body was kept by the option `cache`; revalidated: the server has
 --- said that it is still right; stale: the server has failed, and said before that it may be used then
 ---@field reason string what the server says beside the status; "" if nothing
@@ -94,6 +94,8 @@ end
 function lazy.remote(response)
   return { address = response._address, port = response._port }
 end
+
+function lazy.history() return {} end
 
 function lazy.reason(response) return response._head:match("^%S+ %d+ ([^\r\n]+)") or "" end
 

@@ -14,6 +14,7 @@ local M = {}
 ---@field private _note string
 ---@field private _mode integer? the permissions of the file that it replaces
 ---@field private _size integer bytes that are there
+---@field private _whole integer? bytes of the whole file, as the server of the rest says
 ---@field private _from table<string, string> headers of the response that they came with
 ---@field private _file file*?
 local Partial = {}
@@ -78,11 +79,14 @@ local function total_of(self) return math.tointeger(self._from["content-length"]
 ---@return "rest"|"whole"|"complete"|"other"|"again" again: forget what is there, and ask anew
 function Partial:meaning(response)
   local status, headers = response.status, response.headers
-  local first, total = (headers["content-range"] or ""):match("^bytes (%d+)%-%d+/(%S+)$")
+  local first, last, total = (headers["content-range"] or ""):match("^bytes (%d+)%-(%d+)/(%S+)$")
   if status == 206 then
     local known = total_of(self)
     local fits = math.tointeger(first) == self._size and same(self._from, headers)
-    if fits and (not known or total == "*" or math.tointeger(total) == known) then return "rest" end
+    if fits and (not known or total == "*" or math.tointeger(total) == known) then
+      self._whole = known or math.tointeger(total) or math.tointeger(last) and math.tointeger(last) + 1
+      return "rest"
+    end
     return self._size > 0 and "again" or "other"
   end
   if status == 416 and self._size > 0 then
@@ -139,12 +143,17 @@ end
 
 ---The file is complete: gives it its final name.
 ---@return true? kept
----@return braid.Error? err kind system
+---@return braid.Error? err kind system; http: a part of the rest has come, and stays
 function Partial:keep()
   local file = self._file
   self._file = nil
   local done, message = true, nil
+  local size = file and file:seek("end")
   if file then done, message = file:close() end
+  if done and size and self._whole and size ~= self._whole then
+    return nil, errors.new("http", ("%s: the server has sent %d of its %d bytes"):format(self.path, size, self._whole),
+      { code = "PARTIAL_FILE" })
+  end
   if done and self._mode then core.file_mode(self._part, self._mode) end
   if done then done, message = os.rename(self._part, self._place) end
   if not done then return failed(self.path, message) end

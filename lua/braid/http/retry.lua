@@ -71,6 +71,13 @@ function M.of_retry(wish)
   local tries = wish.tries or 4
   if tries < 1 then errors.misuse(1, "bad option 'retry' (tries is less than 1)") end
   local list = type(wish.on) == "table" and wish.on or nil
+  for _, reason in ipairs(list or {}) do
+    local status, code = math.tointeger(reason), type(reason) == "string" and reason:find("^%u[%u%d_]+$")
+    if not code and not (status and status >= 100 and status <= 599) then
+      errors.misuse(1, "bad option 'retry' (on: %s is neither a status nor the code of an error, as \"GOT_NOTHING\")",
+        errors.text(reason))
+    end
+  end
   local policy = M.policy {
     count = tries - 1, backoff = wish.backoff, max_delay = wish.max_delay, statuses = list, methods = wish.methods,
   }
