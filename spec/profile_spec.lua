@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Profiles: what they find in tasks, threads and processes, their forms, and that they harm nobody.
+local chromium = require "spec.chromium"
 local expect = require "spec.expect"
 local helper = require "spec.helper"
 local braid = require "braid"
@@ -202,4 +203,41 @@ describe("the forms of a profile", function()
     end
     assert.is_string(page.page(stacks.new(100), "nothing"))
   end)
+
+  test("are a page that can be searched and zoomed, also on a narrow screen", function()
+    run(function()
+      local app = braid.web.app()
+      app:get("/", function()
+        local headers = { ["Content-Type"] = "text/html; charset=utf-8" }
+        return braid.web.response { body = page.page(sample(), "a"), headers = headers }
+      end)
+      local server <close> = assert(app:start { port = 0, access_log = false })
+      local browser <close> = chromium.open(server.url, { width = 900, height = 700 })
+      if not browser then return pending "Chromium is not here" end
+      local function type_in(words)
+        return browser:value(([[ (() => {
+          const find = document.getElementById("find");
+          find.value = %q;
+          find.dispatchEvent(new Event("input"));
+          return document.getElementById("about").textContent;
+        })() ]]):format(words))
+      end
+      local function rows() return browser:value "document.getElementById('list').tBodies[0].rows.length" end
+      browser:wait "document.querySelectorAll('#graph g').length > 3"
+      local all = rows()
+      assert.equal("found in 60.0 % of what is shown", type_in "work (")
+      assert.equal("found in 30.0 % of what is shown", type_in "/rep|nothing/")
+      assert.equal(1, rows())
+      type_in ""
+      browser:value [[ [...document.querySelectorAll("#graph g")].find(g => g.textContent.startsWith("worker 1"))
+        .dispatchEvent(new MouseEvent("click", { bubbles: true })) ]]
+      assert.equal(1, rows()) -- of the event loop
+      assert.is_false(browser:value "document.getElementById('out').disabled")
+      browser:value [[ document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true })) ]]
+      assert.equal(all, rows())
+      browser:resize(390, 700, true)
+      browser:wait "innerWidth === 390"
+      assert.equal(390, browser:value "document.documentElement.scrollWidth")
+    end)
+  end, { deadline = 60 })
 end)

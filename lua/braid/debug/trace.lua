@@ -188,12 +188,14 @@ local function compact(trace)
 end
 
 local PAGE = [==[<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>braid trace</title>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>braid trace</title>
 <style>
 :root { color-scheme: light dark; --ink: #1a1a1a; --faint: #8886; --paper: #fff; }
 @media (prefers-color-scheme: dark) { :root { --ink: #eee; --paper: #161616; } }
 body { margin: 24px; font: 14px/1.4 system-ui, sans-serif; color: var(--ink); background: var(--paper); }
 canvas { width: 100%; display: block; cursor: grab; }
+@media (max-width: 600px) { body { margin: 12px; } }
 #about { min-height: 1.4em; font-variant-numeric: tabular-nums; }
 .key { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin: 0 4px 0 12px;
   vertical-align: -1px; }
@@ -209,43 +211,44 @@ const trace = @TRACE@;
 trace.spans = trace.spans.map(s => ({ kind: ["task", "job", "kernel"][s[0]], name: trace.names[s[1]], track: s[2],
   first: s[3] / 1e6, last: s[4] / 1e6 }));
 const canvas = document.getElementById("c"), about = document.getElementById("about"), g = canvas.getContext("2d");
-const row = 34, left = 130, top_ = 28, index = new Map(trace.tracks.map((t, i) => [t.number, i]));
+const row = 44, bar = 16, left = 112, head = 28, index = new Map(trace.tracks.map((t, i) => [t.number, i]));
 const end = trace.jobs.reduce((t, j) => Math.max(t, j.home ? j.home.time : 0),
   trace.spans.reduce((t, s) => Math.max(t, s.last), 1e-6));
 let from = 0, to = end;
 const ink = () => getComputedStyle(document.body).color;
 const x = t => left + (t - from) / (to - from) * (canvas.clientWidth - left - 10);
-const y = track => top_ + index.get(track) * row;
+const y = track => head + index.get(track) * row;
+const upper = s => y(s.track) + (s.kind === "task" ? 2 : 4 + bar);
 const unit = s => s < 1e-3 ? (s * 1e6).toFixed(1) + " us" : s < 1 ? (s * 1e3).toFixed(2) + " ms" : s.toFixed(3) + " s";
 function draw() {
-  const w = canvas.clientWidth, h = top_ + trace.tracks.length * row + 10, k = devicePixelRatio || 1;
+  const w = canvas.clientWidth, h = head + trace.tracks.length * row + 10, k = devicePixelRatio || 1;
   canvas.width = w * k; canvas.height = h * k; canvas.style.height = h + "px";
   g.setTransform(k, 0, 0, k, 0, 0); g.clearRect(0, 0, w, h);
   g.font = "12px system-ui, sans-serif"; g.textBaseline = "middle"; g.fillStyle = ink();
   for (const t of trace.tracks) {
-    g.fillText(t.name, 4, y(t.number) + row / 2 - 4);
+    g.fillText(t.name, 0, y(t.number) + row / 2 - 3);
     g.globalAlpha = .15; g.fillRect(left, y(t.number) + row - 6, w - left - 10, 1); g.globalAlpha = 1;
   }
-  const raw = (to - from) / 8, mag = 10 ** Math.floor(Math.log10(raw));
+  const raw = (to - from) / Math.min(8, (w - left) / 80), mag = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map(f => f * mag).find(f => f >= raw);
   g.textAlign = "center";
   for (let t = Math.ceil(from / step) * step; t <= to; t += step) {
-    g.globalAlpha = .15; g.fillRect(x(t), top_ - 6, 1, h); g.globalAlpha = 1; g.fillText(unit(t), x(t), 10);
+    g.globalAlpha = .15; g.fillRect(x(t), head - 6, 1, h); g.globalAlpha = 1; g.fillText(unit(t), x(t), 10);
   }
   g.textAlign = "left"; g.save(); g.beginPath(); g.rect(left, 0, w - left - 10, h); g.clip();
   for (const s of trace.spans) {
     if (s.last < from || s.first > to) continue;
     const a = x(s.first), b = Math.max(a + 1, x(s.last));
-    const below = s.kind === "task" ? 2 : 14;
+    const up = upper(s), start = Math.max(a, left);
     g.fillStyle = { task: "#0072b2", job: "#e69f00", kernel: "#009e73" }[s.kind];
-    g.globalAlpha = .85; g.fillRect(a, y(s.track) + below, b - a, 11); g.globalAlpha = 1;
-    if (b - a > 60) { g.fillStyle = "#fff"; g.save(); g.beginPath(); g.rect(a, y(s.track), b - a, row); g.clip();
-      g.fillText(s.name, a + 4, y(s.track) + below + 6); g.restore(); }
+    g.fillRect(a, up, b - a, bar);
+    if (b - start > 60) { g.fillStyle = s.kind === "task" ? "#fff" : "#111"; g.save(); g.beginPath();
+      g.rect(start, up, b - start - 4, bar); g.clip(); g.fillText(s.name, start + 4, up + bar / 2 + 1); g.restore(); }
   }
   g.strokeStyle = ink(); g.globalAlpha = .35;
   for (const j of trace.jobs) for (const [p, q] of [[j.submit, j.run], [j.done, j.home]]) {
     if (!p || !q) continue;
-    const a = x(p.time), b = x(q.time), ya = y(p.track) + 16, yb = y(q.track) + 16;
+    const a = x(p.time), b = x(q.time), ya = y(p.track) + bar + 3, yb = y(q.track) + bar + 3;
     g.beginPath(); g.moveTo(a, ya); g.bezierCurveTo((a + b) / 2, ya, (a + b) / 2, yb, b, yb); g.stroke();
   }
   g.restore(); g.globalAlpha = 1;
@@ -262,7 +265,7 @@ canvas.onmousemove = e => {
   if (e.buttons) { const d = -e.movementX / (canvas.clientWidth - left - 10) * (to - from);
     if (from + d >= 0 && to + d <= end) { from += d; to += d; draw(); } }
   const t = time(e);
-  const near = s => s.first <= t && t <= s.last && Math.abs(e.offsetY - y(s.track) - 12) < 14;
+  const near = s => s.first <= t && t <= s.last && upper(s) <= e.offsetY && e.offsetY <= upper(s) + bar;
   const s = trace.spans.filter(near).pop();
   about.textContent = s ? `${s.name}: ${unit(s.last - s.first)} at ${unit(s.first)}` : "\u00a0";
 };

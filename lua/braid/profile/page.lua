@@ -47,8 +47,8 @@ local PAGE = [==[<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>@TITLE@</title>
 <style>
-:root { color-scheme: light; --ink: #1c1c1c; --faint: #00000066; --line: #0002; --paper: #fff; --cell: #1c1c1c; }
-:root[data-theme=dark] { color-scheme: dark; --ink: #e8e8e8; --faint: #ffffff80; --line: #fff2; --paper: #17181a; }
+:root { color-scheme: light; --ink: #1c1c1c; --faint: #000000a0; --line: #0002; --paper: #fff; --cell: #1c1c1c; }
+:root[data-theme=dark] { color-scheme: dark; --ink: #e8e8e8; --faint: #ffffffa0; --line: #fff2; --paper: #17181a; }
 body { margin: 20px; font: 14px/1.45 system-ui, sans-serif; color: var(--ink); background: var(--paper); }
 h1 { font-size: 18px; margin: 0 0 2px; }
 p { margin: 4px 0; color: var(--faint); }
@@ -57,6 +57,7 @@ header { display: flex; flex-wrap: wrap; gap: 8px 16px; align-items: end; justif
 input, button, select { font: inherit; padding: 3px 8px; color: var(--ink); background: var(--paper);
   border: 1px solid var(--line); border-radius: 5px; }
 input { width: 220px; }
+select { max-width: 100%; }
 button { cursor: pointer; }
 button:disabled { opacity: .4; cursor: default; }
 #about { min-height: 1.45em; margin: 10px 0 4px; color: var(--ink); font-variant-numeric: tabular-nums; }
@@ -66,14 +67,20 @@ svg rect { stroke: var(--paper); stroke-width: 1; }
 svg text { font: 12px system-ui, sans-serif; fill: var(--cell); pointer-events: none; }
 svg g:hover rect, svg g:focus rect { stroke: var(--ink); }
 svg g:focus { outline: none; }
-.dim rect { opacity: .25; } .dim text { opacity: .5; fill: var(--ink); }
+.dim rect { opacity: .25; } .dim text { opacity: .65; fill: var(--ink); }
 .above rect { opacity: .45; }
 table { border-collapse: collapse; margin-top: 24px; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: 3px 10px 3px 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { font-weight: 600; cursor: pointer; }
-td:last-child, th:last-child { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+th { font-weight: 600; cursor: pointer; width: 5em; }
+td:last-child, th:last-child { text-align: left; width: auto; white-space: normal; overflow-wrap: anywhere; }
 td:last-child { cursor: pointer; }
 small { color: var(--faint); }
+@media (max-width: 600px) {
+  body { margin: 12px; }
+  .tools { width: 100%; }
+  select { flex: 1 0 100%; }
+  input { flex: 1; min-width: 0; }
+}
 </style></head><body>
 <header><div><h1>@TITLE@</h1><p id="sum"></p></div>
 <div class="tools"><select id="state" aria-label="thread or process"></select>
@@ -111,6 +118,19 @@ function tell(node) {
   $("about").textContent = node ? `${node.frame.name}: ${time(node.ticks)}, ${percent(node.ticks, root.ticks)}` +
     (zoom !== root ? ` (${percent(node.ticks, zoom.ticks)} of what is shown)` : "") : "\u00a0";
 }
+/* A name, cut so that it fits into so many pixels; "" where less than two letters would be left. */
+const ruler = document.createElement("canvas").getContext("2d");
+ruler.font = "12px system-ui, sans-serif";
+function fitting(name, room) {
+  if (room < 20) return "";
+  if (ruler.measureText(name).width <= room) return name;
+  let least = 0, most = name.length;
+  while (least < most) {
+    const middle = Math.ceil((least + most) / 2);
+    if (ruler.measureText(name.slice(0, middle) + "\u2026").width <= room) least = middle; else most = middle - 1;
+  }
+  return least < 2 ? "" : name.slice(0, least) + "\u2026";
+}
 function cell(svg, node, x, w, y, above) {
   const g = document.createElementNS(NS, "g"), r = document.createElementNS(NS, "rect");
   const t = document.createElementNS(NS, "title");
@@ -120,11 +140,11 @@ function cell(svg, node, x, w, y, above) {
   r.style.fill = pattern && matches(node) ? "#d63bd6" : colour(node.frame);
   t.textContent = `${node.frame.name}\n${time(node.ticks)}, ${percent(node.ticks, root.ticks)}`;
   g.append(t, r);
-  const room = Math.floor((w - 8) / 6.4);
-  if (room >= 3) {
-    const text = document.createElementNS(NS, "text"), n = node.frame.name;
+  const words = fitting(node.frame.name, w - 8);
+  if (words) {
+    const text = document.createElementNS(NS, "text");
     text.setAttribute("x", x + 4); text.setAttribute("y", y + 13);
-    text.textContent = n.length <= room ? n : n.slice(0, room - 1) + "\u2026";
+    text.textContent = words;
     g.append(text);
   }
   g.onmouseenter = g.onfocus = () => tell(node);
@@ -149,7 +169,7 @@ function draw() {
   })(zoom, 0, path.length * ROW);
   $("out").disabled = zoom === root;
 }
-function go(node) { zoom = node; draw(); tell(node); }
+function go(node) { zoom = node; draw(); list(); tell(node); }
 function count() {
   const sums = new Map();
   (function walk(node, open) {
@@ -160,9 +180,9 @@ function count() {
     if (first) { s.total += node.ticks; open.add(node.number); }
     node.below.forEach(c => walk(c, open));
     if (first) open.delete(node.number);
-  })(root, new Set());
+  })(zoom, new Set());
   sums.delete(-1);
-  return [...sums.values()].filter(s => s.frame.lines || s.self);
+  return [...sums.values()].filter(s => s.self || s.frame.file || s.frame.name.endsWith("[C]"));
 }
 function list() {
   const rows = count().filter(s => !pattern || pattern.test(s.frame.name)).sort((a, b) => b[by] - a[by]).slice(0, 60);
@@ -171,11 +191,11 @@ function list() {
     const tr = document.createElement("tr"), name = document.createElement("td");
     for (const v of [s.self, s.total]) {
       const td = tr.insertCell();
-      td.textContent = percent(v, root.ticks);
+      td.textContent = percent(v, zoom.ticks);
       td.title = time(v);
     }
     name.textContent = s.frame.name + " ";
-    if ((s.frame.lines || []).length > 0) {
+    if (zoom === all && (s.frame.lines || []).length > 0) {
       const small = document.createElement("small");
       small.textContent = "line " + s.frame.lines.map(l => `${l[0]}: ${percent(l[1], all.ticks)}`).join(", ");
       name.append(small);
