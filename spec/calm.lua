@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- A stress of the search for deadlocks: tasks, threads and worker processes wait for each other in many ways, most of
--- the time all but one of them, and every wait ends at last. So no deadlock may be found.
+-- A stress of the search for deadlocks: tasks, threads, worker processes and their own worker processes wait for each
+-- other in many ways, most of the time all but one of them, and every wait ends at last. So no deadlock may be found.
 -- usage: lua spec/calm.lua SECONDS [SEED]
 local braid = require "braid"
 local _ENV = _G -- luacheck: ignore 211/_ENV (not busted's: a job's globals are those of its worker)
@@ -11,6 +11,21 @@ local M = {}
 local function pause(most)
   local draw = math.random()
   return draw < 0.2 and 0 or draw < 0.5 and 0.3 + math.random() * 0.5 or math.random() * most
+end
+
+-- A pool whose jobs run in worker processes of worker processes.
+local function beyond(processes)
+  local function relay(fn, ...)
+    local pool <close> = require("braid").process_pool(1)
+    return pool:submit(fn, ...):result()
+  end
+  return { submit = function(_, fn, ...) return processes:submit(relay, fn, ...) end }
+end
+
+-- A shared object, which a worker process has made now and then.
+local function make(pools, class, ...)
+  if math.random() < 0.7 then return braid[class](...) end
+  return pools[2]:submit(function(...) return require("braid")[class](...) end, ...):result()
 end
 
 -- One token goes around; all wait for it but one.
@@ -28,7 +43,7 @@ local WAYS = {}
 
 function WAYS.ring(pools)
   local count, rounds, queues = math.random(2, 5), math.random(1, 3), {}
-  for i = 1, count do queues[i] = braid.queue(math.random(0, 1)) end
+  for i = 1, count do queues[i] = make(pools, "queue", math.random(0, 1)) end
   local jobs = {}
   for i = 1, count do
     local pool = pools[math.random(#pools + 1)]
@@ -47,7 +62,7 @@ end
 
 -- Two locks, always in the same order.
 function WAYS.locks(pools)
-  local first, second, jobs = braid.lock(), braid.lock(), {}
+  local first, second, jobs = make(pools, "lock"), make(pools, "lock"), {}
   for i = 1, math.random(2, 4) do
     local pool = pools[math.random(#pools + 1)]
     local submit = pool and function(...) return pool:submit(...) end or braid.spawn
@@ -88,7 +103,7 @@ end
 
 function WAYS.barrier(pools)
   local parties = math.random(2, 3)
-  local barrier, jobs = braid.barrier(parties), {}
+  local barrier, jobs = make(pools, "barrier", parties), {}
   for i = 1, parties do
     jobs[i] = pools[math.random(#pools)]:submit(function(seconds)
       require("braid").sleep(seconds)
@@ -99,7 +114,7 @@ function WAYS.barrier(pools)
 end
 
 function WAYS.semaphore(pools)
-  local semaphore, jobs = braid.semaphore(1), {}
+  local semaphore, jobs = make(pools, "semaphore", 1), {}
   for i = 1, math.random(2, 4) do
     jobs[i] = pools[math.random(#pools)]:submit(function(seconds)
       local turn <close> = semaphore:hold() -- luacheck: ignore
@@ -172,7 +187,8 @@ function M.run(seconds, seed)
       local threads <close> = braid.thread_pool(8)
       local processes <close> = braid.process_pool(8)
       braid.scope(function(scope)
-        for _ = 1, math.random(1, 3) do scope:spawn(WAYS[names[math.random(#names)]], { threads, processes }) end
+        local pools = { threads, processes, beyond(processes) }
+        for _ = 1, math.random(1, 3) do scope:spawn(WAYS[names[math.random(#names)]], pools) end
       end)
       rounds = rounds + 1
     until braid.now() - began > seconds

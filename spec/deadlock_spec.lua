@@ -192,6 +192,72 @@ describe("a deadlock", function()
     ]]
   end, { deadline = 30 })
 
+  -- A job of a worker process that runs in a worker process of its own.
+  local RELAY = [[
+    local processes = braid.process_pool(2)
+    local function relay(fn, ...)
+      local pool <close> = require("braid").process_pool(1)
+      return pool:submit(fn, ...):result()
+    end
+  ]]
+
+  test("of a task, a thread, a process and the process's own process in a ring of locks", function()
+    local text = reported(RELAY .. [[
+      local a, b, c, d, come = braid.lock(), braid.lock(), braid.lock(), braid.lock(), braid.counter()
+      local function take(first, second)
+        first:acquire()
+        both(come, 4)
+        second:acquire()
+      end
+      local threads = braid.thread_pool(1)
+      local jobs = {
+        braid.spawn(take, a, b), threads:submit(take, b, c), processes:submit(take, c, d),
+        processes:submit(relay, take, d, a),
+      }
+      braid.sleep(4)
+      for _, job in ipairs(jobs) do job:cancel() end
+    ]])
+    local _, count = text:gsub("%(worker of a pool of process %d+, thread %d+%): waits in lock:acquire", "")
+    assert.equal(2, count)
+    _, count = text:gsub("\n  ", "")
+    assert.equal(5, count) -- with the process in the middle, which waits for the job of its own one
+  end, { deadline = 30 })
+
+  test("of a task that holds what its worker's worker needs", function()
+    raised(RELAY .. [[
+      local lock, threads = braid.lock(), braid.thread_pool(1)
+      lock:acquire()
+      threads:submit(function() processes:submit(relay, function() lock:acquire() end):result() end):result()
+    ]])
+    raised(RELAY .. [[
+      local queue = braid.queue()
+      processes:submit(relay, function() queue:get() end):result()
+    ]])
+  end, { deadline = 60 })
+
+  test("of objects that a worker process has made", function()
+    raised(RELAY .. [[
+      local a, b = processes:submit(function()
+        local braid = require "braid"
+        return braid.lock(), braid.lock()
+      end):result()
+      local come = braid.counter()
+      local function take(first, second)
+        local hold <close> = first:hold()
+        both(come, 2)
+        local other <close> = second:hold()
+      end
+      braid.gather { processes:submit(take, a, b), braid.spawn(take, b, a) }
+    ]])
+    raised(RELAY .. [[
+      local queue = processes:submit(function() return require("braid").queue() end):result()
+      local jobs = {}
+      for i = 1, 2 do jobs[i] = processes:submit(function() queue:get() end) end
+      jobs[3] = processes:submit(relay, function() queue:get() end)
+      for _, job in ipairs(jobs) do job:result() end
+    ]])
+  end, { deadline = 60 })
+
   test("is told by braid ps as long as it stands", function()
     local child <close> = braid.process.start({ helper.lua, "-e", BEFORE .. [[
       local a, b, come = braid.lock(), braid.lock(), braid.counter()
@@ -274,6 +340,23 @@ describe("no deadlock", function()
       braid.sleep(1)
       queue:close()
       consumer:result()
+    ]]
+  end, { deadline = 30 })
+
+  test("is a wait for a task beyond a process in the middle", function()
+    quiet [[
+      local function relay(fn, ...)
+        local pool <close> = require("braid").process_pool(1)
+        return pool:submit(fn, ...):result()
+      end
+      local queue, processes = braid.queue(), braid.process_pool(2)
+      local getter = processes:submit(relay, function() return queue:get() end)
+      local putter = processes:submit(relay, function()
+        require("braid").sleep(2.5)
+        queue:put "item"
+      end)
+      assert(getter:result() == "item")
+      putter:result()
     ]]
   end, { deadline = 30 })
 

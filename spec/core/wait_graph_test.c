@@ -9,6 +9,7 @@
 enum {
   HERE = 100,
   CHILD = 200,
+  GRANDCHILD = 300,
   STATE = 8,
   OTHER = 16,
   A = 32,
@@ -151,15 +152,47 @@ static void jobs_are_followed_into_processes(void) {
   begin();
   task(A, STATE);
   put((struct braid_wait_record){.kind = BRAID_WAIT_FOR_FAR_JOB, .who = A, .what = 9, .count = CHILD});
-  put((struct braid_wait_record){.kind = BRAID_WAIT_EXPORT, .who = 3, .what = LOCK, .other = CHILD, .count = 1});
+  put((struct braid_wait_record){.kind = BRAID_WAIT_EXPORT, .who = 8, .what = LOCK, .other = CHILD, .count = 1});
   put((struct braid_wait_record){.kind = BRAID_WAIT_OWNER, .what = LOCK, .other = A});
   check(stuck() == 0); /* the child has not told */
   process(CHILD, 1);
   state(OTHER, 0);
   task(B, OTHER);
   put((struct braid_wait_record){.kind = BRAID_WAIT_RUN, .who = B, .what = JOB, .other = POOL, .count = 9});
-  waits(B, BRAID_WAIT_FOR_FAR_LOCK, 3, 0);
+  put((struct braid_wait_record){.kind = BRAID_WAIT_FOR_FAR_LOCK, .who = B, .what = 8, .count = CHILD});
   check(stuck() == 2);
+}
+
+/* A queue of this process, which the child's child waits for. */
+static void objects_are_followed_through_a_process_in_the_middle(void) {
+  begin();
+  put((struct braid_wait_record){.kind = BRAID_WAIT_EXPORT, .who = 8, .what = QUEUE, .other = CHILD, .count = 1});
+  put((struct braid_wait_record){.kind = BRAID_WAIT_REFS, .what = QUEUE, .count = 1});
+  process(GRANDCHILD, 1);
+  state(OTHER, 0);
+  task(A, OTHER);
+  put((struct braid_wait_record){.kind = BRAID_WAIT_FOR_FAR_OBJECT, .who = A, .what = 16, .count = GRANDCHILD});
+  process(CHILD, 1);
+  state(STATE, 0);
+  check(stuck() == 0); /* it is not known what 16 is */
+  put((struct braid_wait_record){.kind = BRAID_WAIT_RELAY, .who = 16, .what = 8, .other = GRANDCHILD, .count = CHILD});
+  check(stuck() == 1);
+  task(B, STATE);
+  check(stuck() == 0); /* the process in the middle goes on */
+}
+
+/* A queue of the child: its number has the lowest bit. */
+static void objects_of_children_are_followed(void) {
+  begin();
+  task(A, STATE);
+  put((struct braid_wait_record){.kind = BRAID_WAIT_FOR_FAR_OBJECT, .who = A, .what = 9, .count = CHILD});
+  check(stuck() == 0);
+  process(CHILD, 0);
+  put((struct braid_wait_record){.kind = BRAID_WAIT_EXPORT, .who = 9, .what = QUEUE, .other = HERE, .count = 1});
+  put((struct braid_wait_record){.kind = BRAID_WAIT_REFS, .what = QUEUE, .count = 1});
+  check(stuck() == 1);
+  put((struct braid_wait_record){.kind = BRAID_WAIT_REFS, .what = QUEUE, .count = 2});
+  check(stuck() == 0); /* somebody unknown */
 }
 
 static void a_list_that_is_cut_short_is_read_as_far_as_it_goes(void) {
@@ -181,4 +214,7 @@ CHECK_MAIN({"wait graph: a ring of locks is a deadlock", a_ring_of_locks_is_one}
            {"wait graph: a lock that changes hands", a_lock_that_changes_hands_is_held_by_nobody},
            {"wait graph: a scope waits for all its children", a_scope_waits_for_all_its_children},
            {"wait graph: jobs are followed into processes", jobs_are_followed_into_processes},
+           {"wait graph: objects are followed through a process in the middle",
+            objects_are_followed_through_a_process_in_the_middle},
+           {"wait graph: objects of children are followed", objects_of_children_are_followed},
            {"wait graph: a list that is cut short", a_list_that_is_cut_short_is_read_as_far_as_it_goes})

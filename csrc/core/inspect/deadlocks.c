@@ -41,14 +41,30 @@ static void ask_child(struct braid_buffer *list, pid_t pid) {
   braid_question_close(&question);
 }
 
-/* Children are named in the list itself; a child's own list names its children. */
+/* Children are named in the list itself; a child's own list names its children. Who has children tells again after
+ * them: what they had sent before they told has taken effect then. */
 static void ask_children(struct braid_buffer *list) {
+  size_t own = list->size, direct = 0;
+  struct braid_buffer found; /* pid_t */
+  braid_buffer_init(&found);
   for (size_t at = 0; at + sizeof(struct braid_wait_record) <= list->size;) {
     struct braid_wait_record record;
     memcpy(&record, list->data + at, sizeof record);
+    if (record.kind == BRAID_WAIT_CHILD) {
+      pid_t pid = (pid_t)record.who;
+      if (at < own) direct++;
+      braid_buffer_append(&found, &pid, sizeof pid);
+      ask_child(list, pid);
+    }
     at += braid_wait_record_size(&record);
-    if (record.kind == BRAID_WAIT_CHILD) ask_child(list, (pid_t)record.who);
   }
+  const pid_t *pids = (const pid_t *)(const void *)found.data;
+  size_t count = found.size / sizeof *pids;
+  if (count > direct) {
+    list->size = own;
+    while (count > 0) ask_child(list, pids[--count]);
+  }
+  braid_buffer_term(&found);
 }
 
 /* ---- a look --------------------------------------------------------------------------------------------------- */

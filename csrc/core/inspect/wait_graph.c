@@ -34,7 +34,7 @@ struct graph {
 };
 
 struct edge {
-  struct node *who, *what;
+  struct node *who, *what; /* what: NULL: it is not known */
 };
 
 /* ---- nodes ---------------------------------------------------------------------------------------------------- */
@@ -136,15 +136,35 @@ static void read_run(struct graph *graph, uint64_t process, const struct braid_w
   if (record->count && (job = node_of(graph, process, TICKET, record->count))) job->link = task;
 }
 
+/* What `other` knows by this number of the process that tells it. */
+static struct node *number_of(struct graph *graph, uint64_t process, const struct braid_wait_record *record) {
+  return node_of(graph, record->who & 1 ? process : record->other, NUMBER, record->who);
+}
+
 /* Another process knows the object: as long as that goes on, anything may happen to the object. */
 static void read_export(struct graph *graph, uint64_t process, const struct braid_wait_record *record) {
   struct node *object = node_of(graph, process, OBJECT, record->what);
-  struct node *number = node_of(graph, record->other, NUMBER, record->who);
-  struct node *other = node_of(graph, record->other, PROCESS, 0);
+  struct node *number = number_of(graph, process, record), *other = node_of(graph, record->other, PROCESS, 0);
   if (graph->failed) return;
   number->link = object;
   object->accounted += record->count;
   add_edge(graph, other, object);
+}
+
+/* The same through a process in the middle, which knows the object by a number, too. */
+static void read_relay(struct graph *graph, uint64_t process, const struct braid_wait_record *record) {
+  struct node *home = node_of(graph, record->count, NUMBER, record->what);
+  struct node *number = number_of(graph, process, record), *other = node_of(graph, record->other, PROCESS, 0);
+  if (graph->failed) return;
+  number->link = home;
+  add_edge(graph, other, home);
+}
+
+/* NULL: it is not known. */
+static struct node *object_of(struct node *number) {
+  enum { MOST_STEPS = 64 };
+  for (int steps = 0; number && number->kind == NUMBER && steps < MOST_STEPS; steps++) number = number->link;
+  return number && number->kind == OBJECT ? number : NULL;
 }
 
 static void read_owner(struct graph *graph, uint64_t process, const struct braid_wait_record *record) {
@@ -187,6 +207,7 @@ static void read_record(struct graph *graph, uint64_t process, const struct brai
     case BRAID_WAIT_OWNER: read_owner(graph, process, record); break;
     case BRAID_WAIT_CHILD: read_child(graph, process, record); break;
     case BRAID_WAIT_EXPORT: read_export(graph, process, record); break;
+    case BRAID_WAIT_RELAY: read_relay(graph, process, record); break;
     default:
       if ((node = node_of(graph, process, TASK, record->who))) node->wait = record;
   }
@@ -206,6 +227,9 @@ static void read_list(struct graph *graph, const struct braid_buffer *list) {
     node->known = true;
     node->refs = record->count;
   }
+  struct edge *edges = (struct edge *)(void *)graph->edges.data;
+  for (size_t i = 0; i < graph->edges.size / sizeof *edges; i++)
+    if (edges[i].what->kind == NUMBER) edges[i].what = object_of(edges[i].what);
 }
 
 /* ---- who goes on ---------------------------------------------------------------------------------------------- */
@@ -233,8 +257,8 @@ static const struct node *awaited(const struct graph *graph, const struct node *
     case BRAID_WAIT_FOR_JOB: node = find(graph, task->process, JOB, wait->what); return node ? node->link : NULL;
     case BRAID_WAIT_FOR_FAR_JOB: node = find(graph, wait->count, TICKET, wait->what); return node ? node->link : NULL;
     case BRAID_WAIT_FOR_FAR_LOCK:
-      node = find(graph, task->process, NUMBER, wait->what);
-      return node && node->link ? node->link->link : NULL;
+      node = object_of(find(graph, wait->count, NUMBER, wait->what));
+      return node ? node->link : NULL;
     default: return NULL;
   }
 }
@@ -249,9 +273,7 @@ static bool may_end(const struct graph *graph, const struct node *task) {
     case BRAID_WAIT_FOR_WORK: return object_goes_on(find(graph, task->process, OBJECT, wait->what));
     case BRAID_WAIT_FOR_POOL: return pool_goes_on(find(graph, task->process, POOL, wait->what), wait->count);
     case BRAID_WAIT_FOR_REST: node = find(graph, task->process, POOL, wait->what); return !node || !node->stuck_job;
-    case BRAID_WAIT_FOR_FAR_OBJECT:
-      node = find(graph, task->process, NUMBER, wait->what);
-      return !node || object_goes_on(node->link);
+    case BRAID_WAIT_FOR_FAR_OBJECT: return object_goes_on(object_of(find(graph, wait->count, NUMBER, wait->what)));
     default: return task_goes_on(awaited(graph, task));
   }
 }
@@ -280,7 +302,8 @@ static void pass_on(const struct graph *graph, struct node **nodes, size_t count
   }
   const struct edge *edges = (const struct edge *)(const void *)graph->edges.data;
   for (size_t i = 0; i < graph->edges.size / sizeof *edges; i++)
-    if (edges[i].who->goes_on || (edges[i].who->kind == STATE && !edges[i].who->known)) edges[i].what->open = true;
+    if (edges[i].what && (edges[i].who->goes_on || (edges[i].who->kind == STATE && !edges[i].who->known)))
+      edges[i].what->open = true;
 }
 
 /* False: nobody more goes on. */

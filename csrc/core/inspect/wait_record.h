@@ -24,17 +24,22 @@ enum braid_wait_kind {
   BRAID_WAIT_FOR_POOL,       /* a worker of pool `what`, which has `count` workers, for a job that has not begun */
   BRAID_WAIT_FOR_REST,       /* the end of all jobs of pool `what` */
   BRAID_WAIT_FOR_WORK,       /* a worker's own task: a job of pool `what` */
-  BRAID_WAIT_FOR_FAR_LOCK,   /* the lock that has number `what` for this process, in the parent process `count` */
+  BRAID_WAIT_FOR_FAR_LOCK,   /* a lock of another process, number `what` of worker process `count` */
   BRAID_WAIT_FOR_FAR_OBJECT, /* the same for other objects */
 
   /* ---- who knows what ---- */
-  BRAID_WAIT_HOLD,  /* state `who` accounts for `count` references of object `what` */
-  BRAID_WAIT_REFS,  /* object `what` has `count` references */
-  BRAID_WAIT_RUN,   /* task `who` runs job `what`, of pool `other`; count: its ticket */
-  BRAID_WAIT_OWNER, /* task `other` holds lock `what`; with BRAID_WAIT_FAR a task of process `count` */
-  BRAID_WAIT_CHILD, /* process `who` works for pool `what` */
-  BRAID_WAIT_EXPORT /* what process `other` knows as number `who` is object `what`; it has `count` references */
+  BRAID_WAIT_HOLD,   /* state `who` accounts for `count` references of object `what` */
+  BRAID_WAIT_REFS,   /* object `what` has `count` references */
+  BRAID_WAIT_RUN,    /* task `who` runs job `what`, of pool `other`; count: its ticket */
+  BRAID_WAIT_OWNER,  /* task `other` holds lock `what`; with BRAID_WAIT_FAR a task of process `count` */
+  BRAID_WAIT_CHILD,  /* process `who` works for pool `what` */
+  BRAID_WAIT_EXPORT, /* what process `other` knows as number `who` is object `what`; it has `count` references */
+  BRAID_WAIT_RELAY   /* what process `other` knows as number `who` is number `what` of worker process `count` */
 };
+
+/* Objects of other processes have numbers, one for each connection. A number is unique together with the worker process
+ * at one end of its connection. Its lowest bit says that the worker's end is the home, and the other end the one that
+ * knows it. */
 
 enum braid_wait_flag {
   BRAID_WAIT_OPEN = 1,   /* of a state: something outside can make it run Lua */

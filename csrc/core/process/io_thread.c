@@ -124,8 +124,8 @@ void braid_errand_recall(struct braid_errand *errand) {
 
 /* ---- what is under way ---------------------------------------------------------------------------------------- */
 
-/* Runs twice: what came before it was sent is read, at the latest, before its second run. The last one to leave, the
- * I/O thread or the caller, frees it. */
+/* Runs three times: what came before it was sent is read, at the latest, before its second run, and what has to be
+ * relayed is sent before its third. The last one to leave, the I/O thread or the caller, frees it. */
 struct passage {
   struct braid_errand errand;
   atomic_int left; /* runs that still come */
@@ -150,7 +150,7 @@ bool braid_io_thread_settle(void) {
   struct passage *passage = io_thread ? calloc(1, sizeof *passage) : NULL;
   bool settled = false;
   if (passage) {
-    atomic_init(&passage->left, 2);
+    atomic_init(&passage->left, 3);
     atomic_init(&passage->users, 2);
     braid_errand_init(&passage->errand, io_thread, on_passage);
     braid_errand_send(&passage->errand);

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/inspect/wait_record.h"
 #include "core/sync/counter.h"
@@ -20,7 +21,7 @@ struct holding {
   struct braid_list link;
   struct braid_primitive *lock; /* with a reference */
   uint64_t owner;               /* the owner's number in the client */
-  uint64_t process;             /* the client; 0: it is not a neighbour */
+  uint64_t process;             /* the client's; 0: it is not known */
 };
 
 struct visit {
@@ -75,11 +76,10 @@ static struct holding *find_holding(struct braid_client *client, const struct br
   return NULL;
 }
 
-static struct holding *new_holding(const struct braid_client *client, struct braid_primitive *lock, uint64_t owner) {
+static struct holding *new_holding(struct braid_primitive *lock, const struct braid_call *call) {
   struct holding *holding = malloc(sizeof *holding);
   if (!holding) return NULL;
-  uint64_t process = client->channel ? 0 : (uint64_t)atomic_load(&client->table->process);
-  *holding = (struct holding){.lock = lock, .owner = owner, .process = process};
+  *holding = (struct holding){.lock = lock, .owner = call->owner, .process = call->process};
   braid_list_init(&holding->link);
   braid_object_ref(&lock->object);
   return holding;
@@ -102,7 +102,7 @@ static void abandon(struct holding *holding) {
 static enum braid_status acquire(struct attempt *attempt, struct braid_primitive *lock, struct braid_wait_node *node) {
   if (!attempt->holding) {
     if (find_holding(attempt->client, lock, attempt->call.owner)) return BRAID_MISUSE;
-    attempt->holding = new_holding(attempt->client, lock, attempt->call.owner);
+    attempt->holding = new_holding(lock, &attempt->call);
     if (!attempt->holding) return BRAID_NO_MEMORY;
   }
   enum braid_status status = braid_lock_acquire(lock, number_of(attempt->holding), node);
@@ -462,19 +462,31 @@ static void tell_owner(struct braid_buffer *list, struct braid_primitive *lock) 
                                                          .other = owner});
 }
 
-static void tell_entry(const struct braid_object_table *table, struct braid_entry *entry, void *context) {
-  uint64_t process = (uint64_t)atomic_load(&table->process), number = (uint64_t)(uintptr_t)entry->object;
-  if (!process || braid_proxy_is(entry->object)) return;
-  braid_wait_record_add(context, (struct braid_wait_record){.kind = BRAID_WAIT_EXPORT,
-                                                            .count = 1 + atomic_load(&entry->kept),
-                                                            .who = entry->id,
-                                                            .what = number,
-                                                            .other = process});
-  braid_wait_record_add(
-      context,
-      (struct braid_wait_record){.kind = BRAID_WAIT_REFS, .count = atomic_load(&entry->object->refs), .what = number});
+static void tell_export(struct braid_buffer *list, const struct braid_entry *entry, struct braid_wait_record record) {
+  uint64_t number = (uint64_t)(uintptr_t)entry->object;
+  record.kind = BRAID_WAIT_EXPORT;
+  record.count = 1 + atomic_load(&entry->kept);
+  record.what = number;
+  braid_wait_record_add(list, record);
+  braid_wait_record_add(list, (struct braid_wait_record){
+                                  .kind = BRAID_WAIT_REFS, .count = atomic_load(&entry->object->refs), .what = number});
   if (entry->object->class == &braid_lock_class)
-    tell_owner(context, braid_container(entry->object, struct braid_primitive, object));
+    tell_owner(list, braid_container(entry->object, struct braid_primitive, object));
+}
+
+static void tell_entry(const struct braid_object_table *table, struct braid_entry *entry, void *context) {
+  struct braid_object_name name = braid_entry_name(table, entry), home;
+  bool to_parent = atomic_load(&table->process) == BRAID_OBJECT_TABLE_PARENT;
+  struct braid_wait_record record = {.who = name.number, .other = (uint64_t)(to_parent ? getppid() : name.worker)};
+  if (!braid_proxy_is(entry->object)) {
+    tell_export(context, entry, record);
+    return;
+  }
+  home = braid_import_name(braid_proxy_of(entry->object)->keeper, false);
+  record.kind = BRAID_WAIT_RELAY;
+  record.count = (uint32_t)home.worker;
+  record.what = home.number;
+  braid_wait_record_add(context, record);
 }
 
 void braid_object_server_tell(struct braid_buffer *list) { braid_object_tables_visit(tell_entry, list); }

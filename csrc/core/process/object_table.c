@@ -4,6 +4,7 @@
 #include "core/process/object_table.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 static struct {
   pthread_mutex_t mutex;
@@ -208,6 +209,29 @@ uint64_t braid_import_id(struct braid_array_keeper *keeper, const struct braid_o
   uint64_t id = import->table == table ? import->id : 0;
   pthread_mutex_unlock(&tables.mutex);
   return id;
+}
+
+/* ---- names ---------------------------------------------------------------------------------------------------- */
+
+/* The low bits of numbers are left free: they are hashed like addresses. */
+static struct braid_object_name name_of(const struct braid_object_table *table, uint64_t id, bool is_ours) {
+  enum { FREE = 3 };
+  int other = atomic_load(&table->process);
+  bool is_worker = other == BRAID_OBJECT_TABLE_PARENT;
+  return (struct braid_object_name){is_worker ? (int)getpid() : other, id << FREE | (is_worker == is_ours)};
+}
+
+struct braid_object_name braid_entry_name(const struct braid_object_table *table, const struct braid_entry *entry) {
+  return name_of(table, entry->id, true);
+}
+
+struct braid_object_name braid_import_name(const struct braid_array_keeper *keeper, bool enter) {
+  const struct braid_import *import = braid_container(keeper, const struct braid_import, keeper);
+  struct braid_object_name name = {0};
+  if (enter) pthread_mutex_lock(&tables.mutex);
+  if (import->table) name = name_of(import->table, import->id, false);
+  if (enter) pthread_mutex_unlock(&tables.mutex);
+  return name;
 }
 
 void braid_object_table_visit_arrays(struct braid_object_table *table,

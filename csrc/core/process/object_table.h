@@ -12,7 +12,7 @@
 
 struct braid_share;
 
-enum { BRAID_OBJECT_TABLE_ROWS = 64 };
+enum { BRAID_OBJECT_TABLE_ROWS = 64, BRAID_OBJECT_TABLE_PARENT = -1 };
 
 struct braid_entry {
   uint64_t id;
@@ -34,7 +34,7 @@ struct braid_import {
 struct braid_object_table {
   struct braid_connection *connection;
   struct braid_list row; /* in the list of all tables */
-  atomic_int process;    /* the worker process at the other end; 0: it is the parent */
+  atomic_int process;    /* the worker process at the other end, or BRAID_OBJECT_TABLE_PARENT; 0: not known yet */
   struct braid_entry *entries[BRAID_OBJECT_TABLE_ROWS], *objects[BRAID_OBJECT_TABLE_ROWS]; /* by number, by object */
   struct braid_import *imports[BRAID_OBJECT_TABLE_ROWS];
   struct braid_import *drops; /* of objects that were destroyed; the other end must be told */
@@ -99,6 +99,17 @@ void braid_object_table_part(struct braid_object_table *table, void (*parted)(st
 /* Calls `visit` for each imported array, under the mutex. Any thread. */
 void braid_object_table_visit_arrays(struct braid_object_table *table,
                                      void (*visit)(void *context, const struct braid_array *array), void *context);
+
+/* What an object is called on a connection, for the search for deadlocks: the worker process at one end of it, 0 if
+ * that is not known, and the number there. The lowest bit of the number says that the object's home is the worker's
+ * end. */
+struct braid_object_name {
+  int worker;
+  uint64_t number;
+};
+struct braid_object_name braid_entry_name(const struct braid_object_table *table, const struct braid_entry *entry);
+/* The name of the import that has this keeper. Within a visit of all tables, or else with `enter`. Any thread. */
+struct braid_object_name braid_import_name(const struct braid_array_keeper *keeper, bool enter);
 
 /* Returns the number of the import that has this keeper, when it belongs to this table; else 0. Any thread. */
 uint64_t braid_import_id(struct braid_array_keeper *keeper, const struct braid_object_table *table);

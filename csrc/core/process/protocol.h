@@ -68,6 +68,7 @@ struct braid_call {
   int64_t number;
   uint32_t key_size; /* for dicts */
   uint32_t once;     /* the call must not wait */
+  uint64_t process;  /* the owner's process, for reports of deadlocks; 0: it is not told */
 };
 
 struct braid_answer {

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/process/proxy_queue.h"
 
@@ -102,6 +103,7 @@ static bool put_call(struct braid_proxy *proxy, enum braid_call_operation operat
   struct braid_queue_cell nothing = {.item.tag = BRAID_ITEM_NONE};
   char room[256], *body = room;
   size_t size = sizeof *call + call->key_size;
+  if (operation == BRAID_LOCK_ACQUIRE) call->process = (uint64_t)getpid();
   if (size > sizeof room && !(body = malloc(size))) return false;
   memcpy(body, call, sizeof *call);
   if (call->key_size) memcpy(body + sizeof *call, key, call->key_size);

@@ -153,6 +153,14 @@ static void on_bye(struct braid_connection *connection, const struct braid_frame
   if (is_told(connection)) self.pool->pool.kind->close(&self.pool->pool, false);
 }
 
+void braid_worker_process_visit(const struct braid_thread_pool *pool,
+                                void (*visit)(const struct braid_message *call, void *context), void *context) {
+  pthread_mutex_lock(&self.mutex);
+  for (unsigned i = 0; pool == self.pool && i < self.slots; i++)
+    if (self.jobs[i]) visit(self.jobs[i]->call, context);
+  pthread_mutex_unlock(&self.mutex);
+}
+
 /* ---- start and end -------------------------------------------------------------------------------------------- */
 
 static void on_settings(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
@@ -196,6 +204,8 @@ static void open_connection(struct braid_errand *errand) {
   int error = braid_connection_open(&self.connection, io_thread, BRAID_WORKER_CONNECTION, &braid_marshal);
   if (error) die_short(error);
   if (pipes) braid_connection_use_pipes(&self.connection, &pipes->up, &pipes->down);
+  struct braid_object_table *table = self.connection.objects;
+  if (table) atomic_store(&table->process, BRAID_OBJECT_TABLE_PARENT);
   self.connection.ended = on_parent_gone;
   braid_connection_handle(&self.connection, BRAID_FRAME_SETTINGS, on_settings);
   braid_connection_handle(&self.connection, BRAID_FRAME_JOB, on_job);
@@ -257,13 +267,6 @@ bool braid_worker_process_suspect(bool ask) {
   if (self.open && ask)
     braid_connection_send(&self.connection, (struct braid_frame){.kind = BRAID_FRAME_SUSPECT}, NULL);
   return self.open;
-}
-
-bool braid_worker_process_is_parents(struct braid_proxy *proxy) {
-  braid_guard_enter(&proxy->object.guard);
-  bool parents = self.open && proxy->connection == &self.connection;
-  braid_guard_leave(&proxy->object.guard);
-  return parents;
 }
 
 void braid_worker_process_end(int status) {

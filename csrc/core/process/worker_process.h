@@ -27,9 +27,10 @@ void braid_worker_process_failed(struct braid_message *failure);
 /* Whether this is a worker process. With `ask` it asks its parent to look for deadlocks. Any thread; does not block. */
 bool braid_worker_process_suspect(bool ask);
 
-/* Whether the object's home is the parent. Any thread. */
-struct braid_proxy;
-bool braid_worker_process_is_parents(struct braid_proxy *proxy);
+/* If the pool is this process's own: calls `visit` for the call of each job that the parent waits for, under the mutex.
+ * Any thread. */
+void braid_worker_process_visit(const struct braid_thread_pool *pool,
+                                void (*visit)(const struct braid_message *call, void *context), void *context);
 
 /* Tells the parent that this process cannot become a worker for want of memory or descriptors. Any thread; does not
  * block. */

@@ -103,10 +103,11 @@ static enum braid_wait_kind kind_of_call(enum braid_call_operation operation) {
   }
 }
 
-/* An object of the parent process. Those of child processes are not followed. */
+/* An object of another process. */
 static struct braid_wait_record for_proxy(struct braid_proxy *proxy, const struct braid_wait_queue *queue) {
-  struct braid_wait_record wait = {.what = proxy->id};
-  if (!braid_worker_process_is_parents(proxy)) return wait;
+  struct braid_object_name name = braid_import_name(proxy->keeper, true);
+  struct braid_wait_record wait = {.what = name.number, .count = (uint32_t)name.worker};
+  if (!name.worker) return wait;
   if (queue->guard == &braid_proxies.guard)
     wait.kind = (uint8_t)kind_of_call(braid_container(queue, struct braid_proxy_call, waiters)->operation);
   else if (proxy->queue && (queue == &proxy->queue->getters || queue == &proxy->queue->putters))
@@ -294,8 +295,8 @@ static void tell_held(struct telling *telling) {
   }
 }
 
-static void hold_all(struct telling *telling, const struct braid_message *message) {
-  for (uint32_t i = 0; message && i < message->object_count; i++) tell_box(message->objects[i], telling);
+static void hold_all(const struct braid_message *message, void *context) {
+  for (uint32_t i = 0; message && i < message->object_count; i++) tell_box(message->objects[i], context);
 }
 
 /* A job that is not home holds what was sent with it. Code runs when it ends, if it has callbacks; and a job that has
@@ -303,7 +304,7 @@ static void hold_all(struct telling *telling, const struct braid_message *messag
 static void tell_job(struct job_future *future, void *context) {
   struct telling *telling = context;
   hold(telling, &future->pool->object);
-  hold_all(telling, future->job->call);
+  hold_all(future->job->call, telling);
   struct braid_wait_record wait = for_job(future);
   bool queued = wait.kind == BRAID_WAIT_FOR_POOL && future->job->call->object_count > 0;
   if (!queued && !(future->future.waiter.flags & TASK_WATCHED)) return;
@@ -332,7 +333,10 @@ static void tell_pools(struct telling *telling) {
 static void tell_worker(struct telling *telling, const struct worker *worker) {
   struct braid_object *pool = &worker->core->pool->pool.object;
   hold(telling, pool); /* its thread's reference */
-  if (worker->core->index == 0) hold_all(telling, worker->settings->table);
+  if (worker->core->index == 0) {
+    hold_all(worker->settings->table, telling);
+    braid_worker_process_visit(worker->core->pool, hold_all, telling);
+  }
   for (struct braid_list *at = worker->active.next; at != &worker->active; at = at->next) {
     const struct active *active = braid_container(at, struct active, link);
     if (!active->job || !active->scope) continue;
