@@ -90,10 +90,11 @@ describe("make", function()
     in_folder(function(folder)
       local as = sh("id -u").stdout == "0\n" and "setpriv --reuid=65534 --clear-groups " or ""
       local result = sh(([[
+        lua=$(realpath "$(command -v "$2")") &&
         make -s -o all install PREFIX="$1/u v" DESTDIR= && chmod 755 "$1" && cd / && ls -A "$1" &&
         ln -s "$1/u v/bin/braid" "$1/link" && unset LUA_PATH LUA_CPATH &&
         %s"$1/u v/bin/braid" --version && %s"$1/link" --version &&
-        eval "$(%s"$1/link" env)" && "$2" -e 'print(package.searchpath("braid", package.path))' &&
+        eval "$(%s"$1/link" env)" && "$lua" -e 'print(package.searchpath("braid", package.path))' &&
         PKG_CONFIG_PATH="$1/u v/lib/pkgconfig" pkg-config --modversion braid &&
         PKG_CONFIG_PATH="$1/u v/lib/pkgconfig" pkg-config --variable=luadir braid]]):format(as, as, as), folder,
         helper.lua)
