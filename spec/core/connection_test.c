@@ -25,6 +25,7 @@ static void on_job(struct braid_connection *connection, const struct braid_frame
   memcpy(&skipped, body, sizeof skipped);
   check(skipped == frame->id * 3);
   static struct braid_object *before;
+  if (frame->id == 1) before = NULL; /* of another test; a new object may have its address */
   if (message->object_count > 0 && message->objects[0] == before) atomic_fetch_add(&shared_code, 1);
   if (message->object_count > 0) before = message->objects[0];
   struct braid_frame reply = {.kind = BRAID_FRAME_REPLY, .id = frame->id, .value = message->size};

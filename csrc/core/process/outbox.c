@@ -115,13 +115,12 @@ static void send_away(struct braid_outbox *outbox, size_t sent) {
 }
 
 /* One system call: sends the vectors, and with the first byte the segment's descriptor (NULL: none). */
-static ssize_t send_vector(int fd, struct iovec *vector, size_t count, const struct braid_shm *segment) {
-  struct msghdr head = {.msg_iov = vector};
+static ssize_t send_vector(int fd, struct iovec *vector, int count, const struct braid_shm *segment) {
+  struct msghdr head = {.msg_iov = vector, .msg_iovlen = (size_t)count};
   union {
     struct cmsghdr head;
     char room[CMSG_SPACE(sizeof(int))];
   } control;
-  head.msg_iovlen = count;
   if (segment) {
     memset(&control, 0, sizeof control);
     head.msg_control = &control;
@@ -142,7 +141,7 @@ static struct braid_piece *first_of(const struct braid_outbox *outbox) {
 ssize_t braid_outbox_send(struct braid_outbox *outbox, int fd) {
   struct iovec vector[MOST_PIECES];
   int count = gather(outbox, vector);
-  ssize_t sent = send_vector(fd, vector, (size_t)count, first_of(outbox)->segment);
+  ssize_t sent = send_vector(fd, vector, count, first_of(outbox)->segment);
   if (sent > 0) send_away(outbox, (size_t)sent);
   return sent;
 }
