@@ -63,11 +63,19 @@ void braid_tls_sessions_keep(struct braid_tls_sessions *sessions, const char *pl
   pthread_mutex_unlock(&sessions->mutex);
 }
 
+static time_t begin_of(const SSL_SESSION *session) {
+#if OPENSSL_VERSION_NUMBER >= 0x30300000L
+  return SSL_SESSION_get_time_ex(session);
+#else
+  return SSL_SESSION_get_time(session);
+#endif
+}
+
 /* The certificate may have ended since: a resumed handshake does not look at it. */
 static bool is_good(const SSL_SESSION *session) {
   X509 *peer = SSL_SESSION_get0_peer((SSL_SESSION *)session);
   if (!SSL_SESSION_is_resumable(session)) return false;
-  if (time(NULL) >= SSL_SESSION_get_time(session) + SSL_SESSION_get_timeout(session)) return false;
+  if (time(NULL) >= begin_of(session) + SSL_SESSION_get_timeout(session)) return false;
   return !peer || X509_cmp_current_time(X509_get0_notAfter(peer)) > 0;
 }
 
