@@ -76,12 +76,6 @@ void braid_state_name(struct braid_state *state, const char *format, ...) {
   va_end(arguments);
 }
 
-void braid_state_mute(struct braid_state *state) {
-  pthread_mutex_lock(&states.mutex);
-  state->mute = true;
-  pthread_mutex_unlock(&states.mutex);
-}
-
 void braid_state_tell(struct braid_state *state, struct braid_buffer *text) {
   pthread_mutex_lock(&states.mutex);
   if (state->awaited) {
@@ -135,7 +129,7 @@ static void ask_all(const pthread_t *except, enum braid_state_question question)
   states.missing = 0;
   for (struct braid_list *at = states.entries.next; at != &states.entries; at = at->next) {
     struct braid_state *state = entry_at(at);
-    if (state->mute || (except && pthread_equal(state->thread, *except))) continue;
+    if (except && pthread_equal(state->thread, *except)) continue;
     state->awaited = true;
     states.missing++;
     atomic_store(&state->asked_at, braid_clock_now());
@@ -222,7 +216,7 @@ static unsigned ask_for_waits(bool anew) {
     struct braid_state *state = entry_at(at);
     state->waits_due = anew || !rests(state);
     state->waits_told = state->waits_due;
-    if (state->mute || !state->waits_due) continue;
+    if (!state->waits_due) continue;
     atomic_fetch_or(&state->asked, BRAID_STATE_WAITS);
     braid_wakeup_signal(&state->loop->wakeup); /* no signal: who computes need not tell */
   }
@@ -231,7 +225,7 @@ static unsigned ask_for_waits(bool anew) {
 
 static bool are_waits_due(void) {
   for (struct braid_list *at = states.entries.next; at != &states.entries; at = at->next)
-    if (entry_at(at)->waits_due && !entry_at(at)->mute) return true;
+    if (entry_at(at)->waits_due) return true;
   return false;
 }
 

@@ -54,7 +54,6 @@ struct braid_state {
   int thread_number;
   char name[96]; /* "script", "worker 2 of pool NAME"; its own thread writes it, and reads it without the mutex */
   atomic_llong asked_at;      /* when it was last asked for an answer */
-  bool mute;                  /* it is not asked what it does */
   bool awaited;               /* a thread waits for its answer */
   struct braid_buffer told;   /* the answer */
   bool waits_told, waits_due; /* it was asked what it waits for; it has not answered */
@@ -75,9 +74,6 @@ void braid_state_leave(struct braid_state *state);
 
 /* Sets the name under which it answers. */
 void braid_state_name(struct braid_state *state, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* From here on it is not asked: it cannot answer any more before its end. */
-void braid_state_mute(struct braid_state *state);
 
 /* Answers what the state does, if it was asked. Takes the text over and leaves it empty. */
 void braid_state_tell(struct braid_state *state, struct braid_buffer *text);

@@ -80,11 +80,6 @@ static bool split(const char *line, const char *end, struct braid_field *field) 
   return true;
 }
 
-bool braid_field_is_valid(const char *line, size_t size) {
-  struct braid_field field;
-  return split(line, line + size, &field) && braid_text_is(field.value, field.value_size, BRAID_CHAR_VALUE);
-}
-
 /* Takes the next element of a list that is separated by commas. False at its end. */
 static bool next_element(const char **at, const char *end, const char **element, size_t *size) {
   while (*at < end && (is_blank(**at) || **at == ',')) ++*at;

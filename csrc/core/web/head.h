@@ -58,7 +58,4 @@ bool braid_field_next(const char **at, const char *end, struct braid_field *fiel
 /* Finds the only or first field of that name; `name` is in lower case. */
 bool braid_field_find(const char *fields, size_t size, const char *name, struct braid_field *field);
 
-/* Whether a line without its end is a field. Used for trailers, too. */
-bool braid_field_is_valid(const char *line, size_t size);
-
 #endif

@@ -36,13 +36,6 @@ void lregistry_kept(lua_State *L, const void *key, int slot) {
   lua_remove(L, -2);
 }
 
-void lregistry_take(lua_State *L, const void *key, int slot) {
-  lregistry_table(L, key, NULL);
-  lua_rawgeti(L, -1, slot);
-  luaL_unref(L, -2, slot);
-  lua_remove(L, -2);
-}
-
 void lregistry_drop(lua_State *L, const void *key, int slot) {
   lregistry_table(L, key, NULL);
   luaL_unref(L, -1, slot);

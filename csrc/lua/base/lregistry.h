@@ -16,8 +16,7 @@ void lregistry_table(lua_State *L, const void *key, const char *mode);
 int lregistry_keep(lua_State *L, const void *key);
 /* Pushes the value in this slot. */
 void lregistry_kept(lua_State *L, const void *key, int slot);
-/* Pushes the value in this slot and frees the slot. lregistry_drop only frees it. */
-void lregistry_take(lua_State *L, const void *key, int slot);
+/* Frees the slot. */
 void lregistry_drop(lua_State *L, const void *key, int slot);
 
 /* The registry's field with a function that opens more parts of the C module, and returns false if all are open. */
