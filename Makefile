@@ -196,7 +196,7 @@ MAKEFLAGS += --no-print-directory
 all: $(MODULES) ## build the C modules into build/ (V=1 shows the commands)
 
 $(BUILD)/obj/%.o: %.c
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) || { echo "Where this tree cannot be written, name another folder: make BUILD=/tmp/braid-build" >&2; exit 1; }
 	$(if $(V),,@echo "  CC    $<")
 	$(QUIET)$(COMPILE) -o $@ $<
 

@@ -80,7 +80,7 @@ describe("a name that is not there", function()
       { "local x = braid.nme print(x)", "other" }, { "return braid.nme and braid.nme(1)", "other" },
       { "return { braid.nme }", "other" }, { "return function() return braid.nme(1) end", nil },
       { "braid.nme(function() return 1 end, { 1, 2, 3 }, ...)", "call" }, { "return not braid.nme", "other" },
-      { "braid.nme(a and b or c, #d)", "call" },
+      { "braid.nme(a and b or c, #d)", "call" }, { "braid:nme(1)", "call" }, { "return braid:nme()", "call" },
     }
     for _, line in ipairs(lines) do
       for _, before in ipairs { "", "local braid = 1\n", "local a, b, c\nlocal braid, e = 1, 2\n" } do
@@ -109,6 +109,45 @@ describe("a name that is not there", function()
     end
     collectgarbage()
     assert.is_true(collectgarbage "count" - before < 500)
+  end)
+end)
+
+describe("a method that is not there", function()
+  test("says the nearest, and what others call it", function()
+    local queue, lock, task = braid.queue(1), braid.lock(), braid.spawn(function() end)
+    local pool <close> = braid.task_pool(1)
+    local session <close> = braid.http.session()
+    assert.matches("queue:sise: did you mean size%?$", message_of(function() return queue:sise() end))
+    assert.matches("queue:get_nowait: did you mean try_get%?$", message_of(function() queue:get_nowait() end))
+    assert.matches("queue:pop: did you mean get%?$", message_of(function() queue.pop(queue) end))
+    assert.matches("lock:unlock: did you mean release%?$", message_of(function() lock:unlock() end))
+    assert.matches("event:trigger: there is no such name$", message_of(function() braid.event():trigger() end))
+    assert.matches("counter:incr: did you mean add%?$", message_of(function() braid.counter():incr() end))
+    assert.matches("dict:updat: did you mean update%?$", message_of(function() braid.dict():updat("a", print) end))
+    assert.matches("future:join: did you mean result%?$", message_of(function() task:join() end))
+    assert.matches("pool:apply_async: did you mean submit%?$", message_of(function() pool:apply_async(print) end))
+    assert.matches("session:gett: did you mean get%?$", message_of(function() session:gett "x" end))
+    assert.matches("app:route: did you mean get%?$", message_of(function() braid.web.app():route("/", print) end))
+    assert.matches("scope:start_soon: did you mean spawn%?$",
+      message_of(braid.scope, function(scope) scope:start_soon(print) end))
+    task:result()
+  end)
+
+  test("can be asked for", function()
+    local queue = braid.queue(1)
+    assert.is_nil(queue.anything)
+    assert.is_nil(queue[1])
+    assert.is_nil(braid.web.app().anything)
+    if queue.peek then queue:peek() end
+  end)
+
+  test("is looked for after its object came from another state, too", function()
+    local pool <close> = braid.thread_pool(1)
+    local text = pool:submit(function(lock)
+      local _ = lock.owner or lock:with(tostring, 1)
+      return tostring(select(2, pcall(function() lock:unlock() end)))
+    end, braid.lock()):result()
+    assert.matches("lock:unlock: did you mean release%?$", text)
   end)
 end)
 
@@ -156,6 +195,15 @@ describe("a mistake that other ecosystems suggest", function()
     assert.matches("call it with a dot: braid.http.get%(url%)", message_of(function() braid.http:get "http://x" end))
     assert.matches("call it with a dot: braid.map%(", message_of(function() braid:map(print, {}) end))
     assert.matches("did you mean 'return_errors'", message_of(braid.gather, {}, { return_exceptions = true }))
+    assert.matches("did you mean 'limit'", message_of(braid.map, print, {}, { max_workers = 3 }))
+    assert.matches("did you mean 'verify'", message_of(braid.http.get, "http://127.0.0.1:1/", { verify_ssl = false }))
+    assert.matches("the function comes first$", message_of(braid.map, { 1, 2 }, print))
+    assert.matches("write braid.gather { f, g }$", message_of(braid.gather, print, print))
+    assert.matches("expected, got a string%)$", message_of(braid.timeout, "5", print))
+    assert.matches("expected, got a function%)$", message_of(braid.timeout, print, 5))
+    assert.matches("braid.http.request { url", message_of(braid.http.get, { url = "http://127.0.0.1:1/" }))
+    assert.matches('a parameter is written {id}', message_of(function() braid.web.app():get("/x/<int:id>", print) end))
+    assert.matches('one of f64, f32', message_of(braid.array, "double", 3))
   end)
 
   test("of holding a lock is answered in the report", function()
@@ -167,6 +215,23 @@ describe("a mistake that other ecosystems suggest", function()
 end)
 
 describe("a report", function()
+  test("tells what an error without text has in it, and names functions as programs do", function()
+    local ran = script [[local braid = require "braid"
+      braid.run(function()
+        local braid_sleep = braid.sleep
+        braid.spawn(function() error { code = 7, why = "x" } end):wait()
+        error(setmetatable({}, { __tostring = function() return "mine" end }))
+      end)]]
+    assert.matches('unhandled error: { code = 7, why = "x" }', ran.stderr)
+    assert.matches("lua5.4: mine", ran.stderr)
+    ran = script "local braid = require 'braid' local f = braid.spawn braid.run(function() f(1) end)"
+    assert.matches("function 'braid.spawn'", ran.stderr)
+    ran = script "local braid = require 'braid' braid.run(function() for x in braid.queue(1) do print(x) end end)"
+    assert.matches("queue:items%(%)", ran.stderr)
+    ran = script "local braid = require 'braid' braid.run(function() await(1) end)"
+    assert.matches("task:result%(%) waits for a task", ran.stderr)
+  end)
+
   test("cannot command a terminal", function()
     local ran = script [[local braid = require "braid"
       braid.spawn(error, "a\27[2Jb\tc")

@@ -92,10 +92,11 @@ local function a_of(code) return code >> 7 & 0xff end
 local function b_of(code) return code >> 16 & 0xff end
 local function c_of(code) return code >> 24 end
 
--- The name of the field that an instruction reads; nil for other instructions.
+-- The name of the field that an instruction reads; nil for other instructions. (SELF has it in a register, too.)
 local function field_of(read, code)
-  local op = code and operation(code)
-  return (op == GETFIELD or op == GETTABUP) and read.constants[c_of(code) + 1] or nil
+  local op = operation(code)
+  local named = op == GETFIELD or op == GETTABUP or op == SELF and code & 0x8000 ~= 0
+  return named and read.constants[c_of(code) + 1] or nil
 end
 
 -- Whether pcall was loaded into this register, before its first argument was.

@@ -205,7 +205,8 @@ end
 function M.check_function(level, what, name, value)
   if value == package.loaded.braid and value then M.misuse(level + 1, "call it with a dot: braid.%s(...)", what) end
   if not fits(value, "function") then
-    M.misuse(level + 1, "bad argument '%s' to '%s' (a function expected, got %s)", name, what, M.described(value))
+    M.misuse(level + 1, "bad argument '%s' to '%s' (a function expected, got %s)%s", name, what, M.described(value),
+      name == "fn" and type(value) == "table" and ": the function comes first" or "")
   end
 end
 
@@ -231,9 +232,21 @@ local function printable(text)
   return (text:gsub("[^\t]+", function(piece) return core.printable(piece, true) end))
 end
 
+-- A plain table as an error: its first fields.
+local function fields_of(err)
+  local list, most = {}, 8
+  for name, value in next, err do
+    if #list == most then return ("{ %s, ... }"):format(table.concat(list, ", ")) end
+    local text = type(value) == "string" and ("%q"):format(value) or M.text(value)
+    list[#list + 1] = type(name) == "string" and ("%s = %s"):format(name, text) or text
+  end
+  table.sort(list)
+  return ("{ %s }"):format(table.concat(list, ", "))
+end
+
 -- The error, and what Lua's message leaves unsaid.
 local function explained(err)
-  local text = M.text(err)
+  local text = type(err) == "table" and not getmetatable(err) and fields_of(err) or M.text(err)
   local hint = type(err) == "string" and require("braid.hints").of(text)
   return hint and ("%s (%s)"):format(text, hint) or text
 end

@@ -18,6 +18,13 @@ end
 local function meant_by(name) return missed[name] end
 
 local HINTS = {
+  { "attempt to call a nil value %(global 'await'%)", function()
+    return "there is no await: what waits suspends its task by itself; task:result() waits for a task"
+  end },
+  { "attempt to call a nil value %(global 'async'%)", function()
+    return "there is no async: every function can be a task, braid.spawn(fn, ...)"
+  end },
+  { "attempt to call a braid%.queue value", function() return "write `for item in queue:items() do`" end },
   { "variable '[%w_]+' got a non%-closable value", function()
     return "lock:acquire() and semaphore:acquire() return true: write `local held <close> = lock:hold()`"
   end },

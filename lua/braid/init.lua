@@ -79,7 +79,7 @@ return setmetatable(braid, {
     elseif home[name] then
       value = load(name)
     else
-      return (require("braid.missing").name("braid", name, home)) -- no tail call: it looks at who called this
+      return (require("braid.missing").name("braid.", name, home)) -- no tail call: it looks at who called this
     end
     rawset(self, name, value)
     return value

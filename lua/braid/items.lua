@@ -12,7 +12,8 @@ local M = {}
 ---@field names any[]? the keys of the named items; nil: there are none
 
 local function refuse(what, name, list)
-  errors.misuse(3, "bad argument '%s' to '%s' (a list expected, got %s)", name, what, errors.described(list))
+  errors.misuse(3, "bad argument '%s' to '%s' (a list expected, got %s)%s", name, what, errors.described(list),
+    type(list) == "function" and (": write braid.%s { f, g }"):format(what) or "")
 end
 
 -- Order of the keys: numbers, then strings, then everything else.

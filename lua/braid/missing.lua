@@ -6,8 +6,6 @@
 -- known (a stripped chunk), the value is nil.
 
 local errors = require "braid.errors"
-local hints = require "braid.hints"
-local spelling = require "braid.spelling"
 
 local M = {}
 
@@ -26,27 +24,27 @@ local function use_of(info, name)
   return (uses[info.currentline] or {})[name] or "other"
 end
 
-local function explained(module, name, known)
-  local meant = spelling.name(name, known)
+local function explained(before, name, known)
+  local meant = require("braid.spelling").name(name, known)
   local hint = meant and ("did you mean %s?"):format(meant) or "there is no such name"
   if name == "await" or name == "async" then hint = "there is none: what waits suspends its task by itself" end
-  return ("%s.%s: %s"):format(module, name, hint)
+  return ("%s%s: %s"):format(before, name, hint)
 end
 
 ---Raises kind "misuse" at the line of the program that calls a name which is not there; else returns nil, or what
 ---raises when pcall calls it. Called by `__index`, not as a tail call.
----@param module string "braid"
+---@param before string "braid.", "queue:"
 ---@param name any
 ---@param known table<string, any> the names that are there
 ---@return function?
-function M.name(module, name, known)
+function M.name(before, name, known)
   if type(name) ~= "string" or not name:find "^[%a_][%w_]*$" or name:find "^_" then return nil end
   local use = use_of(debug.getinfo(3, "Slf"), name)
   if use == "other" then return nil end
-  local text = explained(module, name, known)
+  local text = explained(before, name, known)
   if use == "call" or use == "index" then errors.misuse(2, "%s", text) end
   if use == "pcall" then return function() errors.misuse(1, "%s", text) end end
-  hints.keep(name, text)
+  require("braid.hints").keep(name, text)
   return nil
 end
 
@@ -56,7 +54,19 @@ end
 ---@return table module
 function M.watch(module, path)
   if getmetatable(module) then return module end
-  return setmetatable(module, { __index = function(self, name) return (M.name(path, name, self)) end })
+  return setmetatable(module, { __index = function(self, name) return (M.name(path .. ".", name, self)) end })
+end
+
+---Makes a class say what was meant by a method that it does not have. Names that begin with `_` are fields which are
+---not set: they cost little.
+---@param methods table
+---@param object string what its objects are called: "queue"
+function M.methods(methods, object)
+  local before = object .. ":"
+  setmetatable(methods, { __index = function(_, name)
+    if type(name) ~= "string" or name:byte() == 95 then return nil end
+    return (M.name(before, name, methods))
+  end })
 end
 
 return M

@@ -61,23 +61,48 @@ void position_stand(lua_State *L, lua_State *co) {
   lua_pushfstring(L, "%s%sat %s:%d", ar.name ? ar.name : "", ar.name ? " " : "", ar.short_src, ar.currentline);
 }
 
+/* Whether a program knows a module of braid by its name: braid.http, but not braid.core, braid.tasks.task. */
+static bool is_internal(const char *module) {
+  if (strncmp(module, "braid.", 6) != 0) return false;
+  size_t length = strlen(module);
+  return strchr(module + 6, '.') || strcmp(module + length - 4, "core") == 0;
+}
+
+/* The field of a module is the function at `function`: puts its full name into the next slot. */
+static bool keep_name(lua_State *L, int function, const char *module, const char *name) {
+  bool global = strcmp(module, LUA_GNAME) == 0;
+  if (global || is_internal(module))
+    lua_pushstring(L, name);
+  else
+    lua_pushfstring(L, "%s.%s", module, name);
+  lua_replace(L, function + 1);
+  return global || strcmp(module, "braid") == 0;
+}
+
+/* Stack: the function, the name that was found, the loaded modules, a module's name, its table. Whether no better name
+ * can be found. */
+static bool look_into(lua_State *L, int function) {
+  if (!lua_istable(L, -1) || lua_type(L, -2) != LUA_TSTRING) return false;
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+    if (!lua_rawequal(L, -1, function) || lua_type(L, -2) != LUA_TSTRING) continue;
+    bool best = keep_name(L, function, lua_tostring(L, -4), lua_tostring(L, -2));
+    lua_pop(L, 2);
+    return best;
+  }
+  return false;
+}
+
 int position_global_name(lua_State *L) {
   int function = lua_gettop(L);
+  lua_pushnil(L);
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  for (lua_pushnil(L); lua_next(L, function + 1); lua_pop(L, 1)) {
-    if (!lua_istable(L, -1) || lua_type(L, -2) != LUA_TSTRING) continue;
-    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-      if (!lua_rawequal(L, -1, function) || lua_type(L, -2) != LUA_TSTRING) continue;
-      const char *module = lua_tostring(L, -4), *name = lua_tostring(L, -2);
-      lua_pushfstring(L, strcmp(module, LUA_GNAME) == 0 ? "%s%s" : "%s.%s",
-                      strcmp(module, LUA_GNAME) == 0 ? "" : module, name);
-      lua_replace(L, function);
-      lua_settop(L, function);
-      return 1;
-    }
-  }
-  lua_settop(L, function - 1);
-  return 0;
+  for (lua_pushnil(L); lua_next(L, function + 2); lua_pop(L, 1))
+    if (look_into(L, function)) break;
+  lua_settop(L, function + 1);
+  bool found = !lua_isnil(L, -1);
+  lua_replace(L, function);
+  if (!found) lua_pop(L, 1);
+  return found;
 }
 
 /* Pushes "queue:get" for the C function at the top of `co`; "sleep" if its first argument is no object of braid. */

@@ -30,8 +30,11 @@ static int load_methods(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   if (lua_rawget(L, -2) == LUA_TNIL) require(L, lua_upvalueindex(1)); /* it can be interrupted */
   lua_settop(L, 2);
-  lua_pushnil(L);
-  lua_setmetatable(L, 1);
+  if (luaL_getmetafield(L, 1, "__index") != LUA_TNIL && lua_tocfunction(L, -1) == load_methods) {
+    lua_pushnil(L);
+    lua_setmetatable(L, 1); /* the module has not replaced it */
+  }
+  lua_settop(L, 2);
   lua_rawget(L, 1);
   return 1;
 }

@@ -3,6 +3,7 @@
 local core = require "braid.core"
 local errors = require "braid.errors"
 local exchange = require "braid.http.exchange"
+local missing = require "braid.missing"
 local query = require "braid.http.query"
 local redirect = require "braid.http.redirect"
 local request = require "braid.http.request"
@@ -18,7 +19,8 @@ local function shown(url) return (url:gsub("^(%a*:?/*)[^/?#]*@", "%1")) end
 local function address(self, url)
   if url == package.loaded["braid.http"] then errors.misuse(1, "call it with a dot: braid.http.get(url)") end
   if type(url) ~= "string" then
-    errors.misuse(1, "bad argument 'url' (a string expected, got %s)", errors.described(url))
+    errors.misuse(1, "bad argument 'url' (a string expected, got %s)%s", errors.described(url),
+      type(url) == "table" and ": braid.http.request { url = ... } takes a table" or "")
   end
   if find(url, "^[Hh][Tt][Tt][Pp][Ss]?://") then return url end
   local scheme = url:match("^(%a[%w+.-]*)://")
@@ -220,5 +222,6 @@ function M.new(opts)
 end
 
 errors.guard(Session)
+missing.methods(Session, "session")
 
 return M

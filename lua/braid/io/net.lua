@@ -3,6 +3,7 @@
 local address = require "braid.io.address"
 local core = require "braid.core"
 local errors = require "braid.errors"
+local missing = require "braid.missing"
 local proxy = require "braid.io.proxy"
 local scope = require "braid.tasks.scope"
 local stream = require "braid.io.stream"
@@ -442,6 +443,7 @@ function M.listen(host, port, opts)
 end
 
 errors.guard(Stream, Stream, stream.SELF_CHECKED)
+missing.methods(Stream, "stream")
 errors.guard(Listener)
 
 return M

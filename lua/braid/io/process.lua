@@ -2,6 +2,7 @@
 -- Running programs. There is no shell unless asked for, so arguments need no quoting.
 local core = require "braid.core"
 local errors = require "braid.errors"
+local missing = require "braid.missing"
 local scope = require "braid.tasks.scope"
 local stream = require "braid.io.stream"
 
@@ -367,5 +368,6 @@ function M.run(argv, opts)
 end
 
 errors.guard(Process)
+missing.methods(Process, "process")
 
 return M

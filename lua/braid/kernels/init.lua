@@ -92,7 +92,7 @@ return setmetatable(kernels, {
   __index = function(self, name)
     local module = home[name] or "braid.kernels.vectors"
     local value = require(module)[name]
-    if value == nil then return (require("braid.missing").name("braid.kernels", name, names_of_all())) end
+    if value == nil then return (require("braid.missing").name("braid.kernels.", name, names_of_all())) end
     if not knows_views[module] then value = with_flat_arrays(value, changes_first[name]) end
     rawset(self, name, value)
     return value

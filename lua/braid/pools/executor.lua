@@ -4,6 +4,7 @@
 local core = require "braid.core"
 local errors = require "braid.errors"
 local items = require "braid.items"
+local missing = require "braid.missing"
 local progress = require "braid.progress"
 local search = require "braid.search"
 local scopes = require "braid.tasks.scope"
@@ -76,6 +77,7 @@ end
 function M.class(name, base)
   local methods = {}
   for key, method in pairs(base or Executor) do methods[key] = method end
+  missing.methods(methods, "pool")
   return { __name = name, __index = methods, __close = methods._leave, __tostring = methods._tostring }, methods
 end
 

@@ -131,9 +131,9 @@ end
 local function make(_, type, source)
   if not types[type] then
     local nearest = _G.type(type) == "string" and errors.nearest(type, types)
-    errors.misuse(1, "bad argument 'type' to 'array' (the type of its numbers expected, got %s%s)",
+    errors.misuse(1, "bad argument 'type' to 'array' (the type of its numbers expected, got %s): %s",
       _G.type(type) == "string" and ("%q"):format(type) or errors.described(type),
-      nearest and (": did you mean %q?"):format(nearest) or "")
+      nearest and ("did you mean %q?"):format(nearest) or "one of f64, f32, i64, i32, i16, i8, u64, u32, u16, u8")
   end
   if _G.type(source) == "table" and getmetatable(source) == nil and (source.shape ~= nil or source.values ~= nil) then
     return shaped(type, source)

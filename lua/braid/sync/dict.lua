@@ -4,6 +4,7 @@
 
 local core = require "braid.core"
 local errors = require "braid.errors"
+local missing = require "braid.missing"
 
 local M = {}
 
@@ -78,5 +79,6 @@ end
 M.dict = core.dict_new
 
 errors.guard(Dict, Dict, { set = true })
+missing.methods(Dict, "dict")
 
 return M

@@ -4,6 +4,7 @@
 
 local core = require "braid.core"
 local errors = require "braid.errors"
+local missing = require "braid.missing"
 
 local M = {}
 
@@ -233,5 +234,12 @@ M.counter = core.counter_new
 errors.guard(Lock)
 errors.guard(Semaphore)
 errors.guard(Condition, Condition, { acquire = true, release = true })
+
+missing.methods(Lock, "lock")
+missing.methods(Semaphore, "semaphore")
+missing.methods(Event, "event")
+missing.methods(Condition, "condition")
+missing.methods(Barrier, "barrier")
+missing.methods(Counter, "counter")
 
 return M

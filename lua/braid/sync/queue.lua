@@ -5,6 +5,7 @@
 local core = require "braid.core"
 local errors = require "braid.errors"
 local items = require "braid.items"
+local missing = require "braid.missing"
 
 local M = {}
 
@@ -164,5 +165,6 @@ function M.queue(maxsize, opts)
 end
 
 errors.guard(Queue)
+missing.methods(Queue, "queue")
 
 return M

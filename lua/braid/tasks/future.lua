@@ -51,4 +51,6 @@ Future.cancel = Future.cancel
 ---@return braid.Future self
 Future.on_done = Future.on_done
 
+require("braid.missing").methods(Future, "future")
+
 return Future

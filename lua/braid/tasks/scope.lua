@@ -3,6 +3,7 @@
 
 local core = require "braid.core"
 local errors = require "braid.errors"
+local missing = require "braid.missing"
 
 local M = {}
 
@@ -253,7 +254,8 @@ core.set_hook("scope_end", function(how, ...) return ends[how](...) end)
 
 local function check_seconds(what, seconds)
   if seconds ~= nil and not (type(seconds) == "number" and seconds >= 0) then
-    errors.misuse(2, "bad argument 's' to '%s' (seconds, not negative, expected, got %s)", what, errors.text(seconds))
+    errors.misuse(2, "bad argument 's' to '%s' (seconds, not negative, expected, got %s)", what,
+      errors.described(seconds))
   end
 end
 
@@ -289,5 +291,7 @@ function M.shield(fn, ...)
   errors.check_function(1, "shield", "fn", fn)
   return core.within_shield(nil, fn, ...)
 end
+
+missing.methods(Scope, "scope")
 
 return M

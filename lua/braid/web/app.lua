@@ -27,6 +27,7 @@ local function tell(text) pcall(io.stderr.write, io.stderr, text) end
 function M.new()
   return setmetatable({
     _router = router.new(), _prefix = "", _layers = {}, _layered = {}, _middleware = {}, _on_start = {}, _on_stop = {},
+    _meter = false,
   }, App)
 end
 
@@ -464,5 +465,6 @@ function App:test_client() return require("braid.web.test_client").new(self) end
 
 for name, method in pairs(routes.methods) do App[name] = method end
 errors.guard(App)
+require("braid.missing").methods(App, "app")
 
 return M

@@ -42,9 +42,8 @@ end
 
 -- Returns "literal", text; or "any", "int", "number" or "path", and the parameter's name.
 local function parse_segment(path, segment)
-  if segment:find("^:%a") then
-    errors.misuse(1, "%q: a parameter is written {%s}, not %q", path, segment:sub(2), segment)
-  end
+  local other = segment:match "^:(%a[%w_]*)" or segment:match "^<%a-:?(%a[%w_]*)>$"
+  if other then errors.misuse(1, "%q: a parameter is written {%s}, not %q", path, other, segment) end
   if not segment:find("[{}]") then return "literal", segment end
   local name, kind = segment:match("^{([%a_][%w_]*):?(%l*)}$")
   if not name then
