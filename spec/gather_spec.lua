@@ -12,7 +12,7 @@ local function failing(value, seconds) return function() braid.sleep(seconds or 
 
 describe("gather", function()
   test("gives the results in the order of the list", function()
-    run(function()
+    in_virtual_time(function()
       local results = braid.gather { after(0.03, "a"), after(0.01, "b"), after(0.02, "c") }
       assert.same({ "a", "b", "c", n = 3 }, results)
     end)
@@ -33,7 +33,7 @@ describe("gather", function()
   end)
 
   test("takes functions and tasks mixed", function()
-    run(function()
+    in_virtual_time(function()
       local task = braid.spawn(after(0.02, "task"))
       assert.same({ "task", "function", n = 2 }, braid.gather { task, after(0.01, "function") })
     end)
@@ -60,7 +60,7 @@ describe("gather", function()
   end)
 
   test("the first failure cancels the rest and is raised as it is", function()
-    run(function()
+    in_virtual_time(function()
       local value, finished = {}, 0
       local task = braid.spawn(braid.sleep, 60)
       local ok, err = pcall(braid.gather, {
@@ -149,7 +149,7 @@ describe("gather", function()
   end, { deadline = 10 })
 
   test("cancelled from outside it cancels its functions", function()
-    run(function()
+    in_virtual_time(function()
       local closed = 0
       local function worker()
         local _ <close> = setmetatable({}, { __close = function() closed = closed + 1 end })
@@ -220,7 +220,7 @@ describe("gather", function()
   end, { deadline = 10 })
 
   test("return_errors never raises and lets all of them end", function()
-    run(function()
+    in_virtual_time(function()
       local value = {}
       local results, errors = braid.gather({ after(0.02, "a"), failing(value), after(0.01, "c"), failing("d", 0.02) },
         { return_errors = true })
@@ -354,7 +354,7 @@ describe("race", function()
   end)
 
   test("all failed: a group error holds them all", function()
-    run(function()
+    in_virtual_time(function()
       local err = raises("group", braid.race, { failing("a"), failing("b", 0.005) })
       local texts = {}
       for _, each in ipairs(err.errors) do texts[#texts + 1] = tostring(each) end
@@ -371,7 +371,7 @@ describe("race", function()
   end)
 
   test("cancelled from outside it cancels its functions", function()
-    run(function()
+    in_virtual_time(function()
       local closed = 0
       local function loser()
         local _ <close> = setmetatable({}, { __close = function() closed = closed + 1 end })
@@ -388,7 +388,7 @@ end)
 
 describe("as_completed", function()
   test("gives each future once, in the order in which they end", function()
-    run(function()
+    in_virtual_time(function()
       local futures = { braid.spawn(after(0.05, 3)), braid.spawn(after(0.01, 1)), braid.spawn(after(0.03, 2)) }
       local order = {}
       for future in braid.as_completed(futures) do
@@ -400,7 +400,7 @@ describe("as_completed", function()
   end)
 
   test("finished ones come first", function()
-    run(function()
+    in_virtual_time(function()
       local slow, done = braid.spawn(after(0.02, "slow")), braid.spawn(function() return "done" end)
       done:result()
       local order = {}
@@ -410,7 +410,7 @@ describe("as_completed", function()
   end)
 
   test("failed and cancelled futures come too", function()
-    run(function()
+    in_virtual_time(function()
       local futures = { braid.spawn(failing("x", 0.01)), braid.spawn(braid.sleep, 60) }
       futures[2]:cancel()
       local states = {}
@@ -429,7 +429,7 @@ describe("as_completed", function()
   end)
 
   test("its timeout raises how many are unfinished, after giving those that ended", function()
-    run(function()
+    in_virtual_time(function()
       local futures, given = {}, 0
       for i = 1, 2 do futures[i] = braid.spawn(after(0.001)) end
       for i = 3, 4 do futures[i] = braid.spawn(braid.sleep, 60) end
@@ -446,7 +446,7 @@ describe("as_completed", function()
   end, { deadline = 10 })
 
   test("may be left early", function()
-    run(function()
+    in_virtual_time(function()
       local futures = { braid.spawn(after(0.001)), braid.spawn(after(0.02, "rest")) }
       local next_done = braid.as_completed(futures)
       assert.equal(futures[1], next_done())
@@ -457,7 +457,7 @@ end)
 
 describe("wait", function()
   test("by default waits for all", function()
-    run(function()
+    in_virtual_time(function()
       local done, pending = braid.wait { braid.spawn(after(0.02)), braid.spawn(after(0.01)) }
       assert.equal(2, #done)
       assert.equal(0, #pending)
@@ -475,7 +475,7 @@ describe("wait", function()
   end)
 
   test("never raises on timeout, and cancels nobody", function()
-    run(function()
+    in_virtual_time(function()
       local quick, slow = braid.spawn(after(0.001)), braid.spawn(after(0.1, "slow"))
       local done, pending = braid.wait({ quick, slow }, { timeout = 0.02 })
       assert.same({ 1, 1 }, { #done, #pending })
@@ -486,7 +486,7 @@ describe("wait", function()
   end)
 
   test("return_when = first", function()
-    run(function()
+    in_virtual_time(function()
       local slow, quick = braid.spawn(braid.sleep, 60), braid.spawn(after(0.005))
       local done, pending = braid.wait({ slow, quick }, { return_when = "first" })
       assert.equal(quick, done[1])
@@ -496,7 +496,7 @@ describe("wait", function()
   end, { deadline = 10 })
 
   test("return_when = first_error returns at the first error, not before", function()
-    run(function()
+    in_virtual_time(function()
       local slow, quick, bad = braid.spawn(braid.sleep, 60), braid.spawn(after(0.001)), braid.spawn(failing("x", 0.02))
       local done, pending = braid.wait({ slow, quick, bad }, { return_when = "first_error" })
       assert.equal(2, #done)
@@ -507,7 +507,7 @@ describe("wait", function()
   end, { deadline = 10 })
 
   test("return_when = first_error without an error waits for all", function()
-    run(function()
+    in_virtual_time(function()
       local done, pending = braid.wait({ braid.spawn(after(0.01)), braid.spawn(after(0.001)) },
         { return_when = "first_error" })
       assert.same({ 2, 0 }, { #done, #pending })

@@ -3,6 +3,7 @@
 local helper = require "spec.helper"
 local braid = require "braid"
 local test, run = helper.test, helper.run
+local in_virtual_time = helper.in_virtual_time
 
 -- A pool of tables, and the lists of what it made and ended.
 local function counted(opts)
@@ -75,7 +76,7 @@ describe("a resource pool", function()
   end)
 
   test("says that it took too long, for a place or for a new one", function()
-    run(function()
+    in_virtual_time(function()
       local pool <close> = counted { max = 1 }
       local lease <close> = pool:acquire()
       local none, err = pool:acquire(0.01)
@@ -138,7 +139,7 @@ describe("a resource pool", function()
   end)
 
   test("ends what is idle for too long, but not the last ones", function()
-    run(function()
+    in_virtual_time(function()
       local pool <close>, _, ended = counted { idle_time = 0.01, min = 1 }
       local leases = { pool:acquire(), pool:acquire(), pool:acquire() }
       for _, lease in ipairs(leases) do lease:release() end
@@ -150,7 +151,7 @@ describe("a resource pool", function()
   end)
 
   test("makes the first ones by itself, and no more than max with those that are asked for", function()
-    run(function()
+    in_virtual_time(function()
       local open = 0
       local pool <close> = braid.resource_pool {
         min = 2, max = 2, create = function()

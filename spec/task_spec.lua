@@ -284,7 +284,7 @@ describe("current and tasks", function()
   end)
 
   test("tasks lists those that have not ended", function()
-    run(function()
+    in_virtual_time(function()
       local before = #braid.tasks()
       local task = braid.spawn(braid.sleep, 0.01)
       local found = false
@@ -521,7 +521,7 @@ end)
 
 describe("where Lua can and cannot yield", function()
   test("suspending works through pcall, metamethods, iterators and <close>", function()
-    run(function()
+    in_virtual_time(function()
       local log = {}
       pcall(function() braid.sleep(0) log[#log + 1] = "pcall" end)
       local object = setmetatable({}, {

@@ -234,11 +234,14 @@ function ResourcePool:__close() self:close() end
 
 -- ---- making a pool -------------------------------------------------------------------------------------------------
 
--- Makes the first `min` resources. Each takes a place first, so no more than `max` are ever open.
+-- Makes the first `min` resources. Each takes a place first, so no more than `max` are ever open. While it waits for a
+-- place, others may make enough.
 local function fill(self)
-  while self._open < self._options.min and take_turn(self) do
+  local min = self._options.min
+  while self._open < min and take_turn(self) do
     self._leased = self._leased + 1
-    local ok, entry, err = errors.try(create, self)
+    local ok, entry, err = true, nil, nil
+    if self._open < min then ok, entry, err = errors.try(create, self) end
     if ok and entry then put_idle(self, entry) end
     give_turn_back(self)
     if not ok then core.rethrow(entry, err) end
