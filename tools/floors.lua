@@ -15,7 +15,7 @@ local LUA_FLOORS = {
   "braid.telemetry.context",
   "braid.pools.excerpt", "braid.pools.worker", "braid.pools.outcome", "braid.pools.executor", "braid.pools.inline",
   "braid.pools.task_pool", "braid.pools.thread_pool", "braid.pools.process_pool", "braid.pools.pool",
-  "braid.supervision.child", "braid.supervision.supervisor",
+  "braid.supervision.backoff", "braid.supervision.child", "braid.supervision.supervisor",
   "braid.io.descriptor",
   "braid.io.signals", "braid.io.stream", "braid.io.process", "braid.io.address", "braid.io.udp", "braid.io.proxy",
   "braid.io.tls", "braid.io.net",

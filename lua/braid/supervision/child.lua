@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- One child of a supervisor: starts its function as a task, or as the only job of a worker, and stops it.
 local core = require "braid.core"
+local backoffs = require "braid.supervision.backoff"
 local errors = require "braid.errors"
 local pools = require "braid.pools.pool"
 local scope = require "braid.tasks.scope"
@@ -15,7 +16,7 @@ local CHECKS, PATIENCE = 1, 5 -- seconds between two checks of a child's health,
 ---@field spec table as the program has given it
 ---@field state "running"|"waiting"|"stopped"|"ended" waiting: for its restart; ended: it is not restarted
 ---@field restarts integer
----@field failures integer one after the other
+---@field backoff braid.supervision.Backoff
 ---@field since number when this state began
 ---@field due number? when a waiting one is started
 ---@field err any the last failure
@@ -28,7 +29,9 @@ Child.__index = Child
 ---@param spec table
 ---@return braid.supervision.Child
 function M.new(spec)
-  return setmetatable({ spec = spec, state = "stopped", restarts = 0, failures = 0, since = core.now() }, Child)
+  return setmetatable({
+    spec = spec, state = "stopped", restarts = 0, backoff = backoffs.new(spec.backoff), since = core.now(),
+  }, Child)
 end
 
 ---Changes its state.

@@ -71,13 +71,6 @@ local function restart(list, seconds)
   end
 end
 
-local function pause_of(child, period)
-  local backoff = child.spec.backoff
-  if core.now() - child.since > period then child.failures = 0 end
-  child.failures = child.failures + 1
-  return math.min(backoff.most, backoff.first * backoff.factor ^ (child.failures - 1))
-end
-
 -- Notes a failure. True: there were too many.
 local function is_one_too_many(self)
   local times, now = self._failures, core.now()
@@ -100,7 +93,8 @@ local function on_failure(self, child, err, place)
     child:enter "ended"
     return give_up(self, child, err)
   else
-    restart(concerned(self, child), pause_of(child, self._options.period))
+    local pause = child.backoff:failed(core.now() - child.since, self._options.period)
+    restart(concerned(self, child), pause)
   end
   child:tell(err, place)
 end
@@ -128,7 +122,8 @@ end
 local function on_restart(self, news)
   local child = news.restart
   if child.state == "running" or child.state == "waiting" then child:stop() end
-  child.restarts, child.failures = child.restarts + 1, 0
+  child.restarts = child.restarts + 1
+  child.backoff:reset()
   start(self, child)
   news.done:set()
 end

@@ -10,6 +10,7 @@ local errors = require "braid.errors"
 local scope = require "braid.tasks.scope"
 local sync = require "braid.sync.primitives"
 local process_pool = require "braid.pools.process_pool"
+local backoffs = require "braid.supervision.backoff"
 local dicts = require "braid.sync.dict"
 local listeners = require "braid.web.listeners"
 local meter = require "braid.web.meter"
@@ -19,7 +20,8 @@ local M = {}
 
 local START_LIMIT = 30 -- seconds until a worker must serve
 local SPARE = 2        -- seconds beyond grace, after which a worker that does not end is killed
-local STEADY = 5       -- a worker that dies after more seconds than this is restarted at once
+local STEADY = 5       -- a worker that has run for more seconds than this is restarted after the first pause
+local PAUSES = { first = 0.02, factor = 2, most = 5 }
 local LINGER = 0.5     -- seconds that a replaced worker keeps idle connections
 local SILENT = 2.5     -- seconds without a sign of life, after which others take a worker's connections
 local LOOK = 0.2       -- seconds between two looks whether a place is attended
@@ -216,7 +218,7 @@ end
 
 -- Replaces the worker of a place when it dies, until the place is removed.
 local function keep(self, place)
-  local pause = 0
+  local backoff = backoffs.new(PAUSES)
   while not place.over do
     local worker = place.worker
     worker.gone:wait()
@@ -224,8 +226,7 @@ local function keep(self, place)
     if worker == place.worker then
       say("worker %s %s%s; it is replaced", worker.pid or "?", worker.ended,
         worker.failure and " (" .. worker.failure .. ")" or "")
-      pause = core.now() - worker.began > STEADY and 0 or math.min(math.max(pause * 2, 0.05), 5)
-      core.sleep(pause)
+      core.sleep(backoff:failed(core.now() - worker.began, STEADY))
       if self._stopping or place.over then return end
     end
     if worker == place.worker then -- a reload may have replaced it already
