@@ -125,9 +125,8 @@ static void open_later(lua_State *L) {
   lua_setmetatable(L, -2);
 }
 
-int luaopen_braid_core(lua_State *L) {
+static void open_first(lua_State *L) {
   enum { NAMES = 64 }; /* of the first parts */
-  lrelease_check(L);
   lua_createtable(L, 0, NAMES);
   sched_register(L, functions);
   traceback_open(L);
@@ -141,5 +140,16 @@ int luaopen_braid_core(lua_State *L) {
   lrelease_push(L);
   lua_setfield(L, -2, "lua_release");
   open_later(L);
+}
+
+/* A program may load the module anew, as busted does for each file. It gets the same one, because a state has one loop
+ * and is registered once. */
+int luaopen_braid_core(lua_State *L) {
+  static const char KEY;
+  lrelease_check(L);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &KEY) == LUA_TTABLE) return 1;
+  open_first(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &KEY);
   return 1;
 }

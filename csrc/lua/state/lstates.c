@@ -217,9 +217,13 @@ static int leave(lua_State *L) {
   return 0;
 }
 
-/* Registers the state, until this object is collected. That is before the scheduler, which was made earlier. */
+/* Registers the state, until this object is collected. That is before the scheduler, which was made earlier. A second
+ * try, after memory was out, finds it registered. */
 static void enter(lua_State *L, struct sched *sched) {
   static const char KEY;
+  bool is_registered = lua_rawgetp(L, LUA_REGISTRYINDEX, &KEY) == LUA_TUSERDATA;
+  lua_pop(L, 1);
+  if (is_registered) return;
   lua_newuserdatauv(L, 0, 0);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, leave);
