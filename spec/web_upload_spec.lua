@@ -200,7 +200,9 @@ describe("an upload of 128 MiB", function()
       end)
       local saving = seconds_of(function() curl("-F", "f=@" .. source, server.url .. "/save?to=" .. target) end)
       assert.equal(SIZE, braid.file.stat(target).size)
-      if before then assert.is_true(peak() - before < 48, ("%d MiB, %d before"):format(peak(), before)) end
+      if before and helper.slowness == 1 then -- a sanitizer's own memory is not flat
+        assert.is_true(peak() - before < 48, ("%d MiB, %d before"):format(peak(), before))
+      end
       assert.is_true(saving < 6 * (counting + copying),
         ("%.2f s to save, %.2f s to count, %.2f s to copy"):format(saving, counting, copying))
     end), { deadline = 60 })

@@ -173,6 +173,29 @@ static void set_constants(struct braid_transfer *transfer) {
 #endif
 }
 
+static void forget_url(struct braid_transfer *transfer) {
+  free(transfer->url);
+  transfer->url = NULL;
+}
+
+/* Gives libcurl the URL in parts: else it would read it, and write it anew, for each transfer. If it cannot be read,
+ * libcurl says so when the transfer runs. */
+static CURLcode set_url(struct braid_transfer *transfer, const char *url) {
+  if (transfer->url && strcmp(transfer->url, url) == 0) return CURLE_OK;
+  forget_url(transfer);
+  if (!transfer->place) transfer->place = curl_url();
+  char *copy = strdup(url);
+  if (!copy || !transfer->place) {
+    free(copy);
+    return CURLE_OUT_OF_MEMORY;
+  }
+  bool read = curl_url_set(transfer->place, CURLUPART_URL, url, CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME) == 0;
+  if (read) transfer->url = copy;
+  if (!read) free(copy);
+  curl_easy_setopt(transfer->easy, CURLOPT_CURLU, read ? transfer->place : NULL);
+  return curl_easy_setopt(transfer->easy, CURLOPT_URL, url);
+}
+
 static bool same_text(const char *a, const char *b) { return a == b || (a && b && strcmp(a, b) == 0); }
 
 /* Only a reset brings the system's certificates back. */
@@ -181,6 +204,7 @@ static CURLcode set_certificates(struct braid_transfer *transfer, const char *ca
   curl_easy_setopt(transfer->easy, CURLOPT_COOKIEFILE, NULL); /* or the reset leaks memory (libcurl 7.88) */
   curl_easy_reset(transfer->easy);
   set_constants(transfer);
+  forget_url(transfer);
   free(transfer->ca_file);
   transfer->ca_file = NULL;
   if (!ca_file) return CURLE_OK;
@@ -198,6 +222,8 @@ bool braid_handle_open(struct braid_transfer *transfer) {
 
 void braid_handle_close(struct braid_transfer *transfer) {
   curl_easy_cleanup(transfer->easy);
+  curl_url_cleanup(transfer->place);
+  free(transfer->url);
   free(transfer->ca_file);
 }
 
@@ -231,6 +257,7 @@ CURLcode braid_handle_configure(struct braid_transfer *transfer, const struct br
   reset(transfer, request);
   transfer->configured = 0;
   CURLcode code = changed ? set_certificates(transfer, request->ca_file) : CURLE_OK;
+  if (code == CURLE_OK) code = set_url(transfer, request->url);
   if (code == CURLE_OK) code = braid_request_apply(request, transfer->easy, changed);
   if (code != CURLE_OK) return code;
   curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, needs_fresh(transfer->session, request) ? 1L : 0L);

@@ -105,7 +105,6 @@ static void set_options(struct setter *setter, const struct braid_request *reque
 CURLcode braid_request_apply(const struct braid_request *request, CURL *easy, bool changed) {
   struct setter setter = {easy, CURLE_OK};
   if (changed) set_options(&setter, request);
-  set_pointer(&setter, CURLOPT_URL, request->url);
   set_number(&setter, CURLOPT_PIPEWAIT, streams(request));
   /* Here it means the HTTP version; an unsupported scheme in the URL is reported when the transfer runs. */
   return setter.code == CURLE_UNSUPPORTED_PROTOCOL ? CURLE_NOT_BUILT_IN : setter.code;

@@ -39,8 +39,8 @@ struct braid_request {
 /* Gives the request a serial of its own: its options will not change. Any thread. */
 void braid_request_number(struct braid_request *request);
 
-/* Sets the options that a request says, but not ca_file, which only a reset of the handle can undo. `changed`: the
- * handle has options of another request; else only the URL is set. Returns the first error, or CURLE_OK. */
+/* Sets the options that a request says, but not its URL, and not ca_file, which only a reset of the handle can undo.
+ * `changed`: the handle has options of another request. Returns the first error, or CURLE_OK. */
 CURLcode braid_request_apply(const struct braid_request *request, CURL *easy, bool changed);
 
 /* Appends the lines of the text to the list. False: memory is out; the list is as it was. */

@@ -36,6 +36,8 @@ struct braid_transfer {
   struct braid_waiter *giver;  /* the same, when more of the request's body can be given */
   uint64_t configured;         /* the serial of the request whose options the handle has */
   char *ca_file;
+  char *url;    /* that the handle has, in parts in `place`; NULL: none, or it could not be read */
+  CURLU *place; /* NULL: it was not needed yet */
   struct braid_response response;
   struct braid_upload upload;
   struct braid_patience patience;

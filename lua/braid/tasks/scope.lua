@@ -154,6 +154,7 @@ function conclude(scope, ok, err, traceback, gathers)
   local stuck = join(scope)
   local expired = scope:expired()
   local failed = scope:_leave()
+  if ok and not (failed or stuck or expired or core.cancelled()) then return ok end
   local first = gathers and take_first(failed)
   if first then core.rethrow(first:error(), first:traceback()) end
   local list = failure_list()
