@@ -14,6 +14,8 @@ _Static_assert(sizeof(void *) == 8, "braid needs a system of 64 bits: its counte
 
 /* For functions that run at each step and have only one or two callers: a call would cost as much as the work. */
 #define BRAID_INLINE static inline __attribute__((always_inline))
+/* Never inlined: so the code around it needs fewer registers. */
+#define BRAID_COLD __attribute__((noinline, cold))
 
 /* A thread-local variable. braid is a library that is loaded late. The usual TLS model then allocates the variable when
  * a thread first uses it, and glibc ends the process when that allocation fails. glibc reserves some static TLS in

@@ -26,7 +26,7 @@ enum {
 
 /* ---- may it wait here? ---------------------------------------------------------------------------------------- */
 
-static int refuse(lua_State *L, struct sched *sched) {
+BRAID_COLD static int refuse(lua_State *L, struct sched *sched) {
   if (sched->running == NULL)
     return lerror_misuse(L, "this cannot wait inside a callback: callbacks run between tasks; spawn a task there");
   if (L != sched->running)
@@ -79,13 +79,21 @@ static bool is_interrupted(lua_State *L, struct sched *sched) {
          atomic_exchange(&sched->loop.interrupts, 0);
 }
 
+/* Whether there are interrupts or cancels at all: mostly there are none. */
+static inline bool is_disturbed(const struct sched *sched) {
+  return atomic_load_explicit(&sched->loop.interrupts, memory_order_relaxed) || sched->tree.cancels;
+}
+
 static inline void raise_if_cancelled(lua_State *L, struct sched *sched) {
   sched_check_fork(L);
+  if (!is_disturbed(sched)) return;
   if (is_interrupted(L, sched)) sched_raise(L, sched, BRAID_INTERRUPTED);
   if (is_cancelled(L, sched)) sched_raise(L, sched, BRAID_CANCELLED);
 }
 
-bool sched_may_begin(lua_State *L, struct sched *sched) { return !is_cancelled(L, sched) && sched_may_wait(L, sched); }
+bool sched_may_begin(lua_State *L, struct sched *sched) {
+  return !(is_disturbed(sched) && is_cancelled(L, sched)) && sched_may_wait(L, sched);
+}
 
 struct braid_waiter *sched_begin(lua_State *L, struct sched *sched) {
   raise_if_cancelled(L, sched);
