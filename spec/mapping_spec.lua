@@ -37,6 +37,7 @@ describe("array.mmap", function()
     local path = path_of ".npy"
     local m = array("i32", { shape = { 2, 3 }, values = { 1, 2, 3, 4, 5, 6 } })
     assert(m:save(path))
+    assert.equal(array.mmap, array.map)
     local mapped = assert(array.mmap(path))
     assert.same({ 2, 3 }, mapped.shape)
     assert.same({ { 1, 2, 3 }, { 4, 5, 6 } }, mapped:totable())

@@ -150,7 +150,7 @@ end
 --- are 0; or the elements (see set); or a table with `shape`, { rows, columns }, and `values`, a flat list or a list of
 --- rows
 ---@return braid.Array|braid.ArrayView
-M.array = setmetatable({}, { __call = make })
+M.array = setmetatable({}, { __call = make, __index = { map = mapping.mmap } }) -- map: mmap's other name
 
 M.array.load, M.array.save, M.array.mmap = npy.load, npy.save, mapping.mmap
 

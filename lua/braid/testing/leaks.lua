@@ -5,7 +5,8 @@ local errors = require "braid.errors"
 
 local M = {}
 
-local LASTING = { ["braid-kernels"] = true, ["braid-answer"] = true } -- threads that stay until the process ends
+-- Threads that stay until the process ends.
+local LASTING = { ["braid-kernels"] = true, ["braid-answer"] = true, ["braid-nats"] = true, ["braid-deadlocks"] = true }
 
 local function first_line(path)
   local handle <close> = io.open(path)
@@ -80,7 +81,8 @@ local function left_in_process(before)
   return left
 end
 
-local PATIENCE, PAUSE = 2, 0.005 -- seconds of the machine's clock: threads and descriptors end a moment later
+-- Threads and descriptors end a moment later: seconds of the machine's clock.
+local PATIENCE, FIRST_PAUSE, LONGEST_PAUSE = 2, 0.005, 0.1
 
 local function collect()
   collectgarbage()
@@ -93,10 +95,10 @@ local function rest()
 end
 
 local function wait_for_process(before)
-  local left = left_in_process(before)
-  for _ = 1, PATIENCE // PAUSE do
-    if #left == 0 then return left end
-    core.pause(PAUSE)
+  local left, pause, waited = left_in_process(before), FIRST_PAUSE, 0
+  while #left > 0 and waited < PATIENCE do
+    core.pause(pause)
+    waited, pause = waited + pause, math.min(pause * 2, LONGEST_PAUSE)
     rest()
     collect()
     left = left_in_process(before)
