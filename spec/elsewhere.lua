@@ -112,7 +112,7 @@ leave_out(musl, WORDS, {
 })
 leave_out(musl, WSLAY, {
   "spec/web_http2_spec.lua", "spec/web_websocket_spec.lua", "spec/websocket_codec_spec.lua",
-  "spec/websocket_spec.lua",
+  "spec/websocket_spec.lua", "spec/manual_spec.lua",
   "app:openapi knows later routes, groups and mounted applications, and no hidden ones",
   "the page of an application tries it out in a browser, on a desk and on a phone",
   "a WebSocket is for pages of its own host, and programs",
