@@ -30,7 +30,8 @@ struct braid_nats_link {
   atomic_bool polled; /* the client reads and writes in `turn`; false: it has lost the connection */
   char reason[256];
   pthread_mutex_t mutex;
-  int socket; /* -1: none; guarded by the mutex, as the next two */
+  int socket; /* -1: none; guarded by the mutex, as the rest */
+  int left;   /* -1: none; a socket that the client has left to us to close */
   uint32_t events;
   bool known;                  /* to epoll */
   bool doomed;                 /* the owner has closed it */
@@ -44,8 +45,19 @@ struct heard {
   natsMsg *message;
 };
 
+/* The owner's thread may be inside a read of the client. So only that thread closes the socket; or the last one that
+ * has the link. */
+static void close_left(struct braid_nats_link *link) {
+  pthread_mutex_lock(&link->mutex);
+  int left = link->left;
+  link->left = -1;
+  pthread_mutex_unlock(&link->mutex);
+  if (left >= 0) close(left);
+}
+
 static void unref(struct braid_nats_link *link) {
   if (atomic_fetch_sub(&link->refs, 1) > 1) return;
+  close_left(link);
   for (natsMsg *message; (message = braid_nats_link_next_heard(link));) natsMsg_Destroy(message);
   natsOptions_Destroy(link->options);
   close(link->poll);
@@ -101,13 +113,29 @@ static natsStatus attach(void **data, void *loop, natsConnection *client, natsSo
   return status;
 }
 
+/* The client has lost or closed the connection. From its version 3.10 on it leaves the socket to who has polled it (see
+ * natsConnection_ProcessCloseEvent). One that is left since an earlier connection is out of use for long. Under the
+ * mutex. */
+static void leave_socket(struct braid_nats_link *link) {
+  link->events = 0;
+  update(link);
+#if NATS_VERSION_NUMBER >= 0x030A00
+  if (link->left >= 0) close(link->left);
+  link->left = link->socket;
+#endif
+  link->socket = -1;
+}
+
 /* Removed only when the connection is lost: from then on the client may hold its lock for long. */
 static natsStatus read_wanted(void *data, bool add) {
   struct braid_nats_link *link = data;
-  if (!add) atomic_store(&link->polled, false);
-  natsStatus status = change(link, EPOLLIN, add);
-  if (!add) ring(link);
-  return status;
+  if (add) return change(link, EPOLLIN, true);
+  atomic_store(&link->polled, false);
+  pthread_mutex_lock(&link->mutex);
+  leave_socket(link);
+  pthread_mutex_unlock(&link->mutex);
+  ring(link);
+  return NATS_OK;
 }
 
 static natsStatus write_wanted(void *data, bool add) { return change(data, EPOLLOUT, add); }
@@ -257,7 +285,7 @@ static struct braid_nats_link *prepare(natsOptions *options) {
   }
   atomic_init(&link->refs, 1);
   link->options = options;
-  link->socket = -1;
+  link->socket = link->left = -1;
   link->last = &link->first;
   pthread_mutex_init(&link->mutex, NULL);
   link->poll = epoll_create1(EPOLL_CLOEXEC);
@@ -381,5 +409,6 @@ void braid_nats_link_turn(struct braid_nats_link *link) {
   for (int i = 0; i < count; i++) {
     if (events[i].data.u32 == 0) process(link, events[i].events);
     while (events[i].data.u32 == 1 && read(link->bell, &rings, sizeof rings) < 0 && errno == EINTR) continue;
+    if (events[i].data.u32 == 1) close_left(link);
   }
 }
