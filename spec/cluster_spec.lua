@@ -176,15 +176,16 @@ describe("trust", function()
 
   test("a job of another Lua is refused, and both are named", with(function(cluster)
     local wire = require "braid.cluster.wire"
+    local mine = wire.FORMAT:match "Lua [%d.]+"
+    local other = mine == "Lua 5.4.3" and "Lua 5.4.4" or "Lua 5.4.3"
     local seal = cluster.wire.seal
     function cluster.wire:seal(kind, body)
       local message = seal(self, kind, body)
-      return kind == "job" and message:gsub("Lua 5%.4%.%d", "Lua 5.4.9", 1) or message
+      return kind == "job" and message:gsub("Lua 5%.4%.%d", other, 1) or message
     end
     local pool <close> = cluster:pool()
     local err = failure(pool:submit(add, 1, 2))
     assert.is_true(braid.is_error(err, "refused"), tostring(err))
-    assert.matches("Lua 5%.4%.9", tostring(err))
-    assert.matches(wire.FORMAT:match("Lua [%d.]+"):gsub("%.", "%%."), tostring(err))
+    for _, release in ipairs { mine, other } do assert.truthy(tostring(err):find(release, 1, true), tostring(err)) end
   end, { stderr = "null" }))
 end)
