@@ -458,8 +458,8 @@ musl: ## build with musl (Debian), Lua as well, and run the tests
 	@tools/debian.sh sources $(MUSL)/source lua5.4 lua-filesystem lua-cjson luasocket
 	@tools/musl.sh $(MUSL)
 	@$(MAKE) $(RAW_SERVER)
-	@$(MAKE) -j$(CORES) BUILD=$(MUSL) CC=musl-gcc LUA_CFLAGS=-I$(MUSL)/source/lua5.4/src CURL_CFLAGS=-I$(MUSL)/include \
-		HAVE_OPENSSL= HAVE_WSLAY= HAVE_PQ= HAVE_SQLITE= HAVE_NATS= musl_tests
+	@$(MAKE) -j$(CORES) BUILD=$(MUSL) CC=musl-gcc LUA_CFLAGS='-I$(MUSL)/source/lua5.4/src -I$(MUSL)/include' \
+		CURL_CFLAGS= HAVE_OPENSSL= HAVE_WSLAY= HAVE_PQ= HAVE_SQLITE= HAVE_NATS= musl_tests
 
 musl_tests: ABROAD := $(MUSL)/bin/lua5.4
 musl_tests: $(CORE_MODULE) c_tests $(SHIP)

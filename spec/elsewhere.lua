@@ -96,6 +96,8 @@ leave_out(musl, CURL, {
   "a route's limit of concurrency ends with a client that leaves, and with a limit of time",
   "a route's limit of the body is its own",
   "worker processes have the same checks",
+  "in another folder than at the start the rest of braid is found, and points at its callers",
+  "in another folder than at the start workers find modules",
 })
 leave_out(musl, WORDS, {
   "arrays where addresses are few one that the worker cannot map fails its job, and is taken later",

@@ -332,7 +332,7 @@ describe("a failed job that nobody asked for is reported once", function()
     ["when its pool and its future are collected"] = submit .. ([[
       for _ = 1, %d do braid.sleep(0.005) collectgarbage() end
       early_exit(0)
-    ]]):format(200 * seconds),
+    ]]):format(math.ceil(200 * seconds)),
     ["after an error"] = submit .. sleep .. "error('end', 0)",
     ["after an error, when it has failed before"] = submit .. block .. "error('end', 0)",
     ["after os.exit"] = submit .. sleep .. "os.exit(0)",
