@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- braid.postgres with a real server.
 local certificates = require "spec.certificates"
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local server = require "spec.postgres_server"
 local braid = require "braid"
@@ -315,6 +316,44 @@ describe("postgres statements", function()
     assert.same({ a = "1", b = "new" }, db:query("select * from s")[1])
   end))
 
+  test("survive changes of their parameters' types", function()
+    for _, with in ipairs { connected, pooled } do
+      with(function(db)
+        db:execute("drop table if exists s; create table s (a int); insert into s values (1)")
+        for _ = 1, 3 do assert.equal(1, #db:query("select * from s where a = $1", 1)) end
+        db:execute("alter table s alter column a type text")
+        assert.equal("1", db:query("select * from s where a = $1", "1")[1].a)
+        raises("postgres", "42P01", db.query, db, "select * from nosuch where a = $1", 1)
+      end)()
+    end
+  end)
+
+  test("survive changes within a transaction", connected(function(db)
+    db:execute("drop table if exists s; create table s (a int); insert into s values (1)")
+    assert.same({ a = 1 }, db:row("select * from s"))
+    db:transaction(function()
+      assert.same({ a = 1 }, db:row("select * from s"))
+      db:query("alter table s add b text default 'new'")
+      assert.same({ a = 1, b = "new" }, db:row("select * from s"))
+      db:execute("alter table s drop b; alter table s add c int default 3")
+      assert.same({ a = 1, c = 3 }, db:row("select * from s"))
+    end)
+  end))
+
+  test("that are copies are refused, however they begin", connected(function(db)
+    db:execute("drop table if exists s; create table s (a int)")
+    for _, sql in ipairs { "copy s to stdout", " COPY s FROM STDIN", "copy (select 1) to STDOUT" } do
+      for _, name in ipairs { "query", "row", "value", "rows" } do raises("misuse", nil, db[name], db, sql) end
+    end
+    for _, sql in ipairs { "/* a */ copy s to stdout", "-- b\ncopy s from stdin" } do
+      expect.contains(raises("closed", nil, db.query, db, sql).message, "copy_in and copy_out")
+      assert.equal(1, db:value("select 1"))
+      local _, err = pcall(function() for _ in db:rows(sql) do error("a row") end end)
+      expect.contains(err.message, "copy_in and copy_out")
+      assert.equal(2, db:value("select 2"))
+    end
+  end))
+
   test("of several tasks on one connection queue", connected(function(db)
     local jobs = {}
     for i = 1, 20 do
@@ -355,6 +394,8 @@ describe("postgres statements", function()
       local ok, err = task:result()
       assert.is_false(ok)
       assert.equal("closed", err.kind)
+      local other <close> = assert(postgres.connect(server.options()))
+      soon(function() return active(other, "pg_sleep(60") == 0 end)
       raises("closed", nil, db.query, db, "select 1")
       raises("closed", nil, db.listen, db, "x")
       raises("closed", nil, db.transaction, db, function() end)
@@ -419,6 +460,19 @@ describe("postgres rows", function()
     raises("misuse", nil, function()
       for _ in db:rows("select 1") do db:query("select 2") end
     end)
+    assert.equal(1, db:value("select 1"))
+    local types = { numeric = function() error("mine", 0) end }
+    local strict <close> = assert(postgres.connect(server.options { types = types }))
+    seen = 0
+    ok, err = pcall(function()
+      local many = "select case when i > 300 then 1.5 end as x from (select generate_series(1, 100000000) i) s"
+      for _ in strict:rows(many) do seen = seen + 1 end
+    end)
+    assert.is_false(ok)
+    assert.equal("mine", err)
+    assert.equal(300, seen)
+    assert.is_false((pcall(function() for _ in strict:rows("select 1.5") do error("a row") end end)))
+    assert.equal(1, strict:value("select 1"))
     assert.equal(1, db:value("select 1"))
   end))
 
@@ -593,6 +647,7 @@ describe("postgres copies", function()
       return "1\tx\n"
     end))
     assert.equal(0, db:value("select count(*) from k"))
+    raises("misuse", nil, db.copy_in, db, "copy k from stdin", function() db:query("select 1") end)
     raises("misuse", nil, db.copy_in, db, "select 1", "")
     raises("misuse", nil, db.copy_out, db, "select 1")
     raises("misuse", nil, db.execute, db, "copy k from stdin")
@@ -652,6 +707,16 @@ describe("postgres pipelines", function()
     assert.equal(5000, #results)
     assert.equal(4999, results[4999])
   end), { deadline = 30 })
+
+  test("return futures also of statements that are wrong", connected(function(db)
+    raises("postgres", "42601", db.pipeline, db, function(p)
+      local wrong = p:query("selct")
+      assert.equal(2, p:value("select 2"):result())
+      raises("postgres", "42601", wrong.result, wrong)
+    end)
+    raises("misuse", nil, db.pipeline, db, function() db:query("select 1") end)
+    assert.equal(1, db:value("select 1"))
+  end))
 
   test("raise the first failure, after all others are done", connected(function(db)
     raises("postgres", "22012", db.pipeline, db, function(p)

@@ -113,6 +113,13 @@ static bool take_result(lua_State *L, struct lpgconnection *connection) {
   return ended;
 }
 
+/* A copy began where none was expected, among statements that follow each other: libpq cannot leave it. */
+static int refuse_copy(lua_State *L) {
+  lua_pushnil(L);
+  lua_pushliteral(L, "a COPY from or to this side has methods of its own: copy_in and copy_out");
+  return 2;
+}
+
 int lpganswer_take(lua_State *L) {
   struct lpgconnection *connection = lpgconnection_check(L);
   PGconn *conn = lpgconnection_check_open(L);
@@ -134,6 +141,7 @@ int lpganswer_take(lua_State *L) {
     }
   }
   if (PQstatus(conn) == CONNECTION_BAD || !ended) return lpgconnection_refuse(L, conn);
+  if (slot_has(L, "copy") && PQpipelineStatus(conn) != PQ_PIPELINE_OFF) return refuse_copy(L);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -141,7 +149,7 @@ int lpganswer_take(lua_State *L) {
 /* What has come of a statement that gives its rows one by one. */
 struct rows {
   lua_Integer most; /* rows of the list */
-  bool ended, lost;
+  bool ended, lost, copy;
 };
 
 /* Takes one result. Returns whether it is a row. */
@@ -153,6 +161,7 @@ static bool take_row(PGconn *conn, struct lpgconnection *connection, struct rows
   if (!connection->result) return false;
   ExecStatusType status = PQresultStatus(connection->result);
   rows->ended = status == PGRES_PIPELINE_SYNC;
+  rows->copy = rows->lost = status == PGRES_COPY_IN || status == PGRES_COPY_OUT;
   return status == PGRES_SINGLE_TUPLE;
 }
 
@@ -199,6 +208,7 @@ int lpganswer_take_rows(lua_State *L) {
     if (lua_pcall(L, 4, 0, 0) != LUA_OK) set_slot(L, "err");
     lpgconnection_forget_result(connection);
   }
+  if (rows.copy) return refuse_copy(L);
   if (rows.lost || PQstatus(conn) == CONNECTION_BAD) return lpgconnection_refuse(L, conn);
   lua_pushboolean(L, rows.ended);
   return 1;

@@ -81,10 +81,13 @@ function Connection:listen(channel)
   return listener.new(self._settings, channel)
 end
 
----Closes it at once. Calls that wait end with kind "closed".
+---Closes it at once. Calls that wait end with kind "closed"; the server is told to stop what it does for them.
 function Connection:close()
   self._closed = true
-  if self._link then self._link:close() end
+  local link = self._link
+  if not link or link.closed then return end
+  if link.pending > 0 or self._owner then link:tell_to_stop() end
+  link:close()
 end
 
 Connection.__close = Connection.close

@@ -92,7 +92,7 @@ function M.put(link, slot, source)
     if slot.copy then M.cancel(link, slot) end
     errors.misuse(2, "copy_in: the statement is no COPY ... FROM STDIN")
   end
-  local ok, err, place = errors.try(put_from, link, source)
+  local ok, err, place = errors.try(link.keep_for_me, link, put_from, link, source)
   if not ok then
     if not link.closed then M.cancel(link, slot) end
     core.rethrow(err, place)

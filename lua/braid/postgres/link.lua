@@ -17,6 +17,7 @@ M.ROWS, M.LISTS, M.FIRST, M.VALUE, M.KEEP_NULLS = 0, 1, 2, 3, 4 -- shapes of lpg
 
 ---@class braid.postgres.Link
 ---@field closed boolean? it cannot be used any more
+---@field owner any the task within whose copy or pipeline it is: a call of it would wait for itself
 ---@field pending integer slots whose work has not ended
 ---@field asked number? when the server was last asked to cancel
 ---@field failure braid.Error? the first one of the server; who begins a transaction clears it
@@ -93,6 +94,7 @@ local function take_answers(link)
     link._first = link._first + 1
     link.pending = link.pending - 1
     slot.done = true
+    if statement and not slot.err then statement.worked = true end
     if slot.describe then link:_described(slot) end
     link:note(slot.err)
     slot.event:set()
@@ -224,6 +226,13 @@ function Link:cancel(fn)
   end)
 end
 
+---Tells the server to end what it does, and waits for nothing: a server notices only when it writes that the connection
+---is closed.
+function Link:tell_to_stop()
+  local cancellation = self._conn:cancel()
+  if cancellation then cancellation:close() end -- a thread goes on and tells it
+end
+
 local function cancel_slot(self, slot)
   self:cancel(function(seconds)
     if not slot.done and not slot.lost and seconds then slot.event:wait(seconds) end
@@ -249,6 +258,12 @@ end
 
 -- ---- statements -----------------------------------------------------------------------------------------------------
 
+-- Whether a text changes tables or types. It may say so of one that does not.
+local function changes_schema(sql)
+  sql = sql:lower()
+  return (sql:find("%f[%w]alter%f[%W]") or sql:find("%f[%w]drop%f[%W]") or sql:find("%f[%w]create%f[%W]")) ~= nil
+end
+
 local function forget_oldest(self)
   local oldest, least
   for sql, each in pairs(self._statements) do
@@ -271,6 +286,16 @@ function Link:forget(sql, which)
   join(self, new_slot {})
 end
 
+---After a statement: forgets all that are prepared if it may have changed what they are about. Outside of a transaction
+---they are prepared again when they fail; within one that would be too late.
+---@param sql string
+function Link:mind_changes(sql)
+  if self.closed or self._kept == 0 or not self:in_transaction() or not changes_schema(sql) then return end
+  self._statements, self._kept = {}, 0
+  sent(self, self._conn:command("DEALLOCATE ALL"))
+  join(self, new_slot {})
+end
+
 ---Whether the statement is prepared here.
 function Link:knows(sql) return self._statements[sql] ~= nil end
 
@@ -279,7 +304,8 @@ local function introduce(self, sql, facts)
   check(self)
   if self._kept >= MOST_KEPT then forget_oldest(self) end
   self._names = self._names + 1
-  local statement = { name = "braid_" .. self._names, sql = sql, used = 0, parameters = facts and facts.parameters }
+  local statement = { name = "braid_" .. self._names, sql = sql, used = 0, parameters = facts and facts.parameters,
+    changes = changes_schema(sql) }
   sent(self, self._conn:prepare(statement.name, sql))
   self._statements[sql], self._kept = statement, self._kept + 1
   return statement, join(self, new_slot { describe = true, statement = statement })
@@ -326,9 +352,20 @@ end
 -- The server has dropped the statement, or its result has changed: it is prepared again.
 local STALE = { ["0A000"] = true, ["26000"] = true }
 
----Whether a statement failed only because it must be prepared again.
-function Link:is_stale(err)
-  return errors.is_error(err, "postgres") and STALE[err.sqlstate] and not self:in_transaction()
+---Whether a statement failed only because it must be prepared again. One that has worked before and is wrong now (class
+---42) may be right with other types: those of its parameters are as they were when it was prepared.
+function Link:is_stale(err, statement)
+  if not errors.is_error(err, "postgres") or self:in_transaction() then return false end
+  return STALE[err.sqlstate] or statement and statement.worked and err.sqlstate and err.sqlstate:sub(1, 2) == "42"
+end
+
+---Calls fn(...), which is of the caller: meanwhile this task cannot use the connection.
+function Link:keep_for_me(fn, ...)
+  self.owner = core.current() or "script"
+  local outcome = table.pack(errors.try(fn, ...))
+  self.owner = nil
+  if not outcome[1] then core.rethrow(outcome[2], outcome[3]) end
+  return table.unpack(outcome, 2, outcome.n)
 end
 
 ---Whether a transaction is open.
@@ -342,7 +379,8 @@ function Link:query(request, ...)
   for try = 1, 2 do
     local statement, err = self:statement(request.sql)
     local slot = statement and self:await(self:send(statement, request, ...), true) or { err = err }
-    if not slot.err or try == 2 or not self:is_stale(slot.err) then return slot end
+    if not slot.err and statement.changes then self:mind_changes(request.sql) end
+    if not slot.err or try == 2 or not self:is_stale(slot.err, statement) then return slot end
     self:forget(request.sql, statement)
   end
 end

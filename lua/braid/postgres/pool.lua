@@ -227,7 +227,7 @@ function Pool:_query(request, ...)
     local hit = was_hit(link, slot)
     if not hit then
       self._quick[request.sql] = nil
-      if not link:is_stale(slot.err) then core.rethrow(slot.err) end
+      if not link:is_stale(slot.err, slot.statement) then core.rethrow(slot.err) end
       link:forget(request.sql, slot.statement)
     end
   end

@@ -34,6 +34,8 @@ local function fetch(self)
       link:raw()
     end
     link:note(slot.err)
+    local own = slot.err and not errors.is_error(slot.err, "postgres") -- a value could not be made
+    if own and not list[1] and not ended then core.rethrow(slot.err) end
     if list[1] or ended then
       self._list, self._at = list, 0
       return ended

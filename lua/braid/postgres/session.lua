@@ -33,12 +33,20 @@ local function check_sql(what, sql)
   if sql:find("\0", 1, true) then errors.misuse(3, "bad argument 'sql' to '%s' (it has a zero byte)", what) end
 end
 
+-- Checks a statement that gives rows.
+local function check_statement(what, sql)
+  check_sql(what, sql)
+  if sql:find("^%s*[Cc][Oo][Pp][Yy]%s") and sql:lower():find("%f[%w]std[inout]+%f[%W]") then
+    errors.misuse(3, "postgres: a COPY from or to this side has methods of its own: copy_in and copy_out")
+  end
+end
+
 -- { sql, params = {...}, nulls = true, as = "lists" }
 local function read_request(what, shape, given)
   local request = {}
   for name, value in pairs(given) do request[name == 1 and "sql" or name] = value end
   errors.check_options(3, what, request, REQUEST)
-  check_sql(what, request.sql)
+  check_statement(what, request.sql)
   if request.as and request.as ~= "lists" and request.as ~= "tables" then
     errors.misuse(3, "bad option 'as' to '%s' (\"lists\" or \"tables\" expected, got %q)", what, request.as)
   end
@@ -59,7 +67,7 @@ local function perform(self, what, shape, sql, ...)
     local request, params, count = read_request(what, shape, sql)
     return self:_query(request, table.unpack(params, 1, count))
   end
-  check_sql(what, sql)
+  check_statement(what, sql)
   return self:_query({ sql = sql, shape = shape, sent = false, types = nil }, ...)
 end
 
@@ -95,7 +103,7 @@ function Session:rows(sql, ...)
   if type(sql) == "table" then
     request, list, count = read_request("rows", links.ROWS, sql)
   else
-    check_sql("rows", sql)
+    check_statement("rows", sql)
     request, list, count = { sql = sql, shape = links.ROWS }, { ... }, select("#", ...)
   end
   local link, give_back = self:_lend()
@@ -125,12 +133,14 @@ local function run_text(conn, link, sql)
 end
 
 local function run_script(link, sql)
-  return link:outside(function(conn)
+  local result = link:outside(function(conn)
     local slot = run_text(conn, link, sql)
     if slot.copy then copies.refuse(link, slot) end
     if slot.err then core.rethrow(slot.err) end
     return slot.value
   end)
+  link:mind_changes(sql)
+  return result
 end
 
 ---Carries out a script: several statements with semicolons between them, without parameters. Suspends.
@@ -187,7 +197,7 @@ Pipeline.__index = Pipeline
 
 -- A task waits for the result: it is the future.
 local function wait_for(link, slot)
-  link:await(slot)
+  if slot.event then link:await(slot) end
   if slot.err then core.rethrow(slot.err) end
   return slot.value
 end
@@ -198,12 +208,11 @@ local function send(self, what, shape, sql, ...)
   if type(sql) == "table" then
     request, list, count = read_request(what, shape, sql)
   else
-    check_sql(what, sql)
+    check_statement(what, sql)
     request, list, count = { sql = sql, shape = shape }, { ... }, select("#", ...)
   end
   local statement, err = self._link:statement(request.sql)
-  if not statement then core.rethrow(err) end
-  local slot = self._link:send(statement, request, table.unpack(list, 1, count))
+  local slot = statement and self._link:send(statement, request, table.unpack(list, 1, count)) or { err = err }
   local future = core.spawn(wait_for, self._link, slot)
   self._list[#self._list + 1] = { slot = slot, future = future }
   return future
@@ -259,7 +268,7 @@ end
 local function run_pipeline(link, fn)
   local pipeline = setmetatable({ _link = link, _list = {} }, Pipeline)
   local ok, results, place = errors.try(function()
-    fn(pipeline)
+    link:keep_for_me(fn, pipeline)
     return collect(pipeline._list)
   end)
   pipeline._link = nil

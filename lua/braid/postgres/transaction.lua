@@ -21,8 +21,10 @@ local function myself() return core.current() or "script" end
 -- Takes the turn. Inside a savepoint's function its own task reaches the savepoint.
 function M.enter(self)
   if self._over then errors.misuse(3, "postgres: this transaction has ended") end
-  if self._owner == myself() then
-    errors.misuse(3, "postgres: this task goes over rows of this connection: it is free only after the last one")
+  local link = self._link
+  if self._owner == myself() or (link and link.owner == myself()) then
+    errors.misuse(3, "postgres: this task goes over rows of this connection, or is within its copy_in or pipeline: it "
+      .. "is free only after that")
   end
   return self._turn:hold()
 end
