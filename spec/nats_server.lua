@@ -62,10 +62,14 @@ Server.__close = Server.remove
 
 --- Starts a server. `words`: further arguments.
 ---@param words string[]?
+---@param port integer?
+---@param folder string? of its store; default: a temporary one
 ---@return spec.NatsServer
-function M.start(words, port)
-  local folder = os.tmpname()
-  os.remove(folder)
+function M.start(words, port, folder)
+  if not folder then
+    folder = os.tmpname()
+    os.remove(folder)
+  end
   port = port or M.port()
   local self = setmetatable({ folder = folder, port = port, url = "nats://127.0.0.1:" .. port }, Server)
   self.argv = { program(), "-a", "127.0.0.1", "-p", tostring(port), "-js", "-sd", folder }
@@ -75,7 +79,8 @@ function M.start(words, port)
 end
 
 --- Starts a cluster of three servers. Returns the list, whose field `url` names all of them.
-function M.start_three()
+---@param folders table<integer, string>? of their stores
+function M.start_three(folders)
   local ports, routes, list = {}, {}, {}
   for i = 1, 6 do ports[i] = M.port() end
   for i = 4, 6 do routes[#routes + 1] = "nats://127.0.0.1:" .. ports[i] end
@@ -83,7 +88,7 @@ function M.start_three()
     list[i] = M.start({
       "-n", "s" .. i, "-cluster_name", "spec", "-cluster", "nats://127.0.0.1:" .. ports[i + 3],
       "-routes", table.concat(routes, ","),
-    }, ports[i])
+    }, ports[i], folders and folders[i])
   end
   list.url = table.concat({ list[1].url, list[2].url, list[3].url }, ",")
   return setmetatable(list, { __close = function() for i = 1, 3 do list[i]:remove() end end })

@@ -87,7 +87,7 @@ end
 -- ---- receiving ------------------------------------------------------------------------------------------------------
 
 local function fetch_code(self, hash)
-  local content = jetstream.last(self._link, self._streams:name("code"), subject_of(self, hash))
+  local content = jetstream.only(self._link, self._streams:name("code"), subject_of(self, hash))
   if not content then
     core.rethrow(errors.new("unknown", "the code of a function is not on the servers any more"))
   end

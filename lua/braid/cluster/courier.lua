@@ -11,6 +11,8 @@ local CONFIRM = 2 -- seconds until it is sent again
 local PAUSE = 0.25
 local LOST = 5 -- seconds without a subscriber until a submitter is taken for dead
 local MOST = 1 << 19 -- bytes in one message
+local MARGIN = 1024 -- bytes of a message beside its news
+local WINDOW = 8 << 20 -- bytes that one submitter has not confirmed; others wait
 
 ---@class braid.cluster.Courier
 ---@field private _link braid.cluster.Link
@@ -18,7 +20,8 @@ local MOST = 1 << 19 -- bytes in one message
 ---@field private _streams braid.cluster.Streams
 ---@field private _bags table<string, table> submitter -> what is to be sent
 ---@field private _under_way integer messages that are not confirmed
----@field homes table<string, table> submitter -> { gone = since when, dead = true }
+---@field homes table<string, table> submitter -> { gone = since when, dead = true, messages and
+--- bytes that it has not confirmed }
 local Courier = {}
 Courier.__index = Courier
 
@@ -37,7 +40,7 @@ end
 local function home_of(self, home)
   local known = self.homes[home]
   if not known then
-    known = {}
+    known = { bytes = 0, messages = 0 }
     self.homes[home] = known
   end
   return known
@@ -73,30 +76,46 @@ end
 ---@param homes table<string, true>
 function Courier:look(homes)
   for home in pairs(homes) do link_of.start(self.ask, self, home) end
-  for home in pairs(self.homes) do
-    if not homes[home] and not self._bags[home] then self.homes[home] = nil end
+  for home, known in pairs(self.homes) do
+    if not homes[home] and not self._bags[home] and known.messages == 0 then self.homes[home] = nil end
   end
 end
 
 -- ---- sending --------------------------------------------------------------------------------------------------------
 
+-- Waits until the submitter has confirmed enough of what was sent before.
+local function await_room(known)
+  while known.bytes > WINDOW and not known.dead do
+    known.room = known.room or core.event_new()
+    known.room:clear()
+    known.room:wait(CONFIRM)
+  end
+end
+
 -- Sends one message until it is confirmed, or until the submitter is lost.
+local function repeat_until_taken(self, home, message)
+  local subject, how = self._streams:subject("home", home), nil
+  while true do
+    local slot = self._link:ask(subject, message, nil, nil, how)
+    local body, status = self._link:await(slot, CONFIRM)
+    if body then note(self, home, status) end
+    if body and status ~= "503" or self:is_dead(home) or self._link.closed then return end
+    if body or how then core.sleep(PAUSE) end
+    how = "n"
+  end
+end
+
 local function carry(self, home, message, done)
-  local subject = self._streams:subject("home", home)
-  self._under_way = self._under_way + 1
+  local known, sent = home_of(self, home), 0
+  self._under_way, known.messages = self._under_way + 1, known.messages + 1
   local ok, err = pcall(function()
-    local how
-    while true do
-      local slot = self._link:ask(subject, message, nil, nil, how)
-      local body, status = self._link:await(slot, CONFIRM)
-      if body then note(self, home, status) end
-      if body and status ~= "503" or self:is_dead(home) then return end
-      if self._link.closed then return end
-      if body or how then core.sleep(PAUSE) end
-      how = "n"
-    end
+    await_room(known)
+    sent = #message
+    known.bytes = known.bytes + sent
+    repeat_until_taken(self, home, message)
   end)
-  self._under_way = self._under_way - 1
+  self._under_way, known.messages, known.bytes = self._under_way - 1, known.messages - 1, known.bytes - sent
+  if known.room then known.room:set() end
   if not ok then core.rethrow(err) end
   for _, fn in ipairs(done) do fn() end
 end
@@ -113,7 +132,7 @@ end
 ---@param done fun()?
 function Courier:send(home, news, done)
   local bag = self._bags[home]
-  if bag and bag.size + #news > MOST then
+  if bag and bag.size + #news > math.min(MOST, self._link:max_payload() - MARGIN) then
     self._bags[home] = nil
     link_of.start(carry, self, home, self._wire:seal("news", table.concat(bag)), bag.done)
     bag = nil

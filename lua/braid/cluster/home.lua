@@ -220,10 +220,12 @@ local function look_for_workers(self)
   end
 end
 
+-- Not those whose submit has not returned: it raises.
 local function fail_all(self, err, stream)
   local list = {}
   for _, job in pairs(self.jobs) do
-    if not stream or job.stream == stream then list[#list + 1] = job end
+    local submitted = job.sequence or job.foreign
+    if submitted and (not stream or job.stream == stream) then list[#list + 1] = job end
   end
   for _, job in ipairs(list) do self:fail(job, err) end
 end

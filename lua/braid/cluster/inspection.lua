@@ -43,7 +43,7 @@ local function held_jobs(cluster)
   local held, link = {}, cluster.link
   local inbox = link.inbox .. "held." .. cluster:next_id(0)
   local number = link:subscribe(inbox, function(_, _, _, body)
-    local text = cluster.wire:open("held", body)
+    local text = body and cluster.wire:open("held", body) -- no body: there is no worker
     for _, each in ipairs(text and core.json_decode(text) or {}) do held[each.id] = each end
   end)
   link:publish(cluster.streams:subject("held"), inbox, "")

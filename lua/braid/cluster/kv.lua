@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Values by keys in a stream that keeps the last message of each subject. A put may name the revision that it replaces:
 -- the sequence of the last message, 0 if there was none. After each change a notice is published, for those who wait.
-local base64 = require "braid.base64"
 local core = require "braid.core"
 local jetstream = require "braid.cluster.jetstream"
 local link_of = require "braid.cluster.link"
@@ -39,25 +38,16 @@ function M.open(cluster, what, storage)
   return setmetatable({ _cluster = cluster, _what = what, _prefix = cluster.streams:subject(what, "") }, Kv)
 end
 
--- The last message. With replicas only the leader surely has it.
-local function last(self, subject)
-  local cluster = self._cluster
-  local stream = cluster.streams:name(self._what)
-  if not cluster.streams.file then return jetstream.last(cluster.link, stream, subject) end
-  local answer, err = jetstream.ask(cluster.link, "STREAM.MSG.GET." .. stream, { last_by_subj = subject })
-  if answer then return base64.decode(answer.message.data or ""), answer.message.seq end
-  if not jetstream.is_no_message(err) then core.rethrow(err) end
-end
-
 ---The value; nil: there is none. Suspends.
 ---@param key string a token
 ---@return string? value
 ---@return integer revision 0: nothing was ever there
 function Kv:get(key)
   local subject = self._prefix .. key
-  local message, revision = last(self, subject)
+  local cluster = self._cluster
+  local message, revision = jetstream.last(cluster.link, cluster.streams:name(self._what), subject)
   if not message then return nil, 0 end
-  local body, why = self._cluster.wire:open(subject, message)
+  local body, why = cluster.wire:open(subject, message)
   if not body then core.rethrow(link_of.refused(why)) end
   if body == "" then return nil, revision end
   return body:sub(2), revision

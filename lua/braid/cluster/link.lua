@@ -17,6 +17,7 @@ local PAUSE = 0.1 -- seconds until a question is asked again that nobody was the
 ---@class braid.cluster.Link
 ---@field closed boolean?
 ---@field patience number seconds without a server until waits fail
+---@field replicated boolean whether several servers have each message, and one may be behind the others
 ---@field up braid.Event set while it is connected
 ---@field lost_at number? since when it is not connected
 ---@field over braid.Event set when the client has given up, because a server has refused it
@@ -118,8 +119,14 @@ local function deliver(self)
   end
 end
 
+-- A connection that is lost again meanwhile is no error: the next one is told, too.
+local function tell_one(listener, self)
+  local ok, err, place = errors.try(listener, self)
+  if not ok and not errors.is_error(err, "disconnected") then core.rethrow(err, place) end
+end
+
 local function tell(self)
-  for listener in pairs(self._listeners) do daemon.start(listener, self) end
+  for listener in pairs(self._listeners) do daemon.start(tell_one, listener, self) end
 end
 
 -- Notices that the connection was lost or made again, or that the client has given up.
@@ -191,14 +198,14 @@ end
 -- ---- sending --------------------------------------------------------------------------------------------------------
 
 ---Publishes a message; returns whether the client has taken it. Does not suspend.
----@param subject string
+---@param subject string? nil: somebody has asked without an address for the answer, and gets none
 ---@param reply string? the address for answers
 ---@param body string
 ---@param id string? of the message, so that a stream drops it if it has it already
 ---@param expected string? the sequence of the subject's last message in the stream
 ---@return boolean
 function Link:publish(subject, reply, body, id, expected)
-  if self.closed then return false end
+  if self.closed or not subject then return false end
   return self._conn:publish(subject, reply, body, id, expected) ~= nil
 end
 
@@ -256,19 +263,20 @@ end
 ---Asks until there is an answer. Raises kind "disconnected" when none comes within `patience`. Suspends.
 ---@param subject string
 ---@param body string
----@param opts { id: string?, expected: string?, headed: boolean?, patience: number?, missing: fun()? }? missing: called
---- when nobody is there to answer, before it is asked again
+---@param opts { id: string?, expected: string?, headed: boolean?, patience: number?, again: number?, missing: fun()? }?
+--- again: seconds until it is asked again, default 5; missing: called when nobody is there to answer, before it is
+--- asked again
 ---@return string body
 ---@return string? status
 ---@return string? sequence
 function Link:call(subject, body, opts)
   opts = opts or {}
   local deadline = core.now() + (opts.patience or self.patience)
-  local how = opts.headed and "h" or "r"
+  local how, again = opts.headed and "h" or "r", opts.again or ANSWER
   while true do
     self:ready(deadline)
     local slot = self:ask(subject, body, opts.id, opts.expected, how)
-    local answer, status, sequence = self:await(slot, math.max(0, math.min(ANSWER, deadline - core.now())))
+    local answer, status, sequence = self:await(slot, math.max(0, math.min(again, deadline - core.now())))
     if answer and status ~= "503" then return answer, status, sequence end
     if core.now() >= deadline then core.rethrow(M.disconnected()) end
     how = "n"
@@ -373,7 +381,7 @@ function M.open(settings)
   local id = nats.random(9):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
   local self = setmetatable({
     _conn = conn, _slots = {}, _handlers = {}, _listeners = {}, _number = 0, _silent = 0, patience = settings.patience,
-    inbox = ("_INBOX.braid.%s."):format(id), id = id, up = core.event_new(),
+    replicated = settings.replicas > 1, inbox = ("_INBOX.braid.%s."):format(id), id = id, up = core.event_new(),
     over = core.event_new(), _payload = conn:max_payload() or 1 << 20,
   }, Link)
   self.up:set()

@@ -79,7 +79,7 @@ function Pieces:get(reference)
   local id, count, size, hash = unpack(REFERENCE, reference)
   local list = {}
   each(count, function(i)
-    list[i] = jetstream.last(self._link, self._streams:name("pieces"), subject_of(self, id, i))
+    list[i] = jetstream.only(self._link, self._streams:name("pieces"), subject_of(self, id, i))
     if not list[i] then
       core.rethrow(errors.new("unknown", ("a piece of %d bytes is not on the servers any more"):format(size)))
     end

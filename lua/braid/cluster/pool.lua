@@ -127,13 +127,14 @@ end
 -- Publishes until a server has the job. Most often the first answer says so.
 local function publish(self, job, message)
   local link = self._cluster.link
-  link:ready(core.now() + link.patience)
-  local answer, status = link:await(link:ask(self._subject, message, job.id), ANSWER)
-  local sequence = answer and not status and answer:match('"seq":(%d+)')
+  local deadline = core.now() + link.patience
+  link:ready(deadline)
+  local answer, status = link:await(link:ask(self._subject, message, job.id), math.min(ANSWER, link.patience))
+  local sequence = answer and not status and answer:match('^{"stream".*"seq":(%d+)') -- else it is an error
   if not sequence then
     local err
     sequence, err = jetstream.publish(link, self._subject, message, {
-      id = job.id, missing = function() self:_prepare() end,
+      id = job.id, missing = function() self:_prepare() end, patience = math.max(0, deadline - core.now()),
     })
     if not sequence then core.rethrow(err) end
   end

@@ -12,6 +12,7 @@ local SECOND = 1000000000
 local EXPIRES, BEAT = 30, 1 -- seconds
 local SILENT = 3 * BEAT -- a request of which nothing was heard for so long is forgotten
 local PAUSE = 0.2 -- seconds after a refusal
+local MOST_BYTES = 8 << 20 -- fetched at once: a server ends connections for which it holds too much (64 MiB)
 
 local count = 0
 
@@ -22,6 +23,7 @@ local count = 0
 ---@field private _order string[] their keys, the oldest first
 ---@field private _open integer messages that are still to come, of all requests
 ---@field private _heard number
+---@field private _size number bytes of a large one of the last messages
 ---@field private _take fun(reply: string, body: string)
 ---@field private _room fun(): integer how many messages there is room for
 ---@field private _missing fun()? called when there is no consumer
@@ -53,7 +55,7 @@ end
 ---Asks for as many messages as there is room for; not for few of many, so that requests are rare.
 function Pull:ask()
   if self.closed or self._paused or self._link.lost_at then return end
-  local room = self._room()
+  local room = math.min(self._room(), math.max(1, MOST_BYTES / self._size // 1 | 0))
   local more = room - self._open
   if more < 1 or more * 4 < room then return end
   self._number = self._number + 1
@@ -90,6 +92,7 @@ local function take(self, subject, reply, body, status)
   end
   if status then return take_status(self, subject, status) end
   count_message(self)
+  self._size = math.max(#body, self._size * 0.95)
   self._take(reply, body)
   self:ask()
 end
@@ -122,7 +125,7 @@ function M.open(link, stream, consumer, callbacks)
   count = count + 1
   local self = setmetatable({
     _link = link, _subject = ("$JS.API.CONSUMER.MSG.NEXT.%s.%s"):format(stream, consumer),
-    _inbox = ("%sp.%d."):format(link.inbox, count), _number = 0, _heard = core.now(), _take = callbacks.take,
+    _inbox = ("%sp.%d."):format(link.inbox, count), _number = 0, _heard = core.now(), _size = 1, _take = callbacks.take,
     _room = callbacks.room, _missing = callbacks.missing,
   }, Pull)
   forget_all(self)

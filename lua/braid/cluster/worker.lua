@@ -84,16 +84,27 @@ local function news_of(self, record, what, boxes, bytes)
   return wire.pack_news(record.id, what, record.try, self.id, packed, bytes, record.seconds)
 end
 
+-- Until servers have it: its message stays here so long. Suspends.
+local function keep_result(self, record, news)
+  while not self.ended do
+    local ok, err = pcall(results.keep, self._cluster, record.id, news)
+    if ok then return end
+    if errors.is_echo(err) then core.rethrow(err) end
+    core.sleep(STALE)
+  end
+end
+
 local function send_end(self, record, what, boxes, bytes)
   local plain = record.ttl == 0 and not boxes and not self._cluster.pieces:is_large(#bytes)
   local function send()
     local ok, news = pcall(news_of, self, record, what, boxes, bytes)
     if not ok then
       if errors.is_echo(news) then core.rethrow(news) end
-      local sorry = core.freeze("error", errors.new("not_sendable", errors.text(news)))
+      local sorry = core.freeze("error", errors.is_error(news) and news
+        or errors.new("not_sendable", errors.text(news)))
       news = news_of(self, record, wire.FAILED, nil, sorry)
     end
-    if record.ttl > 0 then results.keep(self._cluster, record.id, news) end
+    if record.ttl > 0 then keep_result(self, record, news) end
     self._courier:send(record.home, news, function() acknowledge(self, record) end)
   end
   if plain then send() else link_of.start(send) end
