@@ -30,8 +30,8 @@ const struct braid_protocol *braid_http2_protocol(const char *name, size_t size)
 
 enum {
   MOST_STREAMS = 128,      /* at a time */
-  WINDOW = 256 << 10,      /* bytes that a client may send on a stream before its handler takes them */
-  WHOLE_WINDOW = 1 << 20,  /* the same for the connection */
+  WINDOW = 1 << 20,        /* bytes that a client may send on a stream before its handler takes them */
+  WHOLE_WINDOW = 4 << 20,  /* the same for the connection */
   MOST_SETTINGS = 32,      /* entries of a SETTINGS frame */
   MOST_ANSWERS = 500,      /* acknowledgements that may wait for a client that does not read */
   MOST_CONTINUATIONS = 8,  /* frames of a head */
