@@ -163,6 +163,19 @@ static void jobs_are_followed_into_processes(void) {
   check(stuck() == 2);
 }
 
+/* A worker process whose own state is not there yet: the job has not begun. */
+static void a_process_that_starts_goes_on(void) {
+  for (uint32_t states = 0; states < 2; states++) {
+    begin();
+    task(A, STATE);
+    put((struct braid_wait_record){.kind = BRAID_WAIT_FOR_POOL, .who = A, .what = POOL, .count = 1});
+    put((struct braid_wait_record){.kind = BRAID_WAIT_CHILD, .who = CHILD, .what = POOL});
+    process(CHILD, states);
+    if (states) state(OTHER, 0);
+    check(stuck() == states);
+  }
+}
+
 /* A queue of this process, which the child's child waits for. */
 static void objects_are_followed_through_a_process_in_the_middle(void) {
   begin();
@@ -214,6 +227,7 @@ CHECK_MAIN({"wait graph: a ring of locks is a deadlock", a_ring_of_locks_is_one}
            {"wait graph: a lock that changes hands", a_lock_that_changes_hands_is_held_by_nobody},
            {"wait graph: a scope waits for all its children", a_scope_waits_for_all_its_children},
            {"wait graph: jobs are followed into processes", jobs_are_followed_into_processes},
+           {"wait graph: a process that starts goes on", a_process_that_starts_goes_on},
            {"wait graph: objects are followed through a process in the middle",
             objects_are_followed_through_a_process_in_the_middle},
            {"wait graph: objects of children are followed", objects_of_children_are_followed},

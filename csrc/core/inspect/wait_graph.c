@@ -237,6 +237,12 @@ static void read_list(struct graph *graph, const struct braid_buffer *list) {
 static bool task_goes_on(const struct node *task) { return !task || !task->known || task->goes_on; }
 static bool state_goes_on(const struct node *state) { return !state || !state->known || state->goes_on; }
 
+/* Whether a process goes on whatever its states do: it has not told, or not of all states; or it has no state, because
+ * it is starting or ending. */
+static bool process_moves(const struct node *process) {
+  return !process->known || process->refs == 0 || process->accounted < process->refs;
+}
+
 /* An object that somebody knows of whom nothing is known, or somebody who goes on. */
 static bool object_goes_on(const struct node *object) {
   return !object || object->open || object->refs != object->accounted;
@@ -293,9 +299,9 @@ static void pass_on(const struct graph *graph, struct node **nodes, size_t count
     if (task && !node->goes_on && !(node->self->flags & BRAID_WAIT_DAEMON)) node->scope->open = true;
     if (node->kind == JOB && !task_goes_on(node->link)) node->scope->stuck_job = true;
   }
-  for (size_t i = 0; i < count; i++) { /* a process goes on if one of its states does, or has not told */
+  for (size_t i = 0; i < count; i++) { /* a process goes on if one of its states does */
     struct node *node = nodes[i], *process = find(graph, node->process, PROCESS, 0);
-    if (node->kind == PROCESS && (!node->known || node->accounted < node->refs)) node->goes_on = true;
+    if (node->kind == PROCESS && process_moves(node)) node->goes_on = true;
     if (node->kind != STATE || !state_goes_on(node)) continue;
     if (process) process->goes_on = true;
     if (node->link) node->link->open = true;
