@@ -30,7 +30,7 @@ return {
           "serial: %.2fs; factorize(360) = {%s}; factorize(1) = {%s}; 9007199254740881: %.2fs", seconds,
           table.concat(small, ","), table.concat(one, ","), large),
         ok = table.concat(small, ",") == "2,2,2,3,3,5" and #one == 0, verdict = "better",
-        reason = self:say("同样的算法, Lua 快得多", "the same algorithm in Lua"),
+        reason = self:say("同样的算法, 用 Lua 写", "the same algorithm in Lua"),
       }
     end,
   },

@@ -110,13 +110,18 @@ function Lab.least(_, repeats, fn, ...)
 end
 
 ---Whether a speed-up over `k` cores is good enough: `goal`, three quarters unless told otherwise, of k. If it is not,
----and native threads of the core do not get further at this moment, the machine is busy with something else.
+---and native threads of the core do not get further at this moment, the machine is busy with something else. So it is if
+---the speed-up is far above the number of cores: then the serial run was disturbed.
 ---@param ratio number
 ---@param k integer
 ---@param goal number? share of k; default 0.75
 ---@return boolean
 ---@return string? busy the evidence
 function Lab:holds(ratio, k, goal)
+  if ratio > 1.5 * k then
+    return false, self:say("%.2f 倍远多于 %d 核: 串行的测量受了干扰",
+      "%.2f x is far more than %d cores: the serial run was disturbed", ratio, k)
+  end
   if ratio >= (goal or 0.75) * k then return true end
   local numbers = {}
   for i = 1, 8 * k do numbers[i] = M.PRIME end
