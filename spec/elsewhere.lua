@@ -71,7 +71,7 @@ leave_out(musl, CURL, {
   "spec/http_events_spec.lua", "spec/http_faults_spec.lua", "spec/http_options_spec.lua",
   "spec/http_redirect_spec.lua", "spec/http_resume_spec.lua", "spec/http_tls_spec.lua", "spec/http_upload_spec.lua",
   "spec/crawler_spec.lua", "spec/telemetry_spec.lua", "spec/web_connection_spec.lua", "spec/web_corpus_spec.lua",
-  "spec/web_nginx_spec.lua",
+  "spec/web_nginx_spec.lua", "spec/regress/sandbox_spec.lua",
   "a method that is called with a dot of an application and of a session",
   "a file that cannot be written is an error of a download, which leaves nothing; and of a sink that says so",
   "os.exit ends with its status while threads open TLS connections",
