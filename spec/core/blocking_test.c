@@ -56,7 +56,7 @@ static void who_waits_is_told(void) {
   struct actor actor;
   actor_open(&actor, 1);
   for (int i = 0; i < 200; i++) {
-    struct sum *sum = started(i % 3, i % BRAID_BLOCKING_KINDS);
+    struct sum *sum = started(i % 3, (enum braid_blocking_kind)(i % BRAID_BLOCKING_KINDS));
     check(actor_await(&actor, braid_blocking_wait(&sum->work, actor_arm(&actor)), BRAID_NEVER) == BRAID_OK);
     check(sum->done == sum->count);
     let_go(sum);
