@@ -458,6 +458,21 @@ describe("condition", function()
 end)
 
 describe("barrier", function()
+  test("breaks when the last one comes while another was just cancelled", function()
+    run(function()
+      local barrier, other = braid.barrier(3), nil
+      local leaves = braid.spawn(barrier.wait, barrier)
+      local waits = braid.spawn(function() other = select(2, barrier:wait(10)) end)
+      braid.sleep(0)
+      leaves:cancel()
+      local place, err = barrier:wait(10)
+      waits:wait()
+      assert.is_nil(place)
+      assert.matches("broken", tostring(err), 1, true)
+      assert.matches("broken", tostring(other), 1, true)
+    end)
+  end)
+
   test("holds n back and numbers them 1..n", function()
     in_virtual_time(function()
       local barrier, passed, tasks = braid.barrier(3), 0, {}

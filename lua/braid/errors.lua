@@ -289,21 +289,26 @@ end
 -- A guarded method -> the original method, for classes that take over methods of another class.
 local unguarded = setmetatable({}, { __mode = "k" })
 
-local function is_object(value, class) return debug.getmetatable(value) == class or type(value) == "userdata" end
+-- Also an object that lives in another process: its class has the same name.
+local function is_object(value, class)
+  local own = debug.getmetatable(value)
+  return own == class or type(value) == "userdata" and own and rawget(own, "__name") == class.__name
+end
 
----Raises: a method of this class was called on another value, most likely with a dot.
+---Raises if the value is no object of this class: a method was called on another value, most likely with a dot.
 ---@param level integer as for misuse
 ---@param class table its metatable
 ---@param name string the method
 ---@param value any
 function M.no_self(level, class, name, value)
+  if is_object(value, class) then return end
   M.misuse(level + 1, "call it with a colon: %s:%s(...) (%s expected as self, got %s)",
     class.__name:match "[^._]*$":lower(), name, class.__name, M.described(value))
 end
 
 local function guarded(class, name, method)
   return function(self, ...)
-    if getmetatable(self) ~= class and not is_object(self, class) then M.no_self(1, class, name, self) end
+    if getmetatable(self) ~= class then M.no_self(1, class, name, self) end
     return method(self, ...)
   end
 end

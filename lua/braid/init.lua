@@ -54,7 +54,7 @@ local function load(name)
   search.load "braid.errors"
   require "braid.tasks.future"
   require "braid.tasks.task"
-  local module = require("braid." .. home[name])
+  local module = search.part("braid." .. home[name])
   if parts[name] then return require("braid.missing").watch(module, "braid." .. name) end
   return module[name]
 end

@@ -116,10 +116,16 @@ local function look(self, now)
   if self._columns then show(self._line, text) else io.stderr:write(text, "\n") end
 end
 
+local function check_amount(what, name, value)
+  if type(value) == "number" and value == value then return end
+  errors.misuse(2, "bad argument '%s' to '%s' (a number expected, got %s)", name, what, errors.described(value))
+end
+
 ---Adds to the amount done.
 ---@param n number? default 1
 ---@return braid.Progress self
 function Progress:advance(n)
+  if n ~= nil then check_amount("advance", "n", n) end
   self.count = self.count + (n or 1)
   local now = core.now()
   if now >= self._next and not self._ended then look(self, now) end
@@ -131,6 +137,8 @@ end
 ---@param total number? nil: unchanged
 ---@return braid.Progress self
 function Progress:update(done, total)
+  check_amount("update", "done", done)
+  if total ~= nil then check_amount("update", "total", total) end
   if total and total > 0 then self.total = total end
   return self:advance(done - self.count)
 end

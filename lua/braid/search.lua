@@ -31,6 +31,27 @@ function M.keep(file)
   end
 end
 
+-- An error of kind "system", if this process has no more descriptors. Without braid.errors it is a text.
+local function shortage(name)
+  local file, reason, code = io.open("/dev/null")
+  if file then
+    file:close()
+    return nil
+  end
+  local text = ("module '%s' cannot be looked for: %s"):format(name, (reason:gsub("^/dev/null: ", "")))
+  local errors = package.loaded["braid.errors"]
+  return errors and errors.new("system", text, { code = code }) or text
+end
+
+---Loads a part of braid. `require` calls a file "not found" that it cannot open for want of descriptors.
+---@param name string
+---@return any module
+function M.part(name)
+  local ok, module = pcall(require, name)
+  if not ok then error(shortage(name) or module, 0) end
+  return module
+end
+
 -- ---- the code of modules --------------------------------------------------------------------------------------------
 
 local chunks = {} -- by the module's name

@@ -22,7 +22,7 @@ local function refuses_dots(object, named)
   end
   assert.is_truthy(next(methods))
   for name, method in pairs(methods) do
-    for _, wrong in ipairs { 5, "x", print, true } do refused(name, method, wrong, print) end
+    for _, wrong in ipairs { 5, "x", print, true, {}, io.stdout } do refused(name, method, wrong, print) end
     refused(name, method)
   end
 end

@@ -127,6 +127,41 @@ describe("a worker", function()
     end, { deadline = 60 })
   end
 
+  helper.test("fails what waits when the last worker process cannot be replaced, and then goes on", function()
+    local out = limited("-n 100", [[
+      local braid = require "braid"
+      braid.run(function()
+        local pool <close> = braid.process_pool(1)
+        pool:submit(math.abs, -1):result()
+        local held = {}
+        for i = 1, 100 do held[i] = io.open "/dev/null" end
+        local dies = pool:submit(os.exit, 1)
+        dies:wait()
+        local waits = pool:submit(math.abs, -1)
+        waits:wait(20)
+        print(dies:error().kind, waits:error().kind, waits:error())
+        for _, file in ipairs(held) do file:close() end
+        print(pool:submit(math.abs, -2):result(10))
+      end)
+      os.exit(0)
+    ]])
+    assert.equal("worker_died\tsystem\tno worker could be made for this job: Too many open files\n2\n", out)
+  end, { deadline = 60 })
+
+  helper.test("says so where a part of braid cannot be loaded", function()
+    local out = limited("-n 60", [[
+      local braid = require "braid"
+      braid.sleep(0)
+      local held = {}
+      for i = 1, 60 do held[i] = io.open "/dev/null" end
+      local ok, err = pcall(function() return braid.array end)
+      print(ok, err.kind, err.code, err)
+      for _, file in ipairs(held) do file:close() end
+      print(#braid.array("u8", 3))
+    ]])
+    assert.matches("^false\tsystem\t24\tmodule 'braid.sync.array' cannot be looked for: Too many open files\n3\n$", out)
+  end)
+
   helper.test("says so where an item of a queue could not be taken in", function()
     assert.equal("system system system system\n", limited("-n 100", with_items))
   end)

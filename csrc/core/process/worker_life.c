@@ -215,13 +215,25 @@ static bool has_others(const struct braid_process_pool *pool, const struct braid
   return false;
 }
 
-/* A worker could not start. Memory, descriptors or processes may become free. So it is tried again at each tick:
- * without limit while other workers run, else for some seconds, and only if a worker has been ready before. */
+/* Ends all jobs that wait, because there is no worker for them. Under the mutex. */
+static void end_unserved(struct braid_process_pool *pool, int error) {
+  struct braid_job *job;
+  while ((job = braid_dispatch_pop(&pool->dispatch))) {
+    job->error = error;
+    braid_process_pool_end_job(pool, job, BRAID_JOB_NO_WORKER);
+  }
+}
+
+/* A worker could not start. Memory, descriptors or processes may become free. So it is tried again at each tick. If no
+ * other worker runs for some seconds, jobs fail. The pool breaks only if none of its workers was ever ready. */
 static void handle_refusal(struct braid_worker_handle *worker, int error) {
   struct braid_process_pool *pool = worker->pool;
-  if (has_others(pool, worker) || (pool->proven && ++worker->refusals <= MOST_REFUSALS)) {
+  bool others = has_others(pool, worker);
+  if (others || pool->proven) {
+    if (!others && worker->refusals <= MOST_REFUSALS) worker->refusals++;
     braid_process_pool_lock(pool);
     worker->again = true;
+    if (!others && worker->refusals > MOST_REFUSALS) end_unserved(pool, error);
     braid_process_pool_ask(pool);
     braid_process_pool_unlock(pool);
     return;

@@ -187,6 +187,17 @@ void braid_condition_notify(struct braid_primitive *primitive, int64_t most) {
 
 /* ---- barrier -------------------------------------------------------------------------------------------------- */
 
+/* Whether all the others, who are in the list now, still waited. If not, a wait had ended just before, by a cancel or a
+ * timeout, and its task has not left yet: the barrier breaks. Under the guard. */
+static bool all_came(struct braid_primitive *primitive, const struct braid_wake_list *others) {
+  int64_t count = 1;
+  for (const struct braid_waiter *at = others->first; at; at = at->next) count++;
+  if (count == primitive->limit) return true;
+  for (struct braid_waiter *at = others->first; at; at = at->next) at->status = BRAID_BROKEN;
+  primitive->broken = true;
+  return false;
+}
+
 enum braid_status braid_barrier_wait(struct braid_primitive *primitive, struct braid_wait_node *node) {
   struct braid_wake_list woken = {0};
   enum braid_status status = BRAID_OK;
@@ -202,6 +213,7 @@ enum braid_status braid_barrier_wait(struct braid_primitive *primitive, struct b
       primitive->count = 0;
       primitive->owner++;
       braid_wait_queue_claim_all(&primitive->waiters, BRAID_OK, &woken);
+      if (!all_came(primitive, &woken)) status = BRAID_BROKEN;
     }
   }
   leave(primitive, &woken);

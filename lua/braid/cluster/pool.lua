@@ -148,7 +148,7 @@ end
 ---@param ... any the arguments
 ---@return braid.Future future `future.id` is the name of a detached job: cluster:future(id)
 function methods:submit(fn, ...)
-  if type(self) ~= "table" then errors.no_self(1, ClusterPool, "submit", self) end
+  if getmetatable(self) ~= ClusterPool then errors.no_self(1, ClusterPool, "submit", self) end
   errors.check_function(1, "submit", "fn", fn)
   if self._closed then refuse(self) end
   local bytes, boxes = frozen(fn, ...)

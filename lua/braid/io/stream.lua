@@ -136,7 +136,7 @@ local function read_all(self, deadline)
 end
 
 local function check_reader(self, name)
-  if type(self) ~= "table" then errors.no_self(2, Stream, name, self) end
+  if type(self) ~= "table" or not self._descriptor then errors.no_self(2, Stream, name, self) end
   if self._descriptor:reading() then
     errors.misuse(1, "another task is reading from this stream: let one task read and hand on what it gets")
   end
@@ -237,7 +237,7 @@ function Stream:_has_unread() return self._at <= #self._buffer or self._pieces[1
 ---@return true? written
 ---@return braid.Error? err kinds: timeout, closed (also by the other side), system; `err.written`: bytes written before
 function Stream:write(data, timeout)
-  if type(self) ~= "table" then errors.no_self(1, Stream, "write", self) end
+  if type(self) ~= "table" or not self._descriptor then errors.no_self(1, Stream, "write", self) end
   if type(data) ~= "string" and type(data) ~= "number" then
     errors.misuse(1, "bad argument 'data' to 'write' (a string expected, got %s)", errors.described(data))
   end

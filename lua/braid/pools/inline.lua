@@ -69,7 +69,7 @@ end
 ---@param ... any the arguments
 ---@return braid.Future
 function methods:submit(fn, ...)
-  if type(self) ~= "table" then errors.no_self(1, InlinePool, "submit", self) end
+  if getmetatable(self) ~= InlinePool then errors.no_self(1, InlinePool, "submit", self) end
   errors.check_function(1, "submit", "fn", fn)
   local task = self:_prepare(fn, ...)
   self:_count_in(task)

@@ -45,7 +45,7 @@ end
 ---@param ... any the arguments
 ---@return braid.Future
 function methods:submit(fn, ...)
-  if type(self) ~= "table" then errors.no_self(1, TaskPool, "submit", self) end
+  if getmetatable(self) ~= TaskPool then errors.no_self(1, TaskPool, "submit", self) end
   errors.check_function(1, "submit", "fn", fn)
   local task = self:_prepare(fn, ...)
   self._handle.count = self._handle.count + 1

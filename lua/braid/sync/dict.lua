@@ -46,7 +46,7 @@ end
 ---@return boolean? ok
 ---@return braid.Error? err kind "timeout"
 function Dict:set(key, value, timeout)
-  if type(self) ~= "userdata" then errors.no_self(1, Dict, "set", self) end
+  if getmetatable(self) ~= Dict then errors.no_self(1, Dict, "set", self) end
   local deadline = timeout ~= nil and errors.deadline(1, "set", timeout) or nil
   if self:_set(key, value) then return true end
   local held <close>, err = hold(self, deadline, "dict:set")

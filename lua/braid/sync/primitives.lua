@@ -164,13 +164,13 @@ end
 ---@return boolean? ok
 ---@return braid.Error? err kind "timeout"; "owner_died": its last owner ended while holding it, so take it again
 function Condition:acquire(timeout)
-  if type(self) ~= "userdata" then errors.no_self(1, Condition, "acquire", self) end
+  if getmetatable(self) ~= Condition then errors.no_self(1, Condition, "acquire", self) end
   return self:lock():acquire(timeout)
 end
 
 ---Releases the lock. Raises kind "misuse" if the task is not its owner.
 function Condition:release()
-  if type(self) ~= "userdata" then errors.no_self(1, Condition, "release", self) end
+  if getmetatable(self) ~= Condition then errors.no_self(1, Condition, "release", self) end
   return self:lock():release()
 end
 
