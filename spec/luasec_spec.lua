@@ -50,6 +50,23 @@ describe("braid.luasocket's ssl", function()
     end)
   end, { deadline = 60 })
 
+  test("says that there is no DANE", function()
+    local refusal = "DANE is not possible here\n"
+    assert.equal("nil\t" .. refusal:rep(3), output("-e", [[
+      require("braid.luasocket").install()
+      local ssl, socket = require "ssl", require "socket"
+      assert(not ssl.config.capabilities.dane)
+      print(ssl.newcontext { mode = "client", protocol = "any", dane = true })
+      local listener = assert(socket.bind("127.0.0.1", 0))
+      local client = assert(socket.connect("127.0.0.1", (select(2, listener:getsockname()))))
+      local connection = assert(ssl.wrap(client, { mode = "client", protocol = "any" }))
+      for _, name in ipairs { "setdane", "settlsa" } do
+        local _, err = pcall(connection[name], connection, "host")
+        print((tostring(err):match "DANE [%w ]+"))
+      end
+    ]]))
+  end)
+
   test("lets Debian's ssl.https serve 50 tasks at once", function()
     if not package.searchpath("ssl.https", package.path) then return end
     run(function()

@@ -132,6 +132,20 @@ describe("sqlite statements", function()
     for i = 1, 70 do assert.equal(i, db:value("select " .. i)) end
   end))
 
+  test("know the columns that their tables have now", opened(function(db)
+    db:execute("create table changing (a); insert into changing values (1)")
+    local all <close> = db:prepare("select * from changing")
+    assert.same({ a = 1 }, all:row())
+    db:execute("alter table changing add b default 2")
+    assert.same({ a = 1, b = 2 }, all:row())
+    db:execute("alter table changing rename column a to c; alter table changing add d default 3")
+    for row in all:rows() do assert.same({ c = 1, b = 2, d = 3 }, row) end
+    db:execute("alter table changing drop b")
+    local result = db:query("select * from changing")
+    assert.same({ c = 1, d = 3 }, result[1])
+    assert.equal("c d", table.concat(result.columns, " "))
+  end))
+
   test("of many tasks share the database", opened(function(db)
     db:execute("create table t (i int)")
     local jobs = {}

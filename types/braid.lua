@@ -2781,7 +2781,7 @@ function postgres_Connection:transaction(fn, opts) end
 ---@return braid.postgres.Listener
 function postgres_Connection:listen(channel) end
 
----Closes it at once. Calls that wait end with kind "closed".
+---Closes it at once. Calls that wait end with kind "closed"; the server is told to stop what it does for them.
 function postgres_Connection:close() end
 
 ---An open transaction. It has the methods of a connection; `transaction` inside it makes a savepoint.

@@ -112,19 +112,23 @@ static bool add_names(struct braid_sqlite_call *call, sqlite3_stmt *statement) {
   return true;
 }
 
-/* Steps until there are `most` rows. Returns SQLITE_ROW when there may be more, SQLITE_DONE, or the error. */
+static int step_once(const struct braid_sqlite_call *call, sqlite3_stmt *statement) {
+  return braid_blocking_is_abandoned(&call->blocking) ? SQLITE_INTERRUPT : sqlite3_step(statement);
+}
+
+/* Steps until there are `most` rows. Returns SQLITE_ROW when there may be more, SQLITE_DONE, or the error. The first
+ * step prepares the statement anew if its tables have changed: only then the columns are known. */
 static int step(struct braid_sqlite_call *call, sqlite3_stmt *statement) {
   call->count = 0;
+  int code = step_once(call, statement);
   if (!add_names(call, statement)) return SQLITE_NOMEM;
-  while (call->most == 0 || call->count < call->most) {
-    if (braid_blocking_is_abandoned(&call->blocking)) return SQLITE_INTERRUPT;
-    int code = sqlite3_step(statement);
-    if (code != SQLITE_ROW) return code;
+  while (code == SQLITE_ROW) {
     for (int i = 0; i < call->columns; i++)
       if (!add_value(call, statement, i)) return SQLITE_NOMEM;
-    call->count++;
+    if (++call->count == call->most) return SQLITE_ROW;
+    code = step_once(call, statement);
   }
-  return SQLITE_ROW;
+  return code;
 }
 
 static void tell(struct braid_sqlite_call *call, struct braid_sqlite *connection) {
@@ -158,7 +162,7 @@ static void run_many(struct braid_sqlite_call *call, const struct braid_sqlite *
   call->count = 0;
   for (size_t at = 0; at < call->values.size && braid_sqlite_bind_list(statement, call, &at); call->count++) {
     int code;
-    do code = braid_blocking_is_abandoned(&call->blocking) ? SQLITE_INTERRUPT : sqlite3_step(statement);
+    do code = step_once(call, statement);
     while (code == SQLITE_ROW);
     if (code != SQLITE_DONE) {
       braid_sqlite_fail(call, code);

@@ -140,7 +140,10 @@ local function rules_of(cfg)
   return flags and rules, err
 end
 
+local NO_DANE = "DANE is not possible here"
+
 local function plan_of(cfg, versions, mode)
+  if cfg.dane then return nil, NO_DANE end
   local identities, err, password = identities_of(cfg)
   err = err or check_file("CA locations", cfg.cafile) or check_file("CA locations", cfg.capath)
   if err then return nil, err end
@@ -266,6 +269,11 @@ function methods:sni(name)
     object.bad_argument("sni", 1, "a server's names are not possible here: give newcontext its certificates")
   end
   self._sni = object.check_string("sni", 1, name)
+end
+
+-- DANE, which LuaSec has where its OpenSSL has it: `config.capabilities.dane` says that it is not here.
+for _, name in ipairs { "setdane", "settlsa" } do
+  methods[name] = function() object.bad_argument(name, 1, NO_DANE) end
 end
 
 local function fact(self, name)
