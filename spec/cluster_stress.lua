@@ -25,6 +25,14 @@ local function start_worker(i, url)
   workers[i].id = ("w%d"):format(count)
 end
 
+-- A small disk for the second server; nil: only root can mount one.
+local disk = os.tmpname()
+os.remove(disk)
+if not os.execute(("mkdir %s && mount -t tmpfs -o size=1g none %s 2>/dev/null"):format(disk, disk)) then
+  os.remove(disk)
+  disk = nil
+end
+
 -- One blow, and its end: each is over before the next one.
 local BLOWS = {
   function(servers)
@@ -58,18 +66,40 @@ local BLOWS = {
     braid.sleep(3)
   end,
   function(servers)
-    local i = math.random(#workers)
-    log("SIGTERM worker %s", workers[i].id)
-    workers[i]:kill("TERM")
-    workers[i]:wait(20)
-    start_worker(i, servers.url)
+    local i = math.random(3)
+    log("SIGSTOP servers but %d for 10 s: no majority", i)
+    for j = 1, 3 do
+      if j ~= i then servers[j]:kill("STOP") end
+    end
+    braid.sleep(10)
+    for j = 1, 3 do servers[j]:kill("CONT") end
+    braid.sleep(3)
+  end,
+  function(servers)
+    log("SIGTERM all workers, one after the other: a rolling upgrade")
+    for i, old in ipairs(workers) do
+      start_worker(i, servers.url)
+      old:kill("TERM")
+      local ended = old:wait(30)
+      if not ended or ended.code ~= 0 then log("worker %s has not drained", old.id) end
+    end
+  end,
+  function(servers)
+    if not disk then return end
+    log("the disk of server 2 is full for 5 s, then it is started again")
+    os.execute(("dd if=/dev/zero of=%s/filler bs=256k 2>/dev/null"):format(disk))
+    braid.sleep(5)
+    os.remove(disk .. "/filler")
+    servers[2]:stop()
+    servers[2]:start()
+    braid.sleep(3)
   end,
 }
 
 local function job(i) return i end
 
 local function run()
-  local servers <close> = nats.start_three()
+  local servers <close> = nats.start_three(disk and { [2] = disk .. "/store" })
   for i = 1, WORKERS do start_worker(i, servers.url) end
   local cluster <close> = braid.cluster { servers = servers.url, insecure = true, replicas = 3, patience = 60 }
   local pool <close> = cluster:pool { max_tries = 1000 }
@@ -112,5 +142,6 @@ local function run()
 end
 
 local ok = braid.run(run)
+if disk then os.execute(("umount %s; rmdir %s"):format(disk, disk)) end
 print(ok and "every job was accounted for exactly once" or "JOBS ARE MISSING")
 os.exit(ok and 0 or 1)
