@@ -15,7 +15,7 @@ core/file := open_file file_work content replace copy folder
 core/work := tally job_flag job pool thread_pool crew sqlite.h
 core/http := openssl curl url patience request coding.h coding_libraries.h coding_zlib coding_brotli coding_zstd coding decoder encoder.h encoding_zlib \
 	encoding_brotli encoding_zstd encoder charset response upload broken_pipe lookup transfer.h handle transfer statistics
-core/process := terminal user fork_start child io_thread frame.h pipe outbox inbox connection.h content connection protocol.h shm_table object_table proxy.h proxy_queue proxy relay \
+core/process := terminal user fork_start child io_thread frame.h protocol.h pipe outbox inbox connection.h content connection shm_table object_table proxy.h proxy_queue proxy relay \
 	client queue_server object_server marshal worker_handle dispatch process_pool_base worker_life process_pool worker_process
 core/web := syntax head chunks target answer transport tls_transport exchange.h web_connection.h web_server.h exchange web_connection \
 	nghttp2 http2_stream http2_output http2_answer http2 http1_head http1 web_server control_socket term_guard static_file listen notify

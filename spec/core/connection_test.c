@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/socket.h>
 
+#include "core/process/protocol.h"
 #include "check.h"
 
 static struct braid_connection near, far;
@@ -53,6 +54,29 @@ static void on_pong(struct braid_connection *connection, const struct braid_fram
   atomic_fetch_add(&pongs, 1);
 }
 
+/* ITEMS and PLACES; those with the status 1 mention an object. */
+static void on_items(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
+  (void)connection, (void)body;
+  bool looks = pthread_equal(pthread_self(), looker);
+  check(!(looks && frame->status == 1));
+  if (looks) atomic_fetch_add(&looked, 1);
+  check(frame->value == (uint64_t)atomic_load(&came));
+  atomic_fetch_add(&came, 1);
+}
+
+static struct braid_frame puts_seen[8];
+
+static void on_put(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
+  struct braid_queue_cell cells[256];
+  check(frame->id <= 256 && braid_connection_items(connection, frame, body, 0, cells, (size_t)frame->id));
+  for (uint64_t i = 0; i < frame->id; i++) {
+    if (cells[i].item.tag == BRAID_ITEM_INTEGER) check(cells[i].item.bits == atomic_fetch_add(&sum, 1));
+    braid_item_drop(cells[i].item);
+  }
+  puts_seen[atomic_load(&came)] = *frame;
+  atomic_fetch_add(&came, 1);
+}
+
 static void on_end(struct braid_connection *connection) {
   check(connection == &near);
   atomic_fetch_add(&ended, 1);
@@ -68,6 +92,9 @@ static void open_both(struct braid_errand *errand) {
   near.ended = on_end;
   braid_connection_handle(&near, BRAID_FRAME_REPLY, on_reply);
   braid_connection_handle(&near, BRAID_FRAME_PONG, on_pong);
+  braid_connection_handle(&near, BRAID_FRAME_ITEMS, on_items);
+  braid_connection_handle(&near, BRAID_FRAME_PLACES, on_items);
+  braid_connection_handle(&far, BRAID_FRAME_PUT, on_put);
   braid_connection_handle(&far, BRAID_FRAME_JOB, on_job);
   atomic_store(&opened, 1);
 }
@@ -229,6 +256,72 @@ static void other_frames_are_left(void) {
   braid_message_unref(message);
 }
 
+/* Items without shared objects, and places, are light. */
+static void items_are_light(void) {
+  static pthread_mutex_t reading = PTHREAD_MUTEX_INITIALIZER;
+  struct {
+    struct braid_wire_item item;
+    uint64_t size, mentions;
+    uint32_t what, place, upvalues, zero;
+    uint64_t code;
+    struct braid_wire_object wire;
+  } heavy = {.item.tag = BRAID_ITEM_MESSAGE, .mentions = 1, .what = 3};
+  struct braid_message *message = braid_message_new("hello", 5, NULL, 0);
+  struct braid_queue_cell cells[2] = {{.item = {7, BRAID_ITEM_INTEGER}},
+                                      {.item = {(uint64_t)(uintptr_t)message, BRAID_ITEM_MESSAGE}}};
+  looker = pthread_self();
+  atomic_store(&looked, 0);
+  braid_connection_let_look(&near, &reading);
+  begin();
+  for (int i = 0; i < 150; i += 3) {
+    struct braid_frame frame = {.kind = BRAID_FRAME_ITEMS, .id = 2, .value = (uint64_t)i};
+    check(braid_connection_put_items(&far, frame, NULL, 0, cells, 2));
+    frame = (struct braid_frame){.kind = BRAID_FRAME_PLACES, .id = 2, .value = (uint64_t)i + 1};
+    check(braid_connection_put(&far, frame, NULL, 0));
+    braid_connection_flush(&far);
+    look_for(i + 2);
+    frame = (struct braid_frame){.kind = BRAID_FRAME_ITEMS, .id = 1, .value = (uint64_t)i + 2, .status = 1};
+    check(braid_connection_put(&far, frame, &heavy, sizeof heavy));
+    braid_connection_flush(&far);
+    look_for(i + 3);
+  }
+  check(atomic_load(&looked) > 0);
+  end();
+  braid_connection_let_look(&near, NULL);
+  braid_message_unref(message);
+}
+
+static void items_are_light_in_pipes(void) { through_pipes(items_are_light); }
+
+static void put_item(uint64_t value, struct braid_item item) {
+  struct braid_frame frame = {.kind = BRAID_FRAME_PUT, .value = value, .id = 1};
+  check(braid_connection_put_items(&near, frame, NULL, 0, &(struct braid_queue_cell){.item = item}, 1));
+}
+
+/* PUTs about one queue make one frame, if no other frame is between them and they are not too much. */
+static void puts_are_joined(void) {
+  static char text[20000];
+  struct braid_message *large = braid_message_new(text, sizeof text, NULL, 0);
+  begin();
+  for (uint64_t i = 0; i < 300; i++) put_item(1, (struct braid_item){i, BRAID_ITEM_INTEGER});
+  put_item(2, (struct braid_item){300, BRAID_ITEM_INTEGER});
+  put_item(1, (struct braid_item){301, BRAID_ITEM_INTEGER});
+  for (int i = 0; i < 2; i++) put_item(1, (struct braid_item){(uint64_t)(uintptr_t)large, BRAID_ITEM_MESSAGE});
+  braid_connection_flush(&near);
+  until(&came, 5);
+  put_item(1, (struct braid_item){302, BRAID_ITEM_INTEGER}); /* the others have gone */
+  braid_connection_flush(&near);
+  until(&came, 6);
+  static const struct braid_frame expected[] = {{.value = 1, .id = 256}, {.value = 1, .id = 44}, {.value = 2, .id = 1},
+                                                {.value = 1, .id = 2},   {.value = 1, .id = 1},  {.value = 1, .id = 1}};
+  for (int i = 0; i < 6; i++) check(puts_seen[i].value == expected[i].value && puts_seen[i].id == expected[i].id);
+  check(atomic_load(&sum) == 303);
+  end();
+  braid_message_unref(large);
+}
+
+static void puts_are_joined_in_pipes(void) { through_pipes(puts_are_joined); }
+
 static void who_waits_looks_into_pipes(void) { through_pipes(who_waits_looks); }
 static void other_frames_are_left_in_pipes(void) { through_pipes(other_frames_are_left); }
 
@@ -277,6 +370,9 @@ CHECK_MAIN({"connection: small messages, many in one call", small_messages},
            {"connection: messages of all sizes through pipes", messages_of_all_sizes_through_pipes},
            {"connection: code travels once through pipes", code_travels_once_through_pipes},
            {"connection: who waits looks into pipes", who_waits_looks_into_pipes},
+           {"connection: items and places are read by who looks", items_are_light_in_pipes},
+           {"connection: puts are joined", puts_are_joined},
+           {"connection: puts are joined in pipes", puts_are_joined_in_pipes},
            {"connection: a thread that looks leaves other frames to the I/O thread", other_frames_are_left_in_pipes},
            {"connection: frames also come through the socket", frames_also_come_through_the_socket},
            {"connection: a pipe that lies ends the connection", a_pipe_that_lies_ends_the_connection})

@@ -131,8 +131,19 @@ static void frames_about_others_end_the_connection(void) {
 
 static void an_item_needs_a_place(void) {
   struct braid_wire_item item = {.bits = 5, .tag = BRAID_ITEM_INTEGER};
-  struct braid_proxy *proxy = begin(0);
-  ends_by((struct braid_frame){.kind = BRAID_FRAME_PUT, .value = proxy->id}, &item, sizeof item);
+  for (uint64_t count = 0; count < 300; count += count ? 256 : 1) {
+    struct braid_proxy *proxy = begin(0);
+    ends_by((struct braid_frame){.kind = BRAID_FRAME_PUT, .value = proxy->id, .id = count}, &item, sizeof item);
+  }
+}
+
+/* Puts until the proxy has a place that it does not use. */
+static void gain_a_place(struct braid_proxy *proxy) {
+  struct braid_queue_cell cell = {.item = integer(1)};
+  while (proxy->queue->places == 0) {
+    struct braid_waiter waiter;
+    if (braid_proxy_put(proxy, &cell, neighbours_arm(&n, &waiter)) == BRAID_WAIT) neighbours_settle(&n);
+  }
 }
 
 static void items_are_of_their_kinds(void) {
@@ -140,7 +151,8 @@ static void items_are_of_their_kinds(void) {
   for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
     struct braid_wire_item item = {.bits = 5, .tag = tags[i]};
     struct braid_proxy *proxy = begin(0);
-    ends_by((struct braid_frame){.kind = BRAID_FRAME_PUT, .value = proxy->id}, &item, sizeof item);
+    gain_a_place(proxy);
+    ends_by((struct braid_frame){.kind = BRAID_FRAME_PUT, .value = proxy->id, .id = 1}, &item, sizeof item);
   }
 }
 

@@ -327,29 +327,41 @@ static bool look(struct braid_loop *loop, enum braid_look how) {
   return came;
 }
 
-static bool spin(struct braid_loop *loop, int64_t end) {
+/* Yields, because the thread that it waits for may need this core. False: a modest loop finds that others need it. */
+static bool yield(struct braid_loop *loop, int64_t *now) {
+  enum { LONG = 100 * 1000, MEANWHILE = 20 * 1000 * 1000 };
+  int64_t before = *now;
+  sched_yield();
+  *now = braid_clock_now();
+  if (!loop->modest || *now - before < LONG) return true;
+  loop->crowded = *now + MEANWHILE;
+  return false;
+}
+
+static bool spin(struct braid_loop *loop) {
   enum { LOOKS = 32 };
+  int64_t now = braid_clock_now(), end = now + loop->patience;
   do {
     for (int i = 0; i < LOOKS; i++) {
       if (atomic_load_explicit(&loop->mail, memory_order_acquire) || look(loop, BRAID_LOOK_AGAIN)) return true;
       braid_thread_relax();
     }
-    sched_yield();
-  } while (braid_clock_now() < end);
+  } while (yield(loop, &now) && now < end);
   return false;
 }
 
 /* Waking a thread on another core takes longer than most answers do. So after a short sleep the loop first spins: it
  * checks its inbox and its lookouts for about the time of a wake-up. If nothing comes, it does not spin again until a
- * sleep was short. It yields between the checks, because the thread that it waits for may need this core. */
+ * sleep was short. A modest loop does not spin while other threads want the cores: a sleeper gets a core back sooner
+ * than one that has yielded. */
 static bool try_briefly(struct braid_loop *loop) {
   if (loop->patience == 0) return false;
   if (!braid_list_empty(&loop->lookouts)) atomic_store(&loop->rests, false); /* something may come without a post */
   look(loop, BRAID_LOOK_BEGIN);
-  bool came = spin(loop, braid_clock_now() + loop->patience);
+  bool came = spin(loop);
   look(loop, BRAID_LOOK_END);
   if (!came) loop->patience = 0;
-  return came;
+  return came || loop->ready.first; /* the end of a look may post to this loop */
 }
 
 /* Sleeps. A short sleep makes the loop spin next time. */
@@ -359,9 +371,9 @@ static void sleep_socially(struct braid_loop *loop, int64_t timeout) {
   atomic_store_explicit(&loop->sleeping, true, memory_order_relaxed);
   wait_for_events(loop, timeout);
   atomic_store_explicit(&loop->sleeping, false, memory_order_relaxed);
-  int64_t slept = braid_clock_now() - began;
+  int64_t now = braid_clock_now(), slept = now - began;
   loop->idle += slept;
-  if (loop->social && slept < SHORT) loop->patience = PATIENCE;
+  if (loop->social && slept < SHORT && now > loop->crowded) loop->patience = PATIENCE;
 }
 
 static void collect(struct braid_loop *loop, int64_t deadline) {

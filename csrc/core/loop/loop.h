@@ -56,6 +56,8 @@ struct braid_loop {
   bool asleep;
   bool social;            /* other threads answer this one: after a short sleep it spins before it sleeps again */
   int64_t patience;       /* ns that it may spin next time; 0: it does not */
+  bool modest;            /* it does not spin while others want the cores */
+  int64_t crowded;        /* until then a modest loop does not spin */
   int64_t idle;           /* total ns asleep */
   atomic_bool sleeping;   /* it waits for events now; for others to look at */
   atomic_bool mail;       /* the inbox is not empty; read without the mutex */

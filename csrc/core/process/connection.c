@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/process/content.h"
+#include "core/process/protocol.h"
 
 #ifndef MSG_NOSIGNAL /* then the socket has SO_NOSIGPIPE since it was made */
 #define MSG_NOSIGNAL 0
@@ -99,6 +100,7 @@ static enum progress send_pieces(struct braid_connection *connection) {
 
 static enum progress send_all(struct braid_connection *connection) {
   if (connection->out.size == 0) return DONE;
+  connection->last_put = NULL;
   enum progress progress = send_pieces(connection);
   if (connection->out_pipe.pipe && braid_pipe_calls_reader(&connection->out_pipe)) call(connection);
   return progress;
@@ -287,11 +289,18 @@ static void draw_all(struct braid_connection *connection) {
   }
 }
 
+/* Says that this end waits, and must be called. But not while a thread looks: that says it at its end. False: there is
+ * something to read. */
+static bool await_bytes(struct braid_connection *connection) {
+  bool seen = connection->io_looks || atomic_load(&connection->looked_at);
+  return seen ? braid_pipe_filled(&connection->in_pipe) == 0 : braid_pipe_await_bytes(&connection->in_pipe);
+}
+
 /* Reads until the pipe is empty; then the other end calls. */
 static void draw_in_turn(struct braid_connection *connection) {
   for (int i = 0; i < MOST_READS; i++) {
     if (connection->over) return;
-    if (!draw_some(connection) && !connection->over && braid_pipe_await_bytes(&connection->in_pipe)) return;
+    if (!draw_some(connection) && !connection->over && await_bytes(connection)) return;
   }
   if (!connection->over) braid_alarm_start(&connection->io_thread->loop, &connection->retry, braid_time_now());
 }
@@ -351,11 +360,34 @@ static void on_drawer(struct braid_errand *errand) {
   end_reading(connection);
 }
 
-/* ---- look: any thread ----------------------------------------------------------------------------------------- */
+/* ---- look: the I/O thread, before it sleeps -------------------------------------------------------------------- */
 
 static bool may_look(const struct braid_connection *connection) {
   return connection->in_pipe.pipe && !connection->over && !connection->fault && !connection->in.without_pipe;
 }
+
+static bool begin_io_look(struct braid_connection *connection, enum braid_look how) {
+  if (!connection->reading) return true;
+  return how == BRAID_LOOK_AGAIN ? !pthread_mutex_trylock(connection->reading)
+                                 : !pthread_mutex_lock(connection->reading);
+}
+
+/* It only finds out whether there is something; the drawer then reads it. */
+static bool io_look(struct braid_lookout *lookout, enum braid_look how) {
+  struct braid_connection *connection = braid_container(lookout, struct braid_connection, lookout);
+  bool came = false;
+  if (!begin_io_look(connection, how)) return false;
+  connection->io_looks = how != BRAID_LOOK_END;
+  if (may_look(connection)) {
+    if (how == BRAID_LOOK_BEGIN) braid_pipe_take_back(&connection->in_pipe);
+    if (how == BRAID_LOOK_AGAIN) came = !atomic_load(&connection->looked_at) && braid_pipe_filled(&connection->in_pipe);
+    if (how == BRAID_LOOK_END && !await_bytes(connection)) braid_errand_send(&connection->drawer);
+  }
+  if (connection->reading) pthread_mutex_unlock(connection->reading);
+  return came;
+}
+
+/* ---- look: any thread ----------------------------------------------------------------------------------------- */
 
 /* False: somebody else reads, or there is no pipe. */
 static bool begin_look(struct braid_connection *connection) {
@@ -366,13 +398,19 @@ static bool begin_look(struct braid_connection *connection) {
 }
 
 static bool is_light(struct braid_connection *connection, const struct braid_frame *frame) {
-  if (frame->kind != BRAID_FRAME_JOB && frame->kind != BRAID_FRAME_REPLY) return false;
-  if (fault_of(connection, frame) || frame->descriptors > 0) return false;
   const char *body = connection->in.bytes.data + connection->in.handled + sizeof *frame;
-  return !frame->has_message || braid_content_is_light(body, (size_t)frame->size);
+  if (fault_of(connection, frame) || frame->descriptors > 0 || frame->channel) return false;
+  switch (frame->kind) {
+    case BRAID_FRAME_JOB:
+    case BRAID_FRAME_REPLY: return !frame->has_message || braid_content_is_light(body, (size_t)frame->size);
+    case BRAID_FRAME_ITEMS: return braid_content_items_are_light(body, (size_t)frame->size);
+    case BRAID_FRAME_PLACES: return true;
+    default: return false;
+  }
 }
 
-/* Handles the light frames that come first. False: another one, which is not light, comes next. */
+/* Handles the light frames that come first. False: another one, which is not light, comes next; or one was malformed.
+ */
 static bool handle_light(struct braid_connection *connection) {
   struct braid_inbox *in = &connection->in;
   struct braid_frame frame;
@@ -384,7 +422,7 @@ static bool handle_light(struct braid_connection *connection) {
     braid_inbox_end(in, &frame);
   }
   braid_inbox_shift(in);
-  return light;
+  return light && !connection->fault;
 }
 
 static bool draw_light(struct braid_connection *connection) {
@@ -395,16 +433,20 @@ static bool draw_light(struct braid_connection *connection) {
   return got > 0;
 }
 
-/* When somebody else reads, that thread says at its end that it waits. */
+/* A connection that closes is no longer looked at. */
+static void end_look(struct braid_connection *connection) {
+  if (!atomic_load(&connection->looked_at)) return;
+  pthread_mutex_lock(connection->reading);
+  atomic_store(&connection->looked_at, false);
+  if (may_look(connection) && !await_bytes(connection)) braid_errand_send(&connection->drawer);
+  pthread_mutex_unlock(connection->reading);
+}
+
 bool braid_connection_look(struct braid_connection *connection, enum braid_look how) {
-  bool came = false;
-  if (!begin_look(connection)) return false;
-  switch (how) {
-    case BRAID_LOOK_BEGIN: braid_pipe_take_back(&connection->in_pipe); break;
-    case BRAID_LOOK_AGAIN: came = draw_light(connection); break;
-    case BRAID_LOOK_END:
-      if (!braid_pipe_await_bytes(&connection->in_pipe)) braid_errand_send(&connection->drawer);
-  }
+  if (how == BRAID_LOOK_END) end_look(connection);
+  if (how == BRAID_LOOK_END || !begin_look(connection)) return false;
+  if (!atomic_exchange(&connection->looked_at, true)) braid_pipe_take_back(&connection->in_pipe);
+  bool came = how == BRAID_LOOK_AGAIN && draw_light(connection);
   pthread_mutex_unlock(connection->reading);
   return came;
 }
@@ -420,6 +462,8 @@ void braid_connection_handle(struct braid_connection *connection, unsigned kind,
 static void set_in_pipe(struct braid_connection *connection, struct braid_pipe *pipe) {
   if (connection->reading) pthread_mutex_lock(connection->reading);
   connection->in_pipe = (struct braid_pipe_end){pipe, 0};
+  connection->io_looks = false;
+  atomic_store(&connection->looked_at, false);
   if (connection->reading) pthread_mutex_unlock(connection->reading);
 }
 
@@ -436,7 +480,10 @@ int braid_connection_open(struct braid_connection *connection, struct braid_io_t
   connection->watch = (struct braid_watch){.fire = on_event};
   connection->retry = (struct braid_alarm){.fire = on_retry};
   connection->shortage = 0;
+  connection->lookout.look = io_look;
+  braid_list_init(&connection->lookout.sibling);
   braid_outbox_init(&connection->out);
+  connection->last_put = NULL;
   braid_inbox_init(&connection->in);
   braid_errand_init(&connection->nudge, io_thread, on_nudge);
   braid_errand_init(&connection->drawer, io_thread, on_drawer);
@@ -455,10 +502,12 @@ int braid_connection_open(struct braid_connection *connection, struct braid_io_t
 void braid_connection_use_pipes(struct braid_connection *connection, struct braid_pipe *out, struct braid_pipe *in) {
   connection->out_pipe = (struct braid_pipe_end){out, 0};
   set_in_pipe(connection, in);
+  braid_lookout_start(&connection->io_thread->loop, &connection->lookout);
 }
 
 void braid_connection_close(struct braid_connection *connection) {
   set_in_pipe(connection, NULL); /* from now on nobody looks */
+  braid_lookout_stop(&connection->lookout);
   braid_watch_stop(&connection->io_thread->loop, &connection->watch);
   braid_alarm_stop(&connection->io_thread->loop, &connection->retry);
   braid_content_end(connection);

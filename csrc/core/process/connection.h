@@ -54,6 +54,7 @@ struct braid_connection {
 
   pthread_mutex_t mutex; /* protects the fields up to sent_codes */
   struct braid_outbox out;
+  char *last_put;                 /* the head of the last frame, if that is a PUT and not yet sent; else NULL */
   bool broken;                    /* nothing more can be sent */
   bool full;                      /* the socket, or the pipe, takes no more now */
   struct braid_pipe_end out_pipe; /* NULL: what is sent goes through the socket */
@@ -67,6 +68,8 @@ struct braid_connection {
   pthread_mutex_t *reading; /* the owner's; it outlives the connection. NULL: only the I/O thread reads */
   struct braid_inbox in;
   struct braid_pipe_end in_pipe; /* NULL: what comes comes through the socket */
+  bool io_looks;                 /* the I/O thread looks before it sleeps */
+  atomic_bool looked_at;         /* so does another thread; it alone reads this without the mutex */
   struct braid_bytecode *known_codes[BRAID_CONNECTION_CODES];
   const char *fault; /* why this end has ended it; NULL: it has not */
   bool over;         /* nothing more is read */
@@ -74,6 +77,7 @@ struct braid_connection {
   /* The I/O thread only. */
   struct braid_errand nudge;  /* makes the I/O thread send the rest */
   struct braid_errand drawer; /* makes the I/O thread read */
+  struct braid_lookout lookout;
   struct braid_watch watch;
   struct braid_alarm retry;                           /* sends again after a shortage of memory or descriptors */
   int shortage;                                       /* the error number, if it was ended for want of memory; else 0 */
@@ -96,9 +100,9 @@ static inline void braid_connection_let_look(struct braid_connection *connection
 }
 
 /* A thread that waits for a light frame may look for it, instead of the I/O thread (see struct braid_lookout). From the
- * first look to the last one the other process need not call. Light are jobs and replies that mention no shared
- * objects. True: it has handled some. It leaves other frames, and what is malformed, to the I/O thread. Any thread,
- * also while the connection is closed, but not after its mutex has ended; does not block. */
+ * first look to the last one the other process need not call. Light are jobs, replies and items that mention no shared
+ * objects, and places. True: it has handled some. It leaves other frames, and what is malformed, to the I/O thread. Any
+ * thread, also while the connection is closed, but not after its mutex has ended; does not block. */
 bool braid_connection_look(struct braid_connection *connection, enum braid_look how);
 
 /* The input is malformed or cannot be read. Nothing more is read or sent, and the other end sees the end of the

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/process/protocol.h"
 #include "core/work/pool.h"
 
 /* What a message on the wire refers to; all of it comes in front of its bytes. */
@@ -110,6 +111,29 @@ static bool write(struct braid_connection *connection, struct braid_frame *frame
   frame->size = connection->out.size - before;
   frame->has_message = content->message != NULL;
   memcpy(head, frame, sizeof *frame);
+  connection->last_put = frame->kind == BRAID_FRAME_PUT ? head : NULL;
+  return true;
+}
+
+enum { MOST_JOINED = 16 * 1024 }; /* bytes of a frame to which items are added, for its receiver needs all of it */
+
+/* Whether the items can go into the last frame. Then `last` is a copy of its head. */
+static bool joins(const struct braid_connection *connection, const struct braid_frame *frame,
+                  struct braid_frame *last) {
+  if (frame->kind != BRAID_FRAME_PUT || !connection->last_put) return false;
+  memcpy(last, connection->last_put, sizeof *last);
+  return last->value == frame->value && last->channel == frame->channel && last->size < MOST_JOINED &&
+         last->id + frame->id <= BRAID_QUEUE_AHEAD;
+}
+
+/* A PUT that follows another one makes that larger. So the home enters the queue once for many items. */
+static bool join(struct braid_connection *connection, const struct braid_frame *frame, struct braid_frame *last,
+                 const struct braid_content *content) {
+  size_t before = connection->out.size;
+  if (!append_content(connection, content)) return false;
+  last->size += connection->out.size - before;
+  last->id += frame->id;
+  memcpy(connection->last_put, last, sizeof *last);
   return true;
 }
 
@@ -134,7 +158,9 @@ static bool prepare_all(struct braid_connection *connection, const struct braid_
 
 bool braid_content_put(struct braid_connection *connection, struct braid_frame *frame,
                        const struct braid_content *content) {
-  return prepare_all(connection, content) && write(connection, frame, content);
+  struct braid_frame last;
+  if (!prepare_all(connection, content)) return false;
+  return joins(connection, frame, &last) ? join(connection, frame, &last, content) : write(connection, frame, content);
 }
 
 bool braid_connection_put_segment(struct braid_connection *connection, struct braid_frame frame, const void *body,
@@ -238,16 +264,33 @@ static struct braid_message *read_message(struct reader *reader) {
   return message;
 }
 
-bool braid_content_is_light(const char *bytes, size_t size) {
-  struct reader reader = {.at = bytes, .end = bytes + size};
+static bool skip(struct reader *reader, uint64_t size) {
+  if (size > (size_t)(reader->end - reader->at)) return false;
+  reader->at += size;
+  return true;
+}
+
+/* Passes over a message. False: it is not light. */
+static bool pass_light(struct reader *reader) {
   struct wire_message head;
   struct wire_mention mention;
-  if (!take(&reader, &head, sizeof head)) return false;
+  if (!take(reader, &head, sizeof head)) return false;
   for (uint64_t i = 0; i < head.mentions; i++) {
-    if (!take(&reader, &mention, sizeof mention) || mention.what == MENTION_OBJECT) return false;
-    if (mention.what == MENTION_NEW_CODE && mention.size > (size_t)(reader.end - reader.at)) return false;
-    if (mention.what == MENTION_NEW_CODE) reader.at += mention.size;
+    if (!take(reader, &mention, sizeof mention) || mention.what == MENTION_OBJECT) return false;
+    if (mention.what == MENTION_NEW_CODE && !skip(reader, mention.size)) return false;
   }
+  return skip(reader, head.size);
+}
+
+bool braid_content_is_light(const char *bytes, size_t size) {
+  return pass_light(&(struct reader){.at = bytes, .end = bytes + size});
+}
+
+bool braid_content_items_are_light(const char *bytes, size_t size) {
+  struct reader reader = {.at = bytes, .end = bytes + size};
+  struct braid_wire_item wire;
+  while (reader.at < reader.end)
+    if (!take(&reader, &wire, sizeof wire) || (wire.tag == BRAID_ITEM_MESSAGE && !pass_light(&reader))) return false;
   return true;
 }
 

@@ -23,6 +23,8 @@ bool braid_content_put(struct braid_connection *connection, struct braid_frame *
 /* Whether the message in these bytes can be read on any thread: it mentions no shared objects. False also if it is
  * malformed. */
 bool braid_content_is_light(const char *bytes, size_t size);
+/* The same for all items that the bytes consist of. */
+bool braid_content_items_are_light(const char *bytes, size_t size);
 
 /* braid_content_begin: the connection opens, and both ends know nothing of each other; false when memory is out.
  * braid_content_end: it closes, and the marshal ends. braid_content_forget: then, when no thread puts frames any more,

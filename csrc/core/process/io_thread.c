@@ -45,6 +45,8 @@ static void *run(void *argument) {
   pthread_cond_broadcast(&process.started);
   pthread_mutex_unlock(&process.mutex);
   if (error) return NULL;
+  io_thread->loop.social = braid_thread_cores() > 1;
+  io_thread->loop.modest = true;
   braid_children_init(&io_thread->children, &io_thread->loop);
   serve(io_thread);
   braid_children_term(&io_thread->children);

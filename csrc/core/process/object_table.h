@@ -41,9 +41,10 @@ struct braid_object_table {
   struct braid_errand dropper;
   uint64_t last_id;
   struct braid_shm_table segments; /* the memory of arrays; for the marshal */
-  struct braid_alarm alarm;        /* for proxy_queue.c, as the next field; the I/O thread only */
-  bool ticking;
-  struct braid_list clients; /* struct braid_client; for client.c on the I/O thread */
+  struct braid_alarm alarm;        /* for proxy_queue.c, as the next two fields; the I/O thread only */
+  struct braid_errand starter;     /* starts the alarm */
+  bool ticking;                    /* the alarm is started, or will be; under the mutex of the active proxies */
+  struct braid_list clients;       /* struct braid_client; for client.c on the I/O thread */
 };
 
 /* NULL when memory is out. The I/O thread. */

@@ -22,7 +22,7 @@ enum braid_call_frame {
   BRAID_FRAME_TAKEN,   /* id: items that go back, all or none; body: as for GET */
   BRAID_FRAME_WANT,    /* id: the most places; status: whether to wait for one. The answer is one PLACES */
   BRAID_FRAME_WANT_END, /* the WANT must be answered now */
-  BRAID_FRAME_PUT,      /* body: an item; uses one place */
+  BRAID_FRAME_PUT,      /* id: how many; body: the items; each uses one place */
   BRAID_FRAME_UNWANTED, /* id: places that go back */
   BRAID_FRAME_DROP,     /* the proxy is destroyed; id: how often the object was received */
   BRAID_FRAME_LEAVE,    /* the process on this channel has ended; no value */

@@ -2,9 +2,10 @@
  * The proxy's side of docs/CONCURRENCY.md, section 9; "rule" means a rule there. The proxy's guard protects everything.
  * Frames are put under it, so they are in the order of the changes.
  *
- * Proxies that may have something to give back are in a list, which only the I/O thread changes. Order: the list's
- * mutex, a proxy's guard, the connection's mutex. Items that go back are dropped under the list's mutex; no destructor
- * enters that mutex. */
+ * Who reads from the connection gives items and places to a proxy (docs/CONCURRENCY.md, "Who reads"). Proxies that may
+ * have something to give back are in a list: such a reader adds them, and the I/O thread takes them out. Order: the
+ * list's mutex, a proxy's guard, the connection's mutex. Items that go back are dropped under the list's mutex; no
+ * destructor enters that mutex. */
 #include "core/process/proxy_queue.h"
 
 #include <stdlib.h>
@@ -237,7 +238,7 @@ static void want_for_putters(struct braid_proxy *proxy) {
 }
 
 static void send_item(struct braid_proxy *proxy, const struct braid_queue_cell *cell) {
-  struct braid_frame frame = {.kind = BRAID_FRAME_PUT, .value = proxy->id};
+  struct braid_frame frame = {.kind = BRAID_FRAME_PUT, .value = proxy->id, .id = 1};
   braid_connection_put_items(proxy->connection, frame, NULL, 0, cell, 1);
   proxy->queue->places--;
 }
@@ -409,61 +410,67 @@ void braid_proxy_settle_all(void) {
   pthread_mutex_unlock(&braid_proxies.active.mutex);
 }
 
-/* Drops the list's references. */
-static void forget_all(struct braid_list *list) {
-  struct braid_list *link;
-  while ((link = braid_list_pop(list))) {
-    atomic_fetch_sub(&braid_proxies.active.count, 1);
-    braid_object_unref(&braid_container(link, struct braid_proxy_queue, active)->proxy->object);
-  }
+/* Takes the proxy out of the list. Under the mutex. */
+static void forget(struct braid_proxy_queue *queue) {
+  braid_list_remove(&queue->active);
+  atomic_fetch_sub(&braid_proxies.active.count, 1);
+  braid_object_unref(&queue->proxy->object);
 }
 
-/* Gives back what was not used since the last tick, and takes proxies with nothing left out of the list. Only this
- * thread gives items and places to a proxy, so no proxy that has some is missing in the list. */
+/* Gives back what was not used since the last tick, and takes proxies with nothing left out of the list. A reader that
+ * gives something to a proxy meanwhile enters the mutex after that, and finds it in the list or adds it. */
 static void settle_idle(void) {
-  struct braid_list done;
-  braid_list_init(&done);
   pthread_mutex_lock(&braid_proxies.active.mutex);
   for (struct braid_list *at = braid_proxies.active.list.next, *next; at != &braid_proxies.active.list; at = next) {
+    struct braid_proxy_queue *queue = braid_container(at, struct braid_proxy_queue, active);
     next = at->next;
-    if (settle(braid_container(at, struct braid_proxy_queue, active)->proxy, false)) continue;
-    braid_list_remove(at);
-    braid_list_push(&done, at);
+    if (!settle(queue->proxy, false)) forget(queue);
   }
   pthread_mutex_unlock(&braid_proxies.active.mutex);
-  forget_all(&done);
 }
 
+/* Runs on the I/O thread. */
 static void tick_on(struct braid_object_table *table) {
   int64_t next = braid_clock_now() + TICK;
-  table->ticking = braid_alarm_start(&table->connection->io_thread->loop, &table->alarm, next);
+  if (braid_alarm_start(&table->connection->io_thread->loop, &table->alarm, next)) return;
+  pthread_mutex_lock(&braid_proxies.active.mutex);
+  table->ticking = false;
+  pthread_mutex_unlock(&braid_proxies.active.mutex);
+}
+
+static void start_ticking(struct braid_errand *errand) {
+  tick_on(braid_container(errand, struct braid_object_table, starter));
 }
 
 /* Each connection has an alarm; the first one that fires settles all proxies. */
 static void on_tick(struct braid_alarm *alarm) {
   struct braid_object_table *table = braid_container(alarm, struct braid_object_table, alarm);
   int64_t now = braid_clock_now();
-  table->ticking = false;
   if (now - braid_proxies.active.settled > TICK / 2) {
     braid_proxies.active.settled = now;
     settle_idle();
   }
-  if (atomic_load(&braid_proxies.active.count) > 0) tick_on(table);
+  pthread_mutex_lock(&braid_proxies.active.mutex);
+  bool goes_on = table->ticking = !braid_list_empty(&braid_proxies.active.list);
+  pthread_mutex_unlock(&braid_proxies.active.mutex);
+  if (goes_on) tick_on(table);
 }
 
-/* Puts the proxy into the list, and sets the alarm. Outside the proxy's guard. The I/O thread, which alone ends
- * connections. */
+/* Puts the proxy into the list, and has the alarm set. Outside the proxy's guard. Who reads from its connection, which
+ * therefore does not end meanwhile. */
 static void look_after(struct braid_proxy *proxy) {
   struct braid_proxy_queue *queue = proxy->queue;
   struct braid_object_table *table = proxy->connection->objects;
+  pthread_mutex_lock(&braid_proxies.active.mutex);
   if (braid_list_empty(&queue->active)) {
-    pthread_mutex_lock(&braid_proxies.active.mutex);
-    braid_list_push(&braid_proxies.active.list, &queue->active);
-    pthread_mutex_unlock(&braid_proxies.active.mutex);
     braid_object_ref(&proxy->object);
+    braid_list_push(&braid_proxies.active.list, &queue->active);
     atomic_fetch_add(&braid_proxies.active.count, 1);
   }
-  if (!table->ticking) tick_on(table);
+  bool starts = !table->ticking;
+  table->ticking = true;
+  pthread_mutex_unlock(&braid_proxies.active.mutex);
+  if (starts) braid_errand_send(&table->starter);
 }
 
 /* ---- connections, and the end of the home --------------------------------------------------------------------- */
@@ -471,29 +478,24 @@ static void look_after(struct braid_proxy *proxy) {
 void braid_proxy_queue_begin(struct braid_connection *connection) {
   struct braid_object_table *table = connection->objects;
   table->alarm.fire = on_tick;
+  braid_errand_init(&table->starter, connection->io_thread, start_ticking);
 }
 
 void braid_proxy_queue_stop(struct braid_connection *connection) {
   struct braid_object_table *table = connection->objects;
-  if (table->ticking) braid_alarm_stop(&connection->io_thread->loop, &table->alarm);
-  table->ticking = false;
+  braid_errand_recall(&table->starter);
+  braid_alarm_stop(&connection->io_thread->loop, &table->alarm);
 }
 
 void braid_proxy_queue_end(struct braid_proxy *proxy) {
   struct braid_proxy_queue *queue = proxy->queue;
   struct braid_wake_list woken = {0};
-  struct braid_list gone;
-  braid_list_init(&gone);
   braid_guard_enter(&proxy->object.guard);
   braid_wait_queue_claim_all(&queue->getters, BRAID_GONE, &woken);
   braid_wait_queue_claim_all(&queue->putters, BRAID_GONE, &woken);
   braid_guard_leave(&proxy->object.guard);
   braid_loop_post_all(&woken);
   pthread_mutex_lock(&braid_proxies.active.mutex);
-  if (!braid_list_empty(&queue->active)) {
-    braid_list_remove(&queue->active);
-    braid_list_push(&gone, &queue->active);
-  }
+  if (!braid_list_empty(&queue->active)) forget(queue);
   pthread_mutex_unlock(&braid_proxies.active.mutex);
-  forget_all(&gone);
 }

@@ -10,7 +10,7 @@
 bool braid_proxy_queue_init(struct braid_proxy *proxy);
 void braid_proxy_queue_term(struct braid_proxy *proxy);
 
-/* Handle ITEMS and PLACES. The I/O thread. */
+/* Handle ITEMS and PLACES. Who reads from the connection. */
 braid_connection_handler braid_proxy_on_items, braid_proxy_on_places;
 
 /* The connection opens; it closes. The I/O thread. */

@@ -306,16 +306,17 @@ static void on_want_end(struct braid_connection *connection, const struct braid_
 }
 
 static void on_put(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {
-  struct braid_queue_cell cell;
+  struct braid_queue_cell cells[BRAID_QUEUE_AHEAD];
   struct braid_share *share = share_of(connection, frame, body);
-  if (!share || !braid_connection_items(connection, frame, body, 0, &cell, 1)) return;
-  if (share->places == 0) {
+  if (!share) return;
+  if (frame->id == 0 || frame->id > share->places) { /* which are at most BRAID_QUEUE_AHEAD */
     braid_connection_fail(connection, "an item came without a place");
-    braid_item_drop(cell.item);
     return;
   }
-  share->places--;
-  if (braid_queue_put_reserved(share->queue, cell.item, cell.key) != BRAID_OK) braid_item_drop(cell.item);
+  if (!braid_connection_items(connection, frame, body, 0, cells, (size_t)frame->id)) return;
+  share->places -= frame->id;
+  size_t put = braid_queue_put_reserved(share->queue, cells, (size_t)frame->id);
+  for (; put < frame->id; put++) braid_item_drop(cells[put].item);
 }
 
 static void on_unwanted(struct braid_connection *connection, const struct braid_frame *frame, const char *body) {

@@ -94,11 +94,11 @@ static bool measure(const struct braid_frame *frame, const char *body, size_t *b
       break;
     case BRAID_FRAME_GET:
     case BRAID_FRAME_TAKEN: *before = sizeof(uint64_t); break;
-    case BRAID_FRAME_PUT: *items = 1; break;
     case BRAID_FRAME_ANSWER:
       *before = sizeof(struct braid_answer);
       *items = 1;
       break;
+    case BRAID_FRAME_PUT:
     case BRAID_FRAME_ITEMS: *items = frame->id; break;
     default: break;
   }

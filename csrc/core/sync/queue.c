@@ -316,19 +316,16 @@ enum braid_status braid_queue_await_place(struct braid_queue *queue, struct brai
   return status;
 }
 
-enum braid_status braid_queue_put_reserved(struct braid_queue *queue, struct braid_item item, double key) {
+size_t braid_queue_put_reserved(struct braid_queue *queue, const struct braid_queue_cell *cells, size_t count) {
   struct braid_wake_list woken = {0};
+  size_t put = 0;
   enter(queue);
-  if (queue->reserved > 0) queue->reserved--;
-  enum braid_status status = BRAID_OK;
-  if (queue->dropped)
-    status = BRAID_CLOSED;
-  else if (!add(queue, item, key, &woken))
-    status = BRAID_NO_MEMORY;
-  if (status != BRAID_OK || queue->closed) admit_all(queue, &woken);
+  queue->reserved -= count < queue->reserved ? count : queue->reserved;
+  while (put < count && !queue->dropped && add(queue, cells[put].item, cells[put].key, &woken)) put++;
+  if (put < count || queue->closed) admit_all(queue, &woken);
   leave(queue);
   braid_loop_post_all(&woken);
-  return status;
+  return put;
 }
 
 void braid_queue_unreserve(struct braid_queue *queue, size_t count) {

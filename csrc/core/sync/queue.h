@@ -69,9 +69,10 @@ size_t braid_queue_reserve(struct braid_queue *queue, size_t most);
 /* Keeps one place. BRAID_OK: it is kept. BRAID_CLOSED. BRAID_WAIT: the wait node is in the wait queue; when the wait
  * ends with BRAID_OK, the place is kept. */
 enum braid_status braid_queue_await_place(struct braid_queue *queue, struct braid_wait_node *node);
-/* A put that uses up a kept place; it always has room. BRAID_CLOSED (the queue drops what comes), BRAID_NO_MEMORY: the
- * caller keeps the item, but the place is used up all the same. */
-enum braid_status braid_queue_put_reserved(struct braid_queue *queue, struct braid_item item, double key);
+/* Puts that use up kept places; they always have room. Returns how many items, from the first on, the queue owns. The
+ * caller keeps the others, because the queue drops what comes or memory is out; their places are used up all the
+ * same. */
+size_t braid_queue_put_reserved(struct braid_queue *queue, const struct braid_queue_cell *cells, size_t count);
 /* Gives back places that are not needed. */
 void braid_queue_unreserve(struct braid_queue *queue, size_t count);
 
