@@ -264,6 +264,10 @@ function core.signal_watch(name, ...) end
 ---@return braid.Error? err
 function core.wait_fd(fd, events, timeout) end
 
+---Nobody here waits for the descriptor any more, and another thread will close it.
+---@param fd integer
+function core.forget_fd(fd) end
+
 ---Both ends of a pipe, as descriptors that do not block.
 ---@return userdata? read_end
 ---@return userdata|braid.Error write_end

@@ -253,6 +253,12 @@ void braid_watch_stop(struct braid_loop *loop, struct braid_watch *watch) {
   }
 }
 
+void braid_loop_forget(struct braid_loop *loop, int fd) {
+  if (fd < 0 || fd >= loop->slot_count) return;
+  struct braid_slot *slot = &loop->slots[fd];
+  if (slot->polled && !slot->watches) tell_poller(loop, slot, fd, 0);
+}
+
 /* A descriptor was closed here, but another process (a child, say) still holds its file: it reports events for ever,
  * and its number no longer removes it from the poller. So open a new poller. If that fails, the old one stays. */
 static void renew_poller(struct braid_loop *loop) {

@@ -143,6 +143,10 @@ int braid_watch_change(struct braid_loop *loop, struct braid_watch *watch, int e
 /* Does nothing when the watch is not started. */
 void braid_watch_stop(struct braid_loop *loop, struct braid_watch *watch);
 
+/* Nobody watches the descriptor any more, and another thread is going to close it: the poller must not meet its number
+ * then. Where the loop's own thread closes it, this is not necessary. */
+void braid_loop_forget(struct braid_loop *loop, int fd);
+
 /* Makes the loop run a turn soon. Any thread, and signal handlers; does not block. */
 void braid_loop_interrupt(struct braid_loop *loop);
 

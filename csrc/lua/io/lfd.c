@@ -127,6 +127,12 @@ static int wait_fd(lua_State *L) {
   return error == EPERM ? push_ready(L, asked, asked) : push_fd_error(L, fd, error);
 }
 
+/* forget_fd(fd): nobody here waits for the descriptor any more, and another thread will close it */
+static int forget_fd(lua_State *L) {
+  braid_loop_forget(&sched_of(L)->loop, larg_fd(L, 1));
+  return 0;
+}
+
 /* ---- our own descriptors -------------------------------------------------------------------------------------- */
 
 struct descriptor *lfd_new(lua_State *L) {
@@ -413,7 +419,8 @@ void lfd_open(lua_State *L) {
                                      {"fd", descriptor_fd},
                                      {"__gc", descriptor_close},
                                      {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"wait_fd", wait_fd}, {"pipe", new_pipe}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"wait_fd", wait_fd}, {"forget_fd", forget_fd}, {"pipe", new_pipe}, {NULL, NULL}};
   sched_class(L, METATABLE, methods);
   lua_pop(L, 1);
   sched_register(L, functions);

@@ -176,6 +176,12 @@ end
 
 local function take_pulse(self) self._silent = 0 end
 
+-- The client's threads close its descriptor.
+local function close(conn)
+  core.forget_fd(conn:fd())
+  conn:close()
+end
+
 local function end_all(self)
   if self.ended then return end
   self.ended, self.closed = true, true
@@ -183,7 +189,7 @@ local function end_all(self)
   lose(self)
   self.up:set() -- who waits for it looks at `closed`
   if self.refusal then self.over:set() end
-  self._conn:close()
+  close(self._conn)
 end
 
 local function serve(self)
@@ -374,7 +380,7 @@ function M.open(settings)
   if not conn then return nil, M.disconnected(reason_of(why)) end
   local ok, state, reason = pcall(connect, conn, core.now() + settings.patience)
   if not ok or state ~= "connected" then
-    conn:close()
+    close(conn)
     if not ok then core.rethrow(state) end
     return nil, M.disconnected(reason and reason_of(reason))
   end
