@@ -346,8 +346,14 @@ end
 ---@param method string
 ---@param path string
 ---@param query string?
+---@param pattern string? "": the request will be counted by its route's pattern
 ---@return braid.web.Request
-function M.arrived(server, exchange, method, path, query)
+function M.arrived(server, exchange, method, path, query, pattern)
+  if pattern then -- all at once: a field that is added later is a new table
+    return setmetatable({
+      method = method, path = path, _server = server, _exchange = exchange, _query = query, _pattern = pattern,
+    }, Request)
+  end
   local request = setmetatable({ method = method, path = path, _server = server, _exchange = exchange }, Request)
   if query then rawset(request, "_query", query) end -- four fields are less memory than five
   return request

@@ -106,10 +106,12 @@ end
 
 -- What is noted of a request; nil: nobody wants to know.
 local function note(server, app, exchange, req)
-  if app._meter then rawset(req, "_pattern", "") end
   if server._log then return log_entry(server, exchange, req) end
   return app._meter and { began = core.now() } or nil
 end
+
+-- What a request is made with that is counted by its route's pattern.
+local function pattern_of(app) return app._meter and "" or nil end
 
 -- Sends a piece; waits while the client is slow.
 local function write_piece(server, exchange, piece)
@@ -205,11 +207,16 @@ local arrived, rawget = request.arrived, rawget
 -- Returns the status.
 local function answer_request(req, server, exchange)
   local handle, app = server._handle, server._app
-  local entry = (server._log or app._meter) and note(server, app, exchange, req)
+  local counts = app._meter
+  local entry = server._log and note(server, app, exchange, req)
+  local began = counts and core.now()
   local status, body, headers, cancelled = app:_answer(req)
   local stopped
   local simple = not entry and type(body) == "string" -- most are: one call
-  if not (simple and handle:respond(exchange, status, body, headers.lines or headers)) then
+  if simple and handle:respond(exchange, status, body, headers.lines or headers) then
+    if counts then counts:count(req.method, rawget(req, "_pattern"), status, core.now() - began) end
+  else
+    entry = entry or counts and { began = began } or nil
     stopped = send_answer(server, app, exchange, req, entry, status, body, headers)
   end
   if rawget(req, "_after") then run_after(req) end
@@ -226,7 +233,7 @@ end
 
 -- The main function of a request's task.
 local function serve_request(server, exchange, method, path, query)
-  local req = arrived(server._handle, exchange, method, path, query)
+  local req = arrived(server._handle, exchange, method, path, query, pattern_of(server._app))
   if telemetry.serve then
     telemetry.serve(answer_in_span, req, server, exchange)
   else
@@ -240,7 +247,8 @@ local function refuse_request(server, exchange, status)
   local handle, app = server._handle, server._app
   local method, path = handle:request(exchange)
   if not method then return end
-  local req = request.arrived(handle, exchange, method ~= "" and method or "-", path ~= "" and path or "-")
+  local req = request.arrived(handle, exchange, method ~= "" and method or "-", path ~= "" and path or "-", nil,
+    pattern_of(app))
   local entry = note(server, app, exchange, req)
   send_answer(server, app, exchange, req, entry, app:_refused(req, status))
 end
