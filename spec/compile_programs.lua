@@ -56,6 +56,7 @@ local float_forms = {
   function(s, d) return ("(%s and %s or %s)"):format(condition(s, d), float(s, d), float(s, d)) end,
   function(s, d) return ("q[(%s & 15) + 1]"):format(integer(s, d)) end,
   function(s, d) return ("(%s + 0.0)"):format(integer(s, d)) end,
+  function(s, d) return ("(%s - %s)"):format(float(s, d), pick { "0", "(1 - 1)", "0.0", "(0 * 7)", "(~-1)" }) end,
 }
 
 local function form(list, kind)

@@ -26,6 +26,27 @@ local function raised(kind, fn, ...)
 end
 
 describe("a compiled kernel", function()
+  test("has Lua's own signs of zero", function() -- Lua computes x - 0 as x + 0
+    local zero = 0
+    local function signs(i, x, y)
+      local nothing <const> = 7 % 7
+      local other, last <const> = 0, 0
+      y[i] = 1 / (x[i] - 0)
+      y[i + 1] = 1 / (x[i] - (1 - 1))
+      y[i + 2] = 1 / (x[i] - nothing)
+      y[i + 3] = 1 / (x[i] - 0.0)
+      y[i + 4] = 1 / (x[i] - zero)
+      y[i + 5] = 1 / (x[i] - other)
+      y[i + 6] = 1 / (x[i] - last)
+      y[i + 7] = 1 / (x[i] - (~-1))
+      y[i + 8] = 1 / (x[i] - 0 // 0x1p3)
+    end
+    local x, ours, theirs = array("f64", { -0.0 }), array("f64", 9), {}
+    compile(signs)({ 1, 1 }, x, ours)
+    signs(1, x, theirs)
+    for i = 1, 9 do assert.equal(theirs[i], ours[i], tostring(i)) end
+  end)
+
   test("writes elements, over 1 to n and over a range", function()
     local axpy = compile(function(i, a, x, y) y[i] = a * x[i] + y[i] end)
     local x, y = iota("f64", 100000), iota("f64", 100000)

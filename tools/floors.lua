@@ -41,7 +41,7 @@ local LUA_FLOORS = {
   "braid.kernels.vectors", "braid.kernels.compile.types", "braid.kernels.compile.fault",
   "braid.kernels.compile.lexer", "braid.kernels.compile.parser",
   "braid.kernels.compile.mathematics", "braid.kernels.compile.checker", "braid.kernels.compile.prelude",
-  "braid.kernels.compile.ranges", "braid.kernels.compile.writer",
+  "braid.kernels.compile.folding", "braid.kernels.compile.ranges", "braid.kernels.compile.writer",
   "braid.kernels.compile.expressions", "braid.kernels.compile.statements", "braid.kernels.compile.emitter",
   "braid.kernels.compile.program",
   "braid.kernels.compile.conflicts", "braid.kernels.compile.source", "braid.kernels.compile.compiler",

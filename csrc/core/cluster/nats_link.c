@@ -28,7 +28,7 @@ struct braid_nats_link {
   atomic_uint epoch;
   atomic_bool held;   /* by the client's connection */
   atomic_bool polled; /* the client reads and writes in `turn`; false: it has lost the connection */
-  char reason[256];    /* written once, before the state says so */
+  char reason[256];   /* written once, before the state says so */
   pthread_mutex_t mutex;
   int socket; /* -1: none; guarded by the mutex, as the rest */
   int left;   /* -1: none; a socket that the client has left to us to close */

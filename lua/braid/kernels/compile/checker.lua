@@ -302,7 +302,7 @@ function statements.Local(self, node)
   local single = #node.values == #node.names
   for at, name in ipairs(node.names) do
     node.symbols[at] = self:declare(name.value, types[at], "local", single and node.values[at] or nil)
-    node.symbols[at].constant = node.attribs[at] ~= nil
+    node.symbols[at].constant, node.symbols[at].is_last = node.attribs[at] ~= nil, at == #node.names
   end
 end
 

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- What expressions become in C: methods of the writer.
 
+local folding = require "braid.kernels.compile.folding"
 local mathematics = require "braid.kernels.compile.mathematics"
 local ranges = require "braid.kernels.compile.ranges"
 local writer = require "braid.kernels.compile.writer"
@@ -183,6 +184,7 @@ function expressions.Binary(self, node)
   if op == "//" then return ("k_divide_d(%s, %s)"):format(a, b) end
   if op == "%" then return ("k_modulo_d(%s, %s)"):format(a, b) end
   if op == "^" then return ("k_power(%s, %s)"):format(a, b) end
+  if op == "-" and right.type == "integer" and folding.value(right) == 0 then return ("(%s + 0.0)"):format(a) end
   return ("(%s %s %s)"):format(a, op, b)
 end
 
