@@ -6,6 +6,9 @@ local helper = require "spec.helper"
 
 local M = {}
 
+-- They end with the process of the spec, also where it is killed.
+local function leashed(argv) return table.move(argv, 1, #argv, 4, { "setpriv", "--pdeathsig", "KILL" }) end
+
 local function program()
   for _, name in ipairs { "nats-server", "/usr/sbin/nats-server" } do
     if braid.process.run({ name, "--version" }) then return name end
@@ -74,6 +77,7 @@ function M.start(words, port, folder)
   local self = setmetatable({ folder = folder, port = port, url = "nats://127.0.0.1:" .. port }, Server)
   self.argv = { program(), "-a", "127.0.0.1", "-p", tostring(port), "-js", "-sd", folder }
   table.move(words or {}, 1, #(words or {}), #self.argv + 1, self.argv)
+  self.argv = leashed(self.argv)
   self:start()
   return self
 end
@@ -106,7 +110,7 @@ function M.worker(url, opts)
   if opts.secret then table.move({ "--secret-file", opts.secret }, 1, 2, #argv + 1, argv)
   else argv[#argv + 1] = "--insecure" end
   table.move(words, 1, #words, #argv + 1, argv)
-  local worker = assert(braid.process.start(argv, { stdin = "null", stderr = opts.stderr }))
+  local worker = assert(braid.process.start(leashed(argv), { stdin = "null", stderr = opts.stderr }))
   local line = worker:read("l", 15 * helper.slowness)
   assert(line and line:find("^braid worker "), "the worker did not start: " .. tostring(line))
   return worker
