@@ -147,4 +147,17 @@ function M.read(file)
   return found
 end
 
+---The classes and aliases that a file defines: by name, the lines of each comment.
+---@param file string
+---@return table<string, string[]>
+function M.types(file)
+  local found = {}
+  for _, raw in ipairs(blocks(file)) do
+    local block = parse(raw.lines)
+    local name = block.class or block.alias and block.alias:match "^[%w_.]+"
+    if name then found[name] = raw.lines end
+  end
+  return found
+end
+
 return M

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- The file for the editor: every public name with the comment that it has in the code, for the Lua language server.
+local comments = require "tools.comments"
 local manual = require "tools.manual"
 
 local out = {}
@@ -102,6 +103,34 @@ for _, chapter in ipairs(manual.chapters) do
     end
   end
 end
+
+-- What these types name, and what those name in turn: types that no chapter of the manual has.
+local function all_types()
+  local list = {}
+  local files <close> = assert(io.popen "find lua/braid -name '*.lua' | sort")
+  for file in files:lines() do
+    for name, lines in pairs(comments.types(file)) do list[name] = lines end
+  end
+  return list
+end
+
+local known, told, at = all_types(), {}, 1
+for _, line in ipairs(out) do
+  local name = line:match "^%-%-%-@class ([%w_.]+)" or line:match "^%-%-%-@alias ([%w_.]+)"
+  if name then told[name] = true end
+end
+while at <= #out do
+  local tag, words = out[at]:match "^%-%-%-@(%a+)%s+(.*)$"
+  for name in (tag and words or ""):gmatch "braid%.[%w_.]*[%w_]" do
+    if known[name] and not told[name] then
+      told[name] = true
+      comment(known[name])
+      say ""
+    end
+  end
+  at = at + 1
+end
+
 say "return braid"
 
 return table.concat(out, "\n") .. "\n"

@@ -4054,4 +4054,130 @@ function braid.deadlocks(mode) end
 ---@return any ... what fn returned
 function braid.trace(path, fn, ...) end
 
+---A request before it is sent. A hook may change `url`, `headers` and `body`.
+---@class braid.http.Outgoing
+---@field method string
+---@field url string
+---@field headers table<string, string|string[]>
+---@field body any as the option `body`
+
+---One part of `multipart`. That is a table name -> part, or a list of parts with a `name`, in their order. A part is a
+---string, number or boolean (a field), a function or an open file (see the option `body`), or a table:
+---@class braid.http.Part
+---@field name string? of the field, if the parts are a list
+---@field body string|number|boolean|function|file*|table|nil the content, as that of the option `body`
+---@field content string|number|boolean|nil the content; or
+---@field path string? name of a file, which is read while it is sent
+---@field filename string? sends the content as a file of this name; default: the last part of the path
+---@field type string? content type; default: by the filename
+---@field headers table<string, string>? further headers of the part
+
+---Where the finished spans of a state go: to a collector, or to the state that has one.
+---@class braid.telemetry.Sink
+---@field sample number the part of the traces that are sent, 0 to 1
+---@field inbox braid.Queue takes texts; shared with the states to which the program sends jobs
+---@field dropped braid.Counter spans that the inbox had no room for
+
+---The headers of the server's answer, by name; names are case-insensitive, `pairs` gives them in lower case. Several
+---values of the same header are joined with ", ".
+---@class braid.websocket.Headers
+---@field [string] string
+
+---@class braid.web.Router
+
+---@class braid.web.Route
+---@field handler function
+---@field method string "*": any
+---@field path string the pattern
+---@field names string[] of the parameters, from left to right
+---@field name string? for url_for
+---@field stream_body boolean? the handler begins when the headers are there
+---@field max_body integer? bytes
+---@field mount braid.web.App? it answers, for the path without its first `depth` segments
+---@field depth integer?
+---@field endpoint function? what `handler` calls through the middleware in `layers`
+---@field layers table[]? lists of middleware
+---@field spec braid.web.RouteSpec?
+---@field plan braid.web.RoutePlan?
+
+---@alias braid.web.Next fun(request: braid.web.Request): braid.web.Response
+---@alias braid.web.Middleware fun(request: braid.web.Request, next: braid.web.Next): any
+
+---@class braid.web.File
+---@field handle userdata of braid.core.web_file
+---@field offset integer
+---@field size integer bytes from the offset on
+
+---What a server has agreed on.
+---@class braid.websocket.Agreement
+---@field headers string[] of the answer with status 101: names and values alternately
+---@field protocol string?
+---@field terms braid.websocket.Terms?
+
+---@class braid.postgres.Link
+---@field closed boolean? it cannot be used any more
+---@field owner any the task within whose copy or pipeline it is: a call of it would wait for itself
+---@field pending integer slots whose work has not ended
+---@field asked number? when the server was last asked to cancel
+---@field failure braid.Error? the first one of the server; who begins a transaction clears it
+---@field types table<integer, function>?
+
+---@class braid.cluster.Link
+---@field closed boolean?
+---@field patience number seconds without a server until waits fail
+---@field replicated boolean whether several servers have each message, and one may be behind the others
+---@field up braid.Event set while it is connected
+---@field lost_at number? since when it is not connected
+---@field over braid.Event set when the client has given up, because a server has refused it
+---@field refusal string? why
+---@field inbox string the beginning of addresses for answers
+
+---@class braid.cluster.Wire
+
+---@class braid.cluster.Streams
+---@field cluster string
+---@field file boolean whether "file" is the usual storage
+
+---@class braid.cluster.Cargo
+
+---@class braid.cluster.Pieces
+
+---@class braid.cluster.Home
+---@field id string
+---@field jobs table<string, table> by their ids
+---@field workers table<string, table> by their ids: what they tell, and `seen`
+
+---@class braid.testing.Report
+---@field seed integer of the last schedule
+---@field schedules integer how many were run
+---@field strategy string
+---@field steps integer of the last schedule
+---@field seconds number that passed in it, by its clock
+---@field schedule string? its choices, if only one schedule was run
+---@field complete boolean? exhaustive: whether these were all schedules
+
+---@class braid.web.RoutePlan
+---@field params braid.web.SchemaNode?
+---@field query braid.web.SchemaNode?
+---@field headers braid.web.SchemaNode?
+---@field body braid.web.SchemaNode?
+---@field form braid.web.SchemaNode?
+---@field answers table<integer, braid.web.SchemaNode>? by status; 2: all of 2xx
+
+---What was agreed on: for each direction the bits of the window, and whether it stays from message to message.
+---@class braid.websocket.Terms
+---@field out_window integer
+---@field out_takeover boolean
+---@field in_window integer
+---@field in_takeover boolean
+
+---@class braid.web.SchemaNode
+---@field kind string
+---@field optional boolean
+---@field names string[]? of the fields, sorted
+---@field fields table<string, braid.web.SchemaNode>?
+---@field items braid.web.SchemaNode?
+---@field of braid.web.SchemaNode[]? the alternatives
+---@field source table? what the program wrote; the same table may be read several times
+
 return braid
