@@ -77,10 +77,14 @@ static void on_put(struct braid_connection *connection, const struct braid_frame
   atomic_fetch_add(&came, 1);
 }
 
+static pthread_mutex_t closing = PTHREAD_MUTEX_INITIALIZER; /* who puts what ends the connection holds it meanwhile */
+
 static void on_end(struct braid_connection *connection) {
   check(connection == &near);
-  atomic_fetch_add(&ended, 1);
+  pthread_mutex_lock(&closing);
   braid_connection_close(connection);
+  pthread_mutex_unlock(&closing);
+  atomic_fetch_add(&ended, 1);
 }
 
 static void open_both(struct braid_errand *errand) {
@@ -191,7 +195,9 @@ static void objects_need_a_marshal(void) {
   braid_object_init(&thing, &class);
   struct braid_message *message = braid_message_new("", 0, &mentioned, 1);
   begin();
+  pthread_mutex_lock(&closing);
   check(!braid_connection_put_message(&near, frame, NULL, 0, message));
+  pthread_mutex_unlock(&closing);
   end();
   braid_message_unref(message);
 }
