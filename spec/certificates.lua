@@ -16,18 +16,21 @@ end
 ---@param name string
 ---@param subject string "/CN=localhost"
 ---@param names string? other names of it
----@param days integer? below 0: it has ended already
+---@param ended boolean? it was good for a day of the past
 ---@param authority string? default "ca"
 ---@param signs boolean? it is an authority itself
-function M.make(name, subject, names, days, authority, signs)
+function M.make(name, subject, names, ended, authority, signs)
   local extensions = assert(io.open(folder .. "/" .. name .. ".ext", "w"))
   extensions:write("basicConstraints=CA:", signs and "TRUE\n" or "FALSE\n",
     names and "subjectAltName=" .. names .. "\n" or "")
   extensions:close()
   authority = authority or "ca"
   openssl("req %s -keyout %s.key -out %s.csr -subj '%s'", CURVE, name, name, subject)
-  openssl("x509 -req -in %s.csr -CA %s.pem -CAkey %s.key -CAcreateserial -days %d -extfile %s.ext -out %s.pem", name,
-    authority, authority, days or 2, name, name)
+  local format = "x509 -req -in %s.csr -CA %s.pem -CAkey %s.key -CAcreateserial -extfile %s.ext -out %s.pem "
+  local sign = format:format(name, authority, authority, name, name)
+  if not ended then return openssl(sign .. "-days 2") end
+  if pcall(openssl, sign .. "-days -1") then return end
+  openssl(sign .. "-not_before 20200101000000Z -not_after 20200102000000Z") -- OpenSSL 3.4 and later
 end
 
 --- An authority of its own: NAME.pem and NAME.key.
@@ -46,9 +49,9 @@ function M.open()
   M.authority "foreign"
   M.make("server", "/CN=localhost/O=Tests", NAMES)
   M.make("client", "/CN=a client")
-  M.make("expired", "/CN=localhost", NAMES, -1)
+  M.make("expired", "/CN=localhost", NAMES, true)
   M.make("other", "/CN=other.test", "DNS:other.test")
-  M.make("stranger", "/CN=localhost", NAMES, 2, "foreign")
+  M.make("stranger", "/CN=localhost", NAMES, false, "foreign")
   return function(name) return folder .. "/" .. name end
 end
 

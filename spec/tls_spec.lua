@@ -262,8 +262,8 @@ describe("a certificate", function()
 
   test("may have others behind it", function()
     run(function()
-      certificates.make("middle", "/CN=middle", nil, 2, "ca", true)
-      certificates.make("leaf", "/CN=localhost", "IP:127.0.0.1", 2, "middle")
+      certificates.make("middle", "/CN=middle", nil, false, "ca", true)
+      certificates.make("leaf", "/CN=localhost", "IP:127.0.0.1", false, "middle")
       assert(os.execute(("cat %s %s >%s"):format(path "leaf.pem", path "middle.pem", path "chain.pem")))
       local listener <close> = assert(net.listen("127.0.0.1", 0, { tls = { cert = path "chain.pem",
         key = path "leaf.key" } }))
