@@ -51,6 +51,7 @@ describe("a name that is not there", function()
     for _, name in ipairs { "=stdin", "@no file", "text" } do
       assert.matches(":3: braid.spwan: did you mean spawn%?$", message_of(load(text, name)))
     end
+    if os.getenv "BRAID_LUA" then return end -- the sanitizers' host has no REPL
     local ran = assert(braid.process.run({ helper.lua, "-i" }, { timeout = 20 * helper.slowness,
       stdin = "braid = require 'braid'\nbraid.spwan(print)\nbraid.http.gte 'x'\nprint(braid.telepathy)\n" }))
     assert.matches("stdin:1: braid.spwan: did you mean spawn%?", ran.stderr)
@@ -223,7 +224,7 @@ describe("a report", function()
         error(setmetatable({}, { __tostring = function() return "mine" end }))
       end)]]
     assert.matches('unhandled error: { code = 7, why = "x" }', ran.stderr)
-    assert.matches("lua5.4: mine", ran.stderr)
+    assert.matches("[^\n]: mine\n", ran.stderr)
     ran = script "local braid = require 'braid' local f = braid.spawn braid.run(function() f(1) end)"
     assert.matches("function 'braid.spawn'", ran.stderr)
     ran = script "local braid = require 'braid' braid.run(function() for x in braid.queue(1) do print(x) end end)"

@@ -17,7 +17,9 @@ local function use_of(info, name)
   if not info or info.what == "C" then return nil end
   local uses = kept[info.func]
   if uses == nil then
-    uses = require("braid.bytecode").uses(info.func) or false
+    local ok, bytecode = pcall(require, "braid.bytecode")
+    if not ok then return "other" end -- no descriptors, say: then no test of a name may become an error
+    uses = bytecode.uses(info.func) or false
     kept[info.func] = uses
   end
   if not uses then return nil end

@@ -38,8 +38,8 @@ local function is_public(name) return type(name) == "string" and name:byte() ~= 
 function M.nearest(name, known)
   local best, least
   for candidate in pairs(known) do
-    local d = is_public(candidate) and distance(name, candidate) or math.huge
-    if is_better(name, candidate, d, best, least) then
+    local d = is_public(candidate) and distance(name, candidate)
+    if d and is_better(name, candidate, d, best, least) then
       best, least = candidate, d
     end
   end

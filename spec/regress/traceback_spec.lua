@@ -25,7 +25,7 @@ end
 
 local values = {
   ["text"] = { '"gone"', ":2: gone\n" }, ["a number"] = { "42", "42\n" }, ["nil"] = { "nil", "nil\n" },
-  ["a table"] = { "{ code = 1 }", "table: 0x" }, ["userdata"] = { "io.stdout", "file %(" },
+  ["a table"] = { "{ code = 1 }", "{ code = 1 }\n" }, ["userdata"] = { "io.stdout", "file %(" },
   ["a table that tells itself"] = { 'setmetatable({}, { __tostring = function() return "told" end })', "told\n" },
   ["a table that cannot"] = { "setmetatable({}, { __tostring = error })", "a table whose __tostring fails\n" },
 }

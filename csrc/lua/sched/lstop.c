@@ -77,7 +77,12 @@ static bool is_hard(const struct stop *stop) {
 
 /* Whether the code has computed for a moment without a wait. Code that has just waited should come to its next wait:
  * otherwise what it was given, for example a lock or an item, is lost before the code can do anything with it. */
-static bool computes(const struct stop *stop) { return stop->spent >= LOOK || stop->held >= MOMENT; }
+static bool has_computed(const struct stop *stop) { return stop->spent >= LOOK || stop->held >= MOMENT; }
+
+/* What it has called may have been charged to the strays, for example the job of an inline pool. */
+static bool computes(const struct sched *sched, const struct stop *stop) {
+  return has_computed(stop) || has_computed(&sched->stopper.stray);
+}
 
 /* Whether the code has had its time to clean up since it was stopped last. */
 static bool is_overdue(const struct stop *stop) {
@@ -177,7 +182,7 @@ void stop_note(struct sched *sched) {
 static void press(lua_State *L, struct sched *sched, struct stop *stop) {
   struct task *task = sched->current;
   const void *canceller = task == stop->spared ? NULL : tree_canceller(&sched->tree, task);
-  bool raise = canceller && (insist_told(task, canceller) ? is_overdue(stop) : computes(stop));
+  bool raise = canceller && (insist_told(task, canceller) ? is_overdue(stop) : computes(sched, stop));
   hook_arm(&sched->hooks, L, LUA_MASKCOUNT, raise && is_hard(stop) ? 1 : LOOK);
   if (!raise) return;
   insist_tell(task, canceller);
