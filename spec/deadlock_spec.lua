@@ -5,7 +5,7 @@ local braid = require "braid"
 local helper = require "spec.helper"
 local expect = require "spec.expect"
 
-local test, describe = helper.test, require("busted").describe
+local test, describe, pending = helper.test, require("busted").describe, require("busted").pending
 
 local BEFORE = [[
   local braid = require "braid"
@@ -259,6 +259,7 @@ describe("a deadlock", function()
   end, { deadline = 60 })
 
   test("is told by braid ps as long as it stands", function()
+    if os.getenv "BRAID_LATE_SIGNALS" then return pending "signals come late" end
     local child <close> = braid.process.start({ helper.lua, "-e", BEFORE .. [[
       local a, b, come = braid.lock(), braid.lock(), braid.counter()
       local function take(first, second)
