@@ -35,13 +35,7 @@ local function size_of(path)
   return file and file:seek("end") or 0
 end
 
-local function eventually(condition, seconds)
-  local deadline = braid.now() + (seconds or 8) * helper.slowness
-  while not condition() do
-    assert.is_true(braid.now() < deadline, "it never came so far")
-    braid.sleep(0.005)
-  end
-end
+local function eventually(condition, seconds) expect.eventually(condition, nil, seconds or 8) end
 
 local function is_kind(kind, err) assert.is_true(braid.is_error(err, kind), tostring(err)) end
 

@@ -63,9 +63,13 @@ end
 --- Waits until the condition holds.
 ---@param condition fun(): any
 ---@param what string? what it is that did not come to pass
-function M.eventually(condition, what)
-  local deadline = braid.now() + 5 * helper.slowness
-  while not condition() do
+---@param seconds number? default 5
+---@return any value what the condition returned at last
+function M.eventually(condition, what, seconds)
+  local deadline = braid.now() + (seconds or 5) * helper.slowness
+  while true do
+    local value = condition()
+    if value then return value end
     assert.is_true(braid.now() < deadline, what or "it never came so far")
     braid.sleep(0.002)
   end

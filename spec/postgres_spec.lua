@@ -44,15 +44,7 @@ local function raises(kind, code, fn, ...)
   return err
 end
 
-local function soon(fn)
-  return braid.timeout(5 * helper.slowness, function()
-    while true do
-      local value = fn()
-      if value then return value end
-      braid.sleep(0.01)
-    end
-  end)
-end
+local soon = expect.eventually
 
 -- The queries that the server carries out now, beside ours.
 local function active(db, text)

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- braid.redis with a real redis-server.
 local certificates = require "spec.certificates"
+local expect = require "spec.expect"
 local helper = require "spec.helper"
 local redis_server = require "spec.redis_server"
 local braid = require "braid"
@@ -31,16 +32,7 @@ local function raises(kind, code, fn, ...)
   return err
 end
 
--- Waits until fn returns something.
-local function soon(fn)
-  return braid.timeout(5 * helper.slowness, function()
-    while true do
-      local value = fn()
-      if value then return value end
-      braid.sleep(0.005)
-    end
-  end)
-end
+local soon = expect.eventually
 
 describe("redis.connect", function()
   for _, protocol in ipairs { 2, 3 } do
