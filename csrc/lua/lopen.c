@@ -83,14 +83,27 @@ static void open_parts(lua_State *L, open_function *const *parts) {
   while (*parts) (*parts++)(L);
 }
 
+/* Moves the names of the table on the top of the stack to the module, which is below it. */
+static void publish(lua_State *L) {
+  for (lua_pushnil(L); lua_next(L, -2);) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -5);
+  }
+  lua_pop(L, 1);
+}
+
 /* Opens the next group. Upvalues: the module, and how many groups are open. Returns whether there was one. When memory
- * is out the group is opened again at the next try. */
+ * is out the group is opened again at the next try. So the module gets its names when all of it is there: a function
+ * could not make an object whose class is missing. */
 static int open_more(lua_State *L) {
   lua_Integer count = lua_tointeger(L, lua_upvalueindex(2));
   lua_pushboolean(L, count < GROUPS);
   if (count == GROUPS) return 1;
   lua_pushvalue(L, lua_upvalueindex(1));
+  lua_newtable(L);
   open_parts(L, groups[count]);
+  publish(L);
   lname_outdate(L);
   lua_pop(L, 1);
   lua_pushinteger(L, count + 1);
