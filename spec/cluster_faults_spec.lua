@@ -6,16 +6,11 @@ local braid = require "braid"
 local expect = require "spec.expect"
 local helper = require "spec.helper"
 local nats = require "spec.nats_server"
-local assert, describe, pending = assert, describe, pending
+local assert, describe = assert, describe
 local _ENV = _G -- luacheck: ignore 211/_ENV
 
-local there = nats.is_there()
-
--- unfit: why it cannot be tried here
 local function test(name, fn, unfit)
-  unfit = not there and "there is no nats-server here, or no libnats" or unfit
-  if unfit then return describe(name, function() pending(unfit) end) end
-  helper.test(name, function() helper.run(fn) end, { deadline = 60 })
+  nats.test(name, function() helper.run(fn) end, { unfit = unfit })
 end
 
 -- A server with this configuration.

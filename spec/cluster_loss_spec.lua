@@ -5,21 +5,14 @@ local braid = require "braid"
 local expect = require "spec.expect"
 local helper = require "spec.helper"
 local nats = require "spec.nats_server"
-local assert, describe, pending = assert, describe, pending
+local assert, describe = assert, describe
 local failure = expect.failure
 local with = nats.with
 local _ENV = _G -- luacheck: ignore 211/_ENV
 
-local there = nats.is_there()
-
 local late_signals = os.getenv "BRAID_LATE_SIGNALS" and "signals come late"
 
--- unfit: why it cannot be tried here
-local function test(name, fn, unfit)
-  unfit = not there and "there is no nats-server here, or no libnats" or unfit
-  if unfit then return describe(name, function() pending(unfit) end) end
-  helper.test(name, fn, { deadline = 30 })
-end
+local function test(name, fn, unfit) nats.test(name, fn, { deadline = 30, unfit = unfit }) end
 
 local function add(a, b) return a + b end
 local function nap(seconds) require "braid".sleep(seconds) return "slept" end

@@ -4,17 +4,12 @@ local braid = require "braid"
 local expect = require "spec.expect"
 local helper = require "spec.helper"
 local nats = require "spec.nats_server"
-local assert, describe, pending = assert, describe, pending
+local assert, describe = assert, describe
 local misused, raises = expect.misused, expect.raises
 local with = nats.with
 local _ENV = _G -- luacheck: ignore 211/_ENV
 
-local there = nats.is_there()
-
-local function test(name, fn)
-  if there then return helper.test(name, fn, { deadline = 60 }) end
-  describe(name, function() pending("there is no nats-server here, or no libnats") end)
-end
+local test = nats.test
 
 local function square(x) return x * x end
 

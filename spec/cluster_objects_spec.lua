@@ -4,16 +4,13 @@ local braid = require "braid"
 local expect = require "spec.expect"
 local helper = require "spec.helper"
 local nats = require "spec.nats_server"
-local assert, describe, pending = assert, describe, pending
+local assert, describe = assert, describe
 local raises, fails = expect.raises, expect.fails
 local _ENV = _G -- luacheck: ignore 211/_ENV
 
-local there = nats.is_there()
-
 -- fn(one, two, server): two connections of one cluster.
 local function test(name, fn)
-  if not there then return describe(name, function() pending("there is no nats-server here, or no libnats") end) end
-  helper.test(name, function()
+  nats.test(name, function()
     helper.run(function()
       local server <close> = nats.start()
       local one <close> = braid.cluster { servers = server.url, insecure = true }

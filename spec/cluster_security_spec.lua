@@ -6,20 +6,17 @@ local expect = require "spec.expect"
 local helper = require "spec.helper"
 local nats = require "spec.nats_server"
 local nkeys = require "spec.nkeys"
-local assert, describe, pending = assert, describe, pending
+local assert, describe = assert, describe
 local misused, raises = expect.misused, expect.raises
 local _ENV = _G -- luacheck: ignore 211/_ENV
 
-local there = nats.is_there() and braid.process.run { "openssl", "version" } ~= nil
+local lacks_openssl = not braid.process.run { "openssl", "version" } and "there is no openssl here"
 
 local function add(a, b) return a + b end
 
 -- fn(path, start): path(name) is a file in a folder of the test; start(config) starts a server with it.
 local function test(name, fn)
-  if not there then
-    return describe(name, function() pending("there is no nats-server here, no libnats, or no openssl") end)
-  end
-  helper.test(name, function()
+  nats.test(name, function()
     helper.run(function()
       local path = certificates.open()
       local held <close> = setmetatable({}, { __close = certificates.close })
@@ -29,7 +26,7 @@ local function test(name, fn)
       end
       fn(path, start, held)
     end)
-  end, { deadline = 40 })
+  end, { deadline = 40, unfit = lacks_openssl })
 end
 
 local function options(server, more)

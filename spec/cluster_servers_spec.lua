@@ -4,15 +4,10 @@
 local braid = require "braid"
 local helper = require "spec.helper"
 local nats = require "spec.nats_server"
-local assert, describe, pending = assert, describe, pending
+local assert, describe = assert, describe
 local _ENV = _G -- luacheck: ignore 211/_ENV
 
-local there = nats.is_there()
-
-local function test(name, fn)
-  if there then return helper.test(name, fn, { deadline = 60 }) end
-  describe(name, function() pending("there is no nats-server here, or no libnats") end)
-end
+local test = nats.test
 
 local function nap(i) require "braid".sleep(0.02) return i end
 

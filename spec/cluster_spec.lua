@@ -4,17 +4,12 @@ local braid = require "braid"
 local expect = require "spec.expect"
 local helper = require "spec.helper"
 local nats = require "spec.nats_server"
-local assert, describe, pending = assert, describe, pending
+local assert, describe = assert, describe
 local raises, misused, failure = expect.raises, expect.misused, expect.failure
 local with = nats.with
 local _ENV = _G -- luacheck: ignore 211/_ENV
 
-local there = nats.is_there()
-
-local function test(name, fn, opts)
-  if there then return helper.test(name, fn, opts or { deadline = 20 }) end
-  describe(name, function() pending("there is no nats-server here, or no libnats") end)
-end
+local function test(name, fn, opts) nats.test(name, fn, opts or { deadline = 20 }) end
 
 local function add(a, b) return a + b end
 local function echo(...) return ... end

@@ -2,6 +2,7 @@
 -- nats-servers with JetStream of the spec's own, on ports that the system chooses, with stores in temporary folders.
 -- Without a nats-server the tests are pending. Also workers.
 local braid = require "braid"
+local busted = require "busted"
 local helper = require "spec.helper"
 
 local M = {}
@@ -15,9 +16,23 @@ local function program()
   end
 end
 
+local there
+
 --- Whether there is one on this machine, and braid has the module for it.
+---@return boolean
 function M.is_there()
-  return pcall(require, "braid.cluster_core") and program() ~= nil
+  if there == nil then there = pcall(require, "braid.cluster_core") and program() ~= nil end
+  return there
+end
+
+--- A test that needs a server; it is pending where there is none.
+---@param name string
+---@param fn fun()
+---@param opts { deadline: number?, unfit: string|false|nil }? deadline: default 60 s; unfit: why not here
+function M.test(name, fn, opts)
+  local unfit = not M.is_there() and "there is no nats-server here, or no libnats" or opts and opts.unfit
+  if unfit then return busted.describe(name, function() busted.pending(unfit) end) end
+  helper.test(name, fn, { deadline = opts and opts.deadline or 60 })
 end
 
 --- A free port.
